@@ -1,0 +1,1 @@
+"""Where real rows come from, and how they are cut, mixed and batched."""

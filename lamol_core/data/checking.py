@@ -1,0 +1,136 @@
+"""`lamol check`: all that is wrong with a sequence before anything of it runs, sources included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from lamol_core.config import (
+    BASE,
+    BackboneParams,
+    Params,
+    PrepareParams,
+    Source,
+    TaskParams,
+    find_problems,
+)
+from lamol_core.data.columns import SourceError
+from lamol_core.data.sources import read_source, resolve_path
+from lamol_core.data.splits import complete_splits
+from lamol_core.data.task_data import find_facts, read_task_source
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
+    """All problems of a params.yaml (as plain data) at once, one sentence each; [] when sound.
+
+    `root` is the folder of params.yaml. Opens every source whose own block is well-formed."""
+    problems = find_problems(data)
+    backbone = _valid(BackboneParams, data.get("backbone", {}))
+    if backbone is not None:
+        problems += _backbone_problems(backbone, root)
+    tasks = data.get("tasks")
+    if not isinstance(tasks, Mapping):
+        return problems
+    if backbone is not None:
+        problems += _depth_problems(tasks, backbone.max_tasks)
+    prepare = _valid(PrepareParams, data.get("prepare", {})) or PrepareParams()
+    for name, task in tasks.items():
+        source = _valid_source(task.get("source")) if isinstance(task, Mapping) else None
+        if source is not None:
+            problems += _source_problems(source, str(name), prepare, root)
+    return problems
+
+
+def describe_sequence(params: Params, root: Path) -> list[dict[str, Any]]:
+    """One row a task, in the order of params.yaml, for a table; reads every source.
+
+    Keys: task, after, targets, metric, train, dev, test (rows), distinct_targets (of train).
+    Raises SourceError (a ConfigError) when a source is wrong."""
+    described = []
+    for name, task in params.tasks.items():
+        rows = complete_splits(read_task_source(name, task, root), params.prepare, name)
+        facts = find_facts(name, task, rows)
+        described.append(
+            {
+                "task": name,
+                "after": task.after,
+                "targets": facts.targets,
+                "metric": facts.metric,
+                **facts.num_rows,
+                "distinct_targets": len({row.target for row in rows["train"]}),
+            }
+        )
+    return described
+
+
+def _source_problems(source: Source, name: str, prepare: PrepareParams, root: Path) -> list[str]:
+    task = TaskParams(after=BASE, source=source)
+    return _problems_of(
+        lambda: complete_splits(read_task_source(name, task, root), prepare, name)
+    )
+
+
+def _problems_of(read: Callable[[], object]) -> list[str]:
+    try:
+        read()
+    except SourceError as error:
+        return list(error.problems)
+    return []
+
+
+def _backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
+    if backbone.kind == "nano":
+        problems = []
+        for index, source in enumerate(backbone.nano.corpus):
+            found = _problems_of(lambda source=source: read_source(source, root))  # type: ignore[misc]
+            problems += [f"backbone.nano.corpus.{index}: {problem}" for problem in found]
+        return problems
+    if backbone.path is None:
+        return [f"backbone.path: missing, and kind {backbone.kind!r} needs it."]
+    path = resolve_path(backbone.path, root)
+    if backbone.kind == "folder" and not path.is_dir():
+        return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
+    if backbone.kind == "gguf" and not path.is_file():
+        return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
+    return []
+
+
+def _depth_problems(tasks: Mapping[Any, Any], max_tasks: int) -> list[str]:
+    deep = [(name, depth) for name in tasks if (depth := _depth(tasks, name)) > max_tasks]
+    if not deep:
+        return []
+    name, depth = max(deep, key=lambda entry: entry[1])
+    return [
+        f"backbone.max_tasks: {max_tasks}, but task {name!r} is number {depth} of its order. Raise "
+        "it before the first run (a change of it prepares the backbone anew, and all that follows)."
+    ]
+
+
+def _depth(tasks: Mapping[Any, Any], name: Any) -> int:
+    """How many tasks are learnt from the base to this one; 0 in a cycle."""
+    path: list[Any] = []
+    while name in tasks:
+        if name in path:
+            return 0
+        path.append(name)
+        name = tasks[name].get("after") if isinstance(tasks[name], Mapping) else None
+    return len(path)
+
+
+def _valid(model: type[M], block: object) -> M | None:
+    try:
+        return model.model_validate(block)
+    except ValidationError:
+        return None
+
+
+def _valid_source(block: object) -> Source | None:
+    try:
+        return TypeAdapter[Source](Source).validate_python(block)
+    except ValidationError:
+        return None

@@ -1,0 +1,238 @@
+"""From the cells of a source to pairs of texts: templates, `where`, limits, and their errors."""
+
+from __future__ import annotations
+
+import difflib
+import string
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from lamol_core.config import Columns
+from lamol_core.errors import ConfigError
+
+Role = Literal["input", "target"]
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+
+
+class SourceError(ConfigError):
+    """All that is wrong with one source: a sentence each in `problems`."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+    def below(self, key: str) -> SourceError:
+        """The same, each sentence led by the key of params.yaml that it is about."""
+        return SourceError(f"{key}: {problem}" for problem in self.problems)
+
+
+@dataclass(frozen=True)
+class RawRow:
+    """A pair of texts as the source has them; neither is blank."""
+
+    input: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of one split, each row with the number that a user finds it by."""
+
+    where: str
+    unit: Literal["line", "row"]
+    columns: Sequence[str]
+    rows: Sequence[tuple[int, Mapping[str, object]]]
+    text_only: bool = False
+    """Every cell is a str (CSV, TSV), so `where` compares as strings."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A column name, or text with `{column}` fields. Nothing is evaluated."""
+
+    role: Role
+    parts: tuple[tuple[str, str | None], ...]
+
+    @classmethod
+    def parse(cls, role: Role, text: str) -> Template:
+        """Raises SourceError for stray braces, format specs and templates without a column."""
+        if "{" not in text and "}" not in text:
+            return cls(role, (("", text),))
+        try:
+            parsed = list(string.Formatter().parse(text))
+        except ValueError as error:
+            raise SourceError([_bad_template(role, text, str(error))]) from error
+        if any(spec or conversion for _, _, spec, conversion in parsed):
+            raise SourceError([_bad_template(role, text, "a field is a column name alone")])
+        parts = tuple((literal, name) for literal, name, _, _ in parsed)
+        if "" in (name for _, name in parts) or not any(name for _, name in parts):
+            raise SourceError([_bad_template(role, text, "it names no column")])
+        return cls(role, parts)
+
+    @property
+    def columns(self) -> list[str]:
+        return [name for _, name in self.parts if name is not None]
+
+    def fill(self, row: Mapping[str, object]) -> str:
+        """The text for a row. Raises ValueError with a reason where a cell is no text."""
+        text = "".join(
+            literal + (_cell_text(row.get(name)) if name is not None else "")
+            for literal, name in self.parts
+        )
+        if not text.strip():
+            raise ValueError("is empty")
+        # one half of a surrogate pair (a broken JSON escape) cannot be stored as UTF-8
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError("is not valid Unicode (half of a surrogate pair)")
+        return text
+
+
+def parse_templates(columns: Columns) -> list[Template]:
+    """The templates of input and target. Raises SourceError that names every broken one."""
+    given: dict[Role, str] = {"input": columns.input, "target": columns.target}
+    return list(collect(given, Template.parse).values())
+
+
+def needed_columns(columns: Columns) -> list[str]:
+    """The columns that a source must have, in the order they are named."""
+    named = [name for template in parse_templates(columns) for name in template.columns]
+    return list(dict.fromkeys([*named, *columns.where]))
+
+
+def to_rows(table: Table, columns: Columns) -> list[RawRow]:
+    """The pairs of the rows that `where` keeps, in order.
+
+    Raises SourceError with every missing column, or with all that is wrong in the cells."""
+    templates = parse_templates(columns)
+    absent = [name for name in needed_columns(columns) if name not in table.columns]
+    problems = [_no_column(table, name) for name in absent]
+    if not table.rows and not (table.columns and absent):
+        problems = [f"{table.where}: holds no rows."]
+    if problems:
+        raise SourceError(problems)
+    kept = [(number, row) for number, row in table.rows if _wanted(row, columns, table.text_only)]
+    if not kept:
+        raise SourceError([_nothing_kept(table, columns)])
+    rows: list[RawRow] = []
+    wrong: dict[tuple[Role, str], list[int]] = {}
+    for number, row in kept:
+        texts = {}
+        for template in templates:
+            try:
+                texts[template.role] = template.fill(row)
+            except ValueError as error:
+                wrong.setdefault((template.role, str(error)), []).append(number)
+        if len(texts) == len(templates):
+            rows.append(RawRow(texts["input"], texts["target"]))
+    if wrong:
+        raise SourceError(
+            f"{table.where}: the {role} {reason} in {counted(len(numbers), 'row')}, first in "
+            f"{table.unit} {numbers[0]} ({role}: {getattr(columns, role)!r}). Mend or delete "
+            f"{'it' if len(numbers) == 1 else 'them'}."
+            for (role, reason), numbers in wrong.items()
+        )
+    return rows
+
+
+def narrow(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[RawRow]]:
+    """Apply `max_targets` to every split and `limit_per_target` to the training split.
+
+    Raises SourceError when a split has no row of the targets that stay."""
+    if columns.max_targets is not None:
+        stay = set(sorted({row.target for row in rows["train"]})[: columns.max_targets])
+        rows = {s: [row for row in part if row.target in stay] for s, part in rows.items()}
+        empty = [split for split, part in rows.items() if not part]
+        if empty:
+            raise SourceError(
+                f"the {split} split has no row of the {len(stay)} targets that max_targets keeps. "
+                "Raise max_targets, or leave the split out." for split in empty
+            )
+    if columns.limit_per_target is not None:
+        seen: Counter[str] = Counter()
+        limited = []
+        for row in rows["train"]:
+            seen[row.target] += 1
+            if seen[row.target] <= columns.limit_per_target:
+                limited.append(row)
+        rows = {**rows, "train": limited}
+    return rows
+
+
+def collect(items: Mapping[A, B], do: Callable[[A, B], C]) -> dict[A, C]:
+    """`do(key, value)` of every item. Raises one SourceError with the problems of all of them."""
+    done: dict[A, C] = {}
+    problems: list[str] = []
+    for key, value in items.items():
+        try:
+            done[key] = do(key, value)
+        except SourceError as error:
+            problems += error.problems
+    if problems:
+        raise SourceError(problems)
+    return done
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _cell_text(cell: object) -> str:
+    if isinstance(cell, str):
+        return cell
+    # pandas writes a missing number as NaN, which alone differs from itself
+    if cell is None or cell != cell:
+        raise ValueError("is missing")
+    if isinstance(cell, Mapping | Sequence | bytes):
+        raise ValueError(f"is a {type(cell).__name__}, not a text,")
+    return str(cell)
+
+
+def _wanted(row: Mapping[str, object], columns: Columns, text_only: bool) -> bool:
+    return all(
+        any(_equal(row.get(name), value, text_only) for value in _as_list(wanted))
+        for name, wanted in columns.where.items()
+    )
+
+
+def _as_list(wanted: object) -> list[object]:
+    return wanted if isinstance(wanted, list) else [wanted]
+
+
+def _equal(cell: object, value: object, text_only: bool) -> bool:
+    if text_only and isinstance(value, bool):
+        return str(cell).casefold() == str(value).casefold()
+    if text_only:
+        return cell == str(value)
+    # in Python True == 1, in a user's table they are two values
+    return cell == value and isinstance(cell, bool) == isinstance(value, bool)
+
+
+def _nothing_kept(table: Table, columns: Columns) -> str:
+    held = []
+    for name in columns.where:
+        values = list(dict.fromkeys(repr(row.get(name))[:40] for _, row in table.rows))
+        more = f" and {len(values) - 5} more" if len(values) > 5 else ""
+        held.append(f"{name!r} holds {', '.join(values[:5])}{more}")
+    return f"{table.where}: `where` keeps none of its {len(table.rows)} rows: {'; '.join(held)}."
+
+
+def _no_column(table: Table, name: str) -> str:
+    known = ", ".join(map(str, table.columns)) or "none"
+    hint = did_you_mean(name, map(str, table.columns))
+    return f"{table.where}: no column {name!r}{hint}. Its columns are: {known}."
+
+
+def _bad_template(role: Role, text: str, reason: str) -> str:
+    return (
+        f"{role}: {text!r} is no template: {reason}. Write a column name, or text with "
+        "{column} fields; a brace itself is {{ or }}."
+    )

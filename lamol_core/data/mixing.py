@@ -1,0 +1,35 @@
+"""How many pseudo rows a task gets, and the training set that real and pseudo rows make."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from decimal import Decimal
+
+from lamol_core.records import PSEUDO_LABEL, Example, MixRow, PseudoSample
+from lamol_core.seeds import derive_seed
+
+
+def num_pseudo_rows(gamma: float, num_new_rows: int) -> int:
+    """floor(gamma * N), in decimal: 0.29 of 100 rows is 29."""
+    return int(Decimal(str(gamma)) * num_new_rows)
+
+
+def share_evenly(total: int, num_tasks: int) -> list[int]:
+    """`total` over the earlier tasks, oldest first; the remainder goes to the oldest."""
+    if num_tasks == 0:
+        return []
+    share, remainder = divmod(total, num_tasks)
+    return [share + (index < remainder) for index in range(num_tasks)]
+
+
+def mix_rows(
+    real: Sequence[Example], pseudo: Sequence[PseudoSample], task: str, seed: int
+) -> list[MixRow]:
+    """Real and valid pseudo rows in a seeded order, by reference."""
+    entries = [("new", row.task, row.row_id, row.label_idx_cil) for row in real]
+    entries += [
+        ("pseudo", row.source_task, row.row_id, PSEUDO_LABEL) for row in pseudo if row.valid
+    ]
+    random.Random(derive_seed(seed, "mix", task)).shuffle(entries)
+    return [MixRow(order, *entry) for order, entry in enumerate(entries)]

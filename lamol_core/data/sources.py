@@ -1,0 +1,268 @@
+"""Where rows come from: one reader a kind. A new kind is a function and a line in SOURCES."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lamol_core.config import DemoSource, FileSource, HubSource, Source
+from lamol_core.data.columns import (
+    RawRow,
+    SourceError,
+    Table,
+    collect,
+    counted,
+    narrow,
+    needed_columns,
+    to_rows,
+)
+from lamol_core.data.demo import demo_rows
+from lamol_core.errors import ConfigError
+from lamol_core.records import SPLITS
+
+__all__ = ["SOURCES", "RawRow", "SourceError", "read_source", "resolve_path"]
+
+Reader = Callable[[Any, Path], dict[str, Table]]
+"""From a source and the folder of params.yaml to the cells of the splits that it has."""
+FileReader = Callable[[Path, Sequence[str]], Table]
+_FILE_NAMES = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
+
+
+def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:
+    """The pairs of each split that the source has, in its order; "train" is always there.
+
+    `root` is the folder of params.yaml, which relative paths start from.
+    Raises SourceError (a ConfigError) with every problem: file, line or row, column, remedy."""
+    tables = SOURCES[source.kind](source, root)
+    rows = collect(tables, lambda _, table: to_rows(table, source))
+    return narrow(rows, source)
+
+
+def _read_demo(source: DemoSource, root: Path) -> dict[str, Table]:
+    tables = {}
+    for split in SPLITS:
+        try:
+            rows = demo_rows(source.task, split)
+        except ConfigError as error:
+            raise SourceError([str(error)]) from error
+        where = f"demo task {source.task!r}, {split}"
+        tables[split] = Table(where, "row", ["input", "target"], list(enumerate(rows, start=1)))
+    return tables
+
+
+def _read_files(reader: FileReader, source: FileSource, root: Path) -> dict[str, Table]:
+    needed = needed_columns(source)
+    return collect(_find_files(source, root), lambda _, path: _open(reader, path, needed))
+
+
+def _open(reader: FileReader, path: Path, needed: Sequence[str]) -> Table:
+    try:
+        return reader(path, needed)
+    except OSError as error:
+        raise SourceError([f"{path}: cannot be read ({error.strerror or error})."]) from error
+
+
+def _find_files(source: FileSource, root: Path) -> dict[str, Path]:
+    path = resolve_path(source.path, root)
+    if path.is_file():
+        return {"train": path}
+    if not path.is_dir():
+        raise SourceError([_missing(path, source.path, root)])
+    found: dict[str, Path] = {}
+    problems = []
+    for split, names in _FILE_NAMES.items():
+        there = [path / f"{name}.{source.kind}" for name in names]
+        there = [file for file in there if file.is_file()]
+        if len(there) > 1:
+            both = " and ".join(file.name for file in there)
+            problems.append(f"{path}: holds {both}; only one can be the {split} split.")
+        if there:
+            found[split] = there[0]
+    if "train" not in found:
+        names_there = sorted(entry.name for entry in path.iterdir())
+        listed = ", ".join(names_there[:8]) + (" ..." if len(names_there) > 8 else "")
+        problems.append(
+            f"{path}: no file train.{source.kind} in this folder, which holds: "
+            f"{listed or 'nothing'}. Name the training file so, or give `path` the file itself."
+        )
+    if problems:
+        raise SourceError(problems)
+    return found
+
+
+def resolve_path(path: str, root: Path) -> Path:
+    """A path of params.yaml, whose folder `root` is: `~` expanded, absolute ones as they are."""
+    try:
+        return root / Path(path).expanduser()
+    except RuntimeError:  # the home of a user that is not there
+        return root / path
+
+
+def _missing(path: Path, given: str, root: Path) -> str:
+    if not given.startswith(("/", "~")):
+        parts = root.resolve().parts
+        if any(parts[i : i + 3] == (".dvc", "tmp", "exps") for i in range(len(parts))):
+            return (
+                f"{path}: no such file or folder in this copy of the project. `dvc exp run --temp` "
+                "and `--queue` copy only what Git or DVC track, and relative paths that lead out "
+                "of the project do not resolve there: give `path` as an absolute path."
+            )
+    return f"{path}: no such file or folder. A relative `path` starts at the folder of params.yaml."
+
+
+def _read_jsonl(path: Path, needed: Sequence[str]) -> Table:
+    rows: list[tuple[int, dict[str, object]]] = []
+    broken: list[tuple[int, str]] = []
+    # not splitlines(): U+2028 and its like may stand inside a JSON string
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = (
+                f"{error.msg}, column {error.colno}"
+                if isinstance(error, json.JSONDecodeError)
+                else _first_line(error)
+            )
+            broken.append((number, f"is not JSON ({reason})"))
+            continue
+        if isinstance(row, dict):
+            rows.append((number, row))
+        else:
+            broken.append((number, f"is a {type(row).__name__}, not an object with columns"))
+    if broken:
+        raise SourceError([_broken_lines(path, broken)])
+    columns = list(dict.fromkeys(name for _, row in rows for name in row))
+    return Table(str(path), "line", columns, rows)
+
+
+def _read_csv(delimiter: str, path: Path, needed: Sequence[str]) -> Table:
+    reader = csv.reader(
+        io.StringIO(_read_text(path), newline=""), delimiter=delimiter, strict=True
+    )
+    records: list[tuple[int, list[str]]] = []
+    start = 1
+    try:
+        for record in reader:
+            if record:
+                records.append((start, record))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise SourceError([_broken_lines(path, [(start, f"is broken ({error})")])]) from error
+    if not records:
+        raise SourceError([f"{path}: empty; its first line must name the columns."])
+    (_, header), *body = records
+    doubled = sorted({name for name in header if header.count(name) > 1})
+    if doubled:
+        raise SourceError([f"{path}: line 1 names the column {doubled[0]!r} more than once."])
+    broken = [
+        (number, f"has {counted(len(record), 'field')} where line 1 has {len(header)}")
+        for number, record in body
+        if len(record) != len(header)
+    ]
+    if broken:
+        raise SourceError([_broken_lines(path, broken)])
+    rows = [(number, dict(zip(header, record, strict=True))) for number, record in body]
+    return Table(str(path), "line", header, rows, text_only=True)
+
+
+def _read_parquet(path: Path, needed: Sequence[str]) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        columns = file.schema_arrow.names
+        table = file.read(columns=[name for name in needed if name in columns])
+    except pa.ArrowException as error:
+        raise SourceError([f"{path}: not readable as Parquet ({_first_line(error)})."]) from error
+    return Table(str(path), "row", columns, list(enumerate(table.to_pylist(), start=1)))
+
+
+def _read_text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise SourceError(
+            [f"{path}: line {line} is not UTF-8. Save the file as UTF-8 and try again."]
+        ) from error
+
+
+def _broken_lines(path: Path, broken: Sequence[tuple[int, str]]) -> str:
+    (number, reason), more = broken[0], len(broken) - 1
+    others = f", and {counted(more, 'line')} more" if more else ""
+    return f"{path}: line {number} {reason}{others}. Mend or delete {'them' if more else 'it'}."
+
+
+def _read_hub(source: HubSource, root: Path) -> dict[str, Table]:
+    wanted = {"train": source.train, "dev": source.dev, "test": source.test}
+    needed = needed_columns(source)
+    return {
+        split: _read_hub_split(source, root, name, needed)
+        for split, name in wanted.items()
+        if name is not None
+    }
+
+
+def _read_hub_split(source: HubSource, root: Path, split: str, needed: Sequence[str]) -> Table:
+    from datasets import ClassLabel, load_dataset
+
+    local = resolve_path(source.path, root)
+    path = str(local) if local.exists() else source.path
+    where = f"data set {path}, {split}"
+    try:
+        # streamed, because load_dataset would leave a copy of the rows in the cache of the home
+        data = load_dataset(
+            path, source.name, revision=source.revision, split=split, streaming=True
+        )
+        features = data.features or {}
+        there = [name for name in needed if name in features]
+        rows: list[dict[str, object]] = list(data.select_columns(there) if there else data)
+    except Exception as error:  # the library's many dependencies raise what they like
+        raise SourceError([f"{where}: {_first_line(error)}. {_hub_advice(error)}"]) from error
+    for name in there:
+        if isinstance(feature := features[name], ClassLabel):
+            for row in rows:
+                row[name] = _label_name(feature.names, row[name])
+    columns = list(features) or list(dict.fromkeys(name for row in rows for name in row))
+    return Table(where, "row", columns, list(enumerate(rows, start=1)))
+
+
+def _label_name(names: Sequence[str], index: object) -> str | None:
+    # -1 is how the hub marks a row without a label
+    return names[index] if isinstance(index, int) and 0 <= index < len(names) else None
+
+
+def _hub_advice(error: Exception) -> str:
+    from datasets.exceptions import DatasetNotFoundError
+
+    if isinstance(error, DatasetNotFoundError):
+        return "Check `path`; a private or gated data set needs `hf auth login` first."
+    if isinstance(error, ValueError):
+        return "Check `path`, `name`, `revision` and the names of the splits."
+    return (
+        "Check the network and try again, or fetch the data set once elsewhere, save it as "
+        "Parquet and read that with `kind: parquet`."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+SOURCES: dict[str, Reader] = {
+    "demo": _read_demo,
+    "jsonl": partial(_read_files, _read_jsonl),
+    "csv": partial(_read_files, partial(_read_csv, ",")),
+    "tsv": partial(_read_files, partial(_read_csv, "\t")),
+    "parquet": partial(_read_files, _read_parquet),
+    "hub": _read_hub,
+}

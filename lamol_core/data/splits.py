@@ -1,0 +1,90 @@
+"""Dev and test rows for a source that has none, cut off its training rows."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
+
+from lamol_core.config import PrepareParams
+from lamol_core.data.columns import RawRow, SourceError, counted
+from lamol_core.records import SPLITS
+from lamol_core.seeds import derive_seed
+
+ROWS_PER_CLASS = 10
+"""At least so many training rows a target, on average, make targets classes. Between the demo's
+`slots` (400 rows, 42 values copied from the text) and CLINC150's intents (40 rows each)."""
+
+
+def looks_like_classes(targets: Sequence[str]) -> bool:
+    """Whether these training targets are a set of labels rather than free text.
+
+    Two targets always are, more need ROWS_PER_CLASS rows each on average; targets that never
+    repeat are text, however few there are."""
+    distinct = len(set(targets))
+    return distinct < len(targets) and distinct <= max(2, len(targets) / ROWS_PER_CLASS)
+
+
+def complete_splits(
+    rows_by_split: Mapping[str, Sequence[RawRow]], params: PrepareParams, name: str
+) -> dict[str, list[RawRow]]:
+    """All three splits; a missing dev or test split is cut off the training rows, in file order.
+
+    Rows of equal input stay together. Where targets repeat, each split gets its share of every
+    target, and every target keeps a training row. Which rows are cut depends on `split_seed` and
+    their text alone. Raises SourceError when there are too few."""
+    train = list(rows_by_split["train"])
+    fractions = {"test": params.test_fraction, "dev": params.dev_fraction}
+    missing = [split for split in fractions if split not in rows_by_split]
+    splits = {split: list(rows) for split, rows in rows_by_split.items()}
+    cuts = _cut(train, {s: max(1, round(fractions[s] * len(train))) for s in missing}, params)
+    empty = [split for split in missing if not cuts[split]]
+    if empty:
+        raise SourceError(
+            f"tasks.{name}.source: {counted(len(train), 'training row')} of "
+            f"{counted(len({row.input for row in train}), 'distinct input')} are too few to cut a "
+            f"{split} split off. Add rows, or give the source a {split} split of its own."
+            for split in empty
+        )
+    for split in missing:
+        splits[split] = [row for row in train if row.input in cuts[split]]
+    held_out = set().union(*cuts.values())
+    splits["train"] = [row for row in train if row.input not in held_out]
+    return {split: splits[split] for split in SPLITS}
+
+
+def _cut(
+    train: Sequence[RawRow], wanted: Mapping[str, int], params: PrepareParams
+) -> dict[str, set[str]]:
+    """The inputs that leave the training rows, for each split of `wanted` (in rows)."""
+    targets_of: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in train:
+        targets_of[row.input][row.target] += 1
+    inputs_of: dict[str, list[str]] = defaultdict(list)
+    for text, targets in targets_of.items():
+        inputs_of[next(iter(targets))].append(text)
+    repeat = min(map(len, inputs_of.values())) > 1
+    stratified = repeat or looks_like_classes([row.target for row in train])
+    left = Counter(row.target for row in train)
+    strata = list(inputs_of.values()) if stratified else [list(targets_of)]
+    order = _spread(strata, params.split_seed)
+    cuts: dict[str, set[str]] = {split: set() for split in wanted}
+    for split, count in wanted.items():
+        # what is passed over for one split stays in train: `left` only falls
+        while count > 0 and order:
+            text = order.popleft()
+            taken = targets_of[text]
+            keeps_targets = all(left[target] > taken[target] for target in taken)
+            if left.total() > taken.total() and (keeps_targets or not stratified):
+                cuts[split].add(text)
+                left -= taken
+                count -= taken.total()
+    return cuts
+
+
+def _spread(strata: Sequence[Sequence[str]], seed: int) -> deque[str]:
+    """Every text once, in an order of which any beginning holds the same share of each stratum."""
+    places = []
+    for texts in strata:
+        hashes = sorted((derive_seed(seed, "split", text), text) for text in texts)
+        places += [((rank + 0.5) / len(texts), *place) for rank, place in enumerate(hashes)]
+    return deque(text for _, _, text in sorted(places))

@@ -1,0 +1,31 @@
+"""What can go wrong for a user: one class an exit code. Any other exception is a bug of ours (1)."""
+
+
+class LamolError(Exception):
+    """A sentence for the user: what is wrong, where, and what to do next."""
+
+    exit_code = 1
+
+
+class ConfigError(LamolError):
+    """params.yaml, an option or the user's data is wrong."""
+
+    exit_code = 3
+
+
+class ArtifactError(LamolError):
+    """A file that a stage reads is missing, incomplete or not what its manifest says."""
+
+    exit_code = 4
+
+
+class DivergedError(LamolError):
+    """Training met a loss or gradient that is not finite."""
+
+    exit_code = 5
+
+
+class GenerationError(LamolError):
+    """Too few valid pseudo-samples within the allowed number of attempts."""
+
+    exit_code = 5

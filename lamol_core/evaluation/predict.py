@@ -1,0 +1,38 @@
+"""Greedy answers to test rows: x ANS in, y out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel
+
+from lamol_core.config import EvaluateParams
+from lamol_core.sampling.decode import Greedy, Progress, RowChooser, decode
+from lamol_core.text.tokenizer import TextCodec
+
+
+def predict(
+    model: PreTrainedModel,
+    codec: TextCodec,
+    inputs: Sequence[str],
+    params: EvaluateParams,
+    max_length: int,
+    on_rows_done: Progress = lambda count: None,
+) -> list[str]:
+    """The answer to each input, in order. Inputs are cut as in training (the end is kept)."""
+    control = codec.control
+    room = max_length - 2
+    prompts = [(*ids[-room:], control.ans) for ids in codec.encode(inputs)]
+
+    def chooser_for(rows: Sequence[int], device: torch.device) -> RowChooser:
+        forbidden = (control.ans, *control.never_in_text)
+        return Greedy(control.eos, forbidden, params.max_target_tokens, device)
+
+    completions = decode(
+        model, prompts, chooser_for, params.batch_size, control.pad, on_rows_done
+    )
+    return [
+        codec.decode([token for token in completion.ids if token != control.eos])
+        for completion in completions
+    ]

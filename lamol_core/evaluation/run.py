@@ -1,0 +1,43 @@
+"""From a student's checkpoint to scored predictions on several tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from accelerate import PartialState
+
+from lamol_core.config import EvaluateParams
+from lamol_core.evaluation.metrics import score_rows
+from lamol_core.evaluation.predict import predict
+from lamol_core.models.checkpoints import load_model
+from lamol_core.records import Example, Prediction
+from lamol_core.sampling.decode import Progress
+from lamol_core.text.tokenizer import TextCodec
+
+
+def predict_from_checkpoint(
+    student: Path,
+    rows_by_task: Mapping[str, Sequence[Example]],
+    metric_by_task: Mapping[str, str],
+    params: EvaluateParams,
+    max_length: int,
+    on_rows_done: Progress = lambda count: None,
+) -> list[Prediction]:
+    """Answer and score every row, all tasks in one pass; no task is told to the model."""
+    rows = [row for task_rows in rows_by_task.values() for row in task_rows]
+    model = load_model(student, PartialState().device)
+    answers = predict(
+        model, TextCodec.load(student), [row.input for row in rows], params, max_length,
+        on_rows_done,
+    )  # fmt: skip
+    predictions: list[Prediction] = []
+    for task, metric in metric_by_task.items():
+        chosen = [(row, answer) for row, answer in zip(rows, answers, strict=True)
+                  if row.task == task]  # fmt: skip
+        scores = score_rows(metric, [a for _, a in chosen], [row.target for row, _ in chosen])
+        predictions += [
+            Prediction(task, row.row_id, answer, score)
+            for (row, answer), score in zip(chosen, scores, strict=True)
+        ]
+    return predictions

@@ -1,0 +1,73 @@
+"""The score matrix of a task sequence and the figures drawn from it; everything is in percent."""
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+
+from lamol_core.errors import ArtifactError
+
+SCORES_NOTE = (
+    "All scores are in percent (0 to 100); differences between scores are in percentage points."
+)
+
+
+@dataclass(frozen=True)
+class ScoreMatrix:
+    """R[i][j]: percent score on task j after learning task i, for T tasks; row i has i + 1 entries.
+    Raises ArtifactError where the rows are not such a triangle of numbers from 0 to 100."""
+
+    tasks: tuple[str, ...]
+    rows: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.tasks or len(set(self.tasks)) != len(self.tasks):
+            raise ArtifactError(
+                f"score matrix: tasks {list(self.tasks)} must be one or more different names. "
+                "Mend `tasks` in params.yaml."
+            )
+        if [len(row) for row in self.rows] != list(range(1, len(self.tasks) + 1)):
+            raise ArtifactError(
+                f"score matrix: {len(self.tasks)} tasks need rows of 1 to {len(self.tasks)} "
+                f"scores, not {[len(row) for row in self.rows]}. Run `dvc repro report` again."
+            )
+        for task, row in zip(self.tasks, self.rows, strict=True):
+            for seen, score in zip(self.tasks, row, strict=False):
+                if not (math.isfinite(score) and 0 <= score <= 100):
+                    raise ArtifactError(
+                        f"score matrix: '{seen}' after learning '{task}' is {score}, not a percent "
+                        f"of 0 to 100. Run `dvc repro evaluate@{task}` again."
+                    )
+
+    def final_average(self) -> float:
+        """Mean over j of R[T][j], in percent."""
+        return fmean(self.rows[-1])
+
+    def incremental_average(self) -> float:
+        """Mean over i of the mean over j <= i of R[i][j], in percent. Rebuffi et al. 2017."""
+        return fmean(fmean(row) for row in self.rows)
+
+    def forgetting_by_task(self) -> dict[str, float]:
+        """For each task j < T: max over i < T of R[i][j], minus R[T][j], in points; negative where
+        the last task made it better than ever. Empty for one task. Chaudhry et al. 2018."""
+        earlier, last = self.rows[:-1], self.rows[-1]
+        return {
+            task: max(row[j] for row in earlier[j:]) - last[j]
+            for j, task in enumerate(self.tasks[:-1])
+        }
+
+    def forgetting(self) -> float | None:
+        """Mean of `forgetting_by_task`, in points; None for one task."""
+        by_task = self.forgetting_by_task()
+        return fmean(by_task.values()) if by_task else None
+
+    def backward_transfer(self) -> float | None:
+        """Mean over j < T of R[T][j] - R[j][j], in points; None for one task.
+        Lopez-Paz and Ranzato 2017, equation 3."""
+        if len(self.tasks) == 1:
+            return None
+        last = self.rows[-1]
+        return fmean(last[j] - row[j] for j, row in enumerate(self.rows[:-1]))
+
+    def forward_transfer(self) -> float | None:
+        """None: a task is not scored before it is learnt, so this is not measured."""
+        return None

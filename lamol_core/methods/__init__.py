@@ -1,0 +1,1 @@
+"""The continual-learning methods: one file each, their losses as pure functions."""

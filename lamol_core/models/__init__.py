@@ -1,0 +1,1 @@
+"""Backbones: where the first weights come from, how they are prepared, loaded and saved."""

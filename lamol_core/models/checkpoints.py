@@ -1,0 +1,70 @@
+"""Checkpoints: what `save_pretrained` writes, sealed with a manifest. Safetensors only."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamol_core.errors import ArtifactError
+from lamol_core.storage.atomic import atomic_folder
+from lamol_core.storage.kinds import CHECKPOINT
+from lamol_core.storage.manifest import Provenance, seal_folder
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+TOKENIZER_FILES = ("tokenizer*.json", "special_tokens_map.json", "chat_template*", "vocab*", "merges*")
+
+
+def load_model(
+    folder: Path, device: torch.device, dtype: torch.dtype | None = None, attention: str = "eager"
+) -> PreTrainedModel:
+    """The model of a checkpoint on `device`, in eval mode; dtype None keeps the stored one.
+
+    Raises ArtifactError when the folder does not hold a causal language model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype or "auto",
+            attn_implementation=attention,
+            local_files_only=True,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"{folder}: no causal language model in safetensors ({_first_line(error)}). "
+            "Run the stage that writes it again."
+        ) from error
+    return model.to(device).eval()
+
+
+def save_checkpoint(
+    out: Path,
+    model: PreTrainedModel,
+    provenance: Provenance,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    tokenizer_from: Path | None = None,
+) -> None:
+    """Write a model with its tokenizer (an object, or the files of another checkpoint)."""
+    with atomic_folder(out) as scratch:
+        model.save_pretrained(scratch)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(scratch)
+        if tokenizer_from is not None:
+            for pattern in TOKENIZER_FILES:
+                for file in tokenizer_from.glob(pattern):
+                    shutil.copyfile(file, scratch / file.name)
+        for file in scratch.iterdir():
+            file.chmod(0o644)
+        seal_folder(scratch, CHECKPOINT, {"parameters": model.num_parameters()}, provenance)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,78 @@
+"""Reserved tokens: added to a backbone once, before any training, with meaningful first rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamol_core.config import BackboneParams
+from lamol_core.errors import ConfigError
+from lamol_core.text.tokenizer import ANS, GEN, PAD, gen_token, reserved_tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+NOISE = 0.1
+"""Spread of the GEN rows around their common start, in standard deviations of the embeddings."""
+
+
+def reserve_tokens(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, params: BackboneParams
+) -> None:
+    """Add ANS, PAD, GEN and GEN_0..GEN_{max_tasks-1}, and resize the embeddings to hold them.
+
+    ANS starts as the mean embedding of `ans_text`; the GEN tokens as that of `gen_text`, each with
+    a little seeded noise so that tasks can be told apart. Output rows of an untied head likewise.
+    Raises ConfigError when the tokenizer has no end-of-sequence token or holds reserved names.
+    """
+    from tokenizers import AddedToken
+
+    if tokenizer.eos_token_id is None:
+        raise ConfigError("params.yaml: backbone: its tokenizer has no end-of-sequence token.")
+    names = reserved_tokens(params.max_tasks)
+    taken = [name for name in names if name in tokenizer.get_vocab()]
+    if taken:
+        raise ConfigError(
+            f"params.yaml: backbone: its tokenizer holds {taken[0]!r} already. Name the model as "
+            "it was before lamol prepared it."
+        )
+    start_ids = {
+        text: tokenizer(text, add_special_tokens=False)["input_ids"]
+        for text in (params.ans_text, params.gen_text)
+    }
+    tokenizer.add_tokens(
+        [AddedToken(name, special=True, normalized=False) for name in names], special_tokens=True
+    )
+    tokenizer.pad_token = PAD
+    rows = max(len(tokenizer), model.get_input_embeddings().weight.shape[0])
+    model.resize_token_embeddings(rows, mean_resizing=False)
+
+    tables = [model.get_input_embeddings().weight]
+    head = model.get_output_embeddings().weight
+    if head.data_ptr() != tables[0].data_ptr():
+        tables.append(head)
+    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in names}
+    gens = [ids[GEN], *(ids[gen_token(i)] for i in range(params.max_tasks))]
+    for table in tables:
+        _start_rows(table, ids[ANS], start_ids[params.ans_text], noise_seed=None)
+        _start_rows(table, ids[PAD], start_ids[params.gen_text], noise_seed=None)
+        for offset, gen in enumerate(gens):
+            _start_rows(table, gen, start_ids[params.gen_text], noise_seed=offset)
+
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.eos_token_id = tokenizer.eos_token_id
+    if model.generation_config is not None:
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+        model.generation_config.eos_token_id = tokenizer.eos_token_id
+
+
+def _start_rows(table: Tensor, row: int, like: list[int], noise_seed: int | None) -> None:
+    import torch
+
+    with torch.no_grad():
+        start = table[like].mean(dim=0)
+        if noise_seed is not None:
+            generator = torch.Generator().manual_seed(noise_seed)
+            noise = torch.randn(start.shape, generator=generator)
+            start = start + (NOISE * table.std() * noise).to(start)
+        table[row] = start

@@ -1,0 +1,141 @@
+"""The rows that travel between stages, and the Arrow schemas of their tables."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+import pyarrow as pa
+
+Origin = Literal["new", "pseudo"]
+View = Literal["qa", "gen"]
+SPLITS = ("train", "dev", "test")
+SCHEMA_VERSION = 1
+PSEUDO_LABEL = -1
+"""What the column label_idx_cil holds for a row that a model wrote."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A real row: (x, y) and where it came from. `row_id` is unique over all tasks."""
+
+    row_id: str
+    task: str
+    input: str
+    target: str
+    label_idx_cil: int
+
+
+@dataclass(frozen=True)
+class PseudoSample:
+    """A row that the teacher wrote, kept whether it was valid or not.
+
+    `nll` is the mean negative log-likelihood of its tokens under the teacher, in nats.
+    """
+
+    row_id: str
+    source_task: str
+    gen_index: int
+    attempt: int
+    input: str
+    target: str
+    input_ids: list[int]
+    target_ids: list[int]
+    valid: bool
+    reject_reason: str
+    nll: float
+    seed: int
+    teacher_sha256: str
+    label_idx_cil: int = PSEUDO_LABEL
+
+
+@dataclass(frozen=True)
+class MixRow:
+    """One row of a training set, by reference: no text of a real row leaves `data/`."""
+
+    order: int
+    origin: Origin
+    source_task: str
+    row_id: str
+    label_idx_cil: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the student answered to one test row; input and target stay in `data/`."""
+
+    task: str
+    row_id: str
+    prediction: str
+    score: float
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What later stages need to know of a task besides its rows."""
+
+    name: str
+    metric: str
+    targets: Literal["classes", "text"]
+    num_classes: int
+    num_rows: dict[str, int]
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+EXAMPLE_SCHEMA = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("task", pa.string()),
+        ("input", pa.string()),
+        ("target", pa.string()),
+        ("label_idx_cil", pa.int64()),
+    ]
+)
+PSEUDO_SCHEMA = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("source_task", pa.string()),
+        ("gen_index", pa.int64()),
+        ("attempt", pa.int64()),
+        ("input", pa.string()),
+        ("target", pa.string()),
+        ("input_ids", pa.list_(pa.int32())),
+        ("target_ids", pa.list_(pa.int32())),
+        ("valid", pa.bool_()),
+        ("reject_reason", pa.string()),
+        ("nll", pa.float32()),
+        ("seed", pa.int64()),
+        ("teacher_sha256", pa.string()),
+        ("label_idx_cil", pa.int64()),
+    ]
+)
+MIX_SCHEMA = pa.schema(
+    [
+        ("order", pa.int64()),
+        ("origin", pa.string()),
+        ("source_task", pa.string()),
+        ("row_id", pa.string()),
+        ("label_idx_cil", pa.int64()),
+    ]
+)
+PREDICTION_SCHEMA = pa.schema(
+    [
+        ("task", pa.string()),
+        ("row_id", pa.string()),
+        ("prediction", pa.string()),
+        ("score", pa.float64()),
+    ]
+)
+
+
+def to_columns(records: list, schema: pa.Schema) -> dict[str, list]:
+    """Records of one dataclass as columns in the schema's order."""
+    return {name: [getattr(record, name) for record in records] for name in schema.names}
+
+
+def from_table(table: pa.Table, record: type) -> list:
+    """The rows of a table as records of the dataclass whose fields are its columns."""
+    names = [field.name for field in fields(record)]
+    return [record(*values) for values in zip(*(table[n].to_pylist() for n in names), strict=True)]

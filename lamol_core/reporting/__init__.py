@@ -1,0 +1,1 @@
+"""What a run came to: the summary, tables, plots and the page."""

@@ -1,0 +1,94 @@
+"""The report's files: what it reads of each task, what it writes below `reports/`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from lamol_core import __version__
+from lamol_core.reporting.page import render_page
+from lamol_core.reporting.plots import charts_svg
+from lamol_core.reporting.summary import TaskFigures
+from lamol_core.storage.atomic import atomic_path
+from lamol_core.storage.layout import Layout
+from lamol_core.storage.measured import read_json, write_json
+
+STAGES = ("generate", "train", "evaluate")
+CHARTS = ("score_matrix", "accuracy", "forgetting")
+
+
+def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
+    """What the stages of a task measured. Raises ArtifactError for a stage that has not run."""
+    found = {
+        stage: read_json(layout.figure(task, stage), f"Run `dvc repro {stage}@{task}` first.")
+        for stage in STAGES
+    }
+    return TaskFigures(
+        task=task,
+        after=after,
+        scores=found["evaluate"]["scores"],
+        num_test_rows=found["evaluate"]["num_test_rows"],
+        seconds={stage: content["seconds"] for stage, content in found.items()},
+        peak_memory_bytes=max(content["peak_memory_bytes"] for content in found.values()),
+        pseudo={key: found["generate"][key] for key in ("valid", "rejected")},
+    )
+
+
+def write_report(layout: Layout, summary: dict[str, Any], parameters: dict[str, Any]) -> None:
+    """Write summary.json, the page, its charts, and the tables that `dvc plots` draws."""
+    write_json(layout.reports / "summary.json", summary)
+    charts = charts_svg(summary)
+    for name in CHARTS:
+        # a chart that is not defined (forgetting of one task) is an empty picture: dvc wants a file
+        empty = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+        _write(layout.reports / f"{name}.svg", charts.get(name, empty))
+    page = render_page(summary, charts, parameters, describe_machine())
+    _write(layout.reports / "index.html", page)
+    _write(layout.reports / "score_matrix.csv", _csv(score_rows(summary)))
+
+
+def score_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """The score matrix as one row a cell."""
+    tasks = summary["tasks"]
+    return [
+        {"step": i, "after_learning": tasks[i], "score_on": tasks[j], "score": round(score, 4)}
+        for i, row in enumerate(summary["score_matrix"])
+        for j, score in enumerate(row)
+    ]
+
+
+def describe_machine() -> dict[str, str]:
+    """What the figures were measured on, as far as it can be told without a network."""
+    return {
+        "lamol": __version__,
+        "Python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")

@@ -1,0 +1,223 @@
+"""The report as one self-contained HTML page: inline SVG, no scripts, nothing from outside."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lamol_core.errors import ArtifactError
+from lamol_core.evaluation.scores import SCORES_NOTE
+from lamol_core.reporting.plots import MAX_NAMED_LINES
+from lamol_core.reporting.summary import HIGH_REJECTED_SHARE
+
+# One sentence a figure, in the order in which the page shows them.
+HEADLINES = {
+    "final_average": (
+        "Final average",
+        "Mean score over all tasks after the last one was learnt; higher is better.",
+    ),
+    "incremental_average": (
+        "Incremental average",
+        "Mean, over the moments after each task, of the mean score on the tasks learnt by then.",
+    ),
+    "forgetting": (
+        "Forgetting",
+        "Points that an earlier task has lost since its best score, on average; lower is better.",
+    ),
+    "backward_transfer": (
+        "Backward transfer",
+        "Change in an earlier task's score since it was learnt, on average; below 0 is loss.",
+    ),
+    "seconds": ("Time", "Wall time of all stages of this sequence."),
+    "peak_memory_bytes": ("Peak memory", "The most memory that any one task's stages used."),
+}
+_UNITS = {
+    "final_average": "%",
+    "incremental_average": "%",
+    "forgetting": "points",
+    "backward_transfer": "points",
+}
+_STAGES = ("backbone", "prepare", "snapshot", "generate", "audit", "mix", "train", "evaluate")
+_SVG_TAGS = frozenset(
+    {
+        "svg",
+        "g",
+        "defs",
+        "clipPath",
+        "linearGradient",
+        "stop",
+        "path",
+        "rect",
+        "line",
+        "circle",
+        "text",
+        "tspan",
+        "title",
+        "desc",
+    }
+)
+_WIDTH = re.compile(r'<svg\b[^>]*?\swidth="([0-9.]+)')
+# Up to this many SVG units a chart shrinks to the screen; a wider one scrolls, to stay readable.
+_MAX_SHRINK_WIDTH = 640.0
+
+
+def render_page(
+    summary: Mapping[str, Any],
+    charts_svg: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    machine: Mapping[str, Any],
+) -> str:
+    """The page's HTML. `summary` is as `build_summary` gives it, `charts_svg` as `charts_svg` of
+    plots.py gives it; `parameters` and `machine` are any nested mappings, shown flattened.
+    Raises ArtifactError for a chart that is not plain SVG (scripts, links, style sheets)."""
+    environment = Environment(
+        loader=PackageLoader("lamol_core.reporting", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        summary=summary,
+        headlines=_headlines(summary),
+        note=SCORES_NOTE,
+        max_named_lines=MAX_NAMED_LINES,
+        charts={name: _inline_svg(name, svg) for name, svg in charts_svg.items()},
+        stages=_stage_rows(summary),
+        pseudo=_pseudo_rows(summary),
+        chains=_chain_rows(summary),
+        parameters=_flatten(parameters),
+        machine=_flatten(machine),
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "0.4 s", "12 s", "4 min", "4 min 20 s", "1 h 12 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _headlines(summary: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"title": title, "explanation": explanation, **_headline_value(name, summary[name])}
+        for name, (title, explanation) in HEADLINES.items()
+    ]
+
+
+def _headline_value(name: str, value: float | None) -> dict[str, str]:
+    if value is None:
+        return {"value": "not defined", "unit": ""}
+    if name == "seconds":
+        return {"value": duration(value), "unit": ""}
+    if name == "peak_memory_bytes":
+        return {"value": f"{value / 2**30:.2f}", "unit": "GiB"}
+    return {"value": f"{value:.1f}".replace("-", "\N{MINUS SIGN}"), "unit": _UNITS[name]}
+
+
+def _inline_svg(name: str, svg: str) -> Markup:
+    """The SVG, checked to be nothing but shapes and text, so that it may stand in the page."""
+    start = max(svg.find("<svg"), 0)
+    if not _is_plain_svg(svg[start:]):
+        raise ArtifactError(
+            f"chart '{name}' is not plain SVG (shapes and text, no scripts, links or styles). "
+            "Draw it with lamol_core.reporting.plots."
+        )
+    width = _WIDTH.search(svg)
+    wide = width is not None and float(width.group(1)) > _MAX_SHRINK_WIDTH
+    kind = "chart wide" if wide else "chart"
+    return Markup(f'<div class="{kind}" tabindex="0">') + Markup(svg[start:]) + Markup("</div>")
+
+
+def _is_plain_svg(svg: str) -> bool:
+    if "<!" in svg or "<?" in svg:  # read one way as XML and another way as HTML
+        return False
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError:
+        return False
+    local_names = (element.tag.rpartition("}")[2] for element in root.iter())
+    attributes = [pair for element in root.iter() for pair in element.attrib.items()]
+    return all(name in _SVG_TAGS for name in local_names) and not any(
+        key.startswith("on") or key.endswith("href") or re.search(r"url\((?!['\"]?#)", value)
+        for key, value in attributes
+    )
+
+
+def _stage_names(summary: Mapping[str, Any]) -> list[str]:
+    """The stages that were timed: ours in pipeline order, then any other."""
+    timed = list(summary["seconds_by_stage"])
+    ours = [stage for stage in _STAGES if stage in timed]
+    return ours + [stage for stage in timed if stage not in _STAGES]
+
+
+def _stage_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    total = summary["seconds"] or 1.0
+    return [
+        {
+            "stage": stage,
+            "total": duration(summary["seconds_by_stage"][stage]),
+            "percent": 100 * summary["seconds_by_stage"][stage] / total,
+            "by_task": [
+                duration(seconds[stage]) if stage in seconds else ""
+                for seconds in summary["seconds_by_task"].values()
+            ],
+        }
+        for stage in _stage_names(summary)
+    ]
+
+
+def _pseudo_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for task, counts in summary["pseudo"].items():
+        valid, rejected = counts.get("valid", 0), counts.get("rejected", 0)
+        drawn = valid + rejected
+        share = rejected / drawn if drawn else None
+        rows.append(
+            {
+                "task": task,
+                "valid": valid,
+                "rejected": rejected,
+                "rejected_percent": None if share is None else 100 * share,
+                "high": share is not None and share > HIGH_REJECTED_SHARE,
+            }
+        )
+    return rows
+
+
+def _chain_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a chain where the tasks form a tree; nothing for a plain sequence."""
+    chains = summary["chains"]
+    if len(chains) < 2:
+        return []
+    names = [name for name in HEADLINES if name in _UNITS]
+    return [
+        {
+            "tasks": chain["tasks"],
+            "shown": chain["tasks"] == summary["tasks"],
+            "values": [_headline_value(name, chain[name])["value"] for name in names],
+        }
+        for chain in chains
+    ]
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flatten(value, f"{prefix}{key}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, default=str)
+            rows.append((f"{prefix}{key}", text))
+    return rows

@@ -1,0 +1,182 @@
+"""From each task's figures to the content of reports/summary.json: one chain of tasks a leaf."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from lamol_core.errors import ArtifactError
+from lamol_core.evaluation.scores import ScoreMatrix
+
+logger = logging.getLogger(__name__)
+
+BASE = "base"
+
+# With the few hundred test rows a task usually has, one score's standard error is 2 to 3 points
+# (sqrt(p(1-p)/n)); differences of 10 points are beyond it, so advice does not chase noise.
+HIGH_FORGETTING_POINTS = 10.0
+LOW_NEW_TASK_POINTS = 10.0
+# One draw in five thrown away: a quarter more sampling than the rows kept. Chosen, not measured.
+HIGH_REJECTED_SHARE = 0.20
+# A sentence that lists more can no longer be read; the tables of the report hold the rest.
+MAX_NAMED_TASKS = 5
+
+
+@dataclass(frozen=True)
+class TaskFigures:
+    """What the stages measured for one task.
+
+    `after` is the predecessor's name or "base"; `scores` are percent by task, for this task and
+    all before it; `seconds` by stage name; `pseudo` counts rows drawn: "valid" and "rejected"."""
+
+    task: str
+    after: str
+    scores: dict[str, float]
+    num_test_rows: dict[str, int]
+    seconds: dict[str, float]
+    peak_memory_bytes: int
+    pseudo: dict[str, int]
+
+
+def build_summary(method: str, figures: list[TaskFigures], order: list[str]) -> dict[str, Any]:
+    """The content of reports/summary.json; scores in percent, seconds, bytes.
+
+    `order` holds the task names as params.yaml lists them. The top-level keys describe the chain
+    that ends in the last leaf of that order; `chains` holds one such dict for every leaf.
+    Raises ArtifactError for missing figures or scores, unknown predecessors and cycles."""
+    by_task = _by_task(figures, order)
+    chains = [_summarise(method, chain) for chain in _chains(by_task)]
+    return {**chains[-1], "chains": chains}
+
+
+def _by_task(figures: Sequence[TaskFigures], order: Sequence[str]) -> dict[str, TaskFigures]:
+    """The figures of the tasks in `order`, in that order; others are left-overs and ignored."""
+    if not order:
+        raise ArtifactError("params.yaml: `tasks` is empty. Name at least one task there.")
+    found = {figure.task: figure for figure in figures}
+    if len(found) != len(figures):
+        names = [figure.task for figure in figures]
+        double = sorted({name for name in names if names.count(name) > 1})
+        raise ArtifactError(f"tasks {double} have figures twice. Run `dvc repro report` again.")
+    left_over = sorted(set(found) - set(order))
+    if left_over:
+        logger.warning("ignoring figures of tasks that params.yaml does not name: %s", left_over)
+    for task in order:
+        if task not in found:
+            raise ArtifactError(
+                f"task '{task}': its figures are missing. Run `dvc repro evaluate@{task}`."
+            )
+    for task in order:
+        after = found[task].after
+        if after != BASE and after not in order:
+            raise ArtifactError(
+                f"task '{task}': it follows '{after}', which params.yaml does not name. "
+                f"Mend `after` there, then run `dvc repro evaluate@{task}`."
+            )
+    return {task: found[task] for task in order}
+
+
+def _chains(by_task: dict[str, TaskFigures]) -> list[list[TaskFigures]]:
+    """The path from the first task to each leaf, leaves in the order of `by_task`."""
+    paths = {task: _path(by_task, task) for task in by_task}
+    followed = {figure.after for figure in by_task.values()}
+    return [path for task, path in paths.items() if task not in followed]
+
+
+def _path(by_task: dict[str, TaskFigures], task: str) -> list[TaskFigures]:
+    path = [by_task[task]]
+    while path[0].after != BASE:
+        if len(path) == len(by_task):
+            raise ArtifactError(
+                f"task '{task}': it follows itself by way of '{path[0].after}'. Let one of them "
+                f"follow '{BASE}' in params.yaml, then run `dvc repro evaluate@{task}`."
+            )
+        path.insert(0, by_task[path[0].after])
+    return path
+
+
+def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
+    matrix = _score_matrix(chain)
+    by_stage: dict[str, float] = {}
+    for figure in chain:
+        for stage, seconds in figure.seconds.items():
+            by_stage[stage] = by_stage.get(stage, 0.0) + seconds
+    return {
+        "method": method,
+        "tasks": list(matrix.tasks),
+        "score_matrix": [list(row) for row in matrix.rows],
+        "final_average": matrix.final_average(),
+        "incremental_average": matrix.incremental_average(),
+        "forgetting": matrix.forgetting(),
+        "backward_transfer": matrix.backward_transfer(),
+        "forward_transfer": matrix.forward_transfer(),
+        "seconds": sum(by_stage.values()),
+        "peak_memory_bytes": max(figure.peak_memory_bytes for figure in chain),
+        "seconds_by_stage": by_stage,
+        "seconds_by_task": {figure.task: dict(figure.seconds) for figure in chain},
+        "num_test_rows": dict(chain[-1].num_test_rows),
+        "pseudo": {figure.task: dict(figure.pseudo) for figure in chain},
+        "advice": _advice(matrix, chain) if method == "lamol_kd" else [],
+    }
+
+
+def _score_matrix(chain: list[TaskFigures]) -> ScoreMatrix:
+    tasks = tuple(figure.task for figure in chain)
+    for i, figure in enumerate(chain):
+        missing = [task for task in tasks[: i + 1] if task not in figure.scores]
+        if missing:
+            raise ArtifactError(
+                f"task '{figure.task}': no score on {missing}. "
+                f"Run `dvc repro evaluate@{figure.task}`."
+            )
+    rows = (tuple(fig.scores[task] for task in tasks[: i + 1]) for i, fig in enumerate(chain))
+    return ScoreMatrix(tasks, tuple(rows))
+
+
+def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
+    """The tuning lines of DESIGN section 2 that apply. The fourth (training is unstable) is not
+    here: a non-finite loss stops `train`, so there are no figures to summarise."""
+    advice = []
+    forgetting = matrix.forgetting()
+    forgets = forgetting is not None and forgetting > HIGH_FORGETTING_POINTS
+    if forgets:
+        advice.append(f"Forgetting is high ({forgetting:.1f} points): raise `distill_weight`.")
+    diagonal = [row[-1] for row in matrix.rows]
+    mean = fmean(diagonal)
+    # The first task is left out: nothing is distilled in it, so distill_weight cannot hurt it.
+    low = [
+        f"{task} {score:.1f} %"
+        for task, score in list(zip(matrix.tasks, diagonal, strict=True))[1:]
+        if mean - score > LOW_NEW_TASK_POINTS
+    ]
+    if low:
+        advice.append(
+            f"Learnt badly when new ({_some(low)}; mean over tasks {mean:.1f} %): "
+            "lower `distill_weight`."
+        )
+    if forgets and low:
+        advice.append(
+            "The two lines above pull `distill_weight` in opposite directions: change it in small "
+            "steps and compare the final average."
+        )
+    poor = [
+        f"{figure.task} {100 * share:.0f} %"
+        for figure in chain
+        if (share := _rejected_share(figure)) > HIGH_REJECTED_SHARE
+    ]
+    if poor:
+        advice.append(f"Many pseudo-samples were rejected (for {_some(poor)}): raise `lambda`.")
+    return advice
+
+
+def _rejected_share(figure: TaskFigures) -> float:
+    rejected = figure.pseudo.get("rejected", 0)
+    drawn = figure.pseudo.get("valid", 0) + rejected
+    return rejected / drawn if drawn else 0.0
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - MAX_NAMED_TASKS
+    listed = ", ".join(names[:MAX_NAMED_TASKS])
+    return f"{listed} and {more} more" if more > 0 else listed

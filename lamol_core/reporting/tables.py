@@ -1,0 +1,67 @@
+"""The score matrix as a table for the terminal and for Markdown; scores in percent."""
+
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from lamol_core.evaluation.scores import ScoreMatrix
+
+# A terminal of 100 columns holds a first column and about ten of scores; beyond that the matrix
+# is cut to what one asks of it: the score when new, the score now, the points lost.
+MAX_MATRIX_TASKS = 10
+
+
+def score_table(summary: dict[str, Any]) -> Table:
+    """The score matrix with the headline figures, for rich; percent, one decimal. With more than
+    `MAX_MATRIX_TASKS` tasks: a line a task with its score when new, at the end, and points lost."""
+    title = Text(f"{summary['method']}: score in percent", style="bold")
+    table = Table(title=title, caption=Text(headline(summary)), caption_justify="left")
+    tasks, rows = summary["tasks"], summary["score_matrix"]
+    if len(tasks) > MAX_MATRIX_TASKS:
+        _fill_by_task(table, tasks, rows)
+        return table
+    table.add_column("after learning", no_wrap=True)
+    for task in tasks:
+        table.add_column(Text(task), justify="right")
+    for task, row in zip(tasks, rows, strict=True):
+        scores = [f"{score:.1f}" for score in row]
+        table.add_row(Text(task), *scores, *[""] * (len(tasks) - len(row)))
+    return table
+
+
+def markdown_table(summary: dict[str, Any]) -> str:
+    """The score matrix and the headline figures as Markdown; percent, one decimal."""
+    tasks, rows = summary["tasks"], summary["score_matrix"]
+    lines = [_markdown_row("after learning", *tasks), "|---|" + "---:|" * len(tasks)]
+    for task, row in zip(tasks, rows, strict=True):
+        scores = [f"{score:.1f}" for score in row]
+        lines.append(_markdown_row(task, *scores, *[""] * (len(tasks) - len(row))))
+    return "\n".join([*lines, "", headline(summary), ""])
+
+
+def headline(summary: dict[str, Any]) -> str:
+    """The four figures in one line, like "final average 80.1, ... forgetting not defined"."""
+    names = ("final_average", "incremental_average", "forgetting", "backward_transfer")
+    return ", ".join(f"{name.replace('_', ' ')} {_figure(summary[name])}" for name in names)
+
+
+def _figure(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.1f}"
+
+
+def _fill_by_task(table: Table, tasks: list[str], rows: list[list[float]]) -> None:
+    matrix = ScoreMatrix(tuple(tasks), tuple(tuple(row) for row in rows))
+    lost = matrix.forgetting_by_task()
+    for heading in ("task", "when new", "at the end", "points lost"):
+        table.add_column(heading, justify="left" if heading == "task" else "right")
+    for j, task in enumerate(tasks):
+        points = f"{lost[task]:+.1f}" if task in lost else ""
+        table.add_row(Text(task), f"{rows[j][j]:.1f}", f"{rows[-1][j]:.1f}", points)
+
+
+def _markdown_row(*cells: str) -> str:
+    escaped = (
+        cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in cells
+    )
+    return "| " + " | ".join(escaped) + " |"

@@ -1,0 +1,134 @@
+"""Pseudo-samples: the teacher writes rows of the tasks it knows, each drawn until it is valid."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from lamol_core.config import GenerateParams
+from lamol_core.errors import GenerationError
+from lamol_core.records import PseudoSample
+from lamol_core.sampling.decode import Completion, Progress, RowChooser, decode
+from lamol_core.sampling.filters import parse_sample
+from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
+from lamol_core.seeds import derive_seed
+from lamol_core.text.tokenizer import TextCodec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """So many rows of an earlier task, prompted with its token."""
+
+    source_task: str
+    gen_token: int
+    count: int
+
+
+class PseudoSampler:
+    """Draws from one teacher for one new task. Each row depends on its own seed alone."""
+
+    def __init__(
+        self,
+        teacher: PreTrainedModel,
+        codec: TextCodec,
+        params: GenerateParams,
+        topk: int,
+        *,
+        new_task: str,
+        seed: int,
+        teacher_sha256: str,
+    ) -> None:
+        self._teacher, self._codec, self._params, self._topk = teacher, codec, params, topk
+        self._new_task, self._seed, self._teacher_sha256 = new_task, seed, teacher_sha256
+        self._limits = Limits(params.max_input_tokens, params.max_target_tokens)
+
+    def draw(
+        self, requests: Sequence[Request], on_rows_done: Progress = lambda count: None
+    ) -> list[PseudoSample]:
+        """Every sample drawn, valid or not, ordered by task, index and attempt.
+
+        A rejected sample is drawn again, `max_attempts` times at the most. Raises GenerationError
+        with the counts of each reason when rows are still missing then.
+        """
+        samples: list[PseudoSample] = []
+        for request in requests:
+            missing = list(range(request.count))
+            for attempt in range(1, self._params.max_attempts + 1):
+                if not missing:
+                    break
+                drawn = self._draw_once(request, missing, attempt, on_rows_done)
+                samples += drawn
+                missing = [sample.gen_index for sample in drawn if not sample.valid]
+            if missing:
+                raise GenerationError(self._too_few(request, samples, len(missing)))
+        order = {request.source_task: place for place, request in enumerate(requests)}
+        return sorted(samples, key=lambda s: (order[s.source_task], s.gen_index, s.attempt))
+
+    def _draw_once(
+        self, request: Request, indices: list[int], attempt: int, on_rows_done: Progress
+    ) -> list[PseudoSample]:
+        seeds = [
+            derive_seed(self._seed, "pseudo", self._new_task, request.source_task, index, attempt)
+            for index in indices
+        ]
+        control = self._codec.control
+
+        def chooser_for(rows: Sequence[int], device: torch.device) -> RowChooser:
+            if self._params.format == "constrain":
+                text_format = FormatAutomaton(len(rows), control, self._limits, device)
+            else:
+                text_format = FreeFormat(control, self._limits)
+            row_seeds = [seeds[row] for row in rows]
+            return TopKSampler(row_seeds, self._topk, text_format, self._limits, device)
+
+        completions = decode(
+            self._teacher,
+            [[request.gen_token]] * len(indices),
+            chooser_for,
+            self._params.batch_size,
+            control.pad,
+            on_rows_done,
+        )
+        return [
+            self._sample(request, index, attempt, seed, completion)
+            for index, seed, completion in zip(indices, seeds, completions, strict=True)
+        ]
+
+    def _sample(
+        self, request: Request, index: int, attempt: int, seed: int, completion: Completion
+    ) -> PseudoSample:
+        parsed = parse_sample(completion.ids, self._codec.control, self._codec.decode)
+        return PseudoSample(
+            row_id=f"{self._new_task}/pseudo/{request.source_task}/{index:06d}.{attempt}",
+            source_task=request.source_task,
+            gen_index=index,
+            attempt=attempt,
+            input=parsed.input,
+            target=parsed.target,
+            input_ids=list(parsed.input_ids),
+            target_ids=list(parsed.target_ids),
+            valid=not parsed.reject_reason,
+            reject_reason=parsed.reject_reason,
+            nll=completion.nll,
+            seed=seed,
+            teacher_sha256=self._teacher_sha256,
+        )
+
+    def _too_few(self, request: Request, samples: list[PseudoSample], missing: int) -> str:
+        reasons = Counter(
+            s.reject_reason for s in samples if s.source_task == request.source_task and not s.valid
+        )
+        listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+        return (
+            f"Pseudo-samples of {request.source_task!r} for {self._new_task!r}: {missing} of "
+            f"{request.count} rows are still not valid after {self._params.max_attempts} attempts "
+            f"each (rejected: {listed}). Train the earlier tasks longer (train.epochs), raise "
+            "lambda, or set generate.format: constrain."
+        )

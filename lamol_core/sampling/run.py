@@ -1,0 +1,49 @@
+"""From a teacher's checkpoint to its pseudo-samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from accelerate import PartialState
+
+from lamol_core.config import GenerateParams
+from lamol_core.methods.base import Sampling
+from lamol_core.models.checkpoints import load_model
+from lamol_core.records import PseudoSample
+from lamol_core.sampling.decode import Progress
+from lamol_core.sampling.pseudo import PseudoSampler, Request
+from lamol_core.text.tokenizer import TextCodec
+
+
+def draw_from_checkpoint(
+    teacher: Path,
+    teacher_sha256: str,
+    count_by_task: dict[str, int],
+    sampling: Sampling,
+    params: GenerateParams,
+    *,
+    new_task: str,
+    seed: int,
+    on_rows_done: Progress = lambda count: None,
+) -> list[PseudoSample]:
+    """Load the teacher (eval mode, in the format it is stored in) and draw what is asked for.
+
+    `count_by_task` is in learning order: the position of a task gives its GEN token.
+    """
+    codec = TextCodec.load(teacher)
+    model = load_model(teacher, PartialState().device)
+    requests = [
+        Request(name, codec.control.gen_for(index, sampling.task_specific_token), count)
+        for index, (name, count) in enumerate(count_by_task.items())
+        if count
+    ]
+    sampler = PseudoSampler(
+        model,
+        codec,
+        params,
+        sampling.topk,
+        new_task=new_task,
+        seed=seed,
+        teacher_sha256=teacher_sha256,
+    )
+    return sampler.draw(requests, on_rows_done)

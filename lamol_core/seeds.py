@@ -1,0 +1,11 @@
+"""One seed of the user's, many independent streams: named, so that no order of calls matters."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def derive_seed(seed: int, *names: str | int) -> int:
+    """A seed in [0, 2^63) that depends on the user's seed and every name."""
+    text = "\x1f".join(map(str, (seed, *names)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

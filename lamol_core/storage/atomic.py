@@ -1,0 +1,87 @@
+"""A write is whole or absent: a scratch sibling, fsync, rename; the same bytes are left alone."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(out: Path) -> Iterator[Path]:
+    """Yield a scratch path beside `out`; on a clean exit it takes the place of `out`.
+
+    A scratch that is a file replaces a file, a folder a folder. An existing output is never
+    written into (it may be a link into a cache), and is left as it is when its bytes are the same.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    holder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    scratch = holder / out.name
+    try:
+        yield scratch
+        if not _same_tree(scratch, out):
+            _fsync_tree(scratch)
+            _replace(scratch, out, holder)
+            _fsync(out.parent)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+@contextmanager
+def atomic_folder(out: Path) -> Iterator[Path]:
+    """`atomic_path` for a folder that is made already."""
+    with atomic_path(out) as scratch:
+        scratch.mkdir()
+        yield scratch
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Hard-link every file of a folder into a new folder; copy where links are not possible."""
+    shutil.copytree(source, target, copy_function=_link_or_copy)
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    try:
+        os.link(os.path.realpath(source), target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target
+
+
+def _replace(scratch: Path, out: Path, holder: Path) -> None:
+    if out.is_dir() and not out.is_symlink():
+        # a folder cannot be renamed over a full one: the old one steps aside first
+        out.rename(holder / "replaced")
+    scratch.rename(out)
+
+
+def _same_tree(left: Path, right: Path) -> bool:
+    if left.is_dir() != right.is_dir() or not right.exists():
+        return False
+    if left.is_file():
+        return filecmp.cmp(left, right, shallow=False)
+    names = sorted(str(p.relative_to(left)) for p in left.rglob("*"))
+    if names != sorted(str(p.relative_to(right)) for p in right.rglob("*")):
+        return False
+    return all(
+        filecmp.cmp(left / name, right / name, shallow=False)
+        for name in names
+        if (left / name).is_file()
+    )
+
+
+def _fsync_tree(path: Path) -> None:
+    for entry in [path, *(path.rglob("*") if path.is_dir() else ())]:
+        _fsync(entry)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,8 @@
+"""The kinds of artefact that manifests name."""
+
+CHECKPOINT = "checkpoint"
+DATA = "data"
+PSEUDO = "pseudo"
+MIX = "mix"
+STATE = "state"
+PREDICTIONS = "predictions"

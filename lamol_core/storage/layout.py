@@ -1,0 +1,59 @@
+"""Where everything lies in a sequence's folder. One place knows the paths of the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one sequence, relative to the folder of its params.yaml."""
+
+    root: Path = Path()
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def figures(self) -> Path:
+        """One JSON file a task and stage: what it scored and what it cost; `report` reads it."""
+        return self.root / "reports" / "figures"
+
+    def figure(self, task: str, stage: str) -> Path:
+        return self.figures / f"{task}.{stage}.json"
+
+    def data(self, task: str) -> Path:
+        return self.root / "data" / task
+
+    def run(self, task: str) -> Path:
+        return self.root / "runs" / task
+
+    def student(self, task: str) -> Path:
+        return self.run(task) / "student"
+
+    def teacher(self, task: str) -> Path:
+        return self.run(task) / "teacher"
+
+    def state(self, task: str) -> Path:
+        return self.run(task) / "state"
+
+    def pseudo(self, task: str) -> Path:
+        return self.run(task) / "pseudo.parquet"
+
+    def mix(self, task: str) -> Path:
+        return self.run(task) / "mix.parquet"
+
+    def train_log(self, task: str) -> Path:
+        return self.run(task) / "train_log.csv"
+
+    def predictions(self, task: str) -> Path:
+        return self.run(task) / "predictions.parquet"
+
+    def metrics(self, task: str) -> Path:
+        return self.run(task) / "metrics.json"

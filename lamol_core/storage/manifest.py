@@ -1,0 +1,119 @@
+"""What a folder or table holds and where it came from. Written last, so its presence is the proof.
+
+A folder has `manifest.json` in it; a table `x.parquet` has `x.manifest.json` beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lamol_core import __version__
+from lamol_core.errors import ArtifactError
+from lamol_core.records import SCHEMA_VERSION
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How an artefact came about: the parameters that acted, the hashes of what was read."""
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    kind: str
+    files: dict[str, str]
+    content_sha256: str
+    rows: dict[str, int]
+    parameters: dict[str, Any]
+    inputs: dict[str, str]
+    schema_version: int = SCHEMA_VERSION
+    code_version: str = __version__
+
+
+def describe(
+    kind: str, files: dict[str, Path], rows: dict[str, int], provenance: Provenance
+) -> Manifest:
+    """The manifest of these files (by the names they shall have)."""
+    hashes = {name: sha256_of(path) for name, path in sorted(files.items())}
+    joined = json.dumps(hashes, sort_keys=True).encode()
+    return Manifest(
+        kind=kind,
+        files=hashes,
+        content_sha256=hashlib.sha256(joined).hexdigest(),
+        rows=rows,
+        parameters=provenance.parameters,
+        inputs=provenance.inputs,
+    )
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    path.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def seal_folder(folder: Path, kind: str, rows: dict[str, int], provenance: Provenance) -> None:
+    """Write the manifest of every file that is in a (scratch) folder."""
+    files = {
+        str(path.relative_to(folder)): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / MANIFEST
+    }
+    write_manifest(folder / MANIFEST, describe(kind, files, rows, provenance))
+
+
+def check_folder(folder: Path, kind: str, remedy: str) -> Manifest:
+    """The manifest of a folder whose files are all there and unchanged, else ArtifactError."""
+    return _check(folder, folder / MANIFEST, folder, kind, remedy)
+
+
+def check_table(table: Path, kind: str, remedy: str) -> Manifest:
+    """The manifest of a table that is there and unchanged, else ArtifactError."""
+    return _check(table, table_manifest(table), table.parent, kind, remedy)
+
+
+def table_manifest(table: Path) -> Path:
+    return table.with_name(f"{table.stem}.{MANIFEST}")
+
+
+def _check(what: Path, manifest_path: Path, root: Path, kind: str, remedy: str) -> Manifest:
+    if not what.exists():
+        raise ArtifactError(f"{what}: missing. {remedy}")
+    manifest = read_manifest(manifest_path, remedy)
+    if manifest.kind != kind:
+        raise ArtifactError(f"{what}: holds {manifest.kind!r}, not {kind!r}. {remedy}")
+    for name, expected in manifest.files.items():
+        path = root / name
+        if not path.is_file():
+            raise ArtifactError(f"{path}: missing. {remedy}")
+        if sha256_of(path) != expected:
+            raise ArtifactError(f"{path}: not what its manifest says; it was changed. {remedy}")
+    return manifest
+
+
+def read_manifest(path: Path, remedy: str) -> Manifest:
+    """Parse a manifest. Raises ArtifactError when it is missing, unreadable or of another schema."""
+    if not path.is_file():
+        raise ArtifactError(f"{path}: missing, so what it describes is not complete. {remedy}")
+    try:
+        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(f"{path}: not a manifest ({error}). {remedy}") from error
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{path}: schema version {manifest.schema_version}, this lamol reads "
+            f"{SCHEMA_VERSION}. {remedy}"
+        )
+    return manifest
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,74 @@
+"""A pair (x, y) as the two sequences a model learns from. Pure: ids in, ids out.
+
+    QA   x ANS y EOS          supervised: y EOS
+    GEN  GEN_t x ANS y EOS    supervised: all after GEN_t
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lamol_core.errors import ConfigError
+from lamol_core.records import View
+
+
+@dataclass(frozen=True)
+class ControlTokens:
+    """Ids of the reserved tokens. `gen_by_task[i]` is GEN_t of the i-th task learnt."""
+
+    ans: int
+    eos: int
+    pad: int
+    gen: int
+    gen_by_task: tuple[int, ...]
+
+    def gen_for(self, task_index: int, task_specific: bool) -> int:
+        """GEN_t, or the shared GEN. Raises ConfigError when no token was reserved for the task."""
+        if not task_specific:
+            return self.gen
+        if task_index >= len(self.gen_by_task):
+            raise ConfigError(
+                f"params.yaml: backbone.max_tasks is {len(self.gen_by_task)}, but this is task "
+                f"number {task_index + 1} of its sequence. Raise it: the backbone is made anew."
+            )
+        return self.gen_by_task[task_index]
+
+    @property
+    def never_in_text(self) -> tuple[int, ...]:
+        """Ids that neither x nor y may hold."""
+        return (self.pad, self.gen, *self.gen_by_task)
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    """One view of one row: its ids, and the index from which on they are supervised."""
+
+    ids: tuple[int, ...]
+    supervised_from: int
+    view: View
+
+
+def qa_view(x: Sequence[int], y: Sequence[int], control: ControlTokens) -> TokenSequence:
+    ids = (*x, control.ans, *y, control.eos)
+    return TokenSequence(ids, len(x) + 1, "qa")
+
+
+def gen_view(x: Sequence[int], y: Sequence[int], control: ControlTokens, gen: int) -> TokenSequence:
+    ids = (gen, *x, control.ans, *y, control.eos)
+    return TokenSequence(ids, 1, "gen")
+
+
+def cut_input(x: Sequence[int], y: Sequence[int], max_length: int) -> tuple[Sequence[int], bool]:
+    """x so short that the longest view fits `max_length`, and whether it was cut.
+
+    The end of x is kept (questions stand there) and y always whole. Raises ConfigError when
+    y alone does not fit.
+    """
+    room = max_length - len(y) - 3  # GEN, ANS, EOS
+    if room < 1:
+        raise ConfigError(
+            f"params.yaml: a target of {len(y)} tokens does not fit train.max_length = "
+            f"{max_length} (needed: {len(y) + 4}). Raise it: targets are never cut."
+        )
+    return (x, False) if len(x) <= room else (x[len(x) - room :], True)

@@ -1,0 +1,76 @@
+"""The tokenizer of a checkpoint: data goes in as plain text, control ids are ours alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamol_core.errors import ArtifactError
+from lamol_core.text.template import ControlTokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ANS = "<|lamol:ans|>"
+PAD = "<|lamol:pad|>"
+GEN = "<|lamol:gen|>"
+
+
+def gen_token(task_index: int) -> str:
+    return f"<|lamol:gen:{task_index}|>"
+
+
+def reserved_tokens(max_tasks: int) -> list[str]:
+    """All reserved tokens, in the order of their ids."""
+    return [ANS, PAD, GEN, *(gen_token(i) for i in range(max_tasks))]
+
+
+class TextCodec:
+    """Encodes plain text and decodes ids, for one tokenizer with reserved tokens."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self.control = control_tokens(tokenizer)
+
+    @classmethod
+    def load(cls, checkpoint: Path) -> TextCodec:
+        from transformers import AutoTokenizer
+
+        return cls(AutoTokenizer.from_pretrained(checkpoint, local_files_only=True))
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, without control tokens: a text that spells one becomes plain pieces."""
+        if not texts:
+            return []
+        # lone surrogates cannot be UTF-8; they become question marks instead of an exception
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        return self._tokenizer(
+            clean, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False
+        )["input_ids"]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; control tokens show as they are spelt."""
+        return self._tokenizer.decode(
+            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+
+
+def control_tokens(tokenizer: PreTrainedTokenizerBase) -> ControlTokens:
+    """The reserved ids of a prepared tokenizer. Raises ArtifactError when it was not prepared."""
+    vocabulary = tokenizer.get_vocab()
+    if ANS not in vocabulary or tokenizer.eos_token_id is None:
+        raise ArtifactError(
+            f"{tokenizer.name_or_path}: a tokenizer without lamol's reserved tokens. "
+            "Run `lamol backbone` first."
+        )
+    gens = []
+    while gen_token(len(gens)) in vocabulary:
+        gens.append(vocabulary[gen_token(len(gens))])
+    return ControlTokens(
+        ans=vocabulary[ANS],
+        eos=tokenizer.eos_token_id,
+        pad=vocabulary[PAD],
+        gen=vocabulary[GEN],
+        gen_by_task=tuple(gens),
+    )

@@ -1,0 +1,139 @@
+"""From rows to padded micro-batches: encoding, optimizer batches, cutting under a token budget."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lamol_core.methods.base import Method
+from lamol_core.records import Origin, View
+from lamol_core.seeds import derive_seed
+from lamol_core.text.template import ControlTokens, TokenSequence, cut_input, gen_view, qa_view
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """One row of the mix as token ids, with the GEN token of its task."""
+
+    row_id: str
+    origin: Origin
+    input_ids: Sequence[int]
+    target_ids: Sequence[int]
+    gen_token: int
+
+    def views(self, views: Sequence[View], control: ControlTokens) -> list[TokenSequence]:
+        made = {
+            "qa": lambda: qa_view(self.input_ids, self.target_ids, control),
+            "gen": lambda: gen_view(self.input_ids, self.target_ids, control, self.gen_token),
+        }
+        return [made[view]() for view in views]
+
+
+def cut_rows(rows: Sequence[EncodedRow], max_length: int) -> tuple[list[EncodedRow], int]:
+    """Rows whose views fit `max_length`, and how many inputs had to be cut for it."""
+    fitting, num_cut = [], 0
+    for row in rows:
+        input_ids, cut = cut_input(row.input_ids, row.target_ids, max_length)
+        num_cut += cut
+        fitting.append(
+            EncodedRow(row.row_id, row.origin, input_ids, row.target_ids, row.gen_token)
+        )
+    return fitting, num_cut
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Padded sequences: `ids`, `mask`, `labels` (B, L), with each row's view and origin."""
+
+    ids: Tensor
+    mask: Tensor
+    labels: Tensor
+    views: tuple[View, ...]
+    origins: tuple[Origin, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that are no padding."""
+        return int(self.mask.sum())
+
+
+@dataclass(frozen=True)
+class OptimizerBatch:
+    """The rows of one step, the same on every process; each takes its share."""
+
+    rows: tuple[EncodedRow, ...]
+
+    def count_tokens(self, method: Method) -> Counter[tuple[View, Origin]]:
+        """Supervised tokens by view and origin: the denominators of the means."""
+        counts: Counter[tuple[View, Origin]] = Counter()
+        for row in self.rows:
+            for view in method.views:
+                prompt = len(row.input_ids) + 1 if view == "gen" else 0
+                counts[view, row.origin] += prompt + len(row.target_ids) + 1
+        return counts
+
+    def micro_batches(
+        self, method: Method, control: ControlTokens, max_tokens: int, rank: int, world: int
+    ) -> list[MicroBatch]:
+        """This process's views, sorted by length and cut so that B * L <= max_tokens.
+
+        A sequence longer than the budget stands alone. All views share the forwards.
+        """
+        sequences = [
+            (sequence, row.origin)
+            for row in self.rows[rank::world]
+            for sequence in row.views(method.views, control)
+        ]
+        sequences.sort(key=lambda pair: len(pair[0].ids))
+        groups: list[list[tuple[TokenSequence, Origin]]] = []
+        for pair in sequences:
+            # sorted: the newest is the longest of its group
+            if groups and (len(groups[-1]) + 1) * len(pair[0].ids) <= max_tokens:
+                groups[-1].append(pair)
+            else:
+                groups.append([pair])
+        return [_pad(group, control.pad) for group in groups]
+
+
+def optimizer_batches(
+    rows: Sequence[EncodedRow], batch_size: int, num_steps: int, seed: int
+) -> Iterator[OptimizerBatch]:
+    """`num_steps` batches: the rows in their order, then epoch after epoch in seeded orders."""
+    step = epoch = 0
+    while True:
+        order = list(rows)
+        if epoch:
+            random.Random(derive_seed(seed, "epoch", epoch)).shuffle(order)
+        for start in range(0, len(order), batch_size):
+            if step == num_steps:
+                return
+            yield OptimizerBatch(tuple(order[start : start + batch_size]))
+            step += 1
+        epoch += 1
+
+
+def _pad(group: list[tuple[TokenSequence, Origin]], pad: int) -> MicroBatch:
+    longest = max(len(sequence.ids) for sequence, _ in group)
+    ids = torch.full((len(group), longest), pad)
+    mask = torch.zeros((len(group), longest), dtype=torch.long)
+    labels = torch.full((len(group), longest), IGNORED)
+    for place, (sequence, _) in enumerate(group):
+        length, start = len(sequence.ids), sequence.supervised_from
+        row = torch.tensor(sequence.ids)
+        ids[place, :length] = row
+        mask[place, :length] = 1
+        labels[place, start:length] = row[start:]
+    return MicroBatch(
+        ids,
+        mask,
+        labels,
+        tuple(sequence.view for sequence, _ in group),
+        tuple(origin for _, origin in group),
+    )

@@ -1,0 +1,130 @@
+"""Runs a sequence once for each method and seed, each in a copy of its folder, and tabulates.
+
+    python scripts/compare_methods.py examples/clinc150 --out /tmp/clinc150 --jobs 2 \
+        lamol_kd:0 lamol_kd:1 lamol:0 lamol_kd:0:lamol_kd.alignment=reference
+
+A run is METHOD:SEED[:KEY=VALUE...]. Each copy is a sequence of its own under --out, with one core
+and one thread a job; a run that is there already is continued by `dvc repro`. Checkpoints are
+removed when a run has ended (--keep keeps them). The table goes to stdout and to OUT/results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean, stdev
+
+from ruamel.yaml import YAML
+
+FIGURES = ("final_average", "incremental_average", "forgetting")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("example", type=Path)
+    parser.add_argument("runs", nargs="+", metavar="METHOD:SEED[:KEY=VALUE]")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    threads = str(max((os.cpu_count() or 1) // options.jobs, 1))
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    def run(name: str) -> None:
+        run_one(options.example, options.out, name, threads, options.keep)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(run, options.runs))
+    results = {name: read_summary(options.out, name) for name in options.runs}
+    (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    sys.stdout.write(tabulate(results) + "\n")
+
+
+def run_one(example: Path, out: Path, name: str, threads: str, keep: bool) -> None:
+    folder = out / folder_name(name)
+    if (folder / "reports" / "summary.json").is_file():
+        return
+    if not folder.exists():
+        copy_sequence(example, folder, name)
+    environment = os.environ | {"OMP_NUM_THREADS": threads}
+    started = time.perf_counter()
+    with (folder / "repro.log").open("a") as log:
+        subprocess.run(
+            ["dvc", "repro"], cwd=folder, env=environment, stdout=log, stderr=log, check=True
+        )
+    sys.stderr.write(f"{name}: done in {time.perf_counter() - started:.0f} s\n")
+    if not keep:
+        shutil.rmtree(folder / ".dvc" / "cache", ignore_errors=True)
+        for checkpoint in (*folder.glob("runs/*/student"), *folder.glob("runs/*/teacher")):
+            shutil.rmtree(checkpoint)
+
+
+def copy_sequence(example: Path, folder: Path, name: str) -> None:
+    """The example with its method and seed set, relative sources made absolute, DVC set up."""
+    method, seed, *overrides = name.split(":")
+    folder.mkdir(parents=True)
+    yaml = YAML()
+    params = yaml.load((example / "params.yaml").read_text(encoding="utf-8"))
+    params["method"], params["seed"] = method, int(seed)
+    for override in overrides:
+        key, _, value = override.partition("=")
+        *parents, last = key.split(".")
+        node = params
+        for part in parents:
+            node = node[part]
+        node[last] = YAML(typ="safe").load(value)
+    for task in params["tasks"].values():
+        path = Path(task["source"].get("path", "/")).expanduser()
+        if not path.is_absolute():
+            task["source"]["path"] = str((example / path).resolve())
+    with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
+        yaml.dump(params, stream)
+    shutil.copyfile(example / "dvc.yaml", folder / "dvc.yaml")
+    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=folder, check=True)
+    for option in ("core.analytics=false", "cache.type=reflink,hardlink,symlink,copy"):
+        subprocess.run(["dvc", "config", *option.split("=")], cwd=folder, check=True)
+
+
+def folder_name(name: str) -> str:
+    return name.replace(":", "-").replace("=", "-")
+
+
+def read_summary(out: Path, name: str) -> dict:
+    path = out / folder_name(name) / "reports" / "summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    return {key: summary[key] for key in (*FIGURES, "seconds", "peak_memory_bytes", "score_matrix")}
+
+
+def tabulate(results: dict[str, dict]) -> str:
+    """One line a method (and overrides): mean and standard deviation over its seeds."""
+    grouped: dict[str, list[dict]] = {}
+    for name, summary in results.items():
+        method, _, *overrides = name.split(":")
+        grouped.setdefault(" ".join([method, *overrides]), []).append(summary)
+    lines = [
+        "| method | seeds | final average | incremental average | forgetting | seconds | peak GB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for label, summaries in grouped.items():
+        cells = [spread([summary[key] for summary in summaries]) for key in FIGURES]
+        seconds = mean(summary["seconds"] for summary in summaries)
+        peak = max(summary["peak_memory_bytes"] for summary in summaries) / 1e9
+        lines.append(
+            f"| {label} | {len(summaries)} | {' | '.join(cells)} | {seconds:.0f} | {peak:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""`lamol backbone`: the first weights, with all reserved tokens, before any task is learnt."""
+
+from __future__ import annotations
+
+from stages.runtime import DebugOption, SetOption, guarded, open_params, run_alone
+
+
+@guarded
+def backbone(overrides: SetOption = None, debug: DebugOption = False) -> None:
+    """Prepare the backbone: runs/base/student.
+
+    Example: lamol backbone
+    """
+    from pathlib import Path
+
+    from lamol_core.config import BASE
+    from lamol_core.data.sources import read_source
+    from lamol_core.data.task_data import write_base
+    from lamol_core.models.backbones import build_backbone
+    from lamol_core.models.checkpoints import save_checkpoint
+    from lamol_core.storage.layout import Layout
+    from lamol_core.storage.manifest import Provenance
+    from lamol_core.storage.state import write_state
+    from stages.console import say
+
+    params = open_params(overrides).backbone
+    layout = Layout()
+    corpus: list[str] = []
+    if params.kind == "nano":
+        for source in params.nano.corpus:
+            for row in read_source(source, Path())["train"]:
+                corpus += [row.input, row.target]
+    model, tokenizer = build_backbone(params, Path(), corpus)
+    provenance = Provenance(parameters=params.model_dump(mode="json"))
+    save_checkpoint(layout.student(BASE), model, provenance, tokenizer=tokenizer)
+    write_state(layout.state(BASE), Provenance())
+    write_base(layout.data(BASE))
+    say(
+        f"backbone: {type(model).__name__}, {model.num_parameters():,} parameters, "
+        f"{len(tokenizer):,} tokens, room for {params.max_tasks} tasks -> {layout.student(BASE)}"
+    )
+
+
+if __name__ == "__main__":
+    run_alone(backbone)

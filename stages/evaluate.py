@@ -1,0 +1,83 @@
+"""`lamol evaluate T`: what the student of a task knows of all tasks learnt so far."""
+
+from __future__ import annotations
+
+from stages.runtime import (
+    MEASURED,
+    Cost,
+    DebugOption,
+    JsonOption,
+    SetOption,
+    TaskArgument,
+    guarded,
+    open_params,
+    run_alone,
+)
+
+
+@guarded
+def evaluate(
+    task: TaskArgument,
+    overrides: SetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Score a student on every task up to TASK: runs/TASK/metrics.json, predictions.parquet.
+
+    Example: lamol evaluate travel --json
+    """
+    from lamol_core.data.task_data import TaskData
+    from lamol_core.evaluation.run import predict_from_checkpoint
+    from lamol_core.records import PREDICTION_SCHEMA
+    from lamol_core.storage.kinds import CHECKPOINT, PREDICTIONS
+    from lamol_core.storage.layout import Layout
+    from lamol_core.storage.manifest import Provenance, check_folder
+    from lamol_core.storage.measured import write_json
+    from lamol_core.storage.tables import write_table
+    from stages.console import print_json, progress, say
+
+    cost, params, layout = Cost(), open_params(overrides), Layout()
+    params.task(task)
+    data = TaskData.load(layout.data(task))
+    student = layout.student(task)
+    manifest = check_folder(student, CHECKPOINT, f"Run `dvc repro train@{task}` again.")
+    rows = {
+        facts.name: data.seen_rows(facts.name, params.evaluate.split) for facts in data.lineage
+    }
+    with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
+        predictions = predict_from_checkpoint(
+            student,
+            rows,
+            {facts.name: facts.metric for facts in data.lineage},
+            params.evaluate,
+            params.train.max_length,
+            on_rows_done=advance,
+        )
+    scores = {
+        name: 100 * sum(p.score for p in predictions if p.task == name) / len(rows[name])
+        for name in rows
+    }
+    provenance = Provenance(
+        {"evaluate": params.evaluate.model_dump(), "train.max_length": params.train.max_length},
+        {"student": manifest.content_sha256, "data": data.content_sha256},
+    )
+    write_table(
+        layout.predictions(task), PREDICTIONS, predictions, PREDICTION_SCHEMA, provenance
+    )
+    average = sum(scores.values()) / len(scores)
+    write_json(layout.metrics(task), {"average": average, **scores})
+    figures = {
+        "after": params.task(task).after,
+        "scores": scores,
+        "num_test_rows": {name: len(rows[name]) for name in rows},
+        **cost.figures(),
+    }
+    write_json(layout.figure(task, "evaluate"), figures, MEASURED)
+    shown = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
+    say(f"evaluate {task}: average {average:.1f} ({shown}) -> {layout.metrics(task)}")
+    if json:
+        print_json({"task": task, "average": average, **figures})
+
+
+if __name__ == "__main__":
+    run_alone(evaluate)

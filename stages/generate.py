@@ -1,0 +1,96 @@
+"""`lamol generate T`: the teacher writes pseudo-samples of the tasks it knows."""
+
+from __future__ import annotations
+
+from stages.runtime import (
+    MEASURED,
+    Cost,
+    DebugOption,
+    JsonOption,
+    SetOption,
+    TaskArgument,
+    guarded,
+    open_params,
+    run_alone,
+)
+
+
+@guarded
+def generate(
+    task: TaskArgument,
+    overrides: SetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Draw the pseudo-samples for a task: runs/TASK/pseudo.parquet.
+
+    Example: lamol generate travel --set lamol_kd.topk=5
+    """
+    from collections import Counter
+
+    from lamol_core.data.mixing import num_pseudo_rows, share_evenly
+    from lamol_core.data.task_data import TaskData
+    from lamol_core.methods.registry import build_method
+    from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
+    from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
+    from lamol_core.storage.layout import Layout
+    from lamol_core.storage.manifest import Provenance, check_folder
+    from lamol_core.storage.measured import write_json
+    from lamol_core.storage.tables import write_table
+    from stages.console import print_json, say
+
+    cost, params, layout = Cost(), open_params(overrides), Layout()
+    params.task(task)
+    data = TaskData.load(layout.data(task))
+    teacher = layout.teacher(task)
+    manifest = check_folder(teacher, CHECKPOINT, f"Run `dvc repro snapshot@{task}` again.")
+    sampling = build_method(params).sampling
+    num_new = data.facts.num_rows["train"]
+    total = num_pseudo_rows(sampling.gamma, num_new) if sampling and data.earlier else 0
+    shares = share_evenly(total, len(data.earlier))
+
+    samples: list[PseudoSample] = []
+    acting: dict[str, object] = {}
+    if sampling and total:
+        from lamol_core.sampling.run import draw_from_checkpoint
+        from stages.console import progress
+
+        acting = {"method": params.method, "seed": params.seed, "gamma": sampling.gamma,
+                  "topk": sampling.topk, "use_task_specific_gen_token":
+                  sampling.task_specific_token, **params.generate.model_dump()}  # fmt: skip
+        with progress(f"generate {task}", total, "rows") as advance:
+            samples = draw_from_checkpoint(
+                teacher,
+                manifest.content_sha256,
+                dict(zip((facts.name for facts in data.earlier), shares, strict=True)),
+                sampling,
+                params.generate,
+                new_task=task,
+                seed=params.seed,
+                on_rows_done=advance,
+            )
+    write_table(
+        layout.pseudo(task),
+        PSEUDO,
+        samples,
+        PSEUDO_SCHEMA,
+        Provenance(acting, {"teacher": manifest.content_sha256, "data": data.content_sha256}),
+    )
+    rejected = Counter(sample.reject_reason for sample in samples if not sample.valid)
+    figures = {
+        "valid": sum(sample.valid for sample in samples),
+        "rejected": rejected.total(),
+        "reasons": dict(sorted(rejected.items())),
+        **cost.figures(),
+    }
+    write_json(layout.figure(task, "generate"), figures, MEASURED)
+    say(
+        f"generate {task}: {figures['valid']} valid rows of {len(data.earlier)} earlier tasks, "
+        f"{figures['rejected']} rejected -> {layout.pseudo(task)}"
+    )
+    if json:
+        print_json({"task": task, **figures})
+
+
+if __name__ == "__main__":
+    run_alone(generate)

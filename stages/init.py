@@ -1,0 +1,53 @@
+"""`lamol init DIR`: a sequence of one's own, ready for `dvc repro`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stages.runtime import DebugOption, guarded, run_alone
+
+
+@guarded
+def init(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="New or empty folder.")],
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="NAME=PATH",
+            help="A task and its rows, repeatable, in learning order. PATH: a CSV, TSV, JSONL or "
+            "Parquet file with columns `input` and `target`, or a folder with train.* (and "
+            "dev.*, test.*).",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="`nano`, a GGUF file, a folder that save_pretrained wrote, or a hub id."
+        ),
+    ] = "nano",
+    method: Annotated[str, typer.Option(help="lamol_kd, lamol, finetune or multitask.")] = (
+        "lamol_kd"
+    ),
+    debug: DebugOption = False,
+) -> None:
+    """Start a new sequence: writes params.yaml, dvc.yaml and .dvcignore, and sets up DVC.
+
+    Example: lamol init mine --task news=news.csv --task mails=mails/ --backbone nano
+    """
+    from pathlib import Path
+
+    from lamol_core.errors import ConfigError
+    from stages.console import say
+    from stages.new_sequence import create_sequence
+
+    if not task:
+        raise ConfigError("--task: name at least one, like --task news=news.csv.")
+    create_sequence(Path(folder), task, backbone, method)
+    say(f"init: {folder} is ready. Next: cd {folder} && lamol check && dvc repro")
+
+
+if __name__ == "__main__":
+    run_alone(init)

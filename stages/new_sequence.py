@@ -1,0 +1,163 @@
+"""Files of a new sequence: parameters for its tasks, and the pipeline that this version runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from lamol_core import __version__
+from lamol_core.config import BASE, Params, find_problems
+from lamol_core.errors import ConfigError
+
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
+CODE = ("stages/", "lamol_core/")
+"""How a code dependency of the checkout's dvc.yaml begins."""
+DVC_CONFIG = """\
+[core]
+    analytics = false
+    autostage = false
+    check_update = false
+[cache]
+    type = "reflink,hardlink,symlink,copy"
+"""
+DVCIGNORE = """\
+# no outputs, and no reason to run anything again
+__pycache__
+*.pyc
+.venv
+.lamol
+"""
+GITIGNORE = "/.lamol/\n"
+README = "# The parameters of this sequence; every key: README of lamol, \"Parameters\".\n"
+
+
+def create_sequence(folder: Path, tasks: list[str], backbone: str, method: str) -> None:
+    """Write a sequence into a new or empty folder and set up DVC there.
+
+    Paths of tasks and of the backbone are relative to the current folder. Raises ConfigError for
+    a folder that is not empty, a path that is not there, a name that is none.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
+    params = make_params(folder, tasks, backbone, method)
+    problems = find_problems(params)
+    if problems:
+        raise ConfigError("The new sequence would be wrong:\n  - " + "\n  - ".join(problems))
+    folder.mkdir(parents=True, exist_ok=True)
+    yaml = YAML()
+    yaml.width = 100
+    with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
+        stream.write(README)
+        yaml.dump(params, stream)
+    pipeline = adapt_pipeline(yaml.load(read_pipeline()), params)
+    with (folder / "dvc.yaml").open("w", encoding="utf-8") as stream:
+        yaml.dump(pipeline, stream)
+    (folder / ".dvcignore").write_text(DVCIGNORE, encoding="utf-8")
+    (folder / ".gitignore").write_text(GITIGNORE, encoding="utf-8")
+    set_up_dvc(folder)
+
+
+def make_params(folder: Path, tasks: list[str], backbone: str, method: str) -> dict[str, Any]:
+    """params.yaml of a new sequence as plain data, every key spelt out."""
+    blocks: dict[str, Any] = {}
+    after = BASE
+    for option in tasks:
+        name, separator, path = option.partition("=")
+        if not separator or not path:
+            raise ConfigError(f"--task {option}: wanted NAME=PATH, like news=news.csv.")
+        if name in blocks:
+            raise ConfigError(f"--task {option}: there are two tasks {name!r}.")
+        blocks[name] = {"after": after, "source": find_source(folder, Path(path))}
+        after = name
+    defaults = Params.model_validate({"tasks": {}, "method": method}).model_dump(
+        mode="json", by_alias=True
+    )
+    corpus = [block["source"] for block in blocks.values()]
+    return {
+        "lamol_version": __version__,
+        **{key: defaults[key] for key in ("seed", "method")},
+        "tasks": blocks,
+        "backbone": make_backbone(folder, backbone, defaults["backbone"], corpus),
+        **{key: value for key, value in defaults.items()
+           if key not in ("lamol_version", "seed", "method", "tasks", "backbone")},
+    }  # fmt: skip
+
+
+def find_source(folder: Path, path: Path) -> dict[str, str]:
+    """The source block of a file or folder. Raises ConfigError when it is neither."""
+    path = path.expanduser()
+    if path.is_dir():
+        train = sorted(p for p in path.glob("train.*") if p.suffix in SUFFIXES)
+        if not train:
+            raise ConfigError(f"{path}: no train.csv, train.tsv, train.jsonl or train.parquet.")
+        kind = SUFFIXES[train[0].suffix]
+    elif path.is_file():
+        if path.suffix not in SUFFIXES:
+            wanted = ", ".join(SUFFIXES)
+            raise ConfigError(f"{path}: its name must end in one of {wanted}.")
+        kind = SUFFIXES[path.suffix]
+    else:
+        raise ConfigError(f"{path}: no such file or folder.")
+    return {"kind": kind, "path": str(path.resolve())}
+
+
+def make_backbone(
+    folder: Path, backbone: str, defaults: dict[str, Any], corpus: list[Any]
+) -> dict[str, Any]:
+    """The backbone block for `nano`, a GGUF file, a local folder or a hub id."""
+    path = Path(backbone).expanduser()
+    if backbone == "nano":
+        return {**defaults, "kind": "nano", "nano": {**defaults["nano"], "corpus": corpus}}
+    if path.is_file():
+        return {**defaults, "kind": "gguf", "path": str(path.resolve())}
+    if path.is_dir():
+        return {**defaults, "kind": "folder", "path": str(path.resolve())}
+    return {**defaults, "kind": "hub", "path": backbone}
+
+
+def read_pipeline() -> str:
+    """The text of the checkout's dvc.yaml; a wheel carries it as stages/templates/dvc.yaml."""
+    packaged = resources.files("stages") / "templates" / "dvc.yaml"
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).parent.parent / "dvc.yaml").read_text(encoding="utf-8")
+
+
+def adapt_pipeline(pipeline: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """dvc.yaml for a folder without lamol's code: the installed version stands for it.
+
+    `prepare` depends on each task's file, `backbone` on the files its tokenizer is trained on.
+    """
+    for name, stage in pipeline["stages"].items():
+        block = stage.get("do", stage)
+        block["deps"] = [dep for dep in block.get("deps", []) if not dep.startswith(CODE)]
+        block["params"] = [*block.get("params", []), "lamol_version"]
+        if name == "prepare":
+            block["deps"].append("${item.source.path}")
+        if name == "backbone" and params["backbone"]["kind"] == "nano":
+            block["deps"] += [source["path"] for source in params["backbone"]["nano"]["corpus"]]
+        if not block["deps"]:
+            del block["deps"]
+    return pipeline
+
+
+def set_up_dvc(folder: Path) -> None:
+    """`dvc init` without git, analytics off, and links before copies."""
+    command = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
+    inside_git = subprocess.run(
+        ["git", "rev-parse", "--is-inside-work-tree"], cwd=folder, capture_output=True, check=False
+    )
+    if inside_git.returncode == 0:
+        command[command.index("--no-scm")] = "--subdir"
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(f"{folder}: dvc init failed: {done.stderr.strip()}")
+    config = folder / ".dvc" / "config"
+    no_scm = "no_scm" in config.read_text(encoding="utf-8")
+    text = DVC_CONFIG.replace("[cache]", "    no_scm = true\n[cache]") if no_scm else DVC_CONFIG
+    config.write_text(text, encoding="utf-8")

@@ -1,0 +1,35 @@
+"""`lamol report`: the score matrix over the whole sequence, as figures, plots and a page."""
+
+from __future__ import annotations
+
+from stages.runtime import DebugOption, JsonOption, SetOption, guarded, open_params, run_alone
+
+
+@guarded
+def report(
+    overrides: SetOption = None, json: JsonOption = False, debug: DebugOption = False
+) -> None:
+    """Summarise all tasks: reports/summary.json, index.html and plots.
+
+    Example: lamol report
+    """
+    from lamol_core.reporting.files import read_figures, write_report
+    from lamol_core.reporting.summary import build_summary
+    from lamol_core.reporting.tables import score_table
+    from lamol_core.storage.layout import Layout
+    from stages.console import print_json, print_table, say
+
+    params, layout = open_params(overrides), Layout()
+    order = list(params.tasks)
+    figures = [read_figures(layout, name, params.tasks[name].after) for name in order]
+    summary = build_summary(params.method, figures, order)
+    write_report(layout, summary, params.model_dump(mode="json", by_alias=True))
+    if json:
+        print_json(summary)
+    else:
+        print_table(score_table(summary))
+    say(f"report: the page is {(layout.reports / 'index.html').resolve()}")
+
+
+if __name__ == "__main__":
+    run_alone(report)

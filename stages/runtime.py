@@ -1,0 +1,119 @@
+"""What every command shares: its options, how errors end it, what it tells of time and memory."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lamol_core.config import Params
+
+TaskArgument = Annotated[str, typer.Argument(help="The task's name in params.yaml.", show_default=False)]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-S",
+        metavar="KEY=VALUE",
+        help="Override a parameter of params.yaml for this run (repeatable).",
+    ),
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
+
+MEASURED = ("seconds", "peak_memory_bytes")
+"""Keys of a figures file that differ from run to run."""
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """End a command with the documented exit code and one sentence instead of a traceback.
+
+    0 done, 1 a bug of ours, 2 usage, 3 configuration or data, 4 artefact, 5 diverged or too few.
+    """
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        from lamol_core.errors import LamolError
+
+        debug = bool(kwargs.get("debug"))
+        _quiet_libraries()
+        try:
+            command(*args, **kwargs)
+        except LamolError as error:
+            if debug:
+                raise
+            _say(f"error: {error}")
+            raise typer.Exit(error.exit_code) from error
+        except (typer.Exit, typer.Abort, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            if debug:
+                raise
+            _say(
+                f"error: a bug of lamol's: {type(error).__name__}: {error}. "
+                "Run the same command with --debug and report what it shows."
+            )
+            raise typer.Exit(1) from error
+
+    return run
+
+
+def run_alone(command: Callable[..., None]) -> None:
+    """What `python -m stages.<name>` does."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    app()
+
+
+def open_params(overrides: list[str] | None) -> Params:
+    """params.yaml of the current folder, checked, with the overrides laid over it."""
+    from lamol_core import __version__
+    from lamol_core.config import load_params
+    from lamol_core.errors import ConfigError
+
+    params = load_params(Path("params.yaml"), overrides or ())
+    if params.lamol_version not in (None, __version__):
+        raise ConfigError(
+            f"params.yaml: lamol_version is {params.lamol_version}, installed is {__version__}. "
+            "Write the installed one there (every stage then runs again), or install the other."
+        )
+    return params
+
+
+class Cost:
+    """Seconds since it was made, and the process's peak memory."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    def figures(self) -> dict[str, float | int]:
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        scale = 1 if sys.platform == "darwin" else 1024
+        return {
+            "seconds": round(time.perf_counter() - self._started, 2),
+            "peak_memory_bytes": peak_kib * scale,
+        }
+
+
+def _quiet_libraries() -> None:
+    # what these print is for their own developers; a stage says what matters to its user
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+def _say(message: str) -> None:
+    typer.echo(message, err=True)

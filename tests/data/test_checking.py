@@ -1,0 +1,141 @@
+"""`lamol check`: every problem at once, none invented."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamol_core.config import Params, read_params
+from lamol_core.data.checking import check_sequence, describe_sequence
+from lamol_core.errors import ConfigError
+
+
+def demo(after: str, task: str = "home", **rest: Any) -> dict[str, Any]:
+    return {"after": after, "source": {"kind": "demo", "task": task, **rest}}
+
+
+def chain(length: int) -> dict[str, Any]:
+    return {f"t{i}": demo(f"t{i - 1}" if i else "base") for i in range(length)}
+
+
+def test_a_sound_sequence_has_no_problems() -> None:
+    data = {"tasks": {"a": demo("base"), "b": demo("a", "query"), "c": demo("a", "slots")}}
+    assert check_sequence(data, Path()) == []
+
+
+def test_all_problems_come_at_once(tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("input,target\na,b\n")
+    data = {
+        "sede": 1,
+        "backbone": {"kind": "folder", "path": "gone"},
+        "tasks": {
+            "a": demo("base", "hme"),
+            "b": {"after": "x", "source": {"kind": "csv", "path": "gone.csv", "input": "{"}},
+            "c": {"after": "a", "source": {"kind": "csv", "path": "few.csv"}},
+            "d": {"after": "a", "source": {"kind": "xml", "path": "few.xml"}},
+            "e": {"after": "e"},
+            "f": demo("base", max_target=3),
+        },
+    }
+    problems = check_sequence(data, tmp_path)
+    for start, part in (
+        ("sede: unknown key", "'seed'"),
+        ("backbone.path: ", "gone is no folder"),
+        ("tasks.a.source: ", "no task 'hme'"),
+        ("tasks.b.after: ", "no task 'x'"),
+        ("tasks.b.source: input: '{' is no template", "column"),
+        ("tasks.c.source: 1 training row of", "too few"),
+        ("tasks.d.source", "xml"),
+        ("tasks: e -> e is a cycle", ""),
+        ("tasks.f.source.max_target: unknown key", "'max_targets'"),
+    ):
+        assert [p for p in problems if p.startswith(start) and part in p], (start, problems)
+    assert not [p for p in problems if p.startswith("tasks.f.source: ")]
+    assert len(problems) == len(set(problems))
+
+
+def test_every_problem_of_a_source_has_its_key(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text,label\na,b\n")
+    data = {"tasks": {"a": {"after": "base", "source": {"kind": "csv", "path": "x.csv"}}}}
+    first, second = check_sequence(data, tmp_path)
+    assert first.startswith("tasks.a.source: ") and "no column 'input'" in first
+    assert second.startswith("tasks.a.source: ") and "no column 'target'" in second
+
+
+@pytest.mark.parametrize("data", [{}, {"tasks": []}, {"tasks": {"a": None}}, {"tasks": None}])
+def test_hopeless_files_have_problems_not_tracebacks(data: dict[str, Any]) -> None:
+    assert check_sequence(data, Path())
+
+
+def test_depth_is_counted_along_the_order() -> None:
+    tasks = chain(3) | {"side": demo("t0"), "other": demo("base")}
+    assert check_sequence({"tasks": tasks, "backbone": {"max_tasks": 3}}, Path()) == []
+    (problem,) = check_sequence({"tasks": tasks, "backbone": {"max_tasks": 2}}, Path())
+    assert "backbone.max_tasks: 2, but task 't2' is number 3 of its order" in problem
+
+
+class TestBackbone:
+    def check(self, root: Path, **backbone: Any) -> list[str]:
+        return check_sequence({"tasks": {"a": demo("base")}, "backbone": backbone}, root)
+
+    @pytest.mark.parametrize("kind", ["hub", "folder", "gguf"])
+    def test_a_path_is_needed(self, kind: str, tmp_path: Path) -> None:
+        (problem,) = self.check(tmp_path, kind=kind)
+        assert problem.startswith("backbone.path: missing")
+
+    def test_folders_are_looked_for(self, tmp_path: Path) -> None:
+        (problem,) = self.check(tmp_path, kind="folder", path="model")
+        assert str(tmp_path / "model") in problem
+        (tmp_path / "model").mkdir()
+        assert self.check(tmp_path, kind="folder", path="model") == []
+        assert self.check(tmp_path, kind="folder", path=str(tmp_path / "model")) == []
+
+    def test_gguf_is_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "m.gguf").touch()
+        assert self.check(tmp_path, kind="gguf", path="m.gguf") == []
+        (problem,) = self.check(tmp_path, kind="gguf", path=".")
+        assert "is no file" in problem
+
+    def test_a_hub_id_is_not_looked_for(self, tmp_path: Path) -> None:
+        assert self.check(tmp_path, kind="hub", path="owner/model") == []
+
+    def test_the_corpus_of_nano_is_opened(self, tmp_path: Path) -> None:
+        corpus = [{"kind": "demo", "task": "home"}, {"kind": "csv", "path": "gone.csv"}]
+        (problem,) = self.check(tmp_path, nano={"corpus": corpus})
+        assert problem.startswith("backbone.nano.corpus.1: ")
+
+
+def test_names_that_are_listed_twice(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: 1\ntasks:\n  a: {after: base}\n  b: {after: a}\n  a: {after: b}\n")
+    with pytest.raises(ConfigError, match=r"task 'a' is listed twice \(lines 3 and 5\)"):
+        read_params(path)
+    path.write_text("train: {epochs: 1, epochs: 2}\nseed: 1\nseed: 2\n")
+    with pytest.raises(ConfigError, match=r"key 'train\.epochs' is listed .*; key 'seed' is"):
+        read_params(path)
+
+
+def test_the_table_of_a_sequence(tmp_path: Path) -> None:
+    lines = [f"row {i},{'xy'[i % 2]}" for i in range(40)]
+    (tmp_path / "a.csv").write_text("\n".join(["input,target", *lines]))
+    source = {"kind": "csv", "path": "a.csv"}
+    tasks = {"a": {"after": "base", "source": source}, "b": demo("a", "query")}
+    params = Params.model_validate({"tasks": tasks})
+    first, second = describe_sequence(params, tmp_path)
+    assert first == {
+        "task": "a",
+        "after": "base",
+        "targets": "classes",
+        "metric": "accuracy",
+        "train": 28,
+        "dev": 4,
+        "test": 8,
+        "distinct_targets": 2,
+    }
+    assert (second["after"], second["metric"], second["test"]) == ("a", "token_f1", 100)
+
+
+def test_the_table_of_a_broken_sequence_names_the_task(tmp_path: Path) -> None:
+    params = Params.model_validate({"tasks": {"a": demo("base", "hme")}})
+    with pytest.raises(ConfigError, match=r"^tasks\.a\.source: "):
+        describe_sequence(params, tmp_path)

@@ -1,0 +1,416 @@
+"""Sources: each kind reads the same pairs, and every error says where and what to do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import TypeAdapter
+
+from lamol_core.config import Source
+from lamol_core.data.sources import SOURCES, RawRow, SourceError, read_source
+from lamol_core.errors import ConfigError
+
+PAIRS = [("hello there", "greet"), ("bye 👋🏽", "part"), ('say "hi", now', "greet")]
+
+
+def make(**block: Any) -> Source:
+    return TypeAdapter(Source).validate_python(block)
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        import csv
+
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            delimiter = "," if path.suffix == ".csv" else "\t"
+            writer = csv.DictWriter(stream, list(rows[0]), delimiter=delimiter)
+            writer.writeheader()
+            writer.writerows(rows)
+    return path
+
+
+def rows_of(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"input": x, "target": y} for x, y in pairs]
+
+
+def pairs_of(rows: list[RawRow]) -> list[tuple[str, str]]:
+    return [(row.input, row.target) for row in rows]
+
+
+def problems(source: Source, root: Path) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        read_source(source, root)
+    assert isinstance(caught.value, SourceError)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    assert all("\n" not in problem for problem in caught.value.problems)
+    return caught.value.problems
+
+
+FILE_KINDS = ["jsonl", "csv", "tsv", "parquet"]
+
+
+@pytest.mark.parametrize("kind", FILE_KINDS)
+class TestEveryFileKind:
+    def test_a_file_is_the_training_split_in_file_order(self, kind: str, tmp_path: Path) -> None:
+        write(tmp_path / f"x.{kind}", rows_of(*PAIRS))
+        rows = read_source(make(kind=kind, path=f"x.{kind}"), tmp_path)
+        assert {split: pairs_of(part) for split, part in rows.items()} == {"train": PAIRS}
+
+    def test_a_folder_has_the_splits_it_has(self, kind: str, tmp_path: Path) -> None:
+        write(tmp_path / f"d/train.{kind}", rows_of(*PAIRS))
+        write(tmp_path / f"d/validation.{kind}", rows_of(PAIRS[0]))
+        rows = read_source(make(kind=kind, path=str(tmp_path / "d")), Path("/nowhere"))
+        assert {split: len(part) for split, part in rows.items()} == {"train": 3, "dev": 1}
+
+    def test_two_names_for_dev_are_refused(self, kind: str, tmp_path: Path) -> None:
+        for name in ("train", "dev", "validation"):
+            write(tmp_path / f"d/{name}.{kind}", rows_of(*PAIRS))
+        (problem,) = problems(make(kind=kind, path="d"), tmp_path)
+        assert f"dev.{kind} and validation.{kind}" in problem
+
+    def test_a_folder_without_train_says_what_it_holds(self, kind: str, tmp_path: Path) -> None:
+        write(tmp_path / f"d/training.{kind}", rows_of(*PAIRS))
+        (problem,) = problems(make(kind=kind, path="d"), tmp_path)
+        assert f"no file train.{kind}" in problem
+        assert f"training.{kind}" in problem
+
+    def test_a_missing_file_says_where_paths_start(self, kind: str, tmp_path: Path) -> None:
+        (problem,) = problems(make(kind=kind, path="gone"), tmp_path)
+        assert problem.startswith(f"{tmp_path / 'gone'}: no such file or folder.")
+        assert "folder of params.yaml" in problem
+
+    def test_missing_columns_are_all_named_with_a_guess(self, kind: str, tmp_path: Path) -> None:
+        write(tmp_path / f"x.{kind}", rows_of(*PAIRS))
+        source = make(kind=kind, path=f"x.{kind}", input="inptu", target="{label}")
+        first, second = problems(source, tmp_path)
+        assert "no column 'inptu' (did you mean 'input'?). Its columns are: input, target." in first
+        assert "no column 'label'" in second
+
+    def test_blank_cells_are_counted_with_the_first_place(self, kind: str, tmp_path: Path) -> None:
+        write(tmp_path / f"x.{kind}", rows_of(("a", "b"), ("  ", "b"), (" ", " "), ("c", "d")))
+        found = problems(make(kind=kind, path=f"x.{kind}"), tmp_path)
+        place = "row" if kind == "parquet" else "line"
+        offset = 1 if kind in ("csv", "tsv") else 0
+        assert f"the input is empty in 2 rows, first in {place} {2 + offset} " in found[0]
+        assert f"the target is empty in 1 row, first in {place} {3 + offset} " in found[1]
+
+    def test_errors_of_every_split_come_at_once(self, kind: str, tmp_path: Path) -> None:
+        for split in ("train", "test"):
+            write(tmp_path / f"d/{split}.{kind}", rows_of((" ", "b")))
+        first, second = problems(make(kind=kind, path="d"), tmp_path)
+        assert f"train.{kind}" in first
+        assert f"test.{kind}" in second
+
+    def test_where_compares_and_says_what_is_there(self, kind: str, tmp_path: Path) -> None:
+        rows = [{"input": f"r{i}", "target": "t", "part": i % 3, "use": i > 0} for i in range(6)]
+        path = f"{write(tmp_path / f'x.{kind}', rows)}"
+        kept = read_source(make(kind=kind, path=path, where={"part": [0, 2]}), tmp_path)["train"]
+        assert [row.input for row in kept] == ["r0", "r2", "r3", "r5"]
+        both = {"part": 0, "use": True}
+        kept = read_source(make(kind=kind, path=path, where=both), tmp_path)["train"]
+        assert [row.input for row in kept] == ["r3"]
+        (problem,) = problems(make(kind=kind, path=path, where={"part": 7}), tmp_path)
+        assert "`where` keeps none of its 6 rows" in problem
+        assert "'part' holds" in problem
+        (problem,) = problems(make(kind=kind, path=path, where={"parts": 7}), tmp_path)
+        assert "no column 'parts' (did you mean 'part'?)" in problem
+
+    def test_limits(self, kind: str, tmp_path: Path) -> None:
+        rows = rows_of(*[(f"{i}", "zyx"[i % 3]) for i in range(9)])
+        write(tmp_path / f"d/train.{kind}", rows)
+        write(tmp_path / f"d/test.{kind}", rows)
+        limits = {"max_targets": 2, "limit_per_target": 1}
+        read = read_source(make(kind=kind, path="d", **limits), tmp_path)
+        assert pairs_of(read["train"]) == [("1", "y"), ("2", "x")]
+        assert pairs_of(read["test"]) == [(f"{i}", "zyx"[i % 3]) for i in (1, 2, 4, 5, 7, 8)]
+
+    def test_text_keeps_its_characters(self, kind: str, tmp_path: Path) -> None:
+        texts = ["a\nb", "\u2028x\u0085y", "{not} a template", "tab\there", "👩‍👩‍👧 é"]
+        write(tmp_path / f"x.{kind}", rows_of(*[(text, "t") for text in texts]))
+        read = read_source(make(kind=kind, path=f"x.{kind}"), tmp_path)["train"]
+        assert [row.input for row in read] == texts
+
+
+class TestTemplates:
+    def read(self, tmp_path: Path, text: str) -> str:
+        row = {"context": "C {x}", "question": "Q", "label": 3, "a.b": "dot"}
+        write(tmp_path / "x.jsonl", [row])
+        source = make(kind="jsonl", path="x.jsonl", input=text, target="label")
+        (row,) = read_source(source, tmp_path)["train"]
+        assert row.target == "3"
+        return row.input
+
+    @pytest.mark.parametrize(
+        ("text", "wanted"),
+        [
+            ("question", "Q"),
+            ("{context} {question}", "C {x} Q"),
+            ("{{{question}}}", "{Q}"),
+            ("n{label}", "n3"),
+            ("a.b", "dot"),
+            ("{a.b}", "dot"),
+        ],
+    )
+    def test_fields_are_filled_in(self, tmp_path: Path, text: str, wanted: str) -> None:
+        assert self.read(tmp_path, text) == wanted
+
+    @pytest.mark.parametrize(
+        "text",
+        ["{question!r}", "{question:>9}", "{question:{label}}", "{", "}", "{}", "{{question}}"],
+    )
+    def test_anything_else_is_refused(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(ConfigError, match="is no template"):
+            self.read(tmp_path, text)
+
+    @pytest.mark.parametrize("text", ["{question.__class__}", "{question[0]}"])
+    def test_nothing_is_evaluated(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(ConfigError, match="no column"):
+            self.read(tmp_path, text)
+
+
+class TestJsonl:
+    def write_lines(self, tmp_path: Path, *lines: str, encoding: str = "utf-8") -> Source:
+        (tmp_path / "x.jsonl").write_text("\n".join(lines), encoding=encoding)
+        return make(kind="jsonl", path="x.jsonl")
+
+    GOOD = '{"input": "a", "target": "b"}'
+
+    def test_broken_lines_are_counted(self, tmp_path: Path) -> None:
+        source = self.write_lines(tmp_path, self.GOOD, '{"input": ', self.GOOD, '["a"]')
+        (problem,) = problems(source, tmp_path)
+        assert "line 2 is not JSON (Expecting value, column 11), and 1 line more." in problem
+
+    def test_a_line_that_is_no_object(self, tmp_path: Path) -> None:
+        (problem,) = problems(self.write_lines(tmp_path, self.GOOD, "", "[1]"), tmp_path)
+        assert "line 3 is a list, not an object with columns." in problem
+
+    @pytest.mark.parametrize(
+        ("cell", "reason"),
+        [
+            ("null", "is missing"),
+            ("NaN", "is missing"),
+            ('["a"]', "is a list, not a text"),
+            ('{"a": 1}', "is a dict, not a text"),
+            (r'"\ud83d"', "is not valid Unicode"),
+        ],
+    )
+    def test_cells_that_are_no_text(self, tmp_path: Path, cell: str, reason: str) -> None:
+        line = f'{{"input": {cell}, "target": "b"}}'
+        (problem,) = problems(self.write_lines(tmp_path, self.GOOD, line), tmp_path)
+        assert f"the input {reason}" in problem
+        assert "first in line 2 (input: 'input')" in problem
+
+    def test_a_key_that_some_rows_lack(self, tmp_path: Path) -> None:
+        source = self.write_lines(tmp_path, self.GOOD, '{"input": "a"}')
+        (problem,) = problems(source, tmp_path)
+        assert "the target is missing in 1 row, first in line 2" in problem
+
+    def test_an_escaped_pair_is_one_emoji(self, tmp_path: Path) -> None:
+        source = self.write_lines(tmp_path, r'{"input": "\ud83d\ude00", "target": "b"}')
+        assert read_source(source, tmp_path)["train"][0].input == "😀"
+
+    def test_a_byte_order_mark_is_skipped(self, tmp_path: Path) -> None:
+        source = self.write_lines(tmp_path, self.GOOD, encoding="utf-8-sig")
+        assert pairs_of(read_source(source, tmp_path)["train"]) == [("a", "b")]
+
+    def test_other_encodings_are_refused_with_the_line(self, tmp_path: Path) -> None:
+        line = '{"input": "café", "target": "b"}'
+        source = self.write_lines(tmp_path, self.GOOD, line, encoding="latin-1")
+        (problem,) = problems(source, tmp_path)
+        assert "line 2 is not UTF-8. Save the file as UTF-8" in problem
+
+    def test_an_empty_file(self, tmp_path: Path) -> None:
+        (problem,) = problems(self.write_lines(tmp_path, ""), tmp_path)
+        assert problem.endswith("x.jsonl: holds no rows.")
+
+    def test_true_is_not_one(self, tmp_path: Path) -> None:
+        write(tmp_path / "x.jsonl", [{"input": "a", "target": "b", "k": True}])
+        source = make(kind="jsonl", path="x.jsonl", where={"k": 1})
+        assert "'k' holds True" in problems(source, tmp_path)[0]
+
+
+class TestCsv:
+    def read(self, tmp_path: Path, text: str, kind: str = "csv") -> list[tuple[str, str]]:
+        (tmp_path / "x").write_bytes(text.encode())
+        return pairs_of(read_source(make(kind=kind, path="x"), tmp_path)["train"])
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_byte_order_mark_line_ends_and_blank_lines(self, tmp_path: Path, end: str) -> None:
+        text = "\ufeffinput,target" + end + end.join(["a,b", "", '"c, d",e', ""])
+        assert self.read(tmp_path, text) == [("a", "b"), ("c, d", "e")]
+
+    @pytest.mark.parametrize(
+        ("text", "wanted"),
+        [
+            ("input,target\na,b\nc\n1,2,3\n", "line 3 has 1 field where line 1 has 2, and 1 line"),
+            ('input,target\n"a\nb",c\nd\n', "line 4 has 1 field where line 1 has 2. Mend or"),
+            ('input,target\na,b\n"c"x,d\n', "line 3 is broken"),
+            ('input,target\na,b\n"c,d\n', "line 3 is broken (unexpected end of data)"),
+            ("input,target,input\na,b,c\n", "names the column 'input' more than once"),
+            ("", "empty; its first line must name the columns"),
+            ("input,target\n", "holds no rows"),
+        ],
+    )
+    def test_broken_files_name_the_line(self, tmp_path: Path, text: str, wanted: str) -> None:
+        (tmp_path / "x").write_text(text)
+        (problem,) = problems(make(kind="csv", path="x"), tmp_path)
+        assert wanted in problem
+
+    def test_line_numbers_count_the_lines_inside_of_quotes(self, tmp_path: Path) -> None:
+        (tmp_path / "x").write_text('input,target\n"a\nb\nc",d\n  ,e\n')
+        (problem,) = problems(make(kind="csv", path="x"), tmp_path)
+        assert "first in line 5 " in problem
+
+    def test_where_compares_as_strings(self, tmp_path: Path) -> None:
+        (tmp_path / "x").write_text("input,target,k,flag\na,b,1,true\nc,d,2,False\n")
+        for where in ({"k": 1}, {"k": "1"}, {"flag": True}, {"flag": "true"}):
+            rows = read_source(make(kind="csv", path="x", where=where), tmp_path)["train"]
+            assert pairs_of(rows) == [("a", "b")], where
+
+
+def test_parquet_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").write_text("no")
+    (problem,) = problems(make(kind="parquet", path="x.parquet"), tmp_path)
+    assert "x.parquet: not readable as Parquet" in problem
+
+
+def test_parquet_labels_in_a_dictionary_and_numbers(tmp_path: Path) -> None:
+    table = pa.table({"input": [1, 2], "target": pa.array(["a", "b"]).dictionary_encode()})
+    pq.write_table(table, tmp_path / "x.parquet")
+    rows = read_source(make(kind="parquet", path="x.parquet"), tmp_path)["train"]
+    assert pairs_of(rows) == [("1", "a"), ("2", "b")]
+
+
+def test_demo_has_all_splits() -> None:
+    rows = read_source(make(kind="demo", task="home", limit_per_target=2), Path())
+    assert {split: len(part) for split, part in rows.items()} == {
+        "train": 16,
+        "dev": 60,
+        "test": 100,
+    }
+
+
+def test_unknown_demo_task() -> None:
+    (problem,) = problems(make(kind="demo", task="hme"), Path())
+    assert "home" in problem
+
+
+def test_a_test_split_without_the_targets_that_stay(tmp_path: Path) -> None:
+    write(tmp_path / "d/train.csv", rows_of(("1", "a"), ("2", "b")))
+    write(tmp_path / "d/test.csv", rows_of(("3", "b")))
+    (problem,) = problems(make(kind="csv", path="d", max_targets=1), tmp_path)
+    assert "the test split has no row of the 1 targets that max_targets keeps" in problem
+
+
+def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "x.csv", rows_of(*PAIRS))
+    assert len(read_source(make(kind="csv", path="~/x.csv"), Path("/nowhere"))["train"]) == 3
+    assert "no such file" in problems(make(kind="csv", path="~no-such-user/x"), tmp_path)[0]
+
+
+def test_copies_of_dvc_are_told_apart(tmp_path: Path) -> None:
+    root = tmp_path / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1"
+    root.mkdir(parents=True)
+    (problem,) = problems(make(kind="csv", path="../x.csv"), root)
+    assert "`dvc exp run --temp`" in problem
+    assert "absolute path" in problem
+    (problem,) = problems(make(kind="csv", path="/gone/x.csv"), root)
+    assert "dvc exp" not in problem
+
+
+class TestHub:
+    @pytest.fixture(autouse=True)
+    def no_home_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        import datasets
+
+        home = tmp_path / "home_cache"
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", home)
+        return home
+
+    def test_a_local_folder_leaves_no_rows_in_the_cache(
+        self, tmp_path: Path, no_home_cache: Path
+    ) -> None:
+        rows = [{"text": "canary-7316", "label": "x"}, {"text": "b", "label": "y"}]
+        write(tmp_path / "d/train.csv", rows)
+        write(tmp_path / "d/test.csv", rows[:1])
+        source = make(kind="hub", path="d", test="test", input="text", target="label")
+        read = read_source(source, tmp_path)
+        assert pairs_of(read["train"]) == [("canary-7316", "x"), ("b", "y")]
+        assert list(read) == ["train", "test"]
+        cached = [path for path in no_home_cache.rglob("*") if path.is_file()]
+        assert all(b"canary-7316" not in path.read_bytes() for path in cached)
+
+    def test_class_labels_become_their_names(self, tmp_path: Path) -> None:
+        from datasets import ClassLabel, Dataset, Features, Value
+
+        features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
+        data = Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
+        (tmp_path / "d").mkdir()
+        data.to_parquet(tmp_path / "d" / "train.parquet")
+        source = make(kind="hub", path="d", input="text", target="label", where={"label": "yes"})
+        assert pairs_of(read_source(source, tmp_path)["train"]) == [("a", "yes")]
+
+    def test_missing_columns_and_splits(self, tmp_path: Path) -> None:
+        write(tmp_path / "d/train.parquet", rows_of(*PAIRS))
+        (problem,) = problems(make(kind="hub", path="d", input="text"), tmp_path)
+        assert "train: no column 'text'" in problem
+        (problem,) = problems(make(kind="hub", path="d", train="trian"), tmp_path)
+        assert "trian" in problem
+        assert "names of the splits" in problem
+
+    @pytest.mark.parametrize(
+        ("error", "advice"),
+        [
+            (ConnectionError("Couldn't reach 'a/b' on the Hub\nmore"), "Check the network"),
+            (TimeoutError(), "kind: parquet"),
+        ],
+    )
+    def test_no_network(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception, advice: str
+    ) -> None:
+        import datasets
+
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(datasets, "load_dataset", fail)
+        (problem,) = problems(make(kind="hub", path="a/b"), Path())
+        assert problem.startswith("data set a/b, train: ")
+        assert advice in problem
+
+    def test_what_is_asked_of_the_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import datasets
+
+        calls = []
+
+        def load(*args: Any, **options: Any) -> Any:
+            calls.append((args, options))
+            return datasets.Dataset.from_list(rows_of(*PAIRS)).to_iterable_dataset()
+
+        monkeypatch.setattr(datasets, "load_dataset", load)
+        read_source(make(kind="hub", path="a/b", name="c", revision="r", dev="valid[:9]"), Path())
+        same = {"revision": "r", "streaming": True}
+        assert calls == [
+            (("a/b", "c"), {"split": "train", **same}),
+            (("a/b", "c"), {"split": "valid[:9]", **same}),
+        ]
+
+
+def test_every_kind_of_the_configuration_has_a_reader() -> None:
+    from lamol_core.config import DemoSource, FileSource, HubSource
+
+    kinds = {
+        kind
+        for model in (DemoSource, FileSource, HubSource)
+        for kind in model.model_fields["kind"].annotation.__args__  # type: ignore[union-attr]
+    }
+    assert set(SOURCES) == kinds

@@ -1,0 +1,264 @@
+"""data/T/: what is written, what later tasks see of it, and that it never differs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamol_core.config import PrepareParams, TaskParams
+from lamol_core.data.task_data import TaskData, prepare_task, write_base
+from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.records import SPLITS, TaskFacts
+
+PREPARE = PrepareParams()
+
+
+def write_jsonl(path: Path, pairs: list[tuple[str, str]]) -> None:
+    lines = [json.dumps({"input": x, "target": y}) + "\n" for x, y in pairs]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def classes(prefix: str, labels: str, count: int = 60) -> list[tuple[str, str]]:
+    return [(f"{prefix} {i} 👋", f"{prefix}-{labels[i % len(labels)]}") for i in range(count)]
+
+
+def block(after: str, path: str, **rest: Any) -> TaskParams:
+    return TaskParams.model_validate(
+        {"after": after, "source": {"kind": "jsonl", "path": path}, **rest}
+    )
+
+
+class Sequence:
+    """Three tasks in a folder: a (2 classes) -> b (text) -> c (3 classes)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        write_jsonl(root / "raw" / "a.jsonl", classes("a", "yx"))
+        write_jsonl(root / "raw" / "b.jsonl", [(f"b {i}", f"free {i}") for i in range(30)])
+        write_jsonl(root / "raw" / "c.jsonl", classes("c", "rst"))
+        write_base(self.data("base"))
+
+    def data(self, name: str) -> Path:
+        return self.root / "data" / name
+
+    def prepare(self, name: str, after: str, **rest: Any) -> list[str]:
+        task = block(after, f"raw/{name}.jsonl", **rest)
+        return prepare_task(name, task, PREPARE, self.data(after), self.data(name), self.root)
+
+    def load(self, name: str) -> TaskData:
+        return TaskData.load(self.data(name))
+
+
+@pytest.fixture
+def sequence(tmp_path: Path) -> Sequence:
+    made = Sequence(tmp_path)
+    for name, after in (("a", "base"), ("b", "a"), ("c", "b")):
+        made.prepare(name, after)
+    return made
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_base_holds_no_task_and_is_always_the_same(tmp_path: Path) -> None:
+    write_base(tmp_path / "one" / "base")
+    write_base(tmp_path / "two" / "base")
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+    assert json.loads((tmp_path / "one" / "base" / "lineage.json").read_text()) == []
+    base = TaskData.load(tmp_path / "one" / "base")
+    assert (base.name, base.lineage, base.earlier) == ("base", (), ())
+    with pytest.raises(ArtifactError, match="holds no task"):
+        _ = base.facts
+
+
+def test_lineage_is_in_learning_order_with_auto_resolved(sequence: Sequence) -> None:
+    data = sequence.load("c")
+    assert data.name == "c"
+    num_rows = {"train": 42, "dev": 6, "test": 12}
+    assert data.facts == TaskFacts("c", "accuracy", "classes", 3, num_rows)
+    assert [(f.name, f.metric, f.targets, f.num_classes) for f in data.earlier] == [
+        ("a", "accuracy", "classes", 2),
+        ("b", "token_f1", "text", 0),
+    ]
+
+
+def test_what_is_said_beats_what_is_guessed(sequence: Sequence) -> None:
+    sequence.prepare("b", "a", targets="classes", metric="rouge_l")
+    facts = sequence.load("b").facts
+    assert (facts.targets, facts.metric, facts.num_classes) == ("classes", "rouge_l", 30)
+
+
+def test_class_indices_count_on_over_the_tasks(sequence: Sequence) -> None:
+    def labels(name: str) -> dict[str, int]:
+        return {r.target: r.label_idx_cil for s in SPLITS for r in sequence.load(name).rows(s)}
+
+    assert labels("a") == {"a-x": 0, "a-y": 1}
+    assert set(labels("b").values()) == {0}
+    assert labels("c") == {"c-r": 2, "c-s": 3, "c-t": 4}
+
+
+def test_rows_are_named_and_none_is_lost(sequence: Sequence) -> None:
+    rows = [row for split in SPLITS for row in sequence.load("a").rows(split)]
+    assert sorted((row.input, row.target) for row in rows) == sorted(classes("a", "yx"))
+    assert len({row.row_id for row in rows}) == len(rows) == 60
+    assert rows[0].row_id == "a/train/000000"
+    assert {row.task for row in rows} == {"a"}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_earlier_rows_are_seen_and_linked_not_copied(sequence: Sequence, split: str) -> None:
+    data = sequence.load("c")
+    for name in ("a", "b"):
+        assert data.seen_rows(name, split) == sequence.load(name).rows(split)
+        own = sequence.data(name) / f"{split}.parquet"
+        assert own.samefile(sequence.data("c") / "seen" / name / f"{split}.parquet")
+    assert data.seen_rows("c", split) == data.rows(split)
+
+
+def test_seen_holds_tables_alone(sequence: Sequence) -> None:
+    tables = {f"{split}.parquet" for split in SPLITS}
+    expected = {"lineage.json", "manifest.json", *tables}
+    expected |= {f"seen/{name}/{table}" for name in "ab" for table in tables}
+    assert set(files_of(sequence.data("c"))) == expected
+    assert not (sequence.data("a") / "seen").exists()
+
+
+def test_unseen_tasks_are_refused(sequence: Sequence) -> None:
+    with pytest.raises(ArtifactError, match=r"no rows of task 'c'; it has a, b\."):
+        sequence.load("b").seen_rows("c", "test")
+
+
+def test_same_inputs_same_bytes_wherever_the_folder_lies(tmp_path: Path) -> None:
+    written = []
+    for place in ("one", "two/deep"):
+        made = Sequence(tmp_path / place)
+        made.prepare("a", "base")
+        made.prepare("b", "a")
+        written.append(files_of(tmp_path / place / "data"))
+        assert all(str(tmp_path).encode() not in content for content in written[-1].values())
+    assert written[0] == written[1]
+
+
+def test_a_second_run_leaves_the_files_alone(sequence: Sequence) -> None:
+    before = (sequence.data("b") / "train.parquet").stat().st_ino
+    sequence.prepare("b", "a")
+    assert (sequence.data("b") / "train.parquet").stat().st_ino == before
+
+
+def test_manifest_says_where_it_came_from(sequence: Sequence) -> None:
+    manifest = json.loads((sequence.data("b") / "manifest.json").read_text())
+    assert manifest["kind"] == "data"
+    assert manifest["rows"] == {"train": 21, "dev": 3, "test": 6}
+    assert manifest["inputs"] == {"predecessor": sequence.load("a").content_sha256}
+    assert manifest["parameters"]["prepare"] == PREPARE.model_dump()
+    assert manifest["parameters"]["task"]["b"]["source"]["path"] == "raw/b.jsonl"
+
+
+def test_tables_open_in_datasets_and_pandas(sequence: Sequence, tmp_path: Path) -> None:
+    import pandas
+    from datasets import load_dataset
+
+    path = str(sequence.data("a") / "test.parquet")
+    data = load_dataset("parquet", data_files=path, split="train", cache_dir=str(tmp_path / "hf"))
+    assert data.column_names == ["row_id", "task", "input", "target", "label_idx_cil"]
+    assert len(pandas.read_parquet(path)) == len(data) == 12
+
+
+class TestBroken:
+    def test_a_changed_table_names_its_stage(self, sequence: Sequence) -> None:
+        path = sequence.data("b") / "test.parquet"
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(ArtifactError, match=r"test\.parquet: .*Run `dvc repro prepare@b`"):
+            sequence.load("b")
+        with pytest.raises(ArtifactError, match=r"Run `dvc repro prepare@b`"):
+            sequence.prepare("c", "b")
+
+    def test_unchecked_it_opens_and_fails_when_read(self, sequence: Sequence) -> None:
+        (sequence.data("b") / "test.parquet").unlink()
+        data = TaskData.load(sequence.data("b"), check=False)
+        assert len(data.rows("train")) == 21
+        with pytest.raises(ArtifactError, match=r"Run `dvc repro prepare@b`"):
+            data.rows("test")
+
+    def test_a_missing_base(self, tmp_path: Path) -> None:
+        made = Sequence(tmp_path)
+        (made.data("base") / "manifest.json").unlink()
+        with pytest.raises(ArtifactError, match="Run `dvc repro backbone`"):
+            made.prepare("a", "base")
+
+    def test_a_lineage_that_is_none(self, sequence: Sequence) -> None:
+        (sequence.data("b") / "lineage.json").write_text('[{"name": "b"}]')
+        with pytest.raises(ArtifactError, match="not a lineage"):
+            TaskData.load(sequence.data("b"), check=False)
+
+    def test_another_tasks_folder_as_predecessor(self, sequence: Sequence) -> None:
+        task = block("b", "raw/c.jsonl")
+        out = sequence.data("x")
+        with pytest.raises(ArtifactError, match="holds task 'a', not 'b'"):
+            prepare_task("x", task, PREPARE, sequence.data("a"), out, sequence.root)
+        assert not out.exists()
+
+    def test_a_broken_source_names_the_task_and_leaves_nothing(self, sequence: Sequence) -> None:
+        with pytest.raises(ConfigError, match=r"^tasks\.x\.source: .*x\.jsonl: no such file"):
+            sequence.prepare("x", "c")
+        assert {path.name for path in (sequence.root / "data").iterdir()} == {"base", *"abc"}
+
+
+class TestNotes:
+    def prepare(self, root: Path, splits: dict[str, list[tuple[str, str]]]) -> list[str]:
+        made = Sequence(root)
+        for split, pairs in splits.items():
+            write_jsonl(root / "raw" / "n" / f"{split}.jsonl", pairs)
+        task = block("base", "raw/n")
+        return prepare_task("n", task, PREPARE, made.data("base"), made.data("n"), root)
+
+    def test_clean_data_have_none(self, tmp_path: Path) -> None:
+        rows = classes("n", "pq")
+        splits = {"train": rows[:40], "dev": rows[40:50], "test": rows[50:]}
+        assert self.prepare(tmp_path, splits) == []
+
+    def test_what_is_odd_is_told_without_quoting_a_row(self, tmp_path: Path) -> None:
+        rows = classes("n", "pq")
+        splits = {
+            "train": [*rows[:50], (rows[0][0], "n-q")],
+            "test": [rows[50], rows[3], ("secret words", "secret label")],
+        }
+        notes = "\n".join(self.prepare(tmp_path, splits))
+        assert "the source has no dev split: 5 rows were cut off" in notes
+        assert "1 row of test also in train (equal input), first n/test/000001." in notes
+        assert "1 row of test with a target that no training row has, first n/test/000002." in notes
+        assert "1 of the training rows repeat an input with another target." in notes
+        assert "secret" not in notes
+
+    def test_a_target_of_test_alone_has_an_index_of_its_own(self, tmp_path: Path) -> None:
+        rows = classes("n", "pq")
+        self.prepare(tmp_path, {"train": rows, "test": [("new", "a first in the alphabet")]})
+        data = TaskData.load(tmp_path / "data" / "n")
+        assert {row.target: row.label_idx_cil for row in data.rows("train")} == {"n-p": 0, "n-q": 1}
+        assert [row.label_idx_cil for row in data.rows("test")] == [2]
+        assert data.facts.num_classes == 3
+
+    def test_repeating_text_targets_may_be_labels(self, tmp_path: Path) -> None:
+        rows = classes("n", "pqrst", count=25)
+        assert any("say `targets: classes`" in n for n in self.prepare(tmp_path, {"train": rows}))
+
+
+def test_empty_tables_can_be_read_and_linked(sequence: Sequence) -> None:
+    """As `lamol forget` leaves them."""
+    from lamol_core.records import EXAMPLE_SCHEMA
+    from lamol_core.storage.manifest import Provenance, seal_folder
+    from lamol_core.storage.tables import write_rows
+
+    folder = sequence.data("a")
+    (folder / "train.parquet").unlink()
+    write_rows(folder / "train.parquet", [], EXAMPLE_SCHEMA)
+    seal_folder(folder, "data", {"train": 0}, Provenance())
+    sequence.prepare("b", "a")
+    assert sequence.load("b").seen_rows("a", "train") == []

@@ -1,0 +1,50 @@
+"""Score matrix: a matrix worked out by hand, and the edges."""
+
+import math
+
+import pytest
+
+from lamol_core.errors import ArtifactError
+from lamol_core.evaluation.scores import ScoreMatrix
+
+MATRIX = ScoreMatrix(("a", "b", "c"), ((80.0,), (90.0, 70.0), (60.0, 75.0, 90.0)))
+
+
+def test_by_hand() -> None:
+    assert MATRIX.final_average() == pytest.approx(75.0)  # (60 + 75 + 90) / 3
+    assert MATRIX.incremental_average() == pytest.approx((80 + 80 + 75) / 3)
+    # a: best before the end is 90, not its first 80; b: only 70 counts, so it gained 5
+    assert MATRIX.forgetting_by_task() == pytest.approx({"a": 30.0, "b": -5.0})
+    assert MATRIX.forgetting() == pytest.approx(12.5)
+    assert MATRIX.backward_transfer() == pytest.approx(-7.5)  # ((60 - 80) + (75 - 70)) / 2
+    assert MATRIX.forward_transfer() is None
+
+
+def test_one_task() -> None:
+    matrix = ScoreMatrix(("a",), ((55.0,),))
+    assert matrix.final_average() == matrix.incremental_average() == 55.0
+    assert matrix.forgetting() is None
+    assert matrix.backward_transfer() is None
+    assert matrix.forgetting_by_task() == {}
+
+
+def test_last_row_is_not_among_the_best() -> None:
+    """A task that ends at its best has negative forgetting, not 0."""
+    assert ScoreMatrix(("a", "b"), ((50.0,), (60.0, 1.0))).forgetting() == pytest.approx(-10.0)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "rows", "message"),
+    [
+        ((), (), "one or more"),
+        (("a", "a"), ((1.0,), (1.0, 2.0)), "different names"),
+        (("a", "b"), ((1.0,), (1.0,)), "rows of 1 to 2"),
+        (("a", "b"), ((1.0,),), "rows of 1 to 2"),
+        (("a", "b"), ((1.0,), (math.nan, 2.0)), r"'a' after learning 'b'.*evaluate@b"),
+        (("a",), ((100.5,),), "not a percent"),
+        (("a",), ((-1.0,),), "not a percent"),
+    ],
+)
+def test_refused(tasks: tuple[str, ...], rows: tuple[tuple[float, ...], ...], message: str) -> None:
+    with pytest.raises(ArtifactError, match=message):
+        ScoreMatrix(tasks, rows)

@@ -1,0 +1,192 @@
+"""The page and its charts: complete, self-contained, escaped, for any number of tasks."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from lamol_core.errors import ArtifactError
+from lamol_core.reporting import plots
+from lamol_core.reporting.page import HEADLINES, duration, render_page
+from lamol_core.reporting.summary import TaskFigures, build_summary
+
+EVIL = '<script>alert("1")</script>'
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+
+
+def summary_of(*tasks: str) -> dict[str, Any]:
+    rows = [
+        TaskFigures(
+            task=task,
+            after=tasks[i - 1] if i else "base",
+            scores={seen: 91.25 - (i - j) for j, seen in enumerate(tasks[: i + 1])},
+            num_test_rows=dict.fromkeys(tasks[: i + 1], 40),
+            seconds={"generate": 3.0, "train": 61.0},
+            peak_memory_bytes=3 * 2**29,
+            pseudo={"valid": 57, "rejected": 23} if i else {"valid": 0, "rejected": 0},
+        )
+        for i, task in enumerate(tasks)
+    ]
+    return build_summary("lamol_kd", rows, list(tasks))
+
+
+def page_of(summary: dict[str, Any], **parameters: Any) -> str:
+    return render_page(summary, plots.charts_svg(summary), parameters, {"cores": 2})
+
+
+class Elements(HTMLParser):
+    """Every tag with its attributes, and the text outside style sheets."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_holds_every_section() -> None:
+    page = page_of(summary_of("home", "travel", "query"), lamol_kd={"gamma": 0.2, "topk": None})
+    text = Elements(page).text
+    for title, explanation in HEADLINES.values():
+        assert title in text and explanation in text
+    assert page.count("<svg") == 3
+    for shown in (
+        "lamol_kd.gamma", "0.2", "null", "cores", "3 min 12 s", "1.50", "57", "29 %",
+        "What to try next", "raise lambda", "91.2",
+    ):  # fmt: skip
+        assert shown in text, shown
+
+
+def test_one_task() -> None:
+    page = page_of(summary_of("home"))
+    assert "Forgetting is not defined for one task" in page
+    assert page.count("<svg") == 2
+    assert "nan" not in Elements(page).text.lower()
+
+
+def test_tree_lists_all_sequences() -> None:
+    plain = summary_of("home", "travel")
+    other = summary_of("home", "query")["chains"]
+    tree = {**plain, "chains": [*other, *plain["chains"]]}
+    assert "All sequences" not in page_of(plain)
+    page = page_of(tree)
+    assert "All sequences" in page and "home → query" in page
+    assert page.count('<tr class="shown">') == 1
+
+
+def test_loads_nothing_and_runs_nothing() -> None:
+    page = page_of(summary_of("home", "travel"), model="https://example.org/model")
+    elements = Elements(page)
+    for tag, attributes in elements.tags:
+        assert tag not in {"script", "link", "img", "iframe", "object", "embed", "base"}
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            if not name.startswith("xmlns"):
+                assert "http://" not in (value or "") and "https://" not in (value or "")
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert style is not None and "url(" not in style[1] and "@import" not in style[1]
+    assert "https://example.org/model" in elements.text  # shown, not loaded
+
+
+def test_escapes_names_and_parameters() -> None:
+    """In text, in attributes and within the SVG."""
+    summary = summary_of(EVIL, 'x" onload="y', "b`c")
+    page = page_of(summary, **{EVIL: EVIL, "nested": {"key": "<img src=x>"}})
+    elements = Elements(page)
+    assert "<script" not in page
+    assert {tag for tag, _ in elements.tags}.isdisjoint({"script", "img"})
+    assert not any(name.startswith("on") for _, attributes in elements.tags for name in attributes)
+    assert EVIL in elements.text
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        "no drawing",
+        "<svg><script>1</script></svg>",
+        '<svg><a href="x">1</a></svg>',
+        '<svg onload="x"></svg>',
+        '<svg><image xlink:href="x"/></svg>',
+        "<svg><foreignObject/></svg>",
+    ],
+)
+def test_refuses_a_chart_that_is_not_plain(svg: str) -> None:
+    with pytest.raises(ArtifactError, match="'accuracy' is not plain SVG"):
+        render_page(summary_of("home"), {"accuracy": svg}, {}, {})
+
+
+@pytest.mark.parametrize("num_tasks", [1, 2, 9, 50])
+def test_charts_show_every_task(num_tasks: int) -> None:
+    summary = summary_of(*[f"t{i}." for i in range(num_tasks)])
+    charts = plots.charts_svg(summary)
+    assert set(charts) == {"score_matrix", "accuracy"} | (
+        {"forgetting"} if num_tasks > 1 else set()
+    )
+    heat = _texts(charts["score_matrix"])
+    digits = [text for text in heat if re.fullmatch(r"\d+(\.\d)?", text)]
+    assert len(digits) == num_tasks * (num_tasks + 1) // 2
+    for name, svg in charts.items():
+        shown = num_tasks - 1 if name == "forgetting" else num_tasks
+        assert {f"t{i}." for i in range(shown)} <= set(_texts(svg)), name
+
+
+def test_heat_map_has_rows_after_learning_and_columns_score_on() -> None:
+    spec = plots.score_matrix_chart(summary_of("home", "travel")).to_dict()
+    encoding = spec["layer"][0]["encoding"]
+    assert (encoding["y"]["title"], encoding["x"]["title"]) == ("after learning", "score on")
+    (cells,) = spec["datasets"].values() if "datasets" in spec else (spec["data"]["values"],)
+    shown = {(cell["after"], cell["on"]): cell["label"] for cell in cells}
+    assert shown == {
+        ("home", "home"): "91.2", ("travel", "home"): "90.2", ("travel", "travel"): "91.2",
+    }  # fmt: skip
+
+
+def test_forgetting_bars_have_their_signs() -> None:
+    summary = summary_of("a", "b", "c")
+    summary["score_matrix"] = [[50.0], [60.0, 70.0], [57.5, 75.0, 80.0]]
+    texts = _texts(plots.charts_svg(summary)["forgetting"])
+    assert "+2.5" in texts and "-5.0" in texts
+
+
+def test_saves_files(tmp_path: Path) -> None:
+    chart = plots.score_matrix_chart(summary_of("home", "travel"))
+    plots.save_svg(chart, tmp_path / "heat.svg")
+    plots.save_png(chart, tmp_path / "heat.png", scale=1.0)
+    assert ElementTree.parse(tmp_path / "heat.svg").getroot().tag.endswith("svg")
+    png = (tmp_path / "heat.png").read_bytes()
+    assert png.startswith(PNG_MAGIC) and len(png) > 2000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0.0 s"), (9.96, "10 s"), (59.7, "1 min"), (260, "4 min 20 s"), (4330, "1 h 12 min"),
+     (3599.6, "1 h 0 min")],
+)  # fmt: skip
+def test_duration(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_import_leaves_torch_out() -> None:
+    code = (
+        "import sys, lamol_core.reporting.page, lamol_core.reporting.plots, "
+        "lamol_core.reporting.tables, lamol_core.evaluation.metrics; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _texts(svg: str) -> list[str]:
+    return [
+        "".join(e.itertext()) for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("}text")
+    ]

@@ -1,0 +1,201 @@
+"""Summary: chains of a plain sequence and of a tree, totals, advice, errors, tables."""
+
+import json
+import logging
+from collections.abc import Sequence
+
+import pytest
+from rich.console import Console
+
+from lamol_core.errors import ArtifactError
+from lamol_core.reporting.summary import TaskFigures, build_summary
+from lamol_core.reporting.tables import markdown_table, score_table
+
+
+def figures(
+    task: str, after: str, scores: Sequence[float], before: Sequence[str] = (), **changes: object
+) -> TaskFigures:
+    tasks = [*before, task]
+    values: dict[str, object] = {
+        "task": task,
+        "after": after,
+        "scores": dict(zip(tasks, scores, strict=True)),
+        "num_test_rows": dict.fromkeys(tasks, 10),
+        "seconds": {"generate": 2.0, "train": 10.0},
+        "peak_memory_bytes": 100 * len(tasks),
+        "pseudo": {"valid": 9, "rejected": 1} if before else {"valid": 0, "rejected": 0},
+        **changes,
+    }
+    return TaskFigures(**values)  # type: ignore[arg-type]
+
+
+SEQUENCE = [
+    figures("a", "base", [80.0]),
+    figures("b", "a", [79.0, 81.0], ["a"]),
+    figures("c", "b", [78.0, 80.0, 82.0], ["a", "b"]),
+]
+# a, then b and c after it, then d after b
+TREE = [
+    figures("a", "base", [80.0]),
+    figures("b", "a", [70.0, 90.0], ["a"]),
+    figures("c", "a", [60.0, 50.0], ["a"]),
+    figures("d", "b", [65.0, 85.0, 95.0], ["a", "b"]),
+]
+
+
+def test_plain_sequence() -> None:
+    summary = build_summary("lamol_kd", SEQUENCE, ["a", "b", "c"])
+    assert summary["tasks"] == ["a", "b", "c"]
+    assert summary["score_matrix"] == [[80.0], [79.0, 81.0], [78.0, 80.0, 82.0]]
+    assert summary["final_average"] == pytest.approx(80.0)
+    assert summary["forgetting"] == pytest.approx(1.5)
+    assert summary["backward_transfer"] == pytest.approx(-1.5)
+    assert summary["forward_transfer"] is None
+    assert summary["seconds"] == pytest.approx(36.0)
+    assert summary["seconds_by_stage"] == {"generate": 6.0, "train": 30.0}
+    assert summary["peak_memory_bytes"] == 300
+    assert summary["pseudo"]["b"] == {"valid": 9, "rejected": 1}
+    assert summary["advice"] == []
+    (chain,) = summary["chains"]
+    assert chain == {key: value for key, value in summary.items() if key != "chains"}
+
+
+def test_order_of_the_figures_does_not_matter_and_json_holds_all() -> None:
+    summary = build_summary("ewc", SEQUENCE, ["a", "b", "c"])
+    assert build_summary("ewc", SEQUENCE[::-1], ["a", "b", "c"]) == summary
+    assert json.loads(json.dumps(summary)) == summary
+
+
+def test_tree_has_a_chain_for_each_leaf() -> None:
+    summary = build_summary("lamol", TREE, ["a", "b", "c", "d"])
+    assert [chain["tasks"] for chain in summary["chains"]] == [["a", "c"], ["a", "b", "d"]]
+    assert summary["tasks"] == ["a", "b", "d"]  # ends in the last task of params.yaml
+    assert summary["chains"][0]["forgetting"] == pytest.approx(20.0)
+    assert summary["chains"][0]["seconds"] == pytest.approx(24.0)
+
+
+def test_tree_whose_last_task_is_no_leaf_shows_the_last_leaf() -> None:
+    summary = build_summary("lamol", TREE, ["d", "c", "b", "a"])
+    assert [chain["tasks"] for chain in summary["chains"]] == [["a", "b", "d"], ["a", "c"]]
+    assert summary["tasks"] == ["a", "c"]
+
+
+def test_one_task() -> None:
+    summary = build_summary("lamol_kd", SEQUENCE[:1], ["a"])
+    assert summary["forgetting"] is None
+    assert summary["backward_transfer"] is None
+    assert summary["advice"] == []
+    assert "forgetting not defined" in markdown_table(summary)
+
+
+def test_advice_forgetting() -> None:
+    rows = [figures("a", "base", [90.0]), figures("b", "a", [79.9, 90.0], ["a"])]
+    (line,) = build_summary("lamol_kd", rows, ["a", "b"])["advice"]
+    assert "raise `distill_weight`" in line
+    assert build_summary("lamol", rows, ["a", "b"])["advice"] == []
+    at_the_bound = [rows[0], figures("b", "a", [80.0, 90.0], ["a"])]
+    assert build_summary("lamol_kd", at_the_bound, ["a", "b"])["advice"] == []
+
+
+def test_advice_new_task_low() -> None:
+    rows = [figures("a", "base", [95.0]), figures("b", "a", [95.0, 70.0], ["a"])]
+    (line,) = build_summary("lamol_kd", rows, ["a", "b"])["advice"]
+    assert "b 70.0 %" in line and "lower `distill_weight`" in line
+
+
+def test_no_advice_for_a_low_first_task() -> None:
+    """Nothing is distilled in the first task, so distill_weight is not to blame."""
+    rows = [figures("a", "base", [50.0]), figures("b", "a", [50.0, 90.0], ["a"])]
+    assert build_summary("lamol_kd", rows, ["a", "b"])["advice"] == []
+
+
+def test_advice_names_opposite_pulls() -> None:
+    rows = [figures("a", "base", [95.0]), figures("b", "a", [60.0, 60.0], ["a"])]
+    advice = build_summary("lamol_kd", rows, ["a", "b"])["advice"]
+    assert len(advice) == 3 and "opposite" in advice[2]
+
+
+@pytest.mark.parametrize(("rejected", "num_lines"), [(20, 0), (21, 1)])
+def test_advice_pseudo(rejected: int, num_lines: int) -> None:
+    pseudo = {"valid": 100 - rejected, "rejected": rejected}
+    rows = [SEQUENCE[0], figures("b", "a", [80.0, 80.0], ["a"], pseudo=pseudo)]
+    advice = build_summary("lamol_kd", rows, ["a", "b"])["advice"]
+    assert len(advice) == num_lines
+    assert all("raise `lambda`" in line for line in advice)
+
+
+def test_missing_figures() -> None:
+    with pytest.raises(ArtifactError, match=r"'b': its figures are missing.*evaluate@b"):
+        build_summary("lamol", [SEQUENCE[0], SEQUENCE[2]], ["a", "b", "c"])
+
+
+def test_missing_score() -> None:
+    rows = [SEQUENCE[0], figures("b", "a", [80.0])]
+    with pytest.raises(ArtifactError, match=r"'b': no score on \['a'\].*evaluate@b"):
+        build_summary("lamol", rows, ["a", "b"])
+
+
+def test_unknown_predecessor() -> None:
+    with pytest.raises(ArtifactError, match=r"follows 'x', which params\.yaml does not name"):
+        build_summary("lamol", [figures("a", "x", [80.0])], ["a"])
+
+
+def test_cycle() -> None:
+    rows = [
+        figures("a", "base", [1.0]),
+        figures("b", "c", [1.0]),
+        figures("c", "b", [1.0]),
+    ]
+    with pytest.raises(ArtifactError, match="follows itself"):
+        build_summary("lamol", rows, ["a", "b", "c"])
+
+
+def test_figures_twice_and_no_tasks() -> None:
+    with pytest.raises(ArtifactError, match=r"\['a'\] have figures twice"):
+        build_summary("lamol", [SEQUENCE[0], SEQUENCE[0]], ["a"])
+    with pytest.raises(ArtifactError, match="`tasks` is empty"):
+        build_summary("lamol", [], [])
+
+
+def test_left_over_figures_are_ignored_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        summary = build_summary("lamol", SEQUENCE, ["a", "b"])
+    assert summary["tasks"] == ["a", "b"]
+    assert "['c']" in caplog.text
+
+
+def test_markdown_table() -> None:
+    rows = [figures("a|x", "base", [80.0]), figures("b", "a|x", [70.0, 90.04], ["a|x"])]
+    table = markdown_table(build_summary("lamol", rows, ["a|x", "b"]))
+    assert table.splitlines() == [
+        r"| after learning | a\|x | b |",
+        "|---|---:|---:|",
+        r"| a\|x | 80.0 |  |",
+        "| b | 70.0 | 90.0 |",
+        "",
+        "final average 80.0, incremental average 80.0, forgetting 10.0, backward transfer -10.0",
+    ]
+
+
+def test_terminal_table_shows_every_score_and_no_markup() -> None:
+    rows = [figures("[red]", "base", [81.5]), figures("b", "[red]", [70.5, 90.5], ["[red]"])]
+    shown = _rendered(build_summary("lamol", rows, ["[red]", "b"]))
+    assert all(text in shown for text in ("[red]", "81.5", "70.5", "90.5", "forgetting 11.0"))
+
+
+def test_terminal_table_of_many_tasks_fits() -> None:
+    names = [f"task{i}" for i in range(50)]
+    rows = [
+        figures(name, names[i - 1] if i else "base", [90.0 - i] * i + [95.0], names[:i])
+        for i, name in enumerate(names)
+    ]
+    shown = _rendered(build_summary("lamol", rows, names))
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert "task49" in shown and "+54.0" in shown  # task0: best 95.0, now 41.0
+
+
+def _rendered(summary: dict[str, object]) -> str:
+    console = Console(width=80, color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(score_table(summary))
+    return capture.get()
