@@ -1,4 +1,4 @@
-"""What can go wrong for a user: one class an exit code. Any other exception is a bug of ours (1)."""
+"""What can go wrong for a user: one class an exit code. Any other exception is our bug (1)."""
 
 
 class LamolError(Exception):

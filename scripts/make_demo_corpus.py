@@ -436,7 +436,7 @@ def fresh(source: Source, dealer: Dealer, seen: set[str], attempts: int = 1000) 
 
 
 def make_task(task: str, seed: int = SEED) -> Iterator[tuple[str, list[Draft]]]:
-    """Yield (split, rows) for one task. Sources take turns, so labels are balanced in each split."""
+    """Yield (split, rows) of a task. Sources take turns: labels are balanced in each split."""
     rng = random.Random(f"{seed}/{task}")
     sources = TASKS[task]()
     seen: set[str] = set()

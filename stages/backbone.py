@@ -14,13 +14,12 @@ def backbone(overrides: SetOption = None, debug: DebugOption = False) -> None:
     from pathlib import Path
 
     from lamol_core.config import BASE
+    from lamol_core.data.prepare import write_base
     from lamol_core.data.sources import read_source
-    from lamol_core.data.task_data import write_base
     from lamol_core.models.backbones import build_backbone
-    from lamol_core.models.checkpoints import save_checkpoint
+    from lamol_core.models.checkpoints import save_checkpoint, write_state
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance
-    from lamol_core.storage.state import write_state
     from stages.console import say
 
     params = open_params(overrides).backbone

@@ -29,10 +29,10 @@ def evaluate(
     from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.run import predict_from_checkpoint
     from lamol_core.records import PREDICTION_SCHEMA
+    from lamol_core.reporting.figures import write_json
     from lamol_core.storage.kinds import CHECKPOINT, PREDICTIONS
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance, check_folder
-    from lamol_core.storage.measured import write_json
     from lamol_core.storage.tables import write_table
     from stages.console import print_json, progress, say
 
@@ -41,9 +41,7 @@ def evaluate(
     data = TaskData.load(layout.data(task))
     student = layout.student(task)
     manifest = check_folder(student, CHECKPOINT, f"Run `dvc repro train@{task}` again.")
-    rows = {
-        facts.name: data.seen_rows(facts.name, params.evaluate.split) for facts in data.lineage
-    }
+    rows = {facts.name: data.seen_rows(facts.name, params.evaluate.split) for facts in data.lineage}
     with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
         predictions = predict_from_checkpoint(
             student,
@@ -61,9 +59,7 @@ def evaluate(
         {"evaluate": params.evaluate.model_dump(), "train.max_length": params.train.max_length},
         {"student": manifest.content_sha256, "data": data.content_sha256},
     )
-    write_table(
-        layout.predictions(task), PREDICTIONS, predictions, PREDICTION_SCHEMA, provenance
-    )
+    write_table(layout.predictions(task), PREDICTIONS, predictions, PREDICTION_SCHEMA, provenance)
     average = sum(scores.values()) / len(scores)
     write_json(layout.metrics(task), {"average": average, **scores})
     figures = {

@@ -30,12 +30,12 @@ def generate(
 
     from lamol_core.data.mixing import num_pseudo_rows, share_evenly
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.registry import build_method
+    from lamol_core.methods.replay import find_sampling
     from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
+    from lamol_core.reporting.figures import write_json
     from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance, check_folder
-    from lamol_core.storage.measured import write_json
     from lamol_core.storage.tables import write_table
     from stages.console import print_json, say
 
@@ -44,7 +44,7 @@ def generate(
     data = TaskData.load(layout.data(task))
     teacher = layout.teacher(task)
     manifest = check_folder(teacher, CHECKPOINT, f"Run `dvc repro snapshot@{task}` again.")
-    sampling = build_method(params).sampling
+    sampling = find_sampling(params)
     num_new = data.facts.num_rows["train"]
     total = num_pseudo_rows(sampling.gamma, num_new) if sampling and data.earlier else 0
     shares = share_evenly(total, len(data.earlier))

@@ -24,9 +24,7 @@ def init(
     ] = None,
     backbone: Annotated[
         str,
-        typer.Option(
-            help="`nano`, a GGUF file, a folder that save_pretrained wrote, or a hub id."
-        ),
+        typer.Option(help="`nano`, a GGUF file, a folder that save_pretrained wrote, or a hub id."),
     ] = "nano",
     method: Annotated[str, typer.Option(help="lamol_kd, lamol, finetune or multitask.")] = (
         "lamol_kd"

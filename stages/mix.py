@@ -13,7 +13,7 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
     """
     from lamol_core.data.mixing import mix_rows
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.registry import build_method
+    from lamol_core.methods.replay import KEEPS_REAL_ROWS
     from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, PseudoSample, from_table
     from lamol_core.storage.kinds import MIX, PSEUDO
     from lamol_core.storage.layout import Layout
@@ -28,16 +28,14 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
         layout.pseudo(task), PSEUDO, PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` again."
     )
     real = data.rows("train")
-    if build_method(params).replays_real_rows and data.earlier:
+    if params.method in KEEPS_REAL_ROWS and data.earlier:
         names = ", ".join(facts.name for facts in data.earlier)
         say(f"mix {task}: {params.method} KEEPS AND REPLAYS THE REAL ROWS of {names}")
         for facts in data.earlier:
             real += data.seen_rows(facts.name, "train")
     rows = mix_rows(real, from_table(table, PseudoSample), task, params.seed)
     inputs = {"pseudo": pseudo_manifest.content_sha256, "data": data.content_sha256}
-    write_table(
-        layout.mix(task), MIX, rows, MIX_SCHEMA, Provenance({"seed": params.seed}, inputs)
-    )
+    write_table(layout.mix(task), MIX, rows, MIX_SCHEMA, Provenance({"seed": params.seed}, inputs))
     num_pseudo = sum(row.origin == "pseudo" for row in rows)
     say(f"mix {task}: {len(rows) - num_pseudo} real + {num_pseudo} pseudo -> {layout.mix(task)}")
 

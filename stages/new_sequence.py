@@ -33,7 +33,7 @@ __pycache__
 .lamol
 """
 GITIGNORE = "/.lamol/\n"
-README = "# The parameters of this sequence; every key: README of lamol, \"Parameters\".\n"
+README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
 
 
 def create_sequence(folder: Path, tasks: list[str], backbone: str, method: str) -> None:

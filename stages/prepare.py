@@ -13,16 +13,15 @@ def prepare(task: TaskArgument, overrides: SetOption = None, debug: DebugOption 
     """
     from pathlib import Path
 
-    from lamol_core.data.task_data import TaskData, prepare_task
+    from lamol_core.data.prepare import prepare_task
+    from lamol_core.data.task_data import TaskData
     from lamol_core.storage.layout import Layout
     from stages.console import say
 
     params, layout = open_params(overrides), Layout()
     block = params.task(task)
     out = layout.data(task)
-    for note in prepare_task(
-        task, block, params.prepare, layout.data(block.after), out, Path()
-    ):
+    for note in prepare_task(task, block, params.prepare, layout.data(block.after), out, Path()):
         say(f"prepare {task}: {note}")
     facts = TaskData.load(out, check=False).facts
     counts = ", ".join(f"{count} {split}" for split, count in facts.num_rows.items())

@@ -17,7 +17,9 @@ import typer
 if TYPE_CHECKING:
     from lamol_core.config import Params
 
-TaskArgument = Annotated[str, typer.Argument(help="The task's name in params.yaml.", show_default=False)]
+TaskArgument = Annotated[
+    str, typer.Argument(help="The task's name in params.yaml.", show_default=False)
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

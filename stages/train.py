@@ -28,6 +28,8 @@ def train(
     """
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.registry import build_method
+    from lamol_core.methods.replay import KEEPS_REAL_ROWS, find_sampling
+    from lamol_core.models.checkpoints import check_state, write_state
     from lamol_core.records import (
         MIX_SCHEMA,
         PSEUDO_SCHEMA,
@@ -35,11 +37,10 @@ def train(
         PseudoSample,
         from_table,
     )
+    from lamol_core.reporting.figures import write_csv, write_json
     from lamol_core.storage.kinds import CHECKPOINT, MIX, PSEUDO
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance, check_folder
-    from lamol_core.storage.measured import write_csv, write_json
-    from lamol_core.storage.state import check_state, write_state
     from lamol_core.storage.tables import read_table
     from lamol_core.training.loop import MEASURED_COLUMNS, count_steps
     from lamol_core.training.run import TrainingSet, train_from_checkpoint
@@ -60,10 +61,17 @@ def train(
     method = build_method(params)
     mix = from_table(mix_table, MixRow)
     real = data.rows("train")
-    if method.replays_real_rows:
+    if params.method in KEEPS_REAL_ROWS:
         real += [row for facts in data.earlier for row in data.seen_rows(facts.name, "train")]
     pseudo = from_table(pseudo_table, PseudoSample)
-    training_set = TrainingSet(mix, real, pseudo, tuple(facts.name for facts in data.lineage))
+    sampling = find_sampling(params)
+    training_set = TrainingSet(
+        mix,
+        real,
+        pseudo,
+        lineage=tuple(facts.name for facts in data.lineage),
+        task_specific_token=sampling is None or sampling.task_specific_token,
+    )
 
     num_steps = count_steps(len(mix), params.train)
     with progress(f"train {task}", num_steps, "steps") as advance:

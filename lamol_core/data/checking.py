@@ -18,9 +18,9 @@ from lamol_core.config import (
     find_problems,
 )
 from lamol_core.data.columns import SourceError
+from lamol_core.data.prepare import find_facts, read_task_source
 from lamol_core.data.sources import read_source, resolve_path
 from lamol_core.data.splits import complete_splits
-from lamol_core.data.task_data import find_facts, read_task_source
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -70,9 +70,7 @@ def describe_sequence(params: Params, root: Path) -> list[dict[str, Any]]:
 
 def _source_problems(source: Source, name: str, prepare: PrepareParams, root: Path) -> list[str]:
     task = TaskParams(after=BASE, source=source)
-    return _problems_of(
-        lambda: complete_splits(read_task_source(name, task, root), prepare, name)
-    )
+    return _problems_of(lambda: complete_splits(read_task_source(name, task, root), prepare, name))
 
 
 def _problems_of(read: Callable[[], object]) -> list[str]:

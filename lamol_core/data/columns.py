@@ -149,7 +149,8 @@ def narrow(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[Ra
         if empty:
             raise SourceError(
                 f"the {split} split has no row of the {len(stay)} targets that max_targets keeps. "
-                "Raise max_targets, or leave the split out." for split in empty
+                "Raise max_targets, or leave the split out."
+                for split in empty
             )
     if columns.limit_per_target is not None:
         seen: Counter[str] = Counter()

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from decimal import Decimal
 
-from lamol_core.records import PSEUDO_LABEL, Example, MixRow, PseudoSample
+from lamol_core.records import PSEUDO_LABEL, Example, MixRow, Origin, PseudoSample
 from lamol_core.seeds import derive_seed
 
 
@@ -27,7 +27,9 @@ def mix_rows(
     real: Sequence[Example], pseudo: Sequence[PseudoSample], task: str, seed: int
 ) -> list[MixRow]:
     """Real and valid pseudo rows in a seeded order, by reference."""
-    entries = [("new", row.task, row.row_id, row.label_idx_cil) for row in real]
+    entries: list[tuple[Origin, str, str, int]] = [
+        ("new", row.task, row.row_id, row.label_idx_cil) for row in real
+    ]
     entries += [
         ("pseudo", row.source_task, row.row_id, PSEUDO_LABEL) for row in pseudo if row.valid
     ]

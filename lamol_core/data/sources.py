@@ -143,9 +143,7 @@ def _read_jsonl(path: Path, needed: Sequence[str]) -> Table:
 
 
 def _read_csv(delimiter: str, path: Path, needed: Sequence[str]) -> Table:
-    reader = csv.reader(
-        io.StringIO(_read_text(path), newline=""), delimiter=delimiter, strict=True
-    )
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""), delimiter=delimiter, strict=True)
     records: list[tuple[int, list[str]]] = []
     start = 1
     try:

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from lamol_core.config import BASE, PrepareParams, TaskParams
-from lamol_core.data.columns import RawRow, SourceError, counted
-from lamol_core.data.sources import read_source
-from lamol_core.data.splits import complete_splits, looks_like_classes
+from lamol_core.config import BASE
 from lamol_core.errors import ArtifactError
-from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, TaskFacts, from_table
-from lamol_core.storage.atomic import atomic_folder, link_tree
+from lamol_core.records import EXAMPLE_SCHEMA, Example, TaskFacts, from_table
 from lamol_core.storage.kinds import DATA
-from lamol_core.storage.manifest import (
-    MANIFEST,
-    Provenance,
-    check_folder,
-    read_manifest,
-    seal_folder,
-)
-from lamol_core.storage.tables import read_rows, write_rows
+from lamol_core.storage.manifest import MANIFEST, check_folder, read_manifest
+from lamol_core.storage.tables import read_rows
 
 LINEAGE = "lineage.json"
 SEEN = "seen"
-Rows = Mapping[str, Sequence[RawRow]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +31,7 @@ class TaskData:
         """Open a folder; `check` compares every file with the manifest.
 
         Raises ArtifactError with the command that makes the folder anew."""
-        remedy = _remedy(folder)
+        remedy = remedy_for(folder)
         if check:
             manifest = check_folder(folder, DATA, remedy)
         else:
@@ -88,158 +74,10 @@ class TaskData:
         return self._read(self.folder / SEEN / task / f"{split}.parquet")
 
     def _read(self, path: Path) -> list[Example]:
-        return from_table(read_rows(path, EXAMPLE_SCHEMA, _remedy(self.folder)), Example)
+        return from_table(read_rows(path, EXAMPLE_SCHEMA, remedy_for(self.folder)), Example)
 
 
-def write_base(folder: Path) -> None:
-    """Write `data/base/`, which says that nothing was learnt before; its bytes never differ."""
-    with atomic_folder(folder) as scratch:
-        _write_lineage(scratch, ())
-        seal_folder(scratch, DATA, {}, Provenance())
-
-
-def prepare_task(
-    name: str, task: TaskParams, prepare: PrepareParams, predecessor: Path, out: Path, root: Path
-) -> list[str]:
-    """Write the folder `out` of a task that follows the one in `predecessor`; returns notes.
-
-    `root` is the folder of params.yaml. Raises SourceError (a ConfigError) when the source is
-    wrong, ArtifactError when `predecessor` is."""
-    before = TaskData.load(predecessor)
-    if before.name != task.after:
-        raise ArtifactError(
-            f"{predecessor}: holds task {before.name!r}, not {task.after!r}. {_remedy(predecessor)}"
-        )
-    given = read_task_source(name, task, root)
-    rows = complete_splits(given, prepare, name)
-    facts = find_facts(name, task, rows)
-    examples = _label(rows, facts, first_index=sum(past.num_classes for past in before.lineage))
-    parameters = {
-        "task": {name: task.model_dump(mode="json")},
-        "prepare": prepare.model_dump(mode="json"),
-    }
-    with atomic_folder(out) as scratch:
-        for split in SPLITS:
-            write_rows(scratch / f"{split}.parquet", examples[split], EXAMPLE_SCHEMA)
-        if before.lineage:
-            _link_seen(before, scratch / SEEN)
-        _write_lineage(scratch, (*before.lineage, facts))
-        provenance = Provenance(parameters, {"predecessor": before.content_sha256})
-        seal_folder(scratch, DATA, facts.num_rows, provenance)
-    return _notes(task, facts, given, rows)
-
-
-def read_task_source(name: str, task: TaskParams, root: Path) -> dict[str, list[RawRow]]:
-    """`read_source` of a task. Raises SourceError whose sentences name the task."""
-    try:
-        return read_source(task.source, root)
-    except SourceError as error:
-        raise error.below(f"tasks.{name}.source") from error
-
-
-def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
-    """What a task is, from its block and its rows: "auto" becomes what the rows show.
-
-    `num_classes` counts the targets of all splits, and is 0 for free text."""
-    train_targets = [row.target for row in rows["train"]]
-    targets: Literal["classes", "text"]
-    if task.targets == "auto":
-        targets = "classes" if looks_like_classes(train_targets) else "text"
-    else:
-        targets = task.targets
-    metric = task.metric
-    if metric == "auto":
-        metric = "accuracy" if targets == "classes" else "token_f1"
-    return TaskFacts(
-        name=name,
-        metric=metric,
-        targets=targets,
-        num_classes=len(_classes(rows)) if targets == "classes" else 0,
-        num_rows={split: len(rows[split]) for split in SPLITS},
-    )
-
-
-def _classes(rows: Rows) -> list[str]:
-    """The training targets in alphabetical order, then those that other splits alone have."""
-    known = {row.target for row in rows["train"]}
-    others = {row.target for split in SPLITS for row in rows[split]} - known
-    return [*sorted(known), *sorted(others)]
-
-
-def _label(rows: Rows, facts: TaskFacts, first_index: int) -> dict[str, list[Example]]:
-    index: dict[str, int] = {}
-    if facts.targets == "classes":
-        index = {target: first_index + i for i, target in enumerate(_classes(rows))}
-    return {
-        split: [
-            Example(
-                row_id=f"{facts.name}/{split}/{number:06d}",
-                task=facts.name,
-                input=row.input,
-                target=row.target,
-                label_idx_cil=index.get(row.target, 0),
-            )
-            for number, row in enumerate(rows[split])
-        ]
-        for split in SPLITS
-    }
-
-
-def _link_seen(before: TaskData, seen: Path) -> None:
-    """Link the rows that the predecessor has and those that it has seen, one folder a task."""
-    own = seen / before.name
-    link_tree(before.folder, own)
-    if (own / SEEN).exists():
-        for earlier in (own / SEEN).iterdir():
-            earlier.rename(seen / earlier.name)
-        shutil.rmtree(own / SEEN)
-    for name in (LINEAGE, MANIFEST):
-        (own / name).unlink()
-
-
-def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
-    text = json.dumps([facts.as_dict() for facts in lineage], indent=1, sort_keys=True)
-    (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")
-
-
-def _remedy(folder: Path) -> str:
+def remedy_for(folder: Path) -> str:
+    """What brings a folder of `data/` back."""
     stage = "backbone" if folder.name == BASE else f"prepare@{folder.name}"
     return f"Run `dvc repro {stage}`."
-
-
-def _notes(task: TaskParams, facts: TaskFacts, given: Rows, rows: Rows) -> list[str]:
-    """What a user may want to know of the rows. Rows are named, never quoted: notes get logged."""
-    notes = [
-        f"the source has no {split} split: {counted(facts.num_rows[split], 'row')} were cut off "
-        "its training rows."
-        for split in ("dev", "test")
-        if split not in given
-    ]
-    distinct = {row.target for row in rows["train"]}
-    if task.targets == task.metric == "auto" and facts.targets == "text":
-        num_train = facts.num_rows["train"]
-        if len(distinct) <= num_train / 2:
-            notes.append(
-                f"{len(distinct)} distinct targets of {num_train} training rows are taken for free "
-                "text; say `targets: classes` if they are labels."
-            )
-    seen = {row.input for row in rows["train"]}
-    for split in ("dev", "test"):
-        repeated = [i for i, row in enumerate(rows[split]) if row.input in seen]
-        if repeated:
-            notes.append(
-                f"{counted(len(repeated), 'row')} of {split} also in train (equal input), "
-                f"first {facts.name}/{split}/{repeated[0]:06d}."
-            )
-        unknown = [i for i, row in enumerate(rows[split]) if row.target not in distinct]
-        if unknown and facts.targets == "classes":
-            notes.append(
-                f"{counted(len(unknown), 'row')} of {split} with a target that no training row "
-                f"has, first {facts.name}/{split}/{unknown[0]:06d}."
-            )
-    pairs = {(row.input, row.target) for row in rows["train"]}
-    if len(pairs) > len(seen):
-        notes.append(
-            f"{len(pairs) - len(seen)} of the training rows repeat an input with another target."
-        )
-    return notes

@@ -29,9 +29,7 @@ def predict(
         forbidden = (control.ans, *control.never_in_text)
         return Greedy(control.eos, forbidden, params.max_target_tokens, device)
 
-    completions = decode(
-        model, prompts, chooser_for, params.batch_size, control.pad, on_rows_done
-    )
+    completions = decode(model, prompts, chooser_for, params.batch_size, control.pad, on_rows_done)
     return [
         codec.decode([token for token in completion.ids if token != control.eos])
         for completion in completions

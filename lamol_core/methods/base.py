@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LossTerms:
-    """The loss of a batch and, for the log, the terms it is made of; None where a term is absent."""
+    """The loss of a batch and, for the log, its terms; None where a method has no such term."""
 
     total: Tensor
     ce_qa: Tensor | None = None
@@ -24,28 +24,15 @@ class LossTerms:
     kl_gen: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How many pseudo-samples a method wants, and how they are prompted and drawn."""
-
-    gamma: float
-    topk: int
-    task_specific_token: bool
-
-
 class Method(Protocol):
     """One continual-learning method, built from its parameters."""
 
     views: tuple[View, ...]
     """The views of each row that it trains on."""
-    sampling: Sampling | None
-    """None: no pseudo-samples."""
     needs_teacher: bool
     """Whether pseudo rows come with the teacher's logits."""
     pseudo_alignment: Literal["next_token", "reference"]
     """Where the logits of pseudo rows are taken."""
-    replays_real_rows: bool
-    """Whether the real rows of earlier tasks are kept and trained on again."""
     pools_origins: bool
     """Whether new and pseudo rows share one mean."""
 

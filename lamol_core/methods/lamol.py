@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lamol_core.config import Alignment, ReplayParams
-from lamol_core.methods.base import LossTerms, Sampling
+from lamol_core.methods.base import LossTerms
 from lamol_core.records import View
 
 if TYPE_CHECKING:
@@ -21,12 +21,10 @@ class Lamol:
     views: tuple[View, ...] = ("qa", "gen")
     needs_teacher = False
     pseudo_alignment: Alignment = "next_token"
-    replays_real_rows = False
     pools_origins = True
 
     def __init__(self, params: ReplayParams) -> None:
         self._params = params
-        self.sampling = Sampling(params.gamma, params.topk, params.use_task_specific_gen_token)
 
     def loss(self, batch: TokenBatch) -> LossTerms:
         ce_qa = batch.cross_entropy("qa", "new", "pseudo")

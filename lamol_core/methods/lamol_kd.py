@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lamol_core.config import LamolKdParams
-from lamol_core.methods.base import LossTerms, Sampling
+from lamol_core.config import Alignment, LamolKdParams
+from lamol_core.methods.base import LossTerms
 from lamol_core.records import View
 
 if TYPE_CHECKING:
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 class LamolKd:
     views: tuple[View, ...] = ("qa", "gen")
     needs_teacher = True
-    replays_real_rows = False
     pools_origins = False
 
     def __init__(self, params: LamolKdParams) -> None:
         self._params = params
-        self.pseudo_alignment = params.alignment
-        self.sampling = Sampling(params.gamma, params.topk, params.use_task_specific_gen_token)
+        self.pseudo_alignment: Alignment = params.alignment
 
     def loss(self, batch: TokenBatch) -> LossTerms:
         lam, weight = self._params.gen_weight, self._params.distill_weight

@@ -1,4 +1,4 @@
-"""Losses as pure functions of logits. Each gives one number a row; means are taken by the caller."""
+"""Losses as pure functions of logits, one number a row, and the groups that take their means."""
 
 from __future__ import annotations
 

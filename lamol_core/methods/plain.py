@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 class Finetune:
     views: tuple[View, ...] = ("qa",)
-    sampling = None
     needs_teacher = False
     pseudo_alignment: Alignment = "next_token"
-    replays_real_rows = False
     pools_origins = False
 
     def loss(self, batch: TokenBatch) -> LossTerms:
@@ -36,4 +34,4 @@ class Finetune:
 
 
 class Multitask(Finetune):
-    replays_real_rows = True
+    """The same loss; what differs is the mix (methods/replay.py: KEEPS_REAL_ROWS)."""

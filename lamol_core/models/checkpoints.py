@@ -1,4 +1,7 @@
-"""Checkpoints: what `save_pretrained` writes, sealed with a manifest. Safetensors only."""
+"""Checkpoints: what `save_pretrained` writes, sealed with a manifest. Safetensors only.
+
+Beside a student lies the state: what its method remembers until the next task.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ from typing import TYPE_CHECKING
 
 from lamol_core.errors import ArtifactError
 from lamol_core.storage.atomic import atomic_folder
-from lamol_core.storage.kinds import CHECKPOINT
-from lamol_core.storage.manifest import Provenance, seal_folder
+from lamol_core.storage.kinds import CHECKPOINT, STATE
+from lamol_core.storage.manifest import Manifest, Provenance, check_folder, seal_folder
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-TOKENIZER_FILES = ("tokenizer*.json", "special_tokens_map.json", "chat_template*", "vocab*", "merges*")
+TOKENIZER_FILES = (
+    "tokenizer*.json", "special_tokens_map.json", "chat_template*", "vocab*", "merges*",
+)  # fmt: skip
 
 
 def load_model(
@@ -26,6 +31,7 @@ def load_model(
 
     Raises ArtifactError when the folder does not hold a causal language model.
     """
+    from torch import nn
     from transformers import AutoModelForCausalLM
 
     try:
@@ -41,7 +47,8 @@ def load_model(
             f"{folder}: no causal language model in safetensors ({_first_line(error)}). "
             "Run the stage that writes it again."
         ) from error
-    return model.to(device).eval()
+    nn.Module.to(model, device)
+    return model.eval()
 
 
 def save_checkpoint(
@@ -64,6 +71,17 @@ def save_checkpoint(
         for file in scratch.iterdir():
             file.chmod(0o644)
         seal_folder(scratch, CHECKPOINT, {"parameters": model.num_parameters()}, provenance)
+
+
+def write_state(folder: Path, provenance: Provenance) -> None:
+    """A method without a memory of its own leaves an empty state: the manifest says so."""
+    with atomic_folder(folder) as scratch:
+        seal_folder(scratch, STATE, {}, provenance)
+
+
+def check_state(folder: Path, remedy: str) -> Manifest:
+    """The state's manifest, after its files were checked."""
+    return check_folder(folder, STATE, remedy)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lamol_core.config import BackboneParams
 from lamol_core.errors import ConfigError
@@ -44,14 +44,15 @@ def reserve_tokens(
         [AddedToken(name, special=True, normalized=False) for name in names], special_tokens=True
     )
     tokenizer.pad_token = PAD
-    rows = max(len(tokenizer), model.get_input_embeddings().weight.shape[0])
+    rows = max(len(tokenizer), _table(model.get_input_embeddings()).shape[0])
     model.resize_token_embeddings(rows, mean_resizing=False)
 
-    tables = [model.get_input_embeddings().weight]
-    head = model.get_output_embeddings().weight
+    tables = [_table(model.get_input_embeddings())]
+    head = _table(model.get_output_embeddings())
     if head.data_ptr() != tables[0].data_ptr():
         tables.append(head)
-    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in names}
+    vocabulary = tokenizer.get_vocab()
+    ids = {name: vocabulary[name] for name in names}
     gens = [ids[GEN], *(ids[gen_token(i)] for i in range(params.max_tasks))]
     for table in tables:
         _start_rows(table, ids[ANS], start_ids[params.ans_text], noise_seed=None)
@@ -64,6 +65,11 @@ def reserve_tokens(
     if model.generation_config is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
         model.generation_config.eos_token_id = tokenizer.eos_token_id
+
+
+def _table(module: Any) -> Tensor:
+    """The weight of an embedding or head: (tokens, d)."""
+    return module.weight
 
 
 def _start_rows(table: Tensor, row: int, like: list[int], noise_seed: int | None) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from lamol_core import __version__
+from lamol_core.reporting.figures import read_json, write_json
 from lamol_core.reporting.page import render_page
 from lamol_core.reporting.plots import charts_svg
 from lamol_core.reporting.summary import TaskFigures
 from lamol_core.storage.atomic import atomic_path
 from lamol_core.storage.layout import Layout
-from lamol_core.storage.measured import read_json, write_json
 
 STAGES = ("generate", "train", "evaluate")
 CHARTS = ("score_matrix", "accuracy", "forgetting")

@@ -44,7 +44,7 @@ class Greedy:
     """The likeliest token, never one of `forbidden`; a row ends at EOS or at its length limit."""
 
     def __init__(
-        self, eos: int, forbidden: Sequence[int], max_tokens: int, device: object
+        self, eos: int, forbidden: Sequence[int], max_tokens: int, device: torch.device
     ) -> None:
         self._eos, self._max_tokens = eos, max_tokens
         self._forbidden = torch.tensor(list(forbidden), device=device)

@@ -81,6 +81,7 @@ class PseudoSampler:
         control = self._codec.control
 
         def chooser_for(rows: Sequence[int], device: torch.device) -> RowChooser:
+            text_format: FormatAutomaton | FreeFormat
             if self._params.format == "constrain":
                 text_format = FormatAutomaton(len(rows), control, self._limits, device)
             else:

@@ -98,7 +98,7 @@ def _check(what: Path, manifest_path: Path, root: Path, kind: str, remedy: str) 
 
 
 def read_manifest(path: Path, remedy: str) -> Manifest:
-    """Parse a manifest. Raises ArtifactError when it is missing, unreadable or of another schema."""
+    """Parse a manifest. Raises ArtifactError when missing, unreadable or of another schema."""
     if not path.is_file():
         raise ArtifactError(f"{path}: missing, so what it describes is not complete. {remedy}")
     try:

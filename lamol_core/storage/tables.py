@@ -38,9 +38,7 @@ def write_table(
     return manifest
 
 
-def read_table(
-    path: Path, kind: str, schema: pa.Schema, remedy: str
-) -> tuple[pa.Table, Manifest]:
+def read_table(path: Path, kind: str, schema: pa.Schema, remedy: str) -> tuple[pa.Table, Manifest]:
     """A table that stands alone, after its manifest and schema were checked."""
     manifest = check_table(path, kind, remedy)
     return read_rows(path, schema, remedy), manifest

@@ -1,7 +1,7 @@
 """A pair (x, y) as the two sequences a model learns from. Pure: ids in, ids out.
 
-    QA   x ANS y EOS          supervised: y EOS
-    GEN  GEN_t x ANS y EOS    supervised: all after GEN_t
+QA   x ANS y EOS          supervised: y EOS
+GEN  GEN_t x ANS y EOS    supervised: all after GEN_t
 """
 
 from __future__ import annotations

@@ -51,9 +51,11 @@ class TextCodec:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; control tokens show as they are spelt."""
-        return self._tokenizer.decode(
+        text = self._tokenizer.decode(
             list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
+        assert isinstance(text, str)
+        return text
 
 
 def control_tokens(tokenizer: PreTrainedTokenizerBase) -> ControlTokens:
@@ -64,7 +66,7 @@ def control_tokens(tokenizer: PreTrainedTokenizerBase) -> ControlTokens:
             f"{tokenizer.name_or_path}: a tokenizer without lamol's reserved tokens. "
             "Run `lamol backbone` first."
         )
-    gens = []
+    gens: list[int] = []
     while gen_token(len(gens)) in vocabulary:
         gens.append(vocabulary[gen_token(len(gens))])
     return ControlTokens(

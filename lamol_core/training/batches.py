@@ -16,6 +16,8 @@ from lamol_core.seeds import derive_seed
 from lamol_core.text.template import ControlTokens, TokenSequence, cut_input, gen_view, qa_view
 
 IGNORED = -100
+MICRO_BATCH_COST = 128
+"""What one more micro-batch costs, in tokens: casting weights, adding up gradients."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,7 @@ def cut_rows(rows: Sequence[EncodedRow], max_length: int) -> tuple[list[EncodedR
     for row in rows:
         input_ids, cut = cut_input(row.input_ids, row.target_ids, max_length)
         num_cut += cut
-        fitting.append(
-            EncodedRow(row.row_id, row.origin, input_ids, row.target_ids, row.gen_token)
-        )
+        fitting.append(EncodedRow(row.row_id, row.origin, input_ids, row.target_ids, row.gen_token))
     return fitting, num_cut
 
 
@@ -82,9 +82,9 @@ class OptimizerBatch:
     def micro_batches(
         self, method: Method, control: ControlTokens, max_tokens: int, rank: int, world: int
     ) -> list[MicroBatch]:
-        """This process's views, sorted by length and cut so that B * L <= max_tokens.
+        """This process's views, sorted by length and cut by `cut_by_length`.
 
-        A sequence longer than the budget stands alone. All views share the forwards.
+        All views share the forwards.
         """
         sequences = [
             (sequence, row.origin)
@@ -92,13 +92,8 @@ class OptimizerBatch:
             for sequence in row.views(method.views, control)
         ]
         sequences.sort(key=lambda pair: len(pair[0].ids))
-        groups: list[list[tuple[TokenSequence, Origin]]] = []
-        for pair in sequences:
-            # sorted: the newest is the longest of its group
-            if groups and (len(groups[-1]) + 1) * len(pair[0].ids) <= max_tokens:
-                groups[-1].append(pair)
-            else:
-                groups.append([pair])
+        cuts = cut_by_length([len(sequence.ids) for sequence, _ in sequences], max_tokens)
+        groups = [sequences[start:stop] for start, stop in cuts]
         return [_pad(group, control.pad) for group in groups]
 
 
@@ -117,6 +112,30 @@ def optimizer_batches(
             yield OptimizerBatch(tuple(order[start : start + batch_size]))
             step += 1
         epoch += 1
+
+
+def cut_by_length(lengths: Sequence[int], max_tokens: int) -> list[tuple[int, int]]:
+    """Ranges [start, stop) of ascending lengths that cost least to compute as padded batches.
+
+    A batch costs its padded size B * L plus MICRO_BATCH_COST tokens; B * L stays within
+    `max_tokens`, unless a sequence alone is longer. Exact, by dynamic programming in O(n^2).
+    """
+    best = [0.0] * (len(lengths) + 1)
+    start_of = [0] * (len(lengths) + 1)
+    for stop in range(1, len(lengths) + 1):
+        longest = lengths[stop - 1]
+        fitting = max(min(max_tokens // longest, stop), 1)
+        choices = [
+            (best[start] + (stop - start) * longest + MICRO_BATCH_COST, start)
+            for start in range(stop - fitting, stop)
+        ]
+        best[stop], start_of[stop] = min(choices)
+    cuts: list[tuple[int, int]] = []
+    stop = len(lengths)
+    while stop:
+        cuts.append((start_of[stop], stop))
+        stop = start_of[stop]
+    return cuts[::-1]
 
 
 def _pad(group: list[tuple[TokenSequence, Origin]], pad: int) -> MicroBatch:

@@ -82,9 +82,7 @@ class Trainer:
         ):
             started = time.perf_counter()
             terms, num_tokens = self._accumulate(model, batch, step)
-            norm = self._accelerator.clip_grad_norm_(
-                model.parameters(), self._params.max_grad_norm
-            )
+            norm = self._accelerator.clip_grad_norm_(model.parameters(), self._params.max_grad_norm)
             self._check_finite(float(norm), "gradient norm", batch, step)
             learning_rate = schedule.get_last_lr()[0]
             optimizer.step()

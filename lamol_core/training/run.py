@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
+from torch import nn
 from transformers import PreTrainedModel
 
 from lamol_core.config import TrainParams
@@ -25,12 +26,16 @@ from lamol_core.training.rows import encode_mix
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A mix with the rows it refers to; `lineage` names the tasks in learning order, this last."""
+    """A mix with the rows it refers to; `lineage` names the tasks in learning order, this last.
+
+    `task_specific_token`: the GEN view begins with GEN_t, else with the shared GEN.
+    """
 
     mix: Sequence[MixRow]
     real: Sequence[Example]
     pseudo: Sequence[PseudoSample]
     lineage: tuple[str, ...]
+    task_specific_token: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,13 @@ def train_from_checkpoint(
     accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 else "no")
     attention = resolve_attention(params.attention, accelerator.device)
     codec = TextCodec.load(teacher)
-    specific = method.sampling.task_specific_token if method.sampling else True
     encoded = encode_mix(
         training_set.mix,
         training_set.real,
         training_set.pseudo,
         codec,
         training_set.lineage,
-        specific,
+        training_set.task_specific_token,
     )
     rows, num_cut = cut_rows(encoded, params.max_length)
     student = load_model(teacher, accelerator.device, torch.float32, attention)
@@ -81,6 +85,5 @@ def train_from_checkpoint(
     frozen = load_model(teacher, accelerator.device, torch.float32, attention) if taught else None
     trainer = Trainer(accelerator, student, frozen, method, codec.control, params)
     trained = trainer.train(rows, derive_seed(seed, "train", training_set.lineage[-1]), on_step)
-    return TrainedStudent(
-        student.to(dtype), trained.log_rows, num_cut, accelerator.is_main_process
-    )
+    nn.Module.to(student, dtype)
+    return TrainedStudent(student, trained.log_rows, num_cut, accelerator.is_main_process)

@@ -141,5 +141,5 @@ def test_generator_writes_the_bundled_bytes_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("task", "split"), [("kitchen", "train"), ("home", "validation")])
 def test_unknown_names_are_refused_with_the_known_ones(task: str, split: str) -> None:
-    with pytest.raises(ConfigError, match="home|train"):
+    with pytest.raises(ConfigError, match=r"home|train"):
         demo_rows(task, split)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lamol_core.config import PrepareParams, TaskParams
-from lamol_core.data.task_data import TaskData, prepare_task, write_base
+from lamol_core.data.prepare import prepare_task, write_base
+from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.records import SPLITS, TaskFacts
 

@@ -1,7 +1,7 @@
 """Small files that mix results with measurements of time and memory.
 
 Seconds differ from run to run though nothing else does. A stage that is run again by hand and
-finds the same results keeps the file of the first run, so that the same inputs leave the same bytes.
+finds the same results keeps the first run's file: the same inputs leave the same bytes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,37 @@
+# `make demo` and `make test` do everything on a fresh machine: Python 3.11+, make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: demo test test-real lint clean
+
+demo: $(READY)  ## run the demo sequence and show what each method's figure was
+	dvc repro
+	@lamol report
+	@echo
+	@echo "The page: file://$(CURDIR)/reports/index.html"
+
+test: $(READY)  ## the default tests (under 10 minutes)
+	python -m pytest
+
+test-real: $(READY)  ## tests on a real model and real data, from ../shared
+	python -m pytest -m real $(REAL)
+
+lint: $(READY)  ## style, types, layers
+	ruff check .
+	ruff format --check lamol_core stages tests scripts
+	mypy
+	lint-imports
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(READY)
+
+clean:  ## everything that a command can make again (not data or results)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
