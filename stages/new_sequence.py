@@ -23,7 +23,7 @@ DVC_CONFIG = """\
     autostage = false
     check_update = false
 [cache]
-    type = "reflink,hardlink,symlink,copy"
+    type = "hardlink,symlink,copy"
 """
 DVCIGNORE = """\
 # no outputs, and no reason to run anything again

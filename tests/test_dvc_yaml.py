@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from ruamel.yaml import YAML
 
@@ -41,11 +39,7 @@ def is_bare_init(name: str) -> bool:
 @pytest.mark.parametrize("stage", STAGES)
 def test_code_dependencies_are_the_import_closure(stage: str) -> None:
     imported = {str(path.relative_to(ROOT)) for path in closure(ROOT / "stages" / f"{stage}.py")}
-    wanted = {
-        name
-        for name in imported - set(CANNOT_CHANGE_AN_ARTEFACT)
-        if not is_bare_init(name)
-    }
+    wanted = {name for name in imported - set(CANNOT_CHANGE_AN_ARTEFACT) if not is_bare_init(name)}
     assert listed_files(stage) == wanted
 
 
@@ -79,8 +73,8 @@ def test_changing_the_distillation_re_runs_training_alone() -> None:
 def test_every_parameter_makes_some_stage_run_again() -> None:
     listed = set().union(*(parameters_read(stage) for stage in STAGES if stage != "report"))
     for name, field in Params.model_fields.items():
-        keys = {f"{name}.{sub.alias or inner}"
-                for inner, sub in getattr(field.annotation, "model_fields", {}).items()}  # fmt: skip
+        inner = getattr(field.annotation, "model_fields", {}).items()
+        keys = {f"{name}.{sub.alias or key}" for key, sub in inner}
         assert name in listed or name in ("tasks", "lamol_version") or keys <= listed, name
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamol_core.config import BackboneParams
 from lamol_core.errors import ConfigError
-from lamol_core.text.tokenizer import ANS, GEN, PAD, gen_token, reserved_tokens
+from lamol_core.text.tokenizer import ANS, PAD, reserved_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +25,7 @@ def reserve_tokens(
     a little seeded noise so that tasks can be told apart. Output rows of an untied head likewise.
     Raises ConfigError when the tokenizer has no end-of-sequence token or holds reserved names.
     """
+    import torch
     from tokenizers import AddedToken
 
     if tokenizer.eos_token_id is None:
@@ -40,25 +41,34 @@ def reserve_tokens(
         text: tokenizer(text, add_special_tokens=False)["input_ids"]
         for text in (params.ans_text, params.gen_text)
     }
+    for text, ids in start_ids.items():
+        if not ids:
+            raise ConfigError(f"params.yaml: backbone: {text!r} is no token of its tokenizer.")
     tokenizer.add_tokens(
         [AddedToken(name, special=True, normalized=False) for name in names], special_tokens=True
     )
     tokenizer.pad_token = PAD
-    rows = max(len(tokenizer), _table(model.get_input_embeddings()).shape[0])
-    model.resize_token_embeddings(rows, mean_resizing=False)
+    num_known = _table(model.get_input_embeddings()).shape[0]
+    with torch.random.fork_rng(devices=[]):
+        # rows beyond the reserved ones (there are none in general) start the same in every run
+        torch.manual_seed(0)
+        model.resize_token_embeddings(max(len(tokenizer), num_known), mean_resizing=False)
 
     tables = [_table(model.get_input_embeddings())]
     head = _table(model.get_output_embeddings())
     if head.data_ptr() != tables[0].data_ptr():
         tables.append(head)
     vocabulary = tokenizer.get_vocab()
-    ids = {name: vocabulary[name] for name in names}
-    gens = [ids[GEN], *(ids[gen_token(i)] for i in range(params.max_tasks))]
-    for table in tables:
-        _start_rows(table, ids[ANS], start_ids[params.ans_text], noise_seed=None)
-        _start_rows(table, ids[PAD], start_ids[params.gen_text], noise_seed=None)
-        for offset, gen in enumerate(gens):
-            _start_rows(table, gen, start_ids[params.gen_text], noise_seed=offset)
+    gens = [vocabulary[name] for name in names if name not in (ANS, PAD)]
+    with torch.no_grad():
+        for table in tables:
+            spread = NOISE * table[:num_known].std()
+            table[vocabulary[ANS]] = table[start_ids[params.ans_text]].mean(dim=0)
+            like_gen = table[start_ids[params.gen_text]].mean(dim=0)
+            table[vocabulary[PAD]] = like_gen
+            for offset, gen in enumerate(gens):
+                generator = torch.Generator().manual_seed(offset)
+                table[gen] = like_gen + spread * torch.randn(table.shape[1], generator=generator)
 
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.eos_token_id = tokenizer.eos_token_id
@@ -70,15 +80,3 @@ def reserve_tokens(
 def _table(module: Any) -> Tensor:
     """The weight of an embedding or head: (tokens, d)."""
     return module.weight
-
-
-def _start_rows(table: Tensor, row: int, like: list[int], noise_seed: int | None) -> None:
-    import torch
-
-    with torch.no_grad():
-        start = table[like].mean(dim=0)
-        if noise_seed is not None:
-            generator = torch.Generator().manual_seed(noise_seed)
-            noise = torch.randn(start.shape, generator=generator)
-            start = start + (NOISE * table.std() * noise).to(start)
-        table[row] = start

@@ -18,6 +18,15 @@ from lamol_core.storage.atomic import atomic_path
 from lamol_core.storage.layout import Layout
 
 STAGES = ("generate", "train", "evaluate")
+HEADLINE_KEYS = (
+    "final_average",
+    "incremental_average",
+    "forgetting",
+    "backward_transfer",
+    "seconds",
+    "peak_memory_bytes",
+)
+"""What `dvc metrics` and `dvc exp show` tell of a whole sequence; null ones are left out."""
 CHARTS = ("score_matrix", "accuracy", "forgetting")
 
 
@@ -39,8 +48,10 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
 
 
 def write_report(layout: Layout, summary: dict[str, Any], parameters: dict[str, Any]) -> None:
-    """Write summary.json, the page, its charts, and the tables that `dvc plots` draws."""
+    """Write summary.json and its headline, the page, its charts, and the tables that `dvc plots` draws."""
     write_json(layout.reports / "summary.json", summary)
+    headline = {key: summary[key] for key in HEADLINE_KEYS if summary[key] is not None}
+    write_json(layout.reports / "metrics.json", headline)
     charts = charts_svg(summary)
     for name in CHARTS:
         # a chart that is not defined (forgetting of one task) is an empty picture: dvc wants a file

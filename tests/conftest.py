@@ -1,0 +1,56 @@
+"""Fixtures shared by the whole tree: one tiny prepared checkpoint a session, one clean Accelerate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from lamol_core.text.tokenizer import TextCodec
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared nano checkpoint (hidden 16, 2 layers, 3 tasks), as `lamol backbone` writes it."""
+    from lamol_core.models.backbones import build_backbone
+    from lamol_core.models.checkpoints import save_checkpoint
+    from lamol_core.storage.manifest import Provenance
+    from tests.fakes import CORPUS, tiny_backbone_params
+
+    folder = tmp_path_factory.mktemp("tiny") / "student"
+    model, tokenizer = build_backbone(tiny_backbone_params(), Path(), CORPUS)
+    save_checkpoint(folder, model, Provenance({"seed": 0}), tokenizer=tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def codec(tiny_checkpoint: Path) -> TextCodec:
+    from lamol_core.text.tokenizer import TextCodec
+
+    return TextCodec.load(tiny_checkpoint)
+
+
+@pytest.fixture
+def accelerator() -> Iterator[Accelerator]:
+    """A CPU accelerator in fp32. Accelerate's state is one a process: it is cleared around it."""
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield Accelerator(cpu=True, mixed_precision="no")
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tiny models are faster on one thread, and sums then have one order."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,0 +1,133 @@
+"""Tiny stand-ins: models of three architectures, control tokens, rows. Seeded, made in no time."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from lamol_core.config import BackboneParams
+from lamol_core.text.template import ControlTokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from lamol_core.training.batches import EncodedRow
+
+VOCABULARY = 48
+CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
+"""Control tokens of the models below; ids from 6 on are text."""
+FIRST_TEXT_ID = 6
+
+CORPUS = [
+    "turn the kitchen light on",
+    "turn the kitchen light off",
+    "book a flight to Lisbon on Friday",
+    "book a hotel in Lisbon for two nights",
+    "what is the answer to this example question",
+    "light_on",
+    "light_off",
+    "book_flight",
+    "book_hotel",
+] * 3
+
+
+def tiny_backbone_params(**changes: Any) -> BackboneParams:
+    """A nano backbone of hidden 16 and 2 layers with room for 3 tasks."""
+    nano = {"hidden_size": 16, "layers": 2, "heads": 2, "vocab_size": 320, "max_positions": 64}
+    return BackboneParams.model_validate({"max_tasks": 3, "nano": nano} | changes)
+
+
+def tiny_llama(seed: int = 0, vocab_size: int = VOCABULARY, **changes: Any) -> PreTrainedModel:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    settings: dict[str, Any] = {
+        "vocab_size": vocab_size,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 64,
+        "tie_word_embeddings": True,
+    }
+    return _build(LlamaForCausalLM, LlamaConfig(**(settings | _SPECIAL | changes)), seed)
+
+
+def tiny_gpt2(seed: int = 0, vocab_size: int = VOCABULARY) -> PreTrainedModel:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=vocab_size,
+        n_embd=16,
+        n_layer=2,
+        n_head=2,
+        n_positions=64,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        **_SPECIAL,
+    )
+    return _build(GPT2LMHeadModel, config, seed)
+
+
+def tiny_gpt_neox(seed: int = 0, vocab_size: int = VOCABULARY) -> PreTrainedModel:
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+    config = GPTNeoXConfig(
+        vocab_size=vocab_size,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        **_SPECIAL,
+    )
+    return _build(GPTNeoXForCausalLM, config, seed)
+
+
+ARCHITECTURES = {"llama": tiny_llama, "gpt2": tiny_gpt2, "gpt_neox": tiny_gpt_neox}
+_SPECIAL = {"bos_token_id": None, "eos_token_id": CONTROL.eos, "pad_token_id": CONTROL.pad}
+
+
+def sharpen(model: PreTrainedModel, seed: int = 0, spread: float = 0.4) -> PreTrainedModel:
+    """Weights so large that the next token depends on what stands before it."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim >= 2:
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(spread * noise)
+    return model
+
+
+def make_rows(num_new: int, num_pseudo: int, seed: int = 0) -> list[EncodedRow]:
+    """Random rows of lengths 1 to 9 (x) and 1 to 4 (y), both origins shuffled together."""
+    from lamol_core.training.batches import EncodedRow
+
+    rng = random.Random(seed)
+
+    def ids(longest: int) -> tuple[int, ...]:
+        return tuple(
+            rng.randrange(FIRST_TEXT_ID, VOCABULARY) for _ in range(rng.randint(1, longest))
+        )
+
+    rows = [
+        EncodedRow(f"b/train/{i:06d}", "new", ids(9), ids(4), CONTROL.gen_by_task[1])
+        for i in range(num_new)
+    ]
+    rows += [
+        EncodedRow(f"b/pseudo/a/{i:06d}.1", "pseudo", ids(9), ids(4), CONTROL.gen_by_task[0])
+        for i in range(num_pseudo)
+    ]
+    rng.shuffle(rows)
+    return rows
+
+
+def _build(architecture: Any, config: Any, seed: int) -> PreTrainedModel:
+    import torch
+
+    config._attn_implementation = "eager"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return architecture(config).eval()

@@ -1,0 +1,91 @@
+"""Small sequences for tests on the real dvc: three tasks a tiny model learns in seconds."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+TINY: dict[str, Any] = {
+    "backbone": {"max_tasks": 6},
+    "nano": {"hidden_size": 32, "layers": 2, "heads": 2, "vocab_size": 400, "max_positions": 128},
+    "generate": {"max_input_tokens": 16, "max_target_tokens": 6},
+    "train": {
+        "epochs": 20,
+        "batch_size": 8,
+        "max_length": 64,
+        "learning_rate": 5e-3,
+        "precision": "fp32",
+    },
+}
+WORDS = {
+    "colours": (["red", "green", "blue"], ["warm", "cold", "cold"], "what is {}"),
+    "animals": (["cat", "dog", "crow"], ["paws", "paws", "wings"], "the {} has"),
+    "sums": (["one", "two", "three"], ["odd", "even", "odd"], "say if {} is odd"),
+    "fruits": (["plum", "lemon", "fig"], ["sweet", "sour", "sweet"], "how does a {} taste"),
+}
+
+
+def write_csv(path: Path, name: str, rows: int = 45) -> Path:
+    """A CSV of a task: rows that differ by a number, so that no two are the same."""
+    words, targets, template = WORDS[name]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["input", "target"])
+        for i in range(rows):
+            which = i % len(words)
+            writer.writerow([f"{template.format(words[which])} {i}", targets[which]])
+    return path
+
+
+def make_tiny(folder: Path, **changes: Any) -> None:
+    """Shrink a new sequence's parameters so that a stage takes about a second."""
+
+    def shrink(params: dict) -> None:
+        params["backbone"].update(TINY["backbone"])
+        params["backbone"]["nano"].update(TINY["nano"])
+        for block in ("generate", "train"):
+            params[block].update(TINY[block])
+        params.update(changes)
+
+    edit_params(folder, shrink)
+
+
+def edit_params(folder: Path, change: Any) -> None:
+    yaml = YAML()
+    path = folder / "params.yaml"
+    params = yaml.load(path.read_text(encoding="utf-8"))
+    change(params)
+    with path.open("w", encoding="utf-8") as stream:
+        yaml.dump(params, stream)
+
+
+def run(folder: Path, *command: str, expect: int = 0) -> str:
+    """Run a command of this environment; its output, stderr included."""
+    bin_folder = str(Path(sys.executable).parent)
+    environment = os.environ | {
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+        "DVC_NO_ANALYTICS": "1",
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    assert done.returncode == expect, done.stdout
+    return done.stdout
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages that a `dvc repro` ran, from what it printed."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def stages_changed(output: str) -> list[str]:
+    """The stages that a `dvc status` names."""
+    return [line[:-1] for line in output.splitlines() if line.endswith(":") and line[0] != "\t"]

@@ -1,0 +1,217 @@
+"""The whole pipeline under the real dvc, on tiny data: what runs again, and what does not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from lamol_core.data.task_data import TaskData
+from tests.stages.sequences import (
+    edit_params,
+    make_tiny,
+    run,
+    stages_changed,
+    stages_run,
+    write_csv,
+)
+
+pytestmark = pytest.mark.slow
+NAMES = ("colours", "animals", "sums")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sequence of three tasks, made by `lamol init` and run by `dvc repro`. Never changed."""
+    root = tmp_path_factory.mktemp("pipeline")
+    tasks = []
+    for name in NAMES:
+        tasks += ["--task", f"{name}={write_csv(root / f'{name}.csv', name)}"]
+    run(root, "lamol", "init", "sequence", *tasks)
+    folder = root / "sequence"
+    make_tiny(folder)
+    run(folder, "dvc", "repro")
+    return folder
+
+
+@pytest.fixture
+def sequence(finished: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy that a test may change. Links become copies: dvc sees the same content."""
+    folder = tmp_path / "sequence"
+    shutil.copytree(finished, folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_second_repro_has_nothing_to_do(finished: Path) -> None:
+    assert stages_run(run(finished, "dvc", "repro")) == []
+    assert "up to date" in run(finished, "dvc", "status")
+
+
+def test_every_stage_by_hand_leaves_the_same_bytes(sequence: Path) -> None:
+    run(sequence, "lamol", "backbone")
+    for task in NAMES:
+        for stage in ("prepare", "snapshot", "generate", "mix", "train", "evaluate"):
+            run(sequence, "lamol", stage, task)
+    run(sequence, "lamol", "report")
+    assert "up to date" in run(sequence, "dvc", "status")
+
+
+def test_an_appended_task_re_runs_nothing_earlier(sequence: Path, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fruits.csv", "fruits")
+    source = {"kind": "csv", "path": str(path)}
+    edit_params(
+        sequence, lambda p: p["tasks"].update({"fruits": {"after": "sums", "source": source}})
+    )
+    changed = stages_changed(run(sequence, "dvc", "status"))
+    assert changed, "an appended task must run"
+    assert {name for name in changed if not name.endswith("@fruits")} <= {"report"}
+
+    ran = stages_run(run(sequence, "dvc", "repro"))
+    assert {name for name in ran if not name.endswith("@fruits")} <= {"report"}
+    assert "train@fruits" in ran
+    summary = json.loads((sequence / "reports" / "summary.json").read_text())
+    assert summary["tasks"] == [*NAMES, "fruits"]
+
+
+def test_a_new_temperature_re_runs_training_alone(sequence: Path) -> None:
+    edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
+    ran = stages_run(run(sequence, "dvc", "repro"))
+    assert "train@animals" in ran
+    # the first task distils nothing: it is trained again to the same bytes, and nothing follows
+    assert not {"generate@colours", "generate@animals", "backbone"} & set(ran)
+    assert not [name for name in ran if name.startswith("prepare")]
+
+
+def test_two_tasks_after_the_same_one(sequence: Path) -> None:
+    edit_params(sequence, lambda p: p["tasks"]["sums"].update(after="colours"))
+    ran = stages_run(run(sequence, "dvc", "repro"))
+    assert {name.split("@")[-1] for name in ran} <= {"sums", "report"}
+    summary = json.loads((sequence / "reports" / "summary.json").read_text())
+    assert [chain["tasks"] for chain in summary["chains"]] == [
+        ["colours", "animals"],
+        ["colours", "sums"],
+    ]
+
+
+def test_the_teacher_costs_no_second_copy(finished: Path) -> None:
+    student = finished / "runs" / "colours" / "student" / "model.safetensors"
+    teacher = finished / "runs" / "animals" / "teacher" / "model.safetensors"
+    assert student.stat().st_ino == teacher.stat().st_ino
+    copies = {
+        path.stat().st_ino
+        for path in finished.rglob("*")
+        if path.is_file() and path.stat().st_size == student.stat().st_size
+    }
+    assert len(copies) == 1 + len(NAMES), "base and one a task: cache, teachers are links"
+
+
+def test_artefacts_are_as_the_contract_says(finished: Path) -> None:
+    from datasets import load_dataset
+
+    path = str(finished / "runs" / "sums" / "pseudo.parquet")
+    pseudo = load_dataset("parquet", data_files=path, split="train",
+                          cache_dir=str(finished.parent / "datasets-cache"))  # fmt: skip
+    assert pseudo.column_names == [
+        "row_id", "source_task", "gen_index", "attempt", "input", "target", "input_ids",
+        "target_ids", "valid", "reject_reason", "nll", "seed", "teacher_sha256", "label_idx_cil",
+    ]  # fmt: skip
+    valid = pseudo.filter(lambda row: row["valid"])
+    counts = {task: valid["source_task"].count(task) for task in ("colours", "animals")}
+    num_new = TaskData.load(finished / "data" / "sums").facts.num_rows["train"]
+    assert sum(counts.values()) == int(0.2 * num_new)
+    assert counts["colours"] - counts["animals"] in (0, 1), "the remainder goes to the earliest"
+    assert set(pseudo["label_idx_cil"]) == {-1}
+
+    mix = pq.read_table(finished / "runs" / "sums" / "mix.parquet")
+    assert mix.column_names == ["order", "origin", "source_task", "row_id", "label_idx_cil"]
+    assert mix.num_rows == num_new + sum(counts.values())
+    assert pq.read_metadata(finished / "runs" / "colours" / "pseudo.parquet").num_rows == 0
+    summary = json.loads((finished / "reports" / "summary.json").read_text())
+    for key in ("method", "tasks", "score_matrix", "final_average", "incremental_average",
+                "forgetting", "backward_transfer", "forward_transfer", "seconds",
+                "peak_memory_bytes"):  # fmt: skip
+        assert key in summary
+
+
+def test_checkpoints_load_with_plain_transformers(finished: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = finished / "runs" / "sums" / "student"
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)
+
+
+def test_real_rows_are_in_data_alone(finished: Path) -> None:
+    canary = b"say if two is odd 4"
+    places = [
+        path for path in finished.rglob("*")
+        if path.is_file() and "data" not in path.relative_to(finished).parts[:1]
+        and canary in path.read_bytes()
+    ]  # fmt: skip
+    assert places == []
+    texts = {row.input for row in TaskData.load(finished / "data" / "sums").rows("train")}
+    for path in finished.glob("runs/*/*.parquet"):
+        table = pq.read_table(path).to_pydict()
+        assert not texts & {v for column in table.values() for v in column if isinstance(v, str)}
+
+
+def test_dvc_shows_metrics_plots_and_the_graph(finished: Path, tmp_path: Path) -> None:
+    metrics = run(finished, "dvc", "metrics", "show")
+    assert "summary.json" in metrics and "average" in metrics
+    run(finished, "dvc", "plots", "show", "--out", str(tmp_path))
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "loss, sums" in page and "score_matrix" in page
+    assert "train@sums" in run(finished, "dvc", "dag")
+
+
+def test_a_changed_artefact_is_refused(sequence: Path) -> None:
+    path = sequence / "runs" / "sums" / "pseudo.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+    output = run(sequence, "lamol", "mix", "sums", expect=4)
+    assert "pseudo.parquet" in output and "dvc repro generate@sums" in output
+    assert "Traceback" not in output
+
+
+def test_a_missing_artefact_is_refused(sequence: Path) -> None:
+    shutil.rmtree(sequence / "runs" / "animals" / "student")
+    output = run(sequence, "lamol", "evaluate", "animals", expect=4)
+    assert "runs/animals/student" in output and "dvc repro train@animals" in output
+
+
+def test_wrong_parameters_are_told_all_at_once(sequence: Path) -> None:
+    def spoil(params: dict) -> None:
+        params["lamol_kd"]["temprature"] = 3
+        params["tasks"]["sums"]["after"] = "animalz"
+
+    edit_params(sequence, spoil)
+    output = run(sequence, "lamol", "check", expect=3)
+    assert "temprature" in output and "temperature" in output
+    assert "animalz" in output and "animals" in output
+    assert run(sequence, "lamol", "train", "sums", expect=3).count("\n  - ") == 2
+
+
+def test_a_diverged_training_writes_no_checkpoint(sequence: Path) -> None:
+    before = (sequence / "runs" / "sums" / "student" / "manifest.json").read_bytes()
+    output = run(
+        sequence, "lamol", "train", "sums",
+        "--set", "train.learning_rate=1e30", "--set", "train.max_grad_norm=1e30", expect=5,
+    )  # fmt: skip
+    assert "step" in output and "sums/train/" in output
+    assert (sequence / "runs" / "sums" / "student" / "manifest.json").read_bytes() == before
+
+
+def test_too_few_valid_samples_end_with_their_reasons(sequence: Path) -> None:
+    wild = ("generate.format=reject", "generate.max_attempts=1", "lamol_kd.topk=400")
+    options = [word for value in wild for word in ("--set", value)]
+    output = run(sequence, "lamol", "generate", "sums", *options, expect=5)
+    assert "not valid after 1 attempts" in output
+    assert "up to date" in run(sequence, "dvc", "status", "generate@sums"), "nothing was lost"

@@ -1,0 +1,183 @@
+"""A write is whole or absent, never touches what is linked, and leaves the same bytes alone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lamol_core.storage.atomic import atomic_folder, atomic_path, link_tree
+
+
+def write(path: Path, text: str) -> None:
+    with atomic_path(path) as scratch:
+        scratch.write_text(text)
+
+
+def write_folder(path: Path, files: dict[str, str]) -> None:
+    with atomic_folder(path) as scratch:
+        for name, text in files.items():
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / name).write_text(text)
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+
+
+def test_an_exception_leaves_the_old_file_and_no_scratch(tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    write(out, "old")
+    with pytest.raises(ZeroDivisionError), atomic_path(out) as scratch:
+        scratch.write_text("half")
+        assert out.read_text() == "old"
+        raise ZeroDivisionError
+    assert out.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_exception_leaves_the_old_folder_and_no_scratch(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_folder(out, {"a": "1", "b/c": "2"})
+    with pytest.raises(KeyboardInterrupt), atomic_folder(out) as scratch:
+        (scratch / "a").write_text("3")
+        raise KeyboardInterrupt
+    assert tree(out) == {"a": "1", "b/c": "2"}
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_nothing_written_is_an_error_that_keeps_the_old_output(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_folder(out, {"a": "1"})
+    with pytest.raises(FileNotFoundError), atomic_path(out):
+        pass
+    assert tree(out) == {"a": "1"}
+
+
+def test_parents_are_made_and_scratch_is_a_sibling(tmp_path: Path) -> None:
+    out = tmp_path / "x" / "y" / "out.txt"
+    with atomic_path(out) as scratch:
+        # a rename within one file system is atomic: the scratch must lie below the same folder
+        assert out.parent in scratch.parents
+        scratch.write_text("new")
+    assert out.read_text() == "new"
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_same_bytes_leave_the_same_file(tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    write(out, "same")
+    before = out.stat()
+    write(out, "same")
+    assert (out.stat().st_ino, out.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    write(out, "sama")
+    assert out.read_text() == "sama" and out.stat().st_ino != before.st_ino
+
+
+def test_same_tree_leaves_the_same_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    files = {"a": "1", "b/c": "2"}
+    write_folder(out, files)
+    before = {p: p.stat().st_ino for p in [out, *out.rglob("*")]}
+    write_folder(out, files)
+    assert {p: p.stat().st_ino for p in [out, *out.rglob("*")]} == before
+
+
+@pytest.mark.parametrize(
+    "files",
+    [{"a": "1"}, {"a": "1", "b/c": "2", "d": ""}, {"a": "1", "b/c": "3"}, {"a": "1", "e/c": "2"}],
+)
+def test_a_folder_takes_the_place_of_the_old_one(tmp_path: Path, files: dict[str, str]) -> None:
+    out = tmp_path / "out"
+    write_folder(out, {"a": "1", "b/c": "2"})
+    write_folder(out, files)
+    assert tree(out) == files
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_file_takes_the_place_of_a_folder_and_back(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_folder(out, {"a": "1"})
+    write(out, "file")
+    assert out.read_text() == "file"
+    write_folder(out, {"a": "1"})
+    assert tree(out) == {"a": "1"}
+
+
+def test_an_empty_folder_takes_the_place_of_an_empty_file_of_its_name(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_folder(out, {"a": ""})
+    with atomic_folder(out) as scratch:
+        (scratch / "a").mkdir()
+    assert (out / "a").is_dir()
+
+
+def test_a_folder_takes_the_place_of_a_link_to_a_folder(tmp_path: Path) -> None:
+    cached, out = tmp_path / "cached", tmp_path / "out"
+    write_folder(cached, {"a": "1"})
+    out.symlink_to(cached)
+    write_folder(out, {"a": "2"})
+    assert tree(out) == {"a": "2"} and tree(cached) == {"a": "1"}
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_never_writes_through_a_link(tmp_path: Path, link) -> None:  # type: ignore[no-untyped-def]
+    cached, out = tmp_path / "cached", tmp_path / "out.txt"
+    cached.write_text("cached")
+    cached.chmod(0o444)
+    link(cached, out)
+    write(out, "new")
+    assert cached.read_text() == "cached"
+    assert out.read_text() == "new" and not out.is_symlink()
+
+
+def test_never_writes_through_a_link_inside_a_folder(tmp_path: Path) -> None:
+    cached, out = tmp_path / "cached", tmp_path / "out"
+    cached.write_text("cached")
+    out.mkdir()
+    os.link(cached, out / "a")
+    write_folder(out, {"a": "new"})
+    assert cached.read_text() == "cached"
+    assert tree(out) == {"a": "new"}
+
+
+def test_a_written_file_can_be_read_by_others(tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    write(out, "x")
+    plain = tmp_path / "plain.txt"
+    plain.write_text("x")
+    assert out.stat().st_mode == plain.stat().st_mode
+
+
+def test_link_tree_links_and_copies_nothing(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    write_folder(source, {"a": "1", "b/c": "2"})
+    link_tree(source, target)
+    assert tree(target) == tree(source)
+    for name in ("a", "b/c"):
+        assert (target / name).stat().st_ino == (source / name).stat().st_ino
+
+
+def test_link_tree_links_the_file_behind_a_symlink(tmp_path: Path) -> None:
+    cached, source, target = tmp_path / "cached", tmp_path / "source", tmp_path / "target"
+    cached.write_text("1")
+    source.mkdir()
+    (source / "a").symlink_to(cached)
+    link_tree(source, target)
+    cached.rename(tmp_path / "moved")
+    assert (target / "a").read_text() == "1"
+
+
+def test_link_tree_copies_where_links_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("Invalid cross-device link")
+
+    source, target = tmp_path / "source", tmp_path / "target"
+    write_folder(source, {"a": "1"})
+    monkeypatch.setattr(os, "link", refuse)
+    link_tree(source, target)
+    assert tree(target) == {"a": "1"}
+    assert (target / "a").stat().st_ino != (source / "a").stat().st_ino
