@@ -1,4 +1,4 @@
-"""Fixtures shared by the whole tree: one tiny prepared checkpoint a session, one clean Accelerate."""
+"""Fixtures of the whole tree: one tiny prepared checkpoint a session, one clean Accelerate."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
 
 
 def write_report(layout: Layout, summary: dict[str, Any], parameters: dict[str, Any]) -> None:
-    """Write summary.json and its headline, the page, its charts, and the tables that `dvc plots` draws."""
+    """Write summary.json and its headline, the page, its charts, and a table for `dvc plots`."""
     write_json(layout.reports / "summary.json", summary)
     headline = {key: summary[key] for key in HEADLINE_KEYS if summary[key] is not None}
     write_json(layout.reports / "metrics.json", headline)

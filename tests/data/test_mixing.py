@@ -52,9 +52,7 @@ def test_floor_is_taken_in_decimal(gamma: float, num_new: int, expected: int) ->
     assert num_pseudo_rows(gamma, num_new) == expected
 
 
-@given(
-    st.decimals(min_value=0, max_value=5, places=3), st.integers(min_value=0, max_value=100_000)
-)
+@given(st.decimals(min_value=0, max_value=5, places=3), st.integers(min_value=0, max_value=100_000))
 def test_floor_of_the_written_number(gamma: Decimal, num_new: int) -> None:
     assert num_pseudo_rows(float(gamma), num_new) == Fraction(gamma) * num_new // 1
 

@@ -10,7 +10,6 @@ from lamol_core.errors import ArtifactError
 from lamol_core.records import SCHEMA_VERSION
 from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.manifest import MANIFEST, Provenance, check_folder, seal_folder
-from lamol_core.storage.state import check_state, write_state
 
 REMEDY = "Run `dvc repro train@a` again."
 PROVENANCE = Provenance({"seed": 1}, {"mix": "abc"})
@@ -100,10 +99,3 @@ def test_a_broken_manifest_is_no_bug(folder: Path, text: str) -> None:
 def test_an_unknown_field_in_the_manifest_is_no_bug(folder: Path) -> None:
     change_manifest(folder, colour="blue")
     assert "colour" in refusal(folder)
-
-
-def test_an_empty_state_is_sealed_and_checked(tmp_path: Path) -> None:
-    write_state(tmp_path / "state", PROVENANCE)
-    assert check_state(tmp_path / "state", REMEDY).files == {}
-    with pytest.raises(ArtifactError, match="missing"):
-        check_state(tmp_path / "nowhere", REMEDY)

@@ -1,0 +1,171 @@
+"""Backbones and checkpoints: seeded, plain, loadable by anyone, wrong paths told in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lamol_core.config import BackboneParams, NanoParams
+from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.models.backbones import build_backbone
+from lamol_core.models.checkpoints import check_state, load_model, save_checkpoint, write_state
+from lamol_core.storage.kinds import CHECKPOINT
+from lamol_core.storage.manifest import Provenance, check_folder
+from lamol_core.text.tokenizer import TextCodec
+from tests.fakes import CORPUS, tiny_backbone_params
+
+CPU = torch.device("cpu")
+
+
+def weights_equal(left: torch.nn.Module, right: torch.nn.Module) -> bool:
+    first, second = left.state_dict(), right.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_nano_is_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
+    hashes = []
+    for name in ("1", "2"):
+        torch.manual_seed(int(name))
+        model, tokenizer = build_backbone(tiny_backbone_params(), Path(), CORPUS)
+        save_checkpoint(tmp_path / name, model, Provenance(), tokenizer=tokenizer)
+        hashes.append(check_folder(tmp_path / name, CHECKPOINT, "").content_sha256)
+    assert hashes[0] == hashes[1]
+
+
+def test_nano_of_another_seed_is_another_model_and_leaves_the_random_state_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    models = []
+    for seed in (0, 1):
+        params = tiny_backbone_params()
+        nano = params.nano.model_copy(update={"seed": seed})
+        models.append(build_backbone(params.model_copy(update={"nano": nano}), Path(), CORPUS)[0])
+    assert not weights_equal(*models)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_nano_of_the_defaults_is_small() -> None:
+    # a corpus of many distinct words fills the vocabulary of the defaults
+    corpus = [f"word{i} {i * 7919 % 10007} thing{i % 97}" for i in range(3000)]
+    model, tokenizer = build_backbone(BackboneParams(), Path(), corpus)
+    assert len(tokenizer) == NanoParams().vocab_size + 3 + BackboneParams().max_tasks
+    assert 500_000 < model.num_parameters() < 5_000_000
+    assert not model.training and model.dtype == torch.float32
+
+
+def test_nano_without_a_corpus_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"backbone.nano.corpus"):
+        build_backbone(tiny_backbone_params(), Path(), [])
+
+
+def test_a_folder_backbone_is_what_save_pretrained_wrote(tmp_path: Path) -> None:
+    from lamol_core.models.backbones import build_nano
+
+    plain, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    plain.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    loaded, prepared = build_backbone(
+        tiny_backbone_params(kind="folder", path="model"), tmp_path, []
+    )
+    direct, _ = build_backbone(tiny_backbone_params(), Path(), CORPUS)
+    assert weights_equal(loaded, direct)
+    assert TextCodec(prepared).encode(["book a flight"]) == [
+        tokenizer("book a flight", add_special_tokens=False)["input_ids"]
+    ]
+
+
+@pytest.mark.parametrize("kind", ["folder", "gguf", "hub"])
+def test_a_missing_path_is_told(kind: str) -> None:
+    with pytest.raises(ConfigError, match=r"backbone.path: missing"):
+        build_backbone(tiny_backbone_params(kind=kind), Path(), [])
+
+
+@pytest.mark.parametrize("kind", ["folder", "gguf"])
+def test_a_path_that_is_not_there_is_told(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist") as caught:
+        build_backbone(tiny_backbone_params(kind=kind, path="nowhere"), tmp_path, [])
+    assert str(tmp_path / "nowhere") in str(caught.value)
+
+
+def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="no causal language model"):
+        build_backbone(tiny_backbone_params(kind="folder", path="empty"), tmp_path, [])
+
+
+def test_a_file_that_is_no_gguf_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"not a model")
+    with pytest.raises(ConfigError, match="no causal language model"):
+        build_backbone(tiny_backbone_params(kind="gguf", path="model.gguf"), tmp_path, [])
+
+
+def test_heads_that_do_not_divide_are_told() -> None:
+    params = tiny_backbone_params()
+    nano = params.nano.model_copy(update={"heads": 3})
+    with pytest.raises(ConfigError, match="heads"):
+        build_backbone(params.model_copy(update={"nano": nano}), Path(), CORPUS)
+
+
+def test_a_checkpoint_is_plain(tiny_checkpoint: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint, local_files_only=True)
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint, local_files_only=True)
+    assert len(tokenizer) == model.get_input_embeddings().weight.shape[0]
+    assert weights_equal(model, load_model(tiny_checkpoint, CPU))
+    suffixes = {path.suffix for path in tiny_checkpoint.rglob("*") if path.is_file()}
+    assert suffixes <= {".safetensors", ".json", ".jinja", ".txt"} and ".safetensors" in suffixes
+    for path in tiny_checkpoint.rglob("*"):
+        # a pickle of protocol 2 or later begins with 0x80, a zip of torch.save with PK
+        assert path.read_bytes()[:1] != b"\x80" and path.read_bytes()[:2] != b"PK"
+
+
+def test_a_saved_student_keeps_tokenizer_and_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    model = load_model(tiny_checkpoint, CPU).to(torch.bfloat16)
+    out = tmp_path / "student"
+    save_checkpoint(out, model, Provenance({"seed": 1}), tokenizer_from=tiny_checkpoint)
+    manifest = check_folder(out, CHECKPOINT, "")
+    assert manifest.parameters == {"seed": 1}
+    assert load_model(out, CPU).dtype == torch.bfloat16
+    assert load_model(out, CPU, torch.float32).dtype == torch.float32
+    assert weights_equal(load_model(out, CPU), model)
+    text = ["turn the light on <|lamol:ans|>"]
+    assert TextCodec.load(out).encode(text) == TextCodec.load(tiny_checkpoint).encode(text)
+    assert TextCodec.load(out).control == TextCodec.load(tiny_checkpoint).control
+
+
+def test_a_broken_checkpoint_is_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    import shutil
+
+    with pytest.raises(ArtifactError, match="no causal language model"):
+        load_model(tmp_path, CPU)
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_checkpoint, broken)
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ArtifactError, match="broken"):
+        load_model(broken, CPU)
+
+
+def test_weights_in_a_pickle_are_not_loaded(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "pickled"
+    shutil.copytree(tiny_checkpoint, folder)
+    model = load_model(tiny_checkpoint, CPU)
+    (folder / "model.safetensors").unlink()
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    with pytest.raises(ArtifactError):
+        load_model(folder, CPU)
+
+
+def test_an_empty_state_is_sealed_and_checked(tmp_path: Path) -> None:
+    provenance = Provenance({"seed": 1}, {"mix": "abc"})
+    write_state(tmp_path / "state", provenance)
+    manifest = check_state(tmp_path / "state", "Run it.")
+    assert (manifest.files, manifest.inputs) == ({}, {"mix": "abc"})
+    with pytest.raises(ArtifactError, match=r"missing. Run it\."):
+        check_state(tmp_path / "nowhere", "Run it.")

@@ -1,0 +1,103 @@
+"""Greedy decoding is transformers' own, for every architecture, batch and prompt length."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from lamol_core.sampling.decode import Completion, Greedy, decode
+from tests.fakes import ARCHITECTURES, CONTROL, FIRST_TEXT_ID, VOCABULARY, sharpen
+
+NEW_TOKENS = 12
+FORBIDDEN = (CONTROL.ans, *CONTROL.never_in_text)
+
+
+def make_prompts() -> list[tuple[int, ...]]:
+    rng = random.Random(0)
+    return [
+        tuple(rng.randrange(FIRST_TEXT_ID, VOCABULARY) for _ in range(length))
+        for length in (5, 1, 9, 3, 3, 7, 2, 11)
+    ]
+
+
+PROMPTS = make_prompts()
+
+
+def greedy(model: PreTrainedModel, eos: int, batch_size: int, **kwargs) -> list[Completion]:  # type: ignore[no-untyped-def]
+    def chooser_for(rows: Sequence[int], device: torch.device) -> Greedy:
+        return Greedy(eos, FORBIDDEN, NEW_TOKENS, device)
+
+    return decode(model, PROMPTS, chooser_for, batch_size, CONTROL.pad, **kwargs)
+
+
+def generated(model: PreTrainedModel, eos: int) -> list[tuple[int, ...]]:
+    """What `generate` writes after each prompt, one left-padded batch; cut after EOS."""
+    longest = max(map(len, PROMPTS))
+    ids = torch.tensor([[CONTROL.pad] * (longest - len(p)) + list(p) for p in PROMPTS])
+    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in PROMPTS])
+    output = model.generate(
+        input_ids=ids,
+        attention_mask=mask,
+        do_sample=False,
+        max_new_tokens=NEW_TOKENS,
+        eos_token_id=eos,
+        pad_token_id=CONTROL.pad,
+        suppress_tokens=list(FORBIDDEN),
+    )[:, longest:].tolist()
+    return [tuple(row[: row.index(eos) + 1] if eos in row else row) for row in output]
+
+
+def find_eos(model: PreTrainedModel) -> int:
+    """An id that ends some rows early, at different steps, and others not: what must be tested."""
+    free = greedy(model, VOCABULARY - 1, batch_size=8)
+
+    def variety(eos: int) -> int:
+        return len({c.ids.index(eos) if eos in c.ids else -1 for c in free})
+
+    return max(range(FIRST_TEXT_ID, VOCABULARY - 1), key=variety)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_greedy_is_generate(architecture: str) -> None:
+    model = sharpen(ARCHITECTURES[architecture]())
+    eos = find_eos(model)
+    expected = generated(model, eos)
+    assert len({len(row) for row in expected}) > 1, "rows should leave at different steps"
+    for batch_size in (1, 3, 8):
+        assert [c.ids for c in greedy(model, eos, batch_size)] == expected
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_nll_is_the_mean_over_the_written_tokens(architecture: str) -> None:
+    model = sharpen(ARCHITECTURES[architecture]())
+    completions = greedy(model, find_eos(model), batch_size=3)
+    for prompt, completion in zip(PROMPTS, completions, strict=True):
+        ids = torch.tensor([[*prompt, *completion.ids]])
+        with torch.no_grad():
+            logits = model(input_ids=ids).logits[0].log_softmax(dim=-1)
+        at = range(len(prompt) - 1, ids.shape[1] - 1)
+        written = [-logits[t, ids[0, t + 1]].item() for t in at]
+        assert completion.nll == pytest.approx(sum(written) / len(written), rel=1e-4)
+
+
+def test_length_limit_and_forbidden_tokens() -> None:
+    model = sharpen(ARCHITECTURES["llama"]())
+    completions = greedy(model, CONTROL.eos, batch_size=4)
+    assert max(len(c.ids) for c in completions) == NEW_TOKENS
+    assert not {token for c in completions for token in c.ids} & set(FORBIDDEN)
+
+
+def test_every_finished_row_is_told_once() -> None:
+    told: list[int] = []
+    model = sharpen(ARCHITECTURES["llama"]())
+    greedy(model, find_eos(model), 3, on_rows_done=told.append)
+    assert sum(told) == len(PROMPTS) and min(told) > 0
+
+
+def test_no_prompts_no_completions() -> None:
+    model = ARCHITECTURES["llama"]()
+    assert decode(model, [], lambda rows, device: Greedy(0, (2,), 3, device), 4, 2) == []

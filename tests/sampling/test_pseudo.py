@@ -1,0 +1,154 @@
+"""Pseudo-samples of an untrained teacher: counts, order, provenance, refill, same seed same row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from lamol_core.config import GenerateParams
+from lamol_core.errors import GenerationError
+from lamol_core.methods.replay import Sampling
+from lamol_core.models.checkpoints import load_model
+from lamol_core.records import PseudoSample
+from lamol_core.sampling.pseudo import PseudoSampler, Request
+from lamol_core.sampling.run import draw_from_checkpoint
+from lamol_core.text.tokenizer import TextCodec
+from tests.fakes import sharpen
+
+LIMITS = {"max_input_tokens": 6, "max_target_tokens": 3}
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny_checkpoint: Path) -> PreTrainedModel:
+    return sharpen(load_model(tiny_checkpoint, torch.device("cpu")))
+
+
+def draw(
+    teacher: PreTrainedModel,
+    codec: TextCodec,
+    counts: tuple[int, ...] = (9,),
+    topk: int = 20,
+    seed: int = 0,
+    **changes: object,
+) -> list[PseudoSample]:
+    params = GenerateParams.model_validate({"max_attempts": 50, **LIMITS, **changes})
+    requests = [
+        Request(f"task{i}", codec.control.gen_by_task[i], count) for i, count in enumerate(counts)
+    ]
+    sampler = PseudoSampler(
+        teacher, codec, params, topk, new_task="new", seed=seed, teacher_sha256="abc"
+    )
+    return sampler.draw(requests)
+
+
+def texts(samples: list[PseudoSample]) -> list[tuple]:
+    return [(s.row_id, s.input_ids, s.target_ids, s.reject_reason) for s in samples]
+
+
+def test_the_same_row_whatever_the_batch(teacher: PreTrainedModel, codec: TextCodec) -> None:
+    one, three, many = (draw(teacher, codec, batch_size=size) for size in (1, 3, 64))
+    assert texts(one) == texts(three) == texts(many)
+    assert [s.seed for s in one] == [s.seed for s in many]
+
+
+def test_the_same_row_whatever_the_number_asked_for(
+    teacher: PreTrainedModel, codec: TextCodec
+) -> None:
+    few, many = draw(teacher, codec, (4,)), draw(teacher, codec, (9,))
+    assert texts(few) == [row for row in texts(many) if int(row[0].split("/")[-1][:6]) < 4]
+
+
+def test_another_seed_gives_other_rows(teacher: PreTrainedModel, codec: TextCodec) -> None:
+    first, second = draw(teacher, codec), draw(teacher, codec, seed=1)
+    assert not {s.seed for s in first} & {s.seed for s in second}
+    assert [s.input_ids for s in first] != [s.input_ids for s in second]
+
+
+def test_counts_are_met_and_rejected_rows_stay(teacher: PreTrainedModel, codec: TextCodec) -> None:
+    # an untrained model over bytes often writes half a character: these rows are drawn again
+    samples = draw(teacher, codec, (20, 7), topk=300)
+    valid = Counter(s.source_task for s in samples if s.valid)
+    assert valid == {"task0": 20, "task1": 7}
+    rejected = [s for s in samples if not s.valid]
+    assert rejected and {s.reject_reason for s in rejected} <= {
+        "broken_text", "empty_input", "empty_target",
+    }  # fmt: skip
+    assert all(s.reject_reason == "" for s in samples if s.valid)
+    for task, count in (("task0", 20), ("task1", 7)):
+        for index in range(count):
+            tries = [s for s in samples if (s.source_task, s.gen_index) == (task, index)]
+            assert [s.attempt for s in tries] == list(range(1, len(tries) + 1))
+            assert [s.valid for s in tries] == [False] * (len(tries) - 1) + [True]
+
+
+def test_order_and_provenance(teacher: PreTrainedModel, codec: TextCodec) -> None:
+    samples = draw(teacher, codec, (5, 4), topk=300)
+    keys = [(s.source_task, s.gen_index, s.attempt) for s in samples]
+    assert keys == sorted(keys)
+    assert len({s.row_id for s in samples}) == len({s.seed for s in samples}) == len(samples)
+    for s in samples:
+        assert s.row_id == f"new/pseudo/{s.source_task}/{s.gen_index:06d}.{s.attempt}"
+        assert (s.teacher_sha256, s.label_idx_cil) == ("abc", -1)
+        assert s.nll > 0 and 0 <= s.seed < 2**63
+        assert 1 <= len(s.input_ids) <= 6 and 1 <= len(s.target_ids) <= 3
+        assert codec.decode(s.input_ids) == s.input and codec.decode(s.target_ids) == s.target
+
+
+def test_too_few_is_an_error_that_shows_the_reasons(
+    teacher: PreTrainedModel, codec: TextCodec
+) -> None:
+    with pytest.raises(GenerationError) as caught:
+        draw(teacher, codec, (8,), format="reject", max_attempts=2)
+    message = str(caught.value)
+    assert "'task0' for 'new'" in message and "of 8 rows" in message and "2 attempts" in message
+    # with 11 tokens at the most, nearly every draw of an untrained model has no EOS among 300 words
+    assert "no_eos" in message and "generate.format: constrain" in message
+    assert caught.value.exit_code == 5
+
+
+def test_attempts_are_bounded(teacher: PreTrainedModel, codec: TextCodec) -> None:
+    told: list[int] = []
+    params = GenerateParams.model_validate({"format": "reject", "max_attempts": 3, **LIMITS})
+    sampler = PseudoSampler(
+        teacher, codec, params, 20, new_task="new", seed=0, teacher_sha256="abc"
+    )
+    with pytest.raises(GenerationError, match="3 attempts"):
+        sampler.draw([Request("task0", codec.control.gen, 5)], told.append)
+    assert 5 < sum(told) <= 15
+
+
+def test_the_prompt_is_the_tasks_token(tiny_checkpoint: Path, codec: TextCodec) -> None:
+    def drawn(specific: bool, counts: dict[str, int]) -> list[PseudoSample]:
+        return draw_from_checkpoint(
+            tiny_checkpoint,
+            "abc",
+            counts,
+            Sampling(gamma=0.2, topk=20, task_specific_token=specific),
+            GenerateParams.model_validate({"max_attempts": 50, **LIMITS}),
+            new_task="new",
+            seed=0,
+        )
+
+    model = load_model(tiny_checkpoint, torch.device("cpu"))
+
+    def nll(sample: PseudoSample, gen: int) -> float:
+        """Of the whole sequence after this prompt, EOS as it stands; ANS where it was put."""
+        control = codec.control
+        ids = [gen, *sample.input_ids, control.ans, *sample.target_ids, control.eos]
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(dim=-1)
+        written = [-logits[t, ids[t + 1]].item() for t in range(len(ids) - 1)]
+        return sum(written) / len(written)
+
+    counts = {"a": 2, "b": 0, "c": 2}
+    for specific in (True, False):
+        for sample in drawn(specific, counts):
+            index = list(counts).index(sample.source_task)
+            gen = codec.control.gen_for(index, specific)
+            others = {codec.control.gen, *codec.control.gen_by_task} - {gen}
+            assert sample.nll == pytest.approx(nll(sample, gen), rel=1e-4)
+            assert all(abs(sample.nll - nll(sample, other)) > 1e-7 for other in others)

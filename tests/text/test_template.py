@@ -1,0 +1,61 @@
+"""The two views of a row, and cutting that never touches the target."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamol_core.errors import ConfigError
+from lamol_core.text.template import ControlTokens, cut_input, gen_view, qa_view
+
+CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
+IDS = st.lists(st.integers(6, 50), max_size=12)
+
+
+def test_views_are_those_of_the_table() -> None:
+    qa = qa_view([10, 11], [12], CONTROL)
+    assert (qa.ids, qa.view) == ((10, 11, 1, 12, 0), "qa")
+    assert qa.ids[qa.supervised_from :] == (12, 0)
+    gen = gen_view([10, 11], [12], CONTROL, 5)
+    assert (gen.ids, gen.view) == ((5, 10, 11, 1, 12, 0), "gen")
+    assert gen.ids[gen.supervised_from :] == (10, 11, 1, 12, 0)
+
+
+@given(IDS, IDS)
+def test_views_hold_each_id_once_and_the_target_is_always_supervised(
+    x: list[int], y: list[int]
+) -> None:
+    qa, gen = qa_view(x, y, CONTROL), gen_view(x, y, CONTROL, CONTROL.gen)
+    assert gen.ids == (CONTROL.gen, *qa.ids)
+    assert qa.ids.count(CONTROL.ans) == qa.ids.count(CONTROL.eos) == 1
+    assert list(qa.ids[qa.supervised_from :]) == [*y, CONTROL.eos]
+
+
+def test_tokens_of_tasks_in_learning_order() -> None:
+    assert [CONTROL.gen_for(i, True) for i in (0, 1)] == [4, 5]
+    assert [CONTROL.gen_for(i, False) for i in (0, 7)] == [3, 3]
+    with pytest.raises(ConfigError, match=r"max_tasks is 2, but this is task number 3"):
+        CONTROL.gen_for(2, True)
+    assert set(CONTROL.never_in_text) == {2, 3, 4, 5}
+
+
+@given(IDS, IDS, st.integers(4, 40))
+def test_the_end_of_x_is_kept_and_the_target_whole(
+    x: list[int], y: list[int], max_length: int
+) -> None:
+    if len(y) + 4 > max_length:
+        with pytest.raises(ConfigError, match=rf"needed: {len(y) + 4}"):
+            cut_input(x, y, max_length)
+        return
+    kept, cut = cut_input(x, y, max_length)
+    longest = len(gen_view(kept, y, CONTROL, 4).ids)
+    assert longest <= max_length
+    assert list(kept) == x[len(x) - len(kept) :]
+    assert cut == (len(kept) < len(x))
+    if cut:
+        assert longest == max_length
+
+
+def test_a_target_that_just_fits_leaves_one_token_of_x() -> None:
+    assert cut_input([7, 8, 9], [6] * 4, 8) == ([9], True)
+    with pytest.raises(ConfigError, match=r"target of 5 tokens does not fit train.max_length = 8"):
+        cut_input([7, 8, 9], [6] * 5, 8)
