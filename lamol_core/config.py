@@ -6,9 +6,9 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
@@ -29,7 +29,7 @@ Alignment = Literal["next_token", "reference"]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Columns(Section):
@@ -96,6 +96,14 @@ class NanoParams(Section):
     max_positions: Annotated[int, Field(ge=32)] = 512
     seed: int = 0
     corpus: list[Source] = []
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} over {self.heads} heads is no even whole number"
+            )
+        return self
 
 
 class BackboneParams(Section):
@@ -223,12 +231,12 @@ def find_order_problems(tasks: Mapping[Any, Any]) -> list[str]:
     """Names outside the pattern, unknown predecessors, cycles."""
     problems = [] if tasks else ["tasks: no task is listed."]
     for name, task in tasks.items():
-        if not isinstance(name, str) or not TASK_NAME.match(name) or name in RESERVED_NAMES:
+        if not isinstance(name, str) or not TASK_NAME.fullmatch(name) or name in RESERVED_NAMES:
             problems.append(
                 f"tasks.{name}: not a task name (wanted {TASK_NAME.pattern}, and none of "
                 f"{', '.join(RESERVED_NAMES)})."
             )
-        after = task.get("after") if isinstance(task, Mapping) else None
+        after = _after(task)
         if after is not None and after != BASE and after not in tasks:
             hint = _did_you_mean(str(after), [*map(str, tasks), BASE])
             problems.append(f"tasks.{name}.after: there is no task {after!r}{hint}.")
@@ -236,6 +244,12 @@ def find_order_problems(tasks: Mapping[Any, Any]) -> list[str]:
         f"tasks: {' -> '.join(map(str, cycle))} is a cycle; one of them must be after {BASE!r}."
         for cycle in _cycles(tasks)
     ]
+
+
+def _after(task: Any) -> str | None:
+    """The predecessor that a task's block names, if it names one as it should."""
+    after = task.get("after") if isinstance(task, Mapping) else None
+    return after if isinstance(after, str) else None
 
 
 def _cycles(tasks: Mapping[Any, Any]) -> list[list[Any]]:
@@ -246,8 +260,7 @@ def _cycles(tasks: Mapping[Any, Any]) -> list[list[Any]]:
         name = start
         while name in tasks and name not in done and name not in path:
             path.append(name)
-            task = tasks[name]
-            name = task.get("after") if isinstance(task, Mapping) else None
+            name = _after(tasks[name])
         if name in path:
             cycles.append([*path[path.index(name) :], name])
         done.update(path)
@@ -257,8 +270,10 @@ def _cycles(tasks: Mapping[Any, Any]) -> list[list[Any]]:
 def _sentence(detail: dict[str, Any]) -> str:
     location = [str(part) for part in detail["loc"]]
     # pydantic names the member of a union in the path: that is no key of the user's file
-    if "source" in location and len(location) > location.index("source") + 1:
-        del location[location.index("source") + 1]
+    if location[0] == "tasks" and location[2:3] == ["source"]:
+        del location[3:4]
+    if location[:3] == ["backbone", "nano", "corpus"]:
+        del location[4:5]
     key = ".".join(location)
     if detail["type"] == "extra_forbidden":
         return f"{key}: unknown key{_did_you_mean(location[-1], _known_keys())}."
@@ -295,7 +310,12 @@ def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
         if not isinstance(child, dict):
             raise ConfigError(f"--set {override}: {part!r} is a value, it has no keys below it.")
         node = child
-    node[last] = yaml.load(text)
+    try:
+        node[last] = yaml.load(text)
+    except YAMLError as error:
+        raise ConfigError(
+            f"--set {override}: the value is not YAML: {_one_line(error)}."
+        ) from error
 
 
 def _twice(path: Path) -> str:

@@ -244,13 +244,12 @@ SENTIMENT = (
 # An answer is copied with its small words ("on friday"). With bare values a random 2 M model
 # (4 layers of 192) reached 87 % after 10 epochs, with these 100 % (seed 0, lists of six values).
 SLOTS_WORDS = words(
-    name="maria,john,anna,peter,lisa,tom,sara",
-    start="from oslo,from bergen,from turku,from malmo,from riga,from kiel,from tartu",
-    goal="to naples,to seville,to porto,to corfu,to malta,to genoa,to nice",
-    weekday="on monday,on tuesday,on wednesday,on thursday,on friday,on saturday,on sunday",
-    object="a book,a letter,a violin,a painting,a carpet,a mirror,a kettle",
-    place="at the market,at the station,at the museum,at the library,at the harbour,"
-    "at the theatre,at the castle",
+    name="maria,john,anna,peter,lisa",
+    start="from oslo,from bergen,from turku,from malmo,from riga",
+    goal="to naples,to seville,to porto,to corfu,to malta",
+    weekday="on monday,on tuesday,on thursday,on friday,on sunday",
+    object="a book,a letter,a violin,a carpet,a kettle",
+    place="at the market,at the station,at the museum,at the library,at the harbour",
 )
 
 SLOTS_SENTENCES = (
@@ -272,23 +271,20 @@ SLOTS_QUESTIONS: Grammar = {
 # --- query: a request turned into a small query ------------------------------------------
 
 QUERY_WORDS = words(
-    item="shoes,boots,shirts,coats,hats,belts,scarves,jackets,gloves,socks,dresses,jeans",
-    color="red,blue,green,black,white,yellow,brown,pink,grey,purple",
-    size="small,medium,large,tiny,huge",
-    fabric="leather,cotton,woollen,silk,linen,velvet,nylon,flannel",
-    number="10,20,30,40,50,60,70,80,90",
+    item="shoes,shirts,coats,hats,belts,scarves,gloves,socks",
+    color="red,blue,green,black,white",
+    size="small,medium,large",
+    fabric="leather,cotton,woollen,silk",
+    number="10,20,40,80",
     head="show the,list all,find me some,give me,search for,display any,look up,please fetch",
-    less="under {number} euros,below {number} euros,for less than {number} euros,"
-    "cheaper than {number} euros,priced beneath {number} euros",
-    more="over {number} euros,above {number} euros,for more than {number} euros,"
-    "dearer than {number} euros,priced beyond {number} euros",
+    less="under {number} euros,below {number} euros,for less than {number} euros",
+    more="over {number} euros,above {number} euros,for more than {number} euros",
     up="cheapest first,lowest price on top",
     down="dearest first,highest price on top",
     new="newest first,latest arrivals on top",
 )
 
 QUERY_NOUNS = {  # phrase -> its part of the query
-    "{item}": "{item}",
     "{color} {item}": "{item} color {color}",
     "{item} in {color}": "{item} color {color}",
     "{size} {item}": "{item} size {size}",
@@ -396,7 +392,7 @@ def slots_sources() -> dict[str, Source]:
 
 
 def query_sources() -> dict[str, Source]:
-    """One source per pair of a noun phrase and a filter, at least one of which narrows."""
+    """One source per pair of a noun phrase and a filter."""
 
     def source(noun: str, narrowing: str) -> Source:
         def draw(dealer: Dealer) -> Draft:
@@ -412,7 +408,6 @@ def query_sources() -> dict[str, Source]:
         f"{noun} | {narrowing}": source(noun, narrowing)
         for noun in QUERY_NOUNS
         for narrowing in QUERY_FILTERS
-        if not (noun == "{item}" and not narrowing)
     }
 
 

@@ -111,12 +111,13 @@ def _existing(params: BackboneParams, root: Path) -> Path:
 
 def _from_pretrained(name: str, where: str, **options: object) -> Pair:
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"params.yaml: {where}: no causal language model ({reason}).") from error
     return model, tokenizer

@@ -31,6 +31,7 @@ def load_model(
 
     Raises ArtifactError when the folder does not hold a causal language model.
     """
+    from safetensors import SafetensorError
     from torch import nn
     from transformers import AutoModelForCausalLM
 
@@ -42,7 +43,7 @@ def load_model(
             local_files_only=True,
             use_safetensors=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ArtifactError(
             f"{folder}: no causal language model in safetensors ({_first_line(error)}). "
             "Run the stage that writes it again."

@@ -47,7 +47,7 @@ class Greedy:
         self, eos: int, forbidden: Sequence[int], max_tokens: int, device: torch.device
     ) -> None:
         self._eos, self._max_tokens = eos, max_tokens
-        self._forbidden = torch.tensor(list(forbidden), device=device)
+        self._forbidden = torch.tensor(list(forbidden), dtype=torch.long, device=device)
         self._length = 0
 
     def choose(self, logits: Tensor) -> tuple[Tensor, Tensor]:

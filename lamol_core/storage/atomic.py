@@ -53,25 +53,30 @@ def _link_or_copy(source: str, target: str) -> str:
 
 
 def _replace(scratch: Path, out: Path, holder: Path) -> None:
-    if out.is_dir() and not out.is_symlink():
-        # a folder cannot be renamed over a full one: the old one steps aside first
+    if out.is_dir() or (scratch.is_dir() and out.exists()):
+        # no rename goes over a full folder, or from a folder over a file: the old steps aside
         out.rename(holder / "replaced")
     scratch.rename(out)
 
 
 def _same_tree(left: Path, right: Path) -> bool:
-    if left.is_dir() != right.is_dir() or not right.exists():
+    if left.is_dir() != right.is_dir() or not right.exists() or right.is_symlink():
         return False
     if left.is_file():
         return filecmp.cmp(left, right, shallow=False)
-    names = sorted(str(p.relative_to(left)) for p in left.rglob("*"))
-    if names != sorted(str(p.relative_to(right)) for p in right.rglob("*")):
+    if _names(left) != _names(right):
         return False
+    names = [name for name, _ in _names(left)]
     return all(
         filecmp.cmp(left / name, right / name, shallow=False)
         for name in names
         if (left / name).is_file()
     )
+
+
+def _names(folder: Path) -> list[tuple[str, bool]]:
+    """Everything below a folder, and whether it is a folder itself."""
+    return sorted((str(path.relative_to(folder)), path.is_dir()) for path in folder.rglob("*"))
 
 
 def _fsync_tree(path: Path) -> None:

@@ -55,4 +55,7 @@ def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise ArtifactError(f"{path}: no column {', '.join(map(repr, missing))}. {remedy}")
-    return table.select(schema.names).cast(schema)
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ArtifactError(f"{path}: a column is of another type ({error}). {remedy}") from error

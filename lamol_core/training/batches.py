@@ -57,11 +57,8 @@ class MicroBatch:
     labels: Tensor
     views: tuple[View, ...]
     origins: tuple[Origin, ...]
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens that are no padding."""
-        return int(self.mask.sum())
+    num_tokens: int
+    """Tokens that are no padding; 0 for the row that keeps an idle process in step."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +88,11 @@ class OptimizerBatch:
             for row in self.rows[rank::world]
             for sequence in row.views(method.views, control)
         ]
+        if not sequences:
+            # every process takes part in every step: an idle one computes a row without labels
+            idle = self.rows[0].views(method.views[:1], control)[0]
+            unsupervised = TokenSequence(idle.ids, len(idle.ids), idle.view)
+            return [_pad([(unsupervised, self.rows[0].origin)], control.pad, counts=False)]
         sequences.sort(key=lambda pair: len(pair[0].ids))
         cuts = cut_by_length([len(sequence.ids) for sequence, _ in sequences], max_tokens)
         groups = [sequences[start:stop] for start, stop in cuts]
@@ -138,7 +140,7 @@ def cut_by_length(lengths: Sequence[int], max_tokens: int) -> list[tuple[int, in
     return cuts[::-1]
 
 
-def _pad(group: list[tuple[TokenSequence, Origin]], pad: int) -> MicroBatch:
+def _pad(group: list[tuple[TokenSequence, Origin]], pad: int, counts: bool = True) -> MicroBatch:
     longest = max(len(sequence.ids) for sequence, _ in group)
     ids = torch.full((len(group), longest), pad)
     mask = torch.zeros((len(group), longest), dtype=torch.long)
@@ -155,4 +157,5 @@ def _pad(group: list[tuple[TokenSequence, Origin]], pad: int) -> MicroBatch:
         labels,
         tuple(sequence.view for sequence, _ in group),
         tuple(origin for _, origin in group),
+        int(mask.sum()) if counts else 0,
     )

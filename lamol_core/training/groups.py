@@ -50,7 +50,7 @@ def gather_groups(
         if method.pools_origins:
             num_in_batch = sum(n for (v, _), n in counts.items() if v == view)
         distilled = None
-        if origin == "pseudo" and method.needs_teacher:
+        if origin == "pseudo" and method.needs_teacher and len(where):
             assert teacher is not None
             rows = where[:, 0].unique()
             # the teacher reads the pseudo rows only

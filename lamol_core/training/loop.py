@@ -160,7 +160,7 @@ class Trainer:
     def _to_device(self, micro: MicroBatch) -> MicroBatch:
         device = self._accelerator.device
         ids, mask, labels = (t.to(device) for t in (micro.ids, micro.mask, micro.labels))
-        return MicroBatch(ids, mask, labels, micro.views, micro.origins)
+        return MicroBatch(ids, mask, labels, micro.views, micro.origins, micro.num_tokens)
 
     def _check_finite(self, value: float, what: str, batch: OptimizerBatch, step: int) -> None:
         if math.isfinite(value):

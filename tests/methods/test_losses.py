@@ -82,9 +82,10 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 10.0])
 def test_equal_logits_do_not_diverge(temperature: float) -> None:
     same = logits(5, 0)
-    assert kl_per_token(same, same.clone(), temperature).abs().max() < 1e-6
+    rounding = 1e-6 * max(1.0, temperature**2)
+    assert kl_per_token(same, same.clone(), temperature).abs().max() < rounding
     # a constant added to all logits of a token changes no probability
-    assert kl_per_token(same, same + 4.0, temperature).abs().max() < 1e-5
+    assert kl_per_token(same, same + 4.0, temperature).abs().max() < 10 * rounding
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.5, 1.0, 2.0, 5.0]))
@@ -159,7 +160,9 @@ def test_a_group_without_tokens_is_a_zero_that_backward_takes() -> None:
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_lamol_kd_equation(lam: float, weight: float, temperature: float) -> None:
     groups = make_groups()
-    method = LamolKd(LamolKdParams(gen_weight=lam, distill_weight=weight, temperature=temperature))
+    method = LamolKd(
+        LamolKdParams(**{"lambda": lam}, distill_weight=weight, temperature=temperature)
+    )
     terms = method.loss(batch_of(groups))
     ce = {v: naive_ce(*groups[v, "new"][:2]).mean() for v in ("qa", "gen")}
     kl = {}
@@ -197,7 +200,7 @@ def test_the_first_task_is_cross_entropy_alone() -> None:
 
 def test_a_batch_of_pseudo_rows_alone_is_distillation_alone() -> None:
     groups = {key: value for key, value in make_groups().items() if key[1] == "pseudo"}
-    terms = LamolKd(LamolKdParams(distill_weight=2.0, gen_weight=0.0)).loss(batch_of(groups))
+    terms = LamolKd(LamolKdParams(distill_weight=2.0, **{"lambda": 0.0})).loss(batch_of(groups))
     student, _, teacher = groups["qa", "pseudo"]
     torch.testing.assert_close(terms.total, 2 * naive_kl(student, teacher, 2.0).mean())
     assert terms.ce_qa == 0
@@ -208,7 +211,7 @@ def test_lamol_pools_new_and_pseudo_rows() -> None:
     pooled = {
         key: len(groups[key[0], "new"][1]) + len(groups[key[0], "pseudo"][1]) for key in groups
     }
-    terms = Lamol(ReplayParams(gen_weight=0.5)).loss(batch_of(groups, pooled))
+    terms = Lamol(ReplayParams(**{"lambda": 0.5})).loss(batch_of(groups, pooled))
     means = {}
     for view in ("qa", "gen"):
         student = torch.cat([groups[view, origin][0] for origin in ("new", "pseudo")])
@@ -226,7 +229,7 @@ def test_finetune_is_the_qa_view_of_new_rows_alone() -> None:
 
 
 def test_parameters_that_act() -> None:
-    method = LamolKd(LamolKdParams(gen_weight=0.5, temperature=3.0))
+    method = LamolKd(LamolKdParams(**{"lambda": 0.5}, temperature=3.0))
     assert method.parameters(has_pseudo_rows=False) == {
         "lambda": 0.5,
         "use_task_specific_gen_token": True,

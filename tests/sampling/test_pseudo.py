@@ -24,7 +24,15 @@ LIMITS = {"max_input_tokens": 6, "max_target_tokens": 3}
 
 @pytest.fixture(scope="module")
 def teacher(tiny_checkpoint: Path) -> PreTrainedModel:
-    return sharpen(load_model(tiny_checkpoint, torch.device("cpu")))
+    """Untrained, and partial to ASCII: half characters have a logit of 0, beyond the first 20."""
+    model = sharpen(load_model(tiny_checkpoint, torch.device("cpu")))
+    codec = TextCodec.load(tiny_checkpoint)
+    table = model.get_input_embeddings().weight
+    broken = [i for i in range(len(table)) if "\ufffd" in codec.decode([i])]
+    assert len(broken) > 100
+    with torch.no_grad():
+        table[broken] = 0.0
+    return model
 
 
 def draw(
@@ -50,9 +58,10 @@ def texts(samples: list[PseudoSample]) -> list[tuple]:
 
 
 def test_the_same_row_whatever_the_batch(teacher: PreTrainedModel, codec: TextCodec) -> None:
-    one, three, many = (draw(teacher, codec, batch_size=size) for size in (1, 3, 64))
+    one, three, many = (draw(teacher, codec, topk=300, batch_size=size) for size in (1, 3, 64))
     assert texts(one) == texts(three) == texts(many)
     assert [s.seed for s in one] == [s.seed for s in many]
+    assert any(s.attempt > 1 for s in one), "rows that are drawn again are to be compared too"
 
 
 def test_the_same_row_whatever_the_number_asked_for(
@@ -69,7 +78,7 @@ def test_another_seed_gives_other_rows(teacher: PreTrainedModel, codec: TextCode
 
 
 def test_counts_are_met_and_rejected_rows_stay(teacher: PreTrainedModel, codec: TextCodec) -> None:
-    # an untrained model over bytes often writes half a character: these rows are drawn again
+    # with all words in the top k, half characters are written often: these rows are drawn again
     samples = draw(teacher, codec, (20, 7), topk=300)
     valid = Counter(s.source_task for s in samples if s.valid)
     assert valid == {"task0": 20, "task1": 7}

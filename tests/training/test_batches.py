@@ -1,0 +1,172 @@
+"""How rows become batches: nothing lost, nothing twice, budgets kept, counts true."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise, product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamol_core.config import LamolKdParams, TrainParams
+from lamol_core.errors import ConfigError
+from lamol_core.methods.base import Method
+from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.plain import Finetune
+from lamol_core.training.batches import (
+    MICRO_BATCH_COST,
+    EncodedRow,
+    OptimizerBatch,
+    cut_by_length,
+    cut_rows,
+    optimizer_batches,
+)
+from lamol_core.training.loop import count_steps
+from tests.fakes import CONTROL, make_rows
+
+METHODS: list[Method] = [LamolKd(LamolKdParams()), Finetune()]
+ROWS = make_rows(9, 4)
+
+
+def sequences(micros) -> Counter:  # type: ignore[no-untyped-def,type-arg]
+    """(ids without padding, supervised part, view, origin) of every row of the micro-batches."""
+    found: Counter = Counter()  # type: ignore[type-arg]
+    for micro in micros:
+        parts = (micro.ids, micro.mask, micro.labels, micro.views, micro.origins)
+        for ids, mask, labels, view, origin in zip(*parts, strict=True):
+            length = int(mask.sum())
+            assert mask[:length].all(), "padding stands on the right"
+            assert (ids[length:] == CONTROL.pad).all() and (labels[length:] == -100).all()
+            kept = labels[labels != -100]
+            assert torch.equal(kept, ids[length - len(kept) : length])
+            found[tuple(ids[:length].tolist()), len(kept), view, origin] += 1
+    return found
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=40),
+    st.integers(1, 300),
+)
+def test_cuts_cover_everything_within_the_budget(lengths: list[int], max_tokens: int) -> None:
+    lengths = sorted(lengths)
+    cuts = cut_by_length(lengths, max_tokens)
+    assert [start for start, _ in cuts] == [0, *(stop for _, stop in cuts[:-1])]
+    assert cuts[-1][1] == len(lengths)
+    for start, stop in cuts:
+        assert stop > start
+        assert stop - start == 1 or (stop - start) * lengths[stop - 1] <= max_tokens
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=8), st.integers(1, 600))
+@settings(max_examples=60, deadline=None)
+def test_cuts_cost_least(lengths: list[int], max_tokens: int) -> None:
+    lengths = sorted(lengths)
+
+    def cost(edges: list[int]) -> float:
+        total = 0.0
+        for start, stop in pairwise(edges):
+            size = (stop - start) * lengths[stop - 1]
+            if stop - start > 1 and size > max_tokens:
+                return float("inf")
+            total += size + MICRO_BATCH_COST
+        return total
+
+    inner = range(1, len(lengths))
+    all_ways = (
+        [0, *(i for i, cut in zip(inner, choice, strict=True) if cut), len(lengths)]
+        for choice in product((False, True), repeat=len(lengths) - 1)
+    )
+    found = [0, *(stop for _, stop in cut_by_length(lengths, max_tokens))]
+    assert cost(found) == min(map(cost, all_ways))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=["both views", "qa"])
+@pytest.mark.parametrize("max_tokens", [10**9, 64, 1])
+@pytest.mark.parametrize("world", [1, 3])
+def test_micro_batches_hold_every_view_of_every_row_once(
+    method: Method, max_tokens: int, world: int
+) -> None:
+    batch = OptimizerBatch(tuple(ROWS))
+    micros = [
+        micro
+        for rank in range(world)
+        for micro in batch.micro_batches(method, CONTROL, max_tokens, rank, world)
+    ]
+    expected = Counter(
+        (view.ids, len(view.ids) - view.supervised_from, view.view, row.origin)
+        for row in ROWS
+        for view in row.views(method.views, CONTROL)
+    )
+    assert sequences(micros) == expected
+    assert sum(micro.num_tokens for micro in micros) == sum(
+        len(key[0]) * n for key, n in expected.items()
+    )
+    if max_tokens == 1:
+        assert all(len(micro.ids) == 1 for micro in micros)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=["both views", "qa"])
+def test_counted_tokens_are_the_supervised_ones(method: Method) -> None:
+    batch = OptimizerBatch(tuple(ROWS))
+    counted: Counter = Counter()  # type: ignore[type-arg]
+    for micro in batch.micro_batches(method, CONTROL, 64, 0, 1):
+        for labels, view, origin in zip(micro.labels, micro.views, micro.origins, strict=True):
+            counted[view, origin] += int((labels != -100).sum())
+    assert batch.count_tokens(method) == counted
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 13, 100])
+def test_every_epoch_holds_every_row_once(batch_size: int) -> None:
+    per_epoch = -(-len(ROWS) // batch_size)
+    batches = list(optimizer_batches(ROWS, batch_size, 3 * per_epoch, seed=0))
+    orders = []
+    for epoch in range(3):
+        chosen = batches[epoch * per_epoch : (epoch + 1) * per_epoch]
+        assert all(len(batch.rows) <= batch_size for batch in chosen)
+        orders.append([row.row_id for batch in chosen for row in batch.rows])
+        assert sorted(orders[-1]) == sorted(row.row_id for row in ROWS)
+    assert orders[0] == [row.row_id for row in ROWS], "the first epoch is the mix's order"
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_orders_depend_on_the_seed_alone() -> None:
+    def order(seed: int) -> list[str]:
+        return [r.row_id for b in optimizer_batches(ROWS, 4, 12, seed) for r in b.rows]
+
+    assert order(1) == order(1) != order(2)
+
+
+def test_steps_end_within_an_epoch() -> None:
+    assert len(list(optimizer_batches(ROWS, 4, 6, seed=0))) == 6
+
+
+@pytest.mark.parametrize(
+    ("rows", "params", "steps"),
+    [
+        (64, {"epochs": 5, "batch_size": 32}, 10),
+        (65, {"epochs": 5, "batch_size": 32}, 15),
+        (1, {"epochs": 2, "batch_size": 32}, 2),
+        (1000, {"epochs": 5, "steps": 7}, 7),
+    ],
+)
+def test_count_steps(rows: int, params: dict[str, int], steps: int) -> None:
+    assert count_steps(rows, TrainParams.model_validate(params)) == steps
+
+
+def test_cut_rows_counts_and_keeps_the_rest() -> None:
+    rows = [
+        EncodedRow("short", "new", (6, 7), (8,), 4),
+        EncodedRow("long", "pseudo", tuple(range(6, 20)), (8, 9), 5),
+        EncodedRow("fits", "new", (6, 7, 8, 9), (8,), 4),
+    ]
+    fitting, num_cut = cut_rows(rows, 8)
+    assert num_cut == 1
+    assert [tuple(row.input_ids) for row in fitting] == [(6, 7), (17, 18, 19), (6, 7, 8, 9)]
+    for before, after in zip(rows, fitting, strict=True):
+        for name in ("row_id", "origin", "target_ids", "gen_token"):
+            assert getattr(before, name) == getattr(after, name)
+        assert max(len(v.ids) for v in after.views(("qa", "gen"), CONTROL)) <= 8
+    with pytest.raises(ConfigError, match="target of 6 tokens"):
+        cut_rows([EncodedRow("r", "new", (6,), tuple(range(6, 12)), 4)], 8)
