@@ -273,15 +273,12 @@ SLOTS_QUESTIONS: Grammar = {
 QUERY_WORDS = words(
     item="shoes,shirts,coats,hats,belts,scarves,gloves,socks",
     color="red,blue,green,black,white",
-    size="small,medium,large",
+    size="small,medium,large,huge",
     fabric="leather,cotton,woollen,silk",
-    number="10,20,40,80",
     head="show the,list all,find me some,give me,search for,display any,look up,please fetch",
-    less="under {number} euros,below {number} euros,for less than {number} euros",
-    more="over {number} euros,above {number} euros,for more than {number} euros",
-    up="cheapest first,lowest price on top",
-    down="dearest first,highest price on top",
-    new="newest first,latest arrivals on top",
+    up="cheapest first,cheapest on top",
+    down="dearest first,dearest on top",
+    new="newest first,newest on top",
 )
 
 QUERY_NOUNS = {  # phrase -> its part of the query
@@ -293,11 +290,9 @@ QUERY_NOUNS = {  # phrase -> its part of the query
 }
 QUERY_FILTERS = {
     "": "",
-    "{less}": "price < {number}",
-    "{more}": "price > {number}",
-    "{up}": "sort up",
-    "{down}": "sort down",
-    "{new}": "sort new",
+    "{up}": "sort cheapest",
+    "{down}": "sort dearest",
+    "{new}": "sort newest",
 }
 
 

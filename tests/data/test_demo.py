@@ -110,10 +110,8 @@ def test_query_values_are_copied_and_parts_are_optional() -> None:
         for key, value in pairwise(rest):
             if key in ("color", "size", "fabric", "<", ">"):
                 assert value in text, row
-        parts[
-            tuple(word for word in rest if word in ("color", "size", "fabric", "price", "sort"))
-        ] += 1
-    assert len(parts) == 9  # (color, size, fabric) x (none, price, sort)
+        parts[tuple(word for word in rest if word in ("color", "size", "fabric", "sort"))] += 1
+    assert len(parts) == 6  # (color, size, fabric) x (none, sort)
 
 
 def test_vocabulary_is_compact_and_tasks_share_little_of_it() -> None:
