@@ -163,7 +163,7 @@ def test_real_rows_are_in_data_alone(finished: Path) -> None:
 
 def test_dvc_shows_metrics_plots_and_the_graph(finished: Path, tmp_path: Path) -> None:
     metrics = run(finished, "dvc", "metrics", "show")
-    assert "summary.json" in metrics and "average" in metrics
+    assert "metrics.json" in metrics and "final_average" in metrics
     run(finished, "dvc", "plots", "show", "--out", str(tmp_path))
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "loss, sums" in page and "score_matrix" in page
