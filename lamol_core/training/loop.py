@@ -20,6 +20,7 @@ from lamol_core.text.template import ControlTokens
 from lamol_core.training.batches import EncodedRow, MicroBatch, OptimizerBatch, optimizer_batches
 from lamol_core.training.groups import gather_groups
 from lamol_core.training.logits import LogitsAt
+from lamol_core.training.masters import MasterWeights
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -74,18 +75,19 @@ class Trainer:
             raise ConfigError("The mix has no rows: there is nothing to train on.")
         num_steps = count_steps(len(rows), self._params)
         torch.manual_seed(derive_seed(seed, "dropout") % 2**32)
-        model, optimizer, schedule = self._prepare(num_steps)
+        model, weights, optimizer, schedule = self._prepare(num_steps)
         model.train()
         log_rows: list[LogRow] = []
         for step, batch in enumerate(
             optimizer_batches(rows, self._params.batch_size, num_steps, seed)
         ):
             started = time.perf_counter()
-            terms, num_tokens = self._accumulate(model, batch, step)
-            norm = self._accelerator.clip_grad_norm_(model.parameters(), self._params.max_grad_norm)
+            terms, num_tokens = self._accumulate(model, weights, batch, step)
+            norm = self._accelerator.clip_grad_norm_(weights.masters, self._params.max_grad_norm)
             self._check_finite(float(norm), "gradient norm", batch, step)
             learning_rate = schedule.get_last_lr()[0]
             optimizer.step()
+            weights.write_back()
             schedule.step()
             optimizer.zero_grad()
             seconds = time.perf_counter() - started
@@ -103,11 +105,12 @@ class Trainer:
             on_step(log_rows[-1], num_steps)
         return Trained(log_rows)
 
-    def _prepare(self, num_steps: int) -> tuple[Any, Any, Any]:
+    def _prepare(self, num_steps: int) -> tuple[Any, MasterWeights, Any, Any]:
         params = self._params
-        module = LogitsAt(self._student_model)
-        decayed = [p for p in module.parameters() if p.ndim >= 2]
-        plain = [p for p in module.parameters() if p.ndim < 2]
+        model = self._accelerator.prepare(LogitsAt(self._student_model))
+        weights = MasterWeights(model.parameters())
+        decayed = [p for p in weights.masters if p.ndim >= 2]
+        plain = [p for p in weights.masters if p.ndim < 2]
         groups = [
             {"params": decayed, "weight_decay": params.weight_decay},
             {"params": plain, "weight_decay": 0.0},
@@ -116,12 +119,11 @@ class Trainer:
         schedule = get_linear_schedule_with_warmup(
             optimizer, round(params.warmup_fraction * num_steps), num_steps
         )
-        model = self._accelerator.prepare(module)
         # the schedule is stepped by us, once a step whatever the number of processes
-        return model, self._accelerator.prepare(optimizer), schedule
+        return model, weights, self._accelerator.prepare(optimizer), schedule
 
     def _accumulate(
-        self, model: Any, batch: OptimizerBatch, step: int
+        self, model: Any, weights: MasterWeights, batch: OptimizerBatch, step: int
     ) -> tuple[dict[str, float | None], int]:
         """Backward over the micro-batches. The loss is the whole batch's, however it is cut."""
         accelerator = self._accelerator
@@ -136,13 +138,17 @@ class Trainer:
         shares: list[dict[str, float]] = []
         for place, micro in enumerate(micros):
             micro = self._to_device(micro)
-            with accelerator.no_sync(model) if place < len(micros) - 1 else _nothing():
+            is_last = place == len(micros) - 1
+            with _nothing() if is_last else accelerator.no_sync(model):
                 tokens = gather_groups(micro, self._method, counts, model, self._teach)
                 terms = self._method.loss(tokens)
                 shares.append(_as_floats(terms))
                 self._check_finite(shares[-1]["loss"], "loss", batch, step)
                 # Accelerate averages gradients over processes; the shares must be added up
                 accelerator.backward(terms.total * accelerator.num_processes)
+            # over processes, gradients are exchanged with the last micro-batch, not before
+            if is_last or accelerator.num_processes == 1:
+                weights.collect_gradients()
         names = list(shares[0])
         sums = torch.tensor([sum(share[name] for share in shares) for name in names])
         num_tokens = torch.tensor(sum(micro.num_tokens for micro in micros))
@@ -154,8 +160,7 @@ class Trainer:
 
     def _teach(self, ids: torch.Tensor, mask: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
         assert self._teacher is not None
-        with self._accelerator.autocast():
-            return self._teacher(ids, mask, at)
+        return self._teacher(ids, mask, at)
 
     def _to_device(self, micro: MicroBatch) -> MicroBatch:
         device = self._accelerator.device

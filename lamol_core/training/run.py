@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from accelerate import Accelerator, PartialState
-from torch import nn
 from transformers import PreTrainedModel
 
 from lamol_core.config import TrainParams
@@ -63,11 +61,11 @@ def train_from_checkpoint(
 ) -> TrainedStudent:
     """Start the student from the teacher's weights and train it on the mix.
 
-    Master weights are fp32. With bf16 the forward and backward run under autocast, and the
-    student is handed on in bf16, which is how it is evaluated and how it teaches.
+    With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is handed on in
+    bf16, which is how it is evaluated and how it teaches.
     """
     dtype = resolve_precision(params.precision, PartialState().device)
-    accelerator = Accelerator(mixed_precision="bf16" if dtype == torch.bfloat16 else "no")
+    accelerator = Accelerator(mixed_precision="no")
     attention = resolve_attention(params.attention, accelerator.device)
     codec = TextCodec.load(teacher)
     encoded = encode_mix(
@@ -79,11 +77,10 @@ def train_from_checkpoint(
         training_set.task_specific_token,
     )
     rows, num_cut = cut_rows(encoded, params.max_length)
-    student = load_model(teacher, accelerator.device, torch.float32, attention)
+    student = load_model(teacher, accelerator.device, dtype, attention)
     taught = method.needs_teacher and any(row.origin == "pseudo" for row in rows)
     # the teacher computes as the student does: at the first step their difference is nil
-    frozen = load_model(teacher, accelerator.device, torch.float32, attention) if taught else None
+    frozen = load_model(teacher, accelerator.device, dtype, attention) if taught else None
     trainer = Trainer(accelerator, student, frozen, method, codec.control, params)
     trained = trainer.train(rows, derive_seed(seed, "train", training_set.lineage[-1]), on_step)
-    nn.Module.to(student, dtype)
     return TrainedStudent(student, trained.log_rows, num_cut, accelerator.is_main_process)
