@@ -276,23 +276,22 @@ QUERY_WORDS = words(
     size="small,medium,large,huge",
     fabric="leather,cotton,woollen,silk",
     head="show the,list all,find me some,give me,search for,display any,look up,please fetch",
-    up="cheapest first,cheapest on top",
-    down="dearest first,dearest on top",
-    new="newest first,newest on top",
+    whom="for me,for my brother,for a friend,for work,for the winter,for a wedding",
+    order="price,date,rating,name",
 )
 
-QUERY_NOUNS = {  # phrase -> its part of the query
-    "{color} {item}": "{item} color {color}",
-    "{item} in {color}": "{item} color {color}",
-    "{size} {item}": "{item} size {size}",
-    "{item} in size {size}": "{item} size {size}",
-    "{fabric} {item}": "{item} fabric {fabric}",
-}
-QUERY_FILTERS = {
-    "": "",
-    "{up}": "sort cheapest",
-    "{down}": "sort dearest",
-    "{new}": "sort newest",
+# Two parts to be copied, one to be passed over. With three parts of which the last was translated
+# ("newest first": "sort newest") the demo's nano model learnt that one or not, by chance: 44 to 92
+# (seed 0).
+QUERY = {
+    "{item} {whom} in color {color}": "{item} color {color}",
+    "{item} in color {color} {whom}": "{item} color {color}",
+    "{item} {whom} in size {size}": "{item} size {size}",
+    "{item} in size {size} {whom}": "{item} size {size}",
+    "{item} {whom} of fabric {fabric}": "{item} fabric {fabric}",
+    "{item} of fabric {fabric} {whom}": "{item} fabric {fabric}",
+    "{item} {whom} sorted by {order}": "{item} by {order}",
+    "{item} sorted by {order} {whom}": "{item} by {order}",
 }
 
 
@@ -387,23 +386,18 @@ def slots_sources() -> dict[str, Source]:
 
 
 def query_sources() -> dict[str, Source]:
-    """One source per pair of a noun phrase and a filter."""
+    """One source per way to put a request."""
 
-    def source(noun: str, narrowing: str) -> Source:
+    def source(request: str) -> Source:
         def draw(dealer: Dealer) -> Draft:
             chosen: dict[str, str] = {}
-            core = dealer.fill(joined(noun, narrowing), QUERY_WORDS, chosen)
+            core = dealer.fill(request, QUERY_WORDS, chosen)
             head = dealer.deal(QUERY_WORDS["head"])
-            target = joined(QUERY_NOUNS[noun], QUERY_FILTERS[narrowing]).format(**chosen)
-            return Draft(core, joined(head, core), target)
+            return Draft(core, joined(head, core), QUERY[request].format(**chosen))
 
         return draw
 
-    return {
-        f"{noun} | {narrowing}": source(noun, narrowing)
-        for noun in QUERY_NOUNS
-        for narrowing in QUERY_FILTERS
-    }
+    return {request: source(request) for request in QUERY}
 
 
 TASKS: dict[str, Callable[[], dict[str, Source]]] = {

@@ -3,7 +3,6 @@
 import importlib.util
 from collections import Counter, defaultdict
 from importlib import resources
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -101,17 +100,17 @@ def test_slots_sentences_of_test_are_new() -> None:
     assert not seen & {row["input"].split(" . ")[0] for row in demo_rows("slots", "test")}
 
 
-def test_query_values_are_copied_and_parts_are_optional() -> None:
-    parts = Counter()
+def test_query_keeps_what_was_asked_and_passes_over_for_whom() -> None:
+    kinds = Counter()
     for row in all_rows("query"):
-        item, *rest = row["target"].split()
-        text = row["input"].split()
-        assert item in text
-        for key, value in pairwise(rest):
-            if key in ("color", "size", "fabric", "<", ">"):
-                assert value in text, row
-        parts[tuple(word for word in rest if word in ("color", "size", "fabric", "sort"))] += 1
-    assert len(parts) == 6  # (color, size, fabric) x (none, sort)
+        item, kind, value = row["target"].split()
+        text = row["input"]
+        assert f" {item} " in text
+        assert f" {kind} {value} " in f"{text} "
+        assert " for " in text.partition(item)[2]  # what the query leaves out
+        kinds[kind] += 1
+    assert set(kinds) == {"color", "size", "fabric", "by"}
+    assert max(kinds.values()) < 1.2 * min(kinds.values())
 
 
 def test_vocabulary_is_compact_and_tasks_share_little_of_it() -> None:
