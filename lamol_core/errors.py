@@ -1,5 +1,8 @@
 """What can go wrong for a user: one class an exit code. Any other exception is our bug (1)."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class LamolError(Exception):
     """A sentence for the user: what is wrong, where, and what to do next."""
@@ -29,3 +32,9 @@ class GenerationError(LamolError):
     """Too few valid pseudo-samples within the allowed number of attempts."""
 
     exit_code = 5
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the known one nearest to it, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

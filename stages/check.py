@@ -15,9 +15,10 @@ def check(
     """
     from pathlib import Path
 
-    from lamol_core.config import Params, read_params
+    from lamol_core.config import Params
     from lamol_core.data.checking import check_sequence, describe_sequence
     from lamol_core.errors import ConfigError
+    from lamol_core.params_file import read_params
     from stages.console import print_json, print_rows, say
 
     data = read_params(Path("params.yaml"), overrides or ())

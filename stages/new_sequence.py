@@ -11,8 +11,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lamol_core import __version__
-from lamol_core.config import BASE, Params, find_problems
+from lamol_core.config import BASE, Params
 from lamol_core.errors import ConfigError
+from lamol_core.params_file import find_problems
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 CODE = ("stages/", "lamol_core/")

@@ -79,8 +79,8 @@ def run_alone(command: Callable[..., None]) -> None:
 def open_params(overrides: list[str] | None) -> Params:
     """params.yaml of the current folder, checked, with the overrides laid over it."""
     from lamol_core import __version__
-    from lamol_core.config import load_params
     from lamol_core.errors import ConfigError
+    from lamol_core.params_file import load_params
 
     params = load_params(Path("params.yaml"), overrides or ())
     if params.lamol_version not in (None, __version__):

@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from lamol_core.config import Params, find_problems, load_params, read_params
+from lamol_core.config import Params
 from lamol_core.errors import ConfigError
+from lamol_core.params_file import find_problems, load_params, read_params
 
 DEMO = {"kind": "demo", "task": "home"}
 

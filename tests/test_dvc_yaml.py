@@ -12,6 +12,7 @@ CANNOT_CHANGE_AN_ARTEFACT = {
     "stages/runtime.py": "options, exit codes, the time and memory that a stage took",
     "stages/console.py": "progress bars and messages",
     "lamol_core/errors.py": "classes of errors: a stage that raises one writes nothing",
+    "lamol_core/params_file.py": "finds what is wrong in params.yaml; config.py makes the values",
 }
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 

@@ -15,12 +15,12 @@ from lamol_core.config import (
     PrepareParams,
     Source,
     TaskParams,
-    find_problems,
 )
 from lamol_core.data.columns import SourceError
 from lamol_core.data.prepare import find_facts, read_task_source
 from lamol_core.data.sources import read_source, resolve_path
 from lamol_core.data.splits import complete_splits
+from lamol_core.params_file import find_problems
 
 M = TypeVar("M", bound=BaseModel)
 

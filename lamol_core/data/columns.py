@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from lamol_core.config import Columns
-from lamol_core.errors import ConfigError
+from lamol_core.errors import ConfigError, did_you_mean
 
 Role = Literal["input", "target"]
 A = TypeVar("A")
@@ -175,11 +174,6 @@ def collect(items: Mapping[A, B], do: Callable[[A, B], C]) -> dict[A, C]:
     if problems:
         raise SourceError(problems)
     return done
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def counted(count: int, noun: str) -> str:

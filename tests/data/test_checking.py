@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from lamol_core.config import Params, read_params
+from lamol_core.config import Params
 from lamol_core.data.checking import check_sequence, describe_sequence
 from lamol_core.errors import ConfigError
+from lamol_core.params_file import read_params
 
 
 def demo(after: str, task: str = "home", **rest: Any) -> dict[str, Any]:
