@@ -33,7 +33,7 @@ __pycache__
 .venv
 .lamol
 """
-GITIGNORE = "/.lamol/\n"
+GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
 README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
 
 
