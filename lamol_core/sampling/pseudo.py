@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from lamol_core.config import GenerateParams
 from lamol_core.errors import GenerationError
 from lamol_core.records import PseudoSample
+from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.decode import Completion, Progress, RowChooser, decode
 from lamol_core.sampling.filters import parse_sample
 from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
@@ -48,6 +49,8 @@ class PseudoSampler:
         self._teacher, self._codec, self._params, self._topk = teacher, codec, params, topk
         self._new_task, self._seed, self._teacher_sha256 = new_task, seed, teacher_sha256
         self._limits = Limits(params.max_input_tokens, params.max_target_tokens)
+        vocabulary = teacher.get_output_embeddings().weight.shape[0]
+        self._characters = CharacterSteps.over(codec.token_bytes(vocabulary), teacher.device)
 
     def draw(
         self, requests: Sequence[Request], on_rows_done: Progress = lambda count: None
@@ -83,7 +86,7 @@ class PseudoSampler:
         def chooser_for(rows: Sequence[int], device: torch.device) -> RowChooser:
             text_format: FormatAutomaton | FreeFormat
             if self._params.format == "constrain":
-                text_format = FormatAutomaton(len(rows), control, self._limits, device)
+                text_format = FormatAutomaton(len(rows), control, self._limits, self._characters)
             else:
                 text_format = FreeFormat(control, self._limits)
             row_seeds = [seeds[row] for row in rows]
@@ -127,9 +130,10 @@ class PseudoSampler:
             s.reject_reason for s in samples if s.source_task == request.source_task and not s.valid
         )
         listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+        constrain = ", or set generate.format: constrain"
         return (
             f"Pseudo-samples of {request.source_task!r} for {self._new_task!r}: {missing} of "
             f"{request.count} rows are still not valid after {self._params.max_attempts} attempts "
-            f"each (rejected: {listed}). Train the earlier tasks longer (train.epochs), raise "
-            "lambda, or set generate.format: constrain."
+            f"each (rejected: {listed}). Train the earlier tasks longer (train.epochs) or raise "
+            f"lambda{constrain if self._params.format == 'reject' else ''}."
         )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lamol_core.sampling.characters import WHOLE, CharacterSteps
 from lamol_core.text.template import ControlTokens
 
 NEVER = float("-inf")
@@ -32,13 +33,16 @@ class FormatAutomaton:
 
     In x: EOS counts as ANS (their probabilities are added), no GEN, no empty x.
     In y: no ANS, no GEN, no empty y. A length limit forces the step to y, or the end.
+    In both: whole characters, so no step to y and no end inside one (`characters`).
     """
 
     def __init__(
-        self, num_rows: int, control: ControlTokens, limits: Limits, device: torch.device
+        self, num_rows: int, control: ControlTokens, limits: Limits, characters: CharacterSteps
     ) -> None:
-        self._control, self._limits = control, limits
+        device = characters.next_state.device
+        self._control, self._limits, self._characters = control, limits, characters
         self._never = torch.tensor(control.never_in_text, device=device)
+        self._character = torch.full((num_rows,), WHOLE, dtype=torch.long, device=device)
         self._in_target = torch.zeros(num_rows, dtype=torch.bool, device=device)
         self._length = torch.zeros(num_rows, dtype=torch.long, device=device)
 
@@ -54,6 +58,8 @@ class FormatAutomaton:
         limit = torch.where(
             in_target, self._limits.max_target_tokens, self._limits.max_input_tokens
         )
+        room = limit - self._length - 1  # tokens that can follow this one
+        logits.masked_fill_(self._characters.missing[self._character] > room[:, None], NEVER)
         full = self._length >= limit
         if full.any():
             logits[full] = NEVER
@@ -64,12 +70,14 @@ class FormatAutomaton:
     def advance(self, tokens: Tensor) -> Tensor:
         """Take a step with the chosen ids (B,). True where a row has ended."""
         to_target = tokens == self._control.ans
+        self._character = self._characters.next_state[self._character, tokens].long()
         self._length = torch.where(to_target, 0, self._length + 1)
         self._in_target = self._in_target | to_target
         return tokens == self._control.eos
 
     def keep(self, rows: Tensor) -> None:
         self._in_target, self._length = self._in_target[rows], self._length[rows]
+        self._character = self._character[rows]
 
 
 class FreeFormat:

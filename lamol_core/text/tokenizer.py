@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 ANS = "<|lamol:ans|>"
 PAD = "<|lamol:pad|>"
 GEN = "<|lamol:gen|>"
+FALLBACK_BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 
 def gen_token(task_index: int) -> str:
@@ -56,6 +58,39 @@ class TextCodec:
         )
         assert isinstance(text, str)
         return text
+
+    def token_bytes(self, num_ids: int) -> list[bytes | None]:
+        """The bytes each of the ids below `num_ids` writes; None for ids the tokenizer lacks.
+
+        White space that a decoder adds or takes away is not counted: bytes beyond ASCII are exact.
+        """
+        to_bytes = _byte_reader(self._tokenizer)
+        added = self._tokenizer.added_tokens_decoder
+        tokens = self._tokenizer.convert_ids_to_tokens(
+            list(range(min(num_ids, len(self._tokenizer))))
+        )
+        known = [
+            token.encode() if index in added else None if token is None else to_bytes(token)
+            for index, token in enumerate(tokens)
+        ]
+        return known + [None] * (num_ids - len(known))
+
+
+def _byte_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], bytes]:
+    """How a token of this vocabulary spells its bytes: as letters, as <0xNN>, or as plain text."""
+    decoder = repr(tokenizer.backend_tokenizer.decoder) if tokenizer.is_fast else ""
+    if "ByteLevel" in decoder:
+        from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+        byte_of = {letter: byte for byte, letter in bytes_to_unicode().items()}
+        return lambda token: b"".join(
+            bytes([byte_of[letter]]) if letter in byte_of else letter.encode() for letter in token
+        )
+    if "ByteFallback" in decoder:
+        return lambda token: (
+            bytes([int(token[3:5], 16)]) if FALLBACK_BYTE.fullmatch(token) else token.encode()
+        )
+    return str.encode
 
 
 def control_tokens(tokenizer: PreTrainedTokenizerBase) -> ControlTokens:

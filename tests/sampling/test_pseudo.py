@@ -24,14 +24,13 @@ LIMITS = {"max_input_tokens": 6, "max_target_tokens": 3}
 
 @pytest.fixture(scope="module")
 def teacher(tiny_checkpoint: Path) -> PreTrainedModel:
-    """Untrained, and partial to ASCII: half characters have a logit of 0, beyond the first 20."""
+    """Untrained, and given to white space: at times nothing else stands in a target."""
     model = sharpen(load_model(tiny_checkpoint, torch.device("cpu")))
     codec = TextCodec.load(tiny_checkpoint)
     table = model.get_input_embeddings().weight
-    broken = [i for i in range(len(table)) if "\ufffd" in codec.decode([i])]
-    assert len(broken) > 100
+    blank = [i for i in range(len(table)) if codec.decode([i]).isspace()]
     with torch.no_grad():
-        table[broken] = 0.0
+        table[blank] *= 3
     return model
 
 
@@ -58,7 +57,7 @@ def texts(samples: list[PseudoSample]) -> list[tuple]:
 
 
 def test_the_same_row_whatever_the_batch(teacher: PreTrainedModel, codec: TextCodec) -> None:
-    one, three, many = (draw(teacher, codec, topk=300, batch_size=size) for size in (1, 3, 64))
+    one, three, many = (draw(teacher, codec, topk=300, batch_size=b) for b in (1, 3, 64))
     assert texts(one) == texts(three) == texts(many)
     assert [s.seed for s in one] == [s.seed for s in many]
     assert any(s.attempt > 1 for s in one), "rows that are drawn again are to be compared too"
@@ -78,14 +77,11 @@ def test_another_seed_gives_other_rows(teacher: PreTrainedModel, codec: TextCode
 
 
 def test_counts_are_met_and_rejected_rows_stay(teacher: PreTrainedModel, codec: TextCodec) -> None:
-    # with all words in the top k, half characters are written often: these rows are drawn again
     samples = draw(teacher, codec, (20, 7), topk=300)
     valid = Counter(s.source_task for s in samples if s.valid)
     assert valid == {"task0": 20, "task1": 7}
     rejected = [s for s in samples if not s.valid]
-    assert rejected and {s.reject_reason for s in rejected} <= {
-        "broken_text", "empty_input", "empty_target",
-    }  # fmt: skip
+    assert rejected and {s.reject_reason for s in rejected} <= {"empty_input", "empty_target"}
     assert all(s.reject_reason == "" for s in samples if s.valid)
     for task, count in (("task0", 20), ("task1", 7)):
         for index in range(count):

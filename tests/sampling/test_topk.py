@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.filters import parse_sample
 from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
 from lamol_core.text.template import ControlTokens
@@ -14,6 +15,7 @@ CPU = torch.device("cpu")
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
 WORDS = 14
 NEVER = float("-inf")
+ASCII = CharacterSteps.over([b"a"] * WORDS, CPU)
 FREE = FreeFormat(CONTROL, Limits(1000, 1000))
 
 
@@ -22,7 +24,7 @@ def spell(ids) -> str:  # type: ignore[no-untyped-def]
 
 
 def automaton(rows: int, x: int = 5, y: int = 3) -> FormatAutomaton:
-    return FormatAutomaton(rows, CONTROL, Limits(x, y), CPU)
+    return FormatAutomaton(rows, CONTROL, Limits(x, y), ASCII)
 
 
 def random_logits(rows: int, generator: torch.Generator, spread: float) -> torch.Tensor:
@@ -44,7 +46,7 @@ def test_every_completion_is_well_formed(
     """Whatever the model wants: EOS at once, ANS for ever, GEN, PAD."""
     limits, rows = Limits(x, y), 6
     sampler = TopKSampler(
-        range(seed, seed + rows), topk, FormatAutomaton(rows, CONTROL, limits, CPU), limits, CPU
+        range(seed, seed + rows), topk, FormatAutomaton(rows, CONTROL, limits, ASCII), limits, CPU
     )
     generator = torch.Generator().manual_seed(seed)
     written: list[list[int]] = [[] for _ in range(rows)]

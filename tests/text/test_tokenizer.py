@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from lamol_core.errors import ArtifactError
 from lamol_core.text.tokenizer import (
@@ -14,6 +16,7 @@ from lamol_core.text.tokenizer import (
     GEN,
     PAD,
     TextCodec,
+    _byte_reader,
     control_tokens,
     gen_token,
     reserved_tokens,
@@ -94,3 +97,24 @@ def test_a_tokenizer_that_was_not_prepared_is_refused() -> None:
     _, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
     with pytest.raises(ArtifactError, match="lamol backbone"):
         control_tokens(tokenizer)
+
+
+@given(st.text(min_size=1))
+def test_the_bytes_of_tokens_are_the_text(codec: TextCodec, text: str) -> None:
+    spelt = codec.token_bytes(400)
+    (ids,) = codec.encode([text])
+    assert b"".join(spelt[token] or b"" for token in ids) == text.encode()
+
+
+def test_ids_beyond_the_tokenizer_have_no_bytes(codec: TextCodec) -> None:
+    assert codec.token_bytes(codec.control.ans + 5000)[-1] is None
+    assert codec.token_bytes(2) == codec.token_bytes(400)[:2]
+
+
+def test_the_bytes_of_a_vocabulary_with_byte_fallback() -> None:
+    backend = Tokenizer(models.BPE({"<unk>": 0}, [], unk_token="<unk>", byte_fallback=True))
+    backend.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback()])
+    to_bytes = _byte_reader(PreTrainedTokenizerFast(tokenizer_object=backend))
+    assert [to_bytes(token) for token in ("<0xC3>", "<0xA9>", "é", "<0xC3")] == [
+        b"\xc3", b"\xa9", "é".encode(), b"<0xC3",
+    ]  # fmt: skip

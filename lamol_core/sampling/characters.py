@@ -1,0 +1,83 @@
+"""Whole characters: which tokens may follow when the bytes written so far end inside one.
+
+A byte-level vocabulary has tokens that are pieces of a UTF-8 character. Drawn freely, they leave
+texts that are no UTF-8. The automaton here is table 3-7 of the Unicode standard (well-formed UTF-8
+byte sequences), taken a token at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+WHOLE, ONE, TWO, THREE, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4, BROKEN = range(9)
+NUM_STATES = 9
+NOT_TO_BE_MENDED = 127
+
+TRANSITIONS = [
+    (WHOLE, 0x00, 0x7F, WHOLE),
+    (WHOLE, 0xC2, 0xDF, ONE),
+    (WHOLE, 0xE0, 0xE0, AFTER_E0),
+    (WHOLE, 0xE1, 0xEC, TWO),
+    (WHOLE, 0xED, 0xED, AFTER_ED),
+    (WHOLE, 0xEE, 0xEF, TWO),
+    (WHOLE, 0xF0, 0xF0, AFTER_F0),
+    (WHOLE, 0xF1, 0xF3, THREE),
+    (WHOLE, 0xF4, 0xF4, AFTER_F4),
+    (ONE, 0x80, 0xBF, WHOLE),
+    (TWO, 0x80, 0xBF, ONE),
+    (THREE, 0x80, 0xBF, TWO),
+    (AFTER_E0, 0xA0, 0xBF, ONE),
+    (AFTER_ED, 0x80, 0x9F, ONE),
+    (AFTER_F0, 0x90, 0xBF, TWO),
+    (AFTER_F4, 0x80, 0x8F, TWO),
+]
+"""(state, first byte, last byte, next state); every other byte breaks the text."""
+
+
+@dataclass(frozen=True)
+class CharacterSteps:
+    """The automaton over a vocabulary of V tokens, both tensors (NUM_STATES, V) int8."""
+
+    next_state: Tensor
+    missing: Tensor  # tokens that must follow for a whole character; NOT_TO_BE_MENDED if none can
+
+    @classmethod
+    def over(cls, token_bytes: Sequence[bytes | None], device: torch.device) -> CharacterSteps:
+        """For the bytes of every token; None, an id that writes no text, is never let through."""
+        next_state = steps_of_tokens(token_bytes)
+        missing = tokens_to_whole(next_state)[next_state]
+        return cls(torch.from_numpy(next_state).to(device), torch.from_numpy(missing).to(device))
+
+
+def steps_of_tokens(token_bytes: Sequence[bytes | None]) -> NDArray[np.int8]:
+    """The state after each token, from each state: (NUM_STATES, V) int8."""
+    by_byte = np.full((NUM_STATES, 256), BROKEN, dtype=np.int8)
+    for state, first, last, next_state in TRANSITIONS:
+        by_byte[state, first : last + 1] = next_state
+    states = np.arange(NUM_STATES, dtype=np.int8)
+    table = np.full((NUM_STATES, len(token_bytes)), BROKEN, dtype=np.int8)
+    for token, text in enumerate(token_bytes):
+        if text is not None:
+            after = states
+            for byte in text:
+                after = by_byte[after, byte]
+            table[:, token] = after
+    return table
+
+
+def tokens_to_whole(next_state: NDArray[np.int8]) -> NDArray[np.int8]:
+    """The fewest tokens of this vocabulary that end the character, from each state: (NUM_STATES,).
+
+    Shortest paths; a vocabulary need not hold every byte.
+    """
+    fewest = np.full(NUM_STATES, NOT_TO_BE_MENDED, dtype=np.int64)
+    fewest[WHOLE] = 0
+    for _ in range(NUM_STATES):
+        fewest = np.minimum(fewest, 1 + fewest[next_state].min(axis=1))
+    return fewest.astype(np.int8)
