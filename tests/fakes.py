@@ -84,7 +84,62 @@ def tiny_gpt_neox(seed: int = 0, vocab_size: int = VOCABULARY) -> PreTrainedMode
     return _build(GPTNeoXForCausalLM, config, seed)
 
 
+def tiny_bloom(seed: int = 0) -> PreTrainedModel:
+    """An attention of its own (ALiBi), no position ids."""
+    from transformers import BloomConfig, BloomForCausalLM
+
+    config = BloomConfig(
+        vocab_size=VOCABULARY, hidden_size=16, n_layer=2, n_head=2, hidden_dropout=0.0, **_SPECIAL
+    )
+    return _build(BloomForCausalLM, config, seed)
+
+
+def tiny_mistral(seed: int = 0) -> PreTrainedModel:
+    """A sliding window that is shorter than the rows."""
+    from transformers import MistralConfig, MistralForCausalLM
+
+    config = MistralConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        sliding_window=4,
+        **_SPECIAL,
+    )
+    return _build(MistralForCausalLM, config, seed)
+
+
+def tiny_gemma2(seed: int = 0) -> PreTrainedModel:
+    """Soft caps on scores and logits: its head is not just a matrix."""
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    config = Gemma2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        sliding_window=64,
+        final_logit_softcapping=3.0,
+        **_SPECIAL,
+    )
+    return _build(Gemma2ForCausalLM, config, seed)
+
+
+def tiny_grouped_llama(seed: int = 0) -> PreTrainedModel:
+    """Two query heads share a key head."""
+    return tiny_llama(seed, num_key_value_heads=1)
+
+
 ARCHITECTURES = {"llama": tiny_llama, "gpt2": tiny_gpt2, "gpt_neox": tiny_gpt_neox}
+GROUPED_ARCHITECTURES = ARCHITECTURES | {"grouped_llama": tiny_grouped_llama}
+OTHER_ARCHITECTURES = {"bloom": tiny_bloom, "mistral": tiny_mistral, "gemma2": tiny_gemma2}
+"""Causal models that need more than plain causal attention."""
 _SPECIAL = {"bos_token_id": None, "eos_token_id": CONTROL.eos, "pad_token_id": CONTROL.pad}
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from transformers import PreTrainedModel
 
 from lamol_core.config import EvaluateParams
-from lamol_core.sampling.decode import Greedy, Progress, RowChooser, decode
+from lamol_core.sampling.decode import decode
+from lamol_core.sampling.rows import Greedy, Progress
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -25,11 +25,9 @@ def predict(
     room = max_length - 2
     prompts = [(*ids[-room:], control.ans) for ids in codec.encode(inputs)]
 
-    def chooser_for(rows: Sequence[int], device: torch.device) -> RowChooser:
-        forbidden = (control.ans, *control.never_in_text)
-        return Greedy(control.eos, forbidden, params.max_target_tokens, device)
-
-    completions = decode(model, prompts, chooser_for, params.batch_size, control.pad, on_rows_done)
+    forbidden = (control.ans, *control.never_in_text)
+    chooser = Greedy(len(prompts), control.eos, forbidden, params.max_target_tokens, model.device)
+    completions = decode(model, prompts, chooser, params.batch_size, control.pad, on_rows_done)
     return [
         codec.decode([token for token in completion.ids if token != control.eos])
         for completion in completions

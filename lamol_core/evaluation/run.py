@@ -12,7 +12,7 @@ from lamol_core.evaluation.metrics import score_rows
 from lamol_core.evaluation.predict import predict
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, Prediction
-from lamol_core.sampling.decode import Progress
+from lamol_core.sampling.rows import Progress
 from lamol_core.text.tokenizer import TextCodec
 
 

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from transformers import PreTrainedModel
 
 from lamol_core.config import GenerateParams
 from lamol_core.errors import GenerationError
 from lamol_core.records import PseudoSample
 from lamol_core.sampling.characters import CharacterSteps
-from lamol_core.sampling.decode import Completion, Progress, RowChooser, decode
+from lamol_core.sampling.decode import decode
 from lamol_core.sampling.filters import parse_sample
+from lamol_core.sampling.rows import Completion, Progress
 from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
 from lamol_core.seeds import derive_seed
 from lamol_core.text.tokenizer import TextCodec
@@ -61,48 +61,45 @@ class PseudoSampler:
         with the counts of each reason when rows are still missing then.
         """
         samples: list[PseudoSample] = []
-        for request in requests:
-            missing = list(range(request.count))
-            for attempt in range(1, self._params.max_attempts + 1):
-                if not missing:
-                    break
-                drawn = self._draw_once(request, missing, attempt, on_rows_done)
-                samples += drawn
-                missing = [sample.gen_index for sample in drawn if not sample.valid]
-            if missing:
-                raise GenerationError(self._too_few(request, samples, len(missing)))
+        missing = [(request, index) for request in requests for index in range(request.count)]
+        for attempt in range(1, self._params.max_attempts + 1):
+            if not missing:
+                break
+            drawn = self._draw_once(missing, attempt, on_rows_done)
+            samples += drawn
+            missing = [place for place, s in zip(missing, drawn, strict=True) if not s.valid]
+        if missing:
+            request = missing[0][0]
+            num_missing = sum(lacking is request for lacking, _ in missing)
+            raise GenerationError(self._too_few(request, samples, num_missing))
         order = {request.source_task: place for place, request in enumerate(requests)}
         return sorted(samples, key=lambda s: (order[s.source_task], s.gen_index, s.attempt))
 
     def _draw_once(
-        self, request: Request, indices: list[int], attempt: int, on_rows_done: Progress
+        self, wanted: Sequence[tuple[Request, int]], attempt: int, on_rows_done: Progress
     ) -> list[PseudoSample]:
+        """One sample for each (request, index); the rows of all tasks are drawn together."""
         seeds = [
             derive_seed(self._seed, "pseudo", self._new_task, request.source_task, index, attempt)
-            for index in indices
+            for request, index in wanted
         ]
-        control = self._codec.control
-
-        def chooser_for(rows: Sequence[int], device: torch.device) -> RowChooser:
-            text_format: FormatAutomaton | FreeFormat
-            if self._params.format == "constrain":
-                text_format = FormatAutomaton(len(rows), control, self._limits, self._characters)
-            else:
-                text_format = FreeFormat(control, self._limits)
-            row_seeds = [seeds[row] for row in rows]
-            return TopKSampler(row_seeds, self._topk, text_format, self._limits, device)
-
+        control, device = self._codec.control, self._teacher.device
+        text_format: FormatAutomaton | FreeFormat
+        if self._params.format == "constrain":
+            text_format = FormatAutomaton(len(seeds), control, self._limits, self._characters)
+        else:
+            text_format = FreeFormat(len(seeds), control, self._limits, device)
         completions = decode(
             self._teacher,
-            [[request.gen_token]] * len(indices),
-            chooser_for,
+            [[request.gen_token] for request, _ in wanted],
+            TopKSampler(seeds, self._topk, text_format, self._limits, device),
             self._params.batch_size,
             control.pad,
             on_rows_done,
         )
         return [
             self._sample(request, index, attempt, seed, completion)
-            for index, seed, completion in zip(indices, seeds, completions, strict=True)
+            for (request, index), seed, completion in zip(wanted, seeds, completions, strict=True)
         ]
 
     def _sample(

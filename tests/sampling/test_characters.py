@@ -113,12 +113,10 @@ def test_random_logits_over_bytes_give_whole_characters(seed: int, x: int, y: in
     live = list(range(rows))
     while live:
         logits = 3 * torch.randn(len(live), len(VOCABULARY), generator=generator)
-        tokens, ended = sampler.choose(logits)
+        tokens, ended = sampler.choose(logits, torch.tensor(live))
         for row, token in zip(live, tokens.tolist(), strict=True):
             written[row].append(token)
-        kept = (~ended).nonzero()[:, 0]
-        live = [live[place] for place in kept.tolist()]
-        sampler.keep(kept)
+        live = [row for row, has_ended in zip(live, ended.tolist(), strict=True) if not has_ended]
 
     def spell(ids: tuple[int, ...]) -> str:
         texts = [VOCABULARY[token] for token in ids]

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 import pytest
 import torch
 from transformers import PreTrainedModel
 
-from lamol_core.sampling.decode import Completion, Greedy, decode
-from tests.fakes import ARCHITECTURES, CONTROL, FIRST_TEXT_ID, VOCABULARY, sharpen
+from lamol_core.sampling.decode import decode
+from lamol_core.sampling.engine import SlotEngine
+from lamol_core.sampling.rows import Completion, Greedy, Written
+from tests.fakes import (
+    ARCHITECTURES,
+    CONTROL,
+    FIRST_TEXT_ID,
+    GROUPED_ARCHITECTURES,
+    OTHER_ARCHITECTURES,
+    VOCABULARY,
+    sharpen,
+)
 
+CPU = torch.device("cpu")
 NEW_TOKENS = 12
 FORBIDDEN = (CONTROL.ans, *CONTROL.never_in_text)
 
@@ -28,10 +38,8 @@ PROMPTS = make_prompts()
 
 
 def greedy(model: PreTrainedModel, eos: int, batch_size: int, **kwargs) -> list[Completion]:  # type: ignore[no-untyped-def]
-    def chooser_for(rows: Sequence[int], device: torch.device) -> Greedy:
-        return Greedy(eos, FORBIDDEN, NEW_TOKENS, device)
-
-    return decode(model, PROMPTS, chooser_for, batch_size, CONTROL.pad, **kwargs)
+    chooser = Greedy(len(PROMPTS), eos, FORBIDDEN, NEW_TOKENS, CPU)
+    return decode(model, PROMPTS, chooser, batch_size, CONTROL.pad, **kwargs)
 
 
 def generated(model: PreTrainedModel, eos: int) -> list[tuple[int, ...]]:
@@ -61,14 +69,64 @@ def find_eos(model: PreTrainedModel) -> int:
     return max(range(FIRST_TEXT_ID, VOCABULARY - 1), key=variety)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_greedy_is_generate(architecture: str) -> None:
-    model = sharpen(ARCHITECTURES[architecture]())
+def check_against_generate(model: PreTrainedModel) -> None:
     eos = find_eos(model)
     expected = generated(model, eos)
     assert len({len(row) for row in expected}) > 1, "rows should leave at different steps"
     for batch_size in (1, 3, 8):
         assert [c.ids for c in greedy(model, eos, batch_size)] == expected
+
+
+@pytest.mark.parametrize("architecture", GROUPED_ARCHITECTURES)
+def test_greedy_is_generate(architecture: str, caplog: pytest.LogCaptureFixture) -> None:
+    model = sharpen(GROUPED_ARCHITECTURES[architecture]())
+    check_against_generate(model)
+    assert not caplog.messages, "these run in the engine"
+    assert model.config._attn_implementation == "eager", "the attention is as it was"
+
+
+@pytest.mark.parametrize("architecture", OTHER_ARCHITECTURES)
+def test_other_models_fall_back_with_a_warning(
+    architecture: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_against_generate(sharpen(OTHER_ARCHITECTURES[architecture]()))
+    assert any("generate() of transformers is used" in message for message in caplog.messages)
+
+
+def test_the_fallback_ignores_what_a_hub_adds_to_generation() -> None:
+    model = sharpen(OTHER_ARCHITECTURES["mistral"]())
+    eos = find_eos(model)
+    expected = generated(model, eos)
+    model.generation_config.repetition_penalty = 5.0
+    assert [c.ids for c in greedy(model, eos, batch_size=3)] == expected
+    assert model.generation_config.repetition_penalty == 5.0
+
+
+class Scripted:
+    """Ends row i after `lengths[i]` tokens."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self.max_tokens, self._left = max(lengths), torch.tensor(lengths)
+
+    def choose(self, logits: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        self._left[rows] -= 1
+        return torch.full_like(rows, FIRST_TEXT_ID), self._left[rows] == 0
+
+
+def test_a_row_that_ends_makes_room_at_once() -> None:
+    """One long row and many short ones in two slots: the short ones take turns in the other."""
+    model, lengths = ARCHITECTURES["llama"](), [12, *[1] * 6, *[3] * 2]
+    sizes: list[int] = []
+    model.register_forward_hook(
+        lambda module, args, kwargs, output: sizes.append(len(kwargs["input_ids"])),
+        with_kwargs=True,
+    )
+    written = Written(len(lengths), max(lengths), CPU)
+    prompts = [(FIRST_TEXT_ID,)] * len(lengths)
+    engine = SlotEngine(model, prompts, Scripted(lengths), written, batch_size=2, pad=CONTROL.pad)
+    engine.run(lambda count: None)
+    assert sizes == [2] * 12
+    assert [len(c.ids) for c in written.completions()] == lengths
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -100,4 +158,4 @@ def test_every_finished_row_is_told_once() -> None:
 
 def test_no_prompts_no_completions() -> None:
     model = ARCHITECTURES["llama"]()
-    assert decode(model, [], lambda rows, device: Greedy(0, (2,), 3, device), 4, 2) == []
+    assert decode(model, [], Greedy(0, 0, (2,), 3, CPU), batch_size=4, pad=2) == []

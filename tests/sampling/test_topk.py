@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.filters import parse_sample
-from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
+from lamol_core.sampling.topk import Candidates, FormatAutomaton, FreeFormat, Limits, TopKSampler
 from lamol_core.text.template import ControlTokens
 
 CPU = torch.device("cpu")
@@ -16,7 +18,7 @@ CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
 WORDS = 14
 NEVER = float("-inf")
 ASCII = CharacterSteps.over([b"a"] * WORDS, CPU)
-FREE = FreeFormat(CONTROL, Limits(1000, 1000))
+LIMITS = Limits(1000, 1000)
 
 
 def spell(ids) -> str:  # type: ignore[no-untyped-def]
@@ -25,6 +27,32 @@ def spell(ids) -> str:  # type: ignore[no-untyped-def]
 
 def automaton(rows: int, x: int = 5, y: int = 3) -> FormatAutomaton:
     return FormatAutomaton(rows, CONTROL, Limits(x, y), ASCII)
+
+
+def free_sampler(seeds: Sequence[int], topk: int) -> TopKSampler:
+    text_format = FreeFormat(len(seeds), CONTROL, LIMITS, CPU)
+    return TopKSampler(seeds, topk, text_format, LIMITS, CPU)
+
+
+def every(rows: int) -> torch.Tensor:
+    return torch.arange(rows)
+
+
+def spread(candidates: Candidates, words: int) -> torch.Tensor:
+    """Logits (B, words) of the candidates, -inf for other ids."""
+    empty = torch.full((len(candidates.ids), words), NEVER)
+    return empty.scatter_reduce(1, candidates.ids, candidates.values, "amax")
+
+
+def constrain(machine: FormatAutomaton, logits: torch.Tensor) -> torch.Tensor:
+    """All candidates as logits (B, V): -inf where the format forbids a token."""
+    rows = every(len(logits))
+    candidates = machine.candidates(logits.clone(), rows, WORDS)
+    return spread(candidates, WORDS)
+
+
+def advance(machine: FormatAutomaton, *tokens: int) -> torch.Tensor:
+    return machine.advance(torch.tensor(tokens), every(len(tokens)))
 
 
 def random_logits(rows: int, generator: torch.Generator, spread: float) -> torch.Tensor:
@@ -55,14 +83,12 @@ def test_every_completion_is_well_formed(
         logits = random_logits(len(live), generator, spread)
         if favoured is not None:
             logits[:, favoured] += 50
-        tokens, ended = sampler.choose(logits)
+        tokens, ended = sampler.choose(logits, torch.tensor(live))
         for row, token in zip(live, tokens.tolist(), strict=True):
             written[row].append(token)
-        kept = (~ended).nonzero()[:, 0]
-        live = [live[place] for place in kept.tolist()]
+        live = [row for row, has_ended in zip(live, ended.tolist(), strict=True) if not has_ended]
         if not live:
             break
-        sampler.keep(kept)
     assert not live, "a row outlived the length limit"
     for ids in written:
         parsed = parse_sample(ids, CONTROL, spell)
@@ -75,11 +101,11 @@ def test_every_completion_is_well_formed(
 def test_eos_counts_as_ans_in_x() -> None:
     machine = automaton(1)
     logits = torch.randn(1, WORDS, generator=torch.Generator().manual_seed(0))
-    first = machine.constrain(logits)[0]
+    first = constrain(machine, logits)[0]
     assert first[CONTROL.ans] == NEVER and first[CONTROL.eos] == NEVER
-    machine.advance(torch.tensor([8]))
+    advance(machine, 8)
     before = logits.softmax(dim=-1)[0]
-    after = machine.constrain(logits)[0].softmax(dim=-1)
+    after = constrain(machine, logits)[0].softmax(dim=-1)
     banned = [CONTROL.pad, CONTROL.gen, *CONTROL.gen_by_task]
     left = 1 - before[banned].sum()
     expected = (before[CONTROL.ans] + before[CONTROL.eos]) / left
@@ -91,56 +117,60 @@ def test_eos_counts_as_ans_in_x() -> None:
 def test_in_y_there_is_no_ans_and_eos_is_its_own() -> None:
     machine = automaton(1)
     for token in (8, CONTROL.ans):
-        assert not machine.advance(torch.tensor([token]))
+        assert not advance(machine, token)
     logits = torch.randn(1, WORDS, generator=torch.Generator().manual_seed(1))
-    empty = machine.constrain(logits)[0]
+    empty = constrain(machine, logits)[0]
     assert empty[CONTROL.ans] == NEVER and empty[CONTROL.eos] == NEVER
-    machine.advance(torch.tensor([9]))
-    inside = machine.constrain(logits)[0]
+    advance(machine, 9)
+    inside = constrain(machine, logits)[0]
     assert inside[CONTROL.ans] == NEVER and inside[CONTROL.eos] == logits[0, CONTROL.eos]
-    assert machine.advance(torch.tensor([CONTROL.eos])).item()
+    assert advance(machine, CONTROL.eos).item()
 
 
 def test_limits_force_the_transition_row_by_row() -> None:
     machine = automaton(2, x=2, y=1)
     logits = torch.zeros(2, WORDS)
-    machine.advance(torch.tensor([8, 8]))
-    machine.advance(torch.tensor([8, CONTROL.ans]))
-    forced = machine.constrain(logits)
+    advance(machine, 8, 8)
+    advance(machine, 8, CONTROL.ans)
+    forced = constrain(machine, logits)
     # row 0 has two tokens of x: ANS alone is left. Row 1 is at an empty y: text alone is left
     assert torch.isfinite(forced[0]).nonzero()[:, 0].tolist() == [CONTROL.ans]
     assert torch.isfinite(forced[1]).nonzero()[:, 0].tolist() == list(range(6, WORDS))
-    machine.advance(torch.tensor([CONTROL.ans, 9]))
-    forced = machine.constrain(logits)
+    advance(machine, CONTROL.ans, 9)
+    forced = constrain(machine, logits)
     assert torch.isfinite(forced[1]).nonzero()[:, 0].tolist() == [CONTROL.eos]
 
 
-def test_the_models_logits_are_not_written_into() -> None:
-    # their log-likelihood is taken after the choice
+def test_logits_that_can_be_chosen_stay_as_they_were() -> None:
+    # the log-likelihood of the chosen token is taken after the choice
     machine, logits = automaton(2, x=1), torch.randn(2, WORDS)
-    before = logits.clone()
-    machine.constrain(logits)
-    machine.advance(torch.tensor([8, 8]))
-    machine.constrain(logits)
-    assert torch.equal(logits, before)
+    for _ in range(2):
+        after = logits.clone()
+        candidates = machine.candidates(after, every(2), WORDS)
+        possible = candidates.values > NEVER
+        assert possible.any(dim=1).all()
+        for row in range(2):
+            ids = candidates.ids[row, possible[row]]
+            assert torch.equal(after[row, ids], logits[row, ids])
+        advance(machine, 8, 8)
 
 
-def test_rows_that_stay_keep_their_own_state() -> None:
+def test_rows_keep_their_own_state_in_any_company() -> None:
     machine = automaton(3, x=5)
-    machine.advance(torch.tensor([8, 8, 8]))
-    machine.advance(torch.tensor([8, CONTROL.ans, 8]))
-    machine.keep(torch.tensor([1, 2]))
-    allowed = torch.isfinite(machine.constrain(torch.zeros(2, WORDS)))
-    assert not allowed[0, CONTROL.ans] and allowed[1, CONTROL.ans]
+    advance(machine, 8, 8, 8)
+    advance(machine, 8, CONTROL.ans, 8)
+    candidates = machine.candidates(torch.zeros(2, WORDS), torch.tensor([2, 1]), WORDS)
+    allowed = spread(candidates, WORDS) > NEVER
+    assert allowed[0, CONTROL.ans] and not allowed[1, CONTROL.ans]
 
 
 def test_never_outside_the_top_k() -> None:
     rows, topk = 400, 3
     generator = torch.Generator().manual_seed(0)
-    sampler = TopKSampler(range(rows), topk, FREE, Limits(10, 10), CPU)
+    sampler = free_sampler(range(rows), topk)
     for _ in range(10):
         logits = random_logits(rows, generator, 1.0)
-        tokens, _ = sampler.choose(logits)
+        tokens, _ = sampler.choose(logits, every(rows))
         rank = (logits > logits.gather(1, tokens[:, None])).sum(dim=1)
         assert rank.max() == topk - 1
 
@@ -148,10 +178,10 @@ def test_never_outside_the_top_k() -> None:
 def test_draws_follow_the_renormalised_probabilities() -> None:
     rows, topk = 4000, 4
     logits = torch.tensor([2.0, 1.5, -1.0, 0.3, 1.0, -3.0])
-    sampler = TopKSampler(range(rows), topk, FREE, Limits(2, 2), CPU)
+    sampler = free_sampler(range(rows), topk)
     counts = torch.zeros(2, 6)
     for step in range(2):
-        tokens, _ = sampler.choose(logits.expand(rows, -1))
+        tokens, _ = sampler.choose(logits.expand(rows, -1), every(rows))
         counts[step] = torch.bincount(tokens, minlength=6)
     kept = logits.topk(topk).indices
     expected = rows * logits[kept].softmax(dim=0)
@@ -163,10 +193,10 @@ def test_draws_follow_the_renormalised_probabilities() -> None:
 
 def test_two_steps_and_two_rows_are_independent() -> None:
     rows = 4000
-    sampler = TopKSampler(range(rows), 2, FREE, Limits(2, 2), CPU)
+    sampler = free_sampler(range(rows), 2)
     logits = torch.zeros(rows, 2)
     logits = torch.nn.functional.pad(logits, (0, 2), value=-50.0)
-    first, second = sampler.choose(logits)[0], sampler.choose(logits)[0]
+    first, second = (sampler.choose(logits, every(rows))[0] for _ in range(2))
     for left, right in ((first, second), (first[:-1], first[1:])):
         agree = (left == right).float().mean().item()
         # 0.5 with a standard deviation of 0.5 / sqrt(4000) = 0.008
@@ -178,8 +208,11 @@ def test_a_row_depends_on_its_seed_alone() -> None:
     logits = [random_logits(1, generator, 1.0) for _ in range(6)]
 
     def draw(seeds: list[int], of: int) -> list[int]:
-        sampler = TopKSampler(seeds, 5, FREE, Limits(4, 4), CPU)
-        return [sampler.choose(step.expand(len(seeds), -1))[0][of].item() for step in logits]
+        sampler = free_sampler(seeds, 5)
+        return [
+            sampler.choose(step.expand(len(seeds), -1), every(len(seeds)))[0][of].item()
+            for step in logits
+        ]
 
     alone = draw([77], 0)
     assert alone == draw([1, 2, 77, 3], 2) == draw([77, 77], 1)
@@ -189,12 +222,8 @@ def test_a_row_depends_on_its_seed_alone() -> None:
 def test_a_row_keeps_its_stream_when_others_leave() -> None:
     generator = torch.Generator().manual_seed(4)
     steps = [random_logits(1, generator, 1.0) for _ in range(6)]
-    alone = TopKSampler([9], 5, FREE, Limits(4, 4), CPU)
-    crowd = TopKSampler([8, 9, 7], 5, FREE, Limits(4, 4), CPU)
-    place = 1
+    alone, crowd = free_sampler([9], 5), free_sampler([8, 9, 7], 5)
     for number, step in enumerate(steps):
-        wide = step.expand(3 if number < 2 else 2, -1)
-        assert alone.choose(step)[0][0] == crowd.choose(wide)[0][place]
-        if number == 1:
-            crowd.keep(torch.tensor([1, 2]))
-            place = 0
+        rows = torch.tensor([0, 1, 2] if number < 2 else [2, 1])
+        tokens = crowd.choose(step.expand(len(rows), -1), rows)[0]
+        assert alone.choose(step, every(1))[0][0] == tokens[rows == 1]

@@ -1,0 +1,160 @@
+"""Attention for short rows, in two forms that transformers calls like its own.
+
+Packed: the tokens of all sequences stand one after the other in a single row, no padding between
+them, so that everything but attention costs real tokens alone. Attention sorts them back into
+blocks of sequences of similar length.
+Padded: one sequence a row, with a mask (decoding over a key-value cache).
+
+In both, query heads that share a key head are one matrix product: `eager` of transformers copies
+every key and value for each query head that reads it, which costs more than the attention itself
+where rows are short. The rest is Vaswani et al. 2017, section 3.2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import eager_mask
+
+PACKED, PADDED = "lamol_packed", "lamol_padded"
+"""The names under which transformers knows them (`attn_implementation`)."""
+BLOCK_SPREAD = 2.0
+"""The longest sequence of a block is at most so many times the shortest: bounds the padding."""
+
+
+class UnsupportedAttention(Exception):
+    """A model asks for more than plain causal attention (a sliding window, soft caps, sinks)."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Sequences of similar length: where their tokens stand in the pack, (sequences, longest).
+
+    Beyond a sequence's end the index repeats its last token: causality hides it from the others.
+    """
+
+    index: Tensor
+
+
+@dataclass(frozen=True)
+class Pack:
+    """The sequences of one packed row of T tokens, in ascending order of length."""
+
+    blocks: tuple[Block, ...]
+    back: Tensor
+    """(T,): where each token of the pack stands in the blocks, laid out one after the other."""
+
+    @classmethod
+    def of(cls, lengths: Sequence[int]) -> Pack:
+        """For sequences of these lengths, ascending, one after the other."""
+        assert list(lengths) == sorted(lengths), "sequences of a pack stand in order of length"
+        blocks, back, offset, start = [], [], 0, 0
+        firsts = torch.tensor([0, *lengths]).cumsum(0)
+        while start < len(lengths):
+            stop = start
+            while stop < len(lengths) and lengths[stop] <= BLOCK_SPREAD * lengths[start]:
+                stop += 1
+            size = torch.tensor(lengths[start:stop])
+            columns = torch.arange(lengths[stop - 1])
+            index = firsts[start:stop, None] + columns.clamp(max=(size - 1)[:, None])
+            blocks.append(Block(index))
+            back.append(offset + (columns < size[:, None]).flatten().nonzero()[:, 0])
+            offset, start = offset + index.numel(), stop
+        return cls(tuple(blocks), torch.cat(back))
+
+    def to(self, device: torch.device) -> Pack:
+        blocks = tuple(Block(block.index.to(device)) for block in self.blocks)
+        return Pack(blocks, self.back.to(device))
+
+
+def packed_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    pack: Pack,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **extra: Any,
+) -> tuple[Tensor, None]:
+    """query (1, H, T, D), key and value (1, H / G, T, D); result (1, T, H, D). Softmax in fp32.
+
+    `pack` is an argument of the model's forward. Raises UnsupportedAttention for a model that
+    wants more than causal attention.
+    """
+    _refuse(extra)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    tokens = [states[0].transpose(0, 1) for states in (query * scale, key, value)]
+    attended = []
+    for block in pack.blocks:
+        q, k, v = (states[block.index].transpose(1, 2) for states in tokens)
+        longest = block.index.shape[1]
+        later = torch.ones(longest, longest, dtype=torch.bool, device=q.device).triu(1)
+        mask = q.new_zeros(longest, longest).masked_fill_(later, torch.finfo(q.dtype).min)
+        mixed = _attend(q, k, v, mask[None, None], dropout if module.training else 0.0)
+        attended.append(mixed.flatten(0, 1))
+    return torch.cat(attended)[pack.back][None], None
+
+
+def padded_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **extra: Any,
+) -> tuple[Tensor, None]:
+    """query (B, H, Q, D), key and value (B, H / G, L, D), mask (B, 1, Q, L) to be added to the
+    scores; result (B, Q, H, D). Softmax in fp32. Raises as `packed_attention`."""
+    _refuse(extra)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    dropout = dropout if module.training else 0.0
+    return _attend(query * scale, key, value, attention_mask, dropout), None
+
+
+def _refuse(extra: dict[str, Any]) -> None:
+    for name in ("sliding_window", "softcap", "s_aux", "position_bias"):
+        if extra.get(name) is not None:
+            raise UnsupportedAttention(name)
+
+
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
+) -> Tensor:
+    """(B, Q, H, D), for a query that is scaled already."""
+    batch, heads, length, width = query.shape
+    key_heads, num_keys = key.shape[1], key.shape[2]
+    shared = heads // key_heads
+    grouped = query.reshape(batch, key_heads, shared * length, width)
+    scores = torch.matmul(grouped, key.transpose(2, 3))
+    if mask is not None:
+        by_head = scores.view(batch, key_heads, shared, length, num_keys)
+        scores = (by_head + mask[:, :, None, :, :num_keys]).view(scores.shape)
+    weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = F.dropout(weights, p=dropout)
+    mixed = torch.matmul(weights, value).view(batch, heads, length, width)
+    return mixed.transpose(1, 2)
+
+
+@contextmanager
+def attending(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Let a model attend by PACKED or PADDED, if it can be told to; then as before."""
+    before = model.config._attn_implementation
+    AttentionInterface.register(PACKED, packed_attention)
+    AttentionInterface.register(PADDED, padded_attention)
+    AttentionMaskInterface.register(PADDED, eager_mask)
+    model.set_attn_implementation(name)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)

@@ -1,0 +1,61 @@
+"""Whether a model can be decoded in slots, found out by trying it."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from lamol_core.models.attention import UnsupportedAttention
+from lamol_core.sampling.engine import SlotEngine
+from lamol_core.sampling.rows import Written
+
+log = logging.getLogger(__name__)
+
+PROMPTS = ((7,), (5, 6, 7, 8))
+CONTINUATION = (8, 5, 6)
+"""Ids that any vocabulary has; what they mean does not matter."""
+TOLERANCE = 0.1
+"""Of the spread of the logits. A wrong mask or position is off by the spread itself, float order in
+bf16 by about a hundredth."""
+
+
+class Dictate:
+    """Chooses the same continuation for every row, and keeps the logits it was shown."""
+
+    max_tokens = len(CONTINUATION)
+
+    def __init__(self, num_rows: int) -> None:
+        self.seen: list[list[Tensor]] = [[] for _ in range(num_rows)]
+
+    def choose(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        for row, shown in zip(rows.tolist(), logits.float(), strict=True):
+            self.seen[row].append(shown.clone())
+        lengths = torch.tensor([len(self.seen[row]) for row in rows.tolist()], device=rows.device)
+        continuation = torch.tensor(CONTINUATION, device=rows.device)
+        return continuation[lengths - 1], lengths == self.max_tokens
+
+
+def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
+    """Compare the logits of two rows of different length in slots with those of plain forwards."""
+    dictate = Dictate(len(PROMPTS))
+    written = Written(len(PROMPTS), dictate.max_tokens, model.device)
+    try:
+        SlotEngine(model, PROMPTS, dictate, written, len(PROMPTS), pad).run(lambda count: None)
+    except UnsupportedAttention as error:
+        log.debug("no slots: %s", error)
+        return False
+    except Exception as error:  # whatever an unknown architecture makes of an unknown cache
+        log.debug("no slots: %s: %s", type(error).__name__, error)
+        return False
+    for prompt, seen in zip(PROMPTS, dictate.seen, strict=True):
+        ids = torch.tensor([[*prompt, *CONTINUATION[:-1]]], device=model.device)
+        with torch.inference_mode():
+            expected = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :].float()
+        difference = (torch.stack(seen) - expected).abs().max()
+        if not difference <= TOLERANCE * expected.std():
+            log.debug("no slots: logits differ by %s", float(difference))
+            return False
+    return True
