@@ -143,7 +143,9 @@ class TrainParams(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     precision: Precision = "auto"
-    attention: Literal["auto", "eager", "sdpa"] = "auto"
+    attention: Literal["auto", "packed", "eager", "sdpa"] = "auto"
+    compile: Literal["auto", "always", "never"] = "auto"
+    teacher_targets: Literal["offline", "online"] = "offline"
 
 
 class EvaluateParams(Section):

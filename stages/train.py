@@ -82,6 +82,8 @@ def train(
             params.train,
             params.seed,
             on_step=lambda row, _: advance(1, f"loss {row['loss']:.3f}"),
+            states_folder=layout.teacher_states(task),
+            say=lambda message: say(f"train {task}: {message}"),
         )
     provenance = Provenance(
         parameters={

@@ -11,37 +11,29 @@ Keeps no real row of an earlier task. The teacher is the student as it was befor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lamol_core.config import Alignment, LamolKdParams
-from lamol_core.methods.base import LossTerms
-from lamol_core.records import View
-
-if TYPE_CHECKING:
-    from lamol_core.methods.losses import TokenBatch
+from lamol_core.config import LamolKdParams
+from lamol_core.methods.terms import Loss, cross_entropy, divergence
 
 
 class LamolKd:
-    views: tuple[View, ...] = ("qa", "gen")
-    needs_teacher = True
-    pools_origins = False
-
     def __init__(self, params: LamolKdParams) -> None:
         self._params = params
-        self.pseudo_alignment: Alignment = params.alignment
 
-    def loss(self, batch: TokenBatch) -> LossTerms:
+    @property
+    def loss(self) -> Loss:
         lam, weight = self._params.gen_weight, self._params.distill_weight
-        temperature = self._params.temperature
+        temperature, alignment = self._params.temperature, self._params.alignment
 
-        ce_qa = batch.cross_entropy("qa", "new")
-        ce_gen = batch.cross_entropy("gen", "new")
-        kl_qa = batch.divergence("qa", "pseudo", temperature)
-        kl_gen = batch.divergence("gen", "pseudo", temperature)
+        ce_qa = cross_entropy("qa", "new")
+        ce_gen = cross_entropy("gen", "new")
+        kl_qa = divergence("qa", "pseudo", temperature, alignment)
+        kl_gen = divergence("gen", "pseudo", temperature, alignment)
 
         l_new = ce_qa + lam * ce_gen
         l_old = kl_qa + lam * kl_gen
-        return LossTerms(l_new + weight * l_old, ce_qa, ce_gen, kl_qa, kl_gen)
+        return l_new + weight * l_old
 
     def parameters(self, has_pseudo_rows: bool) -> dict[str, Any]:
         acting = {"lambda", "use_task_specific_gen_token"}

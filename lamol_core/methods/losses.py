@@ -1,12 +1,25 @@
-"""Losses as pure functions of logits, one number a row, and the groups that take their means."""
+"""The losses of tokens, twice: plainly, from logits, and fused with the head that makes the logits.
+
+The fused form never holds the logits of all tokens: a few rows at a time go through the head, give
+their loss, become its gradient in place, and go back through the head. Its backward is written by
+hand; autograd would keep every row's logits and probabilities until then.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from lamol_core.records import View
+CHUNK_BYTES = 64 * 2**20
+"""Logits of a chunk, which goes through the head at once: large enough for matrix products."""
+IN_CACHE_BYTES = 2 * 2**20
+"""fp32 logits of the rows that are worked on at once: what a processor's cache holds."""
 
 
 def cross_entropy_per_token(logits: Tensor, labels: Tensor) -> Tensor:
@@ -27,54 +40,165 @@ def kl_per_token(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
     return temperature**2 * divergence.sum(dim=-1)
 
 
-def supervised_positions(labels: Tensor, shift: int) -> Tensor:
-    """Where the logits of each supervised label stand: (row, column) pairs, shape (N, 2).
+@dataclass(frozen=True)
+class LinearHead:
+    """What turns hidden states into logits: `weight` (V, d) and perhaps a bias (V,)."""
 
-    `labels` (B, L) is -100 where nothing is supervised. A causal model tells the token at column t
-    by its logits at t - 1, so `shift` is 1; 0 takes them at t itself (the published fault).
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(N, V) for hidden states (N, d), in their format."""
+        return F.linear(hidden, self.weight, self.bias)
+
+    def copy(self) -> LinearHead:
+        """The same numbers, apart from any model."""
+        bias = None if self.bias is None else self.bias.detach().clone()
+        return LinearHead(self.weight.detach().clone(), bias)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Neighbouring tokens of one term: their loss is `weight` times the sum over them.
+
+    With `labels` (n,) it is cross-entropy; with `teacher` T^2 KL at `temperature`, where
+    `teacher(start, stop)` gives the teacher's logits of these of its tokens.
     """
-    found = (labels != -100).nonzero()
-    return found - torch.tensor([0, shift], device=labels.device)
+
+    name: str
+    weight: float
+    num_tokens: int
+    labels: Tensor | None = None
+    teacher: Callable[[int, int], Tensor] | None = None
+    temperature: float = 1.0
 
 
-class TokenGroup:
-    """The supervised tokens of one view and one origin in a micro-batch.
+@dataclass(frozen=True)
+class TokenLosses:
+    """The loss of a micro-batch, and the sum over its tokens of each segment's loss, in nats."""
 
-    `student` (N, V) logits, `labels` (N,), `teacher` (N, V) or None; `num_in_batch` counts the
-    tokens of the same view and origin in the whole optimizer batch, over all its micro-batches
-    and processes: sums are divided by it, so the loss does not depend on how the batch is cut.
+    total: Tensor
+    sums: Tensor
+    """(segments,), detached, without the weights."""
+
+
+def losses_of_logits(logits: Tensor, segments: Sequence[Segment]) -> TokenLosses:
+    """The plain form, for logits (N, V) of the segments' tokens one after the other."""
+    sums: list[Tensor] = [logits.new_zeros((), dtype=torch.float32)]
+    start, total = 0, logits.sum() * 0.0  # hangs on the graph where there is no segment
+    for segment in segments:
+        part = logits[start : start + segment.num_tokens].float()
+        if segment.teacher is not None:
+            teacher = segment.teacher(0, segment.num_tokens).float()
+            loss = kl_per_token(part, teacher, segment.temperature).sum()
+        else:
+            assert segment.labels is not None
+            loss = cross_entropy_per_token(part, segment.labels).sum()
+        sums.append(loss.detach())
+        total, start = total + segment.weight * loss, start + segment.num_tokens
+    return TokenLosses(total, torch.stack(sums[1:] or sums))
+
+
+def losses_of_hidden(hidden: Tensor, head: LinearHead, segments: Sequence[Segment]) -> TokenLosses:
+    """The fused form, for hidden states (N, d): the loss and gradients of the plain form on
+    `head.logits(hidden)`, to float order, in memory that does not grow with N times V."""
+    total, sums = _FusedLosses.apply(hidden, head.weight, head.bias, segments)
+    return TokenLosses(total, sums)
+
+
+class _FusedLosses(torch.autograd.Function):
+    """Losses and gradients in one pass: a loss is linear in its terms, so its weights are known."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, segments: Sequence[Segment]
+    ) -> tuple[Tensor, Tensor]:
+        head = LinearHead(weight, bias)
+        wants_gradient = any(ctx.needs_input_grad)
+        grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)
+        grad_bias = None if bias is None else torch.zeros_like(bias)
+        sums = hidden.new_zeros(len(segments), dtype=torch.float32)
+        num_tokens = sum(segment.num_tokens for segment in segments)
+        size = max(CHUNK_BYTES // (weight.shape[0] * weight.element_size()), 1)
+        for start in range(0, num_tokens, size):
+            rows = hidden[start : start + size]
+            logits = head.logits(rows)
+            for place, segment, first, part in _parts(segments, start, logits):
+                sums[place] += _loss_to_gradient_(part, segment, first)
+            if not wants_gradient:
+                continue
+            torch.mm(logits, weight, out=grad_hidden[start : start + size])
+            grad_weight.addmm_(logits.T, rows)
+            if grad_bias is not None:
+                grad_bias += logits.sum(dim=0)
+        ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
+        ctx.mark_non_differentiable(sums)
+        weights = torch.tensor([segment.weight for segment in segments], device=sums.device)
+        return (weights * sums).sum(), sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_total: Tensor, grad_sums: Tensor) -> tuple[Any, ...]:
+        gradients = ctx.saved_tensors
+        if grad_total != 1:
+            gradients = [None if g is None else g.mul_(grad_total) for g in gradients]
+        return (*gradients, None)
+
+
+def _parts(
+    segments: Sequence[Segment], start: int, logits: Tensor
+) -> Iterator[tuple[int, Segment, int, Tensor]]:
+    """The segments that a chunk from token `start` on touches: place, segment, the first of its
+    tokens, and the chunk's logits of them."""
+    offset, stop = 0, start + len(logits)
+    for place, segment in enumerate(segments):
+        first, last = max(offset, start), min(offset + segment.num_tokens, stop)
+        if first < last:
+            yield place, segment, first - offset, logits[first - start : last - start]
+        offset += segment.num_tokens
+
+
+def _loss_to_gradient_(logits: Tensor, segment: Segment, first: int) -> Tensor:
+    """Write the weighted gradient over logits (n, V); give the sum of the tokens' losses ().
+
+    A few rows at a time, so that they are in the processor's cache from softmax to gradient.
     """
+    teacher = None
+    if segment.teacher is not None:
+        teacher = segment.teacher(first, first + len(logits))
+    size = max(IN_CACHE_BYTES // (4 * logits.shape[1]), 1)
+    total = logits.new_zeros((), dtype=torch.float32)
+    for start in range(0, len(logits), size):
+        rows = logits[start : start + size]
+        if teacher is not None:
+            wanted = teacher[start : start + size]
+            total += _divergence_to_gradient_(rows, wanted, segment.weight, segment.temperature)
+        else:
+            assert segment.labels is not None
+            labels = segment.labels[first + start : first + start + len(rows)]
+            total += _cross_entropy_to_gradient_(rows, labels, segment.weight)
+    return total
 
-    def __init__(
-        self, student: Tensor, labels: Tensor, num_in_batch: int, teacher: Tensor | None = None
-    ) -> None:
-        self.student, self.labels, self.teacher = student, labels, teacher
-        self.num_in_batch = num_in_batch
 
-    def cross_entropy(self) -> Tensor:
-        """This micro-batch's share of the batch's mean cross-entropy, in nats."""
-        return cross_entropy_per_token(self.student, self.labels).sum() / self.num_in_batch
-
-    def divergence(self, temperature: float) -> Tensor:
-        """This micro-batch's share of the batch's mean T^2 KL(teacher || student), in nats."""
-        assert self.teacher is not None, "a method that distils must say needs_teacher"
-        return kl_per_token(self.student, self.teacher, temperature).sum() / self.num_in_batch
+def _cross_entropy_to_gradient_(logits: Tensor, labels: Tensor, weight: float) -> Tensor:
+    """d CE / d logits = softmax(logits) - [label]."""
+    log_student = F.log_softmax(logits, dim=-1, dtype=torch.float32)
+    at_label = labels[:, None]
+    loss = -log_student.gather(1, at_label).sum()
+    gradient = log_student.exp_()
+    gradient.scatter_add_(1, at_label, gradient.new_full(at_label.shape, -1.0))
+    logits.copy_(gradient.mul_(weight))
+    return loss
 
 
-class TokenBatch:
-    """All groups of a micro-batch. A group without tokens contributes 0."""
-
-    def __init__(self, groups: dict[tuple[View, str], TokenGroup], like: Tensor) -> None:
-        self._groups = groups
-        # a zero that hangs on the graph: backward works on a micro-batch without any term
-        self._zero = like.sum() * 0.0
-
-    def cross_entropy(self, view: View, *origins: str) -> Tensor:
-        """Mean cross-entropy of a view over the rows of these origins together."""
-        groups = [self._groups[view, o] for o in origins if (view, o) in self._groups]
-        return sum((group.cross_entropy() for group in groups), self._zero)
-
-    def divergence(self, view: View, origin: str, temperature: float) -> Tensor:
-        """Mean T^2 KL(teacher || student) of a view over the rows of an origin."""
-        group = self._groups.get((view, origin))
-        return self._zero if group is None else group.divergence(temperature)
+def _divergence_to_gradient_(
+    logits: Tensor, teacher: Tensor, weight: float, temperature: float
+) -> Tensor:
+    """d (T^2 KL) / d logits = T (softmax(logits/T) - softmax(teacher/T))."""
+    log_student = F.log_softmax(logits.float() / temperature, dim=-1)
+    log_teacher = F.log_softmax(teacher.float() / temperature, dim=-1)
+    wanted = log_teacher.exp()
+    log_teacher -= log_student
+    loss = temperature**2 * torch.dot(wanted.flatten(), log_teacher.flatten())
+    logits.copy_(log_student.exp_().sub_(wanted).mul_(weight * temperature))
+    return loss

@@ -9,25 +9,15 @@ It KEEPS THE REAL ROWS of every earlier task, by definition.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lamol_core.config import Alignment
-from lamol_core.methods.base import LossTerms
-from lamol_core.records import View
-
-if TYPE_CHECKING:
-    from lamol_core.methods.losses import TokenBatch
+from lamol_core.methods.terms import Loss, cross_entropy
 
 
 class Finetune:
-    views: tuple[View, ...] = ("qa",)
-    needs_teacher = False
-    pseudo_alignment: Alignment = "next_token"
-    pools_origins = False
-
-    def loss(self, batch: TokenBatch) -> LossTerms:
-        ce_qa = batch.cross_entropy("qa", "new")
-        return LossTerms(ce_qa, ce_qa)
+    @property
+    def loss(self) -> Loss:
+        return cross_entropy("qa", "new")
 
     def parameters(self, has_pseudo_rows: bool) -> dict[str, Any]:
         return {}

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
-PACKED, PADDED = "lamol_packed", "lamol_padded"
+PACKED, PADDED = "packed", "padded"
 """The names under which transformers knows them (`attn_implementation`)."""
 BLOCK_SPREAD = 2.0
 """The longest sequence of a block is at most so many times the shortest: bounds the padding."""
@@ -31,6 +31,16 @@ BLOCK_SPREAD = 2.0
 
 class UnsupportedAttention(Exception):
     """A model asks for more than plain causal attention (a sliding window, soft caps, sinks)."""
+
+
+def deviates(found: Tensor, expected: Tensor) -> bool:
+    """Whether numbers differ by more than float order explains: a wrong mask or position shows.
+
+    By the spread of what is expected: fp32 gets a thousandth of it, bf16 a tenth.
+    """
+    tolerance = 1e-3 if expected.dtype == torch.float32 else 0.1
+    difference = (found.float() - expected.float()).abs().max()
+    return not bool(difference <= tolerance * expected.float().std())
 
 
 @dataclass(frozen=True)
@@ -147,13 +157,20 @@ def _attend(
 
 
 @contextmanager
-def attending(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """Let a model attend by PACKED or PADDED, if it can be told to; then as before."""
+def attending(model: PreTrainedModel, name: str, compiled: bool = False) -> Iterator[None]:
+    """Let a model attend by PACKED or PADDED; then as before.
+
+    Raises UnsupportedAttention for a model whose attention is its own. With `compiled` blocks,
+    packed attention is left out of their code: its shapes change with every batch.
+    """
     before = model.config._attn_implementation
-    AttentionInterface.register(PACKED, packed_attention)
+    packed = torch.compiler.disable(packed_attention) if compiled else packed_attention
+    AttentionInterface.register(PACKED, packed)
     AttentionInterface.register(PADDED, padded_attention)
     AttentionMaskInterface.register(PADDED, eager_mask)
     model.set_attn_implementation(name)
+    if model.config._attn_implementation != name:
+        raise UnsupportedAttention(f"{type(model).__name__} has an attention of its own")
     try:
         yield
     finally:

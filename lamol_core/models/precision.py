@@ -1,7 +1,10 @@
-"""Which floating-point format a stage computes in, and on which device."""
+"""How a stage computes: its floating-point format, attention and compilation, by measured rules."""
 
 from __future__ import annotations
 
+import re
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamol_core.config import Precision
@@ -11,14 +14,30 @@ if TYPE_CHECKING:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether matrix products in bf16 run on units of their own (elsewhere they are emulated)."""
+    """Whether matrix products in bf16 are faster than in fp32.
+
+    On a CPU they are with AMX (measured 6 times) and with AMD's avx512_bf16 (about 2 times).
+    Intel's avx512_bf16 without AMX is half as fast as fp32 (docs/performance.md).
+    """
     import torch
 
     if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        if torch.cpu._is_amx_tile_supported():
+            return True
+        return torch.cpu._is_avx512_bf16_supported() and _cpu_vendor() == "AuthenticAMD"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return False
+
+
+def _cpu_vendor() -> str:
+    """As Linux tells it; empty elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    found = re.search(r"^vendor_id\s*:\s*(\S+)", text, re.MULTILINE)
+    return found.group(1) if found else ""
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
@@ -31,11 +50,33 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
 
 
 def resolve_attention(attention: str, device: torch.device) -> str:
-    """The attention implementation that `auto` means.
-
-    Rows are short here: on a CPU `eager` trains 1.3 times as fast as `sdpa` (513 against 391
-    tokens/s, bf16, 64 rows of 20 tokens, one core, docs/decisions.md). Elsewhere sdpa.
-    """
+    """The attention that `auto` means: packed on a CPU, where rows are short (docs/performance.md);
+    elsewhere sdpa."""
     if attention != "auto":
         return attention
-    return "eager" if device.type == "cpu" else "sdpa"
+    return "packed" if device.type == "cpu" else "sdpa"
+
+
+def weights_attention(attention: str) -> str:
+    """The attention that a model is loaded with; packed rows are asked for only while it trains."""
+    return "eager" if attention == "packed" else attention
+
+
+COMPILE_FLOPS = 1.5e14
+"""Where torch.compile begins to pay: it costs half a minute and saves 12 to 25 % of a training
+(docs/performance.md), so training must take some minutes at 0.2 to 1 TFLOP/s."""
+
+
+def resolve_compile(wanted: str, num_flops: float, device: torch.device) -> bool:
+    """Whether to compile a training of so many floating-point operations (6 N D).
+
+    `auto` never depends on a measured time: the same inputs must leave the same bytes.
+    """
+    if wanted != "auto":
+        return wanted == "always"
+    return device.type == "cpu" and num_flops >= COMPILE_FLOPS and _has_compiler()
+
+
+def _has_compiler() -> bool:
+    """torch.compile needs a C++ compiler on a CPU."""
+    return shutil.which("g++") is not None or shutil.which("clang++") is not None

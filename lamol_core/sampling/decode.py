@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from transformers import PreTrainedModel
 
-from lamol_core.models.attention import PADDED, attending
+from lamol_core.models.attention import PADDED, UnsupportedAttention, attending
 from lamol_core.sampling.engine import SlotEngine
 from lamol_core.sampling.fallback import generate_rows
 from lamol_core.sampling.probe import runs_in_slots
@@ -33,9 +33,7 @@ def decode(
     if not prompts:
         return []
     written = Written(len(prompts), chooser.max_tokens, model.device)
-    with ExitStack() as stack:
-        if model.device.type == "cpu":
-            stack.enter_context(attending(model, PADDED))
+    with _padded(model):
         if runs_in_slots(model, pad):
             engine = SlotEngine(model, prompts, chooser, written, batch_size, pad)
             engine.run(on_rows_done)
@@ -47,3 +45,13 @@ def decode(
     )
     generate_rows(model, prompts, chooser, written, batch_size, pad, on_rows_done)
     return written.completions()
+
+
+@contextmanager
+def _padded(model: PreTrainedModel) -> Iterator[None]:
+    """On a CPU, with an attention for short rows where the model lets us choose it."""
+    with ExitStack() as stack:
+        if model.device.type == "cpu":
+            with suppress(UnsupportedAttention):
+                stack.enter_context(attending(model, PADDED))
+        yield

@@ -52,6 +52,10 @@ class Layout:
     def train_log(self, task: str) -> Path:
         return self.run(task) / "train_log.csv"
 
+    def teacher_states(self, task: str) -> Path:
+        """What training asks of the teacher; there only while a task is trained."""
+        return self.root / ".lamol" / "teacher" / task
+
     def predictions(self, task: str) -> Path:
         return self.run(task) / "predictions.parquet"
 

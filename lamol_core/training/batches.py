@@ -1,8 +1,9 @@
-"""From rows to padded micro-batches: encoding, optimizer batches, cutting under a token budget."""
+"""From rows to packed micro-batches: encoding, optimizer batches, cutting under a token budget."""
 
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lamol_core.methods.base import Method
 from lamol_core.records import Origin, View
 from lamol_core.seeds import derive_seed
 from lamol_core.text.template import ControlTokens, TokenSequence, cut_input, gen_view, qa_view
 
 IGNORED = -100
-MICRO_BATCH_COST = 128
-"""What one more micro-batch costs, in tokens: casting weights, adding up gradients."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +47,74 @@ def cut_rows(rows: Sequence[EncodedRow], max_length: int) -> tuple[list[EncodedR
 
 
 @dataclass(frozen=True)
+class Member:
+    """A sequence of a micro-batch: which view of which row, and how many tokens it has."""
+
+    row_id: str
+    view: View
+    origin: Origin
+    length: int
+
+
+@dataclass(frozen=True)
 class MicroBatch:
-    """Padded sequences: `ids`, `mask`, `labels` (B, L), with each row's view and origin."""
+    """Sequences one after the other, without padding, in ascending order of length.
+
+    `ids`, `positions` (each token's place in its sequence) and `labels` (IGNORED where nothing is
+    supervised) have shape (T,).
+    """
 
     ids: Tensor
-    mask: Tensor
+    positions: Tensor
     labels: Tensor
-    views: tuple[View, ...]
-    origins: tuple[Origin, ...]
-    num_tokens: int
-    """Tokens that are no padding; 0 for the row that keeps an idle process in step."""
+    members: tuple[Member, ...]
+    counts: bool = True
+    """False for the row that only keeps an idle process in step."""
+
+    @classmethod
+    def of(
+        cls, sequences: Sequence[tuple[str, Origin, TokenSequence]], counts: bool = True
+    ) -> MicroBatch:
+        """Pack the views of rows, given with each row's id and origin."""
+        ids: list[int] = []
+        positions: list[int] = []
+        labels: list[int] = []
+        members: list[Member] = []
+        for row_id, origin, sequence in sequences:
+            ids += sequence.ids
+            positions += range(len(sequence.ids))
+            labels += [IGNORED] * sequence.supervised_from
+            labels += sequence.ids[sequence.supervised_from :]
+            members.append(Member(row_id, sequence.view, origin, len(sequence.ids)))
+        return cls(
+            ids=torch.tensor(ids),
+            positions=torch.tensor(positions),
+            labels=torch.tensor(labels),
+            members=tuple(members),
+            counts=counts,
+        )
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.ids) if self.counts else 0
+
+    def tokens_of(self, wanted: Sequence[Member]) -> Tensor:
+        """The tokens of these members, as a mask (T,)."""
+        chosen = set(wanted)
+        flags = torch.tensor([member in chosen for member in self.members])
+        lengths = torch.tensor([member.length for member in self.members])
+        return flags.repeat_interleave(lengths).to(self.ids.device)
+
+    def only(self, wanted: Sequence[Member]) -> MicroBatch:
+        """The micro-batch of these members alone."""
+        mask, chosen = self.tokens_of(wanted), set(wanted)
+        members = tuple(member for member in self.members if member in chosen)
+        ids, positions, labels = self.ids[mask], self.positions[mask], self.labels[mask]
+        return MicroBatch(ids, positions, labels, members, self.counts)
+
+    def to(self, device: torch.device) -> MicroBatch:
+        ids, labels = self.ids.to(device), self.labels.to(device)
+        return MicroBatch(ids, self.positions.to(device), labels, self.members, self.counts)
 
 
 @dataclass(frozen=True)
@@ -67,36 +123,50 @@ class OptimizerBatch:
 
     rows: tuple[EncodedRow, ...]
 
-    def count_tokens(self, method: Method) -> Counter[tuple[View, Origin]]:
+    def count_tokens(self, views: Sequence[View]) -> Counter[tuple[View, Origin]]:
         """Supervised tokens by view and origin: the denominators of the means."""
         counts: Counter[tuple[View, Origin]] = Counter()
         for row in self.rows:
-            for view in method.views:
+            for view in views:
                 prompt = len(row.input_ids) + 1 if view == "gen" else 0
                 counts[view, row.origin] += prompt + len(row.target_ids) + 1
         return counts
 
     def micro_batches(
-        self, method: Method, control: ControlTokens, max_tokens: int, rank: int, world: int
+        self, views: Sequence[View], control: ControlTokens, max_tokens: int, rank: int, world: int
     ) -> list[MicroBatch]:
-        """This process's views, sorted by length and cut by `cut_by_length`.
+        """This process's views, in order of length, `max_tokens` of them at a time.
 
         All views share the forwards.
         """
-        sequences = [
-            (sequence, row.origin)
-            for row in self.rows[rank::world]
-            for sequence in row.views(method.views, control)
-        ]
+        sequences = encode_views(self.rows[rank::world], views, control)
         if not sequences:
             # every process takes part in every step: an idle one computes a row without labels
-            idle = self.rows[0].views(method.views[:1], control)[0]
+            idle = self.rows[0].views(views[:1], control)[0]
             unsupervised = TokenSequence(idle.ids, len(idle.ids), idle.view)
-            return [_pad([(unsupervised, self.rows[0].origin)], control.pad, counts=False)]
-        sequences.sort(key=lambda pair: len(pair[0].ids))
-        cuts = cut_by_length([len(sequence.ids) for sequence, _ in sequences], max_tokens)
-        groups = [sequences[start:stop] for start, stop in cuts]
-        return [_pad(group, control.pad) for group in groups]
+            return [MicroBatch.of([("", self.rows[0].origin, unsupervised)], counts=False)]
+        return pack_under(sequences, max_tokens)
+
+
+def encode_views(
+    rows: Sequence[EncodedRow], views: Sequence[View], control: ControlTokens
+) -> list[tuple[str, Origin, TokenSequence]]:
+    """The views of rows in ascending order of length."""
+    sequences = [
+        (row.row_id, row.origin, sequence) for row in rows for sequence in row.views(views, control)
+    ]
+    return sorted(sequences, key=lambda entry: len(entry[2].ids))
+
+
+def pack_under(
+    sequences: Sequence[tuple[str, Origin, TokenSequence]], max_tokens: int
+) -> list[MicroBatch]:
+    """As few micro-batches as the budget allows, of about equal size.
+
+    `max_tokens` is exceeded by a sequence alone that is longer, and by no other.
+    """
+    lengths = [len(sequence.ids) for _, _, sequence in sequences]
+    return [MicroBatch.of(sequences[i:j]) for i, j in cut_evenly(lengths, max_tokens)]
 
 
 def optimizer_batches(
@@ -116,46 +186,23 @@ def optimizer_batches(
         epoch += 1
 
 
-def cut_by_length(lengths: Sequence[int], max_tokens: int) -> list[tuple[int, int]]:
-    """Ranges [start, stop) of ascending lengths that cost least to compute as padded batches.
+def cut_evenly(lengths: Sequence[int], max_tokens: int) -> list[tuple[int, int]]:
+    """Ranges [start, stop) of sequences that hold at most `max_tokens` tokens, of about equal size.
 
-    A batch costs its padded size B * L plus MICRO_BATCH_COST tokens; B * L stays within
-    `max_tokens`, unless a sequence alone is longer. Exact, by dynamic programming in O(n^2).
+    Without padding all cuts cost the same to compute, so what counts is that they are few.
     """
-    best = [0.0] * (len(lengths) + 1)
-    start_of = [0] * (len(lengths) + 1)
-    for stop in range(1, len(lengths) + 1):
-        longest = lengths[stop - 1]
-        fitting = max(min(max_tokens // longest, stop), 1)
-        choices = [
-            (best[start] + (stop - start) * longest + MICRO_BATCH_COST, start)
-            for start in range(stop - fitting, stop)
-        ]
-        best[stop], start_of[stop] = min(choices)
+    fewest = len(_cut_greedily(lengths, max_tokens))
+    budgets = range(max_tokens)
+    least = bisect_left(budgets, True, key=lambda b: len(_cut_greedily(lengths, b)) <= fewest)
+    return _cut_greedily(lengths, least)
+
+
+def _cut_greedily(lengths: Sequence[int], max_tokens: int) -> list[tuple[int, int]]:
     cuts: list[tuple[int, int]] = []
-    stop = len(lengths)
-    while stop:
-        cuts.append((start_of[stop], stop))
-        stop = start_of[stop]
-    return cuts[::-1]
-
-
-def _pad(group: list[tuple[TokenSequence, Origin]], pad: int, counts: bool = True) -> MicroBatch:
-    longest = max(len(sequence.ids) for sequence, _ in group)
-    ids = torch.full((len(group), longest), pad)
-    mask = torch.zeros((len(group), longest), dtype=torch.long)
-    labels = torch.full((len(group), longest), IGNORED)
-    for place, (sequence, _) in enumerate(group):
-        length, start = len(sequence.ids), sequence.supervised_from
-        row = torch.tensor(sequence.ids)
-        ids[place, :length] = row
-        mask[place, :length] = 1
-        labels[place, start:length] = row[start:]
-    return MicroBatch(
-        ids,
-        mask,
-        labels,
-        tuple(sequence.view for sequence, _ in group),
-        tuple(origin for _, origin in group),
-        int(mask.sum()) if counts else 0,
-    )
+    start = size = 0
+    for place, length in enumerate(lengths):
+        if place > start and size + length > max_tokens:
+            cuts.append((start, place))
+            start, size = place, 0
+        size += length
+    return [*cuts, (start, len(lengths))] if lengths else []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +14,23 @@ from transformers import PreTrainedModel
 from lamol_core.config import TrainParams
 from lamol_core.methods.base import Method
 from lamol_core.models.checkpoints import load_model, save_checkpoint
-from lamol_core.models.precision import resolve_attention, resolve_precision
+from lamol_core.models.precision import (
+    resolve_attention,
+    resolve_compile,
+    resolve_precision,
+    weights_attention,
+)
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.seeds import derive_seed
 from lamol_core.storage.manifest import Provenance
 from lamol_core.text.tokenizer import TextCodec
-from lamol_core.training.batches import cut_rows
-from lamol_core.training.loop import LogRow, Trainer
+from lamol_core.training.batches import EncodedRow, cut_rows
+from lamol_core.training.body import as_body
+from lamol_core.training.loop import LogRow, Trainer, count_steps
 from lamol_core.training.rows import encode_mix
+from lamol_core.training.teaching import Lesson, teaching
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,11 +69,15 @@ def train_from_checkpoint(
     params: TrainParams,
     seed: int,
     on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
+    *,
+    states_folder: Path,
+    say: Callable[[str], None] = log.info,
 ) -> TrainedStudent:
     """Start the student from the teacher's weights and train it on the mix.
 
     With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is handed on in
-    bf16, which is how it is evaluated and how it teaches.
+    bf16, which is how it is evaluated and how it teaches. What an offline teacher says lies in
+    `states_folder` until the student is trained; `say` is told how much that is.
     """
     dtype = resolve_precision(params.precision, PartialState().device)
     accelerator = Accelerator(mixed_precision="no")
@@ -77,10 +92,32 @@ def train_from_checkpoint(
         training_set.task_specific_token,
     )
     rows, num_cut = cut_rows(encoded, params.max_length)
-    student = load_model(teacher, accelerator.device, dtype, attention)
-    taught = method.needs_teacher and any(row.origin == "pseudo" for row in rows)
-    # the teacher computes as the student does: at the first step their difference is nil
-    frozen = load_model(teacher, accelerator.device, dtype, attention) if taught else None
-    trainer = Trainer(accelerator, student, frozen, method, codec.control, params)
-    trained = trainer.train(rows, derive_seed(seed, "train", training_set.lineage[-1]), on_step)
+
+    def load() -> PreTrainedModel:
+        return load_model(teacher, accelerator.device, dtype, weights_attention(attention))
+
+    lesson = Lesson(method.loss, codec.control, [row for row in rows if row.origin == "pseudo"])
+    with ExitStack() as stack:
+        # the teacher computes as the student does: at the first step their difference is nil
+        taught = stack.enter_context(
+            teaching(load, lesson, params, attention, teacher, states_folder, say)
+        )
+        student = load()
+        compiled = resolve_compile(
+            params.compile, training_flops(student, rows, lesson, params), accelerator.device
+        )
+        body = stack.enter_context(as_body(student, attention, compiled))
+        trainer = Trainer(accelerator, body, taught, lesson.loss, codec.control, params)
+        trained = trainer.train(rows, derive_seed(seed, "train", training_set.lineage[-1]), on_step)
     return TrainedStudent(student, trained.log_rows, num_cut, accelerator.is_main_process)
+
+
+def training_flops(
+    model: PreTrainedModel, rows: Sequence[EncodedRow], lesson: Lesson, params: TrainParams
+) -> float:
+    """6 N D: forward and backward of all parameters, for every token of every step."""
+    tokens = sum(
+        len(view.ids) for row in rows for view in row.views(lesson.loss.views, lesson.control)
+    )
+    epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
+    return 6.0 * model.num_parameters() * tokens * epochs

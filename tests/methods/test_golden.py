@@ -1,6 +1,6 @@
 """The published reference's own figures, reproduced through our code path.
 
-The models see positions 0..L-1 over left-padded rows, as the reference's do.
+The models see positions that count the padding on the left, as the reference's do.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from torch import Tensor
 from lamol_core.config import LamolKdParams
 from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.models.checkpoints import load_model
-from lamol_core.training.batches import MicroBatch
-from lamol_core.training.groups import gather_groups
-from lamol_core.training.logits import LogitsAt
+from lamol_core.training.batches import Member, MicroBatch
+from lamol_core.training.body import as_body
+from lamol_core.training.objective import losses_of, supervised_tokens
+from lamol_core.training.teacher import OnlineTeacher
 
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = Path(os.environ.get("LAMOL_SHARED", ROOT.parent / "shared")) / "golden"
@@ -39,34 +41,35 @@ def tensors() -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def teacher() -> LogitsAt:
-    model = load_model(GOLDEN / "teacher", torch.device("cpu"), torch.float32, "eager")
-    return LogitsAt(model.requires_grad_(False))
+def teacher() -> Iterator[OnlineTeacher]:
+    with as_body(load_model(GOLDEN / "teacher", torch.device("cpu"), torch.float32)) as body:
+        yield OnlineTeacher(body)
 
 
 def micro_batch(case: dict[str, Any], tensors: dict[str, Tensor]) -> MicroBatch:
-    """Both views of a case, one above the other."""
-
-    def both(name: str) -> Tensor:
-        views = ("with_ans", "with_gen_ans")
-        return torch.cat([tensors[f"case{case['id']}.{name}_{view}"] for view in views])
-
+    """Both views of a case, packed: padding is left out, positions count it as before."""
     classes = tensors[f"case{case['id']}.label_idx_cil"].tolist()
-    pseudo = [label == -1 and case["task_id"] > 0 for label in classes]
-    origins = ["pseudo" if flag else "new" for flag in pseudo]
-    views = ["qa"] * len(classes) + ["gen"] * len(classes)
-    return MicroBatch(
-        both("input_ids"),
-        both("attention_mask"),
-        both("labels"),
-        tuple(views),
-        (*origins, *origins),
-        int(both("attention_mask").sum()),
-    )  # type: ignore[arg-type]
+    packed: list[tuple[Member, Tensor, Tensor, Tensor]] = []
+    for view, name in (("qa", "with_ans"), ("gen", "with_gen_ans")):
+        parts = ("input_ids", "attention_mask", "labels")
+        rows = (tensors[f"case{case['id']}.{part}_{name}"] for part in parts)
+        for row, (label, ids, mask, labels) in enumerate(zip(classes, *rows, strict=True)):
+            at = mask.nonzero()[:, 0]
+            is_pseudo = label == -1 and case["task_id"] > 0
+            member = Member(f"r{row}", view, "pseudo" if is_pseudo else "new", len(at))  # type: ignore[arg-type]
+            packed.append((member, ids[at], at, labels[at]))
+    packed.sort(key=lambda entry: entry[0].length)
+    members, *columns = zip(*packed, strict=True)
+    ids, positions, labels = (torch.cat(column) for column in columns)
+    return MicroBatch(ids, positions, labels, members)
+
+
+def origins(case: dict[str, Any], tensors: dict[str, Tensor]) -> frozenset[str]:
+    return frozenset(member.origin for member in micro_batch(case, tensors).members)
 
 
 def loss_and_norm(
-    case: dict[str, Any], tensors: dict[str, Tensor], teacher: LogitsAt, alignment: str
+    case: dict[str, Any], tensors: dict[str, Tensor], teacher: OnlineTeacher, alignment: str
 ) -> tuple[float, float]:
     micro = micro_batch(case, tensors)
     method = LamolKd(
@@ -80,19 +83,19 @@ def loss_and_norm(
         )
     )
     counts: Counter[Any] = Counter()
-    for labels, view, origin in zip(micro.labels, micro.views, micro.origins, strict=True):
-        counts[view, origin] += int((labels != -100).sum())
-    student = load_model(GOLDEN / "student", torch.device("cpu"), torch.float32, "eager")
-    groups = gather_groups(micro, method, counts, LogitsAt(student), teacher)
-    loss = method.loss(groups).total
-    loss.backward()
+    for member in micro.members:
+        counts[member.view, member.origin] += len(supervised_tokens(micro, (member,)))
+    student = load_model(GOLDEN / "student", torch.device("cpu"), torch.float32)
+    with as_body(student) as body:
+        loss = losses_of(micro, method.loss, counts, body, body.head, teacher).total
+        loss.backward()
     squares = [p.grad.double().square().sum() for p in student.parameters() if p.grad is not None]
     return loss.item(), float(torch.stack(squares).sum().sqrt())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"case{case['id']}")
 def test_reference_alignment_gives_the_references_figures(
-    case: dict[str, Any], tensors: dict[str, Tensor], teacher: LogitsAt
+    case: dict[str, Any], tensors: dict[str, Tensor], teacher: OnlineTeacher
 ) -> None:
     loss, norm = loss_and_norm(case, tensors, teacher, "reference")
     assert loss == pytest.approx(case["loss"], rel=1e-5)
@@ -101,10 +104,10 @@ def test_reference_alignment_gives_the_references_figures(
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"case{case['id']}")
 def test_next_token_alignment_differs_just_where_pseudo_rows_teach(
-    case: dict[str, Any], tensors: dict[str, Tensor], teacher: LogitsAt
+    case: dict[str, Any], tensors: dict[str, Tensor], teacher: OnlineTeacher
 ) -> None:
     loss, norm = loss_and_norm(case, tensors, teacher, "next_token")
-    if "pseudo" in micro_batch(case, tensors).origins:
+    if "pseudo" in origins(case, tensors):
         # where real rows are in the batch too, their loss is a hundred times as large
         assert abs(loss / case["loss"] - 1) > 1.5e-5 and abs(norm / case["grad_norm"] - 1) > 1.5e-5
     else:
@@ -113,6 +116,6 @@ def test_next_token_alignment_differs_just_where_pseudo_rows_teach(
 
 
 def test_the_cases_hold_all_that_is_claimed(tensors: dict[str, Tensor]) -> None:
-    kinds = {frozenset(micro_batch(case, tensors).origins) for case in CASES}
+    kinds = {origins(case, tensors) for case in CASES}
     assert len(CASES) == 8
     assert kinds == {frozenset({"new"}), frozenset({"pseudo"}), frozenset({"new", "pseudo"})}

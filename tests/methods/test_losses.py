@@ -1,4 +1,4 @@
-"""The losses against plain arithmetic, and what their groups and methods make of them."""
+"""The losses of tokens against plain arithmetic, and the equations of the methods."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ from torch import Tensor
 from lamol_core.config import LamolKdParams, Params, ReplayParams
 from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
-from lamol_core.methods.losses import (
-    TokenBatch,
-    TokenGroup,
-    cross_entropy_per_token,
-    kl_per_token,
-    supervised_positions,
-)
+from lamol_core.methods.losses import cross_entropy_per_token, kl_per_token
 from lamol_core.methods.plain import Finetune
 from lamol_core.methods.registry import METHODS, build_method
+from lamol_core.methods.terms import Loss
 
 V = 7
 Groups = dict[tuple[str, str], tuple[Tensor, Tensor, Tensor]]
@@ -51,12 +46,20 @@ def make_groups() -> Groups:
     }
 
 
-def batch_of(groups: Groups, counts: dict[tuple[str, str], int] | None = None) -> TokenBatch:
-    made = {
-        key: TokenGroup(student, labels, (counts or {}).get(key, len(labels)), teacher)
-        for key, (student, labels, teacher) in groups.items()
-    }
-    return TokenBatch(made, like=logits(1, 99))  # type: ignore[arg-type]
+def value_of(loss: Loss, groups: Groups) -> Tensor:
+    """The sum that a loss stands for, each term worked out plainly."""
+    total = torch.zeros(())
+    for weight, term in loss.parts:
+        found = [groups[term.view, o] for o in term.origins if (term.view, o) in groups]
+        if found:
+            student, labels, teacher = (torch.cat(parts) for parts in zip(*found, strict=True))
+            tokens = (
+                naive_ce(student, labels)
+                if term.kind == "ce"
+                else naive_kl(student, teacher, term.temperature)
+            )
+            total = total + weight * tokens.mean()
+    return total
 
 
 def test_by_hand() -> None:
@@ -129,32 +132,6 @@ def test_cross_entropy_is_the_naive_one() -> None:
     torch.testing.assert_close(cross_entropy_per_token(student, labels), naive_ce(student, labels))
 
 
-@pytest.mark.parametrize(("shift", "columns"), [(1, [1, 2, 0]), (0, [2, 3, 1])])
-def test_positions_of_the_logits(shift: int, columns: list[int]) -> None:
-    labels = torch.tensor([[-100, -100, 5, 0], [-100, 7, -100, -100]])
-    positions = supervised_positions(labels, shift)
-    assert positions.tolist() == [[row, c] for row, c in zip([0, 0, 1], columns, strict=True)]
-
-
-def test_shares_of_micro_batches_add_up_to_the_mean() -> None:
-    student, labels, teacher = logits(7, 0), torch.arange(7), logits(7, 1)
-    whole = TokenGroup(student, labels, 7, teacher)
-    parts = [TokenGroup(student[s], labels[s], 7, teacher[s]) for s in (slice(0, 2), slice(2, 7))]
-    ce, kl = whole.cross_entropy(), whole.divergence(2.0)
-    torch.testing.assert_close(sum(part.cross_entropy() for part in parts), ce)
-    torch.testing.assert_close(sum(part.divergence(2.0) for part in parts), kl)
-    torch.testing.assert_close(ce, naive_ce(student, labels).mean())
-    torch.testing.assert_close(kl, naive_kl(student, teacher, 2.0).mean())
-
-
-def test_a_group_without_tokens_is_a_zero_that_backward_takes() -> None:
-    like = logits(1, 0).requires_grad_()
-    empty = TokenBatch({}, like=like)
-    total = empty.cross_entropy("qa", "new") + empty.divergence("gen", "pseudo", 2.0)
-    total.backward()
-    assert total.item() == 0.0 and like.grad is not None and like.grad.abs().sum() == 0
-
-
 @pytest.mark.parametrize("lam", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("weight", [0.0, 0.3, 2.0])
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
@@ -163,19 +140,14 @@ def test_lamol_kd_equation(lam: float, weight: float, temperature: float) -> Non
     method = LamolKd(
         LamolKdParams(**{"lambda": lam}, distill_weight=weight, temperature=temperature)
     )
-    terms = method.loss(batch_of(groups))
     ce = {v: naive_ce(*groups[v, "new"][:2]).mean() for v in ("qa", "gen")}
     kl = {}
     for view in ("qa", "gen"):
         student, _, teacher = groups[view, "pseudo"]
         kl[view] = naive_kl(student, teacher, temperature).mean()
     expected = ce["qa"] + lam * ce["gen"] + weight * (kl["qa"] + lam * kl["gen"])
-    torch.testing.assert_close(terms.total, expected, rtol=1e-5, atol=1e-6)
-    for got, wanted in (
-        (terms.ce_qa, ce["qa"]), (terms.ce_gen, ce["gen"]),
-        (terms.kl_qa, kl["qa"]), (terms.kl_gen, kl["gen"]),
-    ):  # fmt: skip
-        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(value_of(method.loss, groups), expected, rtol=1e-5, atol=1e-6)
+    assert [term.name for _, term in method.loss.parts] == ["ce_qa", "ce_gen", "kl_qa", "kl_gen"]
 
 
 def test_lamol_kd_never_takes_the_labels_of_pseudo_rows() -> None:
@@ -183,49 +155,44 @@ def test_lamol_kd_never_takes_the_labels_of_pseudo_rows() -> None:
     changed = {
         key: (s, (y + 1) % V if key[1] == "pseudo" else y, t) for key, (s, y, t) in groups.items()
     }
-    method = LamolKd(LamolKdParams())
-    assert method.loss(batch_of(changed)).total == method.loss(batch_of(groups)).total
+    loss = LamolKd(LamolKdParams()).loss
+    assert value_of(loss, changed) == value_of(loss, groups)
 
 
 def test_the_first_task_is_cross_entropy_alone() -> None:
     groups = {key: value for key, value in make_groups().items() if key[1] == "new"}
-    terms = LamolKd(LamolKdParams(distill_weight=5.0)).loss(batch_of(groups))
     expected = sum(
         weight * naive_ce(*groups[view, "new"][:2]).mean()
         for view, weight in (("qa", 1.0), ("gen", 0.25))
     )
-    torch.testing.assert_close(terms.total, expected)
-    assert terms.kl_qa == 0 and terms.kl_gen == 0
-
-
-def test_a_batch_of_pseudo_rows_alone_is_distillation_alone() -> None:
-    groups = {key: value for key, value in make_groups().items() if key[1] == "pseudo"}
-    terms = LamolKd(LamolKdParams(distill_weight=2.0, **{"lambda": 0.0})).loss(batch_of(groups))
-    student, _, teacher = groups["qa", "pseudo"]
-    torch.testing.assert_close(terms.total, 2 * naive_kl(student, teacher, 2.0).mean())
-    assert terms.ce_qa == 0
+    loss = LamolKd(LamolKdParams(distill_weight=5.0)).loss
+    torch.testing.assert_close(value_of(loss, groups), expected)
 
 
 def test_lamol_pools_new_and_pseudo_rows() -> None:
     groups = make_groups()
-    pooled = {
-        key: len(groups[key[0], "new"][1]) + len(groups[key[0], "pseudo"][1]) for key in groups
-    }
-    terms = Lamol(ReplayParams(**{"lambda": 0.5})).loss(batch_of(groups, pooled))
     means = {}
     for view in ("qa", "gen"):
         student = torch.cat([groups[view, origin][0] for origin in ("new", "pseudo")])
         labels = torch.cat([groups[view, origin][1] for origin in ("new", "pseudo")])
         means[view] = naive_ce(student, labels).mean()
-    torch.testing.assert_close(terms.total, means["qa"] + 0.5 * means["gen"])
-    assert Lamol.pools_origins and not LamolKd.pools_origins
+    loss = Lamol(ReplayParams(**{"lambda": 0.5})).loss
+    torch.testing.assert_close(value_of(loss, groups), means["qa"] + 0.5 * means["gen"])
+    assert not loss.distilled
 
 
 def test_finetune_is_the_qa_view_of_new_rows_alone() -> None:
-    groups = make_groups()
-    terms = Finetune().loss(batch_of(groups))
-    torch.testing.assert_close(terms.total, naive_ce(*groups["qa", "new"][:2]).mean())
-    assert Finetune.views == ("qa",) and terms.kl_qa is None
+    groups, loss = make_groups(), Finetune().loss
+    torch.testing.assert_close(value_of(loss, groups), naive_ce(*groups["qa", "new"][:2]).mean())
+    assert loss.views == ("qa",) and not loss.distilled
+
+
+@pytest.mark.parametrize("alignment", ["next_token", "reference"])
+def test_alignment_is_of_the_pseudo_rows_alone(alignment: str) -> None:
+    loss = LamolKd(LamolKdParams(alignment=alignment)).loss  # type: ignore[arg-type]
+    shifts = {term.kind: term.shift for _, term in loss.parts}
+    assert shifts == {"ce": 1, "kl": 1 if alignment == "next_token" else 0}
+    assert loss.views == ("qa", "gen") and len(loss.distilled) == 2
 
 
 def test_parameters_that_act() -> None:
@@ -251,4 +218,4 @@ def test_the_registry_builds_what_params_name(name: str) -> None:
     params = Params.model_validate({"method": name, "tasks": {"a": task}})
     method = build_method(params)
     assert type(method).__name__.lower() == name.replace("_", "")
-    assert method.views[0] == "qa"
+    assert method.loss.views[0] == "qa"

@@ -8,6 +8,8 @@ written apart from the library, straight from the equations in section 2 of the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -18,30 +20,37 @@ from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.methods.plain import Finetune
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import EncodedRow, OptimizerBatch
-from lamol_core.training.groups import gather_groups
+from lamol_core.training.batches import IGNORED, EncodedRow, MicroBatch, OptimizerBatch
+from lamol_core.training.objective import losses_of
 
 WORDS = 12
+Table = Callable[[MicroBatch, Tensor], Tensor]
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
 NEW = EncodedRow("n0", "new", (6, 7, 8), (9,), 5)
 NEW_LONG = EncodedRow("n1", "new", (11, 6, 6, 10), (7, 8), 5)
 PSEUDO = EncodedRow("p0", "pseudo", (10, 11), (6, 9), 4)
 
 
-def table_model(weights: tuple[int, int, int], modulus: int, scale: float):  # type: ignore[no-untyped-def]
+def table_model(weights: tuple[int, int, int], modulus: int, scale: float) -> Table:
     a, b, c = weights
 
-    def logits(ids: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
-        rows, columns = positions.unbind(dim=1)
+    def logits(micro: MicroBatch, at: Tensor) -> Tensor:
+        columns = micro.positions[at][:, None]
         words = torch.arange(WORDS)
-        seen = ids[rows, columns][:, None]
-        return ((a * seen + b * columns[:, None] + c * words) % modulus) / scale
+        return ((a * micro.ids[at][:, None] + b * columns + c * words) % modulus) / scale
 
     return logits
 
 
 STUDENT = table_model((7, 3, 5), 11, 4.0)
-TEACHER = table_model((5, 2, 3), 7, 2.0)
+
+
+class TableTeacher:
+    head = None
+
+    def states(self, micro: MicroBatch, shift: int) -> Tensor:
+        at = (micro.labels != IGNORED).nonzero()[:, 0] - shift
+        return table_model((5, 2, 3), 7, 2.0)(micro, at)
 
 
 def kd(alignment: str, **changes: float) -> LamolKd:
@@ -68,10 +77,10 @@ CASES = {
 def test_the_loss_is_the_number_worked_out_apart(name: str, max_tokens: int) -> None:
     method: Method
     method, rows, expected = CASES[name]
-    batch = OptimizerBatch(rows)
-    counts = batch.count_tokens(method)
+    batch, loss = OptimizerBatch(rows), method.loss
+    counts = batch.count_tokens(loss.views)
     total = sum(
-        method.loss(gather_groups(micro, method, counts, STUDENT, TEACHER)).total.item()
-        for micro in batch.micro_batches(method, CONTROL, max_tokens, 0, 1)
+        losses_of(micro, loss, counts, STUDENT, None, TableTeacher()).total.item()
+        for micro in batch.micro_batches(loss.views, CONTROL, max_tokens, 0, 1)
     )
     assert total == pytest.approx(expected, rel=1e-5)

@@ -8,7 +8,9 @@ from accelerate import Accelerator
 
 from lamol_core.config import LamolKdParams, TrainParams
 from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.training.body import as_body
 from lamol_core.training.loop import Trainer
+from lamol_core.training.teacher import OnlineTeacher
 from tests.fakes import CONTROL, make_rows, sharpen, tiny_llama
 
 PARAMS = {"steps": 2, "batch_size": 8, "micro_batch_tokens": 64, "warmup_fraction": 0.0}
@@ -18,9 +20,10 @@ NAMES = ("loss", "grad_norm", "ce_qa", "ce_gen", "kl_qa", "kl_gen", "tokens")
 def train_two_steps(accelerator: Accelerator, num_rows: int) -> dict[str, Any]:
     """The number of processes, the terms of every step, and the sum of all weights."""
     student, teacher = (sharpen(tiny_llama(), seed, 0.2) for seed in (0, 1))
-    method, params = LamolKd(LamolKdParams()), TrainParams.model_validate(PARAMS)
-    trainer = Trainer(accelerator, student, teacher, method, CONTROL, params)
-    log = trainer.train(make_rows(num_rows - 4, 4), 0).log_rows
+    loss, params = LamolKd(LamolKdParams()).loss, TrainParams.model_validate(PARAMS)
+    with as_body(student) as body, as_body(teacher) as taught:
+        trainer = Trainer(accelerator, body, OnlineTeacher(taught), loss, CONTROL, params)
+        log = trainer.train(make_rows(num_rows - 4, 4), 0).log_rows
     return {
         "processes": accelerator.num_processes,
         "log": [[row[name] for name in NAMES] for row in log],

@@ -10,38 +10,37 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamol_core.config import LamolKdParams, TrainParams
+from lamol_core.config import TrainParams
 from lamol_core.errors import ConfigError
-from lamol_core.methods.base import Method
-from lamol_core.methods.lamol_kd import LamolKd
-from lamol_core.methods.plain import Finetune
+from lamol_core.records import View
 from lamol_core.training.batches import (
-    MICRO_BATCH_COST,
     EncodedRow,
+    MicroBatch,
     OptimizerBatch,
-    cut_by_length,
+    cut_evenly,
     cut_rows,
     optimizer_batches,
 )
 from lamol_core.training.loop import count_steps
 from tests.fakes import CONTROL, make_rows
 
-METHODS: list[Method] = [LamolKd(LamolKdParams()), Finetune()]
+BOTH: tuple[View, ...] = ("qa", "gen")
+VIEWS: list[tuple[View, ...]] = [BOTH, ("qa",)]
 ROWS = make_rows(9, 4)
 
 
-def sequences(micros) -> Counter:  # type: ignore[no-untyped-def,type-arg]
-    """(ids without padding, supervised part, view, origin) of every row of the micro-batches."""
-    found: Counter = Counter()  # type: ignore[type-arg]
+def sequences(micros: list[MicroBatch]) -> Counter[tuple[tuple[int, ...], int, str, str]]:
+    """(ids, number supervised, view, origin) of every sequence of the micro-batches."""
+    found: Counter[tuple[tuple[int, ...], int, str, str]] = Counter()
     for micro in micros:
-        parts = (micro.ids, micro.mask, micro.labels, micro.views, micro.origins)
-        for ids, mask, labels, view, origin in zip(*parts, strict=True):
-            length = int(mask.sum())
-            assert mask[:length].all(), "padding stands on the right"
-            assert (ids[length:] == CONTROL.pad).all() and (labels[length:] == -100).all()
+        lengths = [member.length for member in micro.members]
+        assert lengths == sorted(lengths) and sum(lengths) == len(micro.ids)
+        parts = (values.split(lengths) for values in (micro.ids, micro.positions, micro.labels))
+        for member, ids, positions, labels in zip(micro.members, *parts, strict=True):
+            assert positions.tolist() == list(range(member.length))
             kept = labels[labels != -100]
-            assert torch.equal(kept, ids[length - len(kept) : length])
-            found[tuple(ids[:length].tolist()), len(kept), view, origin] += 1
+            assert torch.equal(kept, ids[member.length - len(kept) :])
+            found[tuple(ids.tolist()), len(kept), member.view, member.origin] += 1
     return found
 
 
@@ -50,71 +49,86 @@ def sequences(micros) -> Counter:  # type: ignore[no-untyped-def,type-arg]
     st.integers(1, 300),
 )
 def test_cuts_cover_everything_within_the_budget(lengths: list[int], max_tokens: int) -> None:
-    lengths = sorted(lengths)
-    cuts = cut_by_length(lengths, max_tokens)
+    cuts = cut_evenly(lengths, max_tokens)
     assert [start for start, _ in cuts] == [0, *(stop for _, stop in cuts[:-1])]
     assert cuts[-1][1] == len(lengths)
     for start, stop in cuts:
         assert stop > start
-        assert stop - start == 1 or (stop - start) * lengths[stop - 1] <= max_tokens
+        assert stop - start == 1 or sum(lengths[start:stop]) <= max_tokens
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=8), st.integers(1, 600))
 @settings(max_examples=60, deadline=None)
-def test_cuts_cost_least(lengths: list[int], max_tokens: int) -> None:
-    lengths = sorted(lengths)
+def test_cuts_are_few_and_even(lengths: list[int], max_tokens: int) -> None:
+    def sizes(edges: list[int]) -> list[int]:
+        return [sum(lengths[start:stop]) for start, stop in pairwise(edges)]
 
-    def cost(edges: list[int]) -> float:
-        total = 0.0
-        for start, stop in pairwise(edges):
-            size = (stop - start) * lengths[stop - 1]
-            if stop - start > 1 and size > max_tokens:
-                return float("inf")
-            total += size + MICRO_BATCH_COST
-        return total
+    def fits(edges: list[int]) -> bool:
+        alone = [stop - start == 1 for start, stop in pairwise(edges)]
+        return all(
+            is_alone or size <= max_tokens
+            for is_alone, size in zip(alone, sizes(edges), strict=True)
+        )
 
     inner = range(1, len(lengths))
-    all_ways = (
+    all_ways = [
         [0, *(i for i, cut in zip(inner, choice, strict=True) if cut), len(lengths)]
         for choice in product((False, True), repeat=len(lengths) - 1)
-    )
-    found = [0, *(stop for _, stop in cut_by_length(lengths, max_tokens))]
-    assert cost(found) == min(map(cost, all_ways))
+    ]
+    found = [0, *(stop for _, stop in cut_evenly(lengths, max_tokens))]
+    rivals = [edges for edges in all_ways if fits(edges)]
+    assert len(found) == min(map(len, rivals))
+    same_number = [edges for edges in rivals if len(edges) == len(found)]
+    assert max(sizes(found)) == min(max(sizes(edges)) for edges in same_number)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=["both views", "qa"])
+@pytest.mark.parametrize("views", VIEWS, ids=["both views", "qa"])
 @pytest.mark.parametrize("max_tokens", [10**9, 64, 1])
 @pytest.mark.parametrize("world", [1, 3])
 def test_micro_batches_hold_every_view_of_every_row_once(
-    method: Method, max_tokens: int, world: int
+    views: tuple[View, ...], max_tokens: int, world: int
 ) -> None:
     batch = OptimizerBatch(tuple(ROWS))
     micros = [
         micro
         for rank in range(world)
-        for micro in batch.micro_batches(method, CONTROL, max_tokens, rank, world)
+        for micro in batch.micro_batches(views, CONTROL, max_tokens, rank, world)
     ]
     expected = Counter(
         (view.ids, len(view.ids) - view.supervised_from, view.view, row.origin)
         for row in ROWS
-        for view in row.views(method.views, CONTROL)
+        for view in row.views(views, CONTROL)
     )
     assert sequences(micros) == expected
     assert sum(micro.num_tokens for micro in micros) == sum(
         len(key[0]) * n for key, n in expected.items()
     )
     if max_tokens == 1:
-        assert all(len(micro.ids) == 1 for micro in micros)
+        assert all(len(micro.members) == 1 for micro in micros)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=["both views", "qa"])
-def test_counted_tokens_are_the_supervised_ones(method: Method) -> None:
+def test_a_process_without_rows_computes_one_that_does_not_count() -> None:
+    (idle,) = OptimizerBatch(tuple(ROWS[:1])).micro_batches(BOTH, CONTROL, 64, 1, 2)
+    assert idle.num_tokens == 0 and len(idle.ids) > 0 and (idle.labels == -100).all()
+
+
+def test_some_members_alone_are_a_micro_batch_of_their_own() -> None:
+    (micro,) = OptimizerBatch(tuple(ROWS)).micro_batches(BOTH, CONTROL, 10**9, 0, 1)
+    pseudo = tuple(member for member in micro.members if member.origin == "pseudo")
+    others = tuple(member for member in micro.members if member.origin != "pseudo")
+    parts = [micro.only(pseudo), micro.only(others)]
+    assert parts[0].members == pseudo
+    assert sequences(parts) == sequences([micro])
+
+
+@pytest.mark.parametrize("views", VIEWS, ids=["both views", "qa"])
+def test_counted_tokens_are_the_supervised_ones(views: tuple[View, ...]) -> None:
     batch = OptimizerBatch(tuple(ROWS))
-    counted: Counter = Counter()  # type: ignore[type-arg]
-    for micro in batch.micro_batches(method, CONTROL, 64, 0, 1):
-        for labels, view, origin in zip(micro.labels, micro.views, micro.origins, strict=True):
-            counted[view, origin] += int((labels != -100).sum())
-    assert batch.count_tokens(method) == counted
+    counted: Counter[tuple[str, str]] = Counter()
+    for micro in batch.micro_batches(views, CONTROL, 64, 0, 1):
+        for (_, supervised, view, origin), n in sequences([micro]).items():
+            counted[view, origin] += n * supervised
+    assert batch.count_tokens(views) == counted
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 13, 100])

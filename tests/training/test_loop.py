@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -15,11 +16,20 @@ from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.base import Method
 from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.models.attention import PACKED
 from lamol_core.training.batches import EncodedRow, OptimizerBatch
-from lamol_core.training.groups import gather_groups
-from lamol_core.training.logits import LogitsAt
+from lamol_core.training.body import as_body
 from lamol_core.training.loop import LogRow, Trainer
-from tests.fakes import ARCHITECTURES, CONTROL, make_rows, sharpen, tiny_llama
+from lamol_core.training.objective import losses_of
+from lamol_core.training.teacher import OnlineTeacher
+from tests.fakes import (
+    CONTROL,
+    GROUPED_ARCHITECTURES,
+    OTHER_ARCHITECTURES,
+    make_rows,
+    sharpen,
+    tiny_llama,
+)
 from tests.training.naive import naive_lamol_kd
 
 ROWS = make_rows(7, 4)
@@ -29,7 +39,7 @@ KD = LamolKd(LamolKdParams())
 
 def pair(architecture: str = "llama") -> tuple[PreTrainedModel, PreTrainedModel]:
     """A student and a teacher of other weights."""
-    build = ARCHITECTURES[architecture]
+    build = (GROUPED_ARCHITECTURES | OTHER_ARCHITECTURES)[architecture]
     return sharpen(build(), 0, 0.2), sharpen(build(), 1, 0.2)
 
 
@@ -40,11 +50,16 @@ def train(
     rows: Sequence[EncodedRow] = ROWS,
     method: Method = KD,
     seed: int = 0,
+    on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
     **params: object,
 ) -> list[LogRow]:
     checked = TrainParams.model_validate({**ONE_STEP, **params})
-    trainer = Trainer(accelerator, student, teacher, method, CONTROL, checked)
-    return trainer.train(rows, seed).log_rows
+    with ExitStack() as stack:
+        taught = stack.enter_context(as_body(teacher)) if teacher is not None else None
+        body = stack.enter_context(as_body(student))
+        asked = OnlineTeacher(taught) if taught is not None else None
+        trainer = Trainer(accelerator, body, asked, method.loss, CONTROL, checked)
+        return trainer.train(rows, seed, on_step).log_rows
 
 
 def weights(model: PreTrainedModel) -> bytes:
@@ -52,18 +67,23 @@ def weights(model: PreTrainedModel) -> bytes:
 
 
 def gradient(
-    method: Method, max_tokens: int, architecture: str = "llama", world: int = 1
+    method: Method,
+    max_tokens: int,
+    architecture: str = "llama",
+    world: int = 1,
+    attention: str = PACKED,
 ) -> tuple[float, torch.Tensor]:
     """Loss and gradient of the batch, added up over micro-batches (and simulated processes)."""
     student, teacher = pair(architecture)
-    batch, total = OptimizerBatch(tuple(ROWS)), 0.0
-    counts = batch.count_tokens(method)
-    for rank in range(world):
-        for micro in batch.micro_batches(method, CONTROL, max_tokens, rank, world):
-            groups = gather_groups(micro, method, counts, LogitsAt(student), LogitsAt(teacher))
-            loss = method.loss(groups).total
-            loss.backward()
-            total += loss.item()
+    batch, loss, total = OptimizerBatch(tuple(ROWS)), method.loss, 0.0
+    counts = batch.count_tokens(loss.views)
+    with as_body(student, attention) as body, as_body(teacher, attention) as taught:
+        asked = OnlineTeacher(taught)
+        for rank in range(world):
+            for micro in batch.micro_batches(loss.views, CONTROL, max_tokens, rank, world):
+                part = losses_of(micro, loss, counts, body, body.head, asked).total
+                part.backward()
+                total += part.item()
     grads = [p.grad.flatten() for p in student.parameters() if p.grad is not None]
     return total, torch.cat(grads)
 
@@ -83,9 +103,11 @@ def test_loss_and_gradient_do_not_depend_on_how_the_batch_is_cut(
     assert (other_grad - grad).norm() < 1e-5 * grad.norm()
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_loss_and_gradient_are_the_naive_ones(architecture: str) -> None:
-    loss, grad = gradient(KD, 64, architecture)
+@pytest.mark.parametrize("attention", [PACKED, "eager"])
+@pytest.mark.parametrize("architecture", [*GROUPED_ARCHITECTURES, *OTHER_ARCHITECTURES])
+def test_loss_and_gradient_are_the_naive_ones(architecture: str, attention: str) -> None:
+    """Packed or padded; a model that cannot be packed, or whose head is no matrix, all the same."""
+    loss, grad = gradient(KD, 64, architecture, attention=attention)
     student, teacher = pair(architecture)
     expected = naive_lamol_kd(student, teacher, ROWS)
     expected.backward()
@@ -182,16 +204,15 @@ def test_training_learns_a_tiny_task(accelerator: Accelerator) -> None:
 def test_the_log_tells_every_step(accelerator: Accelerator) -> None:
     student, teacher = pair()
     told: list[tuple[int, int]] = []
-    params = TrainParams.model_validate(
-        {**ONE_STEP, "steps": 4, "batch_size": 4, "learning_rate": 1e-3, "warmup_fraction": 0.5}
-    )
-    trainer = Trainer(accelerator, student, teacher, KD, CONTROL, params)
-    log = trainer.train(ROWS, 0, lambda row, steps: told.append((row["step"], steps))).log_rows
+    log = train(
+        accelerator, student, teacher, on_step=lambda row, steps: told.append((row["step"], steps)),
+        steps=4, batch_size=4, learning_rate=1e-3, warmup_fraction=0.5,
+    )  # fmt: skip
     assert told == [(step, 4) for step in range(4)]
     # two steps of warm-up from 0, then down to 0 in a line
     assert [row["learning_rate"] for row in log] == pytest.approx([0, 5e-4, 1e-3, 5e-4])
     chosen = [ROWS[0:4], ROWS[4:8], ROWS[8:11]]
-    tokens = [sum(len(v.ids) for r in c for v in r.views(KD.views, CONTROL)) for c in chosen]
+    tokens = [sum(len(v.ids) for r in c for v in r.views(KD.loss.views, CONTROL)) for c in chosen]
     assert [row["tokens"] for row in log[:3]] == tokens
     for row in log:
         new, old = row["ce_qa"] + 0.25 * row["ce_gen"], row["kl_qa"] + 0.25 * row["kl_gen"]

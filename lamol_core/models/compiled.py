@@ -1,0 +1,22 @@
+"""torch.compile of a model's repeated blocks: compiled once, used by all of them."""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers import PreTrainedModel
+
+
+def compile_blocks(model: PreTrainedModel) -> int:
+    """Compile, at their first forward, the blocks that a model repeats. How many there are.
+
+    Blocks share one piece of compiled code, whose cost so does not grow with their number.
+    """
+    blocks = [
+        block
+        for stack in model.modules()
+        if isinstance(stack, nn.ModuleList) and len(stack) > 1
+        for block in stack
+    ]
+    for block in blocks:
+        block.compile(dynamic=True)
+    return len(blocks)

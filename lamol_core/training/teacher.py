@@ -1,0 +1,160 @@
+"""The teacher's side of a divergence: run beside the student, or once before, left on disk.
+
+Offline, what is stored are its final hidden states at the supervised positions, d numbers a token
+instead of V; its own head makes the same logits of them that the teacher would.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.methods.losses import LinearHead
+from lamol_core.records import View
+from lamol_core.storage.atomic import atomic_folder
+from lamol_core.storage.kinds import TEACHER_STATES
+from lamol_core.storage.manifest import Provenance, check_folder, seal_folder
+from lamol_core.text.template import ControlTokens
+from lamol_core.training.batches import IGNORED, EncodedRow, MicroBatch, encode_views, pack_under
+from lamol_core.training.body import Body
+
+log = logging.getLogger(__name__)
+
+SHARD_BYTES = 64 * 2**20
+STATES = "states"
+Key = tuple[str, View]
+
+
+class OnlineTeacher:
+    """Runs the teacher on each micro-batch."""
+
+    def __init__(self, body: Body) -> None:
+        self._body, self.head = body, body.head
+        body.model.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def states(self, micro: MicroBatch, shift: int) -> Tensor:
+        return self._body(micro, (micro.labels != IGNORED).nonzero()[:, 0] - shift)
+
+
+@dataclass(frozen=True)
+class StatesPlan:
+    """What is to be stored: the sequences in the order they are computed in, and how much it is."""
+
+    micros: tuple[MicroBatch, ...]
+    shift: int
+    width: int
+    dtype: torch.dtype
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[EncodedRow], views: Sequence[View], control: ControlTokens,
+        max_tokens: int, shift: int, head: LinearHead,
+    ) -> StatesPlan:  # fmt: skip
+        micros = pack_under(encode_views(rows, views, control), max_tokens)
+        return cls(tuple(micros), shift, head.weight.shape[1], head.weight.dtype)
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(int((micro.labels != IGNORED).sum()) for micro in self.micros)
+
+    @property
+    def num_bytes(self) -> int:
+        """Known before anything is computed."""
+        return self.num_tokens * self.width * self.dtype.itemsize
+
+    @property
+    def tokens_of_sequence(self) -> Iterator[tuple[Key, int]]:
+        """The supervised tokens of each sequence, in the order of storage."""
+        for micro in self.micros:
+            lengths = [member.length for member in micro.members]
+            for member, labels in zip(micro.members, micro.labels.split(lengths), strict=True):
+                yield (member.row_id, member.view), int((labels != IGNORED).sum())
+
+
+class StoredTeacher:
+    """Reads states from the disk (memory-mapped), sequence by sequence; holds the head."""
+
+    def __init__(self, folder: Path, plan: StatesPlan, head: LinearHead) -> None:
+        self.head: LinearHead | None = head
+        self._places: dict[Key, tuple[Any, int, int]] = {}
+        shards = sorted(folder.glob("*.safetensors"))
+        self._shards = [safe_open(shard, framework="pt") for shard in shards]
+        slices = [shard.get_slice(STATES) for shard in self._shards]
+        ends = [piece.get_shape()[0] for piece in slices]
+        shard = offset = 0
+        for key, num_tokens in plan.tokens_of_sequence:
+            while offset >= ends[shard]:
+                shard, offset = shard + 1, 0
+            self._places[key] = (slices[shard], offset, offset + num_tokens)
+            offset += num_tokens
+
+    def states(self, micro: MicroBatch, shift: int) -> Tensor:
+        parts = []
+        for member in micro.members:
+            piece, start, stop = self._places[member.row_id, member.view]
+            parts.append(piece[start:stop])
+        return torch.cat(parts).to(micro.ids.device)
+
+
+def store_states(
+    body: Body,
+    plan: StatesPlan,
+    folder: Path,
+    provenance: Provenance,
+    on_tokens: Callable[[int], None] = lambda count: None,
+) -> StoredTeacher:
+    """Run the teacher once over all its rows, unless `folder` holds just that already.
+
+    Raises ConfigError when the disk has no room for it.
+    """
+    head = body.head
+    assert head is not None, "states can be stored for a head that is just a matrix"
+    if not _is_stored(folder, provenance):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder.parent).free
+        if plan.num_bytes > free:
+            raise ConfigError(
+                f"{folder}: the teacher's states need {plan.num_bytes / 1e6:.0f} MB, the disk has "
+                f"{free / 1e6:.0f} MB left. Make room, or set train.teacher_targets: online."
+            )
+        with atomic_folder(folder) as scratch:
+            _write_shards(body, plan, scratch, on_tokens)
+            seal_folder(scratch, TEACHER_STATES, {STATES: plan.num_tokens}, provenance)
+    return StoredTeacher(folder, plan, head.copy())
+
+
+def _write_shards(
+    body: Body, plan: StatesPlan, folder: Path, on_tokens: Callable[[int], None]
+) -> None:
+    """Whole sequences in files of about SHARD_BYTES."""
+    online, device = OnlineTeacher(body), body.model.device
+    waiting: list[Tensor] = []
+    num_files = 0
+    for place, micro in enumerate(plan.micros):
+        waiting.append(online.states(micro.to(device), plan.shift).cpu())
+        on_tokens(micro.num_tokens)
+        size = sum(states.nbytes for states in waiting)
+        if size >= SHARD_BYTES or place == len(plan.micros) - 1:
+            save_file({STATES: torch.cat(waiting)}, folder / f"{num_files:05d}.safetensors")
+            num_files, waiting = num_files + 1, []
+
+
+def _is_stored(folder: Path, provenance: Provenance) -> bool:
+    """Whether a training that was cut off has left these very states."""
+    try:
+        manifest = check_folder(folder, TEACHER_STATES, "")
+    except ArtifactError:
+        return False
+    return (manifest.parameters, manifest.inputs) == (provenance.parameters, provenance.inputs)

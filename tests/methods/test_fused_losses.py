@@ -1,0 +1,173 @@
+"""The losses fused with the head: those of the plain form, gradients too, in bounded memory."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lamol_core.methods import losses
+from lamol_core.methods.losses import (
+    LinearHead,
+    Segment,
+    TokenLosses,
+    losses_of_hidden,
+    losses_of_logits,
+)
+
+WIDTH, WORDS = 12, 61
+CE, KL = 23, 17
+
+
+def make(
+    dtype: torch.dtype = torch.float32, bias: bool = True
+) -> tuple[Tensor, LinearHead, list[Segment]]:
+    """Hidden states, a head, and a batch's terms: cross-entropy, then a divergence from a teacher
+    whose states are of another width."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    hidden = normal(CE + KL, WIDTH).to(dtype).requires_grad_()
+    head = LinearHead(
+        normal(WORDS, WIDTH).to(dtype).requires_grad_(),
+        normal(WORDS).to(dtype).requires_grad_() if bias else None,
+    )
+    teacher_head, taught = LinearHead(normal(WORDS, 5).to(dtype)), normal(KL, 5).to(dtype)
+    labels = torch.randint(WORDS, (CE,), generator=generator)
+    segments = [
+        Segment("ce_qa", 1 / CE, CE, labels=labels),
+        Segment(
+            "kl_qa", 0.3 / KL, KL,
+            teacher=lambda start, stop: teacher_head.logits(taught[start:stop]), temperature=2.0,
+        ),
+    ]  # fmt: skip
+    return hidden, head, segments
+
+
+def gradients(
+    compute: Callable[[Tensor, LinearHead, list[Segment]], TokenLosses],
+    dtype: torch.dtype = torch.float32,
+    factor: float = 1.0,
+    bias: bool = True,
+) -> tuple[TokenLosses, list[Tensor]]:
+    hidden, head, segments = make(dtype, bias)
+    computed = compute(hidden, head, segments)
+    (factor * computed.total).backward()
+    leaves = [hidden, head.weight, *([head.bias] if head.bias is not None else [])]
+    grads = [leaf.grad for leaf in leaves]
+    return computed, [grad for grad in grads if grad is not None]
+
+
+def plain(hidden: Tensor, head: LinearHead, segments: list[Segment]) -> TokenLosses:
+    return losses_of_logits(head.logits(hidden), segments)
+
+
+def relative(left: Tensor, right: Tensor) -> float:
+    return float((left.double() - right.double()).norm() / right.double().norm())
+
+
+@pytest.fixture(params=[10**9, 7 * WORDS * 4, 1], ids=["one chunk", "chunks of 7", "rows"])
+def _chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "CHUNK_BYTES", request.param)
+    monkeypatch.setattr(losses, "IN_CACHE_BYTES", request.param // 2)
+
+
+@pytest.mark.usefixtures("_chunks")
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_loss_and_gradients_are_those_of_the_plain_form(factor: float, bias: bool) -> None:
+    fused, fused_grads = gradients(losses_of_hidden, factor=factor, bias=bias)
+    expected, plain_grads = gradients(plain, factor=factor, bias=bias)
+    assert relative(fused.total.detach(), expected.total.detach()) < 1e-6
+    assert relative(fused.sums, expected.sums) < 1e-6
+    assert len(fused_grads) == len(plain_grads) == 2 + bias
+    for mine, theirs in zip(fused_grads, plain_grads, strict=True):
+        assert relative(mine, theirs) < 1e-5
+
+
+def test_in_bf16_it_is_as_near_to_the_truth_as_the_plain_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a few chunks, as it is in use: the head's gradient is added up in bf16, once a chunk."""
+    monkeypatch.setattr(losses, "CHUNK_BYTES", 11 * WORDS * 2)
+    hidden, head, segments = make(torch.bfloat16)
+    exact_leaves = [t.detach().double().requires_grad_() for t in (hidden, head.weight)]
+    assert head.bias is not None
+    exact_head = LinearHead(exact_leaves[1], head.bias.detach().double())
+    # the teacher's logits are rounded to bf16 on both sides; what is compared is the student's side
+    exact = [
+        torch.nn.functional.cross_entropy(
+            exact_head.logits(exact_leaves[0][:CE]), segments[0].labels, reduction="sum"
+        ),
+        losses.kl_per_token(
+            exact_head.logits(exact_leaves[0][CE:]), segments[1].teacher(0, KL).double(), 2.0
+        ).sum(),
+    ]
+    sum(s.weight * loss for s, loss in zip(segments, exact, strict=True)).backward()
+    fused, fused_grads = gradients(losses_of_hidden, torch.bfloat16)
+    _, plain_grads = gradients(plain, torch.bfloat16)
+    assert relative(fused.sums, torch.stack(exact).detach()) < 5e-3
+    for mine, theirs, truth in zip(fused_grads, plain_grads, exact_leaves, strict=False):
+        assert truth.grad is not None
+        assert relative(mine, truth.grad) < 1.5 * relative(theirs, truth.grad) + 1e-3
+
+
+class LargestTensor(TorchDispatchMode):
+    """The largest number of elements that any operation gives, views of leaves apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = 0
+        self.seen: list[weakref.ref[Tensor]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(tensor, Tensor):
+                self.largest = max(self.largest, tensor.numel())
+        return result
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_matrix_of_all_tokens_and_words_is_made(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "CHUNK_BYTES", 4 * WORDS * 4)
+    with LargestTensor() as fused:
+        gradients(losses_of_hidden, dtype)
+    with LargestTensor() as naive:
+        gradients(plain, dtype)
+    assert naive.largest == (CE + KL) * WORDS
+    assert fused.largest == WORDS * WIDTH, "the head's gradient is the largest"
+
+
+def test_without_a_gradient_none_is_computed() -> None:
+    hidden, head, segments = make()
+    with torch.no_grad():
+        alone = losses_of_hidden(hidden, head, segments)
+    torch.testing.assert_close(alone.total, plain(hidden, head, segments).total.detach())
+    assert not alone.total.requires_grad
+
+
+def test_no_token_at_all_is_a_zero_that_backward_takes() -> None:
+    hidden, head, _ = make()
+    for compute in (losses_of_hidden, plain):
+        total = compute(hidden[:0], head, []).total
+        total.backward()
+        assert total.item() == 0.0
+    assert hidden.grad is not None and hidden.grad.abs().sum() == 0
+
+
+def test_a_segment_of_equal_logits_has_no_loss_and_no_gradient() -> None:
+    hidden, head, _ = make()
+    same = Segment("kl", 1.0, CE + KL, teacher=lambda a, b: head.logits(hidden[a:b]).detach())
+    computed = losses_of_hidden(hidden, head, [same])
+    computed.total.backward()
+    assert abs(computed.total.item()) < 1e-4
+    assert hidden.grad is not None and hidden.grad.abs().max() < 1e-5
