@@ -113,7 +113,7 @@ class GenerateParams(Section):
     format: Literal["constrain", "reject"] = "constrain"
     max_input_tokens: Annotated[int, Field(ge=1)] = 64
     max_target_tokens: Annotated[int, Field(ge=1)] = 32
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Annotated[int, Field(ge=1)] = 256
     max_attempts: Annotated[int, Field(ge=1)] = 5
 
 
@@ -150,7 +150,7 @@ class TrainParams(Section):
 
 class EvaluateParams(Section):
     split: Literal["dev", "test"] = "test"
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Annotated[int, Field(ge=1)] = 256
     max_target_tokens: Annotated[int, Field(ge=1)] = 64
 
 

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lamol_core.models.head import LinearHead
+
 CHUNK_BYTES = 64 * 2**20
 """Logits of a chunk, which goes through the head at once: large enough for matrix products."""
 IN_CACHE_BYTES = 2 * 2**20
@@ -38,23 +40,6 @@ def kl_per_token(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
     log_teacher = F.log_softmax(teacher / temperature, dim=-1)
     divergence = F.kl_div(log_student, log_teacher, reduction="none", log_target=True)
     return temperature**2 * divergence.sum(dim=-1)
-
-
-@dataclass(frozen=True)
-class LinearHead:
-    """What turns hidden states into logits: `weight` (V, d) and perhaps a bias (V,)."""
-
-    weight: Tensor
-    bias: Tensor | None = None
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """(N, V) for hidden states (N, d), in their format."""
-        return F.linear(hidden, self.weight, self.bias)
-
-    def copy(self) -> LinearHead:
-        """The same numbers, apart from any model."""
-        bias = None if self.bias is None else self.bias.detach().clone()
-        return LinearHead(self.weight.detach().clone(), bias)
 
 
 @dataclass(frozen=True)

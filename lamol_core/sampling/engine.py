@@ -1,7 +1,8 @@
 """The decoding engine: rows share the model's forwards, and a finished row makes room for the next.
 
-A step gives every live row one token. A prompt but for its last token is read when its row gets a
-slot; the last token goes with the next step, so that a step is all there is to decoding.
+A step gives every live row one token. A prompt is read when its row gets a slot, which gives the
+row's first token where the model's head can be applied apart; else all but its last token is read,
+and the last goes with the next step.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lamol_core.models.head import linear_head
 from lamol_core.sampling.rows import Progress, RowChooser, Written
-from lamol_core.sampling.slots import SlotCache
+from lamol_core.sampling.slots import SlotCache, bytes_per_slot
 
 READ_AT_ONCE = 4096
 """Prompt tokens in one forward, padding included: bounds its memory."""
+CACHE_BYTES = 2**30
+"""What the keys and values of all slots may take: fewer slots where rows are long."""
 
 
 class SlotEngine:
@@ -33,29 +37,34 @@ class SlotEngine:
     ) -> None:
         self._model, self._prompts, self._chooser = model, prompts, chooser
         self._written, self._pad = written, pad
-        self._num_slots = min(batch_size, len(prompts))
         # neighbours are of similar length: little padding when they are read, longest last
         by_length = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), row))
         self._waiting = by_length[::-1]
         longest = len(prompts[by_length[-1]])
         self._reads = longest > 1
-        self._cache = SlotCache(model.config, self._num_slots, longest - 1 + chooser.max_tokens)
+        self._head = linear_head(model) if self._reads else None
+        capacity = longest - 1 + chooser.max_tokens
+        fitting = max(CACHE_BYTES // bytes_per_slot(model, capacity), 1)
+        self._num_slots = min(batch_size, len(prompts), fitting)
+        self._cache = SlotCache(model.config, self._num_slots, capacity)
         none = torch.empty(0, dtype=torch.long, device=model.device)
+        # of the live rows, by place: number, newest token, its position, whether it is the last
         self._rows = self._tokens = self._positions = none
+        self._ended = none.bool()
 
     @torch.inference_mode()
     def run(self, on_rows_done: Progress) -> None:
-        ended: list[int] = []
         while True:
-            self._settle(ended)
+            self._settle()
             if not len(self._rows):
                 return
-            ended = self._step()
-            if ended:
-                on_rows_done(len(ended))
+            if not self._ended.any():
+                self._step()
+            if self._ended.any():
+                on_rows_done(int(self._ended.sum()))
 
-    def _step(self) -> list[int]:
-        """One token for each live row. The places of the rows that ended with it."""
+    def _step(self) -> None:
+        """One token for each live row."""
         self._cache.advance(self._positions)
         columns = torch.arange(int(self._positions.max()) + 1, device=self._positions.device)
         visible = columns <= self._positions[:, None]
@@ -66,81 +75,94 @@ class SlotEngine:
             past_key_values=self._cache,
             use_cache=True,
         ).logits[:, -1]
-        self._tokens, ended = self._written.choose_next(logits, self._rows, self._chooser)
+        chosen = self._written.choose_next(logits, self._rows, self._chooser)
+        self._tokens, self._ended = chosen
         self._positions = self._positions + 1
-        return ended.nonzero()[:, 0].tolist() if ended.any() else []
 
-    def _settle(self, ended: list[int]) -> None:
+    def _settle(self) -> None:
         """Give the places of rows that ended to waiting ones, then close the gaps."""
-        live = len(self._rows)
+        live, ended = len(self._rows), self._ended.nonzero()[:, 0].tolist()
         free = self._num_slots - live + len(ended)
         newcomers: list[int] = []
         # reading prompts a few at a time wastes forwards: wait for a quarter of the slots
-        if free and (not self._reads or 4 * free >= self._num_slots or free >= len(self._waiting)):
+        if not self._reads or 4 * free >= self._num_slots or free >= len(self._waiting):
             newcomers = [self._waiting.pop() for _ in range(min(free, len(self._waiting)))]
         places = [*ended, *range(live, self._num_slots)][: len(newcomers)]
-        gaps = ended[len(newcomers) :]
-        self._enter(newcomers, places)
-        if gaps:
+        if newcomers:
+            self._enter(newcomers, places)
+        if gaps := ended[len(newcomers) :]:
             self._close(gaps)
 
     def _enter(self, newcomers: list[int], places: list[int]) -> None:
-        if not newcomers:
-            return
+        """Read prompts into places: then their rows are live."""
         device = self._rows.device
+        rows = torch.tensor(newcomers, device=device)
         lengths = [len(self._prompts[row]) for row in newcomers]
-        start = 0
-        while self._reads and start < len(newcomers):
-            stop = start + max(READ_AT_ONCE // max(lengths[start:]), 1)
-            self._read(newcomers[start:stop], places[start:stop])
-            start = stop
+        positions = torch.tensor(lengths, device=device)
+        last = [self._prompts[row][-1] for row in newcomers]
+        if self._head is None:
+            self._read([self._prompts[row][:-1] for row in newcomers], places)
+            tokens, ended = torch.tensor(last, device=device), torch.zeros_like(rows).bool()
+            positions = positions - 1
+        else:
+            states = self._read([self._prompts[row] for row in newcomers], places)
+            logits = self._head.logits(states)
+            tokens, ended = self._written.choose_next(logits, rows, self._chooser)
         size = max(len(self._rows), max(places) + 1)
+        at = torch.tensor(places, device=device)
 
-        def placed(old: Tensor, values: list[int]) -> Tensor:
+        def placed(old: Tensor, values: Tensor) -> Tensor:
             new = old.new_zeros(size)
             new[: len(old)] = old
-            new[torch.tensor(places, device=device)] = torch.tensor(values, device=device)
+            new[at] = values
             return new
 
-        self._rows = placed(self._rows, newcomers)
-        self._tokens = placed(self._tokens, [self._prompts[row][-1] for row in newcomers])
-        self._positions = placed(self._positions, [length - 1 for length in lengths])
+        self._rows, self._tokens = placed(self._rows, rows), placed(self._tokens, tokens)
+        self._positions = placed(self._positions, positions)
+        self._ended = placed(self._ended, ended)
 
-    def _read(self, rows: list[int], places: list[int]) -> None:
-        """Keys and values of prompts but for their last token. No logits are needed."""
-        device = self._rows.device
-        longest = max(len(self._prompts[row]) for row in rows) - 1
-        if longest == 0:
-            return
-        ids = [list(self._prompts[row][:-1]) for row in rows]
-        padded = torch.tensor(
-            [row + [self._pad] * (longest - len(row)) for row in ids], device=device
-        )
+    def _read(self, prompts: list[Sequence[int]], places: list[int]) -> Tensor:
+        """Put the keys and values of prompts into places; the states of their last tokens (B, d).
+
+        Prompts may be empty, where the last token goes with the next step.
+        """
+        states, start = [], 0
+        while start < len(prompts) and prompts[-1]:
+            stop = start + max(READ_AT_ONCE // max(map(len, prompts[start:])), 1)
+            states.append(self._read_padded(prompts[start:stop], places[start:stop]))
+            start = stop
+        return torch.cat(states) if states else torch.empty(0)
+
+    def _read_padded(self, prompts: list[Sequence[int]], places: list[int]) -> Tensor:
+        device, longest = self._rows.device, max(map(len, prompts))
+        padded = [[*prompt, *[self._pad] * (longest - len(prompt))] for prompt in prompts]
         columns = torch.arange(longest, device=device)
         # padding stands on the right: no token before it looks there
         causal = columns <= columns[:, None]
         self._cache.begin(torch.tensor(places, device=device), longest)
-        self._model.base_model(
-            input_ids=padded,
-            attention_mask=self._additive(causal.expand(len(rows), 1, longest, longest)),
-            position_ids=columns.expand(len(rows), longest),
+        states = self._model.base_model(
+            input_ids=torch.tensor(padded, dtype=torch.long, device=device),
+            attention_mask=self._additive(causal.expand(len(prompts), 1, longest, longest)),
+            position_ids=columns.expand(len(prompts), longest),
             past_key_values=self._cache,
             use_cache=True,
-        )
+        )[0]
+        last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
+        return states[torch.arange(len(prompts), device=device), last]
 
     def _close(self, gaps: list[int]) -> None:
         """Move the last live rows into the gaps."""
-        remaining = len(self._rows) - len(gaps)
-        gone = set(gaps)
+        remaining, gone = len(self._rows) - len(gaps), set(gaps)
         sources = [place for place in range(remaining, len(self._rows)) if place not in gone]
         targets = [place for place in gaps if place < remaining]
+        state = (self._rows, self._tokens, self._positions, self._ended)
         if targets:
-            width = int(self._positions.max())
-            self._cache.move(sources, targets, width)
-            for state in (self._rows, self._tokens, self._positions):
-                state[targets] = state[sources]
-        self._rows, self._tokens = self._rows[:remaining], self._tokens[:remaining]
-        self._positions = self._positions[:remaining]
+            self._cache.move(sources, targets, int(self._positions.max()) + 1)
+            for values in state:
+                values[targets] = values[sources]
+        self._rows, self._tokens, self._positions, self._ended = (
+            values[:remaining] for values in state
+        )
 
     def _additive(self, visible: Tensor) -> Tensor:
         """0 where a token may look, the lowest number elsewhere."""

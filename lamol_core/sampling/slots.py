@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 
@@ -97,3 +97,13 @@ class SlotCache(Cache):
         source, target = torch.tensor(sources, device=device), torch.tensor(targets, device=device)
         for layer in self._slot_layers:
             layer.move(source, target, width)
+
+
+def bytes_per_slot(model: PreTrainedModel, capacity: int) -> int:
+    """What keys and values of a row of `capacity` tokens take, by the model's configuration."""
+    config = model.config.get_text_config(decoder=True)
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    a_token = 2 * config.num_hidden_layers * key_heads * width * model.dtype.itemsize
+    return a_token * capacity

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from lamol_core.methods.losses import LinearHead
 from lamol_core.models.attention import PACKED, Pack, UnsupportedAttention, attending, deviates
 from lamol_core.models.compiled import compile_blocks
+from lamol_core.models.head import LinearHead, linear_head
 from lamol_core.training.batches import Member, MicroBatch
 
 log = logging.getLogger(__name__)
@@ -78,25 +78,6 @@ def as_body(
         if compiled:
             compile_blocks(model)
         yield Body(model, head, packed)
-
-
-def linear_head(model: PreTrainedModel) -> LinearHead | None:
-    """The model's head, if its logits are just that of its hidden states."""
-    head = model.get_output_embeddings()
-    if not isinstance(head, nn.Linear):
-        return None
-    plain = LinearHead(head.weight, head.bias)
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        ids = torch.arange(4, device=model.device)[None]
-        expected = model(input_ids=ids, use_cache=False).logits
-        hidden = model.base_model(input_ids=ids, use_cache=False)[0]
-        fits = hidden.shape[-1] == head.weight.shape[-1] and not deviates(
-            plain.logits(hidden), expected
-        )
-    model.train(was_training)
-    return plain if fits else None
 
 
 def can_be_packed(model: PreTrainedModel, head: LinearHead | None) -> bool:

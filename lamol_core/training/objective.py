@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from lamol_core.methods.losses import (
-    LinearHead,
     Segment,
     TokenLosses,
     losses_of_hidden,
     losses_of_logits,
 )
 from lamol_core.methods.terms import Loss, Term
+from lamol_core.models.head import LinearHead
 from lamol_core.records import Origin, View
 from lamol_core.training.batches import IGNORED, Member, MicroBatch
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lamol_core.errors import ArtifactError, ConfigError
-from lamol_core.methods.losses import LinearHead
+from lamol_core.models.head import LinearHead
 from lamol_core.records import View
 from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.kinds import TEACHER_STATES

@@ -8,9 +8,11 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from lamol_core.sampling import engine
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.engine import SlotEngine
 from lamol_core.sampling.rows import Completion, Greedy, Written
+from lamol_core.sampling.slots import bytes_per_slot
 from tests.fakes import (
     ARCHITECTURES,
     CONTROL,
@@ -123,8 +125,7 @@ def test_a_row_that_ends_makes_room_at_once() -> None:
     )
     written = Written(len(lengths), max(lengths), CPU)
     prompts = [(FIRST_TEXT_ID,)] * len(lengths)
-    engine = SlotEngine(model, prompts, Scripted(lengths), written, batch_size=2, pad=CONTROL.pad)
-    engine.run(lambda count: None)
+    SlotEngine(model, prompts, Scripted(lengths), written, 2, CONTROL.pad).run(lambda count: None)
     assert sizes == [2] * 12
     assert [len(c.ids) for c in written.completions()] == lengths
 
@@ -147,6 +148,24 @@ def test_length_limit_and_forbidden_tokens() -> None:
     completions = greedy(model, CONTROL.eos, batch_size=4)
     assert max(len(c.ids) for c in completions) == NEW_TOKENS
     assert not {token for c in completions for token in c.ids} & set(FORBIDDEN)
+
+
+def test_a_bounded_cache_has_fewer_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = sharpen(GROUPED_ARCHITECTURES["grouped_llama"]())
+    eos = find_eos(model)
+    capacity = max(map(len, PROMPTS)) - 1 + NEW_TOKENS
+    # 2 layers of keys and values, one head of width 8, fp32
+    assert bytes_per_slot(model, capacity) == capacity * 2 * 2 * 8 * 4
+    monkeypatch.setattr(engine, "CACHE_BYTES", 3 * bytes_per_slot(model, capacity))
+    sizes: list[int] = []
+    model.register_forward_hook(
+        lambda module, args, kwargs, output: sizes.append(len(kwargs["input_ids"])),
+        with_kwargs=True,
+    )
+    expected = generated(model, eos)
+    sizes.clear()
+    assert [c.ids for c in greedy(model, eos, batch_size=8)] == expected
+    assert max(sizes) == 3
 
 
 def test_every_finished_row_is_told_once() -> None:

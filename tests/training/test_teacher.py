@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from lamol_core.errors import ConfigError
-from lamol_core.methods.losses import LinearHead
+from lamol_core.models.head import LinearHead
 from lamol_core.records import View
 from lamol_core.storage.manifest import Provenance
 from lamol_core.training import teacher as module
