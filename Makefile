@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: demo test test-real lint clean
+.PHONY: demo test test-real bench lint clean
 
 demo: $(READY)  ## run the demo sequence and show what each method's figure was
 	dvc repro
@@ -20,9 +20,13 @@ test: $(READY)  ## the default tests (under 10 minutes)
 test-real: $(READY)  ## tests on a real model and real data, from ../shared
 	python -m pytest -m real $(REAL)
 
+bench: $(READY)  ## all benchmarks against the published procedure and peers (about an hour, ../shared)
+	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	python -m benchmarks.all
+
 lint: $(READY)  ## style, types, layers
 	ruff check .
-	ruff format --check lamol_core stages tests scripts
+	ruff format --check lamol_core stages tests scripts benchmarks
 	mypy
 	lint-imports
 

@@ -146,6 +146,7 @@ class TrainParams(Section):
     attention: Literal["auto", "packed", "eager", "sdpa"] = "auto"
     compile: Literal["auto", "always", "never"] = "auto"
     teacher_targets: Literal["offline", "online"] = "offline"
+    gradient_checkpointing: bool = False
 
 
 class EvaluateParams(Section):

@@ -12,6 +12,7 @@ from accelerate import Accelerator, PartialState
 from transformers import PreTrainedModel
 
 from lamol_core.config import TrainParams
+from lamol_core.errors import ConfigError
 from lamol_core.methods.base import Method
 from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.models.precision import (
@@ -103,6 +104,8 @@ def train_from_checkpoint(
             teaching(load, lesson, params, attention, teacher, states_folder, say)
         )
         student = load()
+        if params.gradient_checkpointing:
+            checkpoint_activations(student)
         compiled = resolve_compile(
             params.compile, training_flops(student, rows, lesson, params), accelerator.device
         )
@@ -110,6 +113,20 @@ def train_from_checkpoint(
         trainer = Trainer(accelerator, body, taught, lesson.loss, codec.control, params)
         trained = trainer.train(rows, derive_seed(seed, "train", training_set.lineage[-1]), on_step)
     return TrainedStudent(student, trained.log_rows, num_cut, accelerator.is_main_process)
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Keep the blocks' inputs alone and compute the rest again in the backward: memory for time.
+
+    Raises ConfigError for a model that cannot.
+    """
+    try:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    except ValueError as error:
+        raise ConfigError(
+            f"params.yaml: train.gradient_checkpointing: {type(model).__name__} does not support "
+            "it. Set it to false, and lower train.micro_batch_tokens where memory is short."
+        ) from error
 
 
 def training_flops(

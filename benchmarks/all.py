@@ -1,0 +1,157 @@
+"""Runs every bench, writes benchmarks/results.json and prints the table of docs/performance.md.
+
+python -m benchmarks.all [--short] [--only NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import ROOT, child_environment, say
+from benchmarks.workspace import require_shared
+
+RESULTS = ROOT / "benchmarks" / "results.json"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A module's options: for figures that count, and for a look at whether it works."""
+
+    options: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
+
+
+BENCHES = {
+    "bench_sampling": Bench((), ("--rows", "64", "--published-rows", "16", "--rounds", "1")),
+    "bench_evaluation": Bench((), ("--rows", "64", "--published-rows", "16", "--rounds", "1")),
+    "bench_training": Bench(
+        (), ("--rows", "64", "--published-rows", "8", "--peer-rows", "32", "--rounds", "1")
+    ),
+    "bench_memory": Bench((), ("--rows", "32", "--published-rows", "4", "--rounds", "1")),
+    "bench_limit": Bench(("--compile", "never", "always"), ("--rows", "128", "--rounds", "1")),
+    "bench_tasks": Bench((), ("--tasks", "3", "--backbone", "nano")),
+    "bench_startup": Bench((), ("--rounds", "1", "--no-demo")),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure is held against; `at_most` where less is better."""
+
+    what: str
+    ratio: float | None
+    at_most: bool = False
+
+    def verdict(self, ratio: float) -> str:
+        if self.ratio is None:
+            return ""
+        met = ratio <= self.ratio if self.at_most else ratio >= self.ratio
+        return "met" if met else "not met"
+
+    def __str__(self) -> str:
+        if self.ratio is None:
+            return "none"
+        return f"{'at most' if self.at_most else 'at least'} {self.ratio:g}"
+
+
+TARGETS = {
+    "sampling_published": Target("pseudo-samples/s against the published procedure", 20),
+    "sampling_generate": Target("pseudo-samples/s against generate() at its best", 6),
+    "training_published": Target("KD-training rows/s against the published procedure", 12),
+    "training_peer": Target("KD-training rows/s against TRL, same rows and dtype", 1.8),
+    "evaluation_published": Target("evaluated rows/s against the published procedure", 12),
+    "evaluation_generate": Target("evaluated rows/s against generate() at its best", None),
+    "limit_eager": Target("training step, share of the matrix peak", 0.35),
+    "limit_compile": Target("the same with torch.compile", 0.45),
+    "memory_train": Target("peak memory against the published procedure", 0.60, True),
+    "memory_vocabulary": Target(
+        "vocabulary doubled: growth against embedding, gradient and optimizer rows", None
+    ),
+    "tasks_flat": Target("slowest against fastest of tasks 2..10", 1.15, True),
+    "startup_share": Target("overhead of the demo's stages, share of its time", 0.30, True),
+}
+
+
+def run_bench(name: str, options: Sequence[str]) -> list[dict[str, Any]]:
+    """Run one module; gives its JSON lines. Its table goes on to our stderr."""
+    say(f"== {name} {' '.join(options)}")
+    ended = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *options],
+        cwd=ROOT, env=child_environment(), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    lines = ended.stdout.splitlines()
+    for line in lines:
+        if not line.startswith('{"bench"'):
+            say(line)
+    if ended.returncode:
+        return [{"bench": name, "error": f"exit code {ended.returncode}"}]
+    return [json.loads(line) for line in lines if line.startswith('{"bench"')]
+
+
+def as_markdown(results: Sequence[dict[str, Any]]) -> str:
+    """Target against figure, one row a result; what has no target is listed last."""
+    head = "| figure | ours | theirs | unit | ratio | target | |\n|---|---|---|---|---|---|---|\n"
+    rows = []
+    for result in sorted(results, key=lambda one: one["bench"] not in TARGETS):
+        target = TARGETS.get(result["bench"], Target(result["bench"], None))
+        if "error" in result:
+            rows.append(f"| {target.what} | {result['error']} | | | | {target} | |")
+            continue
+        ratio = result["ratio"]
+        rows.append(
+            f"| {target.what} | {result['ours']:.4g} | {result['theirs']:.4g} | {result['unit']} "
+            f"| {ratio:.3g} | {target} | {target.verdict(ratio)} |"
+        )
+    return head + "\n".join(rows) + "\n"
+
+
+def measured_machine() -> dict[str, Any]:
+    """The machine, described in a process of its own: this one stays small."""
+    code = (
+        "import json; from benchmarks.machine import describe_machine as d; print(json.dumps(d()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=child_environment(),
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    described = json.loads(ended.stdout)
+    assert isinstance(described, dict)
+    return described
+
+
+def write_results(path: Path, results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> None:
+    """All results so far: a run that is cut off keeps what it has."""
+    content = {
+        "machine": machine,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "results": list(results),
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    made = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    made.add_argument("--short", action="store_true", help="few rows: does everything work?")
+    made.add_argument("--only", nargs="+", choices=list(BENCHES), default=list(BENCHES))
+    made.add_argument("--out", type=Path, default=RESULTS)
+    options = made.parse_args(arguments)
+    require_shared()
+    machine = measured_machine()
+    results: list[dict[str, Any]] = []
+    for name in options.only:
+        bench = BENCHES[name]
+        results += run_bench(name, bench.short if options.short else bench.options)
+        write_results(options.out, results, machine)
+    sys.stdout.write(as_markdown(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Time of one more task: is task 10 as quick as task 2? Ten equal tasks of CLINC150.
+
+    python -m benchmarks.bench_tasks [--rows 80] [--tasks 10] [--backbone smollm2|nano]
+
+A task is a domain's first two intents, --rows training rows in all, gamma 0.2, one epoch. Its time
+is what `lamol generate` and `lamol train` say in their figures. Ours is the slowest of the tasks
+2..10, theirs the fastest: a ratio of 1.15 is a spread of 15 %.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Figure, emit, parser, say
+from benchmarks.workspace import EXAMPLE, FOLDER, SHARED, open_workspace, run_stage
+
+INTENTS = 2
+CLINC150 = SHARED / "data" / "clinc150"
+
+
+def domains() -> list[str]:
+    with (CLINC150 / "train.jsonl").open(encoding="utf-8") as lines:
+        return sorted({json.loads(line)["domain"] for line in lines})
+
+
+def write_params(folder: Path, num_rows: int, num_tasks: int, backbone: str) -> list[str]:
+    """params.yaml of the sequence; gives the tasks' names in order."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe")
+    params: dict[str, Any] = yaml.load((FOLDER / "params.yaml").read_text(encoding="utf-8"))
+    names = domains()[:num_tasks]
+    params["tasks"] = {
+        name: {"after": after, "source": _source(name, num_rows)}
+        for name, after in zip(names, ["base", *names], strict=False)
+    }
+    params["train"]["epochs"] = 1
+    if backbone == "nano":
+        params["backbone"] = {
+            "kind": "nano",
+            "max_tasks": num_tasks,
+            "nano": {"hidden_size": 192, "layers": 3, "heads": 4, "vocab_size": 1024,
+                     "max_positions": 256, "corpus": [_source(name, num_rows) for name in names]},
+        }  # fmt: skip
+    with (folder / "params.yaml").open("w", encoding="utf-8") as out:
+        yaml.dump(params, out)
+    return names
+
+
+def _source(domain: str, num_rows: int) -> dict[str, Any]:
+    return {
+        "kind": "jsonl",
+        "path": str(CLINC150),
+        "where": {"domain": domain},
+        "max_targets": INTENTS,
+        "limit_per_target": num_rows // INTENTS,
+    }
+
+
+def run_sequence(num_rows: int, num_tasks: int, backbone: str) -> list[dict[str, float]]:
+    """Seconds of `generate` and `train` of each task, in order."""
+    folder = FOLDER / "tasks"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    names = write_params(folder, num_rows, num_tasks, backbone)
+    run_stage(folder, "backbone")
+    seconds = []
+    for name in names:
+        for stage in ("prepare", "snapshot", "generate", "mix", "train"):
+            run_stage(folder, stage, name)
+        seconds.append({stage: _figure(folder, name, stage) for stage in ("generate", "train")})
+        say(f"{name}: {seconds[-1]}")
+    shutil.rmtree(folder)
+    return seconds
+
+
+def _figure(folder: Path, task: str, stage: str) -> float:
+    path = folder / "reports" / "figures" / f"{task}.{stage}.json"
+    return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
+
+
+def measure(num_rows: int, num_tasks: int, rounds: int, backbone: str) -> Figure:
+    open_workspace()
+    runs = [run_sequence(num_rows, num_tasks, backbone) for _ in range(rounds)]
+    totals = [[task["generate"] + task["train"] for task in run[1:]] for run in runs]
+    return Figure(
+        "tasks_flat",
+        "s, slowest / fastest of tasks 2.., less is better",
+        [max(times) for times in totals],
+        [min(times) for times in totals],
+        {"rows": num_rows, "tasks": num_tasks, "backbone": backbone, "example": EXAMPLE.name,
+         "seconds": runs},
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    made = parser(__doc__, rows=80, rounds=1)
+    made.add_argument("--tasks", type=int, default=10)
+    made.add_argument("--backbone", choices=("smollm2", "nano"), default="smollm2")
+    options = made.parse_args(arguments)
+    emit([measure(options.rows, options.tasks, options.rounds, options.backbone)])
+
+
+if __name__ == "__main__":
+    main()

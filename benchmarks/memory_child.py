@@ -1,0 +1,58 @@
+"""A few training steps in a process of its own; prints its peak memory as one JSON line.
+
+python -m benchmarks.memory_child ours|published --rows 64 [--checkpoint FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import ours, published
+from benchmarks.harness import quiet_libraries
+from benchmarks.workspace import open_workspace
+
+
+def peak_bytes() -> int:
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def train(side: str, num_rows: int, checkpoint: Path | None, precision: str) -> dict[str, object]:
+    """One epoch over the rows by one side; peaks before (imports and rows) and after."""
+    import torch
+    import transformers  # noqa: F401  (its import is part of the start, on both sides)
+
+    workspace = open_workspace()
+    mix = ours.first_rows(workspace.mix, num_rows)
+    rows = ours.encode(workspace, mix)
+    before = peak_bytes()
+    if side == "ours":
+        params = workspace.params.train.model_copy(update={"epochs": 1, "precision": precision})
+        ours.train(workspace, mix, params, checkpoint=checkpoint)
+    else:
+        trainer = published.PublishedTraining(
+            checkpoint or workspace.teacher, workspace.codec.control, published.PublishedSettings()
+        )
+        trainer.train(rows)
+    return {"peak_bytes": peak_bytes(), "before_bytes": before, "threads": torch.get_num_threads()}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    made = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    made.add_argument("side", choices=("ours", "published"))
+    made.add_argument("--rows", type=int, required=True)
+    made.add_argument("--checkpoint", type=Path)
+    made.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    options = made.parse_args(arguments)
+    with quiet_libraries():
+        result = train(options.side, options.rows, options.checkpoint, options.precision)
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

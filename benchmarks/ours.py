@@ -1,0 +1,170 @@
+"""Our side: what the pipeline's stages call, with the loading of models and tokenizers not counted.
+
+The stages' own functions are called, so what is measured is what `lamol generate`, `train` and
+`evaluate` do. The peers load their models outside of what is timed too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+if TYPE_CHECKING:
+    from benchmarks.workspace import Workspace
+    from lamol_core.config import EvaluateParams, GenerateParams, TrainParams
+    from lamol_core.records import MixRow, PseudoSample
+    from lamol_core.training.batches import EncodedRow
+
+
+class WorkTimer:
+    """Seconds since it was started, without those spent in `from_pretrained`."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._loading = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started - self._loading
+
+    def add_loading(self, seconds: float) -> None:
+        self._loading += seconds
+
+
+@contextmanager
+def work_timer() -> Iterator[WorkTimer]:
+    """A timer of all that is done inside but the loading of models and tokenizers."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    def timed(loader: Any) -> Any:
+        load = loader.from_pretrained
+
+        def from_pretrained(*arguments: Any, **options: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return load(*arguments, **options)
+            finally:
+                timer.add_loading(time.perf_counter() - started)
+
+        return mock.patch.object(loader, "from_pretrained", from_pretrained)
+
+    with timed(AutoModelForCausalLM), timed(AutoTokenizer):
+        timer = WorkTimer()
+        yield timer
+
+
+def draw(workspace: Workspace, num_rows: int, params: GenerateParams, seed: int) -> float:
+    """Valid pseudo-samples a second of `draw_from_checkpoint`."""
+    from lamol_core.methods.replay import find_sampling
+    from lamol_core.sampling.run import draw_from_checkpoint
+
+    sampling = find_sampling(workspace.params)
+    assert sampling is not None
+    earlier, new = workspace.lineage
+    with work_timer() as timer:
+        samples = draw_from_checkpoint(
+            workspace.teacher, "benchmark", {earlier: num_rows}, sampling, params,
+            new_task=new, seed=seed,
+        )  # fmt: skip
+        seconds = timer.seconds
+    return sum(sample.valid for sample in samples) / seconds
+
+
+def evaluate(workspace: Workspace, num_rows: int, params: EvaluateParams) -> tuple[float, float]:
+    """Answered test rows a second of `predict_from_checkpoint`, and their accuracy in percent."""
+    from lamol_core.evaluation.run import predict_from_checkpoint
+
+    rows = workspace.test[:num_rows]
+    by_task = {name: [row for row in rows if row.task == name] for name in workspace.lineage}
+    with work_timer() as timer:
+        predictions = predict_from_checkpoint(
+            workspace.teacher, by_task, dict.fromkeys(by_task, "accuracy"), params,
+            workspace.params.train.max_length,
+        )  # fmt: skip
+        seconds = timer.seconds
+    # the teacher has learnt the first task alone
+    scores = [p.score for p in predictions if p.task == workspace.lineage[0]]
+    return len(rows) / seconds, 100 * sum(scores) / max(len(scores), 1)
+
+
+@dataclass
+class TrainRun:
+    """What one call of `train_from_checkpoint` took; `step_ends_s` are times since its start."""
+
+    seconds: float = 0.0
+    num_rows: int = 0
+    tokens: list[int] = field(default_factory=list)
+    step_ends_s: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+    @property
+    def rows_per_s(self) -> float:
+        return self.num_rows / self.seconds
+
+
+def train(
+    workspace: Workspace,
+    mix: Sequence[MixRow],
+    params: TrainParams,
+    *,
+    pseudo: Sequence[PseudoSample] | None = None,
+    checkpoint: Path | None = None,
+) -> TrainRun:
+    """Train a student on a mix with lamol_kd, the teacher's pass included; nothing is written."""
+    from lamol_core.methods.registry import build_method
+    from lamol_core.training.run import TrainingSet, train_from_checkpoint
+
+    run = TrainRun(num_rows=len(mix) * (params.epochs if params.steps is None else 1))
+    training_set = TrainingSet(
+        mix, workspace.real, workspace.pseudo if pseudo is None else pseudo, workspace.lineage
+    )
+    with tempfile.TemporaryDirectory(dir=workspace.folder) as states, work_timer() as timer:
+
+        def on_step(row: dict[str, Any], num_steps: int) -> None:
+            run.step_ends_s.append(timer.seconds)
+            run.tokens.append(row["tokens"])
+            run.losses.append(row["loss"])
+
+        train_from_checkpoint(
+            checkpoint or workspace.teacher, training_set, build_method(workspace.params), params,
+            seed=0, on_step=on_step, states_folder=Path(states) / "states",
+        )  # fmt: skip
+        run.seconds = timer.seconds
+    return run
+
+
+def encode(
+    workspace: Workspace, mix: Sequence[MixRow], pseudo: Sequence[PseudoSample] | None = None
+) -> list[EncodedRow]:
+    """The rows of a mix as token ids, the form in which the other sides get them."""
+    from lamol_core.training.rows import encode_mix
+
+    return encode_mix(
+        mix,
+        workspace.real,
+        workspace.pseudo if pseudo is None else pseudo,
+        workspace.codec,
+        workspace.lineage,
+        True,
+    )
+
+
+def mix_of_pseudo(pseudo: Sequence[PseudoSample]) -> list[MixRow]:
+    """A mix of pseudo rows alone: every row is distilled."""
+    from lamol_core.records import PSEUDO_LABEL, MixRow
+
+    return [
+        MixRow(order, "pseudo", row.source_task, row.row_id, PSEUDO_LABEL)
+        for order, row in enumerate(pseudo)
+    ]
+
+
+def first_rows(mix: Sequence[MixRow], num_rows: int) -> list[MixRow]:
+    """The first rows of a mix: new and pseudo rows stand in it in a seeded order."""
+    return list(mix)[:num_rows]
