@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
@@ -45,43 +46,92 @@ def deviates(found: Tensor, expected: Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Block:
-    """Sequences of similar length: where their tokens stand in the pack, (sequences, longest).
+    """Sequences of similar length, one a row: their number, the longest, what may look where."""
 
-    Beyond a sequence's end the index repeats its last token: causality hides it from the others.
-    """
-
-    index: Tensor
+    num_sequences: int
+    longest: int
+    mask: Tensor
+    """(longest, longest), added to scores: 0 where a token may look, else the lowest number."""
 
 
 @dataclass(frozen=True)
 class Pack:
-    """The sequences of one packed row of T tokens, in ascending order of length."""
+    """The sequences of one packed row of T tokens, in ascending order of length.
+
+    In the blocks, laid out one after the other, they have N >= T places: what stands beyond a
+    sequence's end repeats its last token, and causality hides it from the others.
+    """
 
     blocks: tuple[Block, ...]
+    out: Tensor
+    """(N,): the token of the pack that stands at each place of the blocks."""
     back: Tensor
-    """(T,): where each token of the pack stands in the blocks, laid out one after the other."""
+    """(T,): the place of each token."""
 
     @classmethod
     def of(cls, lengths: Sequence[int]) -> Pack:
         """For sequences of these lengths, ascending, one after the other."""
         assert list(lengths) == sorted(lengths), "sequences of a pack stand in order of length"
-        blocks, back, offset, start = [], [], 0, 0
+        blocks, out, back, num_places, start = [], [], [], 0, 0
         firsts = torch.tensor([0, *lengths]).cumsum(0)
         while start < len(lengths):
             stop = start
             while stop < len(lengths) and lengths[stop] <= BLOCK_SPREAD * lengths[start]:
                 stop += 1
-            size = torch.tensor(lengths[start:stop])
-            columns = torch.arange(lengths[stop - 1])
-            index = firsts[start:stop, None] + columns.clamp(max=(size - 1)[:, None])
-            blocks.append(Block(index))
-            back.append(offset + (columns < size[:, None]).flatten().nonzero()[:, 0])
-            offset, start = offset + index.numel(), stop
-        return cls(tuple(blocks), torch.cat(back))
+            longest, sizes = lengths[stop - 1], torch.tensor(lengths[start:stop])
+            columns = torch.arange(longest)
+            blocks.append(Block(stop - start, longest, _causal(longest)))
+            index = firsts[start:stop, None] + columns.clamp(max=(sizes - 1)[:, None])
+            out.append(index.flatten())
+            back.append(num_places + (columns < sizes[:, None]).flatten().nonzero()[:, 0])
+            num_places, start = num_places + index.numel(), stop
+        return cls(tuple(blocks), torch.cat(out), torch.cat(back))
 
     def to(self, device: torch.device) -> Pack:
-        blocks = tuple(Block(block.index.to(device)) for block in self.blocks)
-        return Pack(blocks, self.back.to(device))
+        blocks = tuple(
+            Block(block.num_sequences, block.longest, block.mask.to(device))
+            for block in self.blocks
+        )
+        return Pack(blocks, self.out.to(device), self.back.to(device))
+
+
+def _causal(length: int) -> Tensor:
+    later = torch.ones(length, length, dtype=torch.bool).triu(1)
+    # the lowest number of the coarsest format is one of every format
+    return torch.zeros(length, length).masked_fill_(later, torch.finfo(torch.bfloat16).min)
+
+
+class _Unpack(torch.autograd.Function):
+    """Tokens (T, ...) to the places of the blocks (N, ...).
+
+    Places that repeat a token have no gradient, so the way back is a gather too: nothing is to be
+    added up, which autograd could not know.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, pack: Pack) -> Tensor:
+        ctx.pack = pack
+        return tokens.index_select(0, pack.out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.index_select(0, ctx.pack.back), None
+
+
+class _Repack(torch.autograd.Function):
+    """The places of the blocks (N, ...) to tokens (T, ...): the way back from `_Unpack`."""
+
+    @staticmethod
+    def forward(ctx: Any, places: Tensor, pack: Pack) -> Tensor:
+        ctx.pack, ctx.num_places = pack, len(places)
+        return places.index_select(0, pack.back)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        places = gradient.new_zeros(ctx.num_places, *gradient.shape[1:])
+        return places.index_copy_(0, ctx.pack.back, gradient), None
 
 
 def packed_attention(
@@ -102,16 +152,19 @@ def packed_attention(
     """
     _refuse(extra)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    tokens = [states[0].transpose(0, 1) for states in (query * scale, key, value)]
+    sizes = [block.num_sequences * block.longest for block in pack.blocks]
+    split = [
+        _Unpack.apply(states[0].transpose(0, 1), pack).split(sizes)
+        for states in (query * scale, key, value)
+    ]
+    dropout = dropout if module.training else 0.0
     attended = []
-    for block in pack.blocks:
-        q, k, v = (states[block.index].transpose(1, 2) for states in tokens)
-        longest = block.index.shape[1]
-        later = torch.ones(longest, longest, dtype=torch.bool, device=q.device).triu(1)
-        mask = q.new_zeros(longest, longest).masked_fill_(later, torch.finfo(q.dtype).min)
-        mixed = _attend(q, k, v, mask[None, None], dropout if module.training else 0.0)
+    for block, *parts in zip(pack.blocks, *split, strict=True):
+        shape = (block.num_sequences, block.longest)
+        q, k, v = (part.unflatten(0, shape).transpose(1, 2) for part in parts)
+        mixed = _attend(q, k, v, block.mask[None, None].to(q.dtype), dropout)
         attended.append(mixed.flatten(0, 1))
-    return torch.cat(attended)[pack.back][None], None
+    return _Repack.apply(torch.cat(attended), pack)[None], None
 
 
 def padded_attention(

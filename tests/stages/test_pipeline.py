@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,26 @@ def test_every_stage_by_hand_leaves_the_same_bytes(sequence: Path) -> None:
             run(sequence, "lamol", stage, task)
     run(sequence, "lamol", "report")
     assert "up to date" in run(sequence, "dvc", "status")
+
+
+@pytest.mark.parametrize("stage", ["prepare", "snapshot", "mix"])
+def test_light_stages_never_import_torch(sequence: Path, stage: str) -> None:
+    """Run for real, on the second task: the import is what such a stage would spend its time on."""
+    script = (
+        f"import sys; sys.argv = ['lamol', '{stage}', 'animals']\n"
+        "from stages.cli import app\n"
+        "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'accelerate'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    run(sequence, sys.executable, "-c", script)
+
+
+@pytest.mark.parametrize("targets", ["online", "offline"])
+def test_what_a_teacher_left_for_training_is_gone_with_it(sequence: Path, targets: str) -> None:
+    told = run(sequence, "lamol", "train", "animals", "--set", f"train.teacher_targets={targets}")
+    assert ("the teacher's states of" in told) == (targets == "offline")
+    assert not (sequence / ".lamol" / "teacher" / "animals").exists()
 
 
 def test_an_appended_task_re_runs_nothing_earlier(sequence: Path, tmp_path: Path) -> None:

@@ -71,9 +71,9 @@ def test_a_pack_knows_where_every_token_stands() -> None:
     lengths = [1, 2, 2, 3, 7, 8, 30]
     pack = Pack.of(lengths)
     tokens = torch.arange(sum(lengths))
-    in_blocks = torch.cat([tokens[block.index].flatten() for block in pack.blocks])
-    assert torch.equal(in_blocks[pack.back], tokens)
-    shapes = [tuple(block.index.shape) for block in pack.blocks]
+    assert torch.equal(tokens[pack.out][pack.back], tokens)
+    shapes = [(block.num_sequences, block.longest) for block in pack.blocks]
+    assert len(pack.out) == sum(number * longest for number, longest in shapes)
     assert shapes == [(3, 2), (1, 3), (2, 8), (1, 30)]
 
 
