@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import os
 import resource
@@ -47,6 +48,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         from lamol_core.errors import LamolError
 
         debug = bool(kwargs.get("debug"))
+        # imports make some hundred thousand objects that stay: looking through them for garbage
+        # again and again is a tenth of their time (docs/performance.md)
+        gc.set_threshold(50_000, 20, 100)
         _quiet_libraries()
         try:
             command(*args, **kwargs)
