@@ -1,0 +1,135 @@
+"""From a checkpoint to a student: how the teacher is asked changes nothing of what is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lamol_core.config import LamolKdParams, TrainParams
+from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.text.tokenizer import TextCodec
+from lamol_core.training import teacher as teacher_module
+from lamol_core.training.loop import LogRow
+from lamol_core.training.run import TrainedStudent, TrainingSet, train_from_checkpoint
+
+TEXTS = [
+    ("turn the kitchen light on", "light_on"),
+    ("turn the kitchen light off", "light_off"),
+    ("book a flight to Lisbon", "book_flight"),
+    ("book a hotel for two nights", "book_hotel"),
+]
+
+
+@pytest.fixture
+def training_set(codec: TextCodec) -> TrainingSet:
+    """Four new rows of `b`, and three that a teacher wrote of `a`."""
+    real = [Example(f"b/train/{i}", "b", x, y, i) for i, (x, y) in enumerate(TEXTS)]
+    pseudo = []
+    for i, (x, y) in enumerate(TEXTS[:3]):
+        (input_ids,), (target_ids,) = codec.encode([x]), codec.encode([y])
+        pseudo.append(
+            PseudoSample(
+                f"b/pseudo/a/{i}", "a", i, 1, x, y, input_ids, target_ids, True, "", 1.0, i, "abc"
+            )
+        )
+    mix = [MixRow(i, "new", "b", row.row_id, row.label_idx_cil) for i, row in enumerate(real)]
+    mix += [MixRow(4 + i, "pseudo", "a", row.row_id, -1) for i, row in enumerate(pseudo)]
+    return TrainingSet(mix, real, pseudo, ("a", "b"))
+
+
+def train(
+    checkpoint: Path,
+    training_set: TrainingSet,
+    states: Path,
+    on_step: Callable[[LogRow, int], None] = lambda row, steps: None,
+    say: Callable[[str], None] = lambda message: None,
+    **changes: Any,
+) -> TrainedStudent:
+    params = TrainParams.model_validate(
+        {"steps": 3, "batch_size": 7, "learning_rate": 1e-3, "precision": "fp32", **changes}
+    )
+    method = LamolKd(LamolKdParams())
+    return train_from_checkpoint(
+        checkpoint, training_set, method, params, 0, on_step, states_folder=states, say=say
+    )
+
+
+def weights(student: TrainedStudent) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in student.model.parameters()])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"teacher_targets": "online"},
+        {"gradient_checkpointing": True},
+        {"attention": "eager"},
+        {"attention": "sdpa"},
+        {"micro_batch_tokens": 40},
+    ],
+    ids=str,
+)
+def test_settings_of_memory_and_speed_change_no_result(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    plain = train(tiny_checkpoint, training_set, tmp_path / "states")
+    other = train(tiny_checkpoint, training_set, tmp_path / "states", **changes)
+    for mine, theirs in zip(plain.log_rows, other.log_rows, strict=True):
+        assert theirs["loss"] == pytest.approx(mine["loss"], rel=1e-4)
+        assert theirs["kl_gen"] == pytest.approx(mine["kl_gen"], abs=1e-5)
+    # Adam's step of a number whose gradient is almost 0 can take the other sign
+    close = torch.isclose(weights(other), weights(plain), rtol=1e-3, atol=1e-4)
+    assert close.float().mean() > 0.99
+
+
+def test_the_size_of_the_states_is_told_and_they_are_gone_afterwards(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    sizes: list[int] = []
+
+    def on_step(row: LogRow, num_steps: int) -> None:
+        sizes.append(sum(f.stat().st_size for f in (tmp_path / "states").glob("*.safetensors")))
+
+    train(tiny_checkpoint, training_set, tmp_path / "states", on_step, told.append)
+    assert len(told) == 1 and "MB" in told[0] and str(tmp_path / "states") in told[0]
+    assert min(sizes) > 0, "they are there while the student is trained"
+    assert not (tmp_path / "states").exists()
+
+
+def test_a_training_that_was_cut_off_finds_its_states_again(
+    tiny_checkpoint: Path,
+    training_set: TrainingSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[Path] = []
+    original = teacher_module.save_file
+    monkeypatch.setattr(
+        teacher_module, "save_file", lambda t, path: (written.append(path), original(t, path))
+    )
+
+    def stop(row: LogRow, num_steps: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop)
+    assert (tmp_path / "states").exists()
+    resumed = train(tiny_checkpoint, training_set, tmp_path / "states")
+    assert len(written) == 1
+    again = train(tiny_checkpoint, training_set, tmp_path / "states")
+    assert torch.equal(weights(resumed), weights(again))
+
+
+def test_a_first_task_asks_no_teacher(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+) -> None:
+    alone = TrainingSet(training_set.mix[:4], training_set.real, [], ("b",))
+    told: list[str] = []
+    trained = train(tiny_checkpoint, alone, tmp_path / "states", say=told.append)
+    assert not told and all(row["kl_qa"] == 0 for row in trained.log_rows)
