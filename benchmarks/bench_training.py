@@ -52,7 +52,12 @@ def against_published(
 
 
 def against_trl(
-    workspace: Workspace, params: TrainParams, num_rows: int, rounds: int, batch_size: int | None
+    workspace: Workspace,
+    params: TrainParams,
+    num_rows: int,
+    rounds: int,
+    batch_size: int | None,
+    attention: str,
 ) -> Figure:
     """One epoch of distillation over pseudo rows, same precision."""
     import torch
@@ -64,7 +69,7 @@ def against_trl(
     dtype = resolve_precision(params.precision, torch.device("cpu"))
     precision: Precision = "bf16" if dtype == torch.bfloat16 else "fp32"
     peer = TrlPeer(workspace, ours.encode(workspace, mix, pseudo))
-    choice = Choice(batch_size, precision) if batch_size else peer.best(precision)
+    choice = Choice(batch_size, precision, attention) if batch_size else peer.best(precision)
     sides: dict[str, Callable[[], float]] = {
         "ours": lambda: ours.train(workspace, mix, params, pseudo=pseudo).rows_per_s,
         "trl": lambda: peer.train(choice),
@@ -86,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--epochs", type=int, default=1, help="of ours; the others do one")
     made.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     made.add_argument("--batch-size", type=int, help="of TRL; default: the best is sought")
+    made.add_argument("--attention", default="sdpa", help="of TRL, with --batch-size")
     made.add_argument("--only", choices=("published", "peer"))
     options = made.parse_args(arguments)
     workspace = open_workspace()
@@ -103,7 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.only != "published":
             figures.append(
                 against_trl(
-                    workspace, params, options.peer_rows, options.rounds, options.batch_size
+                    workspace,
+                    params,
+                    options.peer_rows,
+                    options.rounds,
+                    options.batch_size,
+                    options.attention,
                 )
             )
     emit(figures)

@@ -63,7 +63,7 @@ def weights_attention(attention: str) -> str:
 
 
 COMPILE_FLOPS = 1.5e14
-"""Where torch.compile begins to pay: it costs half a minute and saves 12 to 25 % of a training
+"""Where torch.compile begins to pay: it costs half a minute and saves 8 to 25 % of a training
 (docs/performance.md), so training must take some minutes at 0.2 to 1 TFLOP/s."""
 
 
