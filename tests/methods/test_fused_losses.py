@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 
 import pytest
@@ -119,12 +118,11 @@ def test_in_bf16_it_is_as_near_to_the_truth_as_the_plain_form(
 
 
 class LargestTensor(TorchDispatchMode):
-    """The largest number of elements that any operation gives, views of leaves apart."""
+    """The largest number of elements of what any operation gives."""
 
     def __init__(self) -> None:
         super().__init__()
         self.largest = 0
-        self.seen: list[weakref.ref[Tensor]] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         result = func(*args, **(kwargs or {}))
