@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 from transformers import PreTrainedModel
 
@@ -33,8 +33,8 @@ def decode(
     if not prompts:
         return []
     written = Written(len(prompts), chooser.max_tokens, model.device)
-    with _padded(model):
-        if runs_in_slots(model, pad):
+    with _padded(model) as can_attend:
+        if can_attend and runs_in_slots(model, pad):
             engine = SlotEngine(model, prompts, chooser, written, batch_size, pad)
             engine.run(on_rows_done)
             return written.completions()
@@ -48,10 +48,15 @@ def decode(
 
 
 @contextmanager
-def _padded(model: PreTrainedModel) -> Iterator[None]:
-    """On a CPU, with an attention for short rows where the model lets us choose it."""
+def _padded(model: PreTrainedModel) -> Iterator[bool]:
+    """On a CPU, with an attention for short rows; whether the model lets us choose it."""
+    if model.device.type != "cpu":
+        yield True
+        return
     with ExitStack() as stack:
-        if model.device.type == "cpu":
-            with suppress(UnsupportedAttention):
-                stack.enter_context(attending(model, PADDED))
-        yield
+        try:
+            stack.enter_context(attending(model, PADDED))
+        except UnsupportedAttention:
+            yield False
+        else:
+            yield True

@@ -1,4 +1,7 @@
-"""The decoding engine: rows share the model's forwards, and a finished row makes room for the next.
+"""The decoding engine: rows share the model's forwards, and finished rows make room for the next.
+
+Where prompts are one token (GEN alone) a finished row's slot is taken at once; longer prompts are
+read when a quarter of the slots is free, since reading them a few at a time wastes forwards.
 
 A step gives every live row one token. A prompt is read when its row gets a slot, which gives the
 row's first token where the model's head can be applied apart; else all but its last token is read,
@@ -18,8 +21,8 @@ from lamol_core.sampling.rows import Progress, RowChooser, Written
 from lamol_core.sampling.slots import SlotCache, bytes_per_slot
 
 READ_AT_ONCE = 1024
-"""Prompt tokens in one forward, padding included: what a processor's cache holds the states of.
-SmolLM2-135M reads 480 prompts at 216 GFLOP/s so, at 180 with 4096 (docs/performance.md)."""
+"""Prompt tokens in one forward, padding included: what a processor's cache holds the states of
+(docs/performance.md, "Rules")."""
 CACHE_BYTES = 2**30
 """What the keys and values of all slots may take: fewer slots where rows are long."""
 
@@ -125,11 +128,15 @@ class SlotEngine:
     def _read(self, prompts: list[Sequence[int]], places: list[int]) -> Tensor:
         """Put the keys and values of prompts into places; the states of their last tokens (B, d).
 
-        Prompts may be empty, where the last token goes with the next step.
+        Prompts are in ascending order of length. They may be empty, where the last token goes
+        with the next step.
         """
         states, start = [], 0
         while start < len(prompts) and prompts[-1]:
-            stop = start + max(READ_AT_ONCE // max(map(len, prompts[start:])), 1)
+            # prompts come in ascending order of length: the last one sets the width
+            stop = start + 1
+            while stop < len(prompts) and (stop + 1 - start) * len(prompts[stop]) <= READ_AT_ONCE:
+                stop += 1
             states.append(self._read_padded(prompts[start:stop], places[start:stop]))
             start = stop
         return torch.cat(states) if states else torch.empty(0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lamol_core.models.attention import UnsupportedAttention, deviates
+from lamol_core.models.attention import UnsupportedAttention, deviates, is_plain_causal
 from lamol_core.sampling.engine import SlotEngine
 from lamol_core.sampling.rows import Written
 
@@ -23,6 +23,7 @@ class Dictate:
     """Chooses the same continuation for every row, and keeps the logits it was shown."""
 
     max_tokens = len(CONTINUATION)
+    wants_nll = False
 
     def __init__(self, num_rows: int) -> None:
         self.seen: list[list[Tensor]] = [[] for _ in range(num_rows)]
@@ -36,7 +37,14 @@ class Dictate:
 
 
 def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
-    """Compare the logits of two rows of different length in slots with those of plain forwards."""
+    """Compare the logits of two rows of different length in slots with those of plain forwards.
+
+    Windows and the like would only show in longer rows: what the configuration tells of them rules
+    a model out.
+    """
+    if not is_plain_causal(model):
+        log.debug("no slots: more than causal attention")
+        return False
     dictate = Dictate(len(PROMPTS))
     written = Written(len(PROMPTS), dictate.max_tokens, model.device)
     try:

@@ -18,7 +18,8 @@ IN_CACHE = 2**19
 
 @dataclass(frozen=True)
 class Completion:
-    """What followed a prompt: ids, and their mean negative log-likelihood in nats."""
+    """What followed a prompt: ids, and their mean negative log-likelihood in nats (NaN where the
+    chooser does not want it)."""
 
     ids: tuple[int, ...]
     nll: float
@@ -29,6 +30,8 @@ class RowChooser(Protocol):
 
     max_tokens: int
     """No row gets longer than this."""
+    wants_nll: bool
+    """Whether the likelihoods of what is written are to be computed, over the whole vocabulary."""
 
     def choose(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Next ids (B,) and which rows end with them (B,) bool, by logits (B, V) of the prompts
@@ -38,6 +41,8 @@ class RowChooser(Protocol):
 
 class Greedy:
     """The likeliest token, never one of `forbidden`; a row ends at EOS or at its length limit."""
+
+    wants_nll = False
 
     def __init__(
         self,
@@ -69,11 +74,14 @@ class Written:
         self, logits: Tensor, rows: Tensor, chooser: RowChooser
     ) -> tuple[Tensor, Tensor]:
         """Let the chooser take a step for these rows, by logits (B, V), and write it down."""
-        normaliser = log_normaliser(logits)
+        normaliser = log_normaliser(logits) if chooser.wants_nll else None
         tokens, ended = chooser.choose(logits, rows)
         self._ids[rows, self._length[rows]] = tokens
         self._length[rows] += 1
-        self._nll[rows] += normaliser - logits.gather(1, tokens[:, None])[:, 0]
+        if normaliser is None:
+            self._nll[rows] = float("nan")
+        else:
+            self._nll[rows] += normaliser - logits.gather(1, tokens[:, None])[:, 0]
         return tokens, ended
 
     def completions(self) -> list[Completion]:
@@ -88,9 +96,8 @@ class Written:
 def log_normaliser(logits: Tensor) -> Tensor:
     """log sum exp of each row (B, V) in fp32, (B,).
 
-    A few rows at a time, so that a row is in the processor's cache from its cast to its sum: 3
-    times as fast as over the whole at 256 x 49k (docs/performance.md).
+    A few rows at a time, so that a row is in the processor's cache from its cast to its sum
+    (docs/performance.md, "Rules").
     """
     num_rows = max(IN_CACHE // logits.shape[-1], 1)
-    parts = [part.float() for part in logits.split(num_rows)]
-    return torch.cat([part[:, 0] - part.log_softmax(dim=-1)[:, 0] for part in parts])
+    return torch.cat([part.float().logsumexp(dim=-1) for part in logits.split(num_rows)])

@@ -137,6 +137,8 @@ class TopKSampler:
     """Draws among the k likeliest tokens. Row i uses the uniform numbers of `seeds[i]` alone, one
     a token, so its text does not depend on the rows it is drawn with (up to float order)."""
 
+    wants_nll = True
+
     def __init__(
         self,
         seeds: Sequence[int],

@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from lamol_core.models.attention import PACKED, Pack, UnsupportedAttention, attending, deviates
+from lamol_core.models.attention import (
+    PACKED,
+    Pack,
+    UnsupportedAttention,
+    attending,
+    deviates,
+    is_plain_causal,
+)
 from lamol_core.models.compiled import compile_blocks
 from lamol_core.models.head import LinearHead, linear_head
 from lamol_core.training.batches import Member, MicroBatch
@@ -82,6 +89,8 @@ def as_body(
 
 def can_be_packed(model: PreTrainedModel, head: LinearHead | None) -> bool:
     """Whether packed rows give the states of rows apart, found out by trying two rows."""
+    if not is_plain_causal(model):
+        return False
     rows = [torch.tensor([7, 5]), torch.tensor([8, 6, 5, 7])]
     was_training = model.training
     model.eval()

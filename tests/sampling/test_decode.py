@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from lamol_core.sampling import engine
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.engine import SlotEngine
+from lamol_core.sampling.probe import runs_in_slots
 from lamol_core.sampling.rows import Completion, Greedy, Written
 from lamol_core.sampling.slots import bytes_per_slot
 from tests.fakes import (
@@ -107,6 +108,8 @@ def test_the_fallback_ignores_what_a_hub_adds_to_generation() -> None:
 class Scripted:
     """Ends row i after `lengths[i]` tokens."""
 
+    wants_nll = False
+
     def __init__(self, lengths: list[int]) -> None:
         self.max_tokens, self._left = max(lengths), torch.tensor(lengths)
 
@@ -130,10 +133,54 @@ def test_a_row_that_ends_makes_room_at_once() -> None:
     assert [len(c.ids) for c in written.completions()] == lengths
 
 
+def sizes_of_reads(lengths: list[int], answers: list[int], num_slots: int) -> list[tuple[int, int]]:
+    """(rows, width) of each forward that reads prompts of these lengths."""
+    model, sizes = ARCHITECTURES["llama"](), []
+
+    def note(module, args, kwargs, output) -> None:  # type: ignore[no-untyped-def]
+        rows, width = kwargs["input_ids"].shape
+        if kwargs.get("past_key_values") is not None and width > 1:
+            sizes.append((rows, width))
+
+    model.base_model.register_forward_hook(note, with_kwargs=True)
+    written = Written(len(lengths), max(answers), CPU)
+    prompts = [(FIRST_TEXT_ID,) * length for length in lengths]
+    chooser = Scripted(answers)
+    SlotEngine(model, prompts, chooser, written, num_slots, CONTROL.pad).run(lambda count: None)
+    assert [len(c.ids) for c in written.completions()] == answers
+    return sizes
+
+
+def test_one_long_prompt_does_not_make_the_short_ones_be_read_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "READ_AT_ONCE", 24)
+    assert sizes_of_reads([2, 4, 4, 4, 4, 20], [1] * 6, 6) == [(5, 4), (1, 20)]
+
+
+def test_longer_prompts_are_read_when_a_quarter_of_the_slots_is_free() -> None:
+    """Eight slots: rows end after 1, 2, 3 and 4 tokens, and two newcomers come at a time."""
+    lengths = [2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4]
+    answers = [1, 2, 3, 4, 8, 8, 8, 8, 8, 8, 8, 8]
+    assert sizes_of_reads(lengths, answers, 8) == [(8, 3), (2, 4), (2, 4)]
+
+
+def test_a_model_with_a_window_is_not_decoded_in_slots() -> None:
+    """Two short rows would not show the window: the configuration does, on every device."""
+    model = ARCHITECTURES["llama"]()
+    assert runs_in_slots(model, CONTROL.pad)
+    for name, value in (("sliding_window", 256), ("layer_types", ["full_attention", "chunked"])):
+        model = ARCHITECTURES["llama"]()
+        setattr(model.config, name, value)
+        assert not runs_in_slots(model, CONTROL.pad)
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nll_is_the_mean_over_the_written_tokens(architecture: str) -> None:
     model = sharpen(ARCHITECTURES[architecture]())
-    completions = greedy(model, find_eos(model), batch_size=3)
+    chooser = Greedy(len(PROMPTS), find_eos(model), FORBIDDEN, NEW_TOKENS, CPU)
+    chooser.wants_nll = True
+    completions = decode(model, PROMPTS, chooser, 3, CONTROL.pad)
     for prompt, completion in zip(PROMPTS, completions, strict=True):
         ids = torch.tensor([[*prompt, *completion.ids]])
         with torch.no_grad():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from lamol_core.models import attention as attention_module
 from lamol_core.models.attention import PACKED, Pack
 from lamol_core.records import View
 from lamol_core.training.batches import MicroBatch, encode_views
@@ -77,7 +78,13 @@ def test_a_pack_knows_where_every_token_stands() -> None:
     assert shapes == [(3, 2), (1, 3), (2, 8), (1, 30)]
 
 
-def test_the_gradient_of_packed_rows_is_that_of_padded_ones() -> None:
+@pytest.mark.parametrize("short", [attention_module.SHORT, 3], ids=["matrices", "torch's own"])
+@pytest.mark.parametrize("in_cache", [attention_module.IN_CACHE, 100], ids=["whole", "cut"])
+def test_the_gradient_of_packed_rows_is_that_of_padded_ones(
+    short: int, in_cache: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention_module, "SHORT", short)
+    monkeypatch.setattr(attention_module, "IN_CACHE", in_cache)
     gradients = []
     for attention in (PACKED, "eager"):
         model = sharpen(GROUPED_ARCHITECTURES["grouped_llama"]())
@@ -86,6 +93,17 @@ def test_the_gradient_of_packed_rows_is_that_of_padded_ones() -> None:
         grads = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
         gradients.append(torch.cat(grads))
     assert (gradients[0] - gradients[1]).norm() < 1e-5 * gradients[1].norm()
+
+
+def test_attention_dropout_drops_while_training_alone() -> None:
+    model = GROUPED_ARCHITECTURES["grouped_llama"]()
+    for block in model.model.layers:
+        block.self_attn.attention_dropout = 0.5
+    at = torch.arange(len(MICRO.ids))
+    with as_body(model, PACKED) as body, torch.no_grad():
+        assert torch.equal(body(MICRO, at), body(MICRO, at))
+        model.train()
+        assert not torch.equal(body(MICRO, at), body(MICRO, at))
 
 
 @pytest.mark.slow
