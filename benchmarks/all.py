@@ -1,6 +1,9 @@
 """Runs every bench, writes benchmarks/results.json and prints the table of docs/performance.md.
 
-python -m benchmarks.all [--short] [--only NAME ...]
+    python -m benchmarks.all [--short] [--only NAME ...]
+    python -m benchmarks.all --only bench_training --with "--only published --rounds 2"
+
+Each result is kept with its command and date. What was not run this time stays in the file.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,6 +23,7 @@ from benchmarks.harness import ROOT, child_environment, say
 from benchmarks.workspace import require_shared
 
 RESULTS = ROOT / "benchmarks" / "results.json"
+SHORT_RESULTS = ROOT / "benchmarks" / ".work" / "short.json"
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,9 @@ TARGETS = {
     "limit_eager": Target("training step, share of the matrix peak", 0.35),
     "limit_compile": Target("the same with torch.compile", 0.45),
     "memory_train": Target("peak memory against the published procedure", 0.60, True),
+    # a matrix of tokens by new words would add 0.71 of what these rows take
     "memory_vocabulary": Target(
-        "vocabulary doubled: growth against embedding, gradient and optimizer rows", None
+        "vocabulary doubled: growth against embedding, gradient and optimizer rows", 1.7, True
     ),
     "tasks_flat": Target("slowest against fastest of tasks 2..10", 1.15, True),
     "startup_share": Target("overhead of the demo's stages, share of its time", 0.30, True),
@@ -82,7 +88,8 @@ TARGETS = {
 
 def run_bench(name: str, options: Sequence[str]) -> list[dict[str, Any]]:
     """Run one module; gives its JSON lines. Its table goes on to our stderr."""
-    say(f"== {name} {' '.join(options)}")
+    command = " ".join(["python -m", f"benchmarks.{name}", *options])
+    say(f"== {command}")
     ended = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", *options],
         cwd=ROOT, env=child_environment(), stdout=subprocess.PIPE, text=True,
@@ -91,24 +98,29 @@ def run_bench(name: str, options: Sequence[str]) -> list[dict[str, Any]]:
     for line in lines:
         if not line.startswith('{"bench"'):
             say(line)
+    found = [json.loads(line) for line in lines if line.startswith('{"bench"')]
     if ended.returncode:
-        return [{"bench": name, "error": f"exit code {ended.returncode}"}]
-    return [json.loads(line) for line in lines if line.startswith('{"bench"')]
+        found = [{"bench": name, "error": f"exit code {ended.returncode}"}]
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return [{**result, "command": command, "date": now} for result in found]
 
 
 def as_markdown(results: Sequence[dict[str, Any]]) -> str:
     """Target against figure, one row a result; what has no target is listed last."""
-    head = "| figure | ours | theirs | unit | ratio | target | |\n|---|---|---|---|---|---|---|\n"
+    head = (
+        "| figure | ours | theirs | unit | ratio | rounds | target | |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+    )
     rows = []
     for result in sorted(results, key=lambda one: one["bench"] not in TARGETS):
         target = TARGETS.get(result["bench"], Target(result["bench"], None))
         if "error" in result:
-            rows.append(f"| {target.what} | {result['error']} | | | | {target} | |")
+            rows.append(f"| {target.what} | {result['error']} | | | | | {target} | |")
             continue
         ratio = result["ratio"]
         rows.append(
             f"| {target.what} | {result['ours']:.4g} | {result['theirs']:.4g} | {result['unit']} "
-            f"| {ratio:.3g} | {target} | {target.verdict(ratio)} |"
+            f"| {ratio:.3g} | {len(result['runs'])} | {target} | {target.verdict(ratio)} |"
         )
     return head + "\n".join(rows) + "\n"
 
@@ -127,13 +139,17 @@ def measured_machine() -> dict[str, Any]:
     return described
 
 
+def read_results(path: Path, machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a results file holds, by bench; nothing if it is another processor's."""
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if content.get("machine", {}).get("cpu_family_model") != machine["cpu_family_model"]:
+        return {}
+    return {result["bench"]: result for result in content["results"]}
+
+
 def write_results(path: Path, results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> None:
     """All results so far: a run that is cut off keeps what it has."""
-    content = {
-        "machine": machine,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "results": list(results),
-    }
+    content = {"machine": machine, "results": list(results)}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -141,16 +157,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     made.add_argument("--short", action="store_true", help="few rows: does everything work?")
     made.add_argument("--only", nargs="+", choices=list(BENCHES), default=list(BENCHES))
-    made.add_argument("--out", type=Path, default=RESULTS)
+    made.add_argument("--with", dest="options", help="options of the benches named by --only")
+    made.add_argument("--out", type=Path, help="default: benchmarks/results.json")
     options = made.parse_args(arguments)
     require_shared()
+    out = options.out or (SHORT_RESULTS if options.short else RESULTS)
     machine = measured_machine()
-    results: list[dict[str, Any]] = []
+    results = read_results(out, machine)
     for name in options.only:
         bench = BENCHES[name]
-        results += run_bench(name, bench.short if options.short else bench.options)
-        write_results(options.out, results, machine)
-    sys.stdout.write(as_markdown(results))
+        chosen = bench.short if options.short else bench.options
+        if options.options is not None:
+            chosen = tuple(shlex.split(options.options))
+        results |= {result["bench"]: result for result in run_bench(name, chosen)}
+        write_results(out, list(results.values()), machine)
+    sys.stdout.write(as_markdown(list(results.values())))
 
 
 if __name__ == "__main__":

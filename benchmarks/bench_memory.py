@@ -4,8 +4,9 @@
 
 Every measurement is the peak resident memory (ru_maxrss) of a process of its own, with imports.
 Here a ratio below 1 is in our favour. `memory_vocabulary`: ours is what the peak grew by, theirs
-the bytes of the new rows of embedding, gradient, Adam's two moments, masters in bf16 and the
-teacher's head. `logits_matrix_bytes` is what a (tokens x vocabulary) matrix would have added.
+the bytes of the new rows of embedding, gradient, Adam's two moments, the masters' lower
+halves in bf16 and the teacher's head. `logits_matrix_bytes` is what a (tokens x vocabulary)
+matrix would have added.
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ def double_vocabulary(workspace: Workspace) -> tuple[Path, int, int, bool]:
 
 
 def bytes_of_a_parameter(precision: str) -> int:
-    """Weight, gradient and Adam's moments; with bf16 the master and its gradient besides."""
-    return 2 + 2 + 4 + 4 + 8 if stored_bytes(precision) == 2 else 4 + 4 + 8
+    """Weight, gradient and Adam's moments; with bf16 the master's lower half besides."""
+    return 2 + 2 + 2 + 8 if stored_bytes(precision) == 2 else 4 + 4 + 8
 
 
 def stored_bytes(precision: str) -> int:

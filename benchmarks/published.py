@@ -1,11 +1,11 @@
 """The published procedure with its settings, in plain PyTorch and transformers, fp32 throughout.
 
-Written from its description (docs/decisions.md), without needless slowness: only what is described
-is slow. Training: batches of 4 rows, each view padded on the left to 50 tokens, the student's
-forwards on both views of the new rows, and the student's and the online teacher's on both views of
-the pseudo rows, each with logits at all positions; torch's AdamW, clipping at 1.0. A batch without
-pseudo rows skips their forwards. Sampling: `generate()`, 8 prompts at once, to 50 tokens or until
-all rows have ended. Evaluation: greedy `generate()` on batches of 4, padded on the left.
+Written from its description in the paper and its settings, without needless slowness: only what is
+described is slow. Training: batches of 4 rows, each view padded on the left to 50 tokens, the
+student's forwards on both views of the new rows, and the student's and the online teacher's on both
+views of the pseudo rows, each with logits at all positions; torch's AdamW, clipping at 1.0. A batch
+without pseudo rows skips their forwards. Sampling: `generate()`, 8 prompts at once, to 50 tokens or
+until all rows have ended. Evaluation: greedy `generate()` on batches of 4, padded on the left.
 """
 
 from __future__ import annotations

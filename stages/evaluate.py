@@ -26,6 +26,7 @@ def evaluate(
 
     Example: lamol evaluate travel --json
     """
+    cost = Cost()
     from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.run import predict_from_checkpoint
     from lamol_core.records import PREDICTION_SCHEMA
@@ -36,7 +37,8 @@ def evaluate(
     from lamol_core.storage.tables import write_table
     from stages.console import print_json, progress, say
 
-    cost, params, layout = Cost(), open_params(overrides), Layout()
+    cost.imported()
+    params, layout = open_params(overrides), Layout()
     params.task(task)
     data = TaskData.load(layout.data(task))
     student = layout.student(task)

@@ -26,6 +26,7 @@ def generate(
 
     Example: lamol generate travel --set lamol_kd.topk=5
     """
+    cost = Cost()
     from collections import Counter
 
     from lamol_core.data.mixing import num_pseudo_rows, share_evenly
@@ -39,7 +40,7 @@ def generate(
     from lamol_core.storage.tables import write_table
     from stages.console import print_json, say
 
-    cost, params, layout = Cost(), open_params(overrides), Layout()
+    params, layout = open_params(overrides), Layout()
     params.task(task)
     data = TaskData.load(layout.data(task))
     teacher = layout.teacher(task)
@@ -55,6 +56,7 @@ def generate(
         from lamol_core.sampling.run import draw_from_checkpoint
         from stages.console import progress
 
+        cost.imported()
         acting = {"method": params.method, "seed": params.seed, "gamma": sampling.gamma,
                   "topk": sampling.topk, "use_task_specific_gen_token":
                   sampling.task_specific_token, **params.generate.model_dump()}  # fmt: skip

@@ -33,7 +33,7 @@ SetOption = Annotated[
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 
-MEASURED = ("seconds", "peak_memory_bytes")
+MEASURED = ("seconds", "start_up_seconds", "peak_memory_bytes")
 """Keys of a figures file that differ from run to run."""
 
 
@@ -96,16 +96,22 @@ def open_params(overrides: list[str] | None) -> Params:
 
 
 class Cost:
-    """Seconds since it was made, and the process's peak memory."""
+    """Seconds since it was made (first of all in a command), and the process's peak memory."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
+        self._start_up_s = 0.0
+
+    def imported(self) -> None:
+        """Libraries are imported now: what went by is start-up."""
+        self._start_up_s = time.perf_counter() - self._started
 
     def figures(self) -> dict[str, float | int]:
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         scale = 1 if sys.platform == "darwin" else 1024
         return {
             "seconds": round(time.perf_counter() - self._started, 2),
+            "start_up_seconds": round(self._start_up_s, 2),
             "peak_memory_bytes": peak_kib * scale,
         }
 

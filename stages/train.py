@@ -26,6 +26,7 @@ def train(
 
     Example: lamol train travel --set train.epochs=3
     """
+    cost = Cost()
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.registry import build_method
     from lamol_core.methods.replay import KEEPS_REAL_ROWS, find_sampling
@@ -46,7 +47,8 @@ def train(
     from lamol_core.training.run import TrainingSet, train_from_checkpoint
     from stages.console import print_json, progress, say
 
-    cost, params, layout = Cost(), open_params(overrides), Layout()
+    cost.imported()
+    params, layout = open_params(overrides), Layout()
     after = params.task(task).after
     teacher = layout.teacher(task)
     data = TaskData.load(layout.data(task))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedModel
 
 from lamol_core.config import EvaluateParams
+from lamol_core.models.checkpoints import require_positions
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.rows import Greedy, Progress
 from lamol_core.text.tokenizer import TextCodec
@@ -24,6 +25,8 @@ def predict(
     control = codec.control
     room = max_length - 2
     prompts = [(*ids[-room:], control.ans) for ids in codec.encode(inputs)]
+    longest = max(map(len, prompts), default=0) + params.max_target_tokens
+    require_positions(model, longest, "train.max_length and evaluate.max_target_tokens")
 
     forbidden = (control.ans, *control.never_in_text)
     chooser = Greedy(len(prompts), control.eos, forbidden, params.max_target_tokens, model.device)

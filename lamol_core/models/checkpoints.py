@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamol_core.errors import ArtifactError
+from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.kinds import CHECKPOINT, STATE
 from lamol_core.storage.manifest import Manifest, Provenance, check_folder, seal_folder
@@ -50,6 +50,17 @@ def load_model(
         ) from error
     nn.Module.to(model, device)
     return model.eval()
+
+
+def require_positions(model: PreTrainedModel, num_tokens: int, keys: str) -> None:
+    """Raises ConfigError, naming the keys to lower, where rows are longer than its positions."""
+    config = model.config.get_text_config(decoder=True)
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is not None and num_tokens > limit:
+        raise ConfigError(
+            f"params.yaml: {keys}: rows of {num_tokens} tokens are wanted, "
+            f"{type(model).__name__} has {limit} positions. Lower it, or take a model with more."
+        )
 
 
 def save_checkpoint(

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether matrix products in bf16 are faster than in fp32.
 
-    On a CPU they are with AMX (measured 6 times) and with AMD's avx512_bf16 (about 2 times).
-    Intel's avx512_bf16 without AMX is half as fast as fp32 (docs/performance.md).
+    On a CPU they are with AMX (6 times, by the design's measurement) and with AMD's avx512_bf16
+    (trained with in docs/results.md; the products alone were not measured). Intel's avx512_bf16
+    without AMX is half as fast as fp32 (docs/performance.md).
     """
     import torch
 
@@ -26,7 +27,7 @@ def has_fast_bf16(device: torch.device) -> bool:
             return True
         return torch.cpu._is_avx512_bf16_supported() and _cpu_vendor() == "AuthenticAMD"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return False
 
 
@@ -62,9 +63,9 @@ def weights_attention(attention: str) -> str:
     return "eager" if attention == "packed" else attention
 
 
-COMPILE_FLOPS = 1.5e14
-"""Where torch.compile begins to pay: it costs half a minute and saves 8 to 25 % of a training
-(docs/performance.md), so training must take some minutes at 0.2 to 1 TFLOP/s."""
+COMPILE_FLOPS = 2.5e14
+"""Where torch.compile begins to pay: it costs 33 to 86 s and saves 8 to 26 % of a training, on
+machines of 0.2 and 0.7 TFLOP/s: from 0.9e14 and 2.4e14 on (docs/performance.md, "Rules")."""
 
 
 def resolve_compile(wanted: str, num_flops: float, device: torch.device) -> bool:

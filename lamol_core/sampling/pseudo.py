@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from lamol_core.config import GenerateParams
 from lamol_core.errors import GenerationError
+from lamol_core.models.checkpoints import require_positions
 from lamol_core.records import PseudoSample
 from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.decode import decode
@@ -49,6 +50,8 @@ class PseudoSampler:
         self._teacher, self._codec, self._params, self._topk = teacher, codec, params, topk
         self._new_task, self._seed, self._teacher_sha256 = new_task, seed, teacher_sha256
         self._limits = Limits(params.max_input_tokens, params.max_target_tokens)
+        keys = "generate.max_input_tokens and generate.max_target_tokens"
+        require_positions(teacher, self._limits.max_tokens + 1, keys)
         vocabulary = teacher.get_output_embeddings().weight.shape[0]
         self._characters = CharacterSteps.over(codec.token_bytes(vocabulary), teacher.device)
 

@@ -26,7 +26,7 @@ def draw_from_checkpoint(
     seed: int,
     on_rows_done: Progress = lambda count: None,
 ) -> list[PseudoSample]:
-    """Load the teacher (eval mode, in the format it is stored in) and draw what is asked for.
+    """Load the teacher (eval mode, in the format it was trained in) and draw what is asked for.
 
     `count_by_task` is in learning order: the position of a task gives its GEN token.
     """

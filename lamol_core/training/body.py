@@ -30,7 +30,8 @@ class Body(nn.Module):
     """A causal model whose forward gives what the losses are computed from, at chosen tokens.
 
     These are the hidden states that its `head` is applied to, (N, d). A model whose logits are
-    more than that (soft caps, scales) has head None here, and gives its logits (N, V). With
+    more than that (soft caps, scales) has head None here, and gives its logits (N, V), having made
+    those of all tokens: that costs memory. With
     `packed` the model must run under `attending(model, PACKED)`.
     """
 

@@ -22,7 +22,8 @@ HALF = 0x8000
 class MasterAdamW:
     """AdamW (Loshchilov and Hutter 2019), torch's fused kernel, for fp32 and bf16 weights.
 
-    Matrices decay, vectors do not. Gradients of several micro-batches are added up in fp32.
+    Matrices decay, vectors do not. Gradients of several micro-batches are added up in fp32 (by one
+    process; several exchange theirs in the weights' format).
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
@@ -48,8 +49,12 @@ class MasterAdamW:
 
     def gradient_norm(self) -> Tensor:
         """The norm of all gradients together, (), in fp32."""
-        gradients = [gradient for gradient in self._gradients() if gradient is not None]
-        return torch.nn.utils.get_total_norm(gradients).float()
+        norms = [
+            torch.linalg.vector_norm(gradient, dtype=torch.float32)
+            for gradient in self._gradients()
+            if gradient is not None
+        ]
+        return torch.linalg.vector_norm(torch.stack(norms))
 
     @torch.no_grad()
     def step(self, learning_rate: float, factor: float = 1.0) -> None:

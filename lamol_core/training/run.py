@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from lamol_core.config import TrainParams
 from lamol_core.errors import ConfigError
 from lamol_core.methods.base import Method
-from lamol_core.models.checkpoints import load_model, save_checkpoint
+from lamol_core.models.checkpoints import load_model, require_positions, save_checkpoint
 from lamol_core.models.precision import (
     resolve_attention,
     resolve_compile,
@@ -99,11 +99,13 @@ def train_from_checkpoint(
 
     lesson = Lesson(method.loss, codec.control, [row for row in rows if row.origin == "pseudo"])
     with ExitStack() as stack:
-        # the teacher computes as the student does: at the first step their difference is nil
+        # the teacher computes as the student does: at the first step they differ by float order
         taught = stack.enter_context(
             teaching(load, lesson, params, attention, teacher, states_folder, say)
         )
         student = load()
+        longest = max((len(row.input_ids) + len(row.target_ids) + 3 for row in rows), default=0)
+        require_positions(student, longest, "train.max_length")
         if params.gradient_checkpointing:
             checkpoint_activations(student)
         compiled = resolve_compile(

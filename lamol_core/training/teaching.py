@@ -14,6 +14,7 @@ from pathlib import Path
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
+from lamol_core import __version__
 from lamol_core.config import TrainParams
 from lamol_core.methods.terms import Loss
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
@@ -52,12 +53,14 @@ def teaching(
     """
     distilled = lesson.loss.distilled
     if not distilled or not lesson.rows:
+        _remove(folder)
         yield None
         return
     with as_body(load(), attention) as body:
         if params.teacher_targets == "online" or body.head is None:
             if params.teacher_targets == "offline":
                 log.warning("The teacher's head is more than a matrix: it runs online.")
+            _remove(folder)
             yield OnlineTeacher(body)
             return
         views, shift = lesson.loss.views, distilled[0].shift
@@ -69,7 +72,14 @@ def teaching(
             f"are kept in {folder} while the student is trained"
         )
         provenance = Provenance(
-            {"views": list(views), "shift": shift, "dtype": str(plan.dtype)},
+            {
+                "views": list(views),
+                "shift": shift,
+                "dtype": str(plan.dtype),
+                "attention": attention,
+                "micro_batch_tokens": params.micro_batch_tokens,
+                "code": __version__,
+            },
             {
                 "teacher": read_manifest(checkpoint / MANIFEST, "").content_sha256,
                 "rows": digest_of(lesson.rows),
@@ -80,6 +90,11 @@ def teaching(
     del body
     yield stored
     PartialState().wait_for_everyone()
+    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """States of a training that has ended, or that was cut off and now goes another way."""
     if PartialState().is_local_main_process:
         shutil.rmtree(folder, ignore_errors=True)
 

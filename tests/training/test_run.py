@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from lamol_core.config import LamolKdParams, TrainParams
+from lamol_core.errors import ConfigError
 from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.models.checkpoints import load_model, require_positions
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import teacher as teacher_module
@@ -120,10 +122,36 @@ def test_a_training_that_was_cut_off_finds_its_states_again(
     with pytest.raises(KeyboardInterrupt):
         train(tiny_checkpoint, training_set, tmp_path / "states", stop)
     assert (tmp_path / "states").exists()
+    with pytest.raises(KeyboardInterrupt):  # other settings, other sums: not those states
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop, micro_batch_tokens=40)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop)
+    assert len(written) == 3
     resumed = train(tiny_checkpoint, training_set, tmp_path / "states")
-    assert len(written) == 1
+    assert len(written) == 3
     again = train(tiny_checkpoint, training_set, tmp_path / "states")
     assert torch.equal(weights(resumed), weights(again))
+
+
+def test_a_training_that_goes_another_way_leaves_no_states(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+) -> None:
+    def stop(row: LogRow, num_steps: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop)
+    train(tiny_checkpoint, training_set, tmp_path / "states", teacher_targets="online")
+    assert not (tmp_path / "states").exists()
+
+
+def test_rows_beyond_the_models_positions_are_refused(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+) -> None:
+    model = load_model(tiny_checkpoint, torch.device("cpu"))
+    require_positions(model, model.config.max_position_embeddings, "train.max_length")
+    with pytest.raises(ConfigError, match=r"train.max_length.*positions"):
+        require_positions(model, model.config.max_position_embeddings + 1, "train.max_length")
 
 
 def test_a_first_task_asks_no_teacher(
