@@ -18,8 +18,8 @@ from unittest import mock
 if TYPE_CHECKING:
     from benchmarks.workspace import Workspace
     from lamol_core.config import EvaluateParams, GenerateParams, TrainParams
+    from lamol_core.data.encoded import EncodedRow
     from lamol_core.records import MixRow, PseudoSample
-    from lamol_core.training.batches import EncodedRow
 
 
 class WorkTimer:
@@ -61,7 +61,7 @@ def work_timer() -> Iterator[WorkTimer]:
 
 def draw(workspace: Workspace, num_rows: int, params: GenerateParams, seed: int) -> float:
     """Valid pseudo-samples a second of `draw_from_checkpoint`."""
-    from lamol_core.methods.replay import find_sampling
+    from lamol_core.methods.rehearsal import find_sampling
     from lamol_core.sampling.run import draw_from_checkpoint
 
     sampling = find_sampling(workspace.params)
@@ -118,7 +118,7 @@ def train(
 ) -> TrainRun:
     """Train a student on a mix with lamol_kd, the teacher's pass included; nothing is written."""
     from lamol_core.methods.registry import build_method
-    from lamol_core.training.run import TrainingSet, train_from_checkpoint
+    from lamol_core.training.run import Checkpoints, TrainingSet, train_from_checkpoint
 
     run = TrainRun(num_rows=len(mix) * (params.epochs if params.steps is None else 1))
     training_set = TrainingSet(
@@ -132,8 +132,8 @@ def train(
             run.losses.append(row["loss"])
 
         train_from_checkpoint(
-            checkpoint or workspace.teacher, training_set, build_method(workspace.params), params,
-            seed=0, on_step=on_step, states_folder=Path(states) / "states",
+            Checkpoints(checkpoint or workspace.teacher, Path(states) / "states"),
+            training_set, build_method(workspace.params), params, seed=0, on_step=on_step,
         )  # fmt: skip
         run.seconds = timer.seconds
     return run

@@ -23,8 +23,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from lamol_core.data.encoded import EncodedRow
     from lamol_core.text.template import ControlTokens
-    from lamol_core.training.batches import EncodedRow
 
 IGNORED = -100
 Ids = Sequence[int]

@@ -16,7 +16,7 @@ RESERVED_NAMES = (BASE, "average")
 TASK_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
 Precision = Literal["auto", "fp32", "bf16"]
-MethodName = Literal["lamol_kd", "lamol", "finetune", "multitask"]
+MethodName = Literal["lamol_kd", "lamol", "l2kd", "ewc", "derpp", "replay", "finetune", "multitask"]
 MetricName = Literal["auto", "accuracy", "token_f1", "rouge_l", "joint_slots"]
 Alignment = Literal["next_token", "reference"]
 
@@ -115,21 +115,46 @@ class GenerateParams(Section):
     max_target_tokens: Annotated[int, Field(ge=1)] = 32
     batch_size: Annotated[int, Field(ge=1)] = 256
     max_attempts: Annotated[int, Field(ge=1)] = 5
+    refill: bool = True
+    unique: bool = False
+    self_consistent: bool = False
+    draws_per_row: Annotated[int, Field(ge=1, le=100)] = 1
+    balance_labels: bool = False
 
 
-class ReplayParams(Section):
-    """What `lamol` and `lamol_kd` share: the GEN view and the pseudo-samples."""
+class LamolParams(Section):
+    """What methods share that write pseudo-samples: the GEN view, how many are drawn and how."""
 
     gen_weight: Annotated[float, Field(ge=0, alias="lambda")] = 0.25
     gamma: Annotated[float, Field(ge=0)] = 0.20
     topk: Annotated[int, Field(ge=1)] = 20
     use_task_specific_gen_token: bool = True
+    rows_per_class: Annotated[int, Field(ge=0)] = 0
 
 
-class LamolKdParams(ReplayParams):
+class LamolKdParams(LamolParams):
     distill_weight: Annotated[float, Field(ge=0)] = 1.0
     temperature: Annotated[float, Field(gt=0)] = 2.0
     alignment: Alignment = "next_token"
+
+
+class EwcParams(Section):
+    """The penalty's weight; rows of a task that its Fisher information is the mean over."""
+
+    weight: Annotated[float, Field(ge=0)] = 5000.0
+    fisher_rows: Annotated[int, Field(ge=1)] | None = 200
+
+
+class ReplayParams(Section):
+    """A reservoir of real rows, and how many of them each step of training sees."""
+
+    buffer_size: Annotated[int, Field(ge=1)] = 200
+    batch_size: Annotated[int, Field(ge=1)] = 32
+
+
+class DerppParams(ReplayParams):
+    alpha: Annotated[float, Field(ge=0)] = 0.5
+    beta: Annotated[float, Field(ge=0)] = 0.5
 
 
 class TrainParams(Section):
@@ -164,7 +189,11 @@ class Params(Section):
     prepare: PrepareParams = PrepareParams()
     generate: GenerateParams = GenerateParams()
     lamol_kd: LamolKdParams = LamolKdParams()
-    lamol: ReplayParams = ReplayParams()
+    lamol: LamolParams = LamolParams()
+    l2kd: LamolParams = LamolParams()
+    ewc: EwcParams = EwcParams()
+    derpp: DerppParams = DerppParams()
+    replay: ReplayParams = ReplayParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
 

@@ -18,7 +18,9 @@ from lamol_core.config import (
     TASK_NAME,
     BackboneParams,
     DemoSource,
+    DerppParams,
     EvaluateParams,
+    EwcParams,
     FileSource,
     GenerateParams,
     HubSource,
@@ -139,7 +141,8 @@ def _known_keys() -> set[str]:
     keys: set[str] = set()
     for model in (
         Params, TaskParams, PrepareParams, NanoParams, BackboneParams, GenerateParams,
-        LamolKdParams, TrainParams, EvaluateParams, DemoSource, FileSource, HubSource,
+        LamolKdParams, EwcParams, DerppParams, TrainParams, EvaluateParams, DemoSource, FileSource,
+        HubSource,
     ):  # fmt: skip
         keys |= {field.alias or name for name, field in model.model_fields.items()}
     return keys

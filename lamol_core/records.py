@@ -7,7 +7,10 @@ from typing import Literal
 
 import pyarrow as pa
 
-Origin = Literal["new", "pseudo"]
+MixOrigin = Literal["new", "pseudo"]
+Origin = Literal["new", "pseudo", "memory"]
+"""Of a row in training. Rows of a method's memory are drawn there, step by step: no mix has them.
+"""
 View = Literal["qa", "gen"]
 SPLITS = ("train", "dev", "test")
 SCHEMA_VERSION = 1
@@ -54,10 +57,26 @@ class MixRow:
     """One row of a training set, by reference: no text of a real row leaves `data/`."""
 
     order: int
-    origin: Origin
+    origin: MixOrigin
     source_task: str
     row_id: str
     label_idx_cil: int
+
+
+@dataclass(frozen=True)
+class MemoryRow:
+    """A REAL ROW that a method keeps after its task, by definition of the method.
+
+    `slot` is its place in the memory, `gen_token` the GEN token of its task.
+    """
+
+    slot: int
+    row_id: str
+    input: str
+    target: str
+    input_ids: list[int]
+    target_ids: list[int]
+    gen_token: int
 
 
 @dataclass(frozen=True)
@@ -118,6 +137,17 @@ MIX_SCHEMA = pa.schema(
         ("source_task", pa.string()),
         ("row_id", pa.string()),
         ("label_idx_cil", pa.int64()),
+    ]
+)
+MEMORY_SCHEMA = pa.schema(
+    [
+        ("slot", pa.int64()),
+        ("row_id", pa.string()),
+        ("input", pa.string()),
+        ("target", pa.string()),
+        ("input_ids", pa.list_(pa.int32())),
+        ("target_ids", pa.list_(pa.int32())),
+        ("gen_token", pa.int64()),
     ]
 )
 PREDICTION_SCHEMA = pa.schema(

@@ -29,9 +29,9 @@ def generate(
     cost = Cost()
     from collections import Counter
 
-    from lamol_core.data.mixing import num_pseudo_rows, share_evenly
+    from lamol_core.data.mixing import pseudo_rows_by_task
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.replay import find_sampling
+    from lamol_core.methods.rehearsal import find_sampling
     from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
     from lamol_core.reporting.figures import write_json
     from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
@@ -46,9 +46,15 @@ def generate(
     teacher = layout.teacher(task)
     manifest = check_folder(teacher, CHECKPOINT, f"Run `dvc repro snapshot@{task}` again.")
     sampling = find_sampling(params)
-    num_new = data.facts.num_rows["train"]
-    total = num_pseudo_rows(sampling.gamma, num_new) if sampling and data.earlier else 0
-    shares = share_evenly(total, len(data.earlier))
+    shares: list[int] = []
+    if sampling:
+        shares = pseudo_rows_by_task(
+            sampling.gamma,
+            data.facts.num_rows["train"],
+            [facts.num_classes for facts in data.earlier],
+            sampling.rows_per_class,
+        )
+    total = sum(shares)
 
     samples: list[PseudoSample] = []
     acting: dict[str, object] = {}
@@ -59,8 +65,9 @@ def generate(
         cost.imported()
         acting = {"method": params.method, "seed": params.seed, "gamma": sampling.gamma,
                   "topk": sampling.topk, "use_task_specific_gen_token":
-                  sampling.task_specific_token, **params.generate.model_dump()}  # fmt: skip
-        with progress(f"generate {task}", total, "rows") as advance:
+                  sampling.task_specific_token, "rows_per_class": sampling.rows_per_class,
+                  **params.generate.model_dump()}  # fmt: skip
+        with progress(f"generate {task}", total * params.generate.draws_per_row, "rows") as advance:
             samples = draw_from_checkpoint(
                 teacher,
                 manifest.content_sha256,

@@ -13,7 +13,7 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
     """
     from lamol_core.data.mixing import mix_rows
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.replay import KEEPS_REAL_ROWS
+    from lamol_core.methods.rehearsal import MIXES_REAL_ROWS
     from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, PseudoSample, from_table
     from lamol_core.storage.kinds import MIX, PSEUDO
     from lamol_core.storage.layout import Layout
@@ -28,7 +28,7 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
         layout.pseudo(task), PSEUDO, PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` again."
     )
     real = data.rows("train")
-    if params.method in KEEPS_REAL_ROWS and data.earlier:
+    if params.method in MIXES_REAL_ROWS and data.earlier:
         names = ", ".join(facts.name for facts in data.earlier)
         say(f"mix {task}: {params.method} KEEPS AND REPLAYS THE REAL ROWS of {names}")
         for facts in data.earlier:

@@ -27,10 +27,11 @@ def train(
     Example: lamol train travel --set train.epochs=3
     """
     cost = Cost()
+    from lamol_core.config import BASE
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.registry import build_method
-    from lamol_core.methods.replay import KEEPS_REAL_ROWS, find_sampling
-    from lamol_core.models.checkpoints import check_state, write_state
+    from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS, find_sampling
+    from lamol_core.models.checkpoints import check_state
     from lamol_core.records import (
         MIX_SCHEMA,
         PSEUDO_SCHEMA,
@@ -43,8 +44,15 @@ def train(
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance, check_folder
     from lamol_core.storage.tables import read_table
-    from lamol_core.training.loop import MEASURED_COLUMNS, count_steps
-    from lamol_core.training.run import TrainingSet, train_from_checkpoint
+    from lamol_core.training.curves import thin_curve
+    from lamol_core.training.kept import count_kept
+    from lamol_core.training.loop import MEASURED_COLUMNS
+    from lamol_core.training.run import (
+        Checkpoints,
+        TrainingSet,
+        count_all_steps,
+        train_from_checkpoint,
+    )
     from stages.console import print_json, progress, say
 
     cost.imported()
@@ -63,7 +71,7 @@ def train(
     method = build_method(params)
     mix = from_table(mix_table, MixRow)
     real = data.rows("train")
-    if params.method in KEEPS_REAL_ROWS:
+    if params.method in MIXES_REAL_ROWS:
         real += [row for facts in data.earlier for row in data.seen_rows(facts.name, "train")]
     pseudo = from_table(pseudo_table, PseudoSample)
     sampling = find_sampling(params)
@@ -75,16 +83,23 @@ def train(
         task_specific_token=sampling is None or sampling.task_specific_token,
     )
 
-    num_steps = count_steps(len(mix), params.train)
-    with progress(f"train {task}", num_steps, "steps") as advance:
+    checkpoints = Checkpoints(
+        teacher,
+        states=layout.teacher_states(task),
+        state=layout.state(after),
+        backbone=layout.student(BASE),
+        resume=layout.resume,
+    )
+    if params.method in KEEPS_REAL_ROWS - MIXES_REAL_ROWS:
+        say(f"train {task}: {params.method} KEEPS REAL ROWS in {layout.state(task)}")
+    with progress(f"train {task}", count_all_steps(mix, method, params.train), "steps") as advance:
         trained = train_from_checkpoint(
-            teacher,
+            checkpoints,
             training_set,
             method,
             params.train,
             params.seed,
             on_step=lambda row, _: advance(1, f"loss {row['loss']:.3f}"),
-            states_folder=layout.teacher_states(task),
             say=lambda message: say(f"train {task}: {message}"),
         )
     provenance = Provenance(
@@ -103,7 +118,7 @@ def train(
         },
     )
     trained.save(layout.student(task), teacher, provenance)
-    write_state(layout.state(task), provenance)
+    trained.save_state(layout.state(task), provenance)
     write_csv(layout.train_log(task), trained.log_rows, MEASURED_COLUMNS)
     last = trained.log_rows[-1]
     figures = {
@@ -112,6 +127,8 @@ def train(
         "tokens": sum(row["tokens"] for row in trained.log_rows),
         "final_loss": last["loss"],
         "inputs_cut": trained.num_cut,
+        "curve": thin_curve(trained.log_rows),
+        "kept": count_kept(layout.state(task), data, params.method).as_dict(),
         **cost.figures(),
     }
     write_json(layout.figure(task, "train"), figures, MEASURED)
@@ -122,7 +139,7 @@ def train(
         f"{figures['seconds']:.0f} s -> {layout.student(task)}"
     )
     if json:
-        print_json({"task": task, **figures})
+        print_json({"task": task, **{key: figures[key] for key in figures if key != "curve"}})
 
 
 if __name__ == "__main__":

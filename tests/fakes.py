@@ -11,7 +11,7 @@ from lamol_core.text.template import ControlTokens
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from lamol_core.training.batches import EncodedRow
+    from lamol_core.data.encoded import EncodedRow
 
 VOCABULARY = 48
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
@@ -158,7 +158,7 @@ def sharpen(model: PreTrainedModel, seed: int = 0, spread: float = 0.4) -> PreTr
 
 def make_rows(num_new: int, num_pseudo: int, seed: int = 0) -> list[EncodedRow]:
     """Random rows of lengths 1 to 9 (x) and 1 to 4 (y), both origins shuffled together."""
-    from lamol_core.training.batches import EncodedRow
+    from lamol_core.data.encoded import EncodedRow
 
     rng = random.Random(seed)
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from decimal import Decimal
 
-from lamol_core.records import PSEUDO_LABEL, Example, MixRow, Origin, PseudoSample
+from lamol_core.records import PSEUDO_LABEL, Example, MixOrigin, MixRow, PseudoSample
 from lamol_core.seeds import derive_seed
 
 
@@ -23,11 +23,23 @@ def share_evenly(total: int, num_tasks: int) -> list[int]:
     return [share + (index < remainder) for index in range(num_tasks)]
 
 
+def pseudo_rows_by_task(
+    gamma: float, num_new_rows: int, num_classes: Sequence[int], rows_per_class: int = 0
+) -> list[int]:
+    """Pseudo rows of each earlier task, oldest first: an even share of floor(gamma * N), and no
+    fewer than `rows_per_class` for each of a task's classes. `num_classes` is 0 for free text."""
+    shares = share_evenly(num_pseudo_rows(gamma, num_new_rows), len(num_classes))
+    return [
+        max(share, rows_per_class * classes)
+        for share, classes in zip(shares, num_classes, strict=True)
+    ]
+
+
 def mix_rows(
     real: Sequence[Example], pseudo: Sequence[PseudoSample], task: str, seed: int
 ) -> list[MixRow]:
     """Real and valid pseudo rows in a seeded order, by reference."""
-    entries: list[tuple[Origin, str, str, int]] = [
+    entries: list[tuple[MixOrigin, str, str, int]] = [
         ("new", row.task, row.row_id, row.label_idx_cil) for row in real
     ]
     entries += [

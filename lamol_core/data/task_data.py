@@ -65,13 +65,17 @@ class TaskData:
 
     def seen_rows(self, task: str, split: str) -> list[Example]:
         """Rows of this task or an earlier one. Raises ArtifactError when there are none here."""
+        return self._read(self.file(task, split))
+
+    def file(self, task: str, split: str) -> Path:
+        """Where rows of this task or an earlier one are. Raises ArtifactError for another."""
         if task == self.facts.name:
-            return self.rows(split)
+            return self.folder / f"{split}.parquet"
         known = [facts.name for facts in self.earlier]
         if task not in known:
             listed = ", ".join([*known, self.name])
             raise ArtifactError(f"{self.folder}: no rows of task {task!r}; it has {listed}.")
-        return self._read(self.folder / SEEN / task / f"{split}.parquet")
+        return self.folder / SEEN / task / f"{split}.parquet"
 
     def _read(self, path: Path) -> list[Example]:
         return from_table(read_rows(path, EXAMPLE_SCHEMA, remedy_for(self.folder)), Example)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamol_core.config import ReplayParams
+from lamol_core.config import LamolParams
+from lamol_core.methods.base import Method
 from lamol_core.methods.terms import Loss, cross_entropy
 
 
-class Lamol:
-    def __init__(self, params: ReplayParams) -> None:
+class Lamol(Method):
+    def __init__(self, params: LamolParams) -> None:
         self._params = params
 
     @property

@@ -14,10 +14,11 @@ from __future__ import annotations
 from typing import Any
 
 from lamol_core.config import LamolKdParams
+from lamol_core.methods.base import Method
 from lamol_core.methods.terms import Loss, cross_entropy, divergence
 
 
-class LamolKd:
+class LamolKd(Method):
     def __init__(self, params: LamolKdParams) -> None:
         self._params = params
 

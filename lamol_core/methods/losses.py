@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lamol_core.methods.terms import Kind
 from lamol_core.models.head import LinearHead
 
 CHUNK_BYTES = 64 * 2**20
@@ -42,15 +43,22 @@ def kl_per_token(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
     return temperature**2 * divergence.sum(dim=-1)
 
 
+def squared_difference_per_token(student: Tensor, stored: Tensor) -> Tensor:
+    """mean over V of (student - stored)^2 per row. Inputs (N, V) each, result (N,).
+
+    Buzzega et al. 2020, equation 6."""
+    return (student - stored).square().mean(dim=-1)
+
+
 @dataclass(frozen=True)
 class Segment:
     """Neighbouring tokens of one term: their loss is `weight` times the sum over them.
 
-    With `labels` (n,) it is cross-entropy; with `teacher` T^2 KL at `temperature`, where
-    `teacher(start, stop)` gives the teacher's logits of these of its tokens.
+    ce needs `labels` (n,). kl at `temperature` and mse need `teacher(start, stop)`, which gives
+    the logits (stop - start, V) that these of its tokens are held to.
     """
 
-    name: str
+    kind: Kind
     weight: float
     num_tokens: int
     labels: Tensor | None = None
@@ -73,12 +81,16 @@ def losses_of_logits(logits: Tensor, segments: Sequence[Segment]) -> TokenLosses
     start, total = 0, logits.sum() * 0.0  # hangs on the graph where there is no segment
     for segment in segments:
         part = logits[start : start + segment.num_tokens].float()
-        if segment.teacher is not None:
-            teacher = segment.teacher(0, segment.num_tokens).float()
-            loss = kl_per_token(part, teacher, segment.temperature).sum()
-        else:
+        if segment.kind == "ce":
             assert segment.labels is not None
             loss = cross_entropy_per_token(part, segment.labels).sum()
+        else:
+            assert segment.teacher is not None
+            wanted = segment.teacher(0, segment.num_tokens).float()
+            if segment.kind == "kl":
+                loss = kl_per_token(part, wanted, segment.temperature).sum()
+            else:
+                loss = squared_difference_per_token(part, wanted).sum()
         sums.append(loss.detach())
         total, start = total + segment.weight * loss, start + segment.num_tokens
     return TokenLosses(total, torch.stack(sums[1:] or sums))
@@ -155,13 +167,17 @@ def _loss_to_gradient_(logits: Tensor, segment: Segment, first: int) -> Tensor:
     total = logits.new_zeros((), dtype=torch.float32)
     for start in range(0, len(logits), size):
         rows = logits[start : start + size]
-        if teacher is not None:
-            wanted = teacher[start : start + size]
-            total += _divergence_to_gradient_(rows, wanted, segment.weight, segment.temperature)
-        else:
+        if segment.kind == "ce":
             assert segment.labels is not None
             labels = segment.labels[first + start : first + start + len(rows)]
             total += _cross_entropy_to_gradient_(rows, labels, segment.weight)
+            continue
+        assert teacher is not None
+        wanted = teacher[start : start + size]
+        if segment.kind == "kl":
+            total += _divergence_to_gradient_(rows, wanted, segment.weight, segment.temperature)
+        else:
+            total += _squared_difference_to_gradient_(rows, wanted, segment.weight)
     return total
 
 
@@ -186,4 +202,12 @@ def _divergence_to_gradient_(
     log_teacher -= log_student
     loss = temperature**2 * torch.dot(wanted.flatten(), log_teacher.flatten())
     logits.copy_(log_student.exp_().sub_(wanted).mul_(weight * temperature))
+    return loss
+
+
+def _squared_difference_to_gradient_(logits: Tensor, stored: Tensor, weight: float) -> Tensor:
+    """d MSE / d logits = 2 (logits - stored) / V."""
+    difference = logits.float() - stored.float()
+    loss = torch.dot(difference.flatten(), difference.flatten()) / logits.shape[1]
+    logits.copy_(difference.mul_(2 * weight / logits.shape[1]))
     return loss

@@ -12,15 +12,17 @@ from typing import Literal
 from lamol_core.config import Alignment
 from lamol_core.records import Origin, View
 
-Kind = Literal["ce", "kl"]
+Kind = Literal["ce", "kl", "mse"]
 
 
 @dataclass(frozen=True)
 class Term:
-    """The mean over the tokens of `view` in the rows of these origins together, in nats.
+    """The mean over the tokens of `view` in the rows of these origins together.
 
-    ce: cross-entropy of the row's own tokens. kl: T^2 KL(teacher || student) at `temperature`.
-    `alignment` says where the logits of a token are taken: one before it, or at it (a fault).
+    ce: cross-entropy of the row's own tokens, in nats. kl: T^2 KL(teacher || student) at
+    `temperature`, in nats. mse: the squared difference to the logits that a memory holds, its mean
+    over the vocabulary. `alignment` says where the logits of a token are taken: one before it, or
+    at it (a fault). With `mean_over` the sum is divided by the tokens of those origins instead.
     """
 
     kind: Kind
@@ -28,11 +30,17 @@ class Term:
     origins: tuple[Origin, ...]
     temperature: float = 1.0
     alignment: Alignment = "next_token"
+    mean_over: tuple[Origin, ...] = ()
 
     @property
     def name(self) -> str:
         """Its column in the training log."""
-        return f"{self.kind}_{self.view}"
+        return f"{self.kind}_{self.view}" + ("_memory" if self.origins == ("memory",) else "")
+
+    @property
+    def counted(self) -> tuple[Origin, ...]:
+        """The origins whose tokens are the denominator of the mean."""
+        return self.mean_over or self.origins
 
     @property
     def shift(self) -> int:
@@ -58,19 +66,32 @@ class Loss:
         used = {term.view for _, term in self.parts}
         return tuple(view for view in ("qa", "gen") if view in used)
 
+    def of_kind(self, kind: Kind) -> tuple[Term, ...]:
+        return tuple(term for _, term in self.parts if term.kind == kind)
+
     @property
     def distilled(self) -> tuple[Term, ...]:
         """The terms that need a teacher."""
-        return tuple(term for _, term in self.parts if term.kind == "kl")
+        return self.of_kind("kl")
 
 
-def cross_entropy(view: View, *origins: Origin) -> Loss:
+def cross_entropy(view: View, *origins: Origin, mean_over: tuple[Origin, ...] = ()) -> Loss:
     """CE of a view over the rows of these origins, in one mean."""
-    return Loss(((1.0, Term("ce", view, origins)),))
+    return Loss(((1.0, Term("ce", view, origins, mean_over=mean_over)),))
 
 
 def divergence(
-    view: View, origin: Origin, temperature: float, alignment: Alignment = "next_token"
+    view: View,
+    origin: Origin,
+    temperature: float,
+    alignment: Alignment = "next_token",
+    mean_over: tuple[Origin, ...] = (),
 ) -> Loss:
     """KL of a view over the rows of this origin."""
-    return Loss(((1.0, Term("kl", view, (origin,), temperature, alignment)),))
+    term = Term("kl", view, (origin,), temperature, alignment, mean_over)
+    return Loss(((1.0, term),))
+
+
+def squared_difference(view: View) -> Loss:
+    """MSE of a view between the student's logits and those that the memory's rows came with."""
+    return Loss(((1.0, Term("mse", view, ("memory",))),))

@@ -6,6 +6,7 @@ Beside a student lies the state: what its method remembers until the next task.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,10 +86,16 @@ def save_checkpoint(
         seal_folder(scratch, CHECKPOINT, {"parameters": model.num_parameters()}, provenance)
 
 
-def write_state(folder: Path, provenance: Provenance) -> None:
-    """A method without a memory of its own leaves an empty state: the manifest says so."""
+def write_state(
+    folder: Path,
+    provenance: Provenance,
+    write: Callable[[Path], dict[str, int]] = lambda folder: {},
+) -> None:
+    """What a method keeps: `write` makes its files and counts what is in them. A method without a
+    memory of its own leaves an empty state: the manifest says so."""
     with atomic_folder(folder) as scratch:
-        seal_folder(scratch, STATE, {}, provenance)
+        counts = write(scratch)
+        seal_folder(scratch, STATE, counts, provenance)
 
 
 def check_state(folder: Path, remedy: str) -> Manifest:

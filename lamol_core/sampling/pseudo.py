@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transformers import PreTrainedModel
 
@@ -16,7 +16,8 @@ from lamol_core.records import PseudoSample
 from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.filters import parse_sample
-from lamol_core.sampling.rows import Completion, Progress
+from lamol_core.sampling.rows import Completion, Greedy, Progress
+from lamol_core.sampling.selection import keep_best
 from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
 from lamol_core.seeds import derive_seed
 from lamol_core.text.tokenizer import TextCodec
@@ -60,23 +61,69 @@ class PseudoSampler:
     ) -> list[PseudoSample]:
         """Every sample drawn, valid or not, ordered by task, index and attempt.
 
-        A rejected sample is drawn again, `max_attempts` times at the most. Raises GenerationError
+        A rejected sample is drawn again, `max_attempts` times at the most (never without `refill`,
+        which then gives fewer rows, as the published code does). With `draws_per_row` so
+        many times the rows are drawn and the best are kept (selection.py). Raises GenerationError
         with the counts of each reason when rows are still missing then.
         """
         samples: list[PseudoSample] = []
-        missing = [(request, index) for request in requests for index in range(request.count)]
-        for attempt in range(1, self._params.max_attempts + 1):
+        missing = [
+            (request, index)
+            for request in requests
+            for index in range(request.count * self._params.draws_per_row)
+        ]
+        for attempt in range(1, 1 + (self._params.max_attempts if self._params.refill else 1)):
             if not missing:
                 break
-            drawn = self._draw_once(missing, attempt, on_rows_done)
+            drawn = self._checked(self._draw_once(missing, attempt, on_rows_done), samples)
             samples += drawn
             missing = [place for place, s in zip(missing, drawn, strict=True) if not s.valid]
-        if missing:
-            request = missing[0][0]
-            num_missing = sum(lacking is request for lacking, _ in missing)
-            raise GenerationError(self._too_few(request, samples, num_missing))
+        surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
+        samples = [_rejected(s, "surplus") if s.row_id in surplus else s for s in samples]
         order = {request.source_task: place for place, request in enumerate(requests)}
         return sorted(samples, key=lambda s: (order[s.source_task], s.gen_index, s.attempt))
+
+    def _surplus(self, request: Request, samples: list[PseudoSample]) -> set[str]:
+        """The ids of a task's valid samples that are not needed; raises as `draw`."""
+        valid = [s for s in samples if s.source_task == request.source_task and s.valid]
+        if len(valid) < request.count and self._params.refill:
+            raise GenerationError(self._too_few(request, samples, request.count - len(valid)))
+        kept = keep_best(valid, request.count, self._params.balance_labels)
+        return {sample.row_id for sample in valid} - kept
+
+    def _checked(
+        self, drawn: list[PseudoSample], before: Sequence[PseudoSample]
+    ) -> list[PseudoSample]:
+        """Reject well-formed samples that were drawn already, or that the teacher contradicts."""
+        if self._params.unique:
+            seen = {_text_of(sample) for sample in before if sample.valid}
+            for place, sample in enumerate(drawn):
+                if sample.valid and _text_of(sample) in seen:
+                    drawn[place] = _rejected(sample, "duplicate")
+                elif sample.valid:
+                    seen.add(_text_of(sample))
+        if self._params.self_consistent:
+            places = [place for place, sample in enumerate(drawn) if sample.valid]
+            answers = self._answer([drawn[place].input_ids for place in places])
+            for place, answer in zip(places, answers, strict=True):
+                if answer != drawn[place].target_ids:
+                    drawn[place] = _rejected(drawn[place], "inconsistent")
+        return drawn
+
+    def _answer(self, inputs: Sequence[Sequence[int]]) -> list[list[int]]:
+        """What the teacher answers (greedily) to inputs, as ids without EOS."""
+        control = self._codec.control
+        forbidden = (control.ans, *control.never_in_text)
+        longest = self._params.max_target_tokens + 1
+        chooser = Greedy(len(inputs), control.eos, forbidden, longest, self._teacher.device)
+        completions = decode(
+            self._teacher,
+            [(*ids, control.ans) for ids in inputs],
+            chooser,
+            self._params.batch_size,
+            control.pad,
+        )
+        return [[token for token in c.ids if token != control.eos] for c in completions]
 
     def _draw_once(
         self, wanted: Sequence[tuple[Request, int]], attempt: int, on_rows_done: Progress
@@ -137,3 +184,13 @@ class PseudoSampler:
             f"each (rejected: {listed}). Train the earlier tasks longer (train.epochs) or raise "
             f"lambda{constrain if self._params.format == 'reject' else ''}."
         )
+
+
+def _text_of(sample: PseudoSample) -> tuple[str, str, str]:
+    """What makes two samples the same: task and text, but for case and white space."""
+    x, y = (" ".join(text.casefold().split()) for text in (sample.input, sample.target))
+    return sample.source_task, x, y
+
+
+def _rejected(sample: PseudoSample, reason: str) -> PseudoSample:
+    return replace(sample, valid=False, reject_reason=reason)

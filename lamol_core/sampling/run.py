@@ -7,7 +7,7 @@ from pathlib import Path
 from accelerate import PartialState
 
 from lamol_core.config import GenerateParams
-from lamol_core.methods.replay import Sampling
+from lamol_core.methods.rehearsal import Sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.sampling.pseudo import PseudoSampler, Request

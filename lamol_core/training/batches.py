@@ -11,29 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.records import Origin, View
 from lamol_core.seeds import derive_seed
-from lamol_core.text.template import ControlTokens, TokenSequence, cut_input, gen_view, qa_view
+from lamol_core.text.template import ControlTokens, TokenSequence, cut_input
 
 IGNORED = -100
-
-
-@dataclass(frozen=True)
-class EncodedRow:
-    """One row of the mix as token ids, with the GEN token of its task."""
-
-    row_id: str
-    origin: Origin
-    input_ids: Sequence[int]
-    target_ids: Sequence[int]
-    gen_token: int
-
-    def views(self, views: Sequence[View], control: ControlTokens) -> list[TokenSequence]:
-        made = {
-            "qa": lambda: qa_view(self.input_ids, self.target_ids, control),
-            "gen": lambda: gen_view(self.input_ids, self.target_ids, control, self.gen_token),
-        }
-        return [made[view]() for view in views]
 
 
 def cut_rows(rows: Sequence[EncodedRow], max_length: int) -> tuple[list[EncodedRow], int]:

@@ -11,26 +11,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from lamol_core.config import TrainParams
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ConfigError, DivergedError
+from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Loss
 from lamol_core.seeds import derive_seed
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import EncodedRow, OptimizerBatch, optimizer_batches
+from lamol_core.training.batches import OptimizerBatch, optimizer_batches
 from lamol_core.training.body import Body
 from lamol_core.training.objective import TeacherStates, losses_of
 from lamol_core.training.optimizer import MasterAdamW
+from lamol_core.training.recall import RecalledLogits, answer_logits, likelihood_backward
+from lamol_core.training.resume import LogRow, Resume
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 log = logging.getLogger(__name__)
 
-TERMS = ("ce_qa", "ce_gen", "kl_qa", "kl_gen")
+TERMS = ("ce_qa", "ce_gen", "kl_qa", "kl_gen", "ce_qa_memory", "mse_qa_memory", "penalty")
 MEASURED_COLUMNS = ("seconds", "tokens_per_s")
 """Columns of the log that differ from run to run."""
-LogRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,17 +68,23 @@ class Trainer:
         loss: Loss,
         control: ControlTokens,
         params: TrainParams,
+        memory: Memory | None = None,
     ) -> None:
         self._accelerator, self._loss, self._control = accelerator, loss, control
         self._student, self._teacher, self._params = student, teacher, params
+        self._memory = memory or Memory()
+        self._recalled = RecalledLogits(self._memory)
 
     def train(
         self,
         rows: Sequence[EncodedRow],
         seed: int,
         on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
+        resume: Resume | None = None,
     ) -> Trained:
-        """Run all steps. Raises DivergedError at the first loss or gradient that is not finite."""
+        """Run all steps, or those that a training that was cut off has left in `resume`.
+
+        Raises DivergedError at the first loss or gradient that is not finite."""
         if not rows:
             raise ConfigError("The mix has no rows: there is nothing to train on.")
         params = self._params
@@ -82,12 +92,23 @@ class Trainer:
         torch.manual_seed(derive_seed(seed, "dropout") % 2**32)
         model = self._accelerator.prepare(self._student).train()
         optimizer = MasterAdamW(model.parameters(), params.weight_decay)
+        self._memory.begin(self._student.model)
         log_rows: list[LogRow] = []
+        if resume is not None:
+            log_rows = resume.load(self._student.model, optimizer, self._memory)
+            for row in log_rows:
+                on_step(row, num_steps)
         for step, batch in enumerate(optimizer_batches(rows, params.batch_size, num_steps, seed)):
+            if step < len(log_rows):
+                continue
             started = time.perf_counter()
-            terms, num_tokens = self._accumulate(model, optimizer, batch, step)
+            recalled = OptimizerBatch((*batch.rows, *self._memory.rows(step)))
+            terms, num_tokens = self._accumulate(model, optimizer, recalled, step)
             norm = float(optimizer.gradient_norm())
             self._check_finite(norm, "gradient norm", batch, step)
+            self._memory.observe(
+                [row for row in batch.rows if row.origin == "new"], self._answer_logits
+            )
             learning_rate = learning_rate_at(step, num_steps, params)
             optimizer.step(learning_rate, min(params.max_grad_norm / (norm + 1e-6), 1.0))
             seconds = time.perf_counter() - started
@@ -103,8 +124,18 @@ class Trainer:
                 }
             )
             on_step(log_rows[-1], num_steps)
+            if resume is not None:
+                resume.save_now_and_then(self._student.model, optimizer, self._memory, log_rows)
         self._student.eval()
+        new = [row for row in rows if row.origin == "new"]
+        self._memory.finish(
+            self._student.model, new, likelihood_backward(self._student, self._control)
+        )
         return Trained(log_rows)
+
+    def _answer_logits(self, rows: Sequence[EncodedRow]) -> list[Tensor]:
+        budget = self._params.micro_batch_tokens
+        return answer_logits(self._student, rows, self._control, budget)
 
     def _accumulate(
         self, model: Any, optimizer: MasterAdamW, batch: OptimizerBatch, step: int
@@ -119,12 +150,15 @@ class Trainer:
             accelerator.process_index,
             accelerator.num_processes,
         )
+        penalty = self._memory.add_penalty(self._student.model)
         shares = torch.zeros(len(loss.parts), device=accelerator.device)
         for place, micro in enumerate(micros):
             micro = micro.to(accelerator.device)
             is_last = place == len(micros) - 1
             with nullcontext() if is_last else accelerator.no_sync(model):
-                computed = losses_of(micro, loss, counts, model, self._student.head, self._teacher)
+                computed = losses_of(
+                    micro, loss, counts, model, self._student.head, self._teacher, self._recalled
+                )
                 self._check_finite(float(computed.total.detach()), "loss", batch, step)
                 # Accelerate averages gradients over processes; the shares must be added up
                 accelerator.backward(computed.total * accelerator.num_processes)
@@ -135,11 +169,12 @@ class Trainer:
         num_tokens = torch.tensor(sum(micro.num_tokens for micro in micros))
         shares = accelerator.reduce(shares, reduction="sum")
         num_tokens = accelerator.reduce(num_tokens.to(accelerator.device), reduction="sum")
-        return self._named(shares.tolist()), int(num_tokens)
+        return self._named(shares.tolist(), penalty), int(num_tokens)
 
-    def _named(self, means: list[float]) -> dict[str, float | None]:
+    def _named(self, means: list[float], penalty: float | None) -> dict[str, float | None]:
         """The loss and its terms, by their columns in the log; None where a method has none."""
-        named: dict[str, float | None] = {"loss": 0.0, **dict.fromkeys(TERMS)}
+        named: dict[str, float | None] = {"loss": penalty or 0.0, **dict.fromkeys(TERMS)}
+        named["penalty"] = penalty
         for (weight, term), mean in zip(self._loss.parts, means, strict=True):
             named["loss"] = (named["loss"] or 0.0) + weight * mean
             named[term.name] = (named[term.name] or 0.0) + mean

@@ -41,23 +41,26 @@ def losses_of(
     student: Any,
     head: LinearHead | None,
     teacher: TeacherStates | None,
+    recalled: TeacherStates | None = None,
 ) -> TokenLosses:
     """One forward of the student for all terms; `sums` are each term's share of its mean.
 
     `student(micro, at)` gives the states (N, d) of tokens; `counts` are the denominators, those of
-    the whole optimizer batch: the loss does not depend on how it is cut.
+    the whole optimizer batch: the loss does not depend on how it is cut. kl terms are held to the
+    `teacher`, mse terms to what a memory has `recalled`.
     """
     places, segments, num_in_batch = [], [], []
-    taught = _taught_tokens(micro, loss, teacher) if loss.distilled else {}
+    taught = _taught_tokens(micro, loss.of_kind("kl"), teacher)
+    taught |= _taught_tokens(micro, loss.of_kind("mse"), recalled)
     for weight, term in loss.parts:
         members = _members(micro, term)
         tokens = supervised_tokens(micro, members)
-        total = sum(counts.get((term.view, origin), 0) for origin in term.origins)
+        total = sum(counts.get((term.view, origin), 0) for origin in term.counted)
         places.append(tokens - term.shift)
         num_in_batch.append(max(total, 1))
         segments.append(
             Segment(
-                term.name,
+                term.kind,
                 weight / num_in_batch[-1],
                 len(tokens),
                 labels=micro.labels[tokens] if term.kind == "ce" else None,
@@ -90,19 +93,21 @@ def _members(micro: MicroBatch, *terms: Term) -> tuple[Member, ...]:
     )
 
 
-def _taught_tokens(micro: MicroBatch, loss: Loss, teacher: TeacherStates | None) -> dict[Term, Any]:
-    """For each divergence, how its segment asks for the teacher's logits: one pass for all."""
-    members = _members(micro, *loss.distilled)
+def _taught_tokens(
+    micro: MicroBatch, terms: tuple[Term, ...], teacher: TeacherStates | None
+) -> dict[Term, Any]:
+    """How each of these terms' segments asks for the logits it is held to: one pass for all."""
+    members = _members(micro, *terms)
     if not members:
         return {}
-    assert teacher is not None, "a loss that distils needs a teacher where there are pseudo rows"
-    shifts = {term.shift for term in loss.distilled}
+    assert teacher is not None, "a loss that distils needs a teacher where there are such rows"
+    shifts = {term.shift for term in terms}
     assert len(shifts) == 1, "all divergences of a loss are aligned alike"
     alone = micro.only(members)
     states = teacher.states(alone, shifts.pop())
     supervised = supervised_tokens(alone, members)
     taught = {}
-    for term in loss.distilled:
+    for term in terms:
         of_term = alone.tokens_of(_members(alone, term))[supervised]
         taught[term] = _LogitsOf(states[of_term], teacher.head)
     return taught

@@ -36,6 +36,24 @@ class MasterAdamW:
         self._sums: list[Tensor] | None = None
         self._num_steps = 0
 
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step depends on besides weights and gradients, by name."""
+        state = {"num_steps": torch.tensor(self._num_steps)}
+        for place, (lower, moments) in enumerate(zip(self._lower, self._moments, strict=True)):
+            state |= {f"{place}.first": moments[0], f"{place}.second": moments[1]}
+            if lower is not None:
+                state[f"{place}.lower"] = lower
+        return state
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take up what `state` gave, of an optimizer of the same weights."""
+        self._num_steps = int(state["num_steps"])
+        for place, (lower, moments) in enumerate(zip(self._lower, self._moments, strict=True)):
+            moments[0].copy_(state[f"{place}.first"])
+            moments[1].copy_(state[f"{place}.second"])
+            if lower is not None:
+                lower.copy_(state[f"{place}.lower"])
+
     def collect_gradients(self) -> None:
         """Take the gradients off the weights and add them up in fp32, where more will follow."""
         if all(weight.dtype == torch.float32 for weight in self._weights):

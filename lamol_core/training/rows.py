@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ArtifactError
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.tokenizer import TextCodec
-from lamol_core.training.batches import EncodedRow
 
 
 def encode_mix(

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from accelerate import Accelerator, PartialState
 from transformers import PreTrainedModel
 
+from lamol_core import __version__
 from lamol_core.config import TrainParams
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ConfigError
 from lamol_core.methods.base import Method
-from lamol_core.models.checkpoints import load_model, require_positions, save_checkpoint
+from lamol_core.methods.memory import Memory, MemoryContext
+from lamol_core.methods.terms import Loss
+from lamol_core.models.checkpoints import (
+    load_model,
+    require_positions,
+    save_checkpoint,
+    write_state,
+)
 from lamol_core.models.precision import (
     resolve_attention,
     resolve_compile,
@@ -23,13 +33,16 @@ from lamol_core.models.precision import (
 )
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.seeds import derive_seed
-from lamol_core.storage.manifest import Provenance
+from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.text.template import ControlTokens
 from lamol_core.text.tokenizer import TextCodec
-from lamol_core.training.batches import EncodedRow, cut_rows
+from lamol_core.training.batches import cut_rows
 from lamol_core.training.body import as_body
 from lamol_core.training.loop import LogRow, Trainer, count_steps
+from lamol_core.training.objective import TeacherStates
+from lamol_core.training.resume import Resume
 from lamol_core.training.rows import encode_mix
-from lamol_core.training.teaching import Lesson, teaching
+from lamol_core.training.teaching import Lesson, digest_of, teaching
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +63,11 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class TrainedStudent:
-    """The student in the precision it was computed in, its log, and how many inputs were cut."""
+    """The student in the precision it was computed in, what its method keeps, its log, and how many
+    inputs were cut."""
 
     model: PreTrainedModel
+    memory: Memory
     log_rows: list[LogRow]
     num_cut: int
     is_main_process: bool
@@ -62,28 +77,43 @@ class TrainedStudent:
         if self.is_main_process:
             save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
 
+    def save_state(self, out: Path, provenance: Provenance) -> None:
+        """Write what the method keeps until the next task (from the main process alone)."""
+        if self.is_main_process:
+            write_state(out, provenance, self.memory.write)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """What a training reads, and where it leaves what it needs again if it is cut off."""
+
+    teacher: Path
+    states: Path
+    """What an offline teacher says lies here until the student is trained."""
+    state: Path | None = None
+    """What the method has kept of the tasks before; None: nothing."""
+    backbone: Path | None = None
+    """What a method's expert starts from."""
+    resume: Path | None = None
+    """Where a training that is cut off leaves what it needs to go on; None: it does not."""
+
 
 def train_from_checkpoint(
-    teacher: Path,
+    checkpoints: Checkpoints,
     training_set: TrainingSet,
     method: Method,
     params: TrainParams,
     seed: int,
     on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
-    *,
-    states_folder: Path,
     say: Callable[[str], None] = log.info,
 ) -> TrainedStudent:
     """Start the student from the teacher's weights and train it on the mix.
 
     With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is handed on in
-    bf16, which is how it is evaluated and how it teaches. What an offline teacher says lies in
-    `states_folder` until the student is trained; `say` is told how much that is.
+    bf16, which is how it is evaluated and how it teaches. `say` is told what else takes time or
+    room: an expert, an offline teacher's states. `on_step` is told of the expert's steps too.
     """
-    dtype = resolve_precision(params.precision, PartialState().device)
-    accelerator = Accelerator(mixed_precision="no")
-    attention = resolve_attention(params.attention, accelerator.device)
-    codec = TextCodec.load(teacher)
+    codec = TextCodec.load(checkpoints.teacher)
     encoded = encode_mix(
         training_set.mix,
         training_set.real,
@@ -93,28 +123,83 @@ def train_from_checkpoint(
         training_set.task_specific_token,
     )
     rows, num_cut = cut_rows(encoded, params.max_length)
+    task, is_first = training_set.lineage[-1], len(training_set.lineage) == 1
+    fitting = _Fitting(codec.control, params, rows, derive_seed(seed, "train", task), on_step)
+    memory = method.memory(MemoryContext(seed, codec.decode))
+    if checkpoints.state is not None and not is_first:
+        memory.read(checkpoints.state)
 
-    def load() -> PreTrainedModel:
-        return load_model(teacher, accelerator.device, dtype, weights_attention(attention))
+    def load_teacher() -> PreTrainedModel:
+        if method.expert_loss is None:
+            return fitting.load(checkpoints.teacher)
+        assert checkpoints.backbone is not None, "an expert starts from the backbone"
+        expert = fitting.load(checkpoints.backbone)
+        say("an expert of the new task alone is trained first, then the student")
+        new = [row for row in rows if row.origin == "new"]
+        fitting.fit(expert, new, method.expert_loss, None, Memory())
+        return expert.eval()
 
-    lesson = Lesson(method.loss, codec.control, [row for row in rows if row.origin == "pseudo"])
-    with ExitStack() as stack:
-        # the teacher computes as the student does: at the first step they differ by float order
-        taught = stack.enter_context(
-            teaching(load, lesson, params, attention, teacher, states_folder, say)
-        )
-        student = load()
-        longest = max((len(row.input_ids) + len(row.target_ids) + 3 for row in rows), default=0)
-        require_positions(student, longest, "train.max_length")
+    trained = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
+    lesson = Lesson.of(method.loss, codec.control, rows, trained)
+    source = checkpoints.teacher if method.expert_loss is None else checkpoints.backbone
+    # the teacher computes as the student does: at the first step they differ by float order
+    with teaching(
+        load_teacher, lesson, params, fitting.attention, source or checkpoints.teacher,
+        checkpoints.states, say,
+    ) as taught:  # fmt: skip
+        student = fitting.load(checkpoints.teacher)
+        resume = None
+        if checkpoints.resume is not None:
+            resume = Resume(
+                checkpoints.resume, inputs_of(checkpoints, rows, method, params, seed, lesson)
+            )
+        log_rows = fitting.fit(student, rows, method.loss, taught, memory, resume)
+        if resume is not None:
+            resume.remove()
+    return TrainedStudent(student, memory, log_rows, num_cut, fitting.accelerator.is_main_process)
+
+
+class _Fitting:
+    """What the models of one training have in common: device, format, attention, seed."""
+
+    def __init__(
+        self,
+        control: ControlTokens,
+        params: TrainParams,
+        rows: Sequence[EncodedRow],
+        seed: int,
+        on_step: Callable[[LogRow, int], None],
+    ) -> None:
+        self._control, self._params, self._seed, self._on_step = control, params, seed, on_step
+        self._longest = max((len(r.input_ids) + len(r.target_ids) + 3 for r in rows), default=0)
+        self._dtype = resolve_precision(params.precision, PartialState().device)
+        self.accelerator = Accelerator(mixed_precision="no")
+        self.attention = resolve_attention(params.attention, self.accelerator.device)
+
+    def load(self, checkpoint: Path) -> PreTrainedModel:
+        device, attention = self.accelerator.device, weights_attention(self.attention)
+        model = load_model(checkpoint, device, self._dtype, attention)
+        require_positions(model, self._longest, "train.max_length")
+        return model
+
+    def fit(
+        self,
+        model: PreTrainedModel,
+        rows: Sequence[EncodedRow],
+        loss: Loss,
+        teacher: TeacherStates | None,
+        memory: Memory,
+        resume: Resume | None = None,
+    ) -> list[LogRow]:
+        """Train a model in place; gives its log."""
+        params = self._params
         if params.gradient_checkpointing:
-            checkpoint_activations(student)
-        compiled = resolve_compile(
-            params.compile, training_flops(student, rows, lesson, params), accelerator.device
-        )
-        body = stack.enter_context(as_body(student, attention, compiled))
-        trainer = Trainer(accelerator, body, taught, lesson.loss, codec.control, params)
-        trained = trainer.train(rows, derive_seed(seed, "train", training_set.lineage[-1]), on_step)
-    return TrainedStudent(student, trained.log_rows, num_cut, accelerator.is_main_process)
+            checkpoint_activations(model)
+        flops = training_flops(model, rows, loss, self._control, params)
+        compiled = resolve_compile(params.compile, flops, self.accelerator.device)
+        with as_body(model, self.attention, compiled) as body:
+            trainer = Trainer(self.accelerator, body, teacher, loss, self._control, params, memory)
+            return trainer.train(rows, self._seed, self._on_step, resume).log_rows
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
@@ -131,12 +216,45 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
         ) from error
 
 
+def inputs_of(
+    checkpoints: Checkpoints,
+    rows: Sequence[EncodedRow],
+    method: Method,
+    params: TrainParams,
+    seed: int,
+    lesson: Lesson,
+) -> dict[str, Any]:
+    """All that decides what a training ends in: a resumed one must have the same."""
+    folders = (checkpoints.teacher, checkpoints.state, checkpoints.backbone)
+    return {
+        "code": __version__,
+        "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
+        "rows": digest_of(rows),
+        "loss": repr(method.loss),
+        "method": [type(method).__name__, method.parameters(bool(lesson.rows))],
+        "expert": lesson.trained,
+        "train": params.model_dump(),
+        "seed": seed,
+        "threads": torch.get_num_threads(),
+    }
+
+
 def training_flops(
-    model: PreTrainedModel, rows: Sequence[EncodedRow], lesson: Lesson, params: TrainParams
+    model: PreTrainedModel,
+    rows: Sequence[EncodedRow],
+    loss: Loss,
+    control: ControlTokens,
+    params: TrainParams,
 ) -> float:
     """6 N D: forward and backward of all parameters, for every token of every step."""
-    tokens = sum(
-        len(view.ids) for row in rows for view in row.views(lesson.loss.views, lesson.control)
-    )
+    tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views, control))
     epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
     return 6.0 * model.num_parameters() * tokens * epochs
+
+
+def count_all_steps(mix: Sequence[MixRow], method: Method, params: TrainParams) -> int:
+    """The student's steps, and its expert's where the method has one."""
+    steps = count_steps(len(mix), params)
+    if method.expert_loss is None:
+        return steps
+    return steps + count_steps(sum(row.origin == "new" for row in mix), params)

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.models.head import LinearHead
 from lamol_core.records import View
@@ -25,7 +26,7 @@ from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.kinds import TEACHER_STATES
 from lamol_core.storage.manifest import Provenance, check_folder, seal_folder
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import IGNORED, EncodedRow, MicroBatch, encode_views, pack_under
+from lamol_core.training.batches import IGNORED, MicroBatch, encode_views, pack_under
 from lamol_core.training.body import Body
 
 log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from transformers import PreTrainedModel
 
 from lamol_core import __version__
 from lamol_core.config import TrainParams
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.methods.terms import Loss
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import EncodedRow
 from lamol_core.training.body import as_body
 from lamol_core.training.objective import TeacherStates
 from lamol_core.training.teacher import OnlineTeacher, StatesPlan, store_states
@@ -29,11 +29,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a teacher is asked for: the loss, and the pseudo rows that it speaks of."""
+    """What a teacher is asked for: the loss, and the rows of its divergences."""
 
     loss: Loss
     control: ControlTokens
     rows: Sequence[EncodedRow]
+    trained: str = ""
+    """How the teacher was made of its checkpoint, where it is no copy: an expert is trained."""
+
+    @classmethod
+    def of(
+        cls,
+        loss: Loss,
+        control: ControlTokens,
+        rows: Sequence[EncodedRow],
+        trained: str = "",
+    ) -> Lesson:
+        origins = {origin for term in loss.distilled for origin in term.origins}
+        return cls(loss, control, [row for row in rows if row.origin in origins], trained)
 
 
 @contextmanager
@@ -79,6 +92,7 @@ def teaching(
                 "attention": attention,
                 "micro_batch_tokens": params.micro_batch_tokens,
                 "code": __version__,
+                "trained": lesson.trained,
             },
             {
                 "teacher": read_manifest(checkpoint / MANIFEST, "").content_sha256,

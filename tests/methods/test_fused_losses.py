@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -19,32 +20,34 @@ from lamol_core.methods.losses import (
 from lamol_core.models.head import LinearHead
 
 WIDTH, WORDS = 12, 61
-CE, KL = 23, 17
+CE, KL, MSE = 23, 17, 11
 
 
 def make(
     dtype: torch.dtype = torch.float32, bias: bool = True
 ) -> tuple[Tensor, LinearHead, list[Segment]]:
-    """Hidden states, a head, and a batch's terms: cross-entropy, then a divergence from a teacher
-    whose states are of another width."""
+    """Hidden states, a head, and a batch's terms: cross-entropy, a divergence from a teacher whose
+    states are of another width, the squared difference to stored logits."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 
-    hidden = normal(CE + KL, WIDTH).to(dtype).requires_grad_()
+    hidden = normal(CE + KL + MSE, WIDTH).to(dtype).requires_grad_()
     head = LinearHead(
         normal(WORDS, WIDTH).to(dtype).requires_grad_(),
         normal(WORDS).to(dtype).requires_grad_() if bias else None,
     )
     teacher_head, taught = LinearHead(normal(WORDS, 5).to(dtype)), normal(KL, 5).to(dtype)
+    stored = normal(MSE, WORDS).half()
     labels = torch.randint(WORDS, (CE,), generator=generator)
     segments = [
-        Segment("ce_qa", 1 / CE, CE, labels=labels),
+        Segment("ce", 1 / CE, CE, labels=labels),
         Segment(
-            "kl_qa", 0.3 / KL, KL,
+            "kl", 0.3 / KL, KL,
             teacher=lambda start, stop: teacher_head.logits(taught[start:stop]), temperature=2.0,
         ),
+        Segment("mse", 0.7 / MSE, MSE, teacher=lambda start, stop: stored[start:stop]),
     ]  # fmt: skip
     return hidden, head, segments
 
@@ -105,7 +108,10 @@ def test_in_bf16_it_is_as_near_to_the_truth_as_the_plain_form(
             exact_head.logits(exact_leaves[0][:CE]), segments[0].labels, reduction="sum"
         ),
         losses.kl_per_token(
-            exact_head.logits(exact_leaves[0][CE:]), segments[1].teacher(0, KL).double(), 2.0
+            exact_head.logits(exact_leaves[0][CE:-MSE]), segments[1].teacher(0, KL).double(), 2.0
+        ).sum(),
+        losses.squared_difference_per_token(
+            exact_head.logits(exact_leaves[0][-MSE:]), segments[2].teacher(0, MSE).double()
         ).sum(),
     ]
     sum(s.weight * loss for s, loss in zip(segments, exact, strict=True)).backward()
@@ -141,7 +147,7 @@ def test_no_matrix_of_all_tokens_and_words_is_made(
         gradients(losses_of_hidden, dtype)
     with LargestTensor() as naive:
         gradients(plain, dtype)
-    assert naive.largest == (CE + KL) * WORDS
+    assert naive.largest == (CE + KL + MSE) * WORDS
     assert fused.largest == WORDS * WIDTH, "the head's gradient is the largest"
 
 
@@ -162,9 +168,10 @@ def test_no_token_at_all_is_a_zero_that_backward_takes() -> None:
     assert hidden.grad is not None and hidden.grad.abs().sum() == 0
 
 
-def test_a_segment_of_equal_logits_has_no_loss_and_no_gradient() -> None:
+@pytest.mark.parametrize("kind", ["kl", "mse"])
+def test_a_segment_of_equal_logits_has_no_loss_and_no_gradient(kind: Literal["kl", "mse"]) -> None:
     hidden, head, _ = make()
-    same = Segment("kl", 1.0, CE + KL, teacher=lambda a, b: head.logits(hidden[a:b]).detach())
+    same = Segment(kind, 1.0, len(hidden), teacher=lambda a, b: head.logits(hidden[a:b]).detach())
     computed = losses_of_hidden(hidden, head, [same])
     computed.total.backward()
     assert abs(computed.total.item()) < 1e-4

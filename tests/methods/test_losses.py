@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lamol_core.config import LamolKdParams, Params, ReplayParams
+from lamol_core.config import LamolKdParams, LamolParams, Params
+from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.methods.losses import cross_entropy_per_token, kl_per_token
-from lamol_core.methods.plain import Finetune
 from lamol_core.methods.registry import METHODS, build_method
 from lamol_core.methods.terms import Loss
 
@@ -176,7 +176,7 @@ def test_lamol_pools_new_and_pseudo_rows() -> None:
         student = torch.cat([groups[view, origin][0] for origin in ("new", "pseudo")])
         labels = torch.cat([groups[view, origin][1] for origin in ("new", "pseudo")])
         means[view] = naive_ce(student, labels).mean()
-    loss = Lamol(ReplayParams(**{"lambda": 0.5})).loss
+    loss = Lamol(LamolParams(**{"lambda": 0.5})).loss
     torch.testing.assert_close(value_of(loss, groups), means["qa"] + 0.5 * means["gen"])
     assert not loss.distilled
 
@@ -208,7 +208,7 @@ def test_parameters_that_act() -> None:
         "temperature": 3.0,
         "use_task_specific_gen_token": True,
     }
-    assert set(Lamol(ReplayParams()).parameters(True)) == {"lambda", "use_task_specific_gen_token"}
+    assert set(Lamol(LamolParams()).parameters(True)) == {"lambda", "use_task_specific_gen_token"}
     assert Finetune().parameters(True) == {}
 
 

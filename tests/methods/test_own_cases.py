@@ -14,13 +14,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from lamol_core.config import LamolKdParams, ReplayParams
+from lamol_core.config import LamolKdParams, LamolParams
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.methods.base import Method
+from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
-from lamol_core.methods.plain import Finetune
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import IGNORED, EncodedRow, MicroBatch, OptimizerBatch
+from lamol_core.training.batches import IGNORED, MicroBatch, OptimizerBatch
 from lamol_core.training.objective import losses_of
 
 WORDS = 12
@@ -67,7 +68,7 @@ CASES = {
         5.507550636,
     ),
     "pseudo alone": (kd("next_token"), (PSEUDO,), 0.947743746),
-    "lamol": (Lamol(ReplayParams()), (NEW, PSEUDO, NEW_LONG), 2.817698426),
+    "lamol": (Lamol(LamolParams()), (NEW, PSEUDO, NEW_LONG), 2.817698426),
     "finetune": (Finetune(), (NEW, NEW_LONG), 2.176878816),
 }
 

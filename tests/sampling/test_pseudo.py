@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from transformers import PreTrainedModel
 
 from lamol_core.config import GenerateParams
 from lamol_core.errors import GenerationError
-from lamol_core.methods.replay import Sampling
+from lamol_core.methods.rehearsal import Sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.sampling.pseudo import PseudoSampler, Request
@@ -157,3 +158,82 @@ def test_the_prompt_is_the_tasks_token(tiny_checkpoint: Path, codec: TextCodec) 
             others = {codec.control.gen, *codec.control.gen_by_task} - {gen}
             assert sample.nll == pytest.approx(nll(sample, gen), rel=1e-4)
             assert all(abs(sample.nll - nll(sample, other)) > 1e-7 for other in others)
+
+
+@pytest.fixture(scope="module")
+def writer(teacher: PreTrainedModel, codec: TextCodec) -> PreTrainedModel:
+    """The same without its white space, and given to end: nearly all it writes is well formed."""
+    model = copy.deepcopy(teacher)
+    table = model.get_input_embeddings().weight
+    blank = [i for i in range(len(table)) if codec.decode([i]).isspace()]
+    with torch.no_grad():
+        table[blank] = 0.0
+        table[codec.control.eos] *= 4
+    return model
+
+
+def test_a_text_that_was_drawn_already_is_drawn_again(
+    writer: PreTrainedModel, codec: TextCodec
+) -> None:
+    plain = draw(writer, codec, (30,), topk=4, max_input_tokens=2, max_target_tokens=1)
+    unique = draw(
+        writer, codec, (30,), topk=4, max_input_tokens=2, max_target_tokens=1, unique=True,
+        max_attempts=200,
+    )  # fmt: skip
+
+    def kept(samples: list[PseudoSample]) -> list[tuple[str, str]]:
+        return [(s.input.casefold().split(), s.target.casefold().split())  # type: ignore[misc]
+                for s in samples if s.valid]  # fmt: skip
+
+    assert len(set(map(str, kept(plain)))) < 30, "few tokens a step repeat themselves"
+    assert len(kept(unique)) == len(set(map(str, kept(unique)))) == 30
+    assert any(s.reject_reason == "duplicate" for s in unique)
+
+
+def test_a_sample_that_the_teacher_contradicts_is_rejected(
+    writer: PreTrainedModel, codec: TextCodec
+) -> None:
+    samples = draw(
+        writer, codec, (2,), topk=3, self_consistent=True, max_attempts=120, draws_per_row=8
+    )
+    assert sum(s.valid for s in samples) == 2
+    reasons = Counter(s.reject_reason for s in samples)
+    assert reasons["inconsistent"] > 0
+    for sample in samples:
+        if sample.reject_reason not in ("", "inconsistent", "surplus"):
+            continue
+        ids = torch.tensor([[*sample.input_ids, codec.control.ans]])
+        answer: list[int] = []
+        while len(answer) <= len(sample.target_ids):
+            with torch.no_grad():
+                logits = writer(input_ids=ids).logits[0, -1]
+            logits[[codec.control.ans, *codec.control.never_in_text]] = float("-inf")
+            answer.append(int(logits.argmax()))
+            ids = torch.cat([ids, torch.tensor([[answer[-1]]])], dim=1)
+        agrees = answer == [*sample.target_ids, codec.control.eos]
+        assert agrees == (sample.reject_reason != "inconsistent")
+
+
+def test_more_draws_than_rows_keep_the_likelier_ones(
+    writer: PreTrainedModel, codec: TextCodec
+) -> None:
+    samples = draw(writer, codec, (5, 3), topk=3, max_target_tokens=1, draws_per_row=4)
+    valid = Counter(s.source_task for s in samples if s.valid)
+    surplus = [s for s in samples if s.reject_reason == "surplus"]
+    assert valid == {"task0": 5, "task1": 3} and len(surplus) == 3 * 8
+    for task in valid:
+        by_label: dict[str, list[PseudoSample]] = {}
+        for s in samples:
+            if s.source_task == task and (s.valid or s.reject_reason == "surplus"):
+                by_label.setdefault(s.target.strip().casefold(), []).append(s)
+        for rows in by_label.values():
+            kept = [s.nll for s in rows if s.valid]
+            assert not kept or max(kept) <= min([s.nll for s in rows if not s.valid], default=99)
+
+
+def test_without_refill_rejected_samples_are_missing(
+    teacher: PreTrainedModel, codec: TextCodec
+) -> None:
+    samples = draw(teacher, codec, (30,), topk=300, refill=False)
+    assert {s.attempt for s in samples} == {1} and len(samples) == 30
+    assert 0 < sum(s.valid for s in samples) < 30

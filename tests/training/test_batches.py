@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamol_core.config import TrainParams
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ConfigError
 from lamol_core.records import View
 from lamol_core.training.batches import (
-    EncodedRow,
     MicroBatch,
     OptimizerBatch,
     cut_evenly,

@@ -11,13 +11,14 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
-from lamol_core.config import LamolKdParams, ReplayParams, TrainParams
+from lamol_core.config import LamolKdParams, LamolParams, TrainParams
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.base import Method
 from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.models.attention import PACKED
-from lamol_core.training.batches import EncodedRow, OptimizerBatch
+from lamol_core.training.batches import OptimizerBatch
 from lamol_core.training.body import as_body
 from lamol_core.training.loop import LogRow, Trainer
 from lamol_core.training.objective import losses_of
@@ -90,7 +91,7 @@ def gradient(
 
 @pytest.mark.parametrize(
     "method",
-    [KD, LamolKd(LamolKdParams(alignment="reference")), Lamol(ReplayParams())],
+    [KD, LamolKd(LamolKdParams(alignment="reference")), Lamol(LamolParams())],
     ids=["next_token", "reference", "lamol"],
 )
 @pytest.mark.parametrize(("max_tokens", "world"), [(64, 1), (1, 1), (64, 3)])
@@ -167,7 +168,7 @@ def test_dropout_is_on_in_training_and_seeded(accelerator: Accelerator) -> None:
     def losses(dropout: float, seed: int) -> list[float]:
         student = sharpen(tiny_llama(attention_dropout=dropout), 0, 0.3)
         torch.manual_seed(99 + seed)
-        return [r["loss"] for r in train(accelerator, student, None, ROWS, Lamol(ReplayParams()),
+        return [r["loss"] for r in train(accelerator, student, None, ROWS, Lamol(LamolParams()),
                                          seed=7)]  # fmt: skip
 
     assert losses(0.5, 0) == losses(0.5, 1) != losses(0.0, 0)
@@ -221,7 +222,7 @@ def test_the_log_tells_every_step(accelerator: Accelerator) -> None:
 
 def test_a_method_without_a_term_leaves_its_column_empty(accelerator: Accelerator) -> None:
     student, _ = pair()
-    (row,) = train(accelerator, student, None, ROWS, Lamol(ReplayParams()))
+    (row,) = train(accelerator, student, None, ROWS, Lamol(LamolParams()))
     assert row["kl_qa"] is None and row["kl_gen"] is None and row["ce_gen"] > 0
 
 
@@ -245,7 +246,7 @@ def test_a_gradient_that_is_not_finite_stops_too(accelerator: Accelerator) -> No
     student.get_input_embeddings().weight.register_hook(lambda grad: grad * float("nan"))
     before = weights(student)
     with pytest.raises(DivergedError, match="gradient norm is nan at step 0"):
-        train(accelerator, student, None, ROWS, Lamol(ReplayParams()))
+        train(accelerator, student, None, ROWS, Lamol(LamolParams()))
     assert weights(student) == before
 
 

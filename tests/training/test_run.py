@@ -17,7 +17,7 @@ from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import teacher as teacher_module
 from lamol_core.training.loop import LogRow
-from lamol_core.training.run import TrainedStudent, TrainingSet, train_from_checkpoint
+from lamol_core.training.run import Checkpoints, TrainedStudent, TrainingSet, train_from_checkpoint
 
 TEXTS = [
     ("turn the kitchen light on", "light_on"),
@@ -56,9 +56,8 @@ def train(
         {"steps": 3, "batch_size": 7, "learning_rate": 1e-3, "precision": "fp32", **changes}
     )
     method = LamolKd(LamolKdParams())
-    return train_from_checkpoint(
-        checkpoint, training_set, method, params, 0, on_step, states_folder=states, say=say
-    )
+    checkpoints = Checkpoints(checkpoint, states)
+    return train_from_checkpoint(checkpoints, training_set, method, params, 0, on_step, say)
 
 
 def weights(student: TrainedStudent) -> torch.Tensor:

@@ -8,12 +8,13 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ConfigError
 from lamol_core.models.head import LinearHead
 from lamol_core.records import View
 from lamol_core.storage.manifest import Provenance
 from lamol_core.training import teacher as module
-from lamol_core.training.batches import EncodedRow, MicroBatch, OptimizerBatch
+from lamol_core.training.batches import MicroBatch, OptimizerBatch
 from lamol_core.training.body import as_body
 from lamol_core.training.teacher import OnlineTeacher, StatesPlan, StoredTeacher, store_states
 from tests.fakes import ARCHITECTURES, CONTROL, make_rows, sharpen

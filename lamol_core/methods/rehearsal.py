@@ -1,0 +1,37 @@
+"""What a method rehearses of earlier tasks: pseudo-samples, real rows, or nothing.
+
+Apart from the losses, so that a change to a loss makes no stage draw or mix again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lamol_core.config import LamolParams, Params
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How many pseudo-samples a method wants, and how they are prompted and drawn."""
+
+    gamma: float
+    topk: int
+    task_specific_token: bool
+    rows_per_class: int = 0
+    """At least so many rows of a task for each of its classes, whatever gamma says."""
+
+
+def find_sampling(params: Params) -> Sampling | None:
+    """How the method draws pseudo-samples: its block says so if it is a LamolParams, else None."""
+    block = getattr(params, params.method, None)
+    if not isinstance(block, LamolParams):
+        return None
+    return Sampling(
+        block.gamma, block.topk, block.use_task_specific_gen_token, block.rows_per_class
+    )
+
+
+MIXES_REAL_ROWS = frozenset({"multitask"})
+"""Methods whose mix has the real rows of all earlier tasks, by definition."""
+KEEPS_REAL_ROWS = MIXES_REAL_ROWS | {"replay", "derpp"}
+"""Methods that train on real rows of earlier tasks again: theirs are a memory's, or the mix's."""

@@ -1,0 +1,46 @@
+"""Which of many pseudo-samples are kept: the likeliest of each label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lamol_core.records import PseudoSample
+
+
+def keep_best(samples: Sequence[PseudoSample], count: int, balance: bool) -> set[str]:
+    """The ids of the `count` samples that are kept, of one task's valid ones.
+
+    A label is a target's text. Within a label the ones with the lowest nll are kept. With
+    `balance` every label gets the same number as far as it has them; else labels keep the shares
+    they were drawn with (largest remainders).
+    """
+    by_label: dict[str, list[PseudoSample]] = {}
+    for sample in sorted(samples, key=lambda s: (s.nll, s.gen_index)):
+        by_label.setdefault(sample.target.strip().casefold(), []).append(sample)
+    sizes = {label: len(rows) for label, rows in sorted(by_label.items())}
+    quotas = even_quotas(sizes, count) if balance else proportional_quotas(sizes, count)
+    return {row.row_id for label, rows in by_label.items() for row in rows[: quotas[label]]}
+
+
+def even_quotas(sizes: dict[str, int], count: int) -> dict[str, int]:
+    """`count` over the labels, one a label and round; a label gives no more than it has."""
+    quotas = dict.fromkeys(sizes, 0)
+    while count > 0:
+        open_labels = [label for label in sizes if quotas[label] < sizes[label]]
+        if not open_labels:
+            break
+        for label in open_labels[:count]:
+            quotas[label] += 1
+        count -= len(open_labels[:count])
+    return quotas
+
+
+def proportional_quotas(sizes: dict[str, int], count: int) -> dict[str, int]:
+    """`count` over the labels by their sizes: whole parts, then the largest remainders."""
+    total = sum(sizes.values())
+    count = min(count, total)
+    quotas = {label: count * size // total for label, size in sizes.items()}
+    by_remainder = sorted(sizes, key=lambda label: (-(count * sizes[label] % total), label))
+    for label in by_remainder[: count - sum(quotas.values())]:
+        quotas[label] += 1
+    return quotas

@@ -1,0 +1,269 @@
+"""What every method must do: two tasks in a row, an empty first memory, the same bytes twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lamol_core.config import Params
+from lamol_core.errors import ArtifactError
+from lamol_core.methods.registry import METHODS, build_method
+from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS, find_sampling
+from lamol_core.models.checkpoints import write_state
+from lamol_core.records import MEMORY_SCHEMA, Example, MemoryRow, MixRow, PseudoSample, from_table
+from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest, sha256_of
+from lamol_core.storage.tables import read_rows
+from lamol_core.text.tokenizer import TextCodec
+from lamol_core.training import resume
+from lamol_core.training.loop import LogRow, Trainer
+from lamol_core.training.run import (
+    Checkpoints,
+    TrainedStudent,
+    TrainingSet,
+    count_all_steps,
+    train_from_checkpoint,
+)
+
+BUFFER = 6
+TASKS = ("a", "b", "c")
+
+
+def params_of(method: str) -> Params:
+    task = {"after": "base", "source": {"kind": "demo", "task": "home"}}
+    memory = {"buffer_size": BUFFER, "batch_size": 3}
+    return Params.model_validate(
+        {
+            "method": method,
+            "tasks": {"a": task},
+            "train": {"epochs": 2, "batch_size": 4, "learning_rate": 3e-3, "precision": "fp32"},
+            "derpp": memory,
+            "replay": memory,
+            "ewc": {"weight": 1e4, "fisher_rows": 5},
+        }
+    )
+
+
+def real_rows(task: str, count: int = 8) -> list[Example]:
+    return [
+        Example(f"{task}/train/{i}", task, f"turn the light {task} {i}", f"light_{task}{i % 2}", i)
+        for i in range(count)
+    ]
+
+
+def training_set(place: int, params: Params, codec: TextCodec) -> TrainingSet:
+    """What the stages would hand over for a task: its rows, and what the method rehearses."""
+    lineage = TASKS[: place + 1]
+    real, pseudo = real_rows(lineage[-1]), []
+    if params.method in MIXES_REAL_ROWS:
+        real += [row for task in lineage[:-1] for row in real_rows(task)]
+    if find_sampling(params) is not None:
+        for task in lineage[:-1]:
+            for i, row in enumerate(real_rows(task, 2)):
+                (x,), (y,) = codec.encode([row.input]), codec.encode([row.target])
+                pseudo.append(
+                    PseudoSample(
+                        f"{lineage[-1]}/pseudo/{task}/{i}", task, i, 1, row.input, row.target,
+                        x, y, True, "", 1.0, i, "abc",
+                    )
+                )  # fmt: skip
+    mix = [MixRow(i, "new", row.task, row.row_id, row.label_idx_cil) for i, row in enumerate(real)]
+    mix += [
+        MixRow(len(real) + i, "pseudo", row.source_task, row.row_id, -1)
+        for i, row in enumerate(pseudo)
+    ]
+    return TrainingSet(mix, real, pseudo, lineage)
+
+
+def learn(
+    folder: Path, place: int, params: Params, backbone: Path, stop_at: int | None = None
+) -> TrainedStudent:
+    """Train a task in a folder as the stage does, and write student and state."""
+    before = backbone if place == 0 else folder / TASKS[place - 1] / "student"
+    state = None if place == 0 else folder / TASKS[place - 1] / "state"
+    codec, told = TextCodec.load(before), []
+
+    def on_step(row: LogRow, num_steps: int) -> None:
+        if len(told) == stop_at:
+            raise KeyboardInterrupt
+        told.append(row)
+
+    method, rows = build_method(params), training_set(place, params, codec)
+    trained = train_from_checkpoint(
+        Checkpoints(before, folder / "states", state, backbone, folder / "resume"),
+        rows, method, params.train, params.seed, on_step, lambda message: None,
+    )  # fmt: skip
+    assert len(told) == count_all_steps(rows.mix, method, params.train)
+    trained.save(folder / TASKS[place] / "student", before, Provenance())
+    trained.save_state(folder / TASKS[place] / "state", Provenance())
+    return trained
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): sha256_of(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_learns_task_after_task_and_leaves_the_same_bytes_twice(
+    method: str, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    params = params_of(method)
+    for name in ("once", "again"):
+        for place in range(3):
+            trained = learn(tmp_path / name, place, params, tiny_checkpoint)
+            losses = [row["loss"] for row in trained.log_rows]
+            assert all(torch.isfinite(torch.tensor(losses)))
+            named = {key for key, value in trained.log_rows[-1].items() if value is not None}
+            assert {"loss", "grad_norm"} <= named
+    assert digests(tmp_path / "once") == digests(tmp_path / "again")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
+    method: str, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = params_of(method)
+    for name in ("whole", "cut"):
+        learn(tmp_path / name, 0, params, tiny_checkpoint)
+    learn(tmp_path / "whole", 1, params, tiny_checkpoint)
+
+    monkeypatch.setattr(resume, "EVERY_S", 0.0)
+    expert_steps = 4 if method == "l2kd" else 0
+    with pytest.raises(KeyboardInterrupt):
+        learn(tmp_path / "cut", 1, params, tiny_checkpoint, stop_at=expert_steps + 3)
+    assert len(list((tmp_path / "cut" / "resume").iterdir())) == 1
+    started: list[int] = []
+    original = Trainer._accumulate
+
+    def accumulate(self, model, optimizer, batch, step):  # type: ignore[no-untyped-def]
+        started.append(step)
+        return original(self, model, optimizer, batch, step)
+
+    monkeypatch.setattr(Trainer, "_accumulate", accumulate)
+    learn(tmp_path / "cut", 1, params, tiny_checkpoint)
+    assert started[expert_steps] == 3, "the steps that were saved are not done again"
+    assert not list((tmp_path / "cut" / "resume").iterdir())
+    (tmp_path / "cut" / "resume").rmdir()
+    assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
+
+
+def test_a_training_of_other_inputs_does_not_go_on(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resume, "EVERY_S", 0.0)
+    params = params_of("finetune")
+    with pytest.raises(KeyboardInterrupt):
+        learn(tmp_path, 0, params, tiny_checkpoint, stop_at=2)
+    changed = params.model_copy(
+        update={"train": params.train.model_copy(update={"learning_rate": 1e-3})}
+    )
+    learn(tmp_path, 0, changed, tiny_checkpoint)
+    rows = learn(tmp_path / "apart", 0, changed, tiny_checkpoint).log_rows
+    assert digests(tmp_path / "a") == digests(tmp_path / "apart" / "a") and len(rows) == 4
+    assert len(list((tmp_path / "resume").iterdir())) == 1, "the other one's is still there"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_state_says_what_real_rows_it_keeps(
+    method: str, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    params = params_of(method)
+    for place in range(2):
+        learn(tmp_path, place, params, tiny_checkpoint)
+    state = tmp_path / "b" / "state"
+    counted = read_manifest(state / MANIFEST, "").rows.get("real_rows", 0)
+    kept = [path for path in state.iterdir() if path.name == "memory.parquet"]
+    assert bool(kept) == bool(counted) == (method in KEEPS_REAL_ROWS - MIXES_REAL_ROWS)
+    if kept:
+        rows = from_table(read_rows(kept[0], MEMORY_SCHEMA, ""), MemoryRow)
+        assert len(rows) == BUFFER and counted == len({row.row_id for row in rows})
+        known = {row.row_id: row for task in "ab" for row in real_rows(task)}
+        for row in rows:
+            assert (row.input, row.target) == (known[row.row_id].input, known[row.row_id].target)
+        assert {row.row_id[0] for row in rows} == {"a", "b"}, "a reservoir holds old and new"
+
+
+def test_a_memory_of_another_method_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    learn(tmp_path, 0, params_of("finetune"), tiny_checkpoint)
+    for method in ("derpp", "ewc", "replay"):
+        with pytest.raises(ArtifactError, match="Another method"):
+            learn(tmp_path, 1, params_of(method), tiny_checkpoint)
+
+
+def test_derpp_keeps_the_logits_that_a_row_came_with(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    params = params_of("derpp")
+    learn(tmp_path, 0, params, tiny_checkpoint)
+    first = load_file(tmp_path / "a" / "state" / "logits.safetensors")
+    rows = from_table(read_rows(tmp_path / "a/state/memory.parquet", MEMORY_SCHEMA, ""), MemoryRow)
+    assert len(first) == len(rows)
+    for row in rows:
+        logits = first[f"{row.slot:06d}"]
+        assert logits.dtype == torch.float16 and len(logits) == len(row.target_ids) + 1
+    trained = learn(tmp_path, 1, params, tiny_checkpoint)
+    second = load_file(tmp_path / "b" / "state" / "logits.safetensors")
+    later = from_table(read_rows(tmp_path / "b/state/memory.parquet", MEMORY_SCHEMA, ""), MemoryRow)
+    stayed = [row.slot for row in later if row.row_id.startswith("a/")]
+    assert stayed, "some row of the first task is still there"
+    for slot in stayed:
+        assert torch.equal(first[f"{slot:06d}"], second[f"{slot:06d}"])
+    assert trained.log_rows[0]["mse_qa_memory"] > 0 and trained.log_rows[0]["ce_qa_memory"] > 0
+
+
+def test_ewc_holds_the_weights_that_mattered(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """The Fisher information is of the sum of each answer's log-likelihoods, a row at a time, and
+    a strong penalty keeps the weights it is large for where they were."""
+    params = params_of("ewc")
+    learn(tmp_path, 0, params, tiny_checkpoint)
+    fisher = load_file(tmp_path / "a" / "state" / "fisher.safetensors")
+    assert (
+        all((f >= 0).all() for f in fisher.values()) and sum(f.sum() for f in fisher.values()) > 0
+    )
+    trained = learn(tmp_path, 1, params, tiny_checkpoint)
+    assert trained.log_rows[0]["penalty"] == 0 and trained.log_rows[-1]["penalty"] > 0
+    both = load_file(tmp_path / "b" / "state" / "fisher.safetensors")
+    assert all((both[name] >= f).all() for name, f in fisher.items()), "tasks are added up"
+
+    def moved(weight: float) -> float:
+        changed = Params.model_validate(
+            {**params.model_dump(by_alias=True), "ewc": {"weight": weight, "fisher_rows": 5}}
+        )
+        student = learn(tmp_path, 1, changed, tiny_checkpoint).model
+        before = load_file(tmp_path / "a" / "student" / "model.safetensors")
+        return sum(
+            float((fisher[name] * (p.detach() - before[name]) ** 2).sum())
+            for name, p in student.named_parameters()
+            if name in before
+        )
+
+    assert moved(1e6) < 0.5 * moved(0.0)
+
+
+def test_an_expert_is_the_backbone_trained_on_the_new_task_alone(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """At the first task student and expert start alike, and the expert has already learnt: the
+    divergence begins high and falls, and no cross-entropy is asked of new rows."""
+    trained = learn(tmp_path, 0, params_of("l2kd"), tiny_checkpoint)
+    losses = [row["kl_qa"] for row in trained.log_rows]
+    assert losses[0] > 0 and losses[-1] < losses[0]
+    assert all(row["ce_qa"] == 0 for row in trained.log_rows), "there are no pseudo rows yet"
+    later = learn(tmp_path, 1, params_of("l2kd"), tiny_checkpoint)
+    assert any(row["ce_qa"] > 0 for row in later.log_rows)
+
+
+def test_the_first_task_needs_no_state(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """What `lamol backbone` leaves is an empty state, for every method."""
+    write_state(tmp_path / "base", Provenance())
+    params = params_of("derpp")
+    rows = training_set(0, params, TextCodec.load(tiny_checkpoint))
+    checkpoints = Checkpoints(tiny_checkpoint, tmp_path / "states", tmp_path / "base")
+    method = build_method(params)
+    trained = train_from_checkpoint(checkpoints, rows, method, params.train, 0)
+    # the memory fills up while the first task is learnt
+    assert trained.log_rows[0]["ce_qa_memory"] == 0 and trained.log_rows[-1]["ce_qa_memory"] > 0
