@@ -5,13 +5,13 @@
 
 A run is METHOD:SEED[:KEY=VALUE...]. Each copy is a sequence of its own under --out, with one core
 and one thread a job; a run that is there already is continued by `dvc repro`. Checkpoints are
-removed when a run has ended (--keep keeps them). The table goes to stdout and to OUT/results.json.
+removed when a run has ended (--keep keeps them). `lamol compare OUT` is called at the end; its
+files are in OUT.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -19,11 +19,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import mean, stdev
 
 from ruamel.yaml import YAML
-
-FIGURES = ("final_average", "incremental_average", "forgetting")
 
 
 def main() -> None:
@@ -42,9 +39,7 @@ def main() -> None:
 
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(run, options.runs))
-    results = {name: read_summary(options.out, name) for name in options.runs}
-    (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    sys.stdout.write(tabulate(results) + "\n")
+    subprocess.run(["lamol", "compare", options.out, "--out", options.out], check=True)
 
 
 def run_one(example: Path, out: Path, name: str, threads: str, keep: bool) -> None:
@@ -94,36 +89,6 @@ def copy_sequence(example: Path, folder: Path, name: str) -> None:
 
 def folder_name(name: str) -> str:
     return name.replace(":", "-").replace("=", "-")
-
-
-def read_summary(out: Path, name: str) -> dict:
-    path = out / folder_name(name) / "reports" / "summary.json"
-    summary = json.loads(path.read_text(encoding="utf-8"))
-    return {key: summary[key] for key in (*FIGURES, "seconds", "peak_memory_bytes", "score_matrix")}
-
-
-def tabulate(results: dict[str, dict]) -> str:
-    """One line a method (and overrides): mean and standard deviation over its seeds."""
-    grouped: dict[str, list[dict]] = {}
-    for name, summary in results.items():
-        method, _, *overrides = name.split(":")
-        grouped.setdefault(" ".join([method, *overrides]), []).append(summary)
-    lines = [
-        "| method | seeds | final average | incremental average | forgetting | seconds | peak GB |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for label, summaries in grouped.items():
-        cells = [spread([summary[key] for summary in summaries]) for key in FIGURES]
-        seconds = mean(summary["seconds"] for summary in summaries)
-        peak = max(summary["peak_memory_bytes"] for summary in summaries) / 1e9
-        lines.append(
-            f"| {label} | {len(summaries)} | {' | '.join(cells)} | {seconds:.0f} | {peak:.1f} |"
-        )
-    return "\n".join(lines)
-
-
-def spread(values: list[float]) -> str:
-    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
 if __name__ == "__main__":

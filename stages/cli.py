@@ -8,10 +8,12 @@ import typer
 
 from stages.backbone import backbone
 from stages.check import check
+from stages.compare import compare
 from stages.evaluate import evaluate
 from stages.generate import generate
 from stages.init import init
 from stages.mix import mix
+from stages.orders import orders
 from stages.prepare import prepare
 from stages.report import report
 from stages.snapshot import snapshot
@@ -28,7 +30,7 @@ app = typer.Typer(
 )
 
 SEQUENCE, PIPELINE = "A sequence", "Stages, in the order dvc runs them"
-for command in (init, check):
+for command in (init, orders, check, compare):
     app.command(rich_help_panel=SEQUENCE)(command)
 for command in (backbone, prepare, snapshot, generate, mix, train, evaluate, report):
     app.command(rich_help_panel=PIPELINE)(command)

@@ -33,10 +33,10 @@ def score_table(summary: dict[str, Any]) -> Table:
 def markdown_table(summary: dict[str, Any]) -> str:
     """The score matrix and the headline figures as Markdown; percent, one decimal."""
     tasks, rows = summary["tasks"], summary["score_matrix"]
-    lines = [_markdown_row("after learning", *tasks), "|---|" + "---:|" * len(tasks)]
+    lines = [markdown_row("after learning", *tasks), "|---|" + "---:|" * len(tasks)]
     for task, row in zip(tasks, rows, strict=True):
         scores = [f"{score:.1f}" for score in row]
-        lines.append(_markdown_row(task, *scores, *[""] * (len(tasks) - len(row))))
+        lines.append(markdown_row(task, *scores, *[""] * (len(tasks) - len(row))))
     return "\n".join([*lines, "", headline(summary), ""])
 
 
@@ -60,7 +60,8 @@ def _fill_by_task(table: Table, tasks: list[str], rows: list[list[float]]) -> No
         table.add_row(Text(task), f"{rows[j][j]:.1f}", f"{rows[-1][j]:.1f}", points)
 
 
-def _markdown_row(*cells: str) -> str:
+def markdown_row(*cells: str) -> str:
+    """One row of a Markdown table; what would end a cell or begin a tag is escaped."""
     escaped = (
         cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in cells
     )

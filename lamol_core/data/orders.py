@@ -1,0 +1,68 @@
+"""Several orders of the same tasks as one tree of `after`, in which beginnings are shared."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lamol_core.config import BASE
+from lamol_core.errors import ConfigError, did_you_mean
+
+
+def order_tree(
+    tasks: Mapping[str, Mapping[str, Any]], orders: Sequence[Sequence[str]]
+) -> dict[str, dict[str, Any]]:
+    """The `tasks` block for these orders; every order is a path from `base` to a leaf.
+
+    A task keeps its name where it is met first; elsewhere it is `name-2`, `name-3`, with the same
+    source. Raises ConfigError for an unknown task, one listed twice, an order that is another's
+    beginning, or a new name that is taken.
+    """
+    tree: dict[str, dict[str, Any]] = {}
+    node_of: dict[tuple[str, ...], str] = {(): BASE}
+    for order in orders:
+        _check_order(order, tasks, orders)
+        for length in range(1, len(order) + 1):
+            path = tuple(order[:length])
+            if path in node_of:
+                continue
+            name = order[length - 1]
+            number = 1 + sum(known[-1:] == (name,) for known in node_of)
+            node = name if number == 1 else f"{name}-{number}"
+            if node in tree or (number > 1 and node in tasks):
+                raise ConfigError(f"tasks: {node!r} is the name of a task; rename that one.")
+            node_of[path] = node
+            tree[node] = {**copy.deepcopy(dict(tasks[name])), "after": node_of[path[:-1]]}
+    return tree
+
+
+def _check_order(
+    order: Sequence[str], tasks: Mapping[str, Any], orders: Sequence[Sequence[str]]
+) -> None:
+    shown = ",".join(order)
+    for name in order:
+        if name not in tasks:
+            hint = did_you_mean(name, tasks)
+            raise ConfigError(f"order {shown}: params.yaml has no task {name!r}{hint}.")
+    if len(set(order)) != len(order) or not order:
+        raise ConfigError(f"order {shown}: name every task once.")
+    for other in orders:
+        if list(other[: len(order)]) == list(order) and len(other) > len(order):
+            raise ConfigError(f"order {shown}: it is the beginning of {','.join(other)}.")
+
+
+def random_orders(names: Sequence[str], count: int, seed: int) -> list[list[str]]:
+    """`count` different orders of all tasks, the given one first.
+
+    Raises ConfigError when there are not so many."""
+    orders = [list(names)]
+    chooser = random.Random(seed)
+    for _ in range(1000 * count):
+        if len(orders) >= count:
+            return orders
+        candidate = chooser.sample(list(names), len(names))
+        if candidate not in orders:
+            orders.append(candidate)
+    raise ConfigError(f"{len(names)} tasks have fewer than {count} different orders.")

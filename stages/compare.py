@@ -1,0 +1,63 @@
+"""`lamol compare`: methods side by side, over experiments or folders, with intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages.runtime import DebugOption, JsonOption, guarded, run_alone
+
+FoldersArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Folders of sequences, or that hold some. Default: the experiments of `dvc exp`.",
+        show_default=False,
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", help="A folder for comparison.md, comparison.json and comparison.svg."),
+]
+AllOption = Annotated[
+    bool, typer.Option("--all-commits", help="Experiments of every commit, not of HEAD alone.")
+]
+
+
+@guarded
+def compare(
+    folders: FoldersArgument = None,
+    out: OutOption = None,
+    all_commits: AllOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Compare methods: means, spreads and 95 % intervals over seeds and orders of tasks.
+
+    Example: lamol compare --out comparison
+    """
+    from lamol_core.comparison.files import (
+        comparison_table,
+        told_apart,
+        write_comparison,
+    )
+    from lamol_core.comparison.runs import read_experiments, read_folders
+    from lamol_core.comparison.statistics import compare_runs
+    from stages.console import print_json, print_table, say
+
+    runs = read_folders(folders) if folders else read_experiments(Path(), all_commits)
+    comparison = compare_runs(runs)
+    if json:
+        print_json(comparison.as_dict())
+    else:
+        print_table(comparison_table(comparison))
+        for sentence in told_apart(comparison):
+            say(sentence)
+    if out is not None:
+        write_comparison(comparison, out)
+        say(f"compare: {len(runs)} runs -> {out}")
+
+
+if __name__ == "__main__":
+    run_alone(compare)

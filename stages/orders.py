@@ -1,0 +1,68 @@
+"""`lamol orders`: several orders of the tasks as one tree, so that shared beginnings cost once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stages.runtime import DebugOption, guarded, run_alone
+
+OrdersArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Orders, each as task,task,task.", show_default=False),
+]
+RandomOption = Annotated[
+    int | None,
+    typer.Option("--random", min=1, help="So many orders instead: the one of params.yaml first."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of the random orders.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the tree, change nothing.")]
+
+
+@guarded
+def orders(
+    wanted: OrdersArgument = None,
+    random: RandomOption = None,
+    seed: SeedOption = 0,
+    dry_run: DryRunOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Rewrite `tasks` of params.yaml as the tree of the given orders.
+
+    Example: lamol orders banking,travel,kitchen travel,banking,kitchen
+    """
+    from pathlib import Path
+
+    from ruamel.yaml import YAML
+
+    from lamol_core.data.orders import order_tree, random_orders
+    from lamol_core.errors import ConfigError
+    from lamol_core.params_file import read_params
+    from lamol_core.storage.atomic import atomic_path
+    from stages.console import say
+
+    path = Path("params.yaml")
+    tasks = read_params(path)["tasks"]
+    if bool(wanted) == (random is not None):
+        raise ConfigError("orders: name orders, or ask for --random N of them.")
+    chosen = [order.split(",") for order in wanted or ()]
+    if random is not None:
+        chosen = random_orders(list(tasks), random, seed)
+    tree = order_tree(tasks, chosen)
+    yaml = YAML()
+    yaml.width = 100
+    params = yaml.load(path.read_text(encoding="utf-8"))
+    params["tasks"] = tree
+    if dry_run:
+        for name, task in tree.items():
+            typer.echo(f"{name}: after {task['after']}")
+    else:
+        with atomic_path(path) as scratch, scratch.open("w", encoding="utf-8") as stream:
+            yaml.dump(params, stream)
+    total = sum(map(len, chosen))
+    say(f"orders: {len(chosen)} orders of {total} tasks in all are {len(tree)} trainings")
+
+
+if __name__ == "__main__":
+    run_alone(orders)

@@ -1,0 +1,72 @@
+"""Orders as a tree: every order is a path, what two begin with is there once."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from lamol_core.config import BASE
+from lamol_core.data.orders import order_tree, random_orders
+from lamol_core.errors import ConfigError
+from lamol_core.params_file import find_order_problems
+
+TASKS = {name: {"after": BASE, "source": {"kind": "demo", "task": name}} for name in "abcd"}
+
+
+def paths(tree: dict) -> list[list[str]]:
+    """The path to each leaf, as source tasks."""
+    followed = {task["after"] for task in tree.values()}
+    found = []
+    for leaf in tree:
+        if leaf in followed:
+            continue
+        path, node = [], leaf
+        while node != BASE:
+            path.insert(0, tree[node]["source"]["task"])
+            node = tree[node]["after"]
+        found.append(path)
+    return found
+
+
+def test_what_two_orders_begin_with_is_learnt_once() -> None:
+    tree = order_tree(TASKS, [list("abcd"), list("abdc"), list("bacd")])
+    assert paths(tree) == [list("abcd"), list("abdc"), list("bacd")]
+    assert len(tree) == 4 + 2 + 4
+    assert list(tree)[:4] == list("abcd"), "the first order keeps the names"
+    assert tree["d-2"]["after"] == "b" and tree["b-2"]["after"] == BASE
+    assert not find_order_problems(tree)
+
+
+def test_all_orders_of_four_tasks() -> None:
+    orders = [list(order) for order in permutations("abcd")]
+    tree = order_tree(TASKS, orders)
+    assert sorted(paths(tree)) == sorted(orders) and not find_order_problems(tree)
+    assert len(tree) == 4 + 12 + 24 + 24
+
+
+@pytest.mark.parametrize(
+    ("orders", "message"),
+    [
+        ([["a", "x"]], "no task 'x'"),
+        ([["a", "a"]], "every task once"),
+        ([["a", "b"], ["a", "b", "c"]], "the beginning of a,b,c"),
+    ],
+)
+def test_wrong_orders_are_told(orders: list[list[str]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        order_tree(TASKS, orders)
+
+
+def test_a_name_that_is_taken_is_told() -> None:
+    tasks = {**TASKS, "a-2": TASKS["a"]}
+    with pytest.raises(ConfigError, match="'a-2' is the name of a task"):
+        order_tree(tasks, [["a", "b"], ["b", "a"]])
+
+
+def test_random_orders_differ_and_begin_with_the_given_one() -> None:
+    orders = random_orders("abcd", 5, seed=3)
+    assert orders[0] == list("abcd") and len({tuple(order) for order in orders}) == 5
+    assert orders == random_orders("abcd", 5, seed=3) != random_orders("abcd", 5, seed=4)
+    with pytest.raises(ConfigError, match="fewer than 7"):
+        random_orders("abc", 7, seed=0)
