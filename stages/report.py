@@ -23,7 +23,8 @@ def report(
     order = list(params.tasks)
     figures = [read_figures(layout, name, params.tasks[name].after) for name in order]
     summary = build_summary(params.method, figures, order)
-    write_report(layout, summary, params.model_dump(mode="json", by_alias=True))
+    curves = {one.task: one.curve for one in figures if one.task in summary["tasks"]}
+    write_report(layout, summary, curves, params.model_dump(mode="json", by_alias=True))
     if json:
         print_json(summary)
     else:

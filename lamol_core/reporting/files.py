@@ -12,7 +12,7 @@ from typing import Any
 from lamol_core import __version__
 from lamol_core.reporting.figures import read_json, write_json
 from lamol_core.reporting.page import render_page
-from lamol_core.reporting.plots import charts_svg
+from lamol_core.reporting.plots import chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
 from lamol_core.storage.atomic import atomic_path
 from lamol_core.storage.layout import Layout
@@ -25,6 +25,8 @@ HEADLINE_KEYS = (
     "backward_transfer",
     "seconds",
     "peak_memory_bytes",
+    "kept_bytes",
+    "kept_real_rows",
 )
 """What `dvc metrics` and `dvc exp show` tell of a whole sequence; null ones are left out."""
 CHARTS = ("score_matrix", "accuracy", "forgetting")
@@ -44,20 +46,30 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         seconds={stage: content["seconds"] for stage, content in found.items()},
         peak_memory_bytes=max(content["peak_memory_bytes"] for content in found.values()),
         pseudo={key: found["generate"][key] for key in ("valid", "rejected")},
+        kept=found["train"]["kept"],
+        curve=found["train"]["curve"],
     )
 
 
-def write_report(layout: Layout, summary: dict[str, Any], parameters: dict[str, Any]) -> None:
-    """Write summary.json and its headline, the page, its charts, and a table for `dvc plots`."""
+def write_report(
+    layout: Layout,
+    summary: dict[str, Any],
+    curves: dict[str, list[dict[str, float]]],
+    parameters: dict[str, Any],
+) -> None:
+    """Write summary.json and its headline, the page, its charts, and a table for `dvc plots`.
+
+    `curves` are the loss terms of each task's training (curves.py)."""
     write_json(layout.reports / "summary.json", summary)
     headline = {key: summary[key] for key in HEADLINE_KEYS if summary[key] is not None}
     write_json(layout.reports / "metrics.json", headline)
-    charts = charts_svg(summary)
+    specs = chart_specs(summary, curves)
+    charts = {name: spec_to_svg(spec) for name, spec in specs.items()}
     for name in CHARTS:
         # a chart that is not defined (forgetting of one task) is an empty picture: dvc wants a file
         empty = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
         _write(layout.reports / f"{name}.svg", charts.get(name, empty))
-    page = render_page(summary, charts, parameters, describe_machine())
+    page = render_page(summary, charts, parameters, describe_machine(), specs)
     _write(layout.reports / "index.html", page)
     _write(layout.reports / "score_matrix.csv", _csv(score_rows(summary)))
 

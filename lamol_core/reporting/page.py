@@ -1,5 +1,11 @@
-"""The report as one self-contained HTML page: inline SVG, no scripts, nothing from outside."""
+"""The report as one self-contained HTML page: nothing comes from outside.
 
+Charts are inline SVG, complete without scripts. The one script the page has, named by its hash in
+the page's security policy, draws them again so that they answer to a pointer.
+"""
+
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -11,7 +17,7 @@ from markupsafe import Markup
 
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.scores import SCORES_NOTE
-from lamol_core.reporting.plots import MAX_NAMED_LINES
+from lamol_core.reporting.plots import MAX_NAMED_LINES, embed_script
 from lamol_core.reporting.summary import HIGH_REJECTED_SHARE
 
 # One sentence a figure, in the order in which the page shows them.
@@ -34,6 +40,10 @@ HEADLINES = {
     ),
     "seconds": ("Time", "Wall time of all stages of this sequence."),
     "peak_memory_bytes": ("Peak memory", "The most memory that any one task's stages used."),
+    "kept_bytes": (
+        "Kept of old tasks",
+        "What the method has besides the model after the last task: real rows, or numbers.",
+    ),
 }
 _UNITS = {
     "final_average": "%",
@@ -70,9 +80,11 @@ def render_page(
     charts_svg: Mapping[str, str],
     parameters: Mapping[str, Any],
     machine: Mapping[str, Any],
+    specs: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """The page's HTML. `summary` is as `build_summary` gives it, `charts_svg` as `charts_svg` of
-    plots.py gives it; `parameters` and `machine` are any nested mappings, shown flattened.
+    plots.py gives it; `parameters` and `machine` are any nested mappings, shown flattened. With
+    `specs`, the charts' Vega-Lite by the same names, they show values under the pointer.
     Raises ArtifactError for a chart that is not plain SVG (scripts, links, style sheets)."""
     environment = Environment(
         loader=PackageLoader("lamol_core.reporting", "templates"),
@@ -82,6 +94,7 @@ def render_page(
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html.j2")
+    script = Markup(embed_script(EMBED)) if specs else None
     return template.render(
         summary=summary,
         headlines=_headlines(summary),
@@ -93,7 +106,36 @@ def render_page(
         chains=_chain_rows(summary),
         parameters=_flatten(parameters),
         machine=_flatten(machine),
+        specs={name: _inline_json(spec) for name, spec in (specs or {}).items()},
+        script=script,
+        script_hash=None if script is None else _policy_hash(script),
     )
+
+
+EMBED = """
+const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
+for (const block of document.querySelectorAll("script[data-chart]")) {
+  const holder = document.getElementById("chart-" + block.dataset.chart);
+  const target = document.createElement("div");
+  vegaEmbed(target, JSON.parse(block.textContent), {
+    ast: true, actions: false, renderer: "svg", tooltip: {theme: dark ? "dark" : "light"},
+  }).then(() => {
+    holder.querySelector("svg").replaceWith(target);
+    holder.dataset.live = "yes";
+  });
+}
+"""
+
+
+def _inline_json(spec: Mapping[str, Any]) -> Markup:
+    """JSON that may stand in a script element: no tag can begin in it."""
+    return Markup(json.dumps(spec).replace("<", "\\u003c"))
+
+
+def _policy_hash(script: str) -> str:
+    """How a Content-Security-Policy names an inline script that may run."""
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")
 
 
 def duration(seconds: float) -> str:
@@ -121,6 +163,8 @@ def _headline_value(name: str, value: float | None) -> dict[str, str]:
         return {"value": "not defined", "unit": ""}
     if name == "seconds":
         return {"value": duration(value), "unit": ""}
+    if name == "kept_bytes":
+        return {"value": f"{value / 1e6:.1f}", "unit": "MB"}
     if name == "peak_memory_bytes":
         return {"value": f"{value / 2**30:.2f}", "unit": "GiB"}
     return {"value": f"{value:.1f}".replace("-", "\N{MINUS SIGN}"), "unit": _UNITS[name]}
@@ -137,7 +181,8 @@ def _inline_svg(name: str, svg: str) -> Markup:
     width = _WIDTH.search(svg)
     wide = width is not None and float(width.group(1)) > _MAX_SHRINK_WIDTH
     kind = "chart wide" if wide else "chart"
-    return Markup(f'<div class="{kind}" tabindex="0">') + Markup(svg[start:]) + Markup("</div>")
+    opening = Markup('<div class="{}" id="chart-{}" tabindex="0">').format(kind, name)
+    return opening + Markup(svg[start:]) + Markup("</div>")
 
 
 def _is_plain_svg(svg: str) -> bool:

@@ -45,6 +45,11 @@ def score_matrix_chart(summary: dict[str, Any]) -> Chart:
         for on, score in zip(matrix.tasks, row, strict=False)
     ]
     base = alt.Chart(alt.Data(values=cells)).encode(
+        tooltip=[
+            alt.Tooltip("after:N", title="after learning"),
+            alt.Tooltip("on:N", title="score on"),
+            alt.Tooltip("score:Q", title="score, %", format=".2f"),
+        ],
         x=alt.X("on:N", title="score on", sort=list(matrix.tasks), axis=_task_axis(matrix, "top")),
         y=alt.Y(
             "after:N", title="after learning", sort=list(matrix.tasks), axis=_task_axis(matrix)
@@ -91,7 +96,15 @@ def accuracy_chart(summary: dict[str, Any]) -> Chart:
         strokeWidth=2.2 if named else 1.2,
         point=alt.OverlayMarkDef(size=42 if named else 14, filled=True),
         opacity=1.0 if named else 0.75,
-    ).encode(color=_line_colour(tasks) if named else _RANK_COLOUR, detail="task:N")
+    ).encode(
+        color=_line_colour(tasks) if named else _RANK_COLOUR,
+        detail="task:N",
+        tooltip=[
+            alt.Tooltip("task:N"),
+            alt.Tooltip("after:N", title="after learning"),
+            alt.Tooltip("score:Q", title="score, %", format=".2f"),
+        ],
+    )
     mean = base.mark_line(strokeDash=[5, 4], strokeWidth=1.6, color=INK).encode(y="mean(score):Q")
     width = max(420, 22 * len(tasks))
     return alt.layer(mean, lines).properties(width=width, height=260)
@@ -130,21 +143,76 @@ def forgetting_chart(summary: dict[str, Any]) -> Chart | None:
     return chart.properties(width=420, height=step).configure_scale(bandPaddingInner=0.3)
 
 
-def charts_svg(summary: dict[str, Any]) -> dict[str, str]:
-    """The SVG text of every chart that the summary allows, on a transparent ground, by name:
-    "score_matrix", "accuracy" and, for two tasks and more, "forgetting"."""
+def loss_chart(curves: dict[str, list[dict[str, float]]]) -> Chart | None:
+    """Loss terms over the steps, a panel a task; None where no task has a curve."""
+    points = [
+        {"task": task, "step": point["step"], "term": term.replace("_", " "), "value": value}
+        for task, curve in curves.items()
+        for point in curve
+        for term, value in point.items()
+        if term != "step"
+    ]
+    if not points:
+        return None
+    terms = list(dict.fromkeys(str(point["term"]) for point in points))
+    legend = alt.Legend(title=None, orient="top", columns=4, symbolType="stroke")
+    scale = alt.Scale(domain=terms, range=_LINE_COLOURS[: len(terms)])
+    lines = (
+        alt.Chart()
+        .mark_line(strokeWidth=1.6, interpolate="monotone")
+        .encode(
+            x=alt.X("step:Q", title="step"),
+            y=alt.Y("value:Q", title="loss"),
+            color=alt.Color("term:N", sort=terms, scale=scale, legend=legend),
+            tooltip=[
+                alt.Tooltip("task:N"),
+                alt.Tooltip("step:Q", format=".0f"),
+                alt.Tooltip("term:N"),
+                alt.Tooltip("value:Q", format=".3f"),
+            ],
+        )
+        .properties(width=170, height=110)
+    )
+    return lines.facet(
+        facet=alt.Facet("task:N", sort=list(curves), title=None), columns=3,
+        data=alt.Data(values=points),
+    ).resolve_scale(x="independent")  # fmt: skip
+
+
+def chart_specs(
+    summary: dict[str, Any], curves: dict[str, list[dict[str, float]]]
+) -> dict[str, dict[str, Any]]:
+    """The Vega-Lite of every chart that there are figures for, by name: "score_matrix",
+    "accuracy", for two tasks and more "forgetting", and "loss"."""
     charts: dict[str, Chart | None] = {
         "score_matrix": score_matrix_chart(summary),
         "accuracy": accuracy_chart(summary),
         "forgetting": forgetting_chart(summary),
+        "loss": loss_chart(curves),
     }
-    return {name: to_svg(chart) for name, chart in charts.items() if chart is not None}
+    return {
+        name: _spec(chart, "transparent") for name, chart in charts.items() if chart is not None
+    }
+
+
+def charts_svg(summary: dict[str, Any]) -> dict[str, str]:
+    """The SVG text of the charts of a summary alone."""
+    return {name: spec_to_svg(spec) for name, spec in chart_specs(summary, {}).items()}
+
+
+def spec_to_svg(spec: dict[str, Any]) -> str:
+    return vl_convert.vegalite_to_svg(spec, vl_version=_vl_version(), allowed_base_urls=[])
+
+
+def embed_script(snippet: str) -> str:
+    """A script that holds Vega, Vega-Lite and Vega-Embed, and runs `snippet` with `vegaEmbed`."""
+    bundle = vl_convert.javascript_bundle(snippet, vl_version=_vl_version())
+    return bundle.replace("</script", "<\\/script")
 
 
 def to_svg(chart: Chart, background: str = "transparent") -> str:
     """The chart as SVG text."""
-    spec = _spec(chart, background)
-    return vl_convert.vegalite_to_svg(spec, vl_version=_vl_version(), allowed_base_urls=[])
+    return spec_to_svg(_spec(chart, background))
 
 
 def to_png(chart: Chart, background: str = "white", scale: float = 2.0) -> bytes:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -28,7 +28,8 @@ class TaskFigures:
     """What the stages measured for one task.
 
     `after` is the predecessor's name or "base"; `scores` are percent by task, for this task and
-    all before it; `seconds` by stage name; `pseudo` counts rows drawn: "valid" and "rejected"."""
+    all before it; `seconds` by stage name; `pseudo` counts rows drawn: "valid" and "rejected";
+    `kept` is what the method has of old tasks: "real_rows" and "bytes"; `curve` is curves.py's."""
 
     task: str
     after: str
@@ -37,6 +38,8 @@ class TaskFigures:
     seconds: dict[str, float]
     peak_memory_bytes: int
     pseudo: dict[str, int]
+    kept: dict[str, int] = field(default_factory=lambda: {"real_rows": 0, "bytes": 0})
+    curve: list[dict[str, float]] = field(default_factory=list)
 
 
 def build_summary(method: str, figures: list[TaskFigures], order: list[str]) -> dict[str, Any]:
@@ -113,6 +116,8 @@ def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
         "forward_transfer": matrix.forward_transfer(),
         "seconds": sum(by_stage.values()),
         "peak_memory_bytes": max(figure.peak_memory_bytes for figure in chain),
+        "kept_real_rows": chain[-1].kept["real_rows"],
+        "kept_bytes": chain[-1].kept["bytes"],
         "seconds_by_stage": by_stage,
         "seconds_by_task": {figure.task: dict(figure.seconds) for figure in chain},
         "num_test_rows": dict(chain[-1].num_test_rows),

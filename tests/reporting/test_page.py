@@ -1,5 +1,9 @@
 """The page and its charts: complete, self-contained, escaped, for any number of tasks."""
 
+import base64
+import hashlib
+import html
+import json
 import re
 import subprocess
 import sys
@@ -190,3 +194,38 @@ def _texts(svg: str) -> list[str]:
     return [
         "".join(e.itertext()) for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("}text")
     ]
+
+
+CURVES = {"home": [{"step": 0.0, "loss": 2.0, "ce_qa": 1.5}, {"step": 9.0, "loss": 1.0}]}
+
+
+def live_page_of(summary: dict[str, Any], **parameters: Any) -> str:
+    specs = plots.chart_specs(summary, CURVES)
+    charts = {name: plots.spec_to_svg(spec) for name, spec in specs.items()}
+    return render_page(summary, charts, parameters, {"cores": 2}, specs)
+
+
+def test_the_one_script_is_the_one_that_the_policy_names() -> None:
+    page = live_page_of(summary_of("home", EVIL))
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert len(scripts) == 1 and 'dataset.live="yes"' in scripts[0]
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None and f"script-src 'sha256-{digest}'" in html.unescape(policy[1])
+    assert "unsafe-eval" not in policy[1]
+    assert html.unescape(policy[1]).startswith("default-src 'none'")
+    blocks = re.findall(
+        r'<script type="application/json" data-chart="(\w+)">(.*?)</script>', page, re.DOTALL
+    )
+    assert [name for name, _ in blocks] == ["score_matrix", "accuracy", "forgetting", "loss"]
+    for name, block in blocks:
+        assert "$schema" in json.loads(block) and "<" not in block
+        assert f'id="chart-{name}"' in page
+    attributes = [value or "" for _, found in Elements(page).tags for value in found.values()]
+    assert not any("http" in value for value in attributes if "w3.org" not in value)
+
+
+def test_without_scripts_every_chart_is_there() -> None:
+    page = live_page_of(summary_of("home", "travel"))
+    assert page.count("<svg") >= 4 and "Loss terms over steps" in page
+    assert "Loss terms over steps" not in page_of(summary_of("home", "travel"))

@@ -1,0 +1,129 @@
+"""The page in a real browser: it opens, answers to a pointer, fits a phone, and logs nothing.
+
+Needs Debian's chromium and chromium-driver. With LAMOL_PICTURE=FILE.png the page's picture is left
+there: README.md shows it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamol_core.reporting import plots
+from lamol_core.reporting.page import render_page
+from tests.reporting.test_page import summary_of
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER), reason="apt-get install chromium chromium-driver"
+    ),
+]
+TASKS = ("banking", "travel", "kitchen", "home")
+DARK = [{"name": "prefers-color-scheme", "value": "dark"}]
+
+
+def curve(start: float) -> list[dict[str, float]]:
+    return [
+        {"step": float(10 * i), "loss": start / (i + 1), "ce_qa": start / (i + 2)}
+        for i in range(12)
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    summary = summary_of(*TASKS)
+    specs = plots.chart_specs(summary, {task: curve(3.0 + i) for i, task in enumerate(TASKS)})
+    charts = {name: plots.spec_to_svg(spec) for name, spec in specs.items()}
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    parameters = {"lamol_kd": {"gamma": 0.2, "temperature": 2.0}}
+    path.write_text(render_page(summary, charts, parameters, {"cores": 2}, specs))
+    return path
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def open_page(browser: Any, page: Path, width: int = 1100, height: int = 900) -> None:
+    """Open it and wait until every chart has been drawn by the script."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    browser.get(page.as_uri())
+    WebDriverWait(browser, 60).until(
+        lambda b: len(b.find_elements("css selector", '[data-live="yes"]')) == 4
+    )
+
+
+def test_it_answers_to_the_pointer_and_logs_nothing(browser: Any, page: Path) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    open_page(browser, page)
+    cell = browser.find_element("css selector", "#chart-score_matrix .mark-rect path")
+    ActionChains(browser).move_to_element(cell).perform()
+    WebDriverWait(browser, 10).until(
+        lambda b: "visible" in b.find_element("id", "vg-tooltip-element").get_attribute("class")
+    )
+    shown = browser.find_element("id", "vg-tooltip-element").text
+    assert "after learning" in shown and "banking" in shown and "91.25" in shown
+    table = browser.find_element("css selector", "details")
+    assert table.get_attribute("open") is None
+    table.find_element("css selector", "summary").click()
+    assert table.get_attribute("open") is not None and "travel" in table.text
+    assert browser.get_log("browser") == []
+
+
+def test_a_phone_scrolls_down_and_not_sideways(browser: Any, page: Path) -> None:
+    open_page(browser, page, width=390, height=800)
+    width = browser.execute_script("return document.documentElement.scrollWidth")
+    assert width <= 390
+    assert browser.get_log("browser") == []
+
+
+def test_dark_pages_have_light_ink(browser: Any, page: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": DARK})
+    open_page(browser, page)
+    brightness = """
+        const rgb = c => c.match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0);
+        const label = document.querySelector("#chart-accuracy .role-axis-label text");
+        return [rgb(getComputedStyle(document.body).backgroundColor),
+                rgb(getComputedStyle(label).fill)];
+    """
+    ground, ink = browser.execute_script(brightness)
+    assert ground < 150 and ink > 350
+
+
+def test_without_scripts_it_is_all_there(browser: Any, page: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    browser.get(page.as_uri())
+    assert len(browser.find_elements("css selector", ".chart svg")) == 4
+
+
+def test_the_picture(browser: Any, page: Path, tmp_path: Path) -> None:
+    wanted = os.environ.get("LAMOL_PICTURE_OF")
+    open_page(browser, Path(wanted).resolve() if wanted else page, height=1500)
+    out = Path(os.environ.get("LAMOL_PICTURE", tmp_path / "report.png"))
+    browser.save_screenshot(str(out))
+    assert out.read_bytes().startswith(b"\x89PNG") and out.stat().st_size > 20_000
