@@ -42,7 +42,7 @@ BENCHES = {
     ),
     "bench_memory": Bench((), ("--rows", "32", "--published-rows", "4", "--rounds", "1")),
     "bench_limit": Bench(("--compile", "never", "always"), ("--rows", "128", "--rounds", "1")),
-    "bench_tasks": Bench((), ("--tasks", "3", "--backbone", "nano")),
+    "bench_tasks": Bench((), ("--tasks", "4", "--backbone", "nano", "--rounds", "1")),
     "bench_startup": Bench((), ("--rounds", "1", "--no-demo")),
 }
 

@@ -14,6 +14,8 @@ Origin = Literal["new", "pseudo", "memory"]
 View = Literal["qa", "gen"]
 SPLITS = ("train", "dev", "test")
 SCHEMA_VERSION = 1
+SURPLUS = "surplus"
+"""The reject_reason of a sample that is well formed and was not needed."""
 PSEUDO_LABEL = -1
 """What the column label_idx_cil holds for a row that a model wrote."""
 

@@ -32,7 +32,7 @@ def generate(
     from lamol_core.data.mixing import pseudo_rows_by_task
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.rehearsal import find_sampling
-    from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
+    from lamol_core.records import PSEUDO_SCHEMA, SURPLUS, PseudoSample
     from lamol_core.reporting.figures import write_json
     from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
     from lamol_core.storage.layout import Layout
@@ -85,10 +85,13 @@ def generate(
         PSEUDO_SCHEMA,
         Provenance(acting, {"teacher": manifest.content_sha256, "data": data.content_sha256}),
     )
-    rejected = Counter(sample.reject_reason for sample in samples if not sample.valid)
+    unused = Counter(sample.reject_reason for sample in samples if not sample.valid)
+    surplus = unused.pop(SURPLUS, 0)
+    rejected = unused
     figures = {
         "valid": sum(sample.valid for sample in samples),
         "rejected": rejected.total(),
+        "surplus": surplus,
         "reasons": dict(sorted(rejected.items())),
         **cost.figures(),
     }

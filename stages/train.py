@@ -88,10 +88,13 @@ def train(
         states=layout.teacher_states(task),
         state=layout.state(after),
         backbone=layout.student(BASE),
-        resume=layout.resume,
+        resume=layout.resume(task),
     )
     if params.method in KEEPS_REAL_ROWS - MIXES_REAL_ROWS:
-        say(f"train {task}: {params.method} KEEPS REAL ROWS in {layout.state(task)}")
+        say(
+            f"train {task}: {params.method} KEEPS REAL ROWS in {layout.state(task)} (while it "
+            f"trains in {layout.resume(task)} too)"
+        )
     with progress(f"train {task}", count_all_steps(mix, method, params.train), "steps") as advance:
         trained = train_from_checkpoint(
             checkpoints,

@@ -16,7 +16,7 @@ from lamol_core.reporting.figures import read_json
 
 SEED_KEYS = ("seed", "backbone.nano.seed")
 """What repeats a run: not part of what is compared."""
-NOT_COMPARED = ("tasks", "lamol_version")
+NOT_COMPARED = ("lamol_version",)
 SUMMARY = Path("reports") / "summary.json"
 
 
@@ -36,19 +36,27 @@ class FinishedRun:
     def pairing(self) -> tuple[str, ...]:
         """What a run of another method must have in common to be its pair: seed and task order."""
         seed = json.dumps([self.params.get(key) for key in SEED_KEYS])
-        return (seed, *self.summary["tasks"])
+        sources = {k: v for k, v in self.params.items() if k.startswith("tasks.")}
+        return (seed, json.dumps(sources, sort_keys=True), *self.summary["tasks"])
 
 
 def read_folders(folders: Sequence[Path]) -> list[FinishedRun]:
     """The runs below folders: each a sequence's own folder, or one that holds several.
 
     Raises ConfigError where a folder holds none."""
-    runs = []
+    runs, seen = [], set()
     for folder in folders:
-        found = sorted({path.parent.parent for path in folder.glob(f"**/{SUMMARY}")})
+        found = sorted(
+            {
+                path.parent.parent
+                for path in folder.glob(f"**/{SUMMARY}")
+                if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            }
+        )
         if not found:
             raise ConfigError(f"{folder}: no {SUMMARY} below it. Run `dvc repro` there first.")
-        runs += [run for one in found for run in read_folder(one)]
+        runs += [run for one in found if one.resolve() not in seen for run in read_folder(one)]
+        seen |= {one.resolve() for one in found}
     return runs
 
 
@@ -109,7 +117,7 @@ def label_runs(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
     """Runs by what they compare: the method, and those of its parameters in which runs differ.
 
     A parameter counts for a method if it stands in the method's own block, or in a block that all
-    methods share; seeds and the order of tasks do not count.
+    methods share: the tasks' sources too. Seeds and the order of tasks do not count.
     """
     groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
@@ -129,7 +137,9 @@ def _own_keys(run: FinishedRun) -> Iterator[str]:
     methods = {"lamol_kd", "lamol", "l2kd", "ewc", "derpp", "replay"} - {run.method}
     for key in run.params:
         block = key.partition(".")[0]
-        if key not in SEED_KEYS and block not in methods and block not in NOT_COMPARED:
+        if key in SEED_KEYS or block in methods or block in NOT_COMPARED:
+            continue
+        if block != "tasks" or not key.endswith(".after"):
             yield key
 
 

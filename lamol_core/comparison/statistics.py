@@ -20,8 +20,9 @@ from lamol_core.seeds import derive_seed
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
-MIN_PAIRS = 5
-"""Five differences of one sign happen by chance once in sixteen times; fewer say even less."""
+MIN_PAIRS = 6
+"""Six differences of one sign happen by chance once in 32 times; fewer say less than an interval of
+95 % promises. Many comparisons at once find some difference by chance: no correction is made."""
 
 
 @dataclass(frozen=True)

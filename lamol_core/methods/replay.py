@@ -17,6 +17,7 @@ from typing import Any
 from lamol_core.config import ReplayParams
 from lamol_core.data.encoded import EncodedRow
 from lamol_core.data.reservoir import Reservoir
+from lamol_core.errors import ArtifactError
 from lamol_core.methods.base import Method
 from lamol_core.methods.memory import LogitsOf, Memory, MemoryContext, file_of_state
 from lamol_core.methods.terms import Loss, cross_entropy
@@ -55,6 +56,11 @@ class RowMemory(Memory):
         table = read_rows(file_of_state(folder, ROWS), MEMORY_SCHEMA, "Run `dvc repro` again.")
         self._rows = [_encoded(row) for row in from_table(table, MemoryRow)]
         stream = json.loads(file_of_state(folder, STREAM).read_text(encoding="utf-8"))
+        if stream["buffer_size"] != self._reservoir.size:
+            raise ArtifactError(
+                f"{folder}: was kept with buffer_size {stream['buffer_size']}, params.yaml says "
+                f"{self._reservoir.size}. Keep it, or run the tasks before again with `dvc repro`."
+            )
         self._reservoir.num_seen = stream["rows_seen"]
 
     def rows(self, step: int) -> Sequence[EncodedRow]:

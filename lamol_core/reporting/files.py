@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lamol_core import __version__
+from lamol_core.errors import ArtifactError
 from lamol_core.reporting.figures import read_json, write_json
 from lamol_core.reporting.page import render_page
 from lamol_core.reporting.plots import chart_specs, spec_to_svg
@@ -38,6 +39,10 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         stage: read_json(layout.figure(task, stage), f"Run `dvc repro {stage}@{task}` first.")
         for stage in STAGES
     }
+    if "kept" not in found["train"]:
+        raise ArtifactError(
+            f"{layout.figure(task, 'train')}: written by an older lamol. Run `dvc repro` again."
+        )
     return TaskFigures(
         task=task,
         after=after,

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from lamol_core.config import GenerateParams
 from lamol_core.errors import GenerationError
 from lamol_core.models.checkpoints import require_positions
-from lamol_core.records import PseudoSample
+from lamol_core.records import SURPLUS, PseudoSample
 from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.filters import parse_sample
@@ -79,7 +79,7 @@ class PseudoSampler:
             samples += drawn
             missing = [place for place, s in zip(missing, drawn, strict=True) if not s.valid]
         surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
-        samples = [_rejected(s, "surplus") if s.row_id in surplus else s for s in samples]
+        samples = [_rejected(s, SURPLUS) if s.row_id in surplus else s for s in samples]
         order = {request.source_task: place for place, request in enumerate(requests)}
         return sorted(samples, key=lambda s: (order[s.source_task], s.gen_index, s.attempt))
 

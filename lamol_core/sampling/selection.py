@@ -12,18 +12,20 @@ def keep_best(samples: Sequence[PseudoSample], count: int, balance: bool) -> set
 
     A label is a target's text. Within a label the ones with the lowest nll are kept. With
     `balance` every label gets the same number as far as it has them; else labels keep the shares
-    they were drawn with (largest remainders).
+    they were drawn with (largest remainders). Where every target is another, as in free text, that
+    is the likeliest samples of all.
     """
     by_label: dict[str, list[PseudoSample]] = {}
     for sample in sorted(samples, key=lambda s: (s.nll, s.gen_index)):
         by_label.setdefault(sample.target.strip().casefold(), []).append(sample)
-    sizes = {label: len(rows) for label, rows in sorted(by_label.items())}
+    # in the order of each label's likeliest sample: where labels tie, that one goes first
+    sizes = {label: len(rows) for label, rows in by_label.items()}
     quotas = even_quotas(sizes, count) if balance else proportional_quotas(sizes, count)
     return {row.row_id for label, rows in by_label.items() for row in rows[: quotas[label]]}
 
 
 def even_quotas(sizes: dict[str, int], count: int) -> dict[str, int]:
-    """`count` over the labels, one a label and round; a label gives no more than it has."""
+    """`count` over the labels, one a label and round, in order; none gives more than it has."""
     quotas = dict.fromkeys(sizes, 0)
     while count > 0:
         open_labels = [label for label in sizes if quotas[label] < sizes[label]]
@@ -40,7 +42,7 @@ def proportional_quotas(sizes: dict[str, int], count: int) -> dict[str, int]:
     total = sum(sizes.values())
     count = min(count, total)
     quotas = {label: count * size // total for label, size in sizes.items()}
-    by_remainder = sorted(sizes, key=lambda label: (-(count * sizes[label] % total), label))
+    by_remainder = sorted(sizes, key=lambda label: -(count * sizes[label] % total))
     for label in by_remainder[: count - sum(quotas.values())]:
         quotas[label] += 1
     return quotas

@@ -56,10 +56,9 @@ class Layout:
         """What training asks of the teacher; there only while a task is trained."""
         return self.root / ".lamol" / "teacher" / task
 
-    @property
-    def resume(self) -> Path:
-        """Of trainings that were cut off: one folder each, named by the hash of its inputs."""
-        return self.root / ".lamol" / "resume"
+    def resume(self, task: str) -> Path:
+        """What a training that was cut off goes on from, in a folder named by its inputs' hash."""
+        return self.root / ".lamol" / "resume" / task
 
     def predictions(self, task: str) -> Path:
         return self.run(task) / "predictions.parquet"

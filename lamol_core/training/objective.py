@@ -98,7 +98,7 @@ def _taught_tokens(
 ) -> dict[Term, Any]:
     """How each of these terms' segments asks for the logits it is held to: one pass for all."""
     members = _members(micro, *terms)
-    if not members:
+    if not members or not micro.counts:  # the row of an idle process is nobody's
         return {}
     assert teacher is not None, "a loss that distils needs a teacher where there are such rows"
     shifts = {term.shift for term in terms}

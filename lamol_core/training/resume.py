@@ -35,7 +35,7 @@ LogRow = dict[str, Any]
 
 @dataclass
 class Resume:
-    """The place of one training below `root`, named by the hash of all that makes it what it is."""
+    """The place of one training below its task's `root`, named by the hash of all that makes it."""
 
     root: Path
     inputs: Mapping[str, Any]
@@ -49,6 +49,7 @@ class Resume:
     def load(self, model: nn.Module, optimizer: MasterAdamW, memory: Memory) -> list[LogRow]:
         """Put everything back as it was after the last step that was saved; the log up to there,
         which is empty where nothing was saved."""
+        self._forget_others()
         try:
             check_folder(self.folder, RESUME, "")
         except ArtifactError:
@@ -91,6 +92,14 @@ class Resume:
         self._saved_at = time.perf_counter()
 
     def remove(self) -> None:
-        """Of a training that has ended: what is left in `root` is of ones that were cut off."""
+        """Of a training that has ended."""
         if PartialState().is_local_main_process:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _forget_others(self) -> None:
+        """What the same task has left with other inputs: nobody would go on from there, and a
+        memory's real rows may lie in it."""
+        if PartialState().is_local_main_process and self.root.is_dir():
+            for folder in self.root.iterdir():
+                if folder != self.folder:
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -149,7 +149,8 @@ def train_from_checkpoint(
     ) as taught:  # fmt: skip
         student = fitting.load(checkpoints.teacher)
         resume = None
-        if checkpoints.resume is not None:
+        # each process would need its own random state
+        if checkpoints.resume is not None and fitting.accelerator.num_processes == 1:
             resume = Resume(
                 checkpoints.resume, inputs_of(checkpoints, rows, method, params, seed, lesson)
             )
@@ -236,6 +237,9 @@ def inputs_of(
         "train": params.model_dump(),
         "seed": seed,
         "threads": torch.get_num_threads(),
+        "processes": PartialState().num_processes,
+        "device": str(PartialState().device),
+        "dtype": str(resolve_precision(params.precision, PartialState().device)),
     }
 
 

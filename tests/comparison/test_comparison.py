@@ -114,9 +114,22 @@ def test_too_few_pairs_claim_nothing_however_far_apart() -> None:
 
 
 def test_an_interval_with_zero_in_it_claims_nothing() -> None:
-    first = many("lamol_kd", [80.0, 70.0, 85.0, 72.0, 80.0])
-    comparison = compare_runs([*first, *many("lamol", [75.0, 76.0, 77.0, 78.0, 79.0])])
+    first = many("lamol_kd", [80.0, 70.0, 85.0, 72.0, 80.0, 74.0])
+    comparison = compare_runs([*first, *many("lamol", [75.0, 76.0, 77.0, 78.0, 79.0, 76.0])])
     assert "are not told apart" in sentence_of(comparison)
+
+
+def test_other_data_is_another_group_and_no_pair() -> None:
+    few = {"tasks.a.source.limit_per_target": 10, "tasks.a.after": "base"}
+    runs = [*many("lamol_kd", [80.0] * 6, **few), *many("lamol", [70.0] * 6)]
+    assert compare_runs(runs).differences == ()
+    assert len(label_runs([*runs, *many("lamol_kd", [90.0])])) == 3
+
+
+def test_a_folder_named_twice_counts_once(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "lamol_kd", 0, 80.0)
+    write_run(tmp_path / ".dvc" / "tmp" / "exps" / "x", "lamol_kd", 1, 70.0)
+    assert len(read_folders([tmp_path, tmp_path / "a"])) == 1
 
 
 def test_pairs_have_seed_and_order_in_common() -> None:
@@ -142,19 +155,19 @@ def write_run(folder: Path, method: str, seed: int, final: float) -> None:
 
 
 def test_folders_are_read_wherever_they_lie_and_written_as_three_files(tmp_path: Path) -> None:
-    for seed in range(5):
+    for seed in range(6):
         write_run(tmp_path / "runs" / f"a{seed}", "lamol_kd", seed, 80.0 + seed % 3)
         write_run(tmp_path / "runs" / f"b{seed}", "finetune", seed, 20.0 + seed)
     runs = read_folders([tmp_path / "runs"])
-    assert len(runs) == 10 and {r.method for r in runs} == {"lamol_kd", "finetune"}
+    assert len(runs) == 12 and {r.method for r in runs} == {"lamol_kd", "finetune"}
     comparison = compare_runs(runs)
     write_comparison(comparison, tmp_path / "out")
     text = (tmp_path / "out" / "comparison.md").read_text()
     assert text == comparison_markdown(comparison)
     assert "forward transfer" not in text, "what no run has measured is no column"
-    assert "| lamol_kd | 5 | 1 | 80.8 ± 0.8 [" in text
+    assert "| lamol_kd | 6 | 1 | 81.0 ± 0.9 [" in text
     kept = json.loads((tmp_path / "out" / "comparison.json").read_text())
-    assert kept["groups"][0]["figures"]["final_average"]["values"] == [80.0, 81.0, 82.0, 80.0, 81.0]
+    assert kept["groups"][0]["figures"]["final_average"]["values"] == [80.0, 81.0, 82.0] * 2
     assert any(one["told_apart"] for one in kept["differences"])
     svg = (tmp_path / "out" / "comparison.svg").read_text()
     assert "lamol_kd" in svg and "final average" in svg

@@ -166,7 +166,7 @@ def test_a_training_of_other_inputs_does_not_go_on(
     learn(tmp_path, 0, changed, tiny_checkpoint)
     rows = learn(tmp_path / "apart", 0, changed, tiny_checkpoint).log_rows
     assert digests(tmp_path / "a") == digests(tmp_path / "apart" / "a") and len(rows) == 4
-    assert len(list((tmp_path / "resume").iterdir())) == 1, "the other one's is still there"
+    assert not list((tmp_path / "resume").iterdir()), "nobody would go on from the other one's"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -194,6 +194,14 @@ def test_a_memory_of_another_method_is_refused(tiny_checkpoint: Path, tmp_path: 
     for method in ("derpp", "ewc", "replay"):
         with pytest.raises(ArtifactError, match="Another method"):
             learn(tmp_path, 1, params_of(method), tiny_checkpoint)
+
+
+def test_a_memory_of_another_size_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    params = params_of("replay")
+    learn(tmp_path, 0, params, tiny_checkpoint)
+    larger = params.replay.model_copy(update={"buffer_size": BUFFER + 1})
+    with pytest.raises(ArtifactError, match=r"buffer_size 6, .* says 7"):
+        learn(tmp_path, 1, params.model_copy(update={"replay": larger}), tiny_checkpoint)
 
 
 def test_derpp_keeps_the_logits_that_a_row_came_with(tiny_checkpoint: Path, tmp_path: Path) -> None:

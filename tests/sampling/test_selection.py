@@ -22,7 +22,10 @@ def test_the_likeliest_of_each_label_are_kept() -> None:
     samples += [sample(4 + i, " Yes", nll) for i, nll in enumerate([0.1])]
     samples += [sample(5, "no", 9.0)]
     assert keep_best(samples, 2, balance=True) == {"n/pseudo/a/4", "n/pseudo/a/5"}
-    assert keep_best(samples, 3, balance=False) == {"n/pseudo/a/4", "n/pseudo/a/3", "n/pseudo/a/5"}
+    assert keep_best(samples, 3, balance=False) == {"n/pseudo/a/4", "n/pseudo/a/3", "n/pseudo/a/1"}
+    texts = [sample(i, f"text {9 - i}", nll) for i, nll in enumerate([3.0, 1.0, 2.0, 0.5])]
+    for balance in (True, False):
+        assert keep_best(texts, 2, balance) == {"n/pseudo/a/1", "n/pseudo/a/3"}, "free text"
     assert keep_best(samples, 6, balance=False) == {s.row_id for s in samples}
 
 

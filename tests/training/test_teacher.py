@@ -8,14 +8,17 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from lamol_core.config import LamolKdParams
 from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ConfigError
+from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.models.head import LinearHead
 from lamol_core.records import View
 from lamol_core.storage.manifest import Provenance
 from lamol_core.training import teacher as module
 from lamol_core.training.batches import MicroBatch, OptimizerBatch
 from lamol_core.training.body import as_body
+from lamol_core.training.objective import losses_of
 from lamol_core.training.teacher import OnlineTeacher, StatesPlan, StoredTeacher, store_states
 from tests.fakes import ARCHITECTURES, CONTROL, make_rows, sharpen
 
@@ -107,3 +110,15 @@ def test_a_full_disk_is_told_before_anything_is_computed(
     with pytest.raises(ConfigError, match=r"teacher_targets: online"):
         store(sharpen(ARCHITECTURES["llama"]()), tmp_path / "states")
     assert not (tmp_path / "states").exists()
+
+
+def test_an_idle_process_asks_a_stored_teacher_nothing(tmp_path: Path) -> None:
+    """Its row, which keeps it in step, is nobody's: no states were stored for it."""
+    model = sharpen(ARCHITECTURES["llama"]())
+    _, stored = store(model, tmp_path / "states")
+    (idle,) = OptimizerBatch((ROWS[0],)).micro_batches(BOTH, CONTROL, 64, 1, 2)
+    assert not idle.counts and idle.members[0].origin == "pseudo"
+    with as_body(sharpen(ARCHITECTURES["llama"]())) as body:
+        loss = losses_of(idle, LamolKd(LamolKdParams()).loss, {}, body, body.head, stored)
+        loss.total.backward()
+    assert loss.total.item() == 0
