@@ -57,7 +57,7 @@ class Memory:
 
     def logits(self, row_id: str) -> Tensor:
         """The logits (n, V) that a row of `rows` came with: what an mse term is held to."""
-        raise NotImplementedError("a method with an mse term keeps logits")
+        raise LookupError(f"{row_id}: this memory keeps no logits")
 
     def add_penalty(self, model: nn.Module) -> float | None:
         """Put a penalty's gradient on the weights, to which the loss adds its own; its value in

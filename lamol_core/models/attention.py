@@ -12,9 +12,8 @@ where rows are short. The rest is Vaswani et al. 2017, section 3.2.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,15 +23,13 @@ from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
+from lamol_core.models.pack import Pack
+
 PACKED, PADDED = "packed", "padded"
 """The names under which transformers knows them (`attn_implementation`)."""
-IN_CACHE = 2**19
-"""Scores (fp32) of the sequences that are attended to at once: 2 MiB, what a core's cache holds."""
 SHORT = 256
 """Up to so many tokens weights are cheap to compute as matrices; beyond, torch's own attention is
 faster (docs/performance.md)."""
-BLOCK_SPREAD = 2.0
-"""The longest sequence of a block is at most so many times the shortest: bounds the padding."""
 
 
 class UnsupportedAttention(Exception):
@@ -49,105 +46,11 @@ def deviates(found: Tensor, expected: Tensor) -> bool:
     return not bool(difference <= tolerance * expected.float().std())
 
 
-@dataclass(frozen=True)
-class Block:
-    """Sequences of similar length, one a row: their number, the longest, what may look where."""
-
-    num_sequences: int
-    longest: int
-    mask: Tensor
-    """(longest, longest), added to scores: 0 where a token may look, else the lowest number."""
-
-
-@dataclass(frozen=True)
-class Pack:
-    """The sequences of one packed row of T tokens, in ascending order of length.
-
-    In the blocks, laid out one after the other, they have N >= T places: what stands beyond a
-    sequence's end repeats its last token, and causality hides it from the others.
-    """
-
-    blocks: tuple[Block, ...]
-    out: Tensor
-    """(N,): the token of the pack that stands at each place of the blocks."""
-    back: Tensor
-    """(T,): the place of each token."""
-
-    @classmethod
-    def of(cls, lengths: Sequence[int]) -> Pack:
-        """For sequences of these lengths, ascending, one after the other."""
-        assert list(lengths) == sorted(lengths), "sequences of a pack stand in order of length"
-        blocks, out, back, num_places, start = [], [], [], 0, 0
-        firsts = torch.tensor([0, *lengths]).cumsum(0)
-        while start < len(lengths):
-            stop = start
-            while stop < len(lengths) and lengths[stop] <= BLOCK_SPREAD * lengths[start]:
-                stop += 1
-            longest, sizes = lengths[stop - 1], torch.tensor(lengths[start:stop])
-            columns = torch.arange(longest)
-            blocks.append(Block(stop - start, longest, _causal(longest)))
-            index = firsts[start:stop, None] + columns.clamp(max=(sizes - 1)[:, None])
-            out.append(index.flatten())
-            back.append(num_places + (columns < sizes[:, None]).flatten().nonzero()[:, 0])
-            num_places, start = num_places + index.numel(), stop
-        return cls(tuple(blocks), torch.cat(out), torch.cat(back))
-
-    def parts(self, num_heads: int) -> Iterator[Part]:
-        """All sequences, a few neighbours of a block at a time: as many as IN_CACHE has room for
-        the scores of."""
-        first = 0
-        for block in self.blocks:
-            at_once = max(IN_CACHE // (num_heads * block.longest**2), 1)
-            for start in range(0, block.num_sequences, at_once):
-                count = min(at_once, block.num_sequences - start)
-                last = first + count * block.longest
-                yield Part(self, slice(first, last), count, block.mask)
-                first = last
-
-    def to(self, device: torch.device) -> Pack:
-        blocks = tuple(
-            Block(block.num_sequences, block.longest, block.mask.to(device))
-            for block in self.blocks
-        )
-        return Pack(blocks, self.out.to(device), self.back.to(device))
-
-
-@dataclass(frozen=True)
-class Part:
-    """Neighbouring sequences of a block, which are attended to at once."""
-
-    pack: Pack
-    places: slice
-    num_sequences: int
-    mask: Tensor
-
-    def gather(self, states: Tensor, key_heads: int) -> Tensor:
-        """Tokens (T, heads, D) as (B, key heads, heads / key heads * L, D)."""
-        return self.grouped(states.index_select(0, self.pack.out[self.places]), key_heads)
-
-    def grouped(self, states: Tensor, key_heads: int) -> Tensor:
-        """Places (B L, heads, D) in the same shape: the heads that share a key stand together."""
-        by_row = states.unflatten(0, (self.num_sequences, -1)).transpose(1, 2)
-        return by_row.reshape(self.num_sequences, key_heads, -1, states.shape[-1])
-
-    def put(self, out: Tensor, grouped: Tensor) -> None:
-        """Write what is grouped to its places of `out` (N, heads, D)."""
-        heads, width = out.shape[1:]
-        by_head = grouped.view(self.num_sequences, heads, -1, width)
-        out[self.places].unflatten(0, (self.num_sequences, -1)).copy_(by_head.transpose(1, 2))
-
-
-def _causal(length: int) -> Tensor:
-    later = torch.ones(length, length, dtype=torch.bool).triu(1)
-    # the lowest number of the coarsest format is one of every format
-    return torch.zeros(length, length).masked_fill_(later, torch.finfo(torch.bfloat16).min)
-
-
 class _PackedAttention(torch.autograd.Function):
     """Causal attention of a pack, a few sequences at a time, so that scores stay in the cache.
 
     Nothing but queries, keys and values is kept for the backward, which computes the weights again:
-    for short rows that is cheap, and what it saves is more than half of a block's other memory.
+    for short rows that is cheap, and saves memory (docs/performance.md).
     Places that repeat a token have no gradient (nothing real looks at them), so the way back to the
     tokens is a gather too.
     """
@@ -185,10 +88,13 @@ class _PackedAttention(torch.autograd.Function):
         return (*(grad.index_select(0, pack.back) for grad in grads), None)
 
 
-def _weights(query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
-    """Attention weights (B, K, G L, L) of grouped heads: softmax in fp32, in the query's format."""
+def _weights(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention weights (B, K, G Q, L) of grouped heads: softmax in fp32, in the query's format.
+
+    `mask` is added to the scores, which it meets as (B, K, G, Q, L)."""
     scores = torch.matmul(query, key.transpose(2, 3))
-    scores.view(*scores.shape[:2], -1, *mask.shape).add_(mask.to(scores.dtype))
+    if mask is not None:
+        scores.view(*scores.shape[:2], -1, *mask.shape[-2:]).add_(mask.to(scores.dtype))
     return scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
 
 
@@ -244,11 +150,16 @@ def padded_attention(
     **extra: Any,
 ) -> tuple[Tensor, None]:
     """query (B, H, Q, D), key and value (B, H / G, L, D), mask (B, 1, Q, L) to be added to the
-    scores; result (B, Q, H, D). Softmax in fp32. Raises as `packed_attention`."""
+    scores; result (B, Q, H, D). For decoding: nothing is dropped. Raises as `packed_attention`."""
     _refuse(extra)
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    dropout = dropout if module.training else 0.0
-    return _attend(query * scale, key, value, attention_mask, dropout), None
+    assert not (module.training and dropout), "decoding is done in eval mode"
+    batch, heads, length, width = query.shape
+    key_heads, num_keys = key.shape[1], key.shape[2]
+    scale = width**-0.5 if scaling is None else scaling
+    grouped = (query * scale).reshape(batch, key_heads, -1, width)
+    mask = None if attention_mask is None else attention_mask[:, :, None, :, :num_keys]
+    mixed = torch.matmul(_weights(grouped, key, mask), value)
+    return mixed.view(batch, heads, length, width).transpose(1, 2), None
 
 
 def is_plain_causal(model: PreTrainedModel) -> bool:
@@ -269,24 +180,6 @@ def _refuse(extra: dict[str, Any]) -> None:
     for name in ("sliding_window", "softcap", "s_aux", "position_bias"):
         if extra.get(name) is not None:
             raise UnsupportedAttention(name)
-
-
-def _attend(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
-) -> Tensor:
-    """(B, Q, H, D), for a query that is scaled already."""
-    batch, heads, length, width = query.shape
-    key_heads, num_keys = key.shape[1], key.shape[2]
-    shared = heads // key_heads
-    grouped = query.reshape(batch, key_heads, shared * length, width)
-    scores = torch.matmul(grouped, key.transpose(2, 3))
-    if mask is not None:
-        by_head = scores.view(batch, key_heads, shared, length, num_keys)
-        scores = (by_head + mask[:, :, None, :, :num_keys]).view(scores.shape)
-    weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
-    weights = F.dropout(weights, p=dropout)
-    mixed = torch.matmul(weights, value).view(batch, heads, length, width)
-    return mixed.transpose(1, 2)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from transformers import PreTrainedModel
 
 from lamol_core.models.attention import (
     PACKED,
-    Pack,
     UnsupportedAttention,
     attending,
     deviates,
@@ -21,6 +20,7 @@ from lamol_core.models.attention import (
 )
 from lamol_core.models.compiled import compile_blocks
 from lamol_core.models.head import LinearHead, linear_head
+from lamol_core.models.pack import Pack
 from lamol_core.training.batches import Member, MicroBatch
 
 log = logging.getLogger(__name__)

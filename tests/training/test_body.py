@@ -7,7 +7,9 @@ import torch
 from transformers import PreTrainedModel
 
 from lamol_core.models import attention as attention_module
-from lamol_core.models.attention import PACKED, Pack
+from lamol_core.models import pack as pack_module
+from lamol_core.models.attention import PACKED
+from lamol_core.models.pack import Pack
 from lamol_core.records import View
 from lamol_core.training.batches import MicroBatch, encode_views
 from lamol_core.training.body import as_body
@@ -79,12 +81,12 @@ def test_a_pack_knows_where_every_token_stands() -> None:
 
 
 @pytest.mark.parametrize("short", [attention_module.SHORT, 3], ids=["matrices", "torch's own"])
-@pytest.mark.parametrize("in_cache", [attention_module.IN_CACHE, 100], ids=["whole", "cut"])
+@pytest.mark.parametrize("in_cache", [pack_module.IN_CACHE, 100], ids=["whole", "cut"])
 def test_the_gradient_of_packed_rows_is_that_of_padded_ones(
     short: int, in_cache: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attention_module, "SHORT", short)
-    monkeypatch.setattr(attention_module, "IN_CACHE", in_cache)
+    monkeypatch.setattr(pack_module, "IN_CACHE", in_cache)
     gradients = []
     for attention in (PACKED, "eager"):
         model = sharpen(GROUPED_ARCHITECTURES["grouped_llama"]())
