@@ -33,6 +33,8 @@ class Columns(Section):
     where: dict[str, str | int | float | bool | list[str | int | float | bool]] = {}
     max_targets: Annotated[int, Field(ge=1)] | None = None
     limit_per_target: Annotated[int, Field(ge=1)] | None = None
+    limit_train: Annotated[int, Field(ge=1)] | None = None
+    limit_test: Annotated[int, Field(ge=1)] | None = None
 
 
 class DemoSource(Columns):

@@ -3,10 +3,10 @@
     python scripts/compare_methods.py examples/clinc150 --out /tmp/clinc150 --jobs 2 \
         lamol_kd:0 lamol_kd:1 lamol:0 lamol_kd:0:lamol_kd.alignment=reference
 
-A run is METHOD:SEED[:KEY=VALUE...]. Each copy is a sequence of its own under --out, with one core
-and one thread a job; a run that is there already is continued by `dvc repro`. Checkpoints are
-removed when a run has ended (--keep keeps them). `lamol compare OUT` is called at the end; its
-files are in OUT.
+A run is METHOD:SEED[:KEY=VALUE...]; the key `order` is a list of task names with commas, as for
+`lamol orders`. Each copy is a sequence of its own under --out, with its share of the cores; a run
+that is there already is continued by `dvc repro`. Checkpoints are removed when a run has ended
+(--keep keeps them). `lamol compare OUT` is called at the end; its files are in OUT.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ruamel.yaml import YAML
+
+from lamol_core.data.orders import order_tree
 
 
 def main() -> None:
@@ -48,7 +50,8 @@ def run_one(example: Path, out: Path, name: str, threads: str, keep: bool) -> No
         return
     if not folder.exists():
         copy_sequence(example, folder, name)
-    environment = os.environ | {"OMP_NUM_THREADS": threads}
+    # passive: threads that wait for each other leave the core to whatever else runs
+    environment = os.environ | {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "passive"}
     started = time.perf_counter()
     with (folder / "repro.log").open("a") as log:
         subprocess.run(
@@ -70,6 +73,9 @@ def copy_sequence(example: Path, folder: Path, name: str) -> None:
     params["method"], params["seed"] = method, int(seed)
     for override in overrides:
         key, _, value = override.partition("=")
+        if key == "order":
+            params["tasks"] = order_tree(params["tasks"], [value.split(",")])
+            continue
         *parents, last = key.split(".")
         node = params
         for part in parents:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ruamel.yaml import YAML
 
@@ -87,12 +89,12 @@ def test_real_rows_are_never_cached() -> None:
                 assert isinstance(out, dict) and out[path]["cache"] is False, path
 
 
-def test_the_example_runs_the_same_pipeline() -> None:
+@pytest.mark.parametrize("folder", sorted(p.parent for p in ROOT.glob("examples/*/params.yaml")))
+def test_an_example_runs_the_same_pipeline(folder: Path) -> None:
     from stages.new_sequence import adapt_pipeline, read_pipeline
 
     yaml = YAML()
     adapted = adapt_pipeline(yaml.load(read_pipeline()), {"backbone": {"kind": "gguf"}})
-    folder = ROOT / "examples" / "clinc150"
     example = YAML(typ="safe").load((folder / "dvc.yaml").read_text(encoding="utf-8"))
     assert example == YAML(typ="safe").load(dump(yaml, adapted))
 

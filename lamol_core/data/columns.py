@@ -138,7 +138,7 @@ def to_rows(table: Table, columns: Columns) -> list[RawRow]:
 
 
 def narrow(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[RawRow]]:
-    """Apply `max_targets` to every split and `limit_per_target` to the training split.
+    """Apply `max_targets` to every split, then the limits: the first rows stay.
 
     Raises SourceError when a split has no row of the targets that stay."""
     if columns.max_targets is not None:
@@ -159,7 +159,8 @@ def narrow(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[Ra
             if seen[row.target] <= columns.limit_per_target:
                 limited.append(row)
         rows = {**rows, "train": limited}
-    return rows
+    limits = {"train": columns.limit_train, "test": columns.limit_test}
+    return {split: part[: limits.get(split)] for split, part in rows.items()}
 
 
 def collect(items: Mapping[A, B], do: Callable[[A, B], C]) -> dict[A, C]:

@@ -131,6 +131,10 @@ class TestEveryFileKind:
         read = read_source(make(kind=kind, path="d", **limits), tmp_path)
         assert pairs_of(read["train"]) == [("1", "y"), ("2", "x")]
         assert pairs_of(read["test"]) == [(f"{i}", "zyx"[i % 3]) for i in (1, 2, 4, 5, 7, 8)]
+        limits = {"max_targets": 2, "limit_train": 3, "limit_test": 2}
+        read = read_source(make(kind=kind, path="d", **limits), tmp_path)
+        assert pairs_of(read["train"]) == [("1", "y"), ("2", "x"), ("4", "y")]
+        assert pairs_of(read["test"]) == [("1", "y"), ("2", "x")]
 
     def test_text_keeps_its_characters(self, kind: str, tmp_path: Path) -> None:
         texts = ["a\nb", "\u2028x\u0085y", "{not} a template", "tab\there", "👩‍👩‍👧 é"]
