@@ -180,6 +180,7 @@ class EvaluateParams(Section):
     split: Literal["dev", "test"] = "test"
     batch_size: Annotated[int, Field(ge=1)] = 256
     max_target_tokens: Annotated[int, Field(ge=1)] = 64
+    forward_transfer: bool = False
 
 
 class Params(Section):

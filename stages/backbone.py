@@ -15,7 +15,7 @@ def backbone(overrides: SetOption = None, debug: DebugOption = False) -> None:
 
     from lamol_core.config import BASE
     from lamol_core.data.prepare import write_base
-    from lamol_core.data.sources import read_source
+    from lamol_core.data.sources import read_texts
     from lamol_core.models.backbones import build_backbone
     from lamol_core.models.checkpoints import save_checkpoint, write_state
     from lamol_core.storage.layout import Layout
@@ -24,11 +24,7 @@ def backbone(overrides: SetOption = None, debug: DebugOption = False) -> None:
 
     params = open_params(overrides).backbone
     layout = Layout()
-    corpus: list[str] = []
-    if params.kind == "nano":
-        for source in params.nano.corpus:
-            for row in read_source(source, Path())["train"]:
-                corpus += [row.input, row.target]
+    corpus = read_texts(params.nano.corpus, Path()) if params.kind == "nano" else []
     model, tokenizer = build_backbone(params, Path(), corpus)
     provenance = Provenance(parameters=params.model_dump(mode="json"))
     save_checkpoint(layout.student(BASE), model, provenance, tokenizer=tokenizer)

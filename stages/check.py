@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from stages.runtime import DebugOption, JsonOption, SetOption, guarded, run_alone
+
+if TYPE_CHECKING:
+    from lamol_core.config import Params
+    from lamol_core.forecast.estimate import Estimate
+
+EstimateOption = Annotated[
+    bool,
+    typer.Option("--estimate", help="Try a few steps, and say what the sequence will take."),
+]
 
 
 @guarded
 def check(
-    overrides: SetOption = None, json: JsonOption = False, debug: DebugOption = False
+    overrides: SetOption = None,
+    estimate: EstimateOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Read params.yaml and every source, and report all problems at once.
 
-    Example: lamol check
+    Example: lamol check --estimate
     """
     from pathlib import Path
 
@@ -23,14 +39,35 @@ def check(
 
     data = read_params(Path("params.yaml"), overrides or ())
     problems = check_sequence(data, Path())
+    foreseen = None
+    if estimate and not problems:
+        foreseen = _estimate(Params.model_validate(data))
     if json:
-        print_json({"problems": problems})
+        print_json({"problems": problems, **({"estimate": foreseen.as_dict()} if foreseen else {})})
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigError(f"params.yaml: {len(problems)} to mend:\n{listed}")
     if not json:
         print_rows(describe_sequence(Params.model_validate(data), Path()))
+        if foreseen is not None:
+            print_rows(foreseen.rows())
+            say(f"check: {foreseen.sentence}")
         say("check: nothing is wrong; `dvc repro` runs the sequence.")
+
+
+def _estimate(params: Params) -> Estimate:
+    import time
+    from pathlib import Path
+
+    started = time.perf_counter()
+    from lamol_core.forecast.run import estimate_sequence
+    from lamol_core.storage.layout import Layout
+    from stages.console import say
+
+    import_s = time.perf_counter() - started
+    return estimate_sequence(
+        params, Path(), Layout().student("base"), import_s, lambda text: say(f"check: {text}")
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stages.runtime import (
     MEASURED,
     Cost,
@@ -13,6 +15,12 @@ from stages.runtime import (
     open_params,
     run_alone,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lamol_core.config import Params
+    from lamol_core.data.task_data import TaskData
 
 
 @guarded
@@ -27,6 +35,7 @@ def evaluate(
     Example: lamol evaluate travel --json
     """
     cost = Cost()
+    from lamol_core.config import BASE
     from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.run import predict_from_checkpoint
     from lamol_core.records import PREDICTION_SCHEMA
@@ -53,6 +62,15 @@ def evaluate(
             params.train.max_length,
             on_rows_done=advance,
         )
+    zero_shot = None
+    if params.evaluate.forward_transfer and data.earlier:
+        zero_shot = {
+            name: _zero_shot_score(checkpoint, data, params)
+            for name, checkpoint in (
+                ("before", layout.teacher(task)),
+                ("untrained", layout.student(BASE)),
+            )
+        }
     scores = {
         name: 100 * sum(p.score for p in predictions if p.task == name) / len(rows[name])
         for name in rows
@@ -67,6 +85,7 @@ def evaluate(
     figures = {
         "after": params.task(task).after,
         "scores": scores,
+        **({"zero_shot": zero_shot} if zero_shot else {}),
         "num_test_rows": {name: len(rows[name]) for name in rows},
         **cost.figures(),
     }
@@ -75,6 +94,21 @@ def evaluate(
     say(f"evaluate {task}: average {average:.1f} ({shown}) -> {layout.metrics(task)}")
     if json:
         print_json({"task": task, "average": average, **figures})
+
+
+def _zero_shot_score(checkpoint: Path, data: TaskData, params: Params) -> float:
+    """A model's percent score on a task that it has not learnt."""
+    from lamol_core.evaluation.run import predict_from_checkpoint
+    from lamol_core.storage.kinds import CHECKPOINT
+    from lamol_core.storage.manifest import check_folder
+
+    task = data.facts
+    check_folder(checkpoint, CHECKPOINT, f"Run `dvc repro snapshot@{task.name}` again.")
+    rows = {task.name: data.rows(params.evaluate.split)}
+    predictions = predict_from_checkpoint(
+        checkpoint, rows, {task.name: task.metric}, params.evaluate, params.train.max_length
+    )
+    return 100 * sum(p.score for p in predictions) / len(predictions)
 
 
 if __name__ == "__main__":

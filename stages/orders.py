@@ -36,14 +36,14 @@ def orders(
 
     from ruamel.yaml import YAML
 
-    from lamol_core.data.orders import order_tree, random_orders
+    from lamol_core.data.orders import distinct_tasks, order_tree, random_orders
     from lamol_core.errors import ConfigError
     from lamol_core.params_file import read_params
     from lamol_core.storage.atomic import atomic_path
     from stages.console import say
 
     path = Path("params.yaml")
-    tasks = read_params(path)["tasks"]
+    tasks = distinct_tasks(read_params(path)["tasks"])
     if bool(wanted) == (random is not None):
         raise ConfigError("orders: name orders, or ask for --random N of them.")
     chosen = [order.split(",") for order in wanted or ()]

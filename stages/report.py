@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from stages.runtime import DebugOption, JsonOption, SetOption, guarded, open_params, run_alone
+
+CompareOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--compare",
+        metavar="FOLDER",
+        help="Set this run beside the finished ones in a folder, on the page (repeatable).",
+    ),
+]
 
 
 @guarded
 def report(
-    overrides: SetOption = None, json: JsonOption = False, debug: DebugOption = False
+    overrides: SetOption = None,
+    compare: CompareOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Summarise all tasks: reports/summary.json, index.html and plots.
 
-    Example: lamol report
+    Example: lamol report --compare ../finetune --compare ../multitask
     """
+    from lamol_core.comparison.files import comparison_chart, comparison_section
+    from lamol_core.comparison.runs import read_folder, read_folders
+    from lamol_core.comparison.statistics import compare_runs
     from lamol_core.reporting.files import read_figures, write_report
     from lamol_core.reporting.summary import build_summary
     from lamol_core.reporting.tables import score_table
@@ -24,7 +44,13 @@ def report(
     figures = [read_figures(layout, name, params.tasks[name].after) for name in order]
     summary = build_summary(params.method, figures, order)
     curves = {one.task: one.curve for one in figures if one.task in summary["tasks"]}
-    write_report(layout, summary, curves, params.model_dump(mode="json", by_alias=True))
+    parameters = params.model_dump(mode="json", by_alias=True)
+    write_report(layout, summary, curves, parameters)
+    if compare:
+        # beside the figures of this run, which have just been written
+        comparison = compare_runs([*read_folder(Path()), *read_folders(compare)])
+        section = (comparison_section(comparison), comparison_chart(comparison))
+        write_report(layout, summary, curves, parameters, section)
     if json:
         print_json(summary)
     else:

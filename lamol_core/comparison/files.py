@@ -12,7 +12,8 @@ from rich.text import Text
 
 from lamol_core.comparison.statistics import COLUMNS, Column, Comparison, Estimate, Group
 from lamol_core.reporting.figures import write_json
-from lamol_core.reporting.plots import INK, save_svg
+from lamol_core.reporting.page import ComparisonTable
+from lamol_core.reporting.plots import INK, Chart, save_svg
 from lamol_core.reporting.tables import markdown_row
 from lamol_core.storage.atomic import atomic_path
 
@@ -45,6 +46,12 @@ def told_apart(comparison: Comparison) -> list[str]:
     return ["compare: no two methods are told apart by these runs (comparison.md says why)."]
 
 
+def comparison_section(comparison: Comparison) -> ComparisonTable:
+    """The table and its sentences, for the report's page."""
+    rows = [_cells(group, comparison) for group in comparison.groups]
+    return ComparisonTable(_titles(comparison), rows, [d.sentence for d in comparison.differences])
+
+
 def comparison_markdown(comparison: Comparison) -> str:
     """The table, and a sentence for every two groups and figure."""
     titles = _titles(comparison)
@@ -55,7 +62,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def comparison_chart(comparison: Comparison) -> alt.LayerChart | alt.FacetChart:
+def comparison_chart(comparison: Comparison) -> Chart:
     """Every run a point, the mean and its interval a bar, a row a method, a panel a figure."""
     labels = [group.label for group in comparison.groups]
     points: list[dict[str, Any]] = []

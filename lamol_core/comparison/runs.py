@@ -9,8 +9,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
+from lamol_core.config import Params
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.reporting.figures import read_json
 
@@ -75,10 +77,19 @@ def split_chains(
     name: str, params: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> list[FinishedRun]:
     """A run for each order of the tasks: a tree of them holds several."""
-    flat, chains = flatten(params), summary["chains"]
+    flat, chains = flatten(_completed(params)), summary["chains"]
     if len(chains) == 1:
         return [FinishedRun(name, flat, summary)]
     return [FinishedRun(f"{name}: {', '.join(c['tasks'])}", flat, c) for c in chains]
+
+
+def _completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters with their defaults, so that one left out and one spelt out are the same;
+    as they are where another version of lamol wrote them."""
+    try:
+        return Params.model_validate(params).model_dump(mode="json", by_alias=True)
+    except ValidationError:
+        return params
 
 
 def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:

@@ -38,6 +38,20 @@ def order_tree(
     return tree
 
 
+def distinct_tasks(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The tasks without those that `order_tree` made of others: `name-2` with the block of `name`
+    but for `after`."""
+
+    def block(name: str) -> dict[str, Any]:
+        return {key: value for key, value in tasks[name].items() if key != "after"}
+
+    def is_copy(name: str) -> bool:
+        original, _, number = name.rpartition("-")
+        return number.isdigit() and original in tasks and block(original) == block(name)
+
+    return {name: task for name, task in tasks.items() if not is_copy(name)}
+
+
 def _check_order(
     order: Sequence[str], tasks: Mapping[str, Any], orders: Sequence[Sequence[str]]
 ) -> None:

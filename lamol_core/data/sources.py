@@ -25,7 +25,7 @@ from lamol_core.data.demo import demo_rows
 from lamol_core.errors import ConfigError
 from lamol_core.records import SPLITS
 
-__all__ = ["SOURCES", "RawRow", "SourceError", "read_source", "resolve_path"]
+__all__ = ["SOURCES", "RawRow", "SourceError", "read_source", "read_texts", "resolve_path"]
 
 Reader = Callable[[Any, Path], dict[str, Table]]
 """From a source and the folder of params.yaml to the cells of the splits that it has."""
@@ -41,6 +41,16 @@ def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:
     tables = SOURCES[source.kind](source, root)
     rows = collect(tables, lambda _, table: to_rows(table, source))
     return narrow(rows, source)
+
+
+def read_texts(sources: Sequence[Source], root: Path) -> list[str]:
+    """Every input and target of the training rows, for a tokenizer to be trained on."""
+    return [
+        text
+        for source in sources
+        for row in read_source(source, root)["train"]
+        for text in (row.input, row.target)
+    ]
 
 
 def _read_demo(source: DemoSource, root: Path) -> dict[str, Table]:

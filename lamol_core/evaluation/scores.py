@@ -1,6 +1,7 @@
 """The score matrix of a task sequence and the figures drawn from it; everything is in percent."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -68,6 +69,21 @@ class ScoreMatrix:
         last = self.rows[-1]
         return fmean(last[j] - row[j] for j, row in enumerate(self.rows[:-1]))
 
-    def forward_transfer(self) -> float | None:
-        """None: a task is not scored before it is learnt, so this is not measured."""
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """Percent scores on a task that was not learnt yet: of the model before it, and of the backbone
+    before any task."""
+
+    before: float
+    untrained: float
+
+
+def forward_transfer(later_tasks: Sequence[ZeroShot | None]) -> float | None:
+    """Mean over the tasks after the first of the score before learning the task minus the
+    backbone's, in points; None where there is none, or one was not measured.
+    Lopez-Paz and Ranzato 2017, equation 4."""
+    measured = [task for task in later_tasks if task is not None]
+    if not measured or len(measured) < len(later_tasks):
         return None
+    return fmean(task.before - task.untrained for task in measured)

@@ -11,9 +11,10 @@ from typing import Any
 
 from lamol_core import __version__
 from lamol_core.errors import ArtifactError
+from lamol_core.evaluation.scores import ZeroShot
 from lamol_core.reporting.figures import read_json, write_json
-from lamol_core.reporting.page import render_page
-from lamol_core.reporting.plots import chart_specs, spec_to_svg
+from lamol_core.reporting.page import ComparisonTable, render_page
+from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
 from lamol_core.storage.atomic import atomic_path
 from lamol_core.storage.layout import Layout
@@ -24,6 +25,7 @@ HEADLINE_KEYS = (
     "incremental_average",
     "forgetting",
     "backward_transfer",
+    "forward_transfer",
     "seconds",
     "peak_memory_bytes",
     "kept_bytes",
@@ -43,6 +45,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         raise ArtifactError(
             f"{layout.figure(task, 'train')}: written by an older lamol. Run `dvc repro` again."
         )
+    zero_shot = found["evaluate"].get("zero_shot")
     return TaskFigures(
         task=task,
         after=after,
@@ -53,6 +56,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         pseudo={key: found["generate"][key] for key in ("valid", "rejected")},
         kept=found["train"]["kept"],
         curve=found["train"]["curve"],
+        zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
     )
 
 
@@ -61,20 +65,26 @@ def write_report(
     summary: dict[str, Any],
     curves: dict[str, list[dict[str, float]]],
     parameters: dict[str, Any],
+    comparison: tuple[ComparisonTable, Chart] | None = None,
 ) -> None:
     """Write summary.json and its headline, the page, its charts, and a table for `dvc plots`.
 
-    `curves` are the loss terms of each task's training (curves.py)."""
+    `curves` are the loss terms of each task's training (curves.py); `comparison` is a section of
+    the page alone."""
     write_json(layout.reports / "summary.json", summary)
     headline = {key: summary[key] for key in HEADLINE_KEYS if summary[key] is not None}
     write_json(layout.reports / "metrics.json", headline)
     specs = chart_specs(summary, curves)
+    table = None
+    if comparison is not None:
+        table, chart = comparison
+        specs["comparison"] = chart_spec(chart)
     charts = {name: spec_to_svg(spec) for name, spec in specs.items()}
     for name in CHARTS:
         # a chart that is not defined (forgetting of one task) is an empty picture: dvc wants a file
         empty = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
         _write(layout.reports / f"{name}.svg", charts.get(name, empty))
-    page = render_page(summary, charts, parameters, describe_machine(), specs)
+    page = render_page(summary, charts, parameters, describe_machine(), specs, table)
     _write(layout.reports / "index.html", page)
     _write(layout.reports / "score_matrix.csv", _csv(score_rows(summary)))
 

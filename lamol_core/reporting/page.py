@@ -8,7 +8,8 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
@@ -75,16 +76,27 @@ _WIDTH = re.compile(r'<svg\b[^>]*?\swidth="([0-9.]+)')
 _MAX_SHRINK_WIDTH = 640.0
 
 
+@dataclass(frozen=True)
+class ComparisonTable:
+    """Methods side by side as text: a title a column, a row a method, and what may be claimed."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    sentences: Sequence[str]
+
+
 def render_page(
     summary: Mapping[str, Any],
     charts_svg: Mapping[str, str],
     parameters: Mapping[str, Any],
     machine: Mapping[str, Any],
     specs: Mapping[str, Mapping[str, Any]] | None = None,
+    comparison: ComparisonTable | None = None,
 ) -> str:
     """The page's HTML. `summary` is as `build_summary` gives it, `charts_svg` as `charts_svg` of
     plots.py gives it; `parameters` and `machine` are any nested mappings, shown flattened. With
     `specs`, the charts' Vega-Lite by the same names, they show values under the pointer.
+    `comparison` sets this run beside others; its chart is "comparison".
     Raises ArtifactError for a chart that is not plain SVG (scripts, links, style sheets)."""
     environment = Environment(
         loader=PackageLoader("lamol_core.reporting", "templates"),
@@ -104,6 +116,7 @@ def render_page(
         stages=_stage_rows(summary),
         pseudo=_pseudo_rows(summary),
         chains=_chain_rows(summary),
+        comparison=comparison,
         parameters=_flatten(parameters),
         machine=_flatten(machine),
         specs={name: _inline_json(spec) for name, spec in (specs or {}).items()},

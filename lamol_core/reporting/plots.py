@@ -190,9 +190,12 @@ def chart_specs(
         "forgetting": forgetting_chart(summary),
         "loss": loss_chart(curves),
     }
-    return {
-        name: _spec(chart, "transparent") for name, chart in charts.items() if chart is not None
-    }
+    return {name: chart_spec(chart) for name, chart in charts.items() if chart is not None}
+
+
+def chart_spec(chart: Chart) -> dict[str, Any]:
+    """The Vega-Lite of one chart, for a page."""
+    return _spec(chart, "transparent")
 
 
 def charts_svg(summary: dict[str, Any]) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """From each task's figures to the content of reports/summary.json: one chain of tasks a leaf."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
 from lamol_core.errors import ArtifactError
-from lamol_core.evaluation.scores import ScoreMatrix
+from lamol_core.evaluation.scores import ScoreMatrix, ZeroShot, forward_transfer
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,10 @@ HIGH_FORGETTING_POINTS = 10.0
 LOW_NEW_TASK_POINTS = 10.0
 # One draw in five thrown away: a quarter more sampling than the rows kept. Chosen, not measured.
 HIGH_REJECTED_SHARE = 0.20
+# Between tenths of a training the mean loss falls; a rise beyond both is no noise of batches.
+# Chosen, not measured.
+UNSTABLE_RISE_SHARE = 0.5
+UNSTABLE_RISE_NATS = 0.1
 # A sentence that lists more can no longer be read; the tables of the report hold the rest.
 MAX_NAMED_TASKS = 5
 
@@ -29,7 +34,8 @@ class TaskFigures:
 
     `after` is the predecessor's name or "base"; `scores` are percent by task, for this task and
     all before it; `seconds` by stage name; `pseudo` counts rows drawn: "valid" and "rejected";
-    `kept` is what the method has of old tasks: "real_rows" and "bytes"; `curve` is curves.py's."""
+    `kept` is what the method has of old tasks: "real_rows" and "bytes"; `curve` is curves.py's;
+    `zero_shot` is None where it was not measured."""
 
     task: str
     after: str
@@ -40,6 +46,7 @@ class TaskFigures:
     pseudo: dict[str, int]
     kept: dict[str, int] = field(default_factory=lambda: {"real_rows": 0, "bytes": 0})
     curve: list[dict[str, float]] = field(default_factory=list)
+    zero_shot: ZeroShot | None = None
 
 
 def build_summary(method: str, figures: list[TaskFigures], order: list[str]) -> dict[str, Any]:
@@ -113,7 +120,7 @@ def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
         "incremental_average": matrix.incremental_average(),
         "forgetting": matrix.forgetting(),
         "backward_transfer": matrix.backward_transfer(),
-        "forward_transfer": matrix.forward_transfer(),
+        "forward_transfer": forward_transfer([figure.zero_shot for figure in chain[1:]]),
         "seconds": sum(by_stage.values()),
         "peak_memory_bytes": max(figure.peak_memory_bytes for figure in chain),
         "kept_real_rows": chain[-1].kept["real_rows"],
@@ -140,8 +147,7 @@ def _score_matrix(chain: list[TaskFigures]) -> ScoreMatrix:
 
 
 def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
-    """The tuning lines of DESIGN section 2 that apply. The fourth (training is unstable) is not
-    here: a non-finite loss stops `train`, so there are no figures to summarise."""
+    """The tuning lines of the method's authors that these figures call for."""
     advice = []
     forgetting = matrix.forgetting()
     forgets = forgetting is not None and forgetting > HIGH_FORGETTING_POINTS
@@ -172,7 +178,30 @@ def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
     ]
     if poor:
         advice.append(f"Many pseudo-samples were rejected (for {_some(poor)}): raise `lambda`.")
+    unstable = [figure.task for figure in chain[1:] if _is_unstable(figure.curve)]
+    if unstable:
+        advice.append(
+            f"Training was unstable (the loss rose again in {_some(unstable)}): change "
+            "`temperature`."
+        )
     return advice
+
+
+def _is_unstable(curve: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the mean loss of a tenth of a training is far above that of an earlier tenth.
+
+    The first tenth is left out: the learning rate warms up in it."""
+    losses = [point["loss"] for point in curve]
+    if len(losses) < 10:
+        return False
+    cuts = [len(losses) * place // 10 for place in range(11)]
+    tenths = [fmean(losses[i:j]) for i, j in pairwise(cuts)][1:]
+    lowest = tenths[0]
+    for mean in tenths[1:]:
+        if mean - lowest > max(UNSTABLE_RISE_SHARE * lowest, UNSTABLE_RISE_NATS):
+            return True
+        lowest = min(lowest, mean)
+    return False
 
 
 def _rejected_share(figure: TaskFigures) -> float:

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from lamol_core.config import BASE
-from lamol_core.data.orders import order_tree, random_orders
+from lamol_core.data.orders import distinct_tasks, order_tree, random_orders
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import find_order_problems
 
@@ -36,6 +36,15 @@ def test_what_two_orders_begin_with_is_learnt_once() -> None:
     assert list(tree)[:4] == list("abcd"), "the first order keeps the names"
     assert tree["d-2"]["after"] == "b" and tree["b-2"]["after"] == BASE
     assert not find_order_problems(tree)
+
+
+def test_a_tree_can_be_ordered_again() -> None:
+    tree = order_tree(TASKS, [list("abcd"), list("bacd")])
+    assert distinct_tasks(tree).keys() == TASKS.keys()
+    again = order_tree(distinct_tasks(tree), [list("abcd"), list("bacd")])
+    assert again == tree
+    other = {**TASKS, "a-2": {"after": "a", "source": {"kind": "demo", "task": "other"}}}
+    assert distinct_tasks(other) == other, "a task of its own may have such a name"
 
 
 def test_all_orders_of_four_tasks() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lamol_core.errors import ArtifactError
-from lamol_core.evaluation.scores import ScoreMatrix
+from lamol_core.evaluation.scores import ScoreMatrix, ZeroShot, forward_transfer
 
 MATRIX = ScoreMatrix(("a", "b", "c"), ((80.0,), (90.0, 70.0), (60.0, 75.0, 90.0)))
 
@@ -17,7 +17,13 @@ def test_by_hand() -> None:
     assert MATRIX.forgetting_by_task() == pytest.approx({"a": 30.0, "b": -5.0})
     assert MATRIX.forgetting() == pytest.approx(12.5)
     assert MATRIX.backward_transfer() == pytest.approx(-7.5)  # ((60 - 80) + (75 - 70)) / 2
-    assert MATRIX.forward_transfer() is None
+
+
+def test_forward_transfer_by_hand() -> None:
+    measured = [ZeroShot(before=40.0, untrained=30.0), ZeroShot(before=20.0, untrained=25.0)]
+    assert forward_transfer(measured) == pytest.approx(2.5)
+    assert forward_transfer([*measured, None]) is None
+    assert forward_transfer([]) is None
 
 
 def test_one_task() -> None:

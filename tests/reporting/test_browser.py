@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from lamol_core.comparison.files import comparison_chart, comparison_section
+from lamol_core.comparison.statistics import compare_runs
 from lamol_core.reporting import plots
 from lamol_core.reporting.page import render_page
+from tests.comparison.test_comparison import many
 from tests.reporting.test_page import summary_of
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -26,6 +29,7 @@ pytestmark = [
     ),
 ]
 TASKS = ("banking", "travel", "kitchen", "home")
+NUM_CHARTS = 5
 DARK = [{"name": "prefers-color-scheme", "value": "dark"}]
 
 
@@ -40,10 +44,16 @@ def curve(start: float) -> list[dict[str, float]]:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     summary = summary_of(*TASKS)
     specs = plots.chart_specs(summary, {task: curve(3.0 + i) for i, task in enumerate(TASKS)})
+    comparison = compare_runs(
+        [*many("lamol", [80.0, 82.0, 81.0]), *many("ewc", [50.0, 48.0, 53.0])]
+    )
+    specs["comparison"] = plots.chart_spec(comparison_chart(comparison))
     charts = {name: plots.spec_to_svg(spec) for name, spec in specs.items()}
     path = tmp_path_factory.mktemp("page") / "index.html"
     parameters = {"lamol_kd": {"gamma": 0.2, "temperature": 2.0}}
-    path.write_text(render_page(summary, charts, parameters, {"cores": 2}, specs))
+    section = comparison_section(comparison)
+    text = render_page(summary, charts, parameters, {"cores": 2}, specs, section)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -72,7 +82,7 @@ def open_page(browser: Any, page: Path, width: int = 1100, height: int = 900) ->
     )
     browser.get(page.as_uri())
     WebDriverWait(browser, 60).until(
-        lambda b: len(b.find_elements("css selector", '[data-live="yes"]')) == 4
+        lambda b: len(b.find_elements("css selector", '[data-live="yes"]')) == NUM_CHARTS
     )
 
 
@@ -118,7 +128,7 @@ def test_dark_pages_have_light_ink(browser: Any, page: Path) -> None:
 def test_without_scripts_it_is_all_there(browser: Any, page: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.get(page.as_uri())
-    assert len(browser.find_elements("css selector", ".chart svg")) == 4
+    assert len(browser.find_elements("css selector", ".chart svg")) == NUM_CHARTS
 
 
 def test_the_picture(browser: Any, page: Path, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from lamol_core.errors import ArtifactError
+from lamol_core.evaluation.scores import ZeroShot
 from lamol_core.reporting.summary import TaskFigures, build_summary
 from lamol_core.reporting.tables import markdown_table, score_table
 
@@ -122,6 +124,26 @@ def test_advice_pseudo(rejected: int, num_lines: int) -> None:
     advice = build_summary("lamol_kd", rows, ["a", "b"])["advice"]
     assert len(advice) == num_lines
     assert all("raise `lambda`" in line for line in advice)
+
+
+def test_advice_unstable() -> None:
+    def with_losses(losses: list[float]) -> list[str]:
+        curve = [{"step": float(i), "loss": loss} for i, loss in enumerate(losses)]
+        rows = [SEQUENCE[0], replace(SEQUENCE[1], curve=curve)]
+        return build_summary("lamol_kd", rows, ["a", "b"])["advice"]
+
+    falling = [5.0, 4.0] + [2.0 - i / 20 for i in range(18)]
+    assert with_losses(falling) == []
+    assert with_losses([*falling[:12], 3.0, 3.2, *falling[14:]])[0].endswith("`temperature`.")
+    assert with_losses([loss / 100 for loss in falling[:-1]] + [0.08]) == [], "too small to matter"
+    assert with_losses([9.0, 9.5, 1.0]) == [], "too short to tell"
+
+
+def test_forward_transfer_is_there_when_every_later_task_was_measured() -> None:
+    first, second, third = SEQUENCE
+    second = replace(second, zero_shot=ZeroShot(12.0, 2.0))
+    assert build_summary("ewc", [first, second], ["a", "b"])["forward_transfer"] == 10.0
+    assert build_summary("ewc", [first, second, third], ["a", "b", "c"])["forward_transfer"] is None
 
 
 def test_missing_figures() -> None:

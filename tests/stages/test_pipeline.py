@@ -202,6 +202,29 @@ def test_a_changed_artefact_is_refused(sequence: Path) -> None:
     assert "Traceback" not in output
 
 
+def test_forward_transfer_runs_evaluation_alone_again(sequence: Path) -> None:
+    edit_params(sequence, lambda p: p["evaluate"].update(forward_transfer=True))
+    ran = stages_run(run(sequence, "dvc", "repro"))
+    assert {name.partition("@")[0] for name in ran} == {"evaluate", "report"}
+    summary = json.loads((sequence / "reports" / "summary.json").read_text())
+    figures = sequence / "reports" / "figures"
+    measured = [json.loads((figures / f"{name}.evaluate.json").read_text()) for name in NAMES]
+    assert "zero_shot" not in measured[0], "nothing is before the first task"
+    scores = [one["zero_shot"] for one in measured[1:]]
+    assert summary["forward_transfer"] == pytest.approx(
+        sum(one["before"] - one["untrained"] for one in scores) / 2
+    )
+
+
+def test_the_page_sets_runs_side_by_side(sequence: Path, finished: Path) -> None:
+    page = sequence / "reports" / "index.html"
+    assert "Method comparison" not in page.read_text(encoding="utf-8")
+    run(sequence, "lamol", "report", "--compare", str(finished))
+    assert "Method comparison" in page.read_text(encoding="utf-8")
+    output = run(sequence, "lamol", "report", "--compare", "gone", expect=3)
+    assert "gone: no reports/summary.json below it" in output
+
+
 def test_a_missing_artefact_is_refused(sequence: Path) -> None:
     shutil.rmtree(sequence / "runs" / "animals" / "student")
     output = run(sequence, "lamol", "evaluate", "animals", expect=4)
@@ -218,6 +241,24 @@ def test_wrong_parameters_are_told_all_at_once(sequence: Path) -> None:
     assert "temprature" in output and "temperature" in output
     assert "animalz" in output and "animals" in output
     assert run(sequence, "lamol", "train", "sums", expect=3).count("\n  - ") == 2
+
+
+def test_an_estimate_counts_what_training_then_takes(finished: Path) -> None:
+    """Before anything else runs, and keeps nothing: exact where no row is drawn."""
+    output = run(finished, "lamol", "check", "--estimate", "--json")
+    told = json.loads(output.splitlines()[-1])["estimate"]
+    first, second, third = told["tasks"]
+    figures = finished / "reports" / "figures"
+    logged = json.loads((figures / "colours.train.json").read_text())
+    assert (first["steps"], first["trained_tokens"]) == (
+        logged["steps"],
+        pytest.approx(logged["tokens"]),
+    )
+    logged = json.loads((figures / "sums.train.json").read_text())
+    assert third["steps"] == logged["steps"]
+    assert third["trained_tokens"] == pytest.approx(logged["tokens"], rel=0.15)
+    assert told["seconds"] > second["train_s"] > 0
+    assert "up to date" in run(finished, "dvc", "status")
 
 
 def test_a_diverged_training_writes_no_checkpoint(sequence: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a sequence will cost, said before any of it runs."""

@@ -1,0 +1,151 @@
+"""How fast this machine does a sequence's work, from a few steps of it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelerate import PartialState
+
+from lamol_core.config import EwcParams, GenerateParams, Params
+from lamol_core.data.mixing import mix_rows
+from lamol_core.evaluation.predict import predict
+from lamol_core.forecast.work import VIEW_EXTRA, TaskRows
+from lamol_core.methods.registry import build_method
+from lamol_core.methods.rehearsal import find_sampling
+from lamol_core.models.checkpoints import load_model
+from lamol_core.records import Example, PseudoSample, TaskFacts
+from lamol_core.sampling.pseudo import PseudoSampler, Request
+from lamol_core.text.tokenizer import TextCodec
+from lamol_core.training.loop import LogRow
+from lamol_core.training.run import Checkpoints, TrainingSet, train_from_checkpoint
+
+TRIED_STEPS = 4
+"""The first is not counted: memory is being taken, caches are cold."""
+TRIED_ROWS = 96
+TRIED_FISHER_ROWS = 3
+BEFORE = "before"
+"""The name of a task that rows are taken for pseudo-samples of."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Tokens a second by what is done with them, and seconds of what is not counted in tokens."""
+
+    trained_tokens_per_s: float
+    drawn_tokens_per_s: float
+    answered_tokens_per_s: float
+    fisher_row_s: float
+    checkpoint_bytes: int
+
+
+def measure_lengths(
+    codec: TextCodec, facts: Mapping[str, TaskFacts], rows: Mapping[str, Sequence[Example]]
+) -> dict[str, TaskRows]:
+    """Each task's facts with the mean tokens of its training rows."""
+
+    def mean(texts: list[str]) -> float:
+        return sum(map(len, codec.encode(texts))) / len(texts)
+
+    return {
+        name: TaskRows(
+            facts[name],
+            mean([row.input for row in rows[name]]),
+            mean([row.target for row in rows[name]]),
+        )
+        for name in facts
+    }
+
+
+def measure_rates(
+    backbone: Path, params: Params, rows: Sequence[Example], lengths: TaskRows
+) -> Rates:
+    """Train some steps, draw and answer some rows, with the backbone; nothing of it is kept.
+
+    `rows` are a task's training rows, as long as `lengths` says on average."""
+    trained, fisher_row_s = _training_rate(backbone, params, rows)
+    model = load_model(backbone, PartialState().device)
+    codec = TextCodec.load(backbone)
+    inputs = [row.input for row in rows[:TRIED_ROWS]]
+    longest = round(lengths.target_tokens) + 1
+    started = time.perf_counter()
+    evaluate = params.evaluate.model_copy(update={"max_target_tokens": longest})
+    predict(model, codec, inputs, evaluate, params.train.max_length)
+    answered = len(inputs) * (lengths.row_tokens + VIEW_EXTRA["qa"])
+    answered_per_s = answered / (time.perf_counter() - started)
+
+    # a model without training writes until a limit: set to the rows' mean, rows get that long
+    limits = GenerateParams(
+        max_input_tokens=max(round(lengths.input_tokens), 1),
+        max_target_tokens=max(round(lengths.target_tokens), 1),
+        batch_size=params.generate.batch_size,
+    )
+    sampling = find_sampling(params)
+    topk = sampling.topk if sampling else 20
+    started = time.perf_counter()
+    sampler = PseudoSampler(
+        model, codec, limits, topk, new_task=BEFORE, seed=params.seed, teacher_sha256=""
+    )
+    drawn = sampler.draw([Request(BEFORE, codec.control.gen_for(0, True), TRIED_ROWS)])
+    tokens = sum(len(s.input_ids) + len(s.target_ids) + VIEW_EXTRA["gen"] for s in drawn)
+    drawn_per_s = tokens / (time.perf_counter() - started)
+    size = sum(file.stat().st_size for file in backbone.rglob("*") if file.is_file())
+    return Rates(trained, drawn_per_s, answered_per_s, fisher_row_s, size)
+
+
+def _training_rate(backbone: Path, params: Params, rows: Sequence[Example]) -> tuple[float, float]:
+    """Tokens a second of training, and seconds of a row's own backward after it (ewc)."""
+    batch_size = params.train.batch_size
+    new = list(rows[: TRIED_STEPS * batch_size])
+    sampling = find_sampling(params)
+    pseudo: list[PseudoSample] = []
+    if sampling is not None:
+        codec = TextCodec.load(backbone)
+        count = max(round(min(sampling.gamma, 1.0) * len(new)), 1)
+        pseudo = [_as_pseudo(row, codec) for row in new[:count]]
+    mix = mix_rows(new, pseudo, new[0].task, params.seed)
+    few = EwcParams(weight=params.ewc.weight, fisher_rows=TRIED_FISHER_ROWS)
+    train = params.train.model_copy(update={"steps": TRIED_STEPS})
+    log: list[LogRow] = []
+    ended = 0.0
+
+    def on_step(row: LogRow, num_steps: int) -> None:
+        nonlocal ended
+        log.append(row)
+        ended = time.perf_counter()
+
+    with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
+        train_from_checkpoint(
+            Checkpoints(backbone, states=Path(folder) / "teacher", backbone=backbone),
+            TrainingSet(mix, new, pseudo, (BEFORE, new[0].task)),
+            build_method(params.model_copy(update={"ewc": few})),
+            train,
+            params.seed,
+            on_step,
+        )
+    fisher_row_s = (time.perf_counter() - ended) / TRIED_FISHER_ROWS
+    counted = log[1:]
+    seconds = sum(row["seconds"] for row in counted)
+    return sum(row["tokens"] for row in counted) / seconds, fisher_row_s
+
+
+def _as_pseudo(row: Example, codec: TextCodec) -> PseudoSample:
+    (x,), (y,) = codec.encode([row.input]), codec.encode([row.target])
+    return PseudoSample(
+        row_id=f"{BEFORE}/{row.row_id}",
+        source_task=BEFORE,
+        gen_index=0,
+        attempt=1,
+        input=row.input,
+        target=row.target,
+        input_ids=x,
+        target_ids=y,
+        valid=True,
+        reject_reason="",
+        nll=0.0,
+        seed=0,
+        teacher_sha256="",
+    )

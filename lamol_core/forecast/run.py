@@ -1,0 +1,68 @@
+"""From params.yaml to an estimate: reads every source, tries the backbone, keeps nothing."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lamol_core.config import Params
+from lamol_core.data.prepare import find_facts, read_task_source
+from lamol_core.data.sources import read_texts
+from lamol_core.data.splits import complete_splits
+from lamol_core.forecast.estimate import Estimate, estimate
+from lamol_core.forecast.rates import measure_lengths, measure_rates
+from lamol_core.forecast.work import plan_work
+from lamol_core.methods.registry import build_method
+from lamol_core.models.backbones import build_backbone
+from lamol_core.models.checkpoints import save_checkpoint
+from lamol_core.records import Example
+from lamol_core.storage.manifest import Provenance
+from lamol_core.text.tokenizer import TextCodec
+
+
+def estimate_sequence(
+    params: Params,
+    root: Path,
+    student: Path,
+    import_s: float,
+    say: Callable[[str], None],
+) -> Estimate:
+    """What all tasks of params.yaml will take on this machine, as it is now.
+
+    `root` is the folder of params.yaml, `student` where its backbone is if it was made already;
+    `import_s` is what importing the libraries took.
+    """
+    facts, train = {}, {}
+    for name, task in params.tasks.items():
+        rows = complete_splits(read_task_source(name, task, root), params.prepare, name)
+        facts[name] = find_facts(name, task, rows)
+        train[name] = [
+            Example(f"{name}/train/{number:06d}", name, row.input, row.target, 0)
+            for number, row in enumerate(rows["train"])
+        ]
+    with _backbone(params, root, student) as backbone:
+        say("a few steps are trained, some rows drawn and answered")
+        lengths = measure_lengths(TextCodec.load(backbone), facts, train)
+        longest = max(lengths, key=lambda name: lengths[name].row_tokens)
+        rates = measure_rates(backbone, params, train[longest], lengths[longest])
+    work = plan_work(params, build_method(params), lengths, params.evaluate.split)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return estimate(work, rates, import_s, peak * (1 if sys.platform == "darwin" else 1024))
+
+
+@contextmanager
+def _backbone(params: Params, root: Path, student: Path) -> Iterator[Path]:
+    """The sequence's own backbone, or one that is made for as long as it is needed."""
+    if (student / "config.json").is_file():
+        yield student
+        return
+    with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
+        is_nano = params.backbone.kind == "nano"
+        corpus = read_texts(params.backbone.nano.corpus, root) if is_nano else []
+        model, tokenizer = build_backbone(params.backbone, root, corpus)
+        save_checkpoint(Path(folder) / "student", model, Provenance(), tokenizer=tokenizer)
+        yield Path(folder) / "student"

@@ -1,0 +1,141 @@
+"""The work that each task of a sequence asks for, counted in tokens. No model is needed.
+
+Pseudo-samples are taken to be as long as the real rows of their task, and none to be rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from statistics import fmean
+
+from lamol_core.config import BASE, Params, ReplayParams
+from lamol_core.data.mixing import pseudo_rows_by_task
+from lamol_core.methods.base import Method
+from lamol_core.methods.rehearsal import MIXES_REAL_ROWS, Sampling, find_sampling
+from lamol_core.records import TaskFacts
+
+VIEW_EXTRA = {"qa": 2, "gen": 3}
+"""Control tokens of a view: ANS and EOS, and GEN before the second."""
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """A task's facts, and the mean tokens of its inputs and targets."""
+
+    facts: TaskFacts
+    input_tokens: float
+    target_tokens: float
+
+    @property
+    def row_tokens(self) -> float:
+        return self.input_tokens + self.target_tokens
+
+
+@dataclass(frozen=True)
+class TaskWork:
+    """What learning one task takes: rows, steps, and tokens by what is done with them."""
+
+    task: str
+    new_rows: int
+    pseudo_rows: int
+    steps: int
+    trained_tokens: float
+    """Forward and backward, over all epochs, an expert's too."""
+    taught_tokens: float
+    """Forward of the teacher alone."""
+    fisher_rows: int
+    """Rows with a backward of their own after training (ewc)."""
+    drawn_tokens: float
+    answered_tokens: float
+
+
+def plan_work(
+    params: Params, method: Method, tasks: Mapping[str, TaskRows], split: str
+) -> list[TaskWork]:
+    """The work of every task of params.yaml, in its order."""
+    return [_task_work(params, method, tasks, lineage_of(params, name), split) for name in tasks]
+
+
+def lineage_of(params: Params, task: str) -> list[str]:
+    """The tasks that are learnt up to this one, itself last."""
+    lineage = [task]
+    while (after := params.tasks[lineage[0]].after) != BASE:
+        lineage.insert(0, after)
+    return lineage
+
+
+def _task_work(
+    params: Params,
+    method: Method,
+    tasks: Mapping[str, TaskRows],
+    lineage: Sequence[str],
+    split: str,
+) -> TaskWork:
+    seen = [tasks[name] for name in lineage]
+    *earlier, task = seen
+    learnt = seen if params.method in MIXES_REAL_ROWS else [task]
+    new_rows = sum(one.facts.num_rows["train"] for one in learnt)
+    sampling = find_sampling(params)
+    counts = _pseudo_counts(sampling, task, earlier)
+
+    def view_tokens(one: TaskRows) -> float:
+        return sum(one.row_tokens + VIEW_EXTRA[view] for view in method.loss.views)
+
+    new_tokens = sum(one.facts.num_rows["train"] * view_tokens(one) for one in learnt)
+    pseudo_tokens = sum(
+        count * view_tokens(one) for count, one in zip(counts, earlier, strict=True)
+    )
+    steps, passes = _steps(params, new_rows + sum(counts))
+    trained = passes * (new_tokens + pseudo_tokens)
+    block = getattr(params, params.method, None)
+    if isinstance(block, ReplayParams):
+        remembered = fmean(view_tokens(one) for one in seen)
+        trained += steps * min(block.batch_size, block.buffer_size) * remembered
+    if method.expert_loss is not None:
+        expert_steps, expert_passes = _steps(params, new_rows)
+        steps += expert_steps
+        trained += expert_passes * new_tokens
+    distilled = {origin for term in method.loss.distilled for origin in term.origins}
+    taught = new_tokens * ("new" in distilled) + pseudo_tokens * ("pseudo" in distilled)
+    wanted = params.ewc.fisher_rows or new_rows
+    drawn = params.generate.draws_per_row * sum(
+        count * (one.row_tokens + VIEW_EXTRA["gen"])
+        for count, one in zip(counts, earlier, strict=True)
+    )
+    answered = drawn if params.generate.self_consistent else 0.0
+    for one in seen:
+        answered += one.facts.num_rows[split] * (one.row_tokens + VIEW_EXTRA["qa"])
+    return TaskWork(
+        task=task.facts.name,
+        new_rows=new_rows,
+        pseudo_rows=sum(counts),
+        steps=steps,
+        trained_tokens=trained,
+        taught_tokens=taught,
+        fisher_rows=min(wanted, new_rows) if params.method == "ewc" else 0,
+        drawn_tokens=drawn,
+        answered_tokens=answered,
+    )
+
+
+def _pseudo_counts(
+    sampling: Sampling | None, task: TaskRows, earlier: Sequence[TaskRows]
+) -> list[int]:
+    if sampling is None:
+        return [0] * len(earlier)
+    return pseudo_rows_by_task(
+        sampling.gamma,
+        task.facts.num_rows["train"],
+        [one.facts.num_classes for one in earlier],
+        sampling.rows_per_class,
+    )
+
+
+def _steps(params: Params, num_rows: int) -> tuple[int, float]:
+    """Optimizer steps, and how often each row is seen."""
+    train = params.train
+    if train.steps is not None:
+        return train.steps, train.steps * train.batch_size / num_rows
+    return train.epochs * ceil(num_rows / train.batch_size), float(train.epochs)
