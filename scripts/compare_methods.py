@@ -7,6 +7,7 @@ A run is METHOD:SEED[:KEY=VALUE...]; the key `order` is a list of task names wit
 `lamol orders`. Each copy is a sequence of its own under --out, with its share of the cores; a run
 that is there already is continued by `dvc repro`. Checkpoints are removed when a run has ended
 (--keep keeps them). `lamol compare OUT` is called at the end; its files are in OUT.
+With --results, what it reads of each run is kept: docs/results/ was made so.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
 from lamol_core.data.orders import order_tree
+
+SUMMARY = Path("reports") / "summary.json"
+PLAIN = YAML(typ="safe", pure=True)
+PLAIN.default_flow_style = False
+PLAIN.sort_base_mapping_type_on_output = False  # tasks stay in their order
 
 
 def main() -> None:
@@ -31,22 +38,26 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", metavar="METHOD:SEED[:KEY=VALUE]")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="keep all checkpoints")
+    parser.add_argument(
+        "--results", type=Path, help="a folder for each run's parameters and summary"
+    )
     options = parser.parse_args()
     threads = str(max((os.cpu_count() or 1) // options.jobs, 1))
     options.out.mkdir(parents=True, exist_ok=True)
 
     def run(name: str) -> None:
-        run_one(options.example, options.out, name, threads, options.keep)
+        run_one(options.example, options.out / folder_name(name), name, threads, options.keep)
+        if options.results is not None:
+            keep_result(options.example, options.out, name, options.results)
 
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(run, options.runs))
     subprocess.run(["lamol", "compare", options.out, "--out", options.out], check=True)
 
 
-def run_one(example: Path, out: Path, name: str, threads: str, keep: bool) -> None:
-    folder = out / folder_name(name)
-    if (folder / "reports" / "summary.json").is_file():
+def run_one(example: Path, folder: Path, name: str, threads: str, keep: bool) -> None:
+    if (folder / SUMMARY).is_file():
         return
     if not folder.exists():
         copy_sequence(example, folder, name)
@@ -65,11 +76,25 @@ def run_one(example: Path, out: Path, name: str, threads: str, keep: bool) -> No
 
 
 def copy_sequence(example: Path, folder: Path, name: str) -> None:
-    """The example with its method and seed set, relative sources made absolute, DVC set up."""
-    method, seed, *overrides = name.split(":")
+    """The example as a run wants it, with sources that resolve there too, and DVC set up."""
+    params = params_of(example, name)
+    for task in params["tasks"].values():
+        path = Path(task["source"].get("path", "/")).expanduser()
+        if not path.is_absolute():
+            task["source"]["path"] = str((example / path).resolve())
     folder.mkdir(parents=True)
-    yaml = YAML()
-    params = yaml.load((example / "params.yaml").read_text(encoding="utf-8"))
+    with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
+        PLAIN.dump(params, stream)
+    shutil.copyfile(example / "dvc.yaml", folder / "dvc.yaml")
+    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=folder, check=True)
+    for option in ("core.analytics=false", "cache.type=hardlink,symlink,copy"):
+        subprocess.run(["dvc", "config", *option.split("=")], cwd=folder, check=True)
+
+
+def params_of(example: Path, name: str) -> dict[str, Any]:
+    """The example's parameters with what a run's name sets."""
+    method, seed, *overrides = name.split(":")
+    params = PLAIN.load((example / "params.yaml").read_text(encoding="utf-8"))
     params["method"], params["seed"] = method, int(seed)
     for override in overrides:
         key, _, value = override.partition("=")
@@ -80,21 +105,21 @@ def copy_sequence(example: Path, folder: Path, name: str) -> None:
         node = params
         for part in parents:
             node = node[part]
-        node[last] = YAML(typ="safe").load(value)
-    for task in params["tasks"].values():
-        path = Path(task["source"].get("path", "/")).expanduser()
-        if not path.is_absolute():
-            task["source"]["path"] = str((example / path).resolve())
+        node[last] = PLAIN.load(value)
+    return params
+
+
+def keep_result(example: Path, out: Path, name: str, results: Path) -> None:
+    """What `lamol compare` reads of a run, small enough for Git: parameters and summary."""
+    folder = results / folder_name(name)
+    (folder / SUMMARY).parent.mkdir(parents=True, exist_ok=True)
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
-        yaml.dump(params, stream)
-    shutil.copyfile(example / "dvc.yaml", folder / "dvc.yaml")
-    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=folder, check=True)
-    for option in ("core.analytics=false", "cache.type=hardlink,symlink,copy"):
-        subprocess.run(["dvc", "config", *option.split("=")], cwd=folder, check=True)
+        PLAIN.dump(params_of(example, name), stream)
+    shutil.copyfile(out / folder_name(name) / SUMMARY, folder / SUMMARY)
 
 
 def folder_name(name: str) -> str:
-    return name.replace(":", "-").replace("=", "-")
+    return name.replace(":", "-").replace("=", "-").replace(",", "-")
 
 
 if __name__ == "__main__":
