@@ -43,7 +43,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @needs_shared
 def test_smoke_two_tasks_in_a_few_steps(example: Path) -> None:
-    edit_params(example, lambda params: params["train"].update(steps=12))
+    edit_params(example, lambda params: params["train"].update(steps=12, batch_size=32))
     run(example, "dvc", "repro")
     summary = json.loads((example / "reports" / "summary.json").read_text(encoding="utf-8"))
     first, second = summary["score_matrix"]
