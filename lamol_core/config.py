@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lamol_core.errors import ConfigError, did_you_mean
 
@@ -183,6 +183,52 @@ class EvaluateParams(Section):
     forward_transfer: bool = False
 
 
+class Limit(Section):
+    """Beyond `warn` a figure is worth a look, beyond `fail` the table is not fit for training."""
+
+    warn: float
+    fail: float
+
+
+class AuditLimits(Section):
+    """The thresholds of the audit's figures; docs/audit.md defines each."""
+
+    rejected_share: Limit = Limit(warn=0.3, fail=0.8)
+    truncated_share: Limit = Limit(warn=0.1, fail=0.5)
+    duplicate_excess: Limit = Limit(warn=0.2, fail=0.5)
+    near_duplicate_excess: Limit = Limit(warn=0.3, fail=0.6)
+    distinct_2_ratio: Limit = Limit(warn=0.6, fail=0.3)
+    compression_ratio: Limit = Limit(warn=0.6, fail=0.3)
+    self_bleu_excess: Limit = Limit(warn=20.0, fail=50.0)
+    unknown_label_share: Limit = Limit(warn=0.02, fail=0.2)
+    label_variation_excess: Limit = Limit(warn=0.1, fail=0.4)
+    length_excess: Limit = Limit(warn=0.1, fail=0.4)
+    disagreement_share: Limit = Limit(warn=0.2, fail=0.5)
+    copied_excess: Limit = Limit(warn=0.01, fail=0.05)
+    overlap_excess: Limit = Limit(warn=0.05, fail=0.15)
+    personal_share: Limit = Limit(warn=0.0, fail=1.0)
+    replayed_personal_share: Limit = Limit(warn=0.0, fail=0.0)
+    drift_auc: Limit = Limit(warn=0.85, fail=0.98)
+    broken_share: Limit = Limit(warn=0.0, fail=0.0)
+
+
+class AuditParams(Section):
+    """What is asked of pseudo-samples before they are trained on."""
+
+    gate: Literal["off", "warn", "fail"] = "warn"
+    drop_flagged: bool = False
+    ask_teacher: bool = False
+    show_real_rows: bool = False
+    min_rows: Annotated[int, Field(ge=1)] = 30
+    limits: AuditLimits = AuditLimits()
+
+    @field_validator("gate", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        # YAML 1.1 reads the word `off` as false
+        return "off" if value is False else value
+
+
 class Params(Section):
     lamol_version: str | None = None
     seed: int = 0
@@ -199,6 +245,7 @@ class Params(Section):
     replay: ReplayParams = ReplayParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
+    audit: AuditParams = AuditParams()
 
     def task(self, name: str) -> TaskParams:
         """The task's block. Raises ConfigError for a name that params.yaml does not have."""

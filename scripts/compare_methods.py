@@ -61,8 +61,7 @@ def run_one(example: Path, folder: Path, name: str, threads: str, keep: bool) ->
         return
     if not folder.exists():
         copy_sequence(example, folder, name)
-    # passive: threads that wait for each other leave the core to whatever else runs
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "passive"}
+    environment = os.environ | {"OMP_NUM_THREADS": threads}
     started = time.perf_counter()
     with (folder / "repro.log").open("a") as log:
         subprocess.run(

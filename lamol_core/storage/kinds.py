@@ -3,6 +3,7 @@
 CHECKPOINT = "checkpoint"
 DATA = "data"
 PSEUDO = "pseudo"
+AUDIT = "audit"
 MIX = "mix"
 STATE = "state"
 PREDICTIONS = "predictions"

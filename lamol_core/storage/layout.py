@@ -46,6 +46,9 @@ class Layout:
     def pseudo(self, task: str) -> Path:
         return self.run(task) / "pseudo.parquet"
 
+    def audit(self, task: str) -> Path:
+        return self.run(task) / "audit"
+
     def mix(self, task: str) -> Path:
         return self.run(task) / "mix.parquet"
 

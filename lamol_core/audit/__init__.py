@@ -1,0 +1,1 @@
+"""Whether a table of pseudo-samples may be let into training, and shared."""

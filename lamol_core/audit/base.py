@@ -1,0 +1,181 @@
+"""What a check is given, what it finds, and how figures become verdicts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from lamol_core.audit.words import normalise
+from lamol_core.config import AuditParams, GenerateParams, Limit
+from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
+from lamol_core.storage.manifest import Manifest
+
+Verdict = Literal["pass", "warn", "fail"]
+SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "fail")
+Figure = float | None
+"""None: not defined for so few rows, or not measured."""
+
+
+@dataclass(frozen=True)
+class SampledTask:
+    """An earlier task: its pseudo-samples in a table, and its real rows.
+
+    `age` counts the tasks that were learnt since it was learnt; 0 for the last one.
+    """
+
+    facts: TaskFacts
+    age: int
+    drawn: Sequence[PseudoSample]
+    train: Sequence[Example]
+    held_out: Sequence[Example]
+    """Rows of the same task that no training has seen: dev and test."""
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @cached_property
+    def kept(self) -> list[PseudoSample]:
+        """The samples that are trained on."""
+        return [sample for sample in self.drawn if sample.valid]
+
+    @cached_property
+    def rejected(self) -> list[PseudoSample]:
+        return [s for s in self.drawn if not s.valid and s.reject_reason != SURPLUS]
+
+    def text(self, row: PseudoSample | Example) -> str:
+        """What a row says: its input, and its target too where that is free text and no label."""
+        return f"{row.input} {row.target}" if self.facts.targets == "text" else row.input
+
+    def texts(self, rows: Sequence[PseudoSample] | Sequence[Example]) -> list[str]:
+        return [normalise(self.text(row)) for row in rows]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a table says that it comes from, and what is on disk to hold that against."""
+
+    new_task: str
+    seed: int
+    table_is_as_written: bool
+    manifest: Manifest | None
+    teacher: Path
+    teacher_sha256: str
+    generate: GenerateParams
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A table of pseudo-samples with all that the checks may look at."""
+
+    tasks: Sequence[SampledTask]
+    origin: Origin
+    seed: int
+    """Of resampling: the same table has the same figures."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A row that a check points at, and why; no text of a real row."""
+
+    row_id: str
+    source_task: str
+    check: str
+    reason: str
+    value: float = 0.0
+    real_row_id: str = ""
+    span_start: int = 0
+    span_words: int = 0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A figure beside its limits."""
+
+    figure: str
+    task: str
+    """Empty for the whole table."""
+    value: float
+    limit: Limit
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    figures: Mapping[str, Figure]
+    by_task: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    flags: Sequence[Flag] = ()
+    judged: Sequence[Judged] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        return worst(judged.verdict for judged in self.judged)
+
+
+class Check(ABC):
+    """One question to a table. Its file has the definition and source of every figure."""
+
+    name: str
+    title: str
+    limits: Mapping[str, Literal["high", "low"]]
+    """The figures that have a limit in params.yaml, and on which side of it they are bad."""
+
+    @abstractmethod
+    def run(self, audited: Audited, params: AuditParams) -> Finding:
+        """Figures and flags, not judged yet."""
+
+
+def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams) -> Finding:
+    """The finding with verdicts: on the whole table, and on each task with `min_rows` rows."""
+    judged = []
+    for figure, bad_side in check.limits.items():
+        limit: Limit = getattr(params.limits, figure)
+        sizes = {task.name: len(task.drawn) for task in audited.tasks}
+        scopes = [("", finding.figures)] + [
+            (task, figures)
+            for task, figures in finding.by_task.items()
+            if sizes[task] >= params.min_rows
+        ]
+        for task, figures in scopes:
+            value = figures.get(figure)
+            if value is not None:
+                verdict = judge_figure(value, limit, bad_side)
+                judged.append(Judged(figure, task, value, limit, verdict))
+    return Finding(
+        finding.check, finding.figures, finding.by_task, finding.flags, judged, finding.notes
+    )
+
+
+def judge_figure(value: float, limit: Limit, bad_side: Literal["high", "low"]) -> Verdict:
+    sign = 1 if bad_side == "high" else -1
+    if sign * value > sign * limit.fail:
+        return "fail"
+    return "warn" if sign * value > sign * limit.warn else "pass"
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    found = [SEVERITY.index(verdict) for verdict in verdicts]
+    return SEVERITY[max(found, default=0)]
+
+
+def pooled(by_task: Mapping[str, Mapping[str, Figure]], weights: Mapping[str, int]) -> dict:
+    """The mean of each figure over tasks, weighted by their rows; None where no task has it."""
+    names = list(dict.fromkeys(name for figures in by_task.values() for name in figures))
+    means: dict[str, Figure] = {}
+    for name in names:
+        known = [
+            (value, weights[task])
+            for task, figures in by_task.items()
+            if (value := figures.get(name)) is not None
+        ]
+        total = sum(weight for _, weight in known)
+        means[name] = sum(v * w for v, w in known) / total if total else None
+    return means

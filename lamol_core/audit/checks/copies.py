@@ -1,0 +1,75 @@
+"""Copies: rows that repeat other rows of the table.
+
+duplicate_share         rows whose normalised text an earlier row of the task has
+near_duplicate_share    rows like an earlier row: the Jaccard similarity of their sets of runs of five
+                        characters is 0.8 or more, as MinHash (Broder 1997) of 64 permutations
+                        estimates it
+*_excess                that share minus the same share of as many real rows of the task
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from datasketch import MinHash, MinHashLSH
+
+from lamol_core.audit.base import Audited, Check, Finding, Flag, pooled
+from lamol_core.audit.neighbours import runs_of
+from lamol_core.config import AuditParams
+from lamol_core.seeds import derive_seed
+
+SIMILAR = 0.8
+PERMUTATIONS = 64
+
+
+class Copies(Check):
+    name = "copies"
+    title = "Does it repeat itself"
+    limits = {"duplicate_excess": "high", "near_duplicate_excess": "high"}  # noqa: RUF012
+
+    def run(self, audited: Audited, params: AuditParams) -> Finding:
+        by_task, flags = {}, []
+        for task in audited.tasks:
+            texts, real = task.texts(task.kept), task.texts(task.train)
+            size = min(len(texts), len(real))
+            chooser = random.Random(derive_seed(audited.seed, "copies", task.name))
+            mine, theirs = chooser.sample(texts, size), chooser.sample(real, size)
+            exact, near = repeats_of(texts)
+            by_task[task.name] = {
+                "duplicate_share": len(exact) / len(texts) if texts else None,
+                "near_duplicate_share": len(near) / len(texts) if texts else None,
+                "duplicate_excess": _excess(repeats_of(mine)[0], repeats_of(theirs)[0], size),
+                "near_duplicate_excess": _excess(repeats_of(mine)[1], repeats_of(theirs)[1], size),
+            }
+            for place, sample in enumerate(task.kept):
+                reason = "duplicate" if place in exact else "near_duplicate"
+                if place in near:
+                    flags.append(Flag(sample.row_id, task.name, self.name, reason))
+        weights = {task.name: len(task.kept) for task in audited.tasks}
+        return Finding(self.name, pooled(by_task, weights), by_task, flags)
+
+
+def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
+    """The places of texts that an earlier one equals, and of those that equal or resemble one."""
+    exact: set[int] = set()
+    first: dict[str, int] = {}
+    for place, text in enumerate(texts):
+        if first.setdefault(text, place) != place:
+            exact.add(place)
+    near = set(exact)
+    index = MinHashLSH(threshold=SIMILAR, num_perm=PERMUTATIONS)
+    hashes = MinHash.bulk(
+        [[run.encode() for run in runs_of(text)] for text in first], num_perm=PERMUTATIONS
+    )
+    seen: dict[int, MinHash] = {}
+    for place, hashed in zip(first.values(), hashes, strict=True):
+        if any(hashed.jaccard(seen[other]) >= SIMILAR for other in index.query(hashed)):
+            near.add(place)
+        index.insert(place, hashed)
+        seen[place] = hashed
+    return exact, near
+
+
+def _excess(mine: set[int], theirs: set[int], size: int) -> float | None:
+    return (len(mine) - len(theirs)) / size if size else None

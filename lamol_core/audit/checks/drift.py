@@ -1,0 +1,79 @@
+"""Drift: whether a classifier tells pseudo-samples from real rows (Lopez-Paz and Oquab 2017).
+
+drift_auc         area under the ROC curve of a logistic regression on TF-IDF of words and pairs of
+                  words, 5-fold, on as many real rows as pseudo ones: 0.5 is chance
+drift_auc_<label> the same scores, on the rows of one label alone
+age               tasks learnt since the task was learnt: drift over age is how memory fades
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+
+from lamol_core.audit.base import Audited, Check, Figure, Finding, SampledTask, pooled
+from lamol_core.audit.words import normalise
+from lamol_core.config import AuditParams
+from lamol_core.seeds import derive_seed
+
+LEAST_ROWS = 20
+MOST_ROWS = 2000
+LEAST_OF_LABEL = 10
+FOLDS = 5
+
+
+class Drift(Check):
+    name = "drift"
+    title = "Can it be told from real rows"
+    limits = {"drift_auc": "high"}  # noqa: RUF012
+
+    def run(self, audited: Audited, params: AuditParams) -> Finding:
+        by_task = {
+            task.name: {
+                "age": float(task.age),
+                **_told_apart(task, derive_seed(audited.seed, "drift", task.name)),
+            }
+            for task in audited.tasks
+        }
+        weights = {task.name: len(task.kept) for task in audited.tasks}
+        alone = {name: {"drift_auc": figures["drift_auc"]} for name, figures in by_task.items()}
+        return Finding(self.name, pooled(alone, weights), by_task)
+
+
+def _told_apart(task: SampledTask, seed: int) -> dict[str, Figure]:
+    size = min(len(task.kept), len(task.train), MOST_ROWS)
+    if size < LEAST_ROWS:
+        return {"drift_auc": None}
+    chooser = random.Random(seed)
+    mine, theirs = chooser.sample(task.kept, size), chooser.sample(list(task.train), size)
+    targets = [row.target for row in mine] + [row.target for row in theirs]
+    texts = task.texts(mine) + task.texts(theirs)
+    is_pseudo = np.array([1] * size + [0] * size)
+    scores = pseudo_scores(texts, is_pseudo, seed % 2**32)
+    figures: dict[str, Figure] = {"drift_auc": float(roc_auc_score(is_pseudo, scores))}
+    if task.facts.targets == "classes":
+        labels = np.array([normalise(target) for target in targets])
+        for label in sorted(set(labels)):
+            of_label = labels == label
+            per_side = np.bincount(is_pseudo[of_label], minlength=2)
+            if per_side.min() >= LEAST_OF_LABEL:
+                auc = roc_auc_score(is_pseudo[of_label], scores[of_label])
+                figures[f"drift_auc_{label}"] = float(auc)
+    return figures
+
+
+def pseudo_scores(texts: Sequence[str], is_pseudo: np.ndarray, seed: int) -> np.ndarray:
+    """How much each text looks like a pseudo-sample to a model that has not seen it."""
+    model = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+|[^\w\s]"),
+        LogisticRegression(max_iter=1000),
+    )
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    return cross_val_predict(model, texts, is_pseudo, cv=folds, method="decision_function")

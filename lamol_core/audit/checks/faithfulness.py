@@ -1,0 +1,104 @@
+"""Faithfulness: whether the rows are of the task that they were drawn for.
+
+unknown_label_share       targets that no training row of the task has (tasks with classes)
+label_variation           total variation distance between the labels' shares and the real ones
+label_variation_excess    what of it goes beyond that of 95 % of samples of this size from the real
+                          shares
+length_distance           Kolmogorov-Smirnov statistic of the numbers of words
+length_excess             what of it goes beyond the critical value at 1 %
+nll                       mean negative log-likelihood a token under the teacher, in nats
+disagreement_share        rows whose target the teacher itself does not answer to their input
+                          (where it was asked: audit.ask_teacher)
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.stats import ks_2samp
+
+from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
+from lamol_core.audit.words import normalise, words_of
+from lamol_core.config import AuditParams
+from lamol_core.records import PseudoSample
+from lamol_core.seeds import derive_seed
+
+Asked = Callable[[Sequence[PseudoSample]], list[bool]]
+"""Whether the teacher answers each row's target to its input."""
+TRIALS = 400
+KS_1_PERCENT = 1.628
+"""sqrt(-ln(0.01 / 2) / 2): of two samples, large ones."""
+
+
+class Faithfulness(Check):
+    name = "faithfulness"
+    title = "Is it of its task"
+    limits = {  # noqa: RUF012
+        "unknown_label_share": "high",
+        "label_variation_excess": "high",
+        "length_excess": "high",
+        "disagreement_share": "high",
+    }
+
+    def __init__(self, asked: Asked | None = None) -> None:
+        self._asked = asked
+
+    def run(self, audited: Audited, params: AuditParams) -> Finding:
+        by_task: dict[str, dict[str, Figure]] = {}
+        flags = []
+        for task in audited.tasks:
+            figures: dict[str, Figure] = {}
+            if task.facts.targets == "classes" and task.kept:
+                unknown = _unknown(task)
+                figures |= _labels(task, derive_seed(audited.seed, "labels", task.name))
+                figures["unknown_label_share"] = len(unknown) / len(task.kept)
+                flags += [Flag(s.row_id, task.name, self.name, "unknown_label") for s in unknown]
+            figures |= _lengths(task)
+            figures["nll"] = float(np.mean([s.nll for s in task.kept])) if task.kept else None
+            if self._asked is not None and task.kept:
+                agrees = self._asked(task.kept)
+                figures["disagreement_share"] = agrees.count(False) / len(agrees)
+                flags += [
+                    Flag(sample.row_id, task.name, self.name, "teacher_disagrees")
+                    for sample, agreed in zip(task.kept, agrees, strict=True)
+                    if not agreed
+                ]
+            by_task[task.name] = figures
+        weights = {task.name: len(task.kept) for task in audited.tasks}
+        return Finding(self.name, pooled(by_task, weights), by_task, flags)
+
+
+def _unknown(task: SampledTask) -> list[PseudoSample]:
+    known = {normalise(row.target) for row in task.train}
+    return [sample for sample in task.kept if normalise(sample.target) not in known]
+
+
+def _labels(task: SampledTask, seed: int) -> dict[str, Figure]:
+    real = Counter(normalise(row.target) for row in task.train)
+    labels = sorted(real)
+    shares = np.array([real[label] for label in labels]) / real.total()
+    drawn = Counter(normalise(sample.target) for sample in task.kept)
+    known = np.array([drawn[label] for label in labels])
+    size = int(known.sum())
+    if size == 0:
+        return {"label_variation": None, "label_variation_excess": None}
+    distance = float(np.abs(known / size - shares).sum() / 2)
+    samples = np.random.default_rng(seed).multinomial(size, shares, size=TRIALS) / size
+    by_chance = float(np.quantile(np.abs(samples - shares).sum(axis=1) / 2, 0.95))
+    return {
+        "label_variation": distance,
+        "label_variation_excess": max(distance - by_chance, 0.0),
+    }
+
+
+def _lengths(task: SampledTask) -> dict[str, Figure]:
+    mine = [len(words_of(text)) for text in task.texts(task.kept)]
+    theirs = [len(words_of(text)) for text in task.texts(task.train)]
+    if not mine or not theirs:
+        return {"length_distance": None, "length_excess": None}
+    distance = float(ks_2samp(mine, theirs, method="asymp").statistic)
+    critical = KS_1_PERCENT * math.sqrt((len(mine) + len(theirs)) / (len(mine) * len(theirs)))
+    return {"length_distance": distance, "length_excess": max(distance - critical, 0.0)}

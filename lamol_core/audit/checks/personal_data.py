@@ -1,0 +1,123 @@
+"""Personal data: what looks like e-mail addresses, phone numbers, payment cards, IBANs, IP
+addresses or keys, by their forms and check digits.
+
+    personal_share            rows with any of them
+    replayed_personal_share   rows with one that stands in a real row of the task too: a replay
+    rows_with_<kind>          rows with one of that kind
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import phonenumbers
+from stdnum import iban, luhn
+
+from lamol_core.audit.base import Audited, Check, Finding, Flag, pooled
+from lamol_core.config import AuditParams
+from lamol_core.records import Example, PseudoSample
+
+EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
+CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])")
+IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
+IP = re.compile(
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
+)
+KEY = re.compile(
+    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|sk-[A-Za-z0-9_-]{20,}"
+    r"|xox[abps]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{35}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"
+)
+"""Amazon, GitHub, OpenAI's kind, Slack, Google; private keys in PEM; JSON web tokens."""
+
+
+def emails(text: str) -> Iterator[str]:
+    yield from (match.group().casefold() for match in EMAIL.finditer(text))
+
+
+def cards(text: str) -> Iterator[str]:
+    for match in CARD.finditer(text):
+        digits = re.sub(r"\D", "", match.group())
+        if luhn.is_valid(digits) and len(set(digits)) > 1:
+            yield digits
+
+
+def ibans(text: str) -> Iterator[str]:
+    for match in IBAN.finditer(text):
+        # the run may go on into the next word: the longest valid beginning is the number
+        compact = match.group().replace(" ", "")
+        valid = (compact[:n] for n in range(len(compact), 14, -1) if iban.is_valid(compact[:n]))
+        yield from list(valid)[:1]
+
+
+def ips(text: str) -> Iterator[str]:
+    for match in IP.finditer(text):
+        try:
+            yield str(ipaddress.ip_address(match.group()))
+        except ValueError:
+            continue
+
+
+def phones(text: str) -> Iterator[str]:
+    """International numbers, and those of the United States; valid ones only."""
+    if sum(character.isdigit() for character in text) < 7:
+        return
+    for match in phonenumbers.PhoneNumberMatcher(text, "US"):
+        yield phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def keys(text: str) -> Iterator[str]:
+    yield from (match.group() for match in KEY.finditer(text))
+
+
+KINDS: dict[str, Callable[[str], Iterator[str]]] = {
+    "email": emails,
+    "phone": phones,
+    "card": cards,
+    "iban": ibans,
+    "ip": ips,
+    "key": keys,
+}
+
+
+def personal_data_in(text: str) -> set[tuple[str, str]]:
+    """Kind and canonical form of all that is found in a text."""
+    return {(kind, value) for kind, find in KINDS.items() for value in find(text)}
+
+
+class PersonalData(Check):
+    name = "personal_data"
+    title = "Does it name people"
+    limits = {"personal_share": "high", "replayed_personal_share": "high"}  # noqa: RUF012
+
+    def run(self, audited: Audited, params: AuditParams) -> Finding:
+        by_task, flags = {}, []
+        kinds: Counter[str] = Counter()
+        for task in audited.tasks:
+            found = {s.row_id: personal_data_in(_whole(s)) for s in task.kept}
+            found = {row_id: values for row_id, values in found.items() if values}
+            real: set[tuple[str, str]] = set()
+            if found:
+                for row in (*task.train, *task.held_out):
+                    real |= personal_data_in(_whole(row))
+            replayed = {row_id for row_id, values in found.items() if values & real}
+            for row_id, values in found.items():
+                for kind in sorted({kind for kind, _ in values}):
+                    kinds[kind] += 1
+                    reason = f"replayed_{kind}" if row_id in replayed else kind
+                    flags.append(Flag(row_id, task.name, self.name, reason))
+            size = len(task.kept)
+            by_task[task.name] = {
+                "personal_share": len(found) / size if size else None,
+                "replayed_personal_share": len(replayed) / size if size else None,
+            }
+        weights = {task.name: len(task.kept) for task in audited.tasks}
+        counted = {f"rows_with_{kind}": float(kinds[kind]) for kind in KINDS}
+        return Finding(self.name, pooled(by_task, weights) | counted, by_task, flags)
+
+
+def _whole(row: PseudoSample | Example) -> str:
+    return f"{row.input}\n{row.target}"

@@ -1,0 +1,70 @@
+"""Provenance: whether every row is what its teacher wrote, by what stands beside it.
+
+    broken_share      rows that are not
+    table_as_written  1 where the file has the hash that its manifest says, else 0
+
+A row is broken where its teacher's hash is not that of the teacher on disk, its seed is not the one
+that its place in the table has, its id does not say its task, index and attempt, or its text is not
+what its ids decode to: it was edited by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lamol_core import __version__
+from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, Origin
+from lamol_core.config import AuditParams
+from lamol_core.records import PseudoSample
+from lamol_core.seeds import derive_seed
+
+Decode = Callable[[Sequence[int]], str]
+
+
+class ProvenanceCheck(Check):
+    name = "provenance"
+    title = "Is every row what the teacher wrote"
+    limits = {"broken_share": "high"}  # noqa: RUF012
+
+    def __init__(self, decode: Decode | None = None) -> None:
+        self._decode = decode
+
+    def run(self, audited: Audited, params: AuditParams) -> Finding:
+        origin, notes = audited.origin, []
+        flags = [
+            Flag(sample.row_id, sample.source_task, self.name, reason)
+            for task in audited.tasks
+            for sample in task.drawn
+            if (reason := self._broken(sample, origin))
+        ]
+        total = sum(len(task.drawn) for task in audited.tasks)
+        share = len(flags) / total if total else 0.0
+        if not origin.table_is_as_written:
+            notes.append("pseudo.parquet is not what its manifest says: it was changed.")
+            share = max(share, 1 / max(total, 1))
+        if origin.manifest is None:
+            notes.append("pseudo.parquet has no manifest.")
+        elif origin.manifest.code_version != __version__:
+            notes.append(f"written by lamol {origin.manifest.code_version}, this is {__version__}.")
+        figures: dict[str, Figure] = {
+            "broken_share": share,
+            "table_as_written": float(origin.table_is_as_written),
+        }
+        return Finding(self.name, figures, {}, flags, notes=notes)
+
+    def _broken(self, sample: PseudoSample, origin: Origin) -> str:
+        new_task, index, attempt = origin.new_task, sample.gen_index, sample.attempt
+        row_id = f"{new_task}/pseudo/{sample.source_task}/{index:06d}.{attempt}"
+        if sample.row_id != row_id:
+            return "foreign_id"
+        if sample.teacher_sha256 != origin.teacher_sha256:
+            return "foreign_teacher"
+        seed = derive_seed(origin.seed, "pseudo", new_task, sample.source_task, index, attempt)
+        if sample.seed != seed:
+            return "foreign_seed"
+        if self._decode is not None and (
+            self._decode(sample.input_ids) != sample.input
+            or self._decode(sample.target_ids) != sample.target
+        ):
+            return "edited_text"
+        return ""

@@ -1,0 +1,102 @@
+"""Variety: whether the rows say different things, each figure beside that of as many real rows.
+
+distinct_n            different runs of n words / all runs of n words (Li et al. 2016)
+compression           bytes after gzip / bytes before
+self_bleu             mean BLEU of a row against all others, 0 to 100 (Zhu et al. 2018), on at
+                      most 500 rows
+distinct_2_ratio, compression_ratio    the figure / that of the real rows: low is poor
+self_bleu_excess                       minus that of the real rows, in points: high is poor
+"""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Sequence
+
+from sacrebleu.metrics.bleu import BLEU
+
+from lamol_core.audit.base import Audited, Check, Figure, Finding, pooled
+from lamol_core.audit.words import words_of
+from lamol_core.config import AuditParams
+from lamol_core.seeds import derive_seed
+
+BLEU_ROWS = 500
+BLEU_HYPOTHESES = 60
+"""Of those rows, the ones that are scored against all others: the mean has settled by then."""
+BLEU_LEAST = 10
+
+
+class Variety(Check):
+    name = "variety"
+    title = "Does it say different things"
+    limits = {  # noqa: RUF012
+        "distinct_2_ratio": "low",
+        "compression_ratio": "low",
+        "self_bleu_excess": "high",
+    }
+
+    def run(self, audited: Audited, params: AuditParams) -> Finding:
+        by_task = {}
+        mine_of_all: list[str] = []
+        theirs_of_all: list[str] = []
+        for task in audited.tasks:
+            texts, real = task.texts(task.kept), task.texts(task.train)
+            size = min(len(texts), len(real))
+            chooser = random.Random(derive_seed(audited.seed, "variety", task.name))
+            mine, theirs = chooser.sample(texts, size), chooser.sample(real, size)
+            by_task[task.name] = _beside(mine, theirs)
+            mine_of_all += mine
+            theirs_of_all += theirs
+        weights = {task.name: len(task.kept) for task in audited.tasks}
+        figures = pooled(by_task, weights)
+        chooser = random.Random(derive_seed(audited.seed, "self-bleu"))
+        if len(mine_of_all) >= BLEU_LEAST:
+            size = min(len(mine_of_all), BLEU_ROWS)
+            own = self_bleu(chooser.sample(mine_of_all, size))
+            real_bleu = self_bleu(chooser.sample(theirs_of_all, size))
+            figures |= {
+                "self_bleu": own,
+                "self_bleu_real": real_bleu,
+                "self_bleu_excess": own - real_bleu,
+            }
+        return Finding(self.name, figures, by_task)
+
+
+def _beside(mine: Sequence[str], theirs: Sequence[str]) -> dict[str, Figure]:
+    figures: dict[str, Figure] = {}
+    for n in (1, 2, 3):
+        figures[f"distinct_{n}"] = distinct(mine, n)
+        figures[f"distinct_{n}_real"] = distinct(theirs, n)
+    figures["compression"], figures["compression_real"] = compression(mine), compression(theirs)
+    figures["distinct_2_ratio"] = _ratio(figures["distinct_2"], figures["distinct_2_real"])
+    figures["compression_ratio"] = _ratio(figures["compression"], figures["compression_real"])
+    return figures
+
+
+def distinct(texts: Sequence[str], n: int) -> float | None:
+    """Different runs of n words over all of them; None where no text has so many words."""
+    runs = [
+        tuple(words[i : i + n]) for words in map(words_of, texts) for i in range(len(words) - n + 1)
+    ]
+    return len(set(runs)) / len(runs) if runs else None
+
+
+def compression(texts: Sequence[str]) -> float | None:
+    joined = "\n".join(texts).encode()
+    return len(gzip.compress(joined, mtime=0)) / len(joined) if joined else None
+
+
+def self_bleu(texts: Sequence[str]) -> float:
+    """The mean, over some of the texts, of the BLEU score against all others as references."""
+    metric = BLEU(effective_order=True, tokenize="none")
+    split = [" ".join(words_of(text)) for text in texts]
+    scores = [
+        metric.sentence_score(split[i], split[:i] + split[i + 1 :]).score
+        for i in range(min(len(split), BLEU_HYPOTHESES))
+    ]
+    return sum(scores) / len(scores)
+
+
+def _ratio(mine: Figure, theirs: Figure) -> Figure:
+    return mine / theirs if mine is not None and theirs else None

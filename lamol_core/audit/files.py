@@ -1,0 +1,74 @@
+"""The files of an audit: figures and verdicts, flagged rows, the page, a table without them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lamol_core.audit.base import Audited, Flag
+from lamol_core.audit.run import Audit
+from lamol_core.config import AuditParams
+from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
+from lamol_core.reporting.figures import write_json
+from lamol_core.storage.atomic import atomic_folder
+from lamol_core.storage.kinds import AUDIT, PSEUDO
+from lamol_core.storage.manifest import Provenance, seal_folder
+from lamol_core.storage.tables import write_rows, write_table
+
+FIGURES, ROWS, CLEANED = "audit.json", "rows.parquet", "cleaned.parquet"
+FLAG_SCHEMA = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("source_task", pa.string()),
+        ("check", pa.string()),
+        ("reason", pa.string()),
+        ("value", pa.float64()),
+        ("real_row_id", pa.string()),
+        ("span_start", pa.int64()),
+        ("span_words", pa.int64()),
+    ]
+)
+
+
+def write_audit(
+    folder: Path,
+    audit: Audit,
+    audited: Audited,
+    history: Sequence[dict[str, Any]],
+    params: AuditParams,
+    provenance: Provenance,
+) -> dict[str, Any]:
+    """Write the folder of an audit, with its manifest; gives the content of audit.json."""
+    content = audit.as_dict(history)
+    kept = [sample for task in audited.tasks for sample in task.drawn]
+    clean = without_flagged(kept, audit.flags)
+    with atomic_folder(folder) as scratch:
+        write_json(scratch / FIGURES, content)
+        write_rows(scratch / ROWS, audit.flags, FLAG_SCHEMA)
+        if params.drop_flagged:
+            dropped = Provenance(
+                {"dropped": len(kept) - len(clean), "audit": provenance.parameters},
+                provenance.inputs,
+            )
+            write_table(scratch / CLEANED, PSEUDO, clean, PSEUDO_SCHEMA, dropped)
+        seal_folder(scratch, AUDIT, {"flags": len(audit.flags)}, provenance)
+    return content
+
+
+def without_flagged(samples: Sequence[PseudoSample], flags: Sequence[Flag]) -> list[PseudoSample]:
+    """The rows that no check points at."""
+    flagged = {flag.row_id for flag in flags}
+    return [sample for sample in samples if sample.row_id not in flagged]
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The fading entries of the audit of the task before; [] where there is none."""
+    path = folder / FIGURES
+    if not path.is_file():
+        return []
+    history: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["fading"]
+    return history

@@ -1,0 +1,86 @@
+"""What an audit looks at: the table as it lies there, changed or not, and the task's real rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from lamol_core.audit.base import Audited, Origin, SampledTask
+from lamol_core.config import GenerateParams
+from lamol_core.data.task_data import TaskData
+from lamol_core.errors import ArtifactError
+from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
+from lamol_core.storage.kinds import PSEUDO
+from lamol_core.storage.layout import Layout
+from lamol_core.storage.manifest import MANIFEST, check_table, read_manifest, table_manifest
+from lamol_core.storage.tables import read_rows
+
+
+def read_audited(layout: Layout, task: str, seed: int, generate: GenerateParams) -> Audited:
+    """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate.
+
+    A table that was changed since it was written is read all the same: the audit says so. Raises
+    ArtifactError where it is missing or is no such table."""
+    remedy = f"Run `dvc repro generate@{task}` again."
+    path = layout.pseudo(task)
+    samples = from_table(read_rows(path, PSEUDO_SCHEMA, remedy), PseudoSample)
+    data = TaskData.load(layout.data(task))
+    teacher = layout.teacher(task)
+    origin = Origin(
+        new_task=task,
+        seed=seed,
+        table_is_as_written=_is_as_written(path),
+        manifest=read_manifest(table_manifest(path), remedy),
+        teacher=teacher,
+        teacher_sha256=read_manifest(
+            teacher / MANIFEST, f"Run `dvc repro snapshot@{task}` again."
+        ).content_sha256,
+        generate=generate,
+    )
+    known = {facts.name for facts in data.earlier}
+    foreign = sorted({s.source_task for s in samples} - known)
+    if foreign:
+        raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {remedy}")
+    return Audited(_sampled_tasks(data, samples), origin, seed)
+
+
+def _sampled_tasks(data: TaskData, samples: Sequence[PseudoSample]) -> list[SampledTask]:
+    """The earlier tasks that rows were drawn of, oldest first."""
+    drawn: dict[str, list[PseudoSample]] = {}
+    for sample in samples:
+        drawn.setdefault(sample.source_task, []).append(sample)
+    return [
+        SampledTask(
+            facts=facts,
+            age=len(data.earlier) - 1 - place,
+            drawn=drawn[facts.name],
+            train=data.seen_rows(facts.name, "train"),
+            held_out=[
+                *data.seen_rows(facts.name, "dev"),
+                *data.seen_rows(facts.name, "test"),
+            ],
+        )
+        for place, facts in enumerate(data.earlier)
+        if facts.name in drawn
+    ]
+
+
+def _is_as_written(path: Path) -> bool:
+    try:
+        check_table(path, PSEUDO, "")
+    except ArtifactError:
+        return False
+    return True
+
+
+def decoder_of(checkpoint: Path) -> Callable[[Sequence[int]], str]:
+    """Ids to text by a checkpoint's tokenizer alone, as TextCodec does it: no model is loaded.
+
+    Raises ArtifactError where the checkpoint has none."""
+    path = checkpoint / "tokenizer.json"
+    if not path.is_file():
+        raise ArtifactError(f"{path}: missing. Run the stage that writes the checkpoint again.")
+    tokenizer = Tokenizer.from_file(str(path))
+    return lambda ids: tokenizer.decode(list(ids), skip_special_tokens=False)

@@ -1,0 +1,27 @@
+"""Every check, in the order in which they are told."""
+
+from __future__ import annotations
+
+from lamol_core.audit.base import Check
+from lamol_core.audit.checks.copies import Copies
+from lamol_core.audit.checks.drift import Drift
+from lamol_core.audit.checks.faithfulness import Asked, Faithfulness
+from lamol_core.audit.checks.memorisation import Memorisation
+from lamol_core.audit.checks.personal_data import PersonalData
+from lamol_core.audit.checks.provenance import Decode, ProvenanceCheck
+from lamol_core.audit.checks.validity import Validity
+from lamol_core.audit.checks.variety import Variety
+
+
+def build_checks(decode: Decode | None = None, asked: Asked | None = None) -> list[Check]:
+    """`decode` turns a row's ids into its text; `asked` is the teacher, where it may be asked."""
+    return [
+        Memorisation(),
+        PersonalData(),
+        ProvenanceCheck(decode),
+        Validity(),
+        Copies(),
+        Variety(),
+        Faithfulness(asked),
+        Drift(),
+    ]

@@ -1,0 +1,99 @@
+"""One table through all checks: findings, and the verdict they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lamol_core.audit.base import Audited, Check, Finding, Flag, Verdict, judge, worst
+from lamol_core.config import AuditParams
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What all checks found in one table."""
+
+    task: str
+    rows_kept: int
+    rows_rejected: int
+    ages: dict[str, int]
+    findings: Sequence[Finding]
+    titles: dict[str, str]
+
+    @property
+    def verdict(self) -> Verdict:
+        return worst(finding.verdict for finding in self.findings)
+
+    @property
+    def flags(self) -> list[Flag]:
+        return [flag for finding in self.findings for flag in finding.flags]
+
+    @property
+    def failed(self) -> list[str]:
+        """The checks that failed."""
+        return [finding.check for finding in self.findings if finding.verdict == "fail"]
+
+    def as_dict(self, history: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """The content of audit.json; `history` are the fading entries of the audits before."""
+        return {
+            "task": self.task,
+            "verdict": self.verdict,
+            "failed": self.failed,
+            "rows_kept": self.rows_kept,
+            "rows_rejected": self.rows_rejected,
+            "rows_flagged": len({flag.row_id for flag in self.flags}),
+            "checks": {one.check: self._told(one) for one in self.findings},
+            "fading": [*history, *self._fading()],
+        }
+
+    def _told(self, finding: Finding) -> dict[str, Any]:
+        return {
+            "title": self.titles[finding.check],
+            "verdict": finding.verdict,
+            "figures": finding.figures,
+            "by_task": finding.by_task,
+            "judged": [
+                {
+                    "figure": one.figure,
+                    "task": one.task,
+                    "value": one.value,
+                    **asdict(one)["limit"],
+                    "verdict": one.verdict,
+                }
+                for one in finding.judged
+            ],
+            "rows_flagged": len({flag.row_id for flag in finding.flags}),
+            "notes": list(finding.notes),
+        }
+
+    def _fading(self) -> list[dict[str, Any]]:
+        """Every judged figure of every earlier task, by the tasks learnt since: does it fade?"""
+        entries: list[dict[str, Any]] = []
+        for task, age in self.ages.items():
+            figures = {
+                figure: finding.by_task[task].get(figure)
+                for finding in self.findings
+                if task in finding.by_task
+                for figure in _limited(finding)
+            }
+            if figures:
+                entries.append({"for": self.task, "task": task, "age": age, **figures})
+        return entries
+
+
+def _limited(finding: Finding) -> list[str]:
+    return list(dict.fromkeys(one.figure for one in finding.judged))
+
+
+def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) -> Audit:
+    """Every check on one table, judged by the limits of params.yaml."""
+    findings = [judge(check, check.run(audited, params), audited, params) for check in checks]
+    return Audit(
+        task=audited.origin.new_task,
+        rows_kept=sum(len(task.kept) for task in audited.tasks),
+        rows_rejected=sum(len(task.rejected) for task in audited.tasks),
+        ages={task.name: task.age for task in audited.tasks},
+        findings=findings,
+        titles={check.name: check.title for check in checks},
+    )

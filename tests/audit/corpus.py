@@ -1,0 +1,151 @@
+"""Tables with known defects: real rows, held-out rows and clean pseudo-samples of one grammar."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lamol_core.audit.base import Audited, Origin, SampledTask
+from lamol_core.config import GenerateParams
+from lamol_core.records import Example, PseudoSample, TaskFacts
+from lamol_core.seeds import derive_seed
+from lamol_core.storage.manifest import Manifest
+
+TEACHER = "ab" * 32
+NEW_TASK, TASK, SEED = "travel", "banking", 7
+LABELS = ("balance", "transfer", "freeze", "pin", "fees")
+OPENINGS = (
+    "please",
+    "could you",
+    "i want to",
+    "how do i",
+    "can i",
+    "what is",
+    "tell me",
+    "help me",
+    "show",
+    "explain",
+)
+VERBS = (
+    "move",
+    "check",
+    "block",
+    "raise",
+    "change",
+    "find",
+    "read",
+    "send",
+    "stop",
+    "open",
+    "close",
+    "lower",
+    "repeat",
+    "cancel",
+)
+THINGS = (
+    "money",
+    "card",
+    "limit",
+    "account",
+    "code",
+    "charge",
+    "loan",
+    "cheque",
+    "rate",
+    "deposit",
+    "savings",
+    "bill",
+)
+PLACES = (
+    "in paris",
+    "at work",
+    "from home",
+    "on monday",
+    "abroad",
+    "by phone",
+    "for my sister",
+    "before noon",
+)
+ENDS = (
+    "again",
+    "now",
+    "today",
+    "if possible",
+    "without a fee",
+    "this week",
+    "as before",
+    "for good",
+    "at once",
+)
+
+
+def sentence(chooser: random.Random) -> str:
+    """One of some millions; two are seldom alike."""
+    number = chooser.randrange(1000, 9999)
+    return " ".join(
+        [
+            *(chooser.choice(part) for part in (OPENINGS, VERBS)),
+            f"the {chooser.choice(THINGS)} and the {chooser.choice(THINGS)}",
+            chooser.choice(PLACES),
+            chooser.choice(ENDS),
+            f"code {number}",
+        ]
+    )
+
+
+def encode(text: str) -> list[int]:
+    return list(text.encode())
+
+
+def decode(ids: Sequence[int]) -> str:
+    return bytes(ids).decode()
+
+
+def sample(index: int, text: str, label: str) -> PseudoSample:
+    return PseudoSample(
+        row_id=f"{NEW_TASK}/pseudo/{TASK}/{index:06d}.1",
+        source_task=TASK,
+        gen_index=index,
+        attempt=1,
+        input=text,
+        target=label,
+        input_ids=encode(text),
+        target_ids=encode(label),
+        valid=True,
+        reject_reason="",
+        nll=1.5,
+        seed=derive_seed(SEED, "pseudo", NEW_TASK, TASK, index, 1),
+        teacher_sha256=TEACHER,
+    )
+
+
+def clean(size: int = 200, seed: int = 0) -> Audited:
+    """Train, held-out and pseudo rows, each drawn on its own from the same grammar."""
+    chooser = random.Random(f"corpus {seed}")
+
+    def real(split: str) -> list[Example]:
+        return [
+            Example(f"{TASK}/{split}/{i:06d}", TASK, sentence(chooser), LABELS[i % 5], i % 5)
+            for i in range(size)
+        ]
+
+    facts = TaskFacts(TASK, "accuracy", "classes", len(LABELS), {"train": size, "test": size})
+    drawn = [sample(i, sentence(chooser), chooser.choice(LABELS)) for i in range(size)]
+    task = SampledTask(facts, 0, drawn, real("train"), real("test"))
+    manifest = Manifest("pseudo", {}, "", {}, {}, {})
+    generate = GenerateParams(max_input_tokens=400, max_target_tokens=40)
+    origin = Origin(NEW_TASK, SEED, True, manifest, Path(), TEACHER, generate)
+    return Audited([task], origin, SEED)
+
+
+def with_rows(audited: Audited, rows: dict[int, PseudoSample]) -> Audited:
+    """The same table with other rows at some places."""
+    (task,) = audited.tasks
+    drawn = [rows.get(place, row) for place, row in enumerate(task.drawn)]
+    return replace(audited, tasks=[replace(task, drawn=drawn)])
+
+
+def texts_of(audited: Audited) -> list[PseudoSample]:
+    return list(audited.tasks[0].drawn)

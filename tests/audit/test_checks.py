@@ -1,0 +1,207 @@
+"""Planted defects are found, and only they; clean tables pass."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from lamol_core.audit.base import Audited
+from lamol_core.audit.registry import build_checks
+from lamol_core.audit.run import Audit, audit_table
+from lamol_core.config import AuditParams
+from lamol_core.records import PseudoSample
+from tests.audit.corpus import TASK, clean, decode, encode, sample, sentence, with_rows
+
+PLANTED = range(20, 40)
+"""A tenth of the rows."""
+
+
+def audit(audited: Audited, agrees: Callable[[Sequence[PseudoSample]], list[bool]] | None = None):
+    return audit_table(audited, build_checks(decode, agrees), AuditParams())
+
+
+def flagged(result: Audit, check: str) -> set[int]:
+    return {int(flag.row_id[-8:-2]) for flag in result.flags if flag.check == check}
+
+
+def edited(row: PseudoSample, text: str, label: str | None = None) -> PseudoSample:
+    return sample(row.gen_index, text, label or row.target)
+
+
+def verbatim(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {i: edited(task.drawn[i], task.train[i].input) for i in PLANTED}
+
+
+def lightly_edited(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {
+        i: edited(task.drawn[i], task.train[i].input.replace(" and the ", " or the "))
+        for i in PLANTED
+    }
+
+
+def duplicates(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {i: edited(task.drawn[i], task.drawn[3].input.upper()) for i in range(20, 80)}
+
+
+def wrong_labels(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {i: edited(task.drawn[i], task.drawn[i].input, "weather") for i in PLANTED}
+
+
+def personal(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    found = (
+        "mail jo.doe@example.org", "ring +1 650 253 0000", "card 4111 1111 1111 1111",
+        "iban DE89 3704 0044 0532 0130 00 please", "host 192.168.0.17", "key AKIAABCDEFGHIJKLMNOP",
+    )  # fmt: skip
+    return {
+        20 + i: edited(task.drawn[20 + i], f"{sentence(chooser)} {text}")
+        for i, text in enumerate(found)
+    }
+
+
+def edited_row(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {30: replace(task.drawn[30], input="something else")}
+
+
+def foreign_teacher(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {i: replace(task.drawn[i], teacher_sha256="0" * 64) for i in PLANTED}
+
+
+def foreign_seed(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {31: replace(task.drawn[31], seed=1)}
+
+
+def collapsed(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {i: edited(row, task.drawn[0].input) for i, row in enumerate(task.drawn)}
+
+
+DEFECTS = {
+    verbatim: "memorisation",
+    lightly_edited: "memorisation",
+    duplicates: "copies",
+    wrong_labels: "faithfulness",
+    personal: "personal_data",
+    edited_row: "provenance",
+    foreign_teacher: "provenance",
+    foreign_seed: "provenance",
+    collapsed: "copies",
+}
+
+
+@pytest.mark.parametrize("plant", DEFECTS, ids=lambda plant: plant.__name__)
+def test_a_planted_defect_is_found(plant: Callable) -> None:
+    audited = clean()
+    rows = plant(audited, random.Random(1))
+    result = audit(with_rows(audited, rows))
+    check = DEFECTS[plant]
+    verdicts = {finding.check: finding.verdict for finding in result.findings}
+    assert verdicts[check] != "pass", result.as_dict()["checks"][check]
+    wanted = set(rows) - {0} if plant is collapsed else set(rows)
+    assert flagged(result, check) == wanted
+    if plant is collapsed:
+        assert {verdicts[name] for name in ("copies", "variety")} == {"fail"}
+    elif plant is not duplicates:  # which are no variety either
+        assert {name for name, verdict in verdicts.items() if verdict != "pass"} == {check}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_clean_table_passes(seed: int) -> None:
+    result = audit(clean(seed=seed))
+    assert result.verdict == "pass", result.as_dict()
+    assert not result.flags
+
+
+def test_a_copy_of_a_held_out_row_is_chance_and_not_memory() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    both = [replace(row, input=task.train[i].input) for i, row in enumerate(task.held_out)]
+    audited = replace(audited, tasks=[replace(task, held_out=both)])
+    rows = verbatim(audited, random.Random(1))
+    result = audit(with_rows(audited, rows))
+    (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
+    assert found.figures["copied_share"] == pytest.approx(0.1)
+    assert found.verdict == "pass" and not flagged(result, "memorisation")
+
+
+def test_replayed_personal_data_fails() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    train = list(task.train)
+    train[5] = replace(train[5], input="write to jo@example.org about the loan")
+    audited = replace(audited, tasks=[replace(task, train=train)])
+    rows = {3: edited(task.drawn[3], "the mail is JO@example.org and the bill is late")}
+    result = audit(with_rows(audited, rows))
+    (found,) = [finding for finding in result.findings if finding.check == "personal_data"]
+    assert found.verdict == "fail"
+    assert [flag.reason for flag in found.flags] == ["replayed_email"]
+
+
+def test_the_teacher_is_asked_where_it_may_be() -> None:
+    audited = clean()
+
+    def agrees(rows: Sequence[PseudoSample]) -> list[bool]:
+        return [row.gen_index not in PLANTED for row in rows]
+
+    result = audit(audited, agrees)
+    assert flagged(result, "faithfulness") == set(PLANTED)
+
+
+def test_rejected_rows_and_limits_are_counted() -> None:
+    audited = clean(size=100)
+    (task,) = audited.tasks
+    rows = {
+        i: replace(task.drawn[i], valid=False, reject_reason="no_ans" if i % 2 else "surplus")
+        for i in range(80)
+    }
+    short = replace(audited.origin, generate=replace_limits(audited))
+    result = audit(replace(with_rows(audited, rows), origin=short))
+    (found,) = [finding for finding in result.findings if finding.check == "validity"]
+    assert found.figures["rejected_share"] == pytest.approx(40 / 60)
+    assert found.figures["attempts_per_row"] == pytest.approx(3.0)
+    assert found.figures["rejected_no_ans"] == 40
+    assert found.figures["truncated_share"] == 1.0 and found.verdict == "fail"
+
+
+def replace_limits(audited: Audited):
+    return audited.origin.generate.model_copy(update={"max_input_tokens": 10})
+
+
+def test_drift_tells_other_words_apart() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    rows = {i: edited(row, f"zzz {row.input}") for i, row in enumerate(task.drawn)}
+    result = audit(with_rows(audited, rows))
+    (found,) = [finding for finding in result.findings if finding.check == "drift"]
+    assert (found.figures["drift_auc"] or 0) > 0.9 and found.verdict == "warn"
+    assert f"drift_auc_{task.train[0].target}" in found.by_task[TASK]
+
+
+def test_the_same_table_has_the_same_figures() -> None:
+    assert audit(clean()).as_dict() == audit(clean()).as_dict()
+
+
+def test_too_few_rows_are_not_judged_alone() -> None:
+    audited = clean(size=10)
+    result = audit(with_rows(audited, wrong_labels_few(audited)))
+    (found,) = [finding for finding in result.findings if finding.check == "faithfulness"]
+    assert {judged.task for judged in found.judged} == {""}
+
+
+def wrong_labels_few(audited: Audited) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {2: edited(task.drawn[2], task.drawn[2].input, "weather")}
+
+
+def test_encode_is_undone_by_decode() -> None:
+    assert decode(encode("a é")) == "a é"
