@@ -119,6 +119,7 @@ class GenerateParams(Section):
     max_attempts: Annotated[int, Field(ge=1)] = 5
     refill: bool = True
     unique: bool = False
+    known_labels: bool = False
     self_consistent: bool = False
     draws_per_row: Annotated[int, Field(ge=1, le=100)] = 1
     balance_labels: bool = False

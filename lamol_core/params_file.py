@@ -16,6 +16,8 @@ from lamol_core.config import (
     BASE,
     RESERVED_NAMES,
     TASK_NAME,
+    AuditLimits,
+    AuditParams,
     BackboneParams,
     DemoSource,
     DerppParams,
@@ -140,9 +142,9 @@ def _sentence(detail: dict[str, Any]) -> str:
 def _known_keys() -> set[str]:
     keys: set[str] = set()
     for model in (
-        Params, TaskParams, PrepareParams, NanoParams, BackboneParams, GenerateParams,
-        LamolKdParams, EwcParams, DerppParams, TrainParams, EvaluateParams, DemoSource, FileSource,
-        HubSource,
+        Params, TaskParams, PrepareParams, NanoParams, BackboneParams, GenerateParams, AuditParams,
+        AuditLimits, LamolKdParams, EwcParams, DerppParams, TrainParams, EvaluateParams, DemoSource,
+        FileSource, HubSource,
     ):  # fmt: skip
         keys |= {field.alias or name for name, field in model.model_fields.items()}
     return keys

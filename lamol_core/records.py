@@ -93,13 +93,19 @@ class Prediction:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What later stages need to know of a task besides its rows."""
+    """What later stages need to know of a task besides its rows.
+
+    `classes` are the names of its labels, none for free text."""
 
     name: str
     metric: str
     targets: Literal["classes", "text"]
-    num_classes: int
+    classes: tuple[str, ...]
     num_rows: dict[str, int]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)

@@ -13,6 +13,7 @@ def backbone(overrides: SetOption = None, debug: DebugOption = False) -> None:
     """
     from pathlib import Path
 
+    from lamol_core.audit.gate import write_base_audit
     from lamol_core.config import BASE
     from lamol_core.data.prepare import write_base
     from lamol_core.data.sources import read_texts
@@ -30,6 +31,7 @@ def backbone(overrides: SetOption = None, debug: DebugOption = False) -> None:
     save_checkpoint(layout.student(BASE), model, provenance, tokenizer=tokenizer)
     write_state(layout.state(BASE), Provenance())
     write_base(layout.data(BASE))
+    write_base_audit(layout.audit(BASE))
     say(
         f"backbone: {type(model).__name__}, {model.num_parameters():,} parameters, "
         f"{len(tokenizer):,} tokens, room for {params.max_tasks} tasks -> {layout.student(BASE)}"

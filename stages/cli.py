@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stages.audit import audit
 from stages.backbone import backbone
 from stages.check import check
 from stages.compare import compare
@@ -16,6 +17,7 @@ from stages.mix import mix
 from stages.orders import orders
 from stages.prepare import prepare
 from stages.report import report
+from stages.samples import samples
 from stages.snapshot import snapshot
 from stages.train import train
 
@@ -30,9 +32,9 @@ app = typer.Typer(
 )
 
 SEQUENCE, PIPELINE = "A sequence", "Stages, in the order dvc runs them"
-for command in (init, orders, check, compare):
+for command in (init, orders, check, compare, samples):
     app.command(rich_help_panel=SEQUENCE)(command)
-for command in (backbone, prepare, snapshot, generate, mix, train, evaluate, report):
+for command in (backbone, prepare, snapshot, generate, audit, mix, train, evaluate, report):
     app.command(rich_help_panel=PIPELINE)(command)
 
 

@@ -75,6 +75,7 @@ def generate(
                 sampling,
                 params.generate,
                 new_task=task,
+                labels_by_task={facts.name: facts.classes for facts in data.earlier},
                 seed=params.seed,
                 on_rows_done=advance,
             )

@@ -11,6 +11,7 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
 
     Example: lamol mix travel
     """
+    from lamol_core.audit.gate import passed_table
     from lamol_core.data.mixing import mix_rows
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.rehearsal import MIXES_REAL_ROWS
@@ -24,9 +25,9 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
     params, layout = open_params(overrides), Layout()
     params.task(task)
     data = TaskData.load(layout.data(task))
-    table, pseudo_manifest = read_table(
-        layout.pseudo(task), PSEUDO, PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` again."
-    )
+    source = passed_table(layout, task, params.audit)
+    remedy = f"Run `dvc repro generate@{task}` and `dvc repro audit@{task}` again."
+    table, pseudo_manifest = read_table(source, PSEUDO, PSEUDO_SCHEMA, remedy)
     real = data.rows("train")
     if params.method in MIXES_REAL_ROWS and data.earlier:
         names = ", ".join(facts.name for facts in data.earlier)

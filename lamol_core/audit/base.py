@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from lamol_core.audit.words import normalise
 from lamol_core.config import AuditParams, GenerateParams, Limit
 from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
 from lamol_core.storage.manifest import Manifest
+from lamol_core.text.normal import normalise
 
 Verdict = Literal["pass", "warn", "fail"]
 SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "fail")
@@ -93,6 +93,17 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """The real row that is nearest to a sample, and the longest run of words shared with any."""
+
+    real_row_id: str
+    similarity: float
+    span_row_id: str
+    span_start: int
+    span_words: int
+
+
+@dataclass(frozen=True)
 class Judged:
     """A figure beside its limits."""
 
@@ -114,6 +125,8 @@ class Finding:
     flags: Sequence[Flag] = ()
     judged: Sequence[Judged] = ()
     notes: Sequence[str] = ()
+    neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
+    """By the ids of the samples."""
 
     @property
     def verdict(self) -> Verdict:
@@ -149,9 +162,7 @@ def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams)
             if value is not None:
                 verdict = judge_figure(value, limit, bad_side)
                 judged.append(Judged(figure, task, value, limit, verdict))
-    return Finding(
-        finding.check, finding.figures, finding.by_task, finding.flags, judged, finding.notes
-    )
+    return replace(finding, judged=judged)
 
 
 def judge_figure(value: float, limit: Limit, bad_side: Literal["high", "low"]) -> Verdict:

@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from lamol_core.audit.base import Audited, Flag
+from lamol_core.audit.gate import CLEANED, FIGURES, FLAGS
+from lamol_core.audit.page import render_audit
 from lamol_core.audit.run import Audit
 from lamol_core.config import AuditParams
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
@@ -19,7 +21,6 @@ from lamol_core.storage.kinds import AUDIT, PSEUDO
 from lamol_core.storage.manifest import Provenance, seal_folder
 from lamol_core.storage.tables import write_rows, write_table
 
-FIGURES, ROWS, CLEANED = "audit.json", "rows.parquet", "cleaned.parquet"
 FLAG_SCHEMA = pa.schema(
     [
         ("row_id", pa.string()),
@@ -48,7 +49,9 @@ def write_audit(
     clean = without_flagged(kept, audit.flags)
     with atomic_folder(folder) as scratch:
         write_json(scratch / FIGURES, content)
-        write_rows(scratch / ROWS, audit.flags, FLAG_SCHEMA)
+        page = render_audit(audit, content, audited, params.show_real_rows)
+        (scratch / "index.html").write_text(page, encoding="utf-8")
+        write_rows(scratch / FLAGS, audit.flags, FLAG_SCHEMA)
         if params.drop_flagged:
             dropped = Provenance(
                 {"dropped": len(kept) - len(clean), "audit": provenance.parameters},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lamol_core.audit.base import Audited, Check, Finding, Flag, Verdict, judge, worst
@@ -58,7 +58,8 @@ class Audit:
                     "figure": one.figure,
                     "task": one.task,
                     "value": one.value,
-                    **asdict(one)["limit"],
+                    "warn": one.limit.warn,
+                    "fail": one.limit.fail,
                     "verdict": one.verdict,
                 }
                 for one in finding.judged

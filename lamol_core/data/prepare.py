@@ -73,7 +73,7 @@ def read_task_source(name: str, task: TaskParams, root: Path) -> dict[str, list[
 def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
     """What a task is, from its block and its rows: "auto" becomes what the rows show.
 
-    `num_classes` counts the targets of all splits, and is 0 for free text."""
+    `classes` are the targets of all splits, those of the training rows first."""
     train_targets = [row.target for row in rows["train"]]
     targets: Literal["classes", "text"]
     if task.targets == "auto":
@@ -87,7 +87,7 @@ def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
         name=name,
         metric=metric,
         targets=targets,
-        num_classes=len(_classes(rows)) if targets == "classes" else 0,
+        classes=tuple(_classes(rows)) if targets == "classes" else (),
         num_rows={split: len(rows[split]) for split in SPLITS},
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lamol_core.config import BASE
 from lamol_core.errors import ArtifactError
@@ -39,8 +40,8 @@ class TaskData:
         path = folder / LINEAGE
         try:
             listed = json.loads(path.read_text(encoding="utf-8"))
-            lineage = tuple(TaskFacts(**facts) for facts in listed)
-        except (OSError, ValueError, TypeError) as error:
+            lineage = tuple(_facts(facts) for facts in listed)
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise ArtifactError(f"{path}: missing or not a lineage ({error}). {remedy}") from error
         return cls(folder, lineage, manifest.content_sha256)
 
@@ -79,6 +80,10 @@ class TaskData:
 
     def _read(self, path: Path) -> list[Example]:
         return from_table(read_rows(path, EXAMPLE_SCHEMA, remedy_for(self.folder)), Example)
+
+
+def _facts(stored: dict[str, Any]) -> TaskFacts:
+    return TaskFacts(**{**stored, "classes": tuple(stored["classes"])})
 
 
 def remedy_for(folder: Path) -> str:

@@ -112,16 +112,16 @@ def render_page(
         headlines=_headlines(summary),
         note=SCORES_NOTE,
         max_named_lines=MAX_NAMED_LINES,
-        charts={name: _inline_svg(name, svg) for name, svg in charts_svg.items()},
+        charts={name: inline_svg(name, svg) for name, svg in charts_svg.items()},
         stages=_stage_rows(summary),
         pseudo=_pseudo_rows(summary),
         chains=_chain_rows(summary),
         comparison=comparison,
         parameters=_flatten(parameters),
         machine=_flatten(machine),
-        specs={name: _inline_json(spec) for name, spec in (specs or {}).items()},
+        specs={name: inline_json(spec) for name, spec in (specs or {}).items()},
         script=script,
-        script_hash=None if script is None else _policy_hash(script),
+        script_hash=None if script is None else policy_hash(script),
     )
 
 
@@ -140,12 +140,12 @@ for (const block of document.querySelectorAll("script[data-chart]")) {
 """
 
 
-def _inline_json(spec: Mapping[str, Any]) -> Markup:
+def inline_json(content: object) -> Markup:
     """JSON that may stand in a script element: no tag can begin in it."""
-    return Markup(json.dumps(spec).replace("<", "\\u003c"))
+    return Markup(json.dumps(content).replace("<", "\\u003c"))
 
 
-def _policy_hash(script: str) -> str:
+def policy_hash(script: str) -> str:
     """How a Content-Security-Policy names an inline script that may run."""
     digest = hashlib.sha256(script.encode("utf-8")).digest()
     return "sha256-" + base64.b64encode(digest).decode("ascii")
@@ -183,7 +183,7 @@ def _headline_value(name: str, value: float | None) -> dict[str, str]:
     return {"value": f"{value:.1f}".replace("-", "\N{MINUS SIGN}"), "unit": _UNITS[name]}
 
 
-def _inline_svg(name: str, svg: str) -> Markup:
+def inline_svg(name: str, svg: str) -> Markup:
     """The SVG, checked to be nothing but shapes and text, so that it may stand in the page."""
     start = max(svg.find("<svg"), 0)
     if not _is_plain_svg(svg[start:]):

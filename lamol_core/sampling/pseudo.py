@@ -13,13 +13,15 @@ from lamol_core.config import GenerateParams
 from lamol_core.errors import GenerationError
 from lamol_core.models.checkpoints import require_positions
 from lamol_core.records import SURPLUS, PseudoSample
+from lamol_core.sampling.answers import answers_of
 from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.filters import parse_sample
-from lamol_core.sampling.rows import Completion, Greedy, Progress
+from lamol_core.sampling.rows import Completion, Progress
 from lamol_core.sampling.selection import keep_best
 from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
 from lamol_core.seeds import derive_seed
+from lamol_core.text.normal import normalise
 from lamol_core.text.tokenizer import TextCodec
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ class Request:
     source_task: str
     gen_token: int
     count: int
+    labels: frozenset[str] = frozenset()
+    """The task's labels, normalised; empty where its targets are free text."""
 
 
 class PseudoSampler:
@@ -75,7 +79,8 @@ class PseudoSampler:
         for attempt in range(1, 1 + (self._params.max_attempts if self._params.refill else 1)):
             if not missing:
                 break
-            drawn = self._checked(self._draw_once(missing, attempt, on_rows_done), samples)
+            drawn = self._draw_once(missing, attempt, on_rows_done)
+            drawn = self._checked(drawn, [request for request, _ in missing], samples)
             samples += drawn
             missing = [place for place, s in zip(missing, drawn, strict=True) if not s.valid]
         surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
@@ -92,9 +97,18 @@ class PseudoSampler:
         return {sample.row_id for sample in valid} - kept
 
     def _checked(
-        self, drawn: list[PseudoSample], before: Sequence[PseudoSample]
+        self,
+        drawn: list[PseudoSample],
+        requests: Sequence[Request],
+        before: Sequence[PseudoSample],
     ) -> list[PseudoSample]:
-        """Reject well-formed samples that were drawn already, or that the teacher contradicts."""
+        """Reject well-formed samples with a label that is not their task's, that were drawn
+        already, or that the teacher contradicts."""
+        if self._params.known_labels:
+            for place, (sample, request) in enumerate(zip(drawn, requests, strict=True)):
+                is_known = not request.labels or normalise(sample.target) in request.labels
+                if sample.valid and not is_known:
+                    drawn[place] = _rejected(sample, "unknown_label")
         if self._params.unique:
             seen = {_text_of(sample) for sample in before if sample.valid}
             for place, sample in enumerate(drawn):
@@ -104,26 +118,16 @@ class PseudoSampler:
                     seen.add(_text_of(sample))
         if self._params.self_consistent:
             places = [place for place, sample in enumerate(drawn) if sample.valid]
-            answers = self._answer([drawn[place].input_ids for place in places])
+            answers = answers_of(
+                self._teacher,
+                self._codec,
+                [drawn[place].input_ids for place in places],
+                self._params,
+            )
             for place, answer in zip(places, answers, strict=True):
                 if answer != drawn[place].target_ids:
                     drawn[place] = _rejected(drawn[place], "inconsistent")
         return drawn
-
-    def _answer(self, inputs: Sequence[Sequence[int]]) -> list[list[int]]:
-        """What the teacher answers (greedily) to inputs, as ids without EOS."""
-        control = self._codec.control
-        forbidden = (control.ans, *control.never_in_text)
-        longest = self._params.max_target_tokens + 1
-        chooser = Greedy(len(inputs), control.eos, forbidden, longest, self._teacher.device)
-        completions = decode(
-            self._teacher,
-            [(*ids, control.ans) for ids in inputs],
-            chooser,
-            self._params.batch_size,
-            control.pad,
-        )
-        return [[token for token in c.ids if token != control.eos] for c in completions]
 
     def _draw_once(
         self, wanted: Sequence[tuple[Request, int]], attempt: int, on_rows_done: Progress
@@ -188,8 +192,7 @@ class PseudoSampler:
 
 def _text_of(sample: PseudoSample) -> tuple[str, str, str]:
     """What makes two samples the same: task and text, but for case and white space."""
-    x, y = (" ".join(text.casefold().split()) for text in (sample.input, sample.target))
-    return sample.source_task, x, y
+    return sample.source_task, normalise(sample.input), normalise(sample.target)
 
 
 def _rejected(sample: PseudoSample, reason: str) -> PseudoSample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from accelerate import PartialState
@@ -12,6 +13,7 @@ from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.sampling.pseudo import PseudoSampler, Request
 from lamol_core.sampling.rows import Progress
+from lamol_core.text.normal import normalise
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -24,16 +26,23 @@ def draw_from_checkpoint(
     *,
     new_task: str,
     seed: int,
+    labels_by_task: Mapping[str, Sequence[str]] | None = None,
     on_rows_done: Progress = lambda count: None,
 ) -> list[PseudoSample]:
     """Load the teacher (eval mode, in the format it was trained in) and draw what is asked for.
 
     `count_by_task` is in learning order: the position of a task gives its GEN token.
+    `labels_by_task` are the tasks' labels, none for free text: `known_labels` asks for them.
     """
     codec = TextCodec.load(teacher)
     model = load_model(teacher, PartialState().device)
     requests = [
-        Request(name, codec.control.gen_for(index, sampling.task_specific_token), count)
+        Request(
+            name,
+            codec.control.gen_for(index, sampling.task_specific_token),
+            count,
+            frozenset(map(normalise, (labels_by_task or {}).get(name, ()))),
+        )
         for index, (name, count) in enumerate(count_by_task.items())
         if count
     ]

@@ -131,7 +131,7 @@ def clean(size: int = 200, seed: int = 0) -> Audited:
             for i in range(size)
         ]
 
-    facts = TaskFacts(TASK, "accuracy", "classes", len(LABELS), {"train": size, "test": size})
+    facts = TaskFacts(TASK, "accuracy", "classes", LABELS, {"train": size, "test": size})
     drawn = [sample(i, sentence(chooser), chooser.choice(LABELS)) for i in range(size)]
     task = SampledTask(facts, 0, drawn, real("train"), real("test"))
     manifest = Manifest("pseudo", {}, "", {}, {}, {})

@@ -83,7 +83,8 @@ def test_lineage_is_in_learning_order_with_auto_resolved(sequence: Sequence) -> 
     data = sequence.load("c")
     assert data.name == "c"
     num_rows = {"train": 42, "dev": 6, "test": 12}
-    assert data.facts == TaskFacts("c", "accuracy", "classes", 3, num_rows)
+    assert data.facts == TaskFacts("c", "accuracy", "classes", data.facts.classes, num_rows)
+    assert data.facts.num_classes == 3
     assert [(f.name, f.metric, f.targets, f.num_classes) for f in data.earlier] == [
         ("a", "accuracy", "classes", 2),
         ("b", "token_f1", "text", 0),

@@ -34,7 +34,8 @@ def plan(method: str, **blocks: Any) -> list[TaskWork]:
             **blocks,
         }
     )
-    facts = {n: TaskFacts(n, "accuracy", "classes", 2, {"train": 100, "test": 10}) for n in ORDER}
+    sizes = {"train": 100, "test": 10}
+    facts = {name: TaskFacts(name, "accuracy", "classes", ("x", "y"), sizes) for name in ORDER}
     rows = {name: TaskRows(facts[name], 8.0, 2.0) for name in ORDER}
     return plan_work(params, build_method(params), rows, "test")
 

@@ -17,6 +17,7 @@ from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.sampling.pseudo import PseudoSampler, Request
 from lamol_core.sampling.run import draw_from_checkpoint
+from lamol_core.text.normal import normalise
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import sharpen
 
@@ -41,11 +42,13 @@ def draw(
     counts: tuple[int, ...] = (9,),
     topk: int = 20,
     seed: int = 0,
+    labels: frozenset[str] = frozenset(),
     **changes: object,
 ) -> list[PseudoSample]:
     params = GenerateParams.model_validate({"max_attempts": 50, **LIMITS, **changes})
     requests = [
-        Request(f"task{i}", codec.control.gen_by_task[i], count) for i, count in enumerate(counts)
+        Request(f"task{i}", codec.control.gen_by_task[i], count, labels)
+        for i, count in enumerate(counts)
     ]
     sampler = PseudoSampler(
         teacher, codec, params, topk, new_task="new", seed=seed, teacher_sha256="abc"
@@ -188,6 +191,20 @@ def test_a_text_that_was_drawn_already_is_drawn_again(
     assert len(set(map(str, kept(plain)))) < 30, "few tokens a step repeat themselves"
     assert len(kept(unique)) == len(set(map(str, kept(unique)))) == 30
     assert any(s.reject_reason == "duplicate" for s in unique)
+
+
+def test_a_label_of_another_task_is_rejected(writer: PreTrainedModel, codec: TextCodec) -> None:
+    options: dict[str, object] = {"topk": 4, "max_input_tokens": 2, "max_target_tokens": 1}
+    plain = draw(writer, codec, (30,), **options)  # type: ignore[arg-type]
+    common = Counter(normalise(s.target) for s in plain if s.valid).most_common(2)
+    labels = frozenset(label for label, _ in common)
+    asked = {"known_labels": True, "max_attempts": 200, **options}
+    held = draw(writer, codec, (30,), labels=labels, **asked)  # type: ignore[arg-type]
+    kept = [s for s in held if s.valid]
+    assert len(kept) == 30 and {normalise(s.target) for s in kept} == labels
+    assert {s.reject_reason for s in held if not s.valid} >= {"unknown_label"}
+    free_text = draw(writer, codec, (30,), **asked)  # type: ignore[arg-type]
+    assert not any(s.reject_reason == "unknown_label" for s in free_text)
 
 
 def test_a_sample_that_the_teacher_contradicts_is_rejected(

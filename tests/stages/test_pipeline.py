@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -56,13 +57,13 @@ def test_a_second_repro_has_nothing_to_do(finished: Path) -> None:
 def test_every_stage_by_hand_leaves_the_same_bytes(sequence: Path) -> None:
     run(sequence, "lamol", "backbone")
     for task in NAMES:
-        for stage in ("prepare", "snapshot", "generate", "mix", "train", "evaluate"):
+        for stage in ("prepare", "snapshot", "generate", "audit", "mix", "train", "evaluate"):
             run(sequence, "lamol", stage, task)
     run(sequence, "lamol", "report")
     assert "up to date" in run(sequence, "dvc", "status")
 
 
-@pytest.mark.parametrize("stage", ["prepare", "snapshot", "mix"])
+@pytest.mark.parametrize("stage", ["prepare", "snapshot", "audit", "mix"])
 def test_light_stages_never_import_torch(sequence: Path, stage: str) -> None:
     """Run for real, on the second task: the import is what such a stage would spend its time on."""
     script = (
@@ -223,6 +224,47 @@ def test_the_page_sets_runs_side_by_side(sequence: Path, finished: Path) -> None
     assert "Method comparison" in page.read_text(encoding="utf-8")
     output = run(sequence, "lamol", "report", "--compare", "gone", expect=3)
     assert "gone: no reports/summary.json below it" in output
+
+
+def test_a_row_that_was_edited_is_found_and_kept_out(sequence: Path) -> None:
+    path = sequence / "runs" / "animals" / "pseudo.parquet"
+    table = pq.read_table(path).to_pylist()
+    first = next(row for row in table if row["valid"])
+    first["input"] = "the zebra has = stripes"
+    path.unlink()
+    pq.write_table(pa.Table.from_pylist(table, schema=PSEUDO_SCHEMA), path)
+    told = json.loads(run(sequence, "lamol", "audit", "animals", "--json").splitlines()[0])
+    assert told["verdict"] == "fail" and "provenance" in told["failed"]
+    flags = pq.read_table(sequence / "runs" / "animals" / "audit" / "rows.parquet").to_pylist()
+    found = [flag["row_id"] for flag in flags if flag["reason"] == "edited_text"]
+    assert found == [first["row_id"]]
+
+    gate = ("lamol", "mix", "animals", "--set", "audit.gate=fail")
+    output = run(sequence, *gate, expect=5)
+    assert "provenance" in output and "audit.drop_flagged" in output
+    run(sequence, "lamol", "audit", "animals", "--drop-flagged")
+    run(sequence, *gate, "--set", "audit.drop_flagged=true")
+    mixed = {
+        row["row_id"] for row in pq.read_table(sequence / "runs/animals/mix.parquet").to_pylist()
+    }
+    assert first["row_id"] not in mixed and any("/pseudo/" in row_id for row_id in mixed)
+
+    shown = run(sequence, "lamol", "samples", "animals", "--grep", "zebra", "--format", "csv")
+    assert "edited_text" in shown and first["row_id"] in shown
+    output = run(sequence, "lamol", "samples", "animals", "--verdict", "odd", expect=3)
+    assert "flagged" in output
+
+
+def test_an_audit_tells_how_memory_fades(finished: Path) -> None:
+    audits = {
+        name: json.loads((finished / "runs" / name / "audit" / "audit.json").read_text())
+        for name in NAMES
+    }
+    assert audits["colours"]["checks"] == {} and audits["colours"]["verdict"] == "pass"
+    entries = [(one["for"], one["task"], one["age"]) for one in audits["sums"]["fading"]]
+    assert entries == [("animals", "colours", 0), ("sums", "colours", 1), ("sums", "animals", 0)]
+    page = (finished / "runs" / "sums" / "audit" / "index.html").read_text(encoding="utf-8")
+    assert "default-src 'none'" in page and "unsafe-inline" not in page
 
 
 def test_a_missing_artefact_is_refused(sequence: Path) -> None:

@@ -1,8 +1,8 @@
 """Copies: rows that repeat other rows of the table.
 
 duplicate_share         rows whose normalised text an earlier row of the task has
-near_duplicate_share    rows like an earlier row: the Jaccard similarity of their sets of runs of five
-                        characters is 0.8 or more, as MinHash (Broder 1997) of 64 permutations
+near_duplicate_share    rows like an earlier row: the Jaccard similarity of their sets of runs of
+                        five characters is 0.8 or more, as MinHash (Broder 1997) of 64 permutations
                         estimates it
 *_excess                that share minus the same share of as many real rows of the task
 """

@@ -19,9 +19,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from lamol_core.audit.base import Audited, Check, Figure, Finding, SampledTask, pooled
-from lamol_core.audit.words import normalise
 from lamol_core.config import AuditParams
 from lamol_core.seeds import derive_seed
+from lamol_core.text.normal import normalise
 
 LEAST_ROWS = 20
 MOST_ROWS = 2000

@@ -21,10 +21,11 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
-from lamol_core.audit.words import normalise, words_of
+from lamol_core.audit.words import words_of
 from lamol_core.config import AuditParams
 from lamol_core.records import PseudoSample
 from lamol_core.seeds import derive_seed
+from lamol_core.text.normal import normalise
 
 Asked = Callable[[Sequence[PseudoSample]], list[bool]]
 """Whether the teacher answers each row's target to its input."""

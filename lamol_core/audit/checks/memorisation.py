@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, SampledTask
+from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, Neighbour, SampledTask
 from lamol_core.audit.neighbours import Nearest, NearestRows
 from lamol_core.audit.spans import Span, longest_shared_spans
 from lamol_core.audit.words import words_of
@@ -48,7 +48,12 @@ class Memorisation(Check):
         by_task = {one.task.name: one.figures(audited.seed) for one in compared}
         flags = [flag for one in compared for flag in one.flags(self.name)]
         figures = _joined(compared).figures(audited.seed) if compared else {}
-        return Finding(self.name, figures, by_task, flags)
+        neighbours = {
+            sample.row_id: one.neighbour(place)
+            for one in compared
+            for place, sample in enumerate(one.task.kept)
+        }
+        return Finding(self.name, figures, by_task, flags, neighbours=neighbours)
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,16 @@ class _Compared:
                 f"{name}_excess_high": high,
             }
         return figures
+
+    def neighbour(self, place: int) -> Neighbour:
+        span, near = self.spans[place], self.nearest[place]
+        return Neighbour(
+            self.task.train[near.row].row_id if near.row >= 0 else "",
+            near.similarity,
+            self.task.train[span.corpus_row].row_id if span.words else "",
+            span.start,
+            span.words,
+        )
 
     def flags(self, check: str) -> list[Flag]:
         found = []

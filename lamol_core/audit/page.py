@@ -1,0 +1,172 @@
+"""The audit as one self-contained page: verdicts, figures beside limits, and every sample.
+
+What a model wrote is never markup: it travels as JSON, is put in as text, and control characters
+(terminal codes, marks that turn the direction of writing) are shown by their code points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lamol_core.audit.base import Audited, Neighbour, SampledTask
+from lamol_core.audit.run import Audit
+from lamol_core.audit.samples import verdict_of
+from lamol_core.audit.words import WORD, visible, words_of
+from lamol_core.records import PseudoSample
+from lamol_core.reporting.page import inline_json, inline_svg, policy_hash
+from lamol_core.reporting.plots import to_svg
+from lamol_core.text.normal import normalise
+
+FADING_FIGURES = ("drift_auc", "overlap_excess", "label_variation_excess", "distinct_2_ratio")
+
+
+def render_audit(
+    audit: Audit, content: Mapping[str, Any], audited: Audited, show_real_rows: bool
+) -> str:
+    """The page's HTML; `content` is that of audit.json."""
+    environment = Environment(
+        loader=ChoiceLoader(
+            [
+                PackageLoader("lamol_core.audit", "templates"),
+                PackageLoader("lamol_core.reporting", "templates"),
+            ]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = Markup(_source(environment, "page.css") + _source(environment, "audit.css"))
+    script = Markup(_source(environment, "audit.js"))
+    chart = fading_chart(content["fading"])
+    return environment.get_template("audit.html.j2").render(
+        audit=content,
+        checks=[_check(name, told) for name, told in content["checks"].items()],
+        notes=[note for told in content["checks"].values() for note in told["notes"]],
+        chart=inline_svg("fading", to_svg(chart)) if chart else None,
+        real_rows=show_real_rows,
+        rows=inline_json(_rows(audit, audited, show_real_rows)),
+        style=style,
+        style_hash=policy_hash(style),
+        script=script,
+        script_hash=policy_hash(script),
+    )
+
+
+def fading_chart(fading: Sequence[Mapping[str, Any]]) -> alt.FacetChart | None:
+    """Figures of each task over its age, a panel a figure, a line a task; None for one age."""
+    points = [
+        {"task": entry["task"], "age": entry["age"], "figure": figure, "value": entry[figure]}
+        for entry in fading
+        for figure in FADING_FIGURES
+        if entry.get(figure) is not None
+    ]
+    if len({point["age"] for point in points}) < 2:
+        return None
+    figures = [name for name in FADING_FIGURES if any(p["figure"] == name for p in points)]
+    lines = (
+        alt.Chart()
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("age:Q", title="tasks learnt since", axis=alt.Axis(tickMinStep=1, format="d")),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
+            color=alt.Color("task:N", title=None),
+        )
+        .properties(width=260, height=150)
+    )
+    chart: alt.FacetChart = lines.facet(
+        facet=alt.Facet("figure:N", sort=figures, title=None), columns=2,
+        data=alt.Data(values=points),
+    ).resolve_scale(y="independent")  # fmt: skip
+    return chart
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _check(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    tasks = list(told["by_task"])
+    figures = list(
+        dict.fromkeys(
+            [*told["figures"], *(name for task in tasks for name in told["by_task"][task])]
+        )
+    )
+    return {
+        "name": name,
+        **{key: told[key] for key in ("title", "verdict", "rows_flagged")},
+        "judged": [{**one, "value": _number(one["value"])} for one in told["judged"]],
+        "tasks": tasks,
+        "table": [
+            [
+                figure,
+                _number(told["figures"].get(figure)),
+                *(_number(told["by_task"][task].get(figure)) for task in tasks),
+            ]
+            for figure in figures
+        ],
+    }
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}"
+
+
+def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any]]:
+    """Every sample in the order of audit.js: FIELDS."""
+    reasons: dict[str, list[str]] = {}
+    for flag in audit.flags:
+        reasons.setdefault(flag.row_id, []).append(flag.reason)
+    neighbours = {k: n for finding in audit.findings for k, n in finding.neighbours.items()}
+    rows = []
+    for task in audited.tasks:
+        real = {row.row_id: task.text(row) for row in task.train} if show_real_rows else {}
+        for sample in task.drawn:
+            near = neighbours.get(sample.row_id)
+            start, stop = _span(task, sample, near)
+            text, *marked = visible_within(sample.input, start, stop)
+            of_row = reasons.get(sample.row_id, [])
+            rows.append(
+                [
+                    sample.row_id,
+                    task.name,
+                    text,
+                    visible(sample.target),
+                    verdict_of(sample, of_row),
+                    of_row if sample.valid else [sample.reject_reason],
+                    near.real_row_id if near else "",
+                    visible(real.get(near.real_row_id, "")) if near else "",
+                    round(near.similarity, 3) if near else 0,
+                    round(sample.nll, 3) if sample.nll == sample.nll else None,
+                    *marked,
+                ]
+            )
+    return rows
+
+
+def visible_within(text: str, start: int, stop: int) -> tuple[str, int, int]:
+    """`visible` of a text, and where the part from `start` to `stop` stands in it."""
+    before, part = visible(text[:start]), visible(text[start:stop])
+    return before + part + visible(text[stop:]), len(before), len(before) + len(part)
+
+
+def _span(task: SampledTask, sample: PseudoSample, near: Neighbour | None) -> tuple[int, int]:
+    """Where the shared run of words stands in the sample's input; (0, 0) where it cannot be told
+    because normalising changed the words."""
+    if near is None or not near.span_words:
+        return 0, 0
+    raw = task.text(sample)
+    places = [match.span() for match in WORD.finditer(raw)]
+    if len(places) != len(words_of(normalise(raw))):
+        return 0, 0
+    start = places[near.span_start][0]
+    stop = places[near.span_start + near.span_words - 1][1]
+    return min(start, len(sample.input)), min(stop, len(sample.input))

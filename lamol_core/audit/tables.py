@@ -1,0 +1,42 @@
+"""An audit on a terminal: a line a check, with what its limits were held against."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from lamol_core.audit.base import Finding, Judged
+from lamol_core.audit.run import Audit
+
+COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def audit_table_of(audit: Audit) -> Table:
+    """Verdicts in colour; of each check the judged figures of the whole table, and the tasks in
+    which a figure is beyond a limit."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"audit of the rows for {audit.task}")
+    table.add_column("check")
+    table.add_column("verdict")
+    table.add_column("figures (warn / fail)", overflow="fold")
+    table.add_column("rows flagged", justify="right")
+    for finding in audit.findings:
+        table.add_row(
+            Text(f"{finding.check}\n{audit.titles[finding.check]}?"),
+            Text(finding.verdict, style=COLOURS[finding.verdict]),
+            _figures(finding),
+            str(len({flag.row_id for flag in finding.flags})),
+        )
+    return table
+
+
+def _figures(finding: Finding) -> Text:
+    lines = [_line(one) for one in finding.judged if not one.task or one.verdict != "pass"]
+    lines += [Text(note) for note in finding.notes]
+    return Text("\n").join(lines)
+
+
+def _line(one: Judged) -> Text:
+    where = f" of {one.task}" if one.task else ""
+    told = f"{one.figure}{where} {one.value:.3g} ({one.limit.warn:g} / {one.limit.fail:g})"
+    return Text(told, style="" if one.verdict == "pass" else COLOURS[one.verdict])

@@ -1,0 +1,105 @@
+"use strict";
+// A table of samples: text goes in by textContent alone, so nothing that a model wrote can run.
+const PER_PAGE = 100;
+const FIELDS = ["id", "task", "input", "target", "verdict", "reasons", "real", "realText", "similarity", "nll", "from", "to"];
+const rows = JSON.parse(document.getElementById("rows").textContent)
+  .map((values) => Object.fromEntries(FIELDS.map((name, i) => [name, values[i]])));
+for (const row of rows) {
+  row.text = [row.id, row.input, row.target, row.reasons.join(" ")].join("\n").toLowerCase();
+}
+const element = (id) => document.getElementById(id);
+const filters = ["task", "label", "verdict", "reason"];
+let shown = rows, page = 0, sortBy = null, descending = false;
+
+function valuesOf(filter) {
+  const found = new Set();
+  for (const row of rows) {
+    if (filter === "reason") row.reasons.forEach((reason) => found.add(reason));
+    else found.add(row[filter === "label" ? "target" : filter]);
+  }
+  return [...found].sort().slice(0, 500);
+}
+
+function matches(row, query, wanted) {
+  return (!query || row.text.includes(query))
+    && (!wanted.task || row.task === wanted.task)
+    && (!wanted.label || row.target === wanted.label)
+    && (!wanted.verdict || row.verdict === wanted.verdict)
+    && (!wanted.reason || row.reasons.includes(wanted.reason));
+}
+
+function select() {
+  const query = element("search").value.trim().toLowerCase();
+  const wanted = Object.fromEntries(filters.map((name) => [name, element(name).value]));
+  shown = rows.filter((row) => matches(row, query, wanted));
+  if (sortBy) {
+    const sign = descending ? -1 : 1;
+    shown.sort((a, b) => sign * (a[sortBy] < b[sortBy] ? -1 : a[sortBy] > b[sortBy] ? 1 : 0));
+  }
+  page = 0;
+  draw();
+}
+
+function cell(kind, text) {
+  const made = document.createElement("td");
+  made.className = kind;
+  made.textContent = text;
+  return made;
+}
+
+function inputCell(row) {
+  const made = cell("input", "");
+  if (row.to <= row.from) {
+    made.textContent = row.input;
+    return made;
+  }
+  const mark = document.createElement("mark");
+  mark.textContent = row.input.slice(row.from, row.to);
+  made.append(row.input.slice(0, row.from), mark, row.input.slice(row.to));
+  return made;
+}
+
+function drawRow(row) {
+  const line = document.createElement("tr");
+  const verdict = cell("verdict-of", "");
+  const badge = document.createElement("span");
+  badge.className = "verdict " + row.verdict;
+  badge.textContent = row.verdict;
+  verdict.append(badge, row.reasons.length ? " " + row.reasons.join(", ") : "");
+  const real = row.realText ? row.realText + "\n(" + row.real + ")" : row.real;
+  line.append(cell("id", row.id), inputCell(row), cell("target", row.target), verdict,
+    cell("real", real), cell("number", row.real ? row.similarity.toFixed(2) : ""),
+    cell("number", row.nll === null ? "" : row.nll.toFixed(2)));
+  return line;
+}
+
+function draw() {
+  const pages = Math.max(Math.ceil(shown.length / PER_PAGE), 1);
+  const part = shown.slice(page * PER_PAGE, (page + 1) * PER_PAGE);
+  document.querySelector("#samples tbody").replaceChildren(...part.map(drawRow));
+  element("count").textContent = shown.length + " of " + rows.length + " rows";
+  element("page").textContent = "page " + (page + 1) + " of " + pages;
+  element("previous").disabled = page === 0;
+  element("next").disabled = page >= pages - 1;
+}
+
+for (const name of filters) {
+  const options = [["all", ""], ...valuesOf(name).map((value) => [value, value])];
+  element(name).replaceChildren(...options.map(([text, value]) => new Option(text, value)));
+  element(name).addEventListener("change", select);
+}
+element("search").addEventListener("input", select);
+element("filters").addEventListener("submit", (event) => event.preventDefault());
+element("previous").addEventListener("click", () => { page -= 1; draw(); });
+element("next").addEventListener("click", () => { page += 1; draw(); });
+for (const button of document.querySelectorAll("[data-sort]")) {
+  button.addEventListener("click", () => {
+    descending = sortBy === button.dataset.sort && !descending;
+    sortBy = button.dataset.sort;
+    for (const other of document.querySelectorAll("[data-sort]")) {
+      other.setAttribute("aria-pressed", String(other === button));
+    }
+    select();
+  });
+}
+draw();

@@ -1,0 +1,104 @@
+"""`lamol audit T`: may these pseudo-samples be trained on, and shared?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stages.runtime import (
+    MEASURED,
+    Cost,
+    DebugOption,
+    JsonOption,
+    SetOption,
+    TaskArgument,
+    guarded,
+    open_params,
+    run_alone,
+)
+
+if TYPE_CHECKING:
+    from lamol_core.audit.base import Audited, Check
+    from lamol_core.config import AuditParams
+
+DropOption = Annotated[
+    bool,
+    typer.Option(
+        "--drop-flagged", help="Write a table without the flagged rows too (audit.drop_flagged)."
+    ),
+]
+
+
+@guarded
+def audit(
+    task: TaskArgument,
+    overrides: SetOption = None,
+    drop_flagged: DropOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check the pseudo-samples drawn for a task: runs/TASK/audit.
+
+    Example: lamol audit travel --drop-flagged
+    """
+    cost = Cost()
+    from lamol_core.audit.files import read_history, write_audit
+    from lamol_core.audit.reading import read_audited
+    from lamol_core.audit.run import audit_table
+    from lamol_core.reporting.figures import write_json
+    from lamol_core.storage.layout import Layout
+    from lamol_core.storage.manifest import Provenance
+    from stages.console import print_json, print_table, say
+
+    params, layout = open_params(overrides), Layout()
+    after = params.task(task).after
+    settings = params.audit
+    if drop_flagged:
+        settings = settings.model_copy(update={"drop_flagged": True})
+    audited = read_audited(layout, task, params.seed, params.generate)
+    checks = _checks(audited, settings) if audited.tasks else []
+    cost.imported()
+    found = audit_table(audited, checks, settings)
+    origin = audited.origin
+    assert origin.manifest is not None
+    provenance = Provenance(
+        {"seed": params.seed, **settings.model_dump(mode="json")},
+        {"pseudo": origin.manifest.content_sha256, "teacher": origin.teacher_sha256},
+    )
+    history = read_history(layout.audit(after))
+    content = write_audit(layout.audit(task), found, audited, history, settings, provenance)
+    figures = {
+        "verdict": found.verdict,
+        "failed": found.failed,
+        "rows_flagged": content["rows_flagged"],
+        **cost.figures(),
+    }
+    write_json(layout.figure(task, "audit"), figures, MEASURED)
+    if json:
+        print_json(content)
+    elif found.findings:
+        from lamol_core.audit.tables import audit_table_of
+
+        print_table(audit_table_of(found))
+    failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
+    say(
+        f"audit {task}: {found.verdict}{failed}, {content['rows_flagged']} of {found.rows_kept} "
+        f"rows flagged -> {layout.audit(task) / 'index.html'}"
+    )
+
+
+def _checks(audited: Audited, params: AuditParams) -> list[Check]:
+    from lamol_core.audit.reading import decoder_of
+    from lamol_core.audit.registry import build_checks
+
+    asked = None
+    if params.ask_teacher:
+        from lamol_core.sampling.answers import AskedTeacher
+
+        asked = AskedTeacher(audited.origin.teacher, audited.origin.generate)
+    return build_checks(decoder_of(audited.origin.teacher), asked)
+
+
+if __name__ == "__main__":
+    run_alone(audit)

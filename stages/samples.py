@@ -1,0 +1,68 @@
+"""`lamol samples T`: what the teacher wrote, to look at on a terminal or in another tool."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from stages.runtime import DebugOption, TaskArgument, guarded, run_alone
+
+TaskOption = Annotated[str, typer.Option("--task", help="Rows of this earlier task alone.")]
+LabelOption = Annotated[str, typer.Option("--label", help="Rows with this target alone.")]
+VerdictOption = Annotated[
+    str, typer.Option("--verdict", help="clean, flagged, rejected or surplus rows alone.")
+]
+GrepOption = Annotated[str, typer.Option("--grep", help="Rows that hold this text alone.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="So many rows at the most.")]
+FormatOption = Annotated[
+    Literal["table", "json", "csv"], typer.Option("--format", help="table, json or csv.")
+]
+
+
+@guarded
+def samples(
+    task: TaskArgument,
+    source_task: TaskOption = "",
+    label: LabelOption = "",
+    verdict: VerdictOption = "",
+    grep: GrepOption = "",
+    limit: LimitOption = 20,
+    shape: FormatOption = "table",
+    debug: DebugOption = False,
+) -> None:
+    """Show pseudo-samples drawn for TASK, with what the audit says of each.
+
+    Example: lamol samples travel --verdict flagged --format csv
+    """
+    from itertools import islice
+
+    from lamol_core.audit.gate import flag_reasons
+    from lamol_core.audit.samples import Wanted, choose, to_csv
+    from lamol_core.audit.words import visible
+    from lamol_core.errors import ConfigError
+    from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
+    from lamol_core.storage.layout import Layout
+    from lamol_core.storage.tables import read_rows
+    from stages.console import print_json, print_rows, say
+
+    if verdict not in ("", "clean", "flagged", "rejected", "surplus"):
+        raise ConfigError(f"--verdict {verdict}: wanted clean, flagged, rejected or surplus.")
+    layout = Layout()
+    table = read_rows(layout.pseudo(task), PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` first.")
+    wanted = Wanted(source_task, label, verdict, grep)
+    reasons = flag_reasons(layout.audit(task))
+    found = list(islice(choose(from_table(table, PseudoSample), reasons, wanted), limit))
+    if shape == "json":
+        for row in found:
+            print_json(row)
+    elif shape == "csv":
+        typer.echo(to_csv(found), nl=False)
+    elif found:
+        # what a model wrote could hold terminal codes
+        print_rows([{key: visible(str(value)) for key, value in row.items()} for row in found])
+    say(f"samples {task}: {len(found)} rows shown of {table.num_rows}")
+
+
+if __name__ == "__main__":
+    run_alone(samples)
