@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lamol_core.data.task_data import TaskData
+from lamol_core.records import PSEUDO_SCHEMA
 from tests.stages.sequences import (
     edit_params,
     make_tiny,
