@@ -35,6 +35,8 @@ class Example:
 class PseudoSample:
     """A row that the teacher wrote, kept whether it was valid or not.
 
+    `row_id` names the task whose token it was prompted with, `source_task` the one that it is a row
+    of: another one where `generate.known_labels` found its label to be that task's.
     `nll` is the mean negative log-likelihood of its tokens under the teacher, in nats.
     """
 

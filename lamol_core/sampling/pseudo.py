@@ -67,33 +67,59 @@ class PseudoSampler:
 
         A rejected sample is drawn again, `max_attempts` times at the most (never without `refill`,
         which then gives fewer rows, as the published code does). With `draws_per_row` so
-        many times the rows are drawn and the best are kept (selection.py). Raises GenerationError
+        many times the rows are drawn and the best are kept (selection.py). With `known_labels` a
+        row counts for the task that has its label, whatever its prompt. Raises GenerationError
         with the counts of each reason when rows are still missing then.
         """
         samples: list[PseudoSample] = []
-        missing = [
-            (request, index)
-            for request in requests
-            for index in range(request.count * self._params.draws_per_row)
-        ]
+        missing = [place for request in requests for place in self._places(request)]
         for attempt in range(1, 1 + (self._params.max_attempts if self._params.refill else 1)):
             if not missing:
                 break
             drawn = self._draw_once(missing, attempt, on_rows_done)
-            drawn = self._checked(drawn, [request for request, _ in missing], samples)
+            drawn = self._checked(drawn, requests, samples)
             samples += drawn
-            missing = [place for place, s in zip(missing, drawn, strict=True) if not s.valid]
+            missing = self._missing(requests, missing, drawn, samples)
         surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
         samples = [_rejected(s, SURPLUS) if s.row_id in surplus else s for s in samples]
         order = {request.source_task: place for place, request in enumerate(requests)}
         return sorted(samples, key=lambda s: (order[s.source_task], s.gen_index, s.attempt))
+
+    def _places(self, request: Request) -> list[tuple[Request, int]]:
+        return [(request, index) for index in range(request.count * self._params.draws_per_row)]
+
+    def _missing(
+        self,
+        requests: Sequence[Request],
+        wanted: Sequence[tuple[Request, int]],
+        drawn: Sequence[PseudoSample],
+        samples: Sequence[PseudoSample],
+    ) -> list[tuple[Request, int]]:
+        """The places to draw next: those whose draw was rejected; where rows count for the task of
+        their label, all places of every task that is still short of rows."""
+        by_label = {request for request in requests if self._params.known_labels and request.labels}
+        valid = Counter(sample.source_task for sample in samples if sample.valid)
+        again = [
+            place
+            for request in requests
+            if request in by_label and valid[request.source_task] < len(self._places(request))
+            for place in self._places(request)
+        ]
+        return again + [
+            place
+            for place, sample in zip(wanted, drawn, strict=True)
+            if not sample.valid and place[0] not in by_label
+        ]
 
     def _surplus(self, request: Request, samples: list[PseudoSample]) -> set[str]:
         """The ids of a task's valid samples that are not needed; raises as `draw`."""
         valid = [s for s in samples if s.source_task == request.source_task and s.valid]
         if len(valid) < request.count and self._params.refill:
             raise GenerationError(self._too_few(request, samples, request.count - len(valid)))
-        kept = keep_best(valid, request.count, self._params.balance_labels)
+        if self._params.draws_per_row == 1 and not self._params.balance_labels:
+            kept = {sample.row_id for sample in valid[: request.count]}
+        else:
+            kept = keep_best(valid, request.count, self._params.balance_labels)
         return {sample.row_id for sample in valid} - kept
 
     def _checked(
@@ -105,10 +131,7 @@ class PseudoSampler:
         """Reject well-formed samples with a label that is not their task's, that were drawn
         already, or that the teacher contradicts."""
         if self._params.known_labels:
-            for place, (sample, request) in enumerate(zip(drawn, requests, strict=True)):
-                is_known = not request.labels or normalise(sample.target) in request.labels
-                if sample.valid and not is_known:
-                    drawn[place] = _rejected(sample, "unknown_label")
+            drawn = [_credited(sample, requests) for sample in drawn]
         if self._params.unique:
             seen = {_text_of(sample) for sample in before if sample.valid}
             for place, sample in enumerate(drawn):
@@ -193,6 +216,20 @@ class PseudoSampler:
 def _text_of(sample: PseudoSample) -> tuple[str, str, str]:
     """What makes two samples the same: task and text, but for case and white space."""
     return sample.source_task, normalise(sample.input), normalise(sample.target)
+
+
+def _credited(sample: PseudoSample, requests: Sequence[Request]) -> PseudoSample:
+    """A sample as one of the task that has its label: its prompt's own where that has it. Rejected
+    where no task has."""
+    label = normalise(sample.target)
+    by_task = {request.source_task: request for request in requests}
+    own = by_task[sample.source_task]
+    if not sample.valid or not own.labels or label in own.labels:
+        return sample
+    owners = [name for name, request in by_task.items() if label in request.labels]
+    if not owners:
+        return _rejected(sample, "unknown_label")
+    return replace(sample, source_task=owners[0])
 
 
 def _rejected(sample: PseudoSample, reason: str) -> PseudoSample:

@@ -207,6 +207,30 @@ def test_a_label_of_another_task_is_rejected(writer: PreTrainedModel, codec: Tex
     assert not any(s.reject_reason == "unknown_label" for s in free_text)
 
 
+def test_a_row_counts_for_the_task_that_has_its_label(
+    writer: PreTrainedModel, codec: TextCodec
+) -> None:
+    limits = {"max_input_tokens": 2, "max_target_tokens": 1}
+    params = GenerateParams.model_validate({**limits, "known_labels": True, "max_attempts": 200})
+    sampler = PseudoSampler(writer, codec, params, 4, new_task="new", seed=0, teacher_sha256="abc")
+    free = GenerateParams.model_validate({**limits, "max_attempts": 50})
+    plain = PseudoSampler(writer, codec, free, 4, new_task="new", seed=0, teacher_sha256="abc")
+    gens = codec.control.gen_by_task
+    common = Counter(
+        normalise(s.target) for s in plain.draw([Request("x", gens[1], 60)]) if s.valid
+    ).most_common(4)
+    labels = [frozenset(label for label, _ in common[i::2]) for i in (0, 1)]
+    requests = [Request(f"task{i}", gens[i], 25, labels[i]) for i in (0, 1)]
+    samples = sampler.draw(requests)
+    for request in requests:
+        mine = [s for s in samples if s.valid and s.source_task == request.source_task]
+        assert len(mine) == 25
+        assert {normalise(s.target) for s in mine} <= request.labels
+    assert any(s.row_id.split("/")[2] != s.source_task for s in samples if s.valid)
+    assert len({s.row_id for s in samples}) == len(samples)
+    assert samples == sampler.draw(requests)
+
+
 def test_a_sample_that_the_teacher_contradicts_is_rejected(
     writer: PreTrainedModel, codec: TextCodec
 ) -> None:

@@ -4,7 +4,7 @@
     table_as_written  1 where the file has the hash that its manifest says, else 0
 
 A row is broken where its teacher's hash is not that of the teacher on disk, its seed is not the one
-that its place in the table has, its id does not say its task, index and attempt, or its text is not
+that its place in the table has, its id does not say its index and attempt, or its text is not
 what its ids decode to: it was edited by hand.
 """
 
@@ -54,12 +54,12 @@ class ProvenanceCheck(Check):
 
     def _broken(self, sample: PseudoSample, origin: Origin) -> str:
         new_task, index, attempt = origin.new_task, sample.gen_index, sample.attempt
-        row_id = f"{new_task}/pseudo/{sample.source_task}/{index:06d}.{attempt}"
-        if sample.row_id != row_id:
+        prompted = sample.row_id.split("/")[2] if sample.row_id.count("/") == 3 else ""
+        if sample.row_id != f"{new_task}/pseudo/{prompted}/{index:06d}.{attempt}":
             return "foreign_id"
         if sample.teacher_sha256 != origin.teacher_sha256:
             return "foreign_teacher"
-        seed = derive_seed(origin.seed, "pseudo", new_task, sample.source_task, index, attempt)
+        seed = derive_seed(origin.seed, "pseudo", new_task, prompted, index, attempt)
         if sample.seed != seed:
             return "foreign_seed"
         if self._decode is not None and (
