@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 from lamol_core.audit.base import Audited, Flag
+from lamol_core.audit.cards import CARD, CROISSANT, croissant, dataset_card
 from lamol_core.audit.gate import CLEANED, FIGURES, FLAGS
 from lamol_core.audit.page import render_audit
 from lamol_core.audit.run import Audit
 from lamol_core.config import AuditParams
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
 from lamol_core.reporting.figures import write_json
-from lamol_core.storage.atomic import atomic_folder
+from lamol_core.storage.atomic import atomic_folder, atomic_path
 from lamol_core.storage.kinds import AUDIT, PSEUDO
 from lamol_core.storage.manifest import Provenance, seal_folder
 from lamol_core.storage.tables import write_rows, write_table
@@ -43,7 +44,8 @@ def write_audit(
     params: AuditParams,
     provenance: Provenance,
 ) -> dict[str, Any]:
-    """Write the folder of an audit, with its manifest; gives the content of audit.json."""
+    """Write the folder of an audit, with its manifest, and the cards beside the table; gives the
+    content of audit.json."""
     content = audit.as_dict(history)
     kept = [sample for task in audited.tasks for sample in task.drawn]
     clean = without_flagged(kept, audit.flags)
@@ -59,6 +61,12 @@ def write_audit(
             )
             write_table(scratch / CLEANED, PSEUDO, clean, PSEUDO_SCHEMA, dropped)
         seal_folder(scratch, AUDIT, {"flags": len(audit.flags)}, provenance)
+    for name, text in (
+        (CARD, dataset_card(content, audited)),
+        (CROISSANT, croissant(content, audited)),
+    ):
+        with atomic_path(folder.parent / name) as scratch:
+            scratch.write_text(text, encoding="utf-8")
     return content
 
 

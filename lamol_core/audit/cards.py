@@ -1,0 +1,161 @@
+"""What goes along with a table of pseudo-samples that leaves the project: a dataset card for people
+and hubs, and a Croissant description (MLCommons, version 1.0) for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+from ruamel.yaml import YAML
+from ruamel.yaml.compat import StringIO
+
+from lamol_core.audit.base import Audited
+from lamol_core.records import PSEUDO_SCHEMA
+from lamol_core.reporting.tables import markdown_row
+
+CARD, CROISSANT = "README.md", "croissant.json"
+TABLE = "pseudo.parquet"
+WARNING = (
+    "A language model wrote these rows. They can hold what it was trained on, word for word, and "
+    "they can be wrong; nothing about them is anonymous."
+)
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+COLUMNS = {
+    "row_id": "new task / pseudo / task whose token prompted it / index.attempt",
+    "source_task": "the task that it is a row of",
+    "gen_index": "which of the rows wanted",
+    "attempt": "how often it was drawn",
+    "input": "what the teacher wrote before ANS",
+    "target": "what it wrote after",
+    "input_ids": "the same as ids of its tokenizer",
+    "target_ids": "the same as ids of its tokenizer",
+    "valid": "whether it is trained on",
+    "reject_reason": "why not",
+    "nll": "mean negative log-likelihood of its tokens under the teacher, in nats",
+    "seed": "of its draw",
+    "teacher_sha256": "the checkpoint that wrote it",
+    "label_idx_cil": "-1: no real row",
+}
+CROISSANT_TYPES = {
+    pa.string(): "sc:Text",
+    pa.int64(): "sc:Integer",
+    pa.bool_(): "sc:Boolean",
+    pa.float32(): "sc:Float",
+    pa.list_(pa.int32()): "sc:Integer",
+}
+
+
+def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
+    """A README.md with front matter as the Hugging Face hub reads it; `content` is audit.json's."""
+    origin = audited.origin
+    num_rows = sum(len(task.drawn) for task in audited.tasks)
+    front = {
+        "annotations_creators": ["machine-generated"],
+        "language_creators": ["machine-generated"],
+        "source_datasets": [],
+        "size_categories": [next((name for most, name in SIZES if num_rows < most), "n>1M")],
+        "task_categories": ["text-generation"],
+        "tags": ["synthetic", "continual-learning", "pseudo-samples"],
+        "pretty_name": f"Pseudo-samples drawn before {origin.new_task}",
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": TABLE}]}],
+    }
+    verdicts = [
+        markdown_row(name, told["title"] + "?", told["verdict"], str(told["rows_flagged"]))
+        for name, told in content["checks"].items()
+    ]
+    tasks = [
+        markdown_row(task.name, str(task.age), str(len(task.kept)), str(len(task.rejected)))
+        for task in audited.tasks
+    ]
+    columns = [markdown_row(f"`{name}`", COLUMNS[name]) for name in PSEUDO_SCHEMA.names]
+    return "\n".join(
+        [
+            "---",
+            _yaml(front).rstrip(),
+            "---",
+            f"# Pseudo-samples drawn before `{origin.new_task}`",
+            "",
+            WARNING,
+            "",
+            f"Written by the checkpoint `{origin.teacher_sha256}` with seed {origin.seed}.",
+            "",
+            markdown_row("imitates", "tasks learnt since", "rows kept", "rejected"),
+            "|---|---:|---:|---:|",
+            *tasks,
+            "",
+            f"## Audit: {content['verdict']}",
+            "",
+            markdown_row("check", "question", "verdict", "rows flagged"),
+            "|---|---|---|---:|",
+            *verdicts,
+            "",
+            "## Columns",
+            "",
+            markdown_row("column", "meaning"),
+            "|---|---|",
+            *columns,
+            "",
+        ]
+    )
+
+
+def croissant(content: Mapping[str, Any], audited: Audited) -> str:
+    """The table as JSON-LD: its file with hash, and a field a column."""
+    origin = audited.origin
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"rows/{column.name}",
+            "name": column.name,
+            "description": COLUMNS[column.name],
+            "dataType": CROISSANT_TYPES[column.type],
+            **({"repeated": True} if pa.types.is_list(column.type) else {}),
+            "source": {"fileObject": {"@id": TABLE}, "extract": {"column": column.name}},
+        }
+        for column in PSEUDO_SCHEMA
+    ]
+    described = {
+        "@context": {
+            "@language": "en",
+            "@vocab": "https://schema.org/",
+            "cr": "http://mlcommons.org/croissant/",
+            "dct": "http://purl.org/dc/terms/",
+            "sc": "https://schema.org/",
+            "column": "cr:column",
+            "conformsTo": "dct:conformsTo",
+            "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+            "extract": "cr:extract",
+            "field": "cr:field",
+            "fileObject": "cr:fileObject",
+            "recordSet": "cr:recordSet",
+            "repeated": "cr:repeated",
+            "source": "cr:source",
+        },
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": f"pseudo-samples-{origin.new_task}",
+        "description": f"{WARNING} Its audit: {content['verdict']}.",
+        "version": "1.0.0",
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": TABLE,
+                "name": TABLE,
+                "contentUrl": TABLE,
+                "encodingFormat": "application/x-parquet",
+                "sha256": (origin.manifest.files if origin.manifest else {}).get(TABLE, ""),
+            }
+        ],
+        "recordSet": [{"@type": "cr:RecordSet", "@id": "rows", "name": "rows", "field": fields}],
+    }
+    return json.dumps(described, indent=1) + "\n"
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    buffer = StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.dump(dict(values), buffer)
+    return str(buffer.getvalue())

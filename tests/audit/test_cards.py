@@ -1,0 +1,46 @@
+"""What goes along with a table: front matter that a hub reads, JSON-LD that names every column."""
+
+from __future__ import annotations
+
+import json
+
+from ruamel.yaml import YAML
+
+from lamol_core.audit.cards import COLUMNS, WARNING, croissant, dataset_card
+from lamol_core.audit.registry import build_checks
+from lamol_core.audit.run import audit_table
+from lamol_core.config import AuditParams
+from lamol_core.records import PSEUDO_SCHEMA
+from tests.audit.corpus import clean, decode
+
+AUDITED = clean(size=60)
+CONTENT = audit_table(AUDITED, build_checks(decode), AuditParams()).as_dict()
+
+
+def test_the_card_has_front_matter_verdicts_and_columns() -> None:
+    card = dataset_card(CONTENT, AUDITED)
+    _, front, body = card.split("---\n", 2)
+    values = YAML(typ="safe").load(front)
+    assert values["annotations_creators"] == ["machine-generated"]
+    assert values["configs"][0]["data_files"][0]["path"] == "pseudo.parquet"
+    assert values["size_categories"] == ["n<1K"]
+    assert WARNING in body and "Audit: pass" in body and "anonymous" in body
+    assert all(f"`{name}`" in body for name in PSEUDO_SCHEMA.names)
+    assert "memorisation" in body
+
+
+def test_the_description_names_every_column_once() -> None:
+    described = json.loads(croissant(CONTENT, AUDITED))
+    assert described["conformsTo"].endswith("croissant/1.0")
+    (rows,) = described["recordSet"]
+    assert [field["name"] for field in rows["field"]] == PSEUDO_SCHEMA.names == list(COLUMNS)
+    by_name = {field["name"]: field for field in rows["field"]}
+    assert by_name["input_ids"]["repeated"] and by_name["valid"]["dataType"] == "sc:Boolean"
+    (file,) = described["distribution"]
+    assert file["@id"] == by_name["input"]["source"]["fileObject"]["@id"] == "pseudo.parquet"
+
+
+def test_no_text_of_a_row_is_on_either() -> None:
+    texts = [row.input for row in (*AUDITED.tasks[0].train, *AUDITED.tasks[0].drawn)]
+    written = dataset_card(CONTENT, AUDITED) + croissant(CONTENT, AUDITED)
+    assert not any(text in written for text in texts)
