@@ -35,11 +35,14 @@ def evaluate(
     Example: lamol evaluate travel --json
     """
     cost = Cost()
+    from lamol_core.audit.gate import FIGURES
     from lamol_core.config import BASE
     from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.run import predict_from_checkpoint
     from lamol_core.records import PREDICTION_SCHEMA
-    from lamol_core.reporting.figures import write_json
+    from lamol_core.reporting.figures import read_json, write_json
+    from lamol_core.reporting.model_card import model_card
+    from lamol_core.storage.atomic import atomic_path
     from lamol_core.storage.kinds import CHECKPOINT, PREDICTIONS
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance, check_folder
@@ -81,12 +84,17 @@ def evaluate(
     )
     write_table(layout.predictions(task), PREDICTIONS, predictions, PREDICTION_SCHEMA, provenance)
     average = sum(scores.values()) / len(scores)
+    num_test_rows = {name: len(rows[name]) for name in rows}
+    audit = read_json(layout.audit(task) / FIGURES, f"Run `dvc repro audit@{task}` again.")
+    with atomic_path(layout.model_card(task)) as scratch:
+        card = model_card(params.method, list(scores), scores, num_test_rows, audit)
+        scratch.write_text(card, encoding="utf-8")
     write_json(layout.metrics(task), {"average": average, **scores})
     figures = {
         "after": params.task(task).after,
         "scores": scores,
         **({"zero_shot": zero_shot} if zero_shot else {}),
-        "num_test_rows": {name: len(rows[name]) for name in rows},
+        "num_test_rows": num_test_rows,
         **cost.figures(),
     }
     write_json(layout.figure(task, "evaluate"), figures, MEASURED)

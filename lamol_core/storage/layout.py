@@ -66,5 +66,8 @@ class Layout:
     def predictions(self, task: str) -> Path:
         return self.run(task) / "predictions.parquet"
 
+    def model_card(self, task: str) -> Path:
+        return self.run(task) / "model_card.md"
+
     def metrics(self, task: str) -> Path:
         return self.run(task) / "metrics.json"

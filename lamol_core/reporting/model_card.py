@@ -1,0 +1,52 @@
+"""A model card beside each student: what it learnt, how well, and what its audits said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lamol_core.reporting.tables import markdown_row
+
+NOTE = (
+    "It was trained on real rows of its last task, and held to its earlier ones by what its method "
+    "keeps. It can repeat what it was trained on; nothing about it is anonymous."
+)
+
+
+def model_card(
+    method: str,
+    tasks: Sequence[str],
+    scores: Mapping[str, float],
+    num_test_rows: Mapping[str, int],
+    audit: Mapping[str, Any],
+) -> str:
+    """Markdown with front matter as the Hugging Face hub reads it; scores in percent. `audit` is
+    the content of the audit.json of the rows that the student was trained on."""
+    average = sum(scores.values()) / len(scores)
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        "tags: [continual-learning, lamol]",
+        "---",
+        f"# Student after `{tasks[-1]}` ({method})",
+        "",
+        f"Learnt one after the other: {', '.join(f'`{task}`' for task in tasks)}. {NOTE}",
+        "",
+        markdown_row("task", "score, %", "test rows"),
+        "|---|---:|---:|",
+        *(markdown_row(task, f"{scores[task]:.1f}", str(num_test_rows[task])) for task in tasks),
+        markdown_row("average", f"{average:.1f}", ""),
+        "",
+        f"## Audit of the pseudo-samples it was trained on: {audit['verdict']}",
+        "",
+    ]
+    checks = audit.get("checks", {})
+    if not checks:
+        return "\n".join([*lines, "None were drawn.", ""])
+    verdicts = [
+        markdown_row(name, told["verdict"], str(told["rows_flagged"]))
+        for name, told in checks.items()
+    ]
+    header = [markdown_row("check", "verdict", "rows flagged"), "|---|---|---:|"]
+    return "\n".join([*lines, *header, *verdicts, ""])

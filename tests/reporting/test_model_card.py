@@ -1,0 +1,26 @@
+"""The card beside a student: its sequence, its scores, the audits."""
+
+from __future__ import annotations
+
+from ruamel.yaml import YAML
+
+from lamol_core.reporting.model_card import model_card
+
+AUDIT = {
+    "verdict": "warn",
+    "checks": {"drift": {"verdict": "warn", "rows_flagged": 0},
+               "copies": {"verdict": "pass", "rows_flagged": 3}},
+}  # fmt: skip
+
+
+def test_it_tells_tasks_scores_and_verdicts() -> None:
+    card = model_card("lamol_kd", ["a", "b"], {"a": 90.0, "b": 80.5}, {"a": 9, "b": 8}, AUDIT)
+    front = YAML(typ="safe").load(card.split("---\n")[1])
+    assert front["library_name"] == "transformers"
+    assert "| a | 90.0 | 9 |" in card and "| average | 85.2 |" in card
+    assert "trained on: warn" in card and "| copies | pass | 3 |" in card
+
+
+def test_a_first_student_was_trained_on_none() -> None:
+    card = model_card("ewc", ["a"], {"a": 90.0}, {"a": 9}, {"verdict": "pass"})
+    assert "None were drawn." in card
