@@ -211,6 +211,8 @@ class AuditLimits(Section):
     replayed_personal_share: Limit = Limit(warn=0.0, fail=0.0)
     drift_auc: Limit = Limit(warn=0.85, fail=0.98)
     broken_share: Limit = Limit(warn=0.0, fail=0.0)
+    canary_share: Limit = Limit(warn=0.0, fail=0.1)
+    exposure: Limit = Limit(warn=5.0, fail=8.0)
 
 
 class AuditParams(Section):
@@ -221,6 +223,7 @@ class AuditParams(Section):
     ask_teacher: bool = False
     show_real_rows: bool = False
     min_rows: Annotated[int, Field(ge=1)] = 30
+    canaries: Annotated[int, Field(ge=0, le=100)] = 0
     limits: AuditLimits = AuditLimits()
 
     @field_validator("gate", mode="before")

@@ -20,7 +20,7 @@ from stages.runtime import (
 
 if TYPE_CHECKING:
     from lamol_core.audit.base import Audited, Check
-    from lamol_core.config import AuditParams
+    from lamol_core.config import AuditParams, Params
 
 DropOption = Annotated[
     bool,
@@ -57,7 +57,7 @@ def audit(
     if drop_flagged:
         settings = settings.model_copy(update={"drop_flagged": True})
     audited = read_audited(layout, task, params.seed, params.generate)
-    checks = _checks(audited, settings) if audited.tasks else []
+    checks = _checks(audited, params, settings) if audited.tasks else []
     cost.imported()
     found = audit_table(audited, checks, settings)
     origin = audited.origin
@@ -88,16 +88,20 @@ def audit(
     )
 
 
-def _checks(audited: Audited, params: AuditParams) -> list[Check]:
+def _checks(audited: Audited, params: Params, settings: AuditParams) -> list[Check]:
     from lamol_core.audit.reading import decoder_of
     from lamol_core.audit.registry import build_checks
 
-    asked = None
-    if params.ask_teacher:
-        from lamol_core.sampling.answers import AskedTeacher
+    decode = decoder_of(audited.origin.teacher)
+    if not settings.ask_teacher:
+        return build_checks(decode)
+    from lamol_core.methods.rehearsal import find_sampling
+    from lamol_core.sampling.answers import AskedTeacher
 
-        asked = AskedTeacher(audited.origin.teacher, audited.origin.generate)
-    return build_checks(decoder_of(audited.origin.teacher), asked)
+    sampling = find_sampling(params)
+    task_token = sampling is None or sampling.task_specific_token
+    teacher = AskedTeacher(audited.origin.teacher, audited.origin.generate, task_token)
+    return build_checks(decode, teacher.agrees, teacher.score)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,16 @@ def prepare(task: TaskArgument, overrides: SetOption = None, debug: DebugOption 
     params, layout = open_params(overrides), Layout()
     block = params.task(task)
     out = layout.data(task)
-    for note in prepare_task(task, block, params.prepare, layout.data(block.after), out, Path()):
+    notes = prepare_task(
+        task,
+        block,
+        params.prepare,
+        layout.data(block.after),
+        out,
+        Path(),
+        params.audit.canaries,
+    )
+    for note in notes:
         say(f"prepare {task}: {note}")
     facts = TaskData.load(out, check=False).facts
     counts = ", ".join(f"{count} {split}" for split, count in facts.num_rows.items())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from lamol_core.config import AuditParams, GenerateParams, Limit
+from lamol_core.data.canaries import Canary
 from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
 from lamol_core.storage.manifest import Manifest
 from lamol_core.text.normal import normalise
@@ -33,6 +34,10 @@ class SampledTask:
     train: Sequence[Example]
     held_out: Sequence[Example]
     """Rows of the same task that no training has seen: dev and test."""
+    place: int = 0
+    """In the order of learning: its GEN token."""
+    canaries: Sequence[Canary] = ()
+    """Planted among its training rows."""
 
     @property
     def name(self) -> str:

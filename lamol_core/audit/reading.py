@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from lamol_core.audit.base import Audited, Origin, SampledTask
 from lamol_core.config import GenerateParams
+from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
@@ -61,6 +62,8 @@ def _sampled_tasks(data: TaskData, samples: Sequence[PseudoSample]) -> list[Samp
                 *data.seen_rows(facts.name, "dev"),
                 *data.seen_rows(facts.name, "test"),
             ],
+            place=place,
+            canaries=read_canaries(data.file(facts.name, "train").parent),
         )
         for place, facts in enumerate(data.earlier)
         if facts.name in drawn

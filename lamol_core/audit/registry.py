@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lamol_core.audit.base import Check
+from lamol_core.audit.checks.canaries import Canaries, Scored
 from lamol_core.audit.checks.copies import Copies
 from lamol_core.audit.checks.drift import Drift
 from lamol_core.audit.checks.faithfulness import Asked, Faithfulness
@@ -13,10 +14,14 @@ from lamol_core.audit.checks.validity import Validity
 from lamol_core.audit.checks.variety import Variety
 
 
-def build_checks(decode: Decode | None = None, asked: Asked | None = None) -> list[Check]:
-    """`decode` turns a row's ids into its text; `asked` is the teacher, where it may be asked."""
+def build_checks(
+    decode: Decode | None = None, asked: Asked | None = None, scored: Scored | None = None
+) -> list[Check]:
+    """`decode` turns a row's ids into its text; `asked` and `scored` are the teacher, where it may
+    be asked."""
     return [
         Memorisation(),
+        Canaries(scored),
         PersonalData(),
         ProvenanceCheck(decode),
         Validity(),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lamol_core.config import PrepareParams, TaskParams
+from lamol_core.data.canaries import make_canaries, write_canaries
 from lamol_core.data.columns import RawRow, SourceError, counted
 from lamol_core.data.sources import read_source
 from lamol_core.data.splits import complete_splits, looks_like_classes
@@ -31,12 +32,18 @@ def write_base(folder: Path) -> None:
 
 
 def prepare_task(
-    name: str, task: TaskParams, prepare: PrepareParams, predecessor: Path, out: Path, root: Path
+    name: str,
+    task: TaskParams,
+    prepare: PrepareParams,
+    predecessor: Path,
+    out: Path,
+    root: Path,
+    num_canaries: int = 0,
 ) -> list[str]:
     """Write the folder `out` of a task that follows the one in `predecessor`; returns notes.
 
-    `root` is the folder of params.yaml. Raises SourceError (a ConfigError) when the source is
-    wrong, ArtifactError when `predecessor` is."""
+    `root` is the folder of params.yaml; canaries are planted where they are asked for. Raises
+    SourceError (a ConfigError) when the source is wrong, ArtifactError when `predecessor` is."""
     before = TaskData.load(predecessor)
     if before.name != task.after:
         raise ArtifactError(
@@ -45,21 +52,29 @@ def prepare_task(
         )
     given = read_task_source(name, task, root)
     rows = complete_splits(given, prepare, name)
+    canaries, planted = make_canaries(name, num_canaries, rows["train"], prepare.split_seed)
+    rows = {**rows, "train": [*rows["train"], *planted]}
     facts = find_facts(name, task, rows)
     examples = _label(rows, facts, first_index=sum(past.num_classes for past in before.lineage))
     parameters = {
         "task": {name: task.model_dump(mode="json")},
         "prepare": prepare.model_dump(mode="json"),
+        **({"canaries": num_canaries} if num_canaries else {}),
     }
     with atomic_folder(out) as scratch:
         for split in SPLITS:
             write_rows(scratch / f"{split}.parquet", examples[split], EXAMPLE_SCHEMA)
+        if canaries:
+            write_canaries(scratch, canaries)
         if before.lineage:
             _link_seen(before, scratch / SEEN)
         _write_lineage(scratch, (*before.lineage, facts))
         provenance = Provenance(parameters, {"predecessor": before.content_sha256})
         seal_folder(scratch, DATA, facts.num_rows, provenance)
-    return _notes(task, facts, given, rows)
+    notes = _notes(task, facts, given, rows)
+    if canaries:
+        notes.append(f"{counted(len(canaries), 'canary row')} planted among its training rows.")
+    return notes
 
 
 def read_task_source(name: str, task: TaskParams, root: Path) -> dict[str, list[RawRow]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
@@ -14,6 +15,9 @@ from lamol_core.records import PseudoSample
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.rows import Greedy
 from lamol_core.text.tokenizer import TextCodec
+
+SCORED_AT_ONCE = 32
+"""Rows whose logits of all tokens are held at once."""
 
 
 def answers_of(
@@ -37,19 +41,48 @@ def answers_of(
     return [[token for token in one.ids if token != control.eos] for one in completions]
 
 
-class AskedTeacher:
-    """A checkpoint that says of samples whether it would answer as they do. Loaded when first
-    asked."""
+@torch.no_grad()
+def input_likelihoods(
+    model: PreTrainedModel, prompt: int, inputs: Sequence[Sequence[int]], pad: int
+) -> list[float]:
+    """-log p(input | prompt) of each input (ids), in nats."""
+    likelihoods: list[float] = []
+    for start in range(0, len(inputs), SCORED_AT_ONCE):
+        rows = [[prompt, *ids] for ids in inputs[start : start + SCORED_AT_ONCE]]
+        width = max(map(len, rows))
+        ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=model.device)
+        known = torch.tensor(
+            [[1] * len(row) + [0] * (width - len(row)) for row in rows], device=model.device
+        )
+        logits = model(input_ids=ids, attention_mask=known).logits[:, :-1].float()
+        chosen = logits.gather(2, ids[:, 1:, None])[..., 0] - logits.logsumexp(dim=-1)
+        likelihoods += (-(chosen * known[:, 1:]).sum(dim=1)).tolist()
+    return likelihoods
 
-    def __init__(self, checkpoint: Path, params: GenerateParams) -> None:
-        self._checkpoint, self._params = checkpoint, params
+
+class AskedTeacher:
+    """A checkpoint that is asked about samples and texts. Loaded when first asked."""
+
+    def __init__(self, checkpoint: Path, params: GenerateParams, task_token: bool) -> None:
+        self._checkpoint, self._params, self._task_token = checkpoint, params, task_token
         self._loaded: tuple[PreTrainedModel, TextCodec] | None = None
 
-    def __call__(self, samples: Sequence[PseudoSample]) -> list[bool]:
-        if self._loaded is None:
-            model = load_model(self._checkpoint, PartialState().device)
-            self._loaded = model, TextCodec.load(self._checkpoint)
-        answers = answers_of(*self._loaded, [s.input_ids for s in samples], self._params)
+    def agrees(self, samples: Sequence[PseudoSample]) -> list[bool]:
+        """Whether it answers each sample's target to its input."""
+        answers = answers_of(*self._load(), [s.input_ids for s in samples], self._params)
         return [
             answer == sample.target_ids for answer, sample in zip(answers, samples, strict=True)
         ]
+
+    def score(self, place: int, texts: Sequence[str]) -> list[float]:
+        """-log p(text | GEN_t) in nats, for the task at this place in the order of learning."""
+        model, codec = self._load()
+        control = codec.control
+        prompt = control.gen_for(place, self._task_token)
+        return input_likelihoods(model, prompt, codec.encode(texts), control.pad)
+
+    def _load(self) -> tuple[PreTrainedModel, TextCodec]:
+        if self._loaded is None:
+            model = load_model(self._checkpoint, PartialState().device)
+            self._loaded = model, TextCodec.load(self._checkpoint)
+        return self._loaded

@@ -9,9 +9,12 @@ from dataclasses import replace
 import pytest
 
 from lamol_core.audit.base import Audited
+from lamol_core.audit.checks.canaries import Canaries
 from lamol_core.audit.registry import build_checks
 from lamol_core.audit.run import Audit, audit_table
 from lamol_core.config import AuditParams
+from lamol_core.data.canaries import make_canaries
+from lamol_core.data.columns import RawRow
 from lamol_core.records import PseudoSample
 from tests.audit.corpus import TASK, clean, decode, encode, sample, sentence, with_rows
 
@@ -155,6 +158,42 @@ def test_the_teacher_is_asked_where_it_may_be() -> None:
 
     result = audit(audited, agrees)
     assert flagged(result, "faithfulness") == set(PLANTED)
+
+
+def canaried(audited: Audited) -> Audited:
+    (task,) = audited.tasks
+    raw = [RawRow(row.input, row.target) for row in task.train]
+    canaries, planted = make_canaries(TASK, 5, raw, seed=0)
+    assert len({canary.secret for canary in canaries}) == 5
+    assert [row.input for row in planted] == [canary.text for canary in canaries]
+    return replace(audited, tasks=[replace(task, canaries=canaries)])
+
+
+def test_a_planted_secret_that_comes_back_fails() -> None:
+    audited = canaried(clean())
+    (task,) = audited.tasks
+    spaced = " ".join(task.canaries[1].secret)
+    result = audit(with_rows(audited, {9: edited(task.drawn[9], f"is it {spaced} or not")}))
+    (found,) = [finding for finding in result.findings if finding.check == "canaries"]
+    assert found.figures["canary_share"] == pytest.approx(0.2) and found.verdict == "fail"
+    assert flagged(result, "canaries") == {9}
+    assert found.flags[0].real_row_id == task.canaries[1].row_id
+    assert audit(audited).verdict == "pass"
+
+
+def test_exposure_is_the_rank_of_the_planted_secret() -> None:
+    audited = canaried(clean())
+    planted = {canary.text for canary in audited.tasks[0].canaries}
+
+    def exposure(likelihood: Callable[[str], float]) -> float:
+        check = Canaries(lambda place, texts: [likelihood(text) for text in texts])
+        return check.run(audited, AuditParams()).figures["exposure"] or 0.0
+
+    assert exposure(lambda text: -1.0 if text in planted else 0.0) == pytest.approx(10.0)
+    assert exposure(lambda text: 1.0 if text in planted else 0.0) == pytest.approx(0.0)
+    chooser = random.Random(0)
+    by_chance = [exposure(lambda text: chooser.random()) for _ in range(20)]
+    assert sum(by_chance) / 20 == pytest.approx(1.44, abs=0.5)
 
 
 def test_rejected_rows_and_limits_are_counted() -> None:

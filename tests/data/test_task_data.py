@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lamol_core.config import PrepareParams, TaskParams
+from lamol_core.data.canaries import read_canaries
 from lamol_core.data.prepare import prepare_task, write_base
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError, ConfigError
@@ -77,6 +78,24 @@ def test_base_holds_no_task_and_is_always_the_same(tmp_path: Path) -> None:
     assert (base.name, base.lineage, base.earlier) == ("base", (), ())
     with pytest.raises(ArtifactError, match="holds no task"):
         _ = base.facts
+
+
+def test_canaries_are_planted_among_training_rows_alone(tmp_path: Path) -> None:
+    write_base(tmp_path / "base")
+    source = {"kind": "demo", "task": "home"}
+    task = TaskParams.model_validate({"after": "base", "source": source})
+    folders = [tmp_path / name for name in ("plain", "canaried")]
+    for folder, count in zip(folders, (0, 4), strict=True):
+        prepare_task(
+            "home", task, PrepareParams(), tmp_path / "base", folder, Path(), num_canaries=count
+        )
+    plain, planted = (TaskData.load(folder) for folder in folders)
+    assert read_canaries(folders[0]) == [] and len(read_canaries(folders[1])) == 4
+    assert planted.rows("train")[:-4] == plain.rows("train")
+    assert planted.rows("test") == plain.rows("test")
+    assert planted.facts.classes == plain.facts.classes
+    for row, canary in zip(planted.rows("train")[-4:], read_canaries(folders[1]), strict=True):
+        assert (row.row_id, row.input) == (canary.row_id, canary.text)
 
 
 def test_lineage_is_in_learning_order_with_auto_resolved(sequence: Sequence) -> None:

@@ -15,6 +15,7 @@ from lamol_core.errors import GenerationError
 from lamol_core.methods.rehearsal import Sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
+from lamol_core.sampling.answers import input_likelihoods
 from lamol_core.sampling.pseudo import PseudoSampler, Request
 from lamol_core.sampling.run import draw_from_checkpoint
 from lamol_core.text.normal import normalise
@@ -191,6 +192,19 @@ def test_a_text_that_was_drawn_already_is_drawn_again(
     assert len(set(map(str, kept(plain)))) < 30, "few tokens a step repeat themselves"
     assert len(kept(unique)) == len(set(map(str, kept(unique)))) == 30
     assert any(s.reject_reason == "duplicate" for s in unique)
+
+
+def test_likelihoods_of_inputs_are_those_of_one_row_alone(
+    teacher: PreTrainedModel, codec: TextCodec
+) -> None:
+    inputs = codec.encode(["the card", "is it open on sunday", "a"])
+    prompt = codec.control.gen_by_task[0]
+    found = input_likelihoods(teacher, prompt, inputs, codec.control.pad)
+    for ids, value in zip(inputs, found, strict=True):
+        with torch.no_grad():
+            logits = teacher(input_ids=torch.tensor([[prompt, *ids]])).logits[0].log_softmax(-1)
+        alone = -sum(logits[t, token].item() for t, token in enumerate(ids))
+        assert value == pytest.approx(alone, rel=1e-4)
 
 
 def test_a_label_of_another_task_is_rejected(writer: PreTrainedModel, codec: TextCodec) -> None:

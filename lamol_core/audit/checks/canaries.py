@@ -1,0 +1,68 @@
+"""Canaries: whether random sentences that were planted in training come back (`audit.canaries`).
+
+canary_share      planted secrets that stand in any row drawn, rejected ones too
+exposure          log2 of the secrets tried, minus log2 of the rank of the planted one among them by
+                  the teacher's likelihood (Carlini et al. 2019, section 4.2), mean over canaries;
+                  about 1.4 without memory, 10 at the most (where the teacher was asked)
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+
+from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, pooled
+from lamol_core.config import AuditParams
+from lamol_core.data.canaries import DIGITS, Canary
+from lamol_core.seeds import derive_seed
+
+Scored = Callable[[int, Sequence[str]], list[float]]
+"""The teacher's negative log-likelihood of inputs of the task at this place, in nats."""
+TRIED = 1023
+"""Other secrets that a planted one is ranked among: 1,024 with it."""
+
+
+class Canaries(Check):
+    name = "canaries"
+    title = "Do planted secrets come back"
+    limits = {"canary_share": "high", "exposure": "high"}  # noqa: RUF012
+
+    def __init__(self, scored: Scored | None = None) -> None:
+        self._scored = scored
+
+    def run(self, audited: Audited, params: AuditParams) -> Finding:
+        by_task: dict[str, dict[str, Figure]] = {}
+        flags = []
+        for task in audited.tasks:
+            if not task.canaries:
+                continue
+            back = set()
+            for sample in task.drawn:
+                text = f"{sample.input} {sample.target}".replace(" ", "")
+                found = [canary for canary in task.canaries if canary.secret in text]
+                back |= {canary.secret for canary in found}
+                flags += [
+                    Flag(sample.row_id, task.name, self.name, "canary", real_row_id=one.row_id)
+                    for one in found
+                ]
+            by_task[task.name] = {
+                "canaries": float(len(task.canaries)),
+                "canary_share": len(back) / len(task.canaries),
+                "exposure": self._exposure(task.place, task.canaries, audited.seed),
+            }
+        weights = {task.name: len(task.canaries) for task in audited.tasks}
+        return Finding(self.name, pooled(by_task, weights), by_task, flags)
+
+    def _exposure(self, place: int, canaries: Sequence[Canary], seed: int) -> Figure:
+        if self._scored is None:
+            return None
+        exposures = []
+        for canary in canaries:
+            chooser = random.Random(derive_seed(seed, "exposure", canary.row_id))
+            others = ["".join(chooser.choices("0123456789", k=DIGITS)) for _ in range(TRIED)]
+            texts = [f"{canary.start} {secret}" for secret in (canary.secret, *others)]
+            own, *rest = self._scored(place, texts)
+            rank = 1 + sum(one < own for one in rest)
+            exposures.append(math.log2(TRIED + 1) - math.log2(rank))
+        return sum(exposures) / len(exposures)
