@@ -65,7 +65,7 @@ class PseudoSampler:
     ) -> list[PseudoSample]:
         """Every sample drawn, valid or not, ordered by task, index and attempt.
 
-        A rejected sample is drawn again, `max_attempts` times at the most (never without `refill`,
+        A rejected sample is drawn again, `max_attempts` draws at the most (never without `refill`,
         which then gives fewer rows, as the published code does). With `draws_per_row` so
         many times the rows are drawn and the best are kept (selection.py). With `known_labels` a
         row counts for the task that has its label, whatever its prompt. Raises GenerationError
@@ -73,13 +73,13 @@ class PseudoSampler:
         """
         samples: list[PseudoSample] = []
         missing = [place for request in requests for place in self._places(request)]
-        for attempt in range(1, 1 + (self._params.max_attempts if self._params.refill else 1)):
-            if not missing:
-                break
+        attempt = 0
+        while missing:
+            attempt += 1
             drawn = self._draw_once(missing, attempt, on_rows_done)
             drawn = self._checked(drawn, requests, samples)
             samples += drawn
-            missing = self._missing(requests, missing, drawn, samples)
+            missing = self._missing(requests, missing, drawn, samples, attempt)
         surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
         samples = [_rejected(s, SURPLUS) if s.row_id in surplus else s for s in samples]
         order = {request.source_task: place for place, request in enumerate(requests)}
@@ -94,9 +94,13 @@ class PseudoSampler:
         wanted: Sequence[tuple[Request, int]],
         drawn: Sequence[PseudoSample],
         samples: Sequence[PseudoSample],
+        attempt: int,
     ) -> list[tuple[Request, int]]:
-        """The places to draw next: those whose draw was rejected; where rows count for the task of
-        their label, all places of every task that is still short of rows."""
+        """The places to draw next: those whose draw was rejected, `max_attempts` times at the most.
+        Where rows count for the task of their label, all places of every task that is still short
+        of rows, until all tasks together have had as many draws."""
+        attempts = self._params.max_attempts if self._params.refill else 1
+        budget = attempts * sum(len(self._places(request)) for request in requests)
         by_label = {request for request in requests if self._params.known_labels and request.labels}
         valid = Counter(sample.source_task for sample in samples if sample.valid)
         again = [
@@ -104,11 +108,12 @@ class PseudoSampler:
             for request in requests
             if request in by_label and valid[request.source_task] < len(self._places(request))
             for place in self._places(request)
+            if len(samples) < budget
         ]
         return again + [
             place
             for place, sample in zip(wanted, drawn, strict=True)
-            if not sample.valid and place[0] not in by_label
+            if not sample.valid and place[0] not in by_label and attempt < attempts
         ]
 
     def _surplus(self, request: Request, samples: list[PseudoSample]) -> set[str]:
