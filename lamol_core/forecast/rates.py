@@ -18,7 +18,8 @@ from lamol_core.methods.registry import build_method
 from lamol_core.methods.rehearsal import find_sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, PseudoSample, TaskFacts
-from lamol_core.sampling.pseudo import PseudoSampler, Request
+from lamol_core.sampling.plan import Request
+from lamol_core.sampling.pseudo import PseudoSampler
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.loop import LogRow
 from lamol_core.training.run import Checkpoints, TrainingSet, train_from_checkpoint

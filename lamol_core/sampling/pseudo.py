@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from transformers import PreTrainedModel
 
@@ -17,6 +16,7 @@ from lamol_core.sampling.answers import answers_of
 from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.filters import parse_sample
+from lamol_core.sampling.plan import DrawingPlan, Request, credited, rejected
 from lamol_core.sampling.rows import Completion, Progress
 from lamol_core.sampling.selection import keep_best
 from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
@@ -25,17 +25,6 @@ from lamol_core.text.normal import normalise
 from lamol_core.text.tokenizer import TextCodec
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Request:
-    """So many rows of an earlier task, prompted with its token."""
-
-    source_task: str
-    gen_token: int
-    count: int
-    labels: frozenset[str] = frozenset()
-    """The task's labels, normalised; empty where its targets are free text."""
 
 
 class PseudoSampler:
@@ -72,49 +61,19 @@ class PseudoSampler:
         with the counts of each reason when rows are still missing then.
         """
         samples: list[PseudoSample] = []
-        missing = [place for request in requests for place in self._places(request)]
+        plan = DrawingPlan(requests, self._params)
+        missing = plan.all_places()
         attempt = 0
         while missing:
             attempt += 1
             drawn = self._draw_once(missing, attempt, on_rows_done)
             drawn = self._checked(drawn, requests, samples)
             samples += drawn
-            missing = self._missing(requests, missing, drawn, samples, attempt)
+            missing = plan.missing(missing, drawn, samples, attempt)
         surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
-        samples = [_rejected(s, SURPLUS) if s.row_id in surplus else s for s in samples]
+        samples = [rejected(s, SURPLUS) if s.row_id in surplus else s for s in samples]
         order = {request.source_task: place for place, request in enumerate(requests)}
         return sorted(samples, key=lambda s: (order[s.source_task], s.gen_index, s.attempt))
-
-    def _places(self, request: Request) -> list[tuple[Request, int]]:
-        return [(request, index) for index in range(request.count * self._params.draws_per_row)]
-
-    def _missing(
-        self,
-        requests: Sequence[Request],
-        wanted: Sequence[tuple[Request, int]],
-        drawn: Sequence[PseudoSample],
-        samples: Sequence[PseudoSample],
-        attempt: int,
-    ) -> list[tuple[Request, int]]:
-        """The places to draw next: those whose draw was rejected, `max_attempts` times at the most.
-        Where rows count for the task of their label, all places of every task that is still short
-        of rows, until all tasks together have had as many draws."""
-        attempts = self._params.max_attempts if self._params.refill else 1
-        budget = attempts * sum(len(self._places(request)) for request in requests)
-        by_label = {request for request in requests if self._params.known_labels and request.labels}
-        valid = Counter(sample.source_task for sample in samples if sample.valid)
-        again = [
-            place
-            for request in requests
-            if request in by_label and valid[request.source_task] < len(self._places(request))
-            for place in self._places(request)
-            if len(samples) < budget
-        ]
-        return again + [
-            place
-            for place, sample in zip(wanted, drawn, strict=True)
-            if not sample.valid and place[0] not in by_label and attempt < attempts
-        ]
 
     def _surplus(self, request: Request, samples: list[PseudoSample]) -> set[str]:
         """The ids of a task's valid samples that are not needed; raises as `draw`."""
@@ -136,12 +95,12 @@ class PseudoSampler:
         """Reject well-formed samples with a label that is not their task's, that were drawn
         already, or that the teacher contradicts."""
         if self._params.known_labels:
-            drawn = [_credited(sample, requests) for sample in drawn]
+            drawn = [credited(sample, requests) for sample in drawn]
         if self._params.unique:
             seen = {_text_of(sample) for sample in before if sample.valid}
             for place, sample in enumerate(drawn):
                 if sample.valid and _text_of(sample) in seen:
-                    drawn[place] = _rejected(sample, "duplicate")
+                    drawn[place] = rejected(sample, "duplicate")
                 elif sample.valid:
                     seen.add(_text_of(sample))
         if self._params.self_consistent:
@@ -154,7 +113,7 @@ class PseudoSampler:
             )
             for place, answer in zip(places, answers, strict=True):
                 if answer != drawn[place].target_ids:
-                    drawn[place] = _rejected(drawn[place], "inconsistent")
+                    drawn[place] = rejected(drawn[place], "inconsistent")
         return drawn
 
     def _draw_once(
@@ -221,21 +180,3 @@ class PseudoSampler:
 def _text_of(sample: PseudoSample) -> tuple[str, str, str]:
     """What makes two samples the same: task and text, but for case and white space."""
     return sample.source_task, normalise(sample.input), normalise(sample.target)
-
-
-def _credited(sample: PseudoSample, requests: Sequence[Request]) -> PseudoSample:
-    """A sample as one of the task that has its label: its prompt's own where that has it. Rejected
-    where no task has."""
-    label = normalise(sample.target)
-    by_task = {request.source_task: request for request in requests}
-    own = by_task[sample.source_task]
-    if not sample.valid or not own.labels or label in own.labels:
-        return sample
-    owners = [name for name, request in by_task.items() if label in request.labels]
-    if not owners:
-        return _rejected(sample, "unknown_label")
-    return replace(sample, source_task=owners[0])
-
-
-def _rejected(sample: PseudoSample, reason: str) -> PseudoSample:
-    return replace(sample, valid=False, reject_reason=reason)

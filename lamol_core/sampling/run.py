@@ -11,7 +11,8 @@ from lamol_core.config import GenerateParams
 from lamol_core.methods.rehearsal import Sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
-from lamol_core.sampling.pseudo import PseudoSampler, Request
+from lamol_core.sampling.plan import Request
+from lamol_core.sampling.pseudo import PseudoSampler
 from lamol_core.sampling.rows import Progress
 from lamol_core.text.normal import normalise
 from lamol_core.text.tokenizer import TextCodec

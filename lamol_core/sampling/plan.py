@@ -1,0 +1,89 @@
+"""Which pseudo-samples are still to be drawn, and whose a drawn one is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lamol_core.config import GenerateParams
+from lamol_core.records import PseudoSample
+from lamol_core.text.normal import normalise
+
+
+@dataclass(frozen=True)
+class Request:
+    """So many rows of an earlier task, prompted with its token."""
+
+    source_task: str
+    gen_token: int
+    count: int
+    labels: frozenset[str] = frozenset()
+    """The task's labels, normalised; empty where its targets are free text."""
+
+
+Place = tuple[Request, int]
+"""A row that is wanted: its request, and which of that request's rows."""
+
+
+class DrawingPlan:
+    """Draws left for the rows that are wanted.
+
+    A place whose draw was rejected is drawn again, `max_attempts` draws at the most. Where rows
+    count for the task of their label, all places of every task that is still short of rows are,
+    until all tasks together have had as many draws.
+    """
+
+    def __init__(self, requests: Sequence[Request], params: GenerateParams) -> None:
+        self._requests, self._draws_per_row = requests, params.draws_per_row
+        self._attempts = params.max_attempts if params.refill else 1
+        self._by_label = {one for one in requests if params.known_labels and one.labels}
+        self._budget = self._attempts * len(self.all_places())
+
+    def all_places(self) -> list[Place]:
+        return [place for request in self._requests for place in self._places(request)]
+
+    def missing(
+        self,
+        wanted: Sequence[Place],
+        drawn: Sequence[PseudoSample],
+        samples: Sequence[PseudoSample],
+        attempt: int,
+    ) -> list[Place]:
+        """The places to draw next, after `drawn` came of `wanted` in the attempt of this number;
+        `samples` are all so far."""
+        valid = Counter(sample.source_task for sample in samples if sample.valid)
+        short = [
+            place
+            for request in self._requests
+            if request in self._by_label
+            for place in self._places(request)
+            if valid[request.source_task] < len(self._places(request))
+        ]
+        again = [
+            place
+            for place, sample in zip(wanted, drawn, strict=True)
+            if not sample.valid and place[0] not in self._by_label
+        ]
+        return (short if len(samples) < self._budget else []) + (
+            again if attempt < self._attempts else []
+        )
+
+    def _places(self, request: Request) -> list[Place]:
+        return [(request, index) for index in range(request.count * self._draws_per_row)]
+
+
+def credited(sample: PseudoSample, requests: Sequence[Request]) -> PseudoSample:
+    """A sample as one of the task that has its label: its prompt's own where that has it. Rejected
+    where no task has."""
+    label = normalise(sample.target)
+    by_task = {request.source_task: request for request in requests}
+    own = by_task[sample.source_task]
+    if not sample.valid or not own.labels or label in own.labels:
+        return sample
+    owners = [name for name, request in by_task.items() if label in request.labels]
+    return replace(sample, source_task=owners[0]) if owners else rejected(sample, "unknown_label")
+
+
+def rejected(sample: PseudoSample, reason: str) -> PseudoSample:
+    return replace(sample, valid=False, reject_reason=reason)
