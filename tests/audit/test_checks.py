@@ -16,6 +16,7 @@ from lamol_core.config import AuditParams
 from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.records import PseudoSample
+from lamol_core.storage.manifest import Manifest
 from tests.audit.corpus import TASK, clean, decode, encode, sample, sentence, with_rows
 
 PLANTED = range(20, 40)
@@ -194,6 +195,20 @@ def test_exposure_is_the_rank_of_the_planted_secret() -> None:
     chooser = random.Random(0)
     by_chance = [exposure(lambda text: chooser.random()) for _ in range(20)]
     assert sum(by_chance) / 20 == pytest.approx(1.44, abs=0.5)
+
+
+def test_a_manifest_that_does_not_fit_is_told() -> None:
+    audited = clean(size=40)
+    manifest = Manifest(
+        "pseudo", {}, "", {}, {"seed": 8, "unique": True}, {"teacher": "cd" * 32}, code_version="0"
+    )
+    origin = replace(audited.origin, manifest=manifest)
+    result = audit(replace(audited, origin=origin))
+    (found,) = [finding for finding in result.findings if finding.check == "provenance"]
+    notes = " ".join(found.notes)
+    assert "lamol 0," in notes and "cdcdcdcdcdcd" in notes
+    assert "seed 8 (now 7)" in notes and "unique True (now False)" in notes
+    assert not audit(audited).findings[3].notes
 
 
 def test_rejected_rows_and_limits_are_counted() -> None:

@@ -42,10 +42,7 @@ class ProvenanceCheck(Check):
         if not origin.table_is_as_written:
             notes.append("pseudo.parquet is not what its manifest says: it was changed.")
             share = max(share, 1 / max(total, 1))
-        if origin.manifest is None:
-            notes.append("pseudo.parquet has no manifest.")
-        elif origin.manifest.code_version != __version__:
-            notes.append(f"written by lamol {origin.manifest.code_version}, this is {__version__}.")
+        notes += _manifest_notes(origin)
         figures: dict[str, Figure] = {
             "broken_share": share,
             "table_as_written": float(origin.table_is_as_written),
@@ -68,3 +65,25 @@ class ProvenanceCheck(Check):
         ):
             return "edited_text"
         return ""
+
+
+def _manifest_notes(origin: Origin) -> list[str]:
+    """What the table's manifest says that does not fit what is on disk and in params.yaml."""
+    manifest = origin.manifest
+    if manifest is None:
+        return ["pseudo.parquet has no manifest."]
+    notes = []
+    if manifest.code_version != __version__:
+        notes.append(f"written by lamol {manifest.code_version}, this is {__version__}.")
+    teacher = manifest.inputs.get("teacher", origin.teacher_sha256)
+    if teacher != origin.teacher_sha256:
+        notes.append(f"drawn from the teacher {teacher[:12]}, not from the one on disk.")
+    settings = {"seed": origin.seed, **origin.generate.model_dump(mode="json")}
+    other = [
+        f"{name} {manifest.parameters[name]} (now {value})"
+        for name, value in settings.items()
+        if name in manifest.parameters and manifest.parameters[name] != value
+    ]
+    if other:
+        notes.append(f"drawn with other parameters than params.yaml has: {', '.join(other)}.")
+    return notes
