@@ -43,7 +43,7 @@ def audit(
     Example: lamol audit travel --drop-flagged
     """
     cost = Cost()
-    from lamol_core.audit.files import read_history, write_audit
+    from lamol_core.audit.files import clean_audited, read_history, write_audit
     from lamol_core.audit.reading import read_audited
     from lamol_core.audit.run import audit_table
     from lamol_core.reporting.figures import write_json
@@ -62,16 +62,26 @@ def audit(
     found = audit_table(audited, checks, settings)
     origin = audited.origin
     assert origin.manifest is not None
+    acting = settings.model_dump(mode="json", exclude={"gate", "canaries"})
     provenance = Provenance(
-        {"seed": params.seed, **settings.model_dump(mode="json")},
+        {"seed": params.seed, **acting},
         {"pseudo": origin.manifest.content_sha256, "teacher": origin.teacher_sha256},
     )
+    cleaned = None
+    if settings.drop_flagged:
+        cleaned = audit_table(clean_audited(audited, found), checks, settings)
     history = read_history(layout.audit(after))
-    content = write_audit(layout.audit(task), found, audited, history, settings, provenance)
+    shows = settings.show_real_rows
+    content = write_audit(layout.audit(task), found, audited, history, shows, provenance, cleaned)
     figures = {
         "verdict": found.verdict,
         "failed": found.failed,
         "rows_flagged": content["rows_flagged"],
+        "flagged_rows_dropped": settings.drop_flagged,
+        "checks": {
+            name: {key: told[key] for key in ("verdict", "rows_flagged")}
+            for name, told in content["checks"].items()
+        },
         **cost.figures(),
     }
     write_json(layout.figure(task, "audit"), figures, MEASURED)

@@ -105,8 +105,9 @@ def print_table(table: Any) -> None:
 def print_rows(rows: list[dict[str, Any]]) -> None:
     """Dictionaries of equal keys as a table on stdout."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*rows[0])
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(Text(str(value)) for value in row.values()))  # never markup
     print_table(table)

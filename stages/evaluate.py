@@ -35,7 +35,6 @@ def evaluate(
     Example: lamol evaluate travel --json
     """
     cost = Cost()
-    from lamol_core.audit.gate import FIGURES
     from lamol_core.config import BASE
     from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.run import predict_from_checkpoint
@@ -55,6 +54,8 @@ def evaluate(
     data = TaskData.load(layout.data(task))
     student = layout.student(task)
     manifest = check_folder(student, CHECKPOINT, f"Run `dvc repro train@{task}` again.")
+    audited = layout.figure(task, "audit")
+    audit = read_json(audited, "") if audited.is_file() else {}
     rows = {facts.name: data.seen_rows(facts.name, params.evaluate.split) for facts in data.lineage}
     with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
         predictions = predict_from_checkpoint(
@@ -85,7 +86,6 @@ def evaluate(
     write_table(layout.predictions(task), PREDICTIONS, predictions, PREDICTION_SCHEMA, provenance)
     average = sum(scores.values()) / len(scores)
     num_test_rows = {name: len(rows[name]) for name in rows}
-    audit = read_json(layout.audit(task) / FIGURES, f"Run `dvc repro audit@{task}` again.")
     with atomic_path(layout.model_card(task)) as scratch:
         card = model_card(params.method, list(scores), scores, num_test_rows, audit)
         scratch.write_text(card, encoding="utf-8")

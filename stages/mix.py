@@ -11,7 +11,7 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
 
     Example: lamol mix travel
     """
-    from lamol_core.audit.gate import passed_table
+    from lamol_core.audit.gate import passed_table, require_rows
     from lamol_core.data.mixing import mix_rows
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.rehearsal import MIXES_REAL_ROWS
@@ -34,7 +34,10 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
         say(f"mix {task}: {params.method} KEEPS AND REPLAYS THE REAL ROWS of {names}")
         for facts in data.earlier:
             real += data.seen_rows(facts.name, "train")
-    rows = mix_rows(real, from_table(table, PseudoSample), task, params.seed)
+    pseudo = from_table(table, PseudoSample)
+    if params.audit.drop_flagged:
+        require_rows(layout.pseudo(task), pseudo, data.earlier)
+    rows = mix_rows(real, pseudo, task, params.seed)
     inputs = {"pseudo": pseudo_manifest.content_sha256, "data": data.content_sha256}
     write_table(layout.mix(task), MIX, rows, MIX_SCHEMA, Provenance({"seed": params.seed}, inputs))
     num_pseudo = sum(row.origin == "pseudo" for row in rows)

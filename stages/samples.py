@@ -35,6 +35,7 @@ def samples(
 
     Example: lamol samples travel --verdict flagged --format csv
     """
+    import sys
     from itertools import islice
 
     from lamol_core.audit.gate import flag_reasons
@@ -57,7 +58,8 @@ def samples(
         for row in found:
             print_json(row)
     elif shape == "csv":
-        typer.echo(to_csv(found), nl=False)
+        text = to_csv(found)
+        typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
     elif found:
         # what a model wrote could hold terminal codes
         print_rows([{key: visible(str(value)) for key, value in row.items()} for row in found])

@@ -156,7 +156,7 @@ def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams)
     judged = []
     for figure, bad_side in check.limits.items():
         limit: Limit = getattr(params.limits, figure)
-        sizes = {task.name: len(task.drawn) for task in audited.tasks}
+        sizes = {task.name: len(task.kept) for task in audited.tasks}
         scopes = [("", finding.figures)] + [
             (task, figures)
             for task, figures in finding.by_task.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from lamol_core.audit.cards import CARD, CROISSANT, croissant, dataset_card
 from lamol_core.audit.gate import CLEANED, FIGURES, FLAGS
 from lamol_core.audit.page import render_audit
 from lamol_core.audit.run import Audit
-from lamol_core.config import AuditParams
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
 from lamol_core.reporting.figures import write_json
 from lamol_core.storage.atomic import atomic_folder, atomic_path
@@ -41,20 +41,27 @@ def write_audit(
     audit: Audit,
     audited: Audited,
     history: Sequence[dict[str, Any]],
-    params: AuditParams,
+    show_real_rows: bool,
     provenance: Provenance,
+    cleaned: Audit | None = None,
 ) -> dict[str, Any]:
     """Write the folder of an audit, with its manifest, and the cards beside the table; gives the
-    content of audit.json."""
+    content of audit.json. `cleaned` is the audit of the table without its flagged rows."""
     content = audit.as_dict(history)
+    if cleaned is not None:
+        content["cleaned"] = {
+            "verdict": cleaned.verdict,
+            "failed": cleaned.failed,
+            "rows_kept": cleaned.rows_kept,
+        }
     kept = [sample for task in audited.tasks for sample in task.drawn]
     clean = without_flagged(kept, audit.flags)
     with atomic_folder(folder) as scratch:
         write_json(scratch / FIGURES, content)
-        page = render_audit(audit, content, audited, params.show_real_rows)
+        page = render_audit(audit, content, audited, show_real_rows)
         (scratch / "index.html").write_text(page, encoding="utf-8")
         write_rows(scratch / FLAGS, audit.flags, FLAG_SCHEMA)
-        if params.drop_flagged:
+        if cleaned is not None:
             dropped = Provenance(
                 {"dropped": len(kept) - len(clean), "audit": provenance.parameters},
                 provenance.inputs,
@@ -74,6 +81,16 @@ def without_flagged(samples: Sequence[PseudoSample], flags: Sequence[Flag]) -> l
     """The rows that no check points at."""
     flagged = {flag.row_id for flag in flags}
     return [sample for sample in samples if sample.row_id not in flagged]
+
+
+def clean_audited(audited: Audited, audit: Audit) -> Audited:
+    """The same tasks without the rows that an audit flags. Where those explain that the table is
+    not as it was written, what is left is."""
+    tasks = [replace(t, drawn=without_flagged(t.drawn, audit.flags)) for t in audited.tasks]
+    explained = any(flag.check == "provenance" for flag in audit.flags)
+    as_written = audited.origin.table_is_as_written or explained
+    origin = replace(audited.origin, table_is_as_written=as_written)
+    return replace(audited, tasks=tasks, origin=origin)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from lamol_core.config import AuditParams
-from lamol_core.errors import GenerationError
+from lamol_core.errors import ArtifactError, GenerationError
+from lamol_core.records import PseudoSample, TaskFacts
 from lamol_core.reporting.figures import read_json, write_json
 from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.kinds import AUDIT
 from lamol_core.storage.layout import Layout
-from lamol_core.storage.manifest import Provenance, check_folder, seal_folder
+from lamol_core.storage.manifest import (
+    Provenance,
+    check_folder,
+    read_manifest,
+    seal_folder,
+    table_manifest,
+)
 
 log = logging.getLogger(__name__)
 FIGURES, FLAGS, CLEANED = "audit.json", "rows.parquet", "cleaned.parquet"
@@ -46,17 +54,39 @@ def passed_table(layout: Layout, task: str, params: AuditParams) -> Path:
     if params.gate == "off" and not params.drop_flagged:
         return layout.pseudo(task)
     folder, remedy = layout.audit(task), f"Run `dvc repro audit@{task}` again."
-    check_folder(folder, AUDIT, remedy)
+    manifest = check_folder(folder, AUDIT, remedy)
+    table = layout.pseudo(task)
+    drawn = read_manifest(table_manifest(table), f"Run `dvc repro generate@{task}` again.")
+    if manifest.inputs.get("pseudo") != drawn.content_sha256:
+        raise ArtifactError(f"{folder}: is the audit of another table than {table}. {remedy}")
     audit = read_json(folder / FIGURES, remedy)
+    judged = audit
     if params.drop_flagged:
-        return folder / CLEANED
-    if audit["verdict"] == "fail":
-        failed = ", ".join(audit["failed"])
+        if "cleaned" not in audit:
+            raise ArtifactError(f"{folder}: made without audit.drop_flagged. {remedy}")
+        table, judged = folder / CLEANED, audit["cleaned"]
+    if judged["verdict"] == "fail":
+        failed = ", ".join(judged["failed"])
         if params.gate == "fail":
+            flagged = audit["rows_flagged"]
+            advice = f"`audit.drop_flagged: true` trains without the {flagged} flagged rows, "
+            advice = "" if params.drop_flagged else advice
             raise GenerationError(
-                f"{layout.pseudo(task)}: its audit failed ({failed}), and audit.gate is fail. Look "
-                f"at {folder}/index.html; `audit.drop_flagged: true` trains without the "
-                f"{audit['rows_flagged']} flagged rows, `audit.gate: warn` with them."
+                f"{table}: its audit failed ({failed}), and audit.gate is fail. Look at "
+                f"{folder}/index.html; {advice}`audit.gate: warn` trains on it all the same."
             )
-        log.warning("%s: its audit failed (%s); it is trained on.", layout.pseudo(task), failed)
-    return layout.pseudo(task)
+        log.warning("%s: its audit failed (%s); it is trained on.", table, failed)
+    return table
+
+
+def require_rows(drawn: Path, left: Sequence[PseudoSample], earlier: Sequence[TaskFacts]) -> None:
+    """Raises GenerationError where a task that rows were drawn of has none left."""
+    table = pq.read_table(drawn, columns=["source_task", "valid"]).to_pylist()
+    had = {row["source_task"] for row in table if row["valid"]}
+    has = {sample.source_task for sample in left if sample.valid}
+    lost = [facts.name for facts in earlier if facts.name in had - has]
+    if lost:
+        raise GenerationError(
+            f"{drawn}: all rows of {', '.join(lost)} are flagged: audit.drop_flagged leaves none. "
+            "Look at the audit; nothing of these tasks would be rehearsed."
+        )

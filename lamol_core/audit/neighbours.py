@@ -44,6 +44,8 @@ class NearestRows:
             return Nearest(self._exact[text], 1.0)
         known = [self._postings[run] for run in runs_of(text) if run in self._postings]
         telling = sorted((p for p in known if len(p) <= MAX_POSTINGS), key=len)[:RAREST]
+        if not telling:  # all rows are built alike: one is as near as another
+            telling = [postings[:MAX_POSTINGS] for postings in sorted(known, key=len)[:1]]
         votes = Counter(place for postings in telling for place in postings)
         best = Nearest()
         for place, _ in sorted(votes.items(), key=lambda v: (-v[1], v[0]))[:CANDIDATES]:

@@ -12,7 +12,7 @@ from lamol_core.records import SURPLUS, PseudoSample
 from lamol_core.text.normal import normalise
 
 SampleVerdict = Literal["clean", "flagged", "rejected", "surplus"]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a cell for a formula."""
 
 

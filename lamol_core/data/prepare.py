@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -52,9 +53,10 @@ def prepare_task(
         )
     given = read_task_source(name, task, root)
     rows = complete_splits(given, prepare, name)
+    facts = find_facts(name, task, rows)
     canaries, planted = make_canaries(name, num_canaries, rows["train"], prepare.split_seed)
     rows = {**rows, "train": [*rows["train"], *planted]}
-    facts = find_facts(name, task, rows)
+    facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
     examples = _label(rows, facts, first_index=sum(past.num_classes for past in before.lineage))
     parameters = {
         "task": {name: task.model_dump(mode="json")},

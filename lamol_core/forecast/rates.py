@@ -83,6 +83,7 @@ def measure_rates(
         max_input_tokens=max(round(lengths.input_tokens), 1),
         max_target_tokens=max(round(lengths.target_tokens), 1),
         batch_size=params.generate.batch_size,
+        refill=False,
     )
     sampling = find_sampling(params)
     topk = sampling.topk if sampling else 20

@@ -99,13 +99,15 @@ def _task_work(
         trained += expert_passes * new_tokens
     distilled = {origin for term in method.loss.distilled for origin in term.origins}
     taught = new_tokens * ("new" in distilled) + pseudo_tokens * ("pseudo" in distilled)
+    taught *= passes if params.train.teacher_targets == "online" else 1
     wanted = params.ewc.fisher_rows or new_rows
     drawn = params.generate.draws_per_row * sum(
         count * (one.row_tokens + VIEW_EXTRA["gen"])
         for count, one in zip(counts, earlier, strict=True)
     )
     answered = drawn if params.generate.self_consistent else 0.0
-    for one in seen:
+    again = 2 if params.evaluate.forward_transfer and earlier else 0
+    for one in (*seen, *[task] * again):
         answered += one.facts.num_rows[split] * (one.row_tokens + VIEW_EXTRA["qa"])
     return TaskWork(
         task=task.facts.name,

@@ -41,6 +41,8 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         stage: read_json(layout.figure(task, stage), f"Run `dvc repro {stage}@{task}` first.")
         for stage in STAGES
     }
+    if layout.figure(task, "audit").is_file():
+        found["audit"] = read_json(layout.figure(task, "audit"), "")
     if "kept" not in found["train"]:
         raise ArtifactError(
             f"{layout.figure(task, 'train')}: written by an older lamol. Run `dvc repro` again."

@@ -20,8 +20,8 @@ def model_card(
     num_test_rows: Mapping[str, int],
     audit: Mapping[str, Any],
 ) -> str:
-    """Markdown with front matter as the Hugging Face hub reads it; scores in percent. `audit` is
-    the content of the audit.json of the rows that the student was trained on."""
+    """Markdown with front matter as the Hugging Face hub reads it; scores in percent. `audit`
+    are the figures of the audit of the rows drawn for its last task, {} where there was none."""
     average = sum(scores.values()) / len(scores)
     lines = [
         "---",
@@ -38,12 +38,14 @@ def model_card(
         *(markdown_row(task, f"{scores[task]:.1f}", str(num_test_rows[task])) for task in tasks),
         markdown_row("average", f"{average:.1f}", ""),
         "",
-        f"## Audit of the pseudo-samples it was trained on: {audit['verdict']}",
+        f"## Audit of the pseudo-samples drawn for its last task: {audit.get('verdict', 'none')}",
         "",
     ]
     checks = audit.get("checks", {})
     if not checks:
-        return "\n".join([*lines, "None were drawn.", ""])
+        return "\n".join([*lines, "None were drawn, or they were not audited.", ""])
+    if audit["flagged_rows_dropped"]:
+        lines += ["It was trained without the flagged rows.", ""]
     verdicts = [
         markdown_row(name, told["verdict"], str(told["rows_flagged"]))
         for name, told in checks.items()

@@ -75,14 +75,16 @@ class DrawingPlan:
 
 def credited(sample: PseudoSample, requests: Sequence[Request]) -> PseudoSample:
     """A sample as one of the task that has its label: its prompt's own where that has it. Rejected
-    where no task has."""
+    where no task has, or several others."""
     label = normalise(sample.target)
     by_task = {request.source_task: request for request in requests}
     own = by_task[sample.source_task]
     if not sample.valid or not own.labels or label in own.labels:
         return sample
     owners = [name for name, request in by_task.items() if label in request.labels]
-    return replace(sample, source_task=owners[0]) if owners else rejected(sample, "unknown_label")
+    if len(owners) == 1:
+        return replace(sample, source_task=owners[0])
+    return rejected(sample, "ambiguous_label" if owners else "unknown_label")
 
 
 def rejected(sample: PseudoSample, reason: str) -> PseudoSample:

@@ -62,7 +62,7 @@ def personal(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample
     (task,) = audited.tasks
     found = (
         "mail jo.doe@example.org", "ring +1 650 253 0000", "card 4111 1111 1111 1111",
-        "iban DE89 3704 0044 0532 0130 00 please", "host 192.168.0.17", "key AKIAABCDEFGHIJKLMNOP",
+        "iban de89 3704 0044 0532 0130 00 please", "host 192.168.0.17", "key AKIAABCDEFGHIJKLMNOP",
     )  # fmt: skip
     return {
         20 + i: edited(task.drawn[20 + i], f"{sentence(chooser)} {text}")
@@ -124,6 +124,26 @@ def test_a_clean_table_passes(seed: int) -> None:
     result = audit(clean(seed=seed))
     assert result.verdict == "pass", result.as_dict()
     assert not result.flags
+
+
+@pytest.mark.parametrize("held_out", [200, 86, 40])
+def test_memory_is_found_however_few_rows_were_held_out(held_out: int) -> None:
+    audited = clean()
+    rows = verbatim(audited, random.Random(1))
+    few = replace(audited.tasks[0], held_out=audited.tasks[0].held_out[:held_out])
+    planted = audit(with_rows(replace(audited, tasks=[few]), rows))
+    (found,) = [finding for finding in planted.findings if finding.check == "memorisation"]
+    assert found.figures["copied_excess_mean"] == pytest.approx(0.1, abs=0.02)
+    assert found.verdict == "fail"
+    assert audit(replace(audited, tasks=[few])).verdict == "pass"
+
+
+def test_without_held_out_rows_memory_is_not_judged() -> None:
+    audited = clean(size=40)
+    alone = replace(audited.tasks[0], held_out=[])
+    result = audit(replace(audited, tasks=[alone]))
+    (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
+    assert found.figures["copied_excess"] is None and not found.judged
 
 
 def test_a_copy_of_a_held_out_row_is_chance_and_not_memory() -> None:

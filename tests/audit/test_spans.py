@@ -56,3 +56,8 @@ def test_a_lightly_edited_row_is_found_among_many() -> None:
         assert found.row == place and 0.9 <= found.similarity < 1.0
     assert index.find(texts[7]).similarity == 1.0
     assert index.find("qqqqqqqqqq").row == -1
+
+
+def test_rows_that_are_all_built_alike_are_near_each_other() -> None:
+    texts = [f"please book the flight to {a}{b}" for a in "abcdefghij" for b in "abcdefghij"]
+    assert NearestRows(texts).find("please book the flight to zz").similarity > 0.9

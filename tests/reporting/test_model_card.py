@@ -8,6 +8,7 @@ from lamol_core.reporting.model_card import model_card
 
 AUDIT = {
     "verdict": "warn",
+    "flagged_rows_dropped": True,
     "checks": {"drift": {"verdict": "warn", "rows_flagged": 0},
                "copies": {"verdict": "pass", "rows_flagged": 3}},
 }  # fmt: skip
@@ -18,9 +19,13 @@ def test_it_tells_tasks_scores_and_verdicts() -> None:
     front = YAML(typ="safe").load(card.split("---\n")[1])
     assert front["library_name"] == "transformers"
     assert "| a | 90.0 | 9 |" in card and "| average | 85.2 |" in card
-    assert "trained on: warn" in card and "| copies | pass | 3 |" in card
+    assert (
+        "last task: warn" in card
+        and "without the flagged rows" in card
+        and "| copies | pass | 3 |" in card
+    )
 
 
 def test_a_first_student_was_trained_on_none() -> None:
-    card = model_card("ewc", ["a"], {"a": 90.0}, {"a": 9}, {"verdict": "pass"})
-    assert "None were drawn." in card
+    card = model_card("ewc", ["a"], {"a": 90.0}, {"a": 9}, {})
+    assert "None were drawn" in card

@@ -171,17 +171,24 @@ def test_checkpoints_load_with_plain_transformers(finished: Path) -> None:
 
 
 def test_real_rows_are_in_data_alone(finished: Path) -> None:
-    canary = b"say if two is odd 4"
-    places = [
-        path for path in finished.rglob("*")
-        if path.is_file() and "data" not in path.relative_to(finished).parts[:1]
-        and canary in path.read_bytes()
-    ]  # fmt: skip
-    assert places == []
-    texts = {row.input for row in TaskData.load(finished / "data" / "sums").rows("train")}
-    for path in finished.glob("runs/*/*.parquet"):
-        table = pq.read_table(path).to_pydict()
-        assert not texts & {v for column in table.values() for v in column if isinstance(v, str)}
+    written = {
+        text
+        for path in finished.glob("runs/*/pseudo.parquet")
+        for text in pq.read_table(path)["input"].to_pylist()
+    }
+    for task in ("colours", "sums"):  # the rows that audits look at, and those that none does
+        texts = {row.input for row in TaskData.load(finished / "data" / task).rows("train")}
+        canary = max(texts - written, key=len).encode()
+        places = [
+            path for path in finished.rglob("*")
+            if path.is_file() and "data" not in path.relative_to(finished).parts[:1]
+            and canary in path.read_bytes()
+        ]  # fmt: skip
+        assert places == []
+        for path in finished.glob("runs/**/*.parquet"):
+            table = pq.read_table(path).to_pydict()
+            cells = {v for column in table.values() for v in column if isinstance(v, str)}
+            assert not (texts - written) & cells
 
 
 def test_dvc_shows_metrics_plots_and_the_graph(finished: Path, tmp_path: Path) -> None:
@@ -244,14 +251,36 @@ def test_a_row_that_was_edited_is_found_and_kept_out(sequence: Path) -> None:
     output = run(sequence, *gate, expect=5)
     assert "provenance" in output and "audit.drop_flagged" in output
     run(sequence, "lamol", "audit", "animals", "--drop-flagged")
-    run(sequence, *gate, "--set", "audit.drop_flagged=true")
+    drop = ("--set", "audit.drop_flagged=true")
+    run(sequence, "lamol", "mix", "animals", *drop, "--set", "audit.gate=warn")
     mixed = {
         row["row_id"] for row in pq.read_table(sequence / "runs/animals/mix.parquet").to_pylist()
     }
     assert first["row_id"] not in mixed and any("/pseudo/" in row_id for row_id in mixed)
 
+    cleaned = told_by(sequence)["cleaned"]
+    assert "provenance" not in cleaned["failed"]
+    if cleaned["failed"]:  # what no dropped row mends still stands in the way
+        run(sequence, *gate, *drop, expect=5)
+    run(sequence, "lamol", "generate", "animals", "--set", "seed=5")
+    output = run(sequence, *gate, expect=4)
+    assert "the audit of another table" in output and "dvc repro audit@animals" in output
+
+
+def told_by(sequence: Path) -> dict:
+    path = sequence / "runs" / "animals" / "audit" / "audit.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_samples_are_shown_as_they_are(sequence: Path) -> None:
+    path = sequence / "runs" / "animals" / "pseudo.parquet"
+    table = pq.read_table(path).to_pylist()
+    table[0]["input"] = "a [/b] zebra [red]has[/red]"
+    path.unlink()
+    pq.write_table(pa.Table.from_pylist(table, schema=PSEUDO_SCHEMA), path)
     shown = run(sequence, "lamol", "samples", "animals", "--grep", "zebra", "--format", "csv")
-    assert "edited_text" in shown and first["row_id"] in shown
+    assert "a [/b] zebra [red]has[/red]" in shown and table[0]["row_id"] in shown
+    assert "[/b]" in run(sequence, "lamol", "samples", "animals", "--grep", "zebra")
     output = run(sequence, "lamol", "samples", "animals", "--verdict", "odd", expect=3)
     assert "flagged" in output
 

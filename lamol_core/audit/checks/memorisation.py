@@ -8,9 +8,14 @@
     copied_share          rows equal to a training row, or nearer than 0.9 in edit similarity
     nearest_similarity    edit similarity to the nearest training row, mean over rows
     overlap_excess, copied_excess
-                          overlap and copied_share against training rows minus the same against as
-                          many held-out rows of the task: THE HEADLINE. The lower end of its 95 %
-                          bootstrap interval over rows is judged; *_mean and *_high are the rest
+                          overlap and copied_share against training rows minus what is expected
+                          of as many rows that no training has seen: THE HEADLINE. The lower end of
+                          its 95 % bootstrap interval over rows is judged; *_mean and *_high are the
+                          rest. None without held-out rows
+
+With m held-out rows for N training rows, copied_excess takes N/m times the share that is copied
+from held-out rows off copied_share (more than chance gives, never less); overlap_excess compares
+with m training rows, and N/m times that difference is what all N give.
 
 A copy rate that is no higher than against rows that no training has seen is chance, not memory.
 """
@@ -82,6 +87,10 @@ class _Compared:
             "nearest_similarity": float(near.mean()),
         }
         for name, gaps in (("overlap", self.overlap_gap), ("copied", self.copied_gap)):
+            if np.isnan(gaps).all():
+                figures |= {f"{name}_excess": None}
+                continue
+            gaps = gaps[~np.isnan(gaps)]
             low, high = interval_of_mean(gaps, derive_seed(seed, "bootstrap", name))
             figures |= {
                 f"{name}_excess": low,
@@ -128,10 +137,10 @@ def _compare(task: SampledTask, seed: int) -> _Compared:
     nearest = [index.find(text) for text in texts]
     size = min(len(train), len(held_out))
     chooser = random.Random(derive_seed(seed, "held-out", task.name))
+    scale = len(train) / size if size else float("nan")
     some = chooser.sample(train, size) if size < len(train) else train
     unseen = chooser.sample(held_out, size) if size < len(held_out) else held_out
-    some_index, unseen_index = NearestRows(some), NearestRows(unseen)
-    near_some = nearest if some is train else [some_index.find(text) for text in texts]
+    unseen_index = NearestRows(unseen)
     near_unseen = [unseen_index.find(text) for text in texts]
     sizes = np.array([max(len(row), 1) for row in words])
 
@@ -149,8 +158,8 @@ def _compare(task: SampledTask, seed: int) -> _Compared:
         near_unseen,
         [span.words for span in with_unseen],
         overlap(spans),
-        overlap(with_some) - overlap(with_unseen),
-        _copied(near_some) - _copied(near_unseen),
+        scale * (overlap(with_some) - overlap(with_unseen)),
+        _copied(nearest) - scale * _copied(near_unseen),
     )
 
 

@@ -22,9 +22,9 @@ from lamol_core.records import Example, PseudoSample
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])")
-IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
+IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", re.IGNORECASE)
 IP = re.compile(
-    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.\d)|[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
 )
 KEY = re.compile(
     r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|sk-[A-Za-z0-9_-]{20,}"
@@ -48,7 +48,7 @@ def cards(text: str) -> Iterator[str]:
 def ibans(text: str) -> Iterator[str]:
     for match in IBAN.finditer(text):
         # the run may go on into the next word: the longest valid beginning is the number
-        compact = match.group().replace(" ", "")
+        compact = match.group().replace(" ", "").upper()
         valid = (compact[:n] for n in range(len(compact), 14, -1) if iban.is_valid(compact[:n]))
         yield from list(valid)[:1]
 
@@ -107,7 +107,8 @@ class PersonalData(Check):
             for row_id, values in found.items():
                 for kind in sorted({kind for kind, _ in values}):
                     kinds[kind] += 1
-                    reason = f"replayed_{kind}" if row_id in replayed else kind
+                    is_replay = any(value in real for value in values if value[0] == kind)
+                    reason = f"replayed_{kind}" if is_replay else kind
                     flags.append(Flag(row_id, task.name, self.name, reason))
             size = len(task.kept)
             by_task[task.name] = {

@@ -41,7 +41,7 @@ class ProvenanceCheck(Check):
         share = len(flags) / total if total else 0.0
         if not origin.table_is_as_written:
             notes.append("pseudo.parquet is not what its manifest says: it was changed.")
-            share = max(share, 1 / max(total, 1))
+            share = share or 1 / max(total, 1)
         notes += _manifest_notes(origin)
         figures: dict[str, Figure] = {
             "broken_share": share,
