@@ -61,7 +61,6 @@ def audit(
     cost.imported()
     found = audit_table(audited, checks, settings)
     origin = audited.origin
-    assert origin.manifest is not None
     acting = settings.model_dump(mode="json", exclude={"gate", "canaries"})
     provenance = Provenance(
         {"seed": params.seed, **acting},

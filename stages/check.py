@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stages.runtime import DebugOption, JsonOption, SetOption, guarded, run_alone
+from stages.runtime import Cost, DebugOption, JsonOption, SetOption, guarded, run_alone
 
 if TYPE_CHECKING:
     from lamol_core.config import Params
@@ -56,18 +56,20 @@ def check(
 
 
 def _estimate(params: Params) -> Estimate:
-    import time
+    cost = Cost()
     from pathlib import Path
 
-    started = time.perf_counter()
-    from lamol_core.forecast.run import estimate_sequence
+    from lamol_core.forecast.estimate import estimate
+    from lamol_core.forecast.run import try_sequence
     from lamol_core.storage.layout import Layout
     from stages.console import say
 
-    import_s = time.perf_counter() - started
-    return estimate_sequence(
-        params, Path(), Layout().student("base"), import_s, lambda text: say(f"check: {text}")
-    )
+    cost.imported()
+    student = Layout().student("base")
+    work, rates = try_sequence(params, Path(), student, lambda text: say(f"check: {text}"))
+    figures = cost.figures()
+    peak = int(figures["peak_memory_bytes"])
+    return estimate(work, rates, figures["start_up_seconds"], peak)
 
 
 if __name__ == "__main__":

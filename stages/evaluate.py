@@ -55,7 +55,7 @@ def evaluate(
     student = layout.student(task)
     manifest = check_folder(student, CHECKPOINT, f"Run `dvc repro train@{task}` again.")
     audited = layout.figure(task, "audit")
-    audit = read_json(audited, "") if audited.is_file() else {}
+    audit = read_json(audited, f"Run `dvc repro audit@{task}` again.") if audited.is_file() else {}
     rows = {facts.name: data.seen_rows(facts.name, params.evaluate.split) for facts in data.lineage}
     with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
         predictions = predict_from_checkpoint(

@@ -31,7 +31,7 @@ def report(
     Example: lamol report --compare ../finetune --compare ../multitask
     """
     from lamol_core.comparison.files import comparison_chart, comparison_section
-    from lamol_core.comparison.runs import read_folder, read_folders
+    from lamol_core.comparison.runs import read_folders, split_chains
     from lamol_core.comparison.statistics import compare_runs
     from lamol_core.reporting.files import read_figures, write_report
     from lamol_core.reporting.summary import build_summary
@@ -45,12 +45,12 @@ def report(
     summary = build_summary(params.method, figures, order)
     curves = {one.task: one.curve for one in figures if one.task in summary["tasks"]}
     parameters = params.model_dump(mode="json", by_alias=True)
-    write_report(layout, summary, curves, parameters)
+    section = None
     if compare:
-        # beside the figures of this run, which have just been written
-        comparison = compare_runs([*read_folder(Path()), *read_folders(compare)])
+        mine = split_chains("this run", parameters, summary)
+        comparison = compare_runs([*mine, *read_folders(compare)])
         section = (comparison_section(comparison), comparison_chart(comparison))
-        write_report(layout, summary, curves, parameters, section)
+    write_report(layout, summary, curves, parameters, section)
     if json:
         print_json(summary)
     else:

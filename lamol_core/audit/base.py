@@ -67,7 +67,7 @@ class Origin:
     new_task: str
     seed: int
     table_is_as_written: bool
-    manifest: Manifest | None
+    manifest: Manifest
     teacher: Path
     teacher_sha256: str
     generate: GenerateParams

@@ -145,7 +145,7 @@ def croissant(content: Mapping[str, Any], audited: Audited) -> str:
                 "name": TABLE,
                 "contentUrl": TABLE,
                 "encodingFormat": "application/x-parquet",
-                "sha256": (origin.manifest.files if origin.manifest else {}).get(TABLE, ""),
+                "sha256": origin.manifest.files.get(TABLE, ""),
             }
         ],
         "recordSet": [{"@type": "cr:RecordSet", "@id": "rows", "name": "rows", "field": fields}],

@@ -54,19 +54,17 @@ def write_audit(
             "failed": cleaned.failed,
             "rows_kept": cleaned.rows_kept,
         }
-    kept = [sample for task in audited.tasks for sample in task.drawn]
-    clean = without_flagged(kept, audit.flags)
     with atomic_folder(folder) as scratch:
         write_json(scratch / FIGURES, content)
         page = render_audit(audit, content, audited, show_real_rows)
         (scratch / "index.html").write_text(page, encoding="utf-8")
         write_rows(scratch / FLAGS, audit.flags, FLAG_SCHEMA)
         if cleaned is not None:
-            dropped = Provenance(
-                {"dropped": len(kept) - len(clean), "audit": provenance.parameters},
-                provenance.inputs,
-            )
-            write_table(scratch / CLEANED, PSEUDO, clean, PSEUDO_SCHEMA, dropped)
+            drawn = [sample for task in audited.tasks for sample in task.drawn]
+            left = without_flagged(drawn, audit.flags)
+            dropped = {"dropped": len(drawn) - len(left), "audit": provenance.parameters}
+            origin = Provenance(dropped, provenance.inputs)
+            write_table(scratch / CLEANED, PSEUDO, left, PSEUDO_SCHEMA, origin)
         seal_folder(scratch, AUDIT, {"flags": len(audit.flags)}, provenance)
     for name, text in (
         (CARD, dataset_card(content, audited)),

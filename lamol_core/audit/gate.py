@@ -68,9 +68,8 @@ def passed_table(layout: Layout, task: str, params: AuditParams) -> Path:
     if judged["verdict"] == "fail":
         failed = ", ".join(judged["failed"])
         if params.gate == "fail":
-            flagged = audit["rows_flagged"]
-            advice = f"`audit.drop_flagged: true` trains without the {flagged} flagged rows, "
-            advice = "" if params.drop_flagged else advice
+            without = f"`audit.drop_flagged: true` drops its {audit['rows_flagged']} flagged rows, "
+            advice = "" if params.drop_flagged else without
             raise GenerationError(
                 f"{table}: its audit failed ({failed}), and audit.gate is fail. Look at "
                 f"{folder}/index.html; {advice}`audit.gate: warn` trains on it all the same."

@@ -1,9 +1,7 @@
-"""From params.yaml to an estimate: reads every source, tries the backbone, keeps nothing."""
+"""What an estimate is made of: reads every source, tries the backbone, keeps nothing."""
 
 from __future__ import annotations
 
-import resource
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +11,8 @@ from lamol_core.config import Params
 from lamol_core.data.prepare import find_facts, read_task_source
 from lamol_core.data.sources import read_texts
 from lamol_core.data.splits import complete_splits
-from lamol_core.forecast.estimate import Estimate, estimate
-from lamol_core.forecast.rates import measure_lengths, measure_rates
-from lamol_core.forecast.work import plan_work
+from lamol_core.forecast.rates import Rates, measure_lengths, measure_rates
+from lamol_core.forecast.work import TaskWork, plan_work
 from lamol_core.methods.registry import build_method
 from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
@@ -24,17 +21,15 @@ from lamol_core.storage.manifest import Provenance
 from lamol_core.text.tokenizer import TextCodec
 
 
-def estimate_sequence(
+def try_sequence(
     params: Params,
     root: Path,
     student: Path,
-    import_s: float,
     say: Callable[[str], None],
-) -> Estimate:
-    """What all tasks of params.yaml will take on this machine, as it is now.
+) -> tuple[list[TaskWork], Rates]:
+    """The work of all tasks of params.yaml, and how fast this machine, as it is now, does it.
 
-    `root` is the folder of params.yaml, `student` where its backbone is if it was made already;
-    `import_s` is what importing the libraries took.
+    `root` is the folder of params.yaml, `student` where its backbone is if it was made already.
     """
     facts, train = {}, {}
     for name, task in params.tasks.items():
@@ -49,9 +44,7 @@ def estimate_sequence(
         lengths = measure_lengths(TextCodec.load(backbone), facts, train)
         longest = max(lengths, key=lambda name: lengths[name].row_tokens)
         rates = measure_rates(backbone, params, train[longest], lengths[longest])
-    work = plan_work(params, build_method(params), lengths, params.evaluate.split)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return estimate(work, rates, import_s, peak * (1 if sys.platform == "darwin" else 1024))
+    return plan_work(params, build_method(params), lengths, params.evaluate.split), rates
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from lamol_core.sampling.answers import answers_of
 from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.filters import parse_sample
-from lamol_core.sampling.plan import DrawingPlan, Request, credited, rejected
+from lamol_core.sampling.plan import DrawingPlan, Place, Request, credited, rejected
 from lamol_core.sampling.rows import Completion, Progress
 from lamol_core.sampling.selection import keep_best
 from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
@@ -117,7 +117,7 @@ class PseudoSampler:
         return drawn
 
     def _draw_once(
-        self, wanted: Sequence[tuple[Request, int]], attempt: int, on_rows_done: Progress
+        self, wanted: Sequence[Place], attempt: int, on_rows_done: Progress
     ) -> list[PseudoSample]:
         """One sample for each (request, index); the rows of all tasks are drawn together."""
         seeds = [
@@ -164,16 +164,19 @@ class PseudoSampler:
         )
 
     def _too_few(self, request: Request, samples: list[PseudoSample], missing: int) -> str:
-        reasons = Counter(
-            s.reject_reason for s in samples if s.source_task == request.source_task and not s.valid
-        )
-        listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+        name = request.source_task
+        prompted = [s for s in samples if s.row_id.split("/")[2] == name]
+        reasons = Counter(s.reject_reason for s in prompted if not s.valid)
+        elsewhere = sum(s.valid and s.source_task != name for s in prompted)
+        listed = [f"{reason} {count}" for reason, count in reasons.most_common()]
+        listed += [f"rows of other tasks by their label {elsewhere}"] if elsewhere else []
         constrain = ", or set generate.format: constrain"
         return (
-            f"Pseudo-samples of {request.source_task!r} for {self._new_task!r}: {missing} of "
-            f"{request.count} rows are still not valid after {self._params.max_attempts} attempts "
-            f"each (rejected: {listed}). Train the earlier tasks longer (train.epochs) or raise "
-            f"lambda{constrain if self._params.format == 'reject' else ''}."
+            f"Pseudo-samples of {name!r} for {self._new_task!r}: {missing} of {request.count} rows "
+            f"are still not valid after {self._params.max_attempts} draws a row (rejected: "
+            f"{', '.join(listed)}). Raise generate.max_attempts, train the earlier tasks longer "
+            f"(train.epochs) or raise lambda"
+            f"{constrain if self._params.format == 'reject' else ''}."
         )
 
 

@@ -121,18 +121,25 @@ def sample(index: int, text: str, label: str) -> PseudoSample:
     )
 
 
-def clean(size: int = 200, seed: int = 0) -> Audited:
-    """Train, held-out and pseudo rows, each drawn on its own from the same grammar."""
+def clean(size: int = 200, seed: int = 0, num_templates: int | None = None) -> Audited:
+    """Train, held-out and pseudo rows, each drawn on its own from the same grammar; with templates,
+    from so many sentences in which a number alone differs."""
     chooser = random.Random(f"corpus {seed}")
+    templates = [sentence(chooser)[:-1] for _ in range(num_templates or 0)]
+
+    def text() -> str:
+        if not templates:
+            return sentence(chooser)
+        return f"{chooser.choice(templates)}{chooser.randrange(10)}"
 
     def real(split: str) -> list[Example]:
         return [
-            Example(f"{TASK}/{split}/{i:06d}", TASK, sentence(chooser), LABELS[i % 5], i % 5)
+            Example(f"{TASK}/{split}/{i:06d}", TASK, text(), LABELS[i % 5], i % 5)
             for i in range(size)
         ]
 
     facts = TaskFacts(TASK, "accuracy", "classes", LABELS, {"train": size, "test": size})
-    drawn = [sample(i, sentence(chooser), chooser.choice(LABELS)) for i in range(size)]
+    drawn = [sample(i, text(), chooser.choice(LABELS)) for i in range(size)]
     task = SampledTask(facts, 0, drawn, real("train"), real("test"))
     manifest = Manifest("pseudo", {}, "", {}, {}, {})
     generate = GenerateParams(max_input_tokens=400, max_target_tokens=40)

@@ -115,7 +115,7 @@ def test_too_few_is_an_error_that_shows_the_reasons(
     with pytest.raises(GenerationError) as caught:
         draw(teacher, codec, (8,), format="reject", max_attempts=2)
     message = str(caught.value)
-    assert "'task0' for 'new'" in message and "of 8 rows" in message and "2 attempts" in message
+    assert "'task0' for 'new'" in message and "of 8 rows" in message and "2 draws a row" in message
     # with 11 tokens at the most, nearly every draw of an untrained model has no EOS among 300 words
     assert "no_eos" in message and "generate.format: constrain" in message
     assert caught.value.exit_code == 5
@@ -127,7 +127,7 @@ def test_attempts_are_bounded(teacher: PreTrainedModel, codec: TextCodec) -> Non
     sampler = PseudoSampler(
         teacher, codec, params, 20, new_task="new", seed=0, teacher_sha256="abc"
     )
-    with pytest.raises(GenerationError, match="3 attempts"):
+    with pytest.raises(GenerationError, match="3 draws a row"):
         sampler.draw([Request("task0", codec.control.gen, 5)], told.append)
     assert 5 < sum(told) <= 15
 

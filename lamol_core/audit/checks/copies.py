@@ -36,11 +36,15 @@ class Copies(Check):
             chooser = random.Random(derive_seed(audited.seed, "copies", task.name))
             mine, theirs = chooser.sample(texts, size), chooser.sample(real, size)
             exact, near = repeats_of(texts)
+            exact_of_mine, near_of_mine = exact, near
+            if size < len(texts):
+                exact_of_mine, near_of_mine = repeats_of(mine)
+            exact_of_real, near_of_real = repeats_of(theirs)
             by_task[task.name] = {
                 "duplicate_share": len(exact) / len(texts) if texts else None,
                 "near_duplicate_share": len(near) / len(texts) if texts else None,
-                "duplicate_excess": _excess(repeats_of(mine)[0], repeats_of(theirs)[0], size),
-                "near_duplicate_excess": _excess(repeats_of(mine)[1], repeats_of(theirs)[1], size),
+                "duplicate_excess": _excess(exact_of_mine, exact_of_real, size),
+                "near_duplicate_excess": _excess(near_of_mine, near_of_real, size),
             }
             for place, sample in enumerate(task.kept):
                 reason = "duplicate" if place in exact else "near_duplicate"

@@ -10,12 +10,11 @@
     overlap_excess, copied_excess
                           overlap and copied_share against training rows minus what is expected
                           of as many rows that no training has seen: THE HEADLINE. The lower end of
-                          its 95 % bootstrap interval over rows is judged; *_mean and *_high are the
-                          rest. None without held-out rows
+                          its 95 % interval is judged; *_mean and *_high are the rest. None without
+                          held-out rows
 
-With m held-out rows for N training rows, copied_excess takes N/m times the share that is copied
-from held-out rows off copied_share (more than chance gives, never less); overlap_excess compares
-with m training rows, and N/m times that difference is what all N give.
+Training and held-out rows are cut into blocks of one size, and each pseudo-sample (2,000 at the
+most) is held against each block: excess.py.
 
 A copy rate that is no higher than against rows that no training has seen is chance, not memory.
 """
@@ -29,7 +28,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, Neighbour, SampledTask
+from lamol_core.audit.base import (
+    Audited,
+    Check,
+    Figure,
+    Finding,
+    Flag,
+    Neighbour,
+    SampledTask,
+    pooled,
+)
+from lamol_core.audit.excess import Gap, cut_blocks, pooled_excesses
 from lamol_core.audit.neighbours import Nearest, NearestRows
 from lamol_core.audit.spans import Span, longest_shared_spans
 from lamol_core.audit.words import words_of
@@ -39,7 +48,7 @@ from lamol_core.seeds import derive_seed
 SPANS = (8, 13, 50)
 COPIED = 0.9
 FLAGGED_SPAN = 13
-RESAMPLES = 1000
+MOST_ROWS = 2000
 Numbers = NDArray[np.float64]
 
 
@@ -52,7 +61,13 @@ class Memorisation(Check):
         compared = [_compare(task, audited.seed) for task in audited.tasks if task.kept]
         by_task = {one.task.name: one.figures(audited.seed) for one in compared}
         flags = [flag for one in compared for flag in one.flags(self.name)]
-        figures = _joined(compared).figures(audited.seed) if compared else {}
+        weights = {task.name: len(task.kept) for task in audited.tasks}
+        figures = pooled(by_task, weights) | pooled_excesses(
+            by_task, weights, ("overlap", "copied")
+        )
+        if compared:
+            figures["longest_span"] = max(f["longest_span"] or 0.0 for f in by_task.values())
+            figures["exact_copies"] = sum(f["exact_copies"] or 0.0 for f in by_task.values())
         neighbours = {
             sample.row_id: one.neighbour(place)
             for one in compared
@@ -63,7 +78,7 @@ class Memorisation(Check):
 
 @dataclass(frozen=True)
 class _Compared:
-    """Each row against the training rows, and against as many of them as of the held-out ones."""
+    """Each pseudo-sample of a task against all its training rows, and the excesses."""
 
     task: SampledTask
     spans: Sequence[Span]
@@ -72,11 +87,10 @@ class _Compared:
     held_out_words: Sequence[int]
     """The longest span shared with a held-out row."""
     overlap: Numbers
-    overlap_gap: Numbers
-    copied_gap: Numbers
+    gaps: dict[str, Gap]
 
     def figures(self, seed: int) -> dict[str, Figure]:
-        lengths = np.array([span.words for span in self.spans])
+        lengths = _words(self.spans)
         near = np.array([one.similarity for one in self.nearest])
         figures: dict[str, Figure] = {
             "longest_span": float(lengths.max()),
@@ -85,16 +99,14 @@ class _Compared:
             "copied_share": float((near >= COPIED).mean()),
             "exact_copies": float((near == 1.0).sum()),
             "nearest_similarity": float(near.mean()),
+            "overlap_excess": None,
+            "copied_excess": None,
         }
-        for name, gaps in (("overlap", self.overlap_gap), ("copied", self.copied_gap)):
-            if np.isnan(gaps).all():
-                figures |= {f"{name}_excess": None}
-                continue
-            gaps = gaps[~np.isnan(gaps)]
-            low, high = interval_of_mean(gaps, derive_seed(seed, "bootstrap", name))
+        for name, gap in self.gaps.items():
+            low, mean, high = gap.interval(derive_seed(seed, "bootstrap", self.task.name, name))
             figures |= {
                 f"{name}_excess": low,
-                f"{name}_excess_mean": float(gaps.mean()),
+                f"{name}_excess_mean": mean,
                 f"{name}_excess_high": high,
             }
         return figures
@@ -130,64 +142,57 @@ class _Compared:
 
 
 def _compare(task: SampledTask, seed: int) -> _Compared:
-    texts, train, held_out = map(task.texts, (task.kept, task.train, task.held_out))  # type: ignore[arg-type]
-    words, train_words = [words_of(t) for t in texts], [words_of(t) for t in train]
-    spans = longest_shared_spans(words, train_words)
-    index = NearestRows(train)
-    nearest = [index.find(text) for text in texts]
-    size = min(len(train), len(held_out))
-    chooser = random.Random(derive_seed(seed, "held-out", task.name))
-    scale = len(train) / size if size else float("nan")
-    some = chooser.sample(train, size) if size < len(train) else train
-    unseen = chooser.sample(held_out, size) if size < len(held_out) else held_out
-    unseen_index = NearestRows(unseen)
-    near_unseen = [unseen_index.find(text) for text in texts]
-    sizes = np.array([max(len(row), 1) for row in words])
-
-    def overlap(found: Sequence[Span]) -> Numbers:
-        return np.array([span.words for span in found]) / sizes
-
-    with_some = spans
-    if some is not train:
-        with_some = longest_shared_spans(words, [words_of(text) for text in some])
-    with_unseen = longest_shared_spans(words, [words_of(text) for text in unseen])
+    texts, train = task.texts(task.kept), task.texts(task.train)
+    held_out = task.texts(task.held_out)
+    spans, nearest = _search(texts, train)
+    unseen_spans, unseen_nearest = _search(texts, held_out)
     return _Compared(
         task,
         spans,
         nearest,
-        near_unseen,
-        [span.words for span in with_unseen],
-        overlap(spans),
-        scale * (overlap(with_some) - overlap(with_unseen)),
-        _copied(nearest) - scale * _copied(near_unseen),
+        unseen_nearest,
+        [span.words for span in unseen_spans],
+        _overlaps(texts, spans),
+        _gaps(texts, train, held_out, random.Random(derive_seed(seed, "blocks", task.name))),
     )
+
+
+def _gaps(
+    texts: Sequence[str], train: Sequence[str], held_out: Sequence[str], chooser: random.Random
+) -> dict[str, Gap]:
+    """The gaps of overlap and copied; none without held-out rows."""
+    blocks = cut_blocks(train, held_out, chooser)
+    if blocks is None:
+        return {}
+    some = texts if len(texts) <= MOST_ROWS else chooser.sample(texts, MOST_ROWS)
+
+    def against(corpora: Sequence[Sequence[str]]) -> dict[str, Numbers]:
+        found = [_search(some, corpus) for corpus in corpora]
+        return {
+            "overlap": np.stack([_overlaps(some, spans) for spans, _ in found], axis=1),
+            "copied": np.stack([_copied(nearest) for _, nearest in found], axis=1),
+        }
+
+    seen, unseen = against(blocks.train), against(blocks.held_out)
+    return {name: Gap(seen[name], unseen[name], blocks.scale) for name in seen}
+
+
+def _search(texts: Sequence[str], corpus: Sequence[str]) -> tuple[list[Span], list[Nearest]]:
+    """Each text's longest shared span with any row of the corpus, and its nearest row."""
+    index = NearestRows(corpus)
+    words = [words_of(text) for text in texts]
+    spans = longest_shared_spans(words, [words_of(text) for text in corpus])
+    return spans, [index.find(text) for text in texts]
+
+
+def _overlaps(texts: Sequence[str], spans: Sequence[Span]) -> Numbers:
+    """The share of each text that its longest shared span is."""
+    return _words(spans) / np.array([max(len(words_of(text)), 1) for text in texts])
+
+
+def _words(spans: Sequence[Span]) -> Numbers:
+    return np.array([float(span.words) for span in spans])
 
 
 def _copied(nearest: Sequence[Nearest]) -> Numbers:
     return np.array([float(one.similarity >= COPIED) for one in nearest])
-
-
-def _joined(compared: Sequence[_Compared]) -> _Compared:
-    """All tasks' rows as those of one."""
-    return _Compared(
-        compared[0].task,
-        [span for one in compared for span in one.spans],
-        [near for one in compared for near in one.nearest],
-        [near for one in compared for near in one.nearest_held_out],
-        [words for one in compared for words in one.held_out_words],
-        *(
-            np.concatenate([getattr(one, name) for one in compared])
-            for name in ("overlap", "overlap_gap", "copied_gap")
-        ),
-    )
-
-
-def interval_of_mean(values: Numbers, seed: int) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the mean (Efron 1979), by counts of equal values: as quick for
-    many rows as for few where values repeat, as these do."""
-    distinct, counts = np.unique(np.round(values, 6), return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(
-        len(values), counts / counts.sum(), size=RESAMPLES
-    )
-    low, high = np.quantile(draws @ distinct / len(values), [0.025, 0.975])
-    return float(low), float(high)

@@ -69,10 +69,7 @@ class ProvenanceCheck(Check):
 
 def _manifest_notes(origin: Origin) -> list[str]:
     """What the table's manifest says that does not fit what is on disk and in params.yaml."""
-    manifest = origin.manifest
-    if manifest is None:
-        return ["pseudo.parquet has no manifest."]
-    notes = []
+    manifest, notes = origin.manifest, []
     if manifest.code_version != __version__:
         notes.append(f"written by lamol {manifest.code_version}, this is {__version__}.")
     teacher = manifest.inputs.get("teacher", origin.teacher_sha256)
