@@ -11,6 +11,7 @@ from stages.backbone import backbone
 from stages.check import check
 from stages.compare import compare
 from stages.evaluate import evaluate
+from stages.forget import forget
 from stages.generate import generate
 from stages.init import init
 from stages.mix import mix
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 
 SEQUENCE, PIPELINE = "A sequence", "Stages, in the order dvc runs them"
-for command in (init, orders, check, compare, samples):
+for command in (init, orders, check, compare, samples, forget):
     app.command(rich_help_panel=SEQUENCE)(command)
 for command in (backbone, prepare, snapshot, generate, audit, mix, train, evaluate, report):
     app.command(rich_help_panel=PIPELINE)(command)

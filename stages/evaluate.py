@@ -37,6 +37,7 @@ def evaluate(
     cost = Cost()
     from lamol_core.config import BASE
     from lamol_core.data.task_data import TaskData
+    from lamol_core.errors import ArtifactError
     from lamol_core.evaluation.run import predict_from_checkpoint
     from lamol_core.records import PREDICTION_SCHEMA
     from lamol_core.reporting.figures import read_json, write_json
@@ -56,12 +57,19 @@ def evaluate(
     manifest = check_folder(student, CHECKPOINT, f"Run `dvc repro train@{task}` again.")
     audited = layout.figure(task, "audit")
     audit = read_json(audited, f"Run `dvc repro audit@{task}` again.") if audited.is_file() else {}
-    rows = {facts.name: data.seen_rows(facts.name, params.evaluate.split) for facts in data.lineage}
+    split = params.evaluate.split
+    known = {facts.name: data.rows_left(facts.name, split) for facts in data.lineage}
+    rows = {name: of_task for name, of_task in known.items() if of_task}
+    if not rows:
+        raise ArtifactError(
+            f"{data.folder}: the {split} rows of all tasks up to {task!r} were forgotten, there is "
+            "nothing to score. `lamol prepare` reads a task's source again."
+        )
     with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
         predictions = predict_from_checkpoint(
             student,
             rows,
-            {facts.name: facts.metric for facts in data.lineage},
+            {facts.name: facts.metric for facts in data.lineage if facts.name in rows},
             params.evaluate,
             params.train.max_length,
             on_rows_done=advance,
@@ -75,21 +83,22 @@ def evaluate(
                 ("untrained", layout.student(BASE)),
             )
         }
-    scores = {
+    scored = {
         name: 100 * sum(p.score for p in predictions if p.task == name) / len(rows[name])
         for name in rows
     }
+    scores = {name: scored.get(name) for name in known}
     provenance = Provenance(
         {"evaluate": params.evaluate.model_dump(), "train.max_length": params.train.max_length},
         {"student": manifest.content_sha256, "data": data.content_sha256},
     )
     write_table(layout.predictions(task), PREDICTIONS, predictions, PREDICTION_SCHEMA, provenance)
-    average = sum(scores.values()) / len(scores)
-    num_test_rows = {name: len(rows[name]) for name in rows}
+    average = sum(scored.values()) / len(scored)
+    num_test_rows = {name: len(of_task) for name, of_task in known.items()}
     with atomic_path(layout.model_card(task)) as scratch:
-        card = model_card(params.method, list(scores), scores, num_test_rows, audit)
+        card = model_card(params.method, list(scores), scores, average, num_test_rows, audit)
         scratch.write_text(card, encoding="utf-8")
-    write_json(layout.metrics(task), {"average": average, **scores})
+    write_json(layout.metrics(task), {"average": average, **scored})
     figures = {
         "after": params.task(task).after,
         "scores": scores,
@@ -98,7 +107,10 @@ def evaluate(
         **cost.figures(),
     }
     write_json(layout.figure(task, "evaluate"), figures, MEASURED)
-    shown = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
+    shown = ", ".join(f"{name} {score:.1f}" for name, score in scored.items())
+    if len(scored) < len(known):
+        gone = ", ".join(name for name in known if name not in scored)
+        say(f"evaluate {task}: {gone} not scored, the rows were forgotten")
     say(f"evaluate {task}: average {average:.1f} ({shown}) -> {layout.metrics(task)}")
     if json:
         print_json({"task": task, "average": average, **figures})

@@ -16,6 +16,7 @@ from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.kinds import AUDIT
 from lamol_core.storage.layout import Layout
 from lamol_core.storage.manifest import (
+    MANIFEST,
     Provenance,
     check_folder,
     read_manifest,
@@ -44,6 +45,12 @@ def flag_reasons(folder: Path) -> dict[str, list[str]]:
     for row_id, reason in zip(*(column.to_pylist() for column in table.columns), strict=True):
         reasons.setdefault(row_id, []).append(reason)
     return reasons
+
+
+def shows_real_rows(folder: Path) -> bool:
+    """Whether an audit's page has real rows on it (`audit.show_real_rows`)."""
+    path = folder / MANIFEST
+    return path.is_file() and bool(read_manifest(path, "").parameters.get("show_real_rows"))
 
 
 def passed_table(layout: Layout, task: str, params: AuditParams) -> Path:

@@ -57,10 +57,10 @@ def _sampled_tasks(data: TaskData, samples: Sequence[PseudoSample]) -> list[Samp
             facts=facts,
             age=len(data.earlier) - 1 - place,
             drawn=drawn[facts.name],
-            train=data.seen_rows(facts.name, "train"),
+            train=data.rows_left(facts.name, "train"),
             held_out=[
-                *data.seen_rows(facts.name, "dev"),
-                *data.seen_rows(facts.name, "test"),
+                *data.rows_left(facts.name, "dev"),
+                *data.rows_left(facts.name, "test"),
             ],
             place=place,
             canaries=read_canaries(data.file(facts.name, "train").parent),

@@ -39,7 +39,14 @@ class FinishedRun:
         """What a run of another method must have in common to be its pair: seed and task order."""
         seed = json.dumps([self.params.get(key) for key in SEED_KEYS])
         sources = {k: v for k, v in self.params.items() if k.startswith("tasks.")}
-        return (seed, json.dumps(sources, sort_keys=True), *self.summary["tasks"])
+        unscored = json.dumps(self.unscored)
+        return (seed, unscored, json.dumps(sources, sort_keys=True), *self.summary["tasks"])
+
+    @property
+    def unscored(self) -> list[str]:
+        """Tasks whose rows were forgotten before an evaluation: averages without them are not to
+        be held against averages with them."""
+        return list(self.summary.get("not_scored", ()))
 
 
 def read_folders(folders: Sequence[Path]) -> list[FinishedRun]:
@@ -140,7 +147,8 @@ def label_runs(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
             if len({json.dumps(o.params.get(name), sort_keys=True) for o in siblings}) > 1
         ]
         settings = [f"{name}={json.dumps(run.params.get(name))}" for name in differing]
-        groups.setdefault(", ".join([run.method, *settings]), []).append(run)
+        gaps = [f"without {' and '.join(run.unscored)} (forgotten)"] if run.unscored else []
+        groups.setdefault(", ".join([run.method, *settings, *gaps]), []).append(run)
     return groups
 
 

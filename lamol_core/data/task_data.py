@@ -16,6 +16,17 @@ from lamol_core.storage.tables import read_rows
 
 LINEAGE = "lineage.json"
 SEEN = "seen"
+FORGOTTEN = "forgotten.json"
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What stood where `lamol forget` left an empty table."""
+
+    rows: int
+    sha256: str
+    """Of the file's bytes."""
+    forgotten_on: str
 
 
 @dataclass(frozen=True)
@@ -61,12 +72,33 @@ class TaskData:
         return self.lineage[:-1]
 
     def rows(self, split: str) -> list[Example]:
-        """The task's own rows of train, dev or test. Raises ArtifactError when unreadable."""
-        return self._read(self.folder / f"{split}.parquet")
+        """The task's own rows of train, dev or test.
+
+        Raises ArtifactError when they are unreadable, or were forgotten."""
+        return self.seen_rows(self.facts.name, split)
 
     def seen_rows(self, task: str, split: str) -> list[Example]:
         """Rows of this task or an earlier one. Raises ArtifactError when there are none here."""
+        removed = self.forgotten(task).get(split)
+        if removed is not None:
+            raise ArtifactError(
+                f"{self.file(task, split)}: its {removed.rows} rows were forgotten on "
+                f"{removed.forgotten_on} (`lamol forget {task}`), nothing can be trained on them. "
+                f"Where the source is still there, `lamol prepare {task}` reads it again."
+            )
         return self._read(self.file(task, split))
+
+    def rows_left(self, task: str, split: str) -> list[Example]:
+        """`seen_rows`, none where they were forgotten."""
+        return self._read(self.file(task, split))
+
+    def forgotten(self, task: str) -> dict[str, Removed]:
+        """What was removed of a task's rows, by split; {} where all are here."""
+        path = self.file(task, "train").parent / FORGOTTEN
+        if not path.is_file():
+            return {}
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return {split: Removed(**removed) for split, removed in stored.items()}
 
     def file(self, task: str, split: str) -> Path:
         """Where rows of this task or an earlier one are. Raises ArtifactError for another."""

@@ -15,10 +15,13 @@ SCORES_NOTE = (
 @dataclass(frozen=True)
 class ScoreMatrix:
     """R[i][j]: percent score on task j after learning task i, for T tasks; row i has i + 1 entries.
-    Raises ArtifactError where the rows are not such a triangle of numbers from 0 to 100."""
+
+    An entry is None where the test rows of task j were forgotten before (`lamol forget`): every
+    mean below is over the entries that there are. Raises ArtifactError where the rows are not such
+    a triangle of numbers from 0 to 100, or one has no number."""
 
     tasks: tuple[str, ...]
-    rows: tuple[tuple[float, ...], ...]
+    rows: tuple[tuple[float | None, ...], ...]
 
     def __post_init__(self) -> None:
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
@@ -32,8 +35,13 @@ class ScoreMatrix:
                 f"scores, not {[len(row) for row in self.rows]}. Run `dvc repro report` again."
             )
         for task, row in zip(self.tasks, self.rows, strict=True):
+            if all(score is None for score in row):
+                raise ArtifactError(
+                    f"score matrix: no score after learning '{task}'. Its test rows and those of "
+                    "all tasks before it were forgotten: there is nothing to report."
+                )
             for seen, score in zip(self.tasks, row, strict=False):
-                if not (math.isfinite(score) and 0 <= score <= 100):
+                if score is not None and not (math.isfinite(score) and 0 <= score <= 100):
                     raise ArtifactError(
                         f"score matrix: '{seen}' after learning '{task}' is {score}, not a percent "
                         f"of 0 to 100. Run `dvc repro evaluate@{task}` again."
@@ -41,20 +49,22 @@ class ScoreMatrix:
 
     def final_average(self) -> float:
         """Mean over j of R[T][j], in percent."""
-        return fmean(self.rows[-1])
+        return _mean_of_known(self.rows[-1])
 
     def incremental_average(self) -> float:
         """Mean over i of the mean over j <= i of R[i][j], in percent. Rebuffi et al. 2017."""
-        return fmean(fmean(row) for row in self.rows)
+        return fmean(_mean_of_known(row) for row in self.rows)
 
     def forgetting_by_task(self) -> dict[str, float]:
         """For each task j < T: max over i < T of R[i][j], minus R[T][j], in points; negative where
         the last task made it better than ever. Empty for one task. Chaudhry et al. 2018."""
-        earlier, last = self.rows[:-1], self.rows[-1]
-        return {
-            task: max(row[j] for row in earlier[j:]) - last[j]
-            for j, task in enumerate(self.tasks[:-1])
-        }
+        lost = {}
+        for j, task in enumerate(self.tasks[:-1]):
+            before = [score for row in self.rows[j:-1] if (score := row[j]) is not None]
+            last = self.rows[-1][j]
+            if before and last is not None:
+                lost[task] = max(before) - last
+        return lost
 
     def forgetting(self) -> float | None:
         """Mean of `forgetting_by_task`, in points; None for one task."""
@@ -64,10 +74,22 @@ class ScoreMatrix:
     def backward_transfer(self) -> float | None:
         """Mean over j < T of R[T][j] - R[j][j], in points; None for one task.
         Lopez-Paz and Ranzato 2017, equation 3."""
-        if len(self.tasks) == 1:
-            return None
-        last = self.rows[-1]
-        return fmean(last[j] - row[j] for j, row in enumerate(self.rows[:-1]))
+        changes = [
+            last - when_new
+            for j, row in enumerate(self.rows[:-1])
+            if (last := self.rows[-1][j]) is not None and (when_new := row[j]) is not None
+        ]
+        return fmean(changes) if changes else None
+
+    def not_scored(self) -> list[str]:
+        """The tasks without a score after the last one was learnt."""
+        return [
+            task for task, score in zip(self.tasks, self.rows[-1], strict=True) if score is None
+        ]
+
+
+def _mean_of_known(row: Sequence[float | None]) -> float:
+    return fmean(score for score in row if score is not None)
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ def score_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
         {"step": i, "after_learning": tasks[i], "score_on": tasks[j], "score": round(score, 4)}
         for i, row in enumerate(summary["score_matrix"])
         for j, score in enumerate(row)
+        if score is not None
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lamol_core.reporting.tables import markdown_row
+from lamol_core.reporting.tables import cell, markdown_row
 
 NOTE = (
     "It was trained on real rows of its last task, and held to its earlier ones by what its method "
@@ -16,13 +16,14 @@ NOTE = (
 def model_card(
     method: str,
     tasks: Sequence[str],
-    scores: Mapping[str, float],
+    scores: Mapping[str, float | None],
+    average: float,
     num_test_rows: Mapping[str, int],
     audit: Mapping[str, Any],
 ) -> str:
-    """Markdown with front matter as the Hugging Face hub reads it; scores in percent. `audit`
-    are the figures of the audit of the rows drawn for its last task, {} where there was none."""
-    average = sum(scores.values()) / len(scores)
+    """Markdown with front matter as the Hugging Face hub reads it; scores in percent, None where
+    the test rows were forgotten; `average` is over the others. `audit` are the figures of the audit
+    of the rows drawn for its last task, {} where there was none."""
     lines = [
         "---",
         "library_name: transformers",
@@ -35,7 +36,7 @@ def model_card(
         "",
         markdown_row("task", "score, %", "test rows"),
         "|---|---:|---:|",
-        *(markdown_row(task, f"{scores[task]:.1f}", str(num_test_rows[task])) for task in tasks),
+        *(markdown_row(task, cell(scores[task]), str(num_test_rows[task])) for task in tasks),
         markdown_row("average", f"{average:.1f}", ""),
         "",
         f"## Audit of the pseudo-samples drawn for its last task: {audit.get('verdict', 'none')}",

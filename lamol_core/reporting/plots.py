@@ -43,6 +43,7 @@ def score_matrix_chart(summary: dict[str, Any]) -> Chart:
         {"after": after, "on": on, "score": score, "label": f"{score:.{decimals}f}"}
         for after, row in zip(matrix.tasks, matrix.rows, strict=True)
         for on, score in zip(matrix.tasks, row, strict=False)
+        if score is not None
     ]
     base = alt.Chart(alt.Data(values=cells)).encode(
         tooltip=[
@@ -80,6 +81,7 @@ def accuracy_chart(summary: dict[str, Any]) -> Chart:
         {"after": after, "task": task, "rank": rank, "score": score}
         for after, row in zip(tasks, matrix.rows, strict=True)
         for rank, (task, score) in enumerate(zip(tasks, row, strict=False))
+        if score is not None
     ]
     named = len(tasks) <= MAX_NAMED_LINES
     base = alt.Chart(alt.Data(values=points)).encode(

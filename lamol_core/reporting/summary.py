@@ -33,13 +33,13 @@ class TaskFigures:
     """What the stages measured for one task.
 
     `after` is the predecessor's name or "base"; `scores` are percent by task, for this task and
-    all before it; `seconds` by stage name; `pseudo` counts rows drawn: "valid" and "rejected";
-    `kept` is what the method has of old tasks: "real_rows" and "bytes"; `curve` is curves.py's;
-    `zero_shot` is None where it was not measured."""
+    all before it, None where test rows were forgotten; `seconds` by stage name; `pseudo` counts
+    rows drawn: "valid" and "rejected"; `kept` is what the method has of old tasks: "real_rows" and
+    "bytes"; `curve` is curves.py's; `zero_shot` is None where it was not measured."""
 
     task: str
     after: str
-    scores: dict[str, float]
+    scores: dict[str, float | None]
     num_test_rows: dict[str, int]
     seconds: dict[str, float]
     peak_memory_bytes: int
@@ -129,6 +129,7 @@ def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
         "seconds_by_task": {figure.task: dict(figure.seconds) for figure in chain},
         "num_test_rows": dict(chain[-1].num_test_rows),
         "pseudo": {figure.task: dict(figure.pseudo) for figure in chain},
+        "not_scored": matrix.not_scored(),
         "advice": _advice(matrix, chain) if method == "lamol_kd" else [],
     }
 
@@ -153,13 +154,17 @@ def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
     forgets = forgetting is not None and forgetting > HIGH_FORGETTING_POINTS
     if forgets:
         advice.append(f"Forgetting is high ({forgetting:.1f} points): raise `distill_weight`.")
-    diagonal = [row[-1] for row in matrix.rows]
-    mean = fmean(diagonal)
+    when_new = {
+        task: row[-1]
+        for task, row in zip(matrix.tasks, matrix.rows, strict=True)
+        if row[-1] is not None
+    }
+    mean = fmean(when_new.values()) if when_new else 0.0
     # The first task is left out: nothing is distilled in it, so distill_weight cannot hurt it.
     low = [
         f"{task} {score:.1f} %"
-        for task, score in list(zip(matrix.tasks, diagonal, strict=True))[1:]
-        if mean - score > LOW_NEW_TASK_POINTS
+        for task, score in when_new.items()
+        if task != matrix.tasks[0] and mean - score > LOW_NEW_TASK_POINTS
     ]
     if low:
         advice.append(

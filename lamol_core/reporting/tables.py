@@ -25,7 +25,7 @@ def score_table(summary: dict[str, Any]) -> Table:
     for task in tasks:
         table.add_column(Text(task), justify="right")
     for task, row in zip(tasks, rows, strict=True):
-        scores = [f"{score:.1f}" for score in row]
+        scores = [cell(score) for score in row]
         table.add_row(Text(task), *scores, *[""] * (len(tasks) - len(row)))
     return table
 
@@ -35,7 +35,7 @@ def markdown_table(summary: dict[str, Any]) -> str:
     tasks, rows = summary["tasks"], summary["score_matrix"]
     lines = [markdown_row("after learning", *tasks), "|---|" + "---:|" * len(tasks)]
     for task, row in zip(tasks, rows, strict=True):
-        scores = [f"{score:.1f}" for score in row]
+        scores = [cell(score) for score in row]
         lines.append(markdown_row(task, *scores, *[""] * (len(tasks) - len(row))))
     return "\n".join([*lines, "", headline(summary), ""])
 
@@ -43,21 +43,28 @@ def markdown_table(summary: dict[str, Any]) -> str:
 def headline(summary: dict[str, Any]) -> str:
     """The four figures in one line, like "final average 80.1, ... forgetting not defined"."""
     names = ("final_average", "incremental_average", "forgetting", "backward_transfer")
-    return ", ".join(f"{name.replace('_', ' ')} {_figure(summary[name])}" for name in names)
+    figures = ", ".join(f"{name.replace('_', ' ')} {_figure(summary[name])}" for name in names)
+    not_scored = summary.get("not_scored")
+    return f"{figures} (without {', '.join(not_scored)}: rows forgotten)" if not_scored else figures
+
+
+def cell(score: float | None) -> str:
+    """A score with one decimal; empty where the task's test rows were forgotten."""
+    return "" if score is None else f"{score:.1f}"
 
 
 def _figure(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.1f}"
 
 
-def _fill_by_task(table: Table, tasks: list[str], rows: list[list[float]]) -> None:
+def _fill_by_task(table: Table, tasks: list[str], rows: list[list[float | None]]) -> None:
     matrix = ScoreMatrix(tuple(tasks), tuple(tuple(row) for row in rows))
     lost = matrix.forgetting_by_task()
     for heading in ("task", "when new", "at the end", "points lost"):
         table.add_column(heading, justify="left" if heading == "task" else "right")
     for j, task in enumerate(tasks):
         points = f"{lost[task]:+.1f}" if task in lost else ""
-        table.add_row(Text(task), f"{rows[j][j]:.1f}", f"{rows[-1][j]:.1f}", points)
+        table.add_row(Text(task), cell(rows[j][j]), cell(rows[-1][j]), points)
 
 
 def markdown_row(*cells: str) -> str:

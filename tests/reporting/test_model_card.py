@@ -15,7 +15,9 @@ AUDIT = {
 
 
 def test_it_tells_tasks_scores_and_verdicts() -> None:
-    card = model_card("lamol_kd", ["a", "b"], {"a": 90.0, "b": 80.5}, {"a": 9, "b": 8}, AUDIT)
+    card = model_card(
+        "lamol_kd", ["a", "b"], {"a": 90.0, "b": 80.5}, 85.25, {"a": 9, "b": 8}, AUDIT
+    )
     front = YAML(typ="safe").load(card.split("---\n")[1])
     assert front["library_name"] == "transformers"
     assert "| a | 90.0 | 9 |" in card and "| average | 85.2 |" in card
@@ -27,5 +29,5 @@ def test_it_tells_tasks_scores_and_verdicts() -> None:
 
 
 def test_a_first_student_was_trained_on_none() -> None:
-    card = model_card("ewc", ["a"], {"a": 90.0}, {"a": 9}, {})
+    card = model_card("ewc", ["a"], {"a": 90.0}, 90.0, {"a": 9}, {})
     assert "None were drawn" in card

@@ -31,6 +31,10 @@ WORDS = {
 }
 
 
+NAMES = ("colours", "animals", "sums")
+"""The tasks of the sequence that the tests share, in their order."""
+
+
 def write_csv(path: Path, name: str, rows: int = 45) -> Path:
     """A CSV of a task: rows that differ by a number, so that no two are the same."""
     words, targets, template = WORDS[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,8 +14,8 @@ import pytest
 from lamol_core.data.task_data import TaskData
 from lamol_core.records import PSEUDO_SCHEMA
 from tests.stages.sequences import (
+    NAMES,
     edit_params,
-    make_tiny,
     run,
     stages_changed,
     stages_run,
@@ -24,30 +23,6 @@ from tests.stages.sequences import (
 )
 
 pytestmark = pytest.mark.slow
-NAMES = ("colours", "animals", "sums")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sequence of three tasks, made by `lamol init` and run by `dvc repro`. Never changed."""
-    root = tmp_path_factory.mktemp("pipeline")
-    tasks = []
-    for name in NAMES:
-        tasks += ["--task", f"{name}={write_csv(root / f'{name}.csv', name)}"]
-    run(root, "lamol", "init", "sequence", *tasks)
-    folder = root / "sequence"
-    make_tiny(folder)
-    run(folder, "dvc", "repro")
-    return folder
-
-
-@pytest.fixture
-def sequence(finished: Path, tmp_path: Path) -> Iterator[Path]:
-    """A copy that a test may change. Links become copies: dvc sees the same content."""
-    folder = tmp_path / "sequence"
-    shutil.copytree(finished, folder)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def test_a_second_repro_has_nothing_to_do(finished: Path) -> None:

@@ -1,0 +1,72 @@
+"""Forgetting a task's real rows: in the place of each table an empty one that says what was there.
+
+Rows of a task lie in its own folder and, as links, in those of all tasks that follow it. The empty
+tables keep every stage's inputs in place, so that nothing runs again because a file is gone; what
+would train on them is refused (`TaskData.rows`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from lamol_core.data.task_data import FORGOTTEN, LINEAGE, Removed, TaskData
+from lamol_core.records import EXAMPLE_SCHEMA
+from lamol_core.storage.atomic import atomic_path, link_tree
+from lamol_core.storage.kinds import DATA
+from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest, seal_folder, sha256_of
+
+METADATA_KEY = "lamol.forgotten"
+
+
+def folders_with(task: str, data: Path) -> list[TaskData]:
+    """Every folder of `data/` that holds rows of a task or links to them: its own comes first.
+
+    Raises ArtifactError where one of them is not what its manifest says."""
+    found = [TaskData.load(path.parent) for path in sorted(data.glob(f"*/{LINEAGE}"))]
+    having = [one for one in found if task in {facts.name for facts in one.lineage}]
+    return sorted(having, key=lambda one: len(one.lineage))
+
+
+def forget_rows(
+    data: TaskData, task: str, splits: Sequence[str], when: str, kept: Mapping[str, bytes]
+) -> dict[str, Removed]:
+    """Put an empty table in the place of these splits of a task, in one folder, whole or not at
+    all; gives what is gone by now.
+
+    `when` is an ISO date; `kept` are files that stay in the rows' place, by name. Tables that are
+    empty already stay as they are, so that a forgetting that was cut off can be done again."""
+    gone = dict(data.forgotten(task))
+    for split in splits:
+        if split not in gone:
+            path = data.file(task, split)
+            gone[split] = Removed(pq.read_metadata(path).num_rows, sha256_of(path), when)
+    manifest = read_manifest(data.folder / MANIFEST, "")
+    with atomic_path(data.folder) as scratch:
+        link_tree(data.folder, scratch)
+        home = scratch / data.file(task, splits[0]).parent.relative_to(data.folder)
+        for split, removed in gone.items():
+            _write_tombstone(home / f"{split}.parquet", removed)
+        told = {split: asdict(removed) for split, removed in sorted(gone.items())}
+        files = {FORGOTTEN: (json.dumps(told, indent=1) + "\n").encode(), **kept}
+        for name, content in files.items():
+            # what is there is a link into the folder that is replaced
+            (home / name).unlink(missing_ok=True)
+            (home / name).write_bytes(content)
+        rows = manifest.rows
+        if data.name == task:
+            rows = {**rows, **dict.fromkeys(gone, 0)}
+        (scratch / MANIFEST).unlink()
+        seal_folder(scratch, DATA, rows, Provenance(manifest.parameters, manifest.inputs))
+    return gone
+
+
+def _write_tombstone(path: Path, removed: Removed) -> None:
+    text = json.dumps(asdict(removed), sort_keys=True)
+    schema = EXAMPLE_SCHEMA.with_metadata({METADATA_KEY: text})
+    path.unlink()  # it is a link to the rows: they must not be written over where they still are
+    pq.write_table(schema.empty_table(), path)

@@ -1,0 +1,125 @@
+"""`lamol forget T`: removes a learnt task's real rows for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stages.runtime import DebugOption, SetOption, TaskArgument, guarded, open_params, run_alone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lamol_core.data.task_data import TaskData
+    from lamol_core.storage.layout import Layout
+
+KeepOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-held-out",
+        help="Keep its dev and test rows: it can be scored, and audited against unseen rows.",
+    ),
+]
+
+
+@guarded
+def forget(
+    task: TaskArgument,
+    keep_held_out: KeepOption = False,
+    overrides: SetOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Remove a learnt task's rows from data/. What was learnt, and every later stage, stays.
+
+    Example: lamol forget travel --keep-held-out
+    """
+    import shutil
+    from datetime import UTC, datetime
+    from hashlib import md5
+
+    from lamol_core.data.forgetting import folders_with, forget_rows
+    from lamol_core.records import SPLITS
+    from lamol_core.storage.kinds import CHECKPOINT
+    from lamol_core.storage.layout import Layout
+    from lamol_core.storage.manifest import check_folder
+    from stages.console import say
+    from stages.pipeline import Pipeline
+
+    params, layout = open_params(overrides), Layout()
+    source = params.task(task).source
+    check_folder(
+        layout.student(task), CHECKPOINT, f"Run `dvc repro train@{task}`: it is not learnt yet."
+    )
+    folders = folders_with(task, layout.data(task).parent)
+    _require_no_other_rows(layout, params.method, task, folders)
+    touched = [folder.folder.as_posix() for folder in folders]
+    splits = ("train",) if keep_held_out else SPLITS
+    tables = [folder.file(task, split) for folder in folders for split in splits]
+    with Pipeline.opened() as pipeline:
+        recorded = pipeline.recorded_on(touched, params.tasks)
+        _require_current(task, recorded.stale_of(task))
+        num_cached = pipeline.drop_cached({md5(t.read_bytes()).hexdigest() for t in tables})
+        today = datetime.now(tz=UTC).date().isoformat()
+        for folder in folders:
+            gone = forget_rows(folder, task, splits, today, {})
+        for scratch in (layout.resume(task), layout.teacher_states(task)):
+            shutil.rmtree(scratch, ignore_errors=True)
+        pipeline.commit(recorded.current)
+
+    counts = ", ".join(f"{removed.rows} {split}" for split, removed in gone.items())
+    say(f"forget {task}: {counts} rows are gone from {', '.join(touched)}")
+    if recorded.stages:
+        say(
+            f"forget {task}: {len(recorded.current)} stages committed, dvc repro runs none of them "
+            "again; git commit dvc.lock keeps that."
+        )
+    if num_cached:
+        say(f"forget {task}: {num_cached} copies of its tables removed from DVC's cache too.")
+    for copy in sorted(layout.root.glob(f".dvc/tmp/exps/**/data/**/{task}")):
+        say(f"forget {task}: {copy}, a copy made by `dvc exp`, has rows too: delete it.")
+    if source.kind != "demo":
+        say(f"forget {task}: {source.path} is yours and stays: delete it too where that is meant.")
+
+
+def _require_no_other_rows(
+    layout: Layout, method: str, task: str, folders: Sequence[TaskData]
+) -> None:
+    """Refuse where rows of the task are elsewhere than in `data/`, or will be needed again."""
+    from lamol_core.audit.gate import shows_real_rows
+    from lamol_core.errors import ConfigError
+    from lamol_core.methods.rehearsal import MIXES_REAL_ROWS
+    from lamol_core.storage.manifest import MANIFEST, read_manifest
+
+    if method in MIXES_REAL_ROWS:
+        raise ConfigError(
+            f"params.yaml: {method} trains on the real rows of every task, {task!r} can't be "
+            "forgotten. Choose a method that keeps none (lamol_kd, lamol, l2kd, ewc, finetune)."
+        )
+    for name in (folder.name for folder in folders):
+        state, audit = layout.state(name), layout.audit(name)
+        manifest = state / MANIFEST
+        if manifest.is_file() and read_manifest(manifest, "").rows.get("real_rows", 0):
+            raise ConfigError(
+                f"{state}: real rows are kept there, as the method {method} does by definition. "
+                f"{task!r} can't be forgotten; choose a method that keeps none."
+            )
+        if name != task and shows_real_rows(audit):
+            raise ConfigError(
+                f"{audit / 'index.html'}: shows real rows of {task!r}. Set audit.show_real_rows: "
+                f"false, run `dvc repro audit@{name}`, then forget."
+            )
+
+
+def _require_current(task: str, stale: Sequence[str]) -> None:
+    from lamol_core.errors import ArtifactError
+
+    if stale:
+        raise ArtifactError(
+            f"dvc.lock: {', '.join(stale)} would run again, and without the rows of {task!r} "
+            f"can't. Run `dvc repro {' '.join(stale)}`, then forget."
+        )
+
+
+if __name__ == "__main__":
+    run_alone(forget)

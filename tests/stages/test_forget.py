@@ -1,0 +1,119 @@
+"""`lamol forget` under the real dvc: the rows are gone from the disk, and nothing else changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from lamol_core.data.forgetting import forget_rows
+from lamol_core.data.task_data import TaskData
+from lamol_core.records import SPLITS
+from tests.stages.sequences import edit_params, run, stages_changed, stages_run, write_csv
+
+pytestmark = pytest.mark.slow
+
+
+def stored_rows(folder: Path, task: str) -> dict[str, int]:
+    """How many real rows of a task each table below a folder has with their text, whatever the
+    file's name: DVC's cache and hidden folders too."""
+    counted = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.read_bytes()[:4] != b"PAR1":
+            continue
+        table = pq.read_table(path)
+        if {"row_id", "input"} <= set(table.column_names):
+            ids = [row_id.split("/") for row_id in table.column("row_id").to_pylist()]
+            counted[str(path.relative_to(folder))] = sum(
+                task_of == task and split in SPLITS for task_of, split, *_ in ids
+            )
+    return {path: count for path, count in counted.items() if count}
+
+
+def add_fruits(sequence: Path, folder: Path) -> None:
+    source = {"kind": "csv", "path": str(write_csv(folder / "fruits.csv", "fruits"))}
+    edit_params(
+        sequence, lambda p: p["tasks"].update({"fruits": {"after": "sums", "source": source}})
+    )
+
+
+def test_forgotten_rows_are_nowhere_and_nothing_runs_again(sequence: Path, tmp_path: Path) -> None:
+    assert len(stored_rows(sequence, "colours")) == 9, "train, dev and test, in three folders"
+    student = (sequence / "runs" / "colours" / "student" / "model.safetensors").read_bytes()
+    told = run(sequence, "lamol", "forget", "colours")
+    assert "colours.csv is yours and stays" in told
+    assert stored_rows(sequence, "colours") == {}
+
+    empty = sequence / "data" / "sums" / "seen" / "colours" / "train.parquet"
+    said = json.loads(pq.read_schema(empty).metadata[b"lamol.forgotten"])
+    assert said["rows"] == 32
+    assert len(said["sha256"]) == 64
+    assert (sequence / "runs" / "colours" / "student" / "model.safetensors").read_bytes() == student
+    assert stages_run(run(sequence, "dvc", "repro")) == []
+
+    add_fruits(sequence, tmp_path)
+    ran = stages_run(run(sequence, "dvc", "repro"))
+    assert {name for name in ran if not name.endswith("@fruits")} <= {"report"}
+    assert stored_rows(sequence, "colours") == {}
+    summary = json.loads((sequence / "reports" / "summary.json").read_text())
+    assert summary["not_scored"] == ["colours"]
+    assert summary["score_matrix"][-1][0] is None
+    known = summary["score_matrix"][-1][1:]
+    assert summary["final_average"] == pytest.approx(sum(known) / len(known))
+    audit = json.loads((sequence / "runs" / "fruits" / "audit" / "audit.json").read_text())
+    assert audit["checks"]["memorisation"]["by_task"]["animals"]["overlap"] is not None
+
+
+def test_held_out_rows_can_stay_and_go_later(sequence: Path) -> None:
+    """It begins as if a forgetting was killed after the first folder, before DVC heard of it."""
+    own = TaskData.load(sequence / "data" / "animals")
+    forget_rows(own, "animals", ("train",), "2026-01-01", {})
+    assert stages_changed(run(sequence, "dvc", "status"))
+    # dvc's run cache takes a copy of uncached outputs when a stage is committed by hand
+    run(sequence, "dvc", "commit", "--force", "prepare@sums")
+    assert any(".dvc" in path for path in stored_rows(sequence, "animals"))
+    told = run(sequence, "lamol", "forget", "animals", "--keep-held-out")
+    assert "removed from DVC's cache too" in told
+    assert not [path for path in stored_rows(sequence, "animals") if "train" in path]
+    assert own.forgotten("animals")["train"].forgotten_on == "2026-01-01"
+    assert "up to date" in run(sequence, "dvc", "status")
+    assert own.rows_left("animals", "test")
+
+    run(sequence, "lamol", "forget", "animals")
+    assert stored_rows(sequence, "animals") == {}
+    assert "up to date" in run(sequence, "dvc", "status")
+
+
+def test_nothing_is_trained_on_an_empty_table(sequence: Path) -> None:
+    run(sequence, "lamol", "forget", "animals")
+    before = (sequence / "runs" / "animals" / "mix.parquet").read_bytes()
+    for stage in ("mix", "train"):
+        told = run(sequence, "lamol", stage, "animals", expect=4)
+        assert "32 rows were forgotten on" in told
+        assert "`lamol prepare animals` reads it again" in told
+    assert (sequence / "runs" / "animals" / "mix.parquet").read_bytes() == before
+    run(sequence, "lamol", "mix", "sums", "--set", "method=multitask", expect=4)
+    run(sequence, "lamol", "prepare", "animals")
+    assert len(TaskData.load(sequence / "data" / "animals").rows("train")) == 32
+
+
+def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> None:
+    before = stored_rows(sequence, "colours")
+    told = run(sequence, "lamol", "forget", "animals", "--set", "method=multitask", expect=3)
+    assert "trains on the real rows of every task" in told
+    edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
+    told = run(sequence, "lamol", "forget", "animals", expect=4)
+    assert "train@animals" in told
+    edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=2.0))
+    run(sequence, "lamol", "audit", "animals", "--set", "audit.show_real_rows=true")
+    told = run(sequence, "lamol", "forget", "colours", expect=3)
+    assert "shows real rows of 'colours'" in told
+    add_fruits(sequence, tmp_path)
+    run(sequence, "lamol", "prepare", "fruits")
+    told = run(sequence, "lamol", "forget", "fruits", expect=4)
+    assert "not learnt yet" in told
+    assert {
+        k: v for k, v in stored_rows(sequence, "colours").items() if "fruits" not in k
+    } == before
