@@ -224,6 +224,7 @@ class AuditParams(Section):
     show_real_rows: bool = False
     min_rows: Annotated[int, Field(ge=1)] = 30
     canaries: Annotated[int, Field(ge=0, le=100)] = 0
+    keep_fingerprint: bool = False
     limits: AuditLimits = AuditLimits()
 
     @field_validator("gate", mode="before")

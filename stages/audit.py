@@ -90,6 +90,8 @@ def audit(
         from lamol_core.audit.tables import audit_table_of
 
         print_table(audit_table_of(found))
+    for note in found.notes:
+        say(f"audit {task}: {note}")
     failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
     say(
         f"audit {task}: {found.verdict}{failed}, {content['rows_flagged']} of {found.rows_kept} "

@@ -11,6 +11,7 @@ from stages.runtime import DebugOption, SetOption, TaskArgument, guarded, open_p
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lamol_core.config import Params
     from lamol_core.data.task_data import TaskData
     from lamol_core.storage.layout import Layout
 
@@ -38,7 +39,7 @@ def forget(
     from datetime import UTC, datetime
     from hashlib import md5
 
-    from lamol_core.data.forgetting import folders_with, forget_rows
+    from lamol_core.forgetting.rows import folders_with, forget_rows
     from lamol_core.records import SPLITS
     from lamol_core.storage.kinds import CHECKPOINT
     from lamol_core.storage.layout import Layout
@@ -60,9 +61,10 @@ def forget(
         recorded = pipeline.recorded_on(touched, params.tasks)
         _require_current(task, recorded.stale_of(task))
         num_cached = pipeline.drop_cached({md5(t.read_bytes()).hexdigest() for t in tables})
+        kept = _fingerprint(layout, folders[0], params)
         today = datetime.now(tz=UTC).date().isoformat()
         for folder in folders:
-            gone = forget_rows(folder, task, splits, today, {})
+            gone = forget_rows(folder, task, splits, today, kept)
         for scratch in (layout.resume(task), layout.teacher_states(task)):
             shutil.rmtree(scratch, ignore_errors=True)
         pipeline.commit(recorded.current)
@@ -73,6 +75,11 @@ def forget(
         say(
             f"forget {task}: {len(recorded.current)} stages committed, dvc repro runs none of them "
             "again; git commit dvc.lock keeps that."
+        )
+    if kept:
+        say(
+            f"forget {task}: a fingerprint is kept, {sum(map(len, kept.values()))} bytes, and its "
+            f"key in {layout.fingerprint_key}: whoever has both can test guesses of the rows."
         )
     if num_cached:
         say(f"forget {task}: {num_cached} copies of its tables removed from DVC's cache too.")
@@ -109,6 +116,23 @@ def _require_no_other_rows(
                 f"{audit / 'index.html'}: shows real rows of {task!r}. Set audit.show_real_rows: "
                 f"false, run `dvc repro audit@{name}`, then forget."
             )
+
+
+def _fingerprint(layout: Layout, own: TaskData, params: Params) -> dict[str, bytes]:
+    """The files of the task's fingerprint: those that are there, new ones where they are asked for
+    and all rows are still here, else none."""
+    from lamol_core.audit.fingerprint import FIGURES, HASHES, own_key, to_files
+    from lamol_core.audit.reading import sampled_task
+    from lamol_core.forgetting.fingerprinting import fingerprint_of
+
+    there = {name: own.folder / name for name in (HASHES, FIGURES)}
+    if all(path.is_file() for path in there.values()):
+        return {name: path.read_bytes() for name, path in there.items()}
+    if own.forgotten(own.name) or not params.audit.keep_fingerprint:
+        return {}
+    key = own_key(layout.fingerprint_key)
+    task = sampled_task(own, len(own.lineage) - 1, (), layout.fingerprint_key)
+    return to_files(fingerprint_of(task, key, params.seed))
 
 
 def _require_current(task: str, stale: Sequence[str]) -> None:

@@ -9,6 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from lamol_core.audit.fingerprint import Fingerprint
+from lamol_core.audit.reference import Figure, NoReference, RealRows, Reference
+from lamol_core.audit.words import words_of
 from lamol_core.config import AuditParams, GenerateParams, Limit
 from lamol_core.data.canaries import Canary
 from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
@@ -17,8 +20,6 @@ from lamol_core.text.normal import normalise
 
 Verdict = Literal["pass", "warn", "fail"]
 SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "fail")
-Figure = float | None
-"""None: not defined for so few rows, or not measured."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class SampledTask:
     """In the order of learning: its GEN token."""
     canaries: Sequence[Canary] = ()
     """Planted among its training rows."""
+    forgotten_on: str = ""
+    """When its training rows were removed (`lamol forget`); empty where they are here."""
+    fingerprint: Fingerprint | None = None
+    """What was kept of them."""
 
     @property
     def name(self) -> str:
@@ -51,6 +56,39 @@ class SampledTask:
     @cached_property
     def rejected(self) -> list[PseudoSample]:
         return [s for s in self.drawn if not s.valid and s.reject_reason != SURPLUS]
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What the checks hold its samples against."""
+        if self.forgotten_on:
+            return self.fingerprint or NoReference()
+        texts = self.texts(self.train)
+        return RealRows(
+            texts,
+            [normalise(row.target) for row in self.train] if self.has_classes else [],
+            [len(words_of(text)) for text in texts],
+            [f"{row.input}\n{row.target}" for row in (*self.train, *self.held_out)],
+        )
+
+    @property
+    def has_classes(self) -> bool:
+        return self.facts.targets == "classes"
+
+    @property
+    def note(self) -> str:
+        """What the audit cannot say of it, or only by its fingerprint; empty where it can."""
+        if not self.forgotten_on:
+            return ""
+        gone = f"The training rows of {self.name} were forgotten on {self.forgotten_on}"
+        if self.fingerprint is None:
+            return (
+                f"{gone} and no fingerprint of them can be used: whether its samples repeat or "
+                "resemble them is not known."
+            )
+        return (
+            f"{gone}: its samples are held against their kept fingerprint, by runs of words of "
+            "certain lengths; drift and nearest rows are not known."
+        )
 
     def text(self, row: PseudoSample | Example) -> str:
         """What a row says: its input, and its target too where that is free text and no label."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lamol_core.audit.base import Figure
+from lamol_core.audit.reference import Figure
 
 RESAMPLES = 400
 MOST_HELD_OUT_BLOCKS, MOST_TRAIN_BLOCKS = 8, 24
@@ -34,6 +34,8 @@ class Blocks:
     held_out: Sequence[Sequence[str]]
     scale: float
     """How many times the held-out blocks all training rows are."""
+    rest: Sequence[str]
+    """Training rows of no block."""
 
 
 def cut_blocks(
@@ -46,13 +48,15 @@ def cut_blocks(
     if size == 0:
         return None
 
-    def cut(corpus: Sequence[str], most: int) -> list[list[str]]:
-        shuffled = chooser.sample(corpus, len(corpus))
-        count = min(len(corpus) // size, most)
-        return [shuffled[k * size : (k + 1) * size] for k in range(count)]
+    def cut(rows: Sequence[str], most: int) -> list[Sequence[str]]:
+        count = min(len(rows) // size, most)
+        return [rows[k * size : (k + 1) * size] for k in range(count)]
 
-    seen, unseen = cut(train, MOST_TRAIN_BLOCKS), cut(held_out, num_held_out)
-    return Blocks(seen, unseen, len(train) / (size * min(len(seen), len(unseen))))
+    shuffled = chooser.sample(train, len(train))
+    seen = cut(shuffled, MOST_TRAIN_BLOCKS)
+    unseen = cut(chooser.sample(held_out, len(held_out)), num_held_out)
+    scale = len(train) / (size * min(len(seen), len(unseen)))
+    return Blocks(seen, unseen, scale, shuffled[len(seen) * size :])
 
 
 @dataclass(frozen=True)

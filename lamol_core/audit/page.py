@@ -47,7 +47,10 @@ def render_audit(
     return environment.get_template("audit.html.j2").render(
         audit=content,
         checks=[_check(name, told) for name, told in content["checks"].items()],
-        notes=[note for told in content["checks"].values() for note in told["notes"]],
+        notes=[
+            *audit.notes,
+            *(note for told in content["checks"].values() for note in told["notes"]),
+        ],
         chart=inline_svg("fading", to_svg(chart)) if chart else None,
         real_rows=show_real_rows,
         rows=inline_json(_rows(audit, audited, show_real_rows)),

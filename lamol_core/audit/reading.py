@@ -8,6 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from lamol_core.audit.base import Audited, Origin, SampledTask
+from lamol_core.audit.fingerprint import read_fingerprint
 from lamol_core.config import GenerateParams
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
@@ -44,30 +45,42 @@ def read_audited(layout: Layout, task: str, seed: int, generate: GenerateParams)
     foreign = sorted({s.source_task for s in samples} - known)
     if foreign:
         raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {remedy}")
-    return Audited(_sampled_tasks(data, samples), origin, seed)
+    return Audited(_sampled_tasks(data, samples, layout.fingerprint_key), origin, seed)
 
 
-def _sampled_tasks(data: TaskData, samples: Sequence[PseudoSample]) -> list[SampledTask]:
+def _sampled_tasks(
+    data: TaskData, samples: Sequence[PseudoSample], key_file: Path
+) -> list[SampledTask]:
     """The earlier tasks that rows were drawn of, oldest first."""
     drawn: dict[str, list[PseudoSample]] = {}
     for sample in samples:
         drawn.setdefault(sample.source_task, []).append(sample)
     return [
-        SampledTask(
-            facts=facts,
-            age=len(data.earlier) - 1 - place,
-            drawn=drawn[facts.name],
-            train=data.rows_left(facts.name, "train"),
-            held_out=[
-                *data.rows_left(facts.name, "dev"),
-                *data.rows_left(facts.name, "test"),
-            ],
-            place=place,
-            canaries=read_canaries(data.file(facts.name, "train").parent),
-        )
+        sampled_task(data, place, drawn[facts.name], key_file)
         for place, facts in enumerate(data.earlier)
         if facts.name in drawn
     ]
+
+
+def sampled_task(
+    data: TaskData, place: int, drawn: Sequence[PseudoSample], key_file: Path
+) -> SampledTask:
+    """What is known of the task at a place of a lineage, and the samples drawn of it."""
+    facts = data.lineage[place]
+    home = data.file(facts.name, "train").parent
+    removed = data.forgotten(facts.name).get("train")
+    held_out = [row for split in ("dev", "test") for row in data.rows_left(facts.name, split)]
+    return SampledTask(
+        facts=facts,
+        age=len(data.earlier) - 1 - place,
+        drawn=drawn,
+        train=data.rows_left(facts.name, "train"),
+        held_out=held_out,
+        place=place,
+        canaries=read_canaries(home),
+        forgotten_on=removed.forgotten_on if removed else "",
+        fingerprint=read_fingerprint(home, key_file) if removed else None,
+    )
 
 
 def _is_as_written(path: Path) -> bool:

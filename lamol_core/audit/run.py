@@ -20,6 +20,8 @@ class Audit:
     ages: dict[str, int]
     findings: Sequence[Finding]
     titles: dict[str, str]
+    notes: Sequence[str] = ()
+    """What could not be looked at, and why."""
 
     @property
     def verdict(self) -> Verdict:
@@ -40,6 +42,7 @@ class Audit:
             "task": self.task,
             "verdict": self.verdict,
             "failed": self.failed,
+            "notes": list(self.notes),
             "rows_kept": self.rows_kept,
             "rows_rejected": self.rows_rejected,
             "rows_flagged": len({flag.row_id for flag in self.flags}),
@@ -97,4 +100,5 @@ def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) 
         ages={task.name: task.age for task in audited.tasks},
         findings=findings,
         titles={check.name: check.title for check in checks},
+        notes=[task.note for task in audited.tasks if task.note],
     )

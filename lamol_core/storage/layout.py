@@ -63,6 +63,11 @@ class Layout:
         """What a training that was cut off goes on from, in a folder named by its inputs' hash."""
         return self.root / ".lamol" / "resume" / task
 
+    @property
+    def fingerprint_key(self) -> Path:
+        """The key of the hashes that are kept of forgotten rows: not beside them."""
+        return self.root / ".lamol" / "fingerprint.key"
+
     def predictions(self, task: str) -> Path:
         return self.run(task) / "predictions.parquet"
 

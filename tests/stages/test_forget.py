@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from lamol_core.data.forgetting import forget_rows
 from lamol_core.data.task_data import TaskData
+from lamol_core.forgetting.rows import forget_rows
 from lamol_core.records import SPLITS
 from tests.stages.sequences import edit_params, run, stages_changed, stages_run, write_csv
 
@@ -42,8 +42,8 @@ def add_fruits(sequence: Path, folder: Path) -> None:
 def test_forgotten_rows_are_nowhere_and_nothing_runs_again(sequence: Path, tmp_path: Path) -> None:
     assert len(stored_rows(sequence, "colours")) == 9, "train, dev and test, in three folders"
     student = (sequence / "runs" / "colours" / "student" / "model.safetensors").read_bytes()
-    told = run(sequence, "lamol", "forget", "colours")
-    assert "colours.csv is yours and stays" in told
+    told = run(sequence, "lamol", "forget", "colours", "--set", "audit.keep_fingerprint=true")
+    assert "colours.csv is yours and stays" in told and "a fingerprint is kept" in told
     assert stored_rows(sequence, "colours") == {}
 
     empty = sequence / "data" / "sums" / "seen" / "colours" / "train.parquet"
@@ -63,7 +63,11 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(sequence: Path, tmp_p
     known = summary["score_matrix"][-1][1:]
     assert summary["final_average"] == pytest.approx(sum(known) / len(known))
     audit = json.loads((sequence / "runs" / "fruits" / "audit" / "audit.json").read_text())
-    assert audit["checks"]["memorisation"]["by_task"]["animals"]["overlap"] is not None
+    assert ["kept fingerprint" in note for note in audit["notes"]] == [True]
+    by_task = audit["checks"]["memorisation"]["by_task"]
+    assert by_task["animals"]["nearest_similarity"] is not None
+    assert by_task["colours"]["overlap"] is not None
+    assert by_task["colours"]["nearest_similarity"] is None
 
 
 def test_held_out_rows_can_stay_and_go_later(sequence: Path) -> None:

@@ -10,11 +10,11 @@ near_duplicate_share    rows like an earlier row: the Jaccard similarity of thei
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from datasketch import MinHash, MinHashLSH
 
-from lamol_core.audit.base import Audited, Check, Finding, Flag, pooled
+from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, pooled
 from lamol_core.audit.neighbours import runs_of
 from lamol_core.config import AuditParams
 from lamol_core.seeds import derive_seed
@@ -31,20 +31,18 @@ class Copies(Check):
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         by_task, flags = {}, []
         for task in audited.tasks:
-            texts, real = task.texts(task.kept), task.texts(task.train)
-            size = min(len(texts), len(real))
+            texts = task.texts(task.kept)
+            size = task.reference.size_for(len(texts))
             chooser = random.Random(derive_seed(audited.seed, "copies", task.name))
-            mine, theirs = chooser.sample(texts, size), chooser.sample(real, size)
+            mine = chooser.sample(texts, size)
+            real = task.reference.measured(repeat_shares, size, chooser)
             exact, near = repeats_of(texts)
-            exact_of_mine, near_of_mine = exact, near
-            if size < len(texts):
-                exact_of_mine, near_of_mine = repeats_of(mine)
-            exact_of_real, near_of_real = repeats_of(theirs)
+            shares = _shares(exact, near, len(texts))
+            of_as_many = shares if size == len(texts) else repeat_shares(mine)
             by_task[task.name] = {
-                "duplicate_share": len(exact) / len(texts) if texts else None,
-                "near_duplicate_share": len(near) / len(texts) if texts else None,
-                "duplicate_excess": _excess(exact_of_mine, exact_of_real, size),
-                "near_duplicate_excess": _excess(near_of_mine, near_of_real, size),
+                **shares,
+                "duplicate_excess": _excess(of_as_many, real, "duplicate_share"),
+                "near_duplicate_excess": _excess(of_as_many, real, "near_duplicate_share"),
             }
             for place, sample in enumerate(task.kept):
                 reason = "duplicate" if place in exact else "near_duplicate"
@@ -75,5 +73,18 @@ def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
     return exact, near
 
 
-def _excess(mine: set[int], theirs: set[int], size: int) -> float | None:
-    return (len(mine) - len(theirs)) / size if size else None
+def repeat_shares(texts: Sequence[str]) -> dict[str, Figure]:
+    """The shares of `repeats_of`."""
+    return _shares(*repeats_of(texts), len(texts))
+
+
+def _shares(exact: set[int], near: set[int], size: int) -> dict[str, Figure]:
+    return {
+        "duplicate_share": len(exact) / size if size else None,
+        "near_duplicate_share": len(near) / size if size else None,
+    }
+
+
+def _excess(mine: Mapping[str, Figure], theirs: Mapping[str, Figure], name: str) -> Figure:
+    own, real = mine.get(name), theirs.get(name)
+    return None if own is None or real is None else own - real

@@ -52,7 +52,7 @@ class Faithfulness(Check):
         flags = []
         for task in audited.tasks:
             figures: dict[str, Figure] = {}
-            if task.facts.targets == "classes" and task.kept:
+            if task.has_classes and task.kept:
                 unknown = _unknown(task)
                 figures |= _labels(task, derive_seed(audited.seed, "labels", task.name))
                 figures["unknown_label_share"] = len(unknown) / len(task.kept)
@@ -73,12 +73,14 @@ class Faithfulness(Check):
 
 
 def _unknown(task: SampledTask) -> list[PseudoSample]:
-    known = {normalise(row.target) for row in task.train}
+    known = task.reference.labels or {normalise(label) for label in task.facts.classes}
     return [sample for sample in task.kept if normalise(sample.target) not in known]
 
 
 def _labels(task: SampledTask, seed: int) -> dict[str, Figure]:
-    real = Counter(normalise(row.target) for row in task.train)
+    real = task.reference.labels
+    if not real:
+        return {"label_variation": None, "label_variation_excess": None}
     labels = sorted(real)
     shares = np.array([real[label] for label in labels]) / real.total()
     drawn = Counter(normalise(sample.target) for sample in task.kept)
@@ -97,7 +99,7 @@ def _labels(task: SampledTask, seed: int) -> dict[str, Figure]:
 
 def _lengths(task: SampledTask) -> dict[str, Figure]:
     mine = [len(words_of(text)) for text in task.texts(task.kept)]
-    theirs = [len(words_of(text)) for text in task.texts(task.train)]
+    theirs = task.reference.lengths
     if not mine or not theirs:
         return {"length_distance": None, "length_excess": None}
     distance = float(ks_2samp(mine, theirs, method="asymp").statistic)

@@ -17,12 +17,15 @@ Training and held-out rows are cut into blocks of one size, and each pseudo-samp
 most) is held against each block: excess.py.
 
 A copy rate that is no higher than against rows that no training has seen is chance, not memory.
+
+Of forgotten rows there is a fingerprint alone, where one was kept: spans are then told by the steps
+of hashing.py's LADDER, and a sample is a copy where it equals a row, or a span is 0.9 of it.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +42,8 @@ from lamol_core.audit.base import (
     pooled,
 )
 from lamol_core.audit.excess import Gap, cut_blocks, pooled_excesses
+from lamol_core.audit.fingerprint import Fingerprint
+from lamol_core.audit.hashing import HashedTexts, Hashes
 from lamol_core.audit.neighbours import Nearest, NearestRows
 from lamol_core.audit.spans import Span, longest_shared_spans
 from lamol_core.audit.words import words_of
@@ -58,9 +63,9 @@ class Memorisation(Check):
     limits = {"copied_excess": "high", "overlap_excess": "high"}  # noqa: RUF012
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
-        compared = [_compare(task, audited.seed) for task in audited.tasks if task.kept]
+        found = [_compare(task, audited.seed, self.name) for task in audited.tasks if task.kept]
+        compared = [one for one in found if one is not None]
         by_task = {one.task.name: one.figures(audited.seed) for one in compared}
-        flags = [flag for one in compared for flag in one.flags(self.name)]
         weights = {task.name: len(task.kept) for task in audited.tasks}
         figures = pooled(by_task, weights) | pooled_excesses(
             by_task, weights, ("overlap", "copied")
@@ -68,40 +73,40 @@ class Memorisation(Check):
         if compared:
             figures["longest_span"] = max(f["longest_span"] or 0.0 for f in by_task.values())
             figures["exact_copies"] = sum(f["exact_copies"] or 0.0 for f in by_task.values())
-        neighbours = {
-            sample.row_id: one.neighbour(place)
-            for one in compared
-            for place, sample in enumerate(one.task.kept)
-        }
+        neighbours = {k: near for one in compared for k, near in one.neighbours.items()}
+        flags = [flag for one in compared for flag in one.flags]
         return Finding(self.name, figures, by_task, flags, neighbours=neighbours)
 
 
 @dataclass(frozen=True)
 class _Compared:
-    """Each pseudo-sample of a task against all its training rows, and the excesses."""
+    """Each pseudo-sample of a task (n) against all its training rows, and the excesses."""
 
     task: SampledTask
-    spans: Sequence[Span]
-    nearest: Sequence[Nearest]
-    nearest_held_out: Sequence[Nearest]
-    held_out_words: Sequence[int]
-    """The longest span shared with a held-out row."""
+    span_words: Numbers
+    exact: Numbers
+    """1.0 where the sample is a training row."""
+    copied: Numbers
     overlap: Numbers
+    similarity: Numbers | None
+    """Of the nearest training row; None where there are hashes of them alone."""
     gaps: dict[str, Gap]
+    flags: Sequence[Flag]
+    neighbours: Mapping[str, Neighbour]
 
     def figures(self, seed: int) -> dict[str, Figure]:
-        lengths = _words(self.spans)
-        near = np.array([one.similarity for one in self.nearest])
         figures: dict[str, Figure] = {
-            "longest_span": float(lengths.max()),
-            **{f"span_{n}_share": float((lengths >= n).mean()) for n in SPANS},
+            "longest_span": float(self.span_words.max()),
+            **{f"span_{n}_share": float((self.span_words >= n).mean()) for n in SPANS},
             "overlap": float(self.overlap.mean()),
-            "copied_share": float((near >= COPIED).mean()),
-            "exact_copies": float((near == 1.0).sum()),
-            "nearest_similarity": float(near.mean()),
+            "copied_share": float(self.copied.mean()),
+            "exact_copies": float(self.exact.sum()),
+            "nearest_similarity": None,
             "overlap_excess": None,
             "copied_excess": None,
         }
+        if self.similarity is not None:
+            figures["nearest_similarity"] = float(self.similarity.mean())
         for name, gap in self.gaps.items():
             low, mean, high = gap.interval(derive_seed(seed, "bootstrap", self.task.name, name))
             figures |= {
@@ -111,49 +116,97 @@ class _Compared:
             }
         return figures
 
-    def neighbour(self, place: int) -> Neighbour:
-        span, near = self.spans[place], self.nearest[place]
-        return Neighbour(
-            self.task.train[near.row].row_id if near.row >= 0 else "",
-            near.similarity,
-            self.task.train[span.corpus_row].row_id if span.words else "",
-            span.start,
-            span.words,
-        )
 
-    def flags(self, check: str) -> list[Flag]:
-        found = []
-        for place, sample in enumerate(self.task.kept):
-            span, near = self.spans[place], self.nearest[place]
-            far = self.nearest_held_out[place].similarity
-            if near.similarity >= COPIED and near.similarity > far:
-                reason, row = "exact_copy" if near.similarity == 1.0 else "near_copy", near.row
-            elif FLAGGED_SPAN <= span.words > self.held_out_words[place]:
-                reason, row = "long_span", span.corpus_row
-            else:
-                continue
-            found.append(
-                Flag(
-                    sample.row_id, self.task.name, check, reason, near.similarity,
-                    self.task.train[row].row_id, span.start, span.words,
-                )
-            )  # fmt: skip
-        return found
+def _compare(task: SampledTask, seed: int, check: str) -> _Compared | None:
+    """None where the rows were forgotten and no fingerprint was kept."""
+    chooser = random.Random(derive_seed(seed, "blocks", task.name))
+    if not task.forgotten_on:
+        return _against_rows(task, check, chooser)
+    return _against_hashes(task, task.fingerprint, check, chooser) if task.fingerprint else None
 
 
-def _compare(task: SampledTask, seed: int) -> _Compared:
+def _against_rows(task: SampledTask, check: str, chooser: random.Random) -> _Compared:
     texts, train = task.texts(task.kept), task.texts(task.train)
     held_out = task.texts(task.held_out)
     spans, nearest = _search(texts, train)
     unseen_spans, unseen_nearest = _search(texts, held_out)
+    flags, neighbours = [], {}
+    for place, sample in enumerate(task.kept):
+        span, near = spans[place], nearest[place]
+        neighbours[sample.row_id] = Neighbour(
+            task.train[near.row].row_id if near.row >= 0 else "",
+            near.similarity,
+            task.train[span.corpus_row].row_id if span.words else "",
+            span.start,
+            span.words,
+        )
+        if near.similarity >= COPIED and near.similarity > unseen_nearest[place].similarity:
+            reason, row = "exact_copy" if near.similarity == 1.0 else "near_copy", near.row
+        elif FLAGGED_SPAN <= span.words > unseen_spans[place].words:
+            reason, row = "long_span", span.corpus_row
+        else:
+            continue
+        flags.append(
+            Flag(
+                sample.row_id, task.name, check, reason, near.similarity,
+                task.train[row].row_id, span.start, span.words,
+            )
+        )  # fmt: skip
+    similarity = np.array([one.similarity for one in nearest])
     return _Compared(
         task,
-        spans,
-        nearest,
-        unseen_nearest,
-        [span.words for span in unseen_spans],
-        _overlaps(texts, spans),
-        _gaps(texts, train, held_out, random.Random(derive_seed(seed, "blocks", task.name))),
+        _words(spans),
+        (similarity == 1.0).astype(float),
+        _copied(nearest),
+        _overlaps(texts, _words(spans)),
+        similarity,
+        _gaps(texts, train, held_out, chooser),
+        flags,
+        neighbours,
+    )
+
+
+def _against_hashes(
+    task: SampledTask, fingerprint: Fingerprint, check: str, chooser: random.Random
+) -> _Compared:
+    texts = task.texts(task.kept)
+    some = texts if len(texts) <= MOST_ROWS else chooser.sample(texts, MOST_ROWS)
+    hashed, hashed_some = (HashedTexts(one, fingerprint.hashed) for one in (texts, some))
+    train, held_out = fingerprint.all_train, fingerprint.all_held_out
+    spans, exact = hashed.longest_runs(train), hashed.are_rows(train)
+    unseen_spans, unseen_exact = hashed.longest_runs(held_out), hashed.are_rows(held_out)
+    flags = []
+    for place, sample in enumerate(task.kept):
+        if exact[place] and not unseen_exact[place]:
+            reason = "exact_copy"
+        elif FLAGGED_SPAN <= spans[place] > unseen_spans[place]:
+            reason = "long_span"
+        else:
+            continue
+        flags.append(Flag(sample.row_id, task.name, check, reason, span_words=int(spans[place])))
+
+    def against(corpora: Sequence[Hashes]) -> dict[str, Numbers]:
+        runs = [_overlaps(some, hashed_some.longest_runs(corpus)) for corpus in corpora]
+        rows = [hashed_some.are_rows(corpus) for corpus in corpora]
+        return {
+            "overlap": np.stack(runs, axis=1),
+            "copied": np.stack(
+                [
+                    (row | (run >= COPIED)).astype(float)
+                    for row, run in zip(rows, runs, strict=True)
+                ],
+                axis=1,
+            ),
+        }
+
+    gaps = {}
+    if fingerprint.train and fingerprint.held_out:
+        seen, unseen = against(fingerprint.train), against(fingerprint.held_out)
+        gaps = {name: Gap(seen[name], unseen[name], fingerprint.scale) for name in seen}
+    overlap = _overlaps(texts, spans)
+    copied = (exact | (overlap >= COPIED)).astype(float)
+    return _Compared(
+        task, spans, exact.astype(float), copied, overlap, None, gaps, flags, neighbours={}
     )
 
 
@@ -169,7 +222,7 @@ def _gaps(
     def against(corpora: Sequence[Sequence[str]]) -> dict[str, Numbers]:
         found = [_search(some, corpus) for corpus in corpora]
         return {
-            "overlap": np.stack([_overlaps(some, spans) for spans, _ in found], axis=1),
+            "overlap": np.stack([_overlaps(some, _words(spans)) for spans, _ in found], axis=1),
             "copied": np.stack([_copied(nearest) for _, nearest in found], axis=1),
         }
 
@@ -185,9 +238,9 @@ def _search(texts: Sequence[str], corpus: Sequence[str]) -> tuple[list[Span], li
     return spans, [index.find(text) for text in texts]
 
 
-def _overlaps(texts: Sequence[str], spans: Sequence[Span]) -> Numbers:
+def _overlaps(texts: Sequence[str], span_words: Numbers) -> Numbers:
     """The share of each text that its longest shared span is."""
-    return _words(spans) / np.array([max(len(words_of(text)), 1) for text in texts])
+    return span_words / np.array([max(len(words_of(text)), 1) for text in texts])
 
 
 def _words(spans: Sequence[Span]) -> Numbers:

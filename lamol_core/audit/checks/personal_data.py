@@ -18,7 +18,7 @@ from stdnum import iban, luhn
 
 from lamol_core.audit.base import Audited, Check, Finding, Flag, pooled
 from lamol_core.config import AuditParams
-from lamol_core.records import Example, PseudoSample
+from lamol_core.records import PseudoSample
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])")
@@ -99,11 +99,10 @@ class PersonalData(Check):
         for task in audited.tasks:
             found = {s.row_id: personal_data_in(_whole(s)) for s in task.kept}
             found = {row_id: values for row_id, values in found.items() if values}
-            real: set[tuple[str, str]] = set()
-            if found:
-                for row in (*task.train, *task.held_out):
-                    real |= personal_data_in(_whole(row))
-            replayed = {row_id for row_id, values in found.items() if values & real}
+            real = task.reference.personal_data(personal_data_in) if found else ()
+            replayed = {
+                row_id for row_id, values in found.items() if any(one in real for one in values)
+            }
             for row_id, values in found.items():
                 for kind in sorted({kind for kind, _ in values}):
                     kinds[kind] += 1
@@ -120,5 +119,5 @@ class PersonalData(Check):
         return Finding(self.name, pooled(by_task, weights) | counted, by_task, flags)
 
 
-def _whole(row: PseudoSample | Example) -> str:
+def _whole(row: PseudoSample) -> str:
     return f"{row.input}\n{row.target}"

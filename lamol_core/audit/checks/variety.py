@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sacrebleu.metrics.bleu import BLEU
 
@@ -41,13 +41,15 @@ class Variety(Check):
         mine_of_all: list[str] = []
         theirs_of_all: list[str] = []
         for task in audited.tasks:
-            texts, real = task.texts(task.kept), task.texts(task.train)
-            size = min(len(texts), len(real))
+            texts = task.texts(task.kept)
+            size = task.reference.size_for(len(texts))
             chooser = random.Random(derive_seed(audited.seed, "variety", task.name))
-            mine, theirs = chooser.sample(texts, size), chooser.sample(real, size)
-            by_task[task.name] = _beside(mine, theirs)
-            mine_of_all += mine
-            theirs_of_all += theirs
+            mine = chooser.sample(texts, size or len(texts))
+            real = task.reference.measured(variety_of, size, chooser)
+            by_task[task.name] = _beside(variety_of(mine), real)
+            if task.train:
+                mine_of_all += mine
+                theirs_of_all += chooser.sample(task.texts(task.train), size)
         weights = {task.name: len(task.kept) for task in audited.tasks}
         figures = pooled(by_task, weights)
         chooser = random.Random(derive_seed(audited.seed, "self-bleu"))
@@ -63,14 +65,20 @@ class Variety(Check):
         return Finding(self.name, figures, by_task)
 
 
-def _beside(mine: Sequence[str], theirs: Sequence[str]) -> dict[str, Figure]:
+def variety_of(texts: Sequence[str]) -> dict[str, Figure]:
+    """distinct_1, distinct_2, distinct_3 and compression of some texts."""
+    return {
+        **{f"distinct_{n}": distinct(texts, n) for n in (1, 2, 3)},
+        "compression": compression(texts),
+    }
+
+
+def _beside(mine: Mapping[str, Figure], real: Mapping[str, Figure]) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
-    for n in (1, 2, 3):
-        figures[f"distinct_{n}"] = distinct(mine, n)
-        figures[f"distinct_{n}_real"] = distinct(theirs, n)
-    figures["compression"], figures["compression_real"] = compression(mine), compression(theirs)
-    figures["distinct_2_ratio"] = _ratio(figures["distinct_2"], figures["distinct_2_real"])
-    figures["compression_ratio"] = _ratio(figures["compression"], figures["compression_real"])
+    for name, value in mine.items():
+        figures |= {name: value, f"{name}_real": real.get(name)}
+    for name in ("distinct_2", "compression"):
+        figures[f"{name}_ratio"] = _ratio(mine[name], real.get(name))
     return figures
 
 

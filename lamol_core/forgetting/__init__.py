@@ -1,0 +1,1 @@
+"""`lamol forget`: a learnt task without its rows."""

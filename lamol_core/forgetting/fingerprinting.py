@@ -1,0 +1,51 @@
+"""Making the fingerprint of a task's rows, before they are forgotten."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from lamol_core.audit.base import SampledTask
+from lamol_core.audit.checks.copies import repeat_shares
+from lamol_core.audit.checks.personal_data import personal_data_in
+from lamol_core.audit.checks.variety import variety_of
+from lamol_core.audit.excess import Blocks, cut_blocks
+from lamol_core.audit.fingerprint import Fingerprint, hash_personal
+from lamol_core.audit.hashing import KeyedHash
+from lamol_core.audit.reference import Figure, Measure
+from lamol_core.seeds import derive_seed
+
+SIZES = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+"""Figures are kept for so many rows: samples are held against the largest size they reach."""
+MEASURES: tuple[Measure, ...] = (repeat_shares, variety_of)
+
+
+def fingerprint_of(task: SampledTask, key: bytes, seed: int) -> Fingerprint:
+    """Of a task whose rows are all here; nothing of its samples is used."""
+    hashed = KeyedHash(key)
+    texts, held_out = task.texts(task.train), task.texts(task.held_out)
+    chooser = random.Random(derive_seed(seed, "fingerprint", task.name))
+    blocks = cut_blocks(texts, held_out, chooser) or Blocks([], [], 1.0, texts)
+    whole = [f"{row.input}\n{row.target}" for row in (*task.train, *task.held_out)]
+    personal = {hash_personal(hashed, one) for text in whole for one in personal_data_in(text)}
+    return Fingerprint(
+        hashed,
+        [hashed.corpus(block) for block in blocks.train],
+        [hashed.corpus(block) for block in blocks.held_out],
+        hashed.corpus(blocks.rest),
+        blocks.scale,
+        np.array(sorted(personal), dtype=np.int64),
+        task.reference.labels,
+        Counter(task.reference.lengths),
+        {measure.__name__: _by_size(measure, texts, chooser) for measure in MEASURES},
+    )
+
+
+def _by_size(
+    measure: Measure, texts: Sequence[str], chooser: random.Random
+) -> dict[int, dict[str, Figure]]:
+    sizes = sorted({size for size in (*SIZES, len(texts)) if 0 < size <= len(texts)})
+    return {size: dict(measure(chooser.sample(texts, size))) for size in sizes}

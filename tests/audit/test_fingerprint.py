@@ -1,0 +1,144 @@
+"""A fingerprint stands in for forgotten rows: what it tells is what the rows would have told."""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_right
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamol_core.audit.base import Audited
+from lamol_core.audit.fingerprint import (
+    HASHES,
+    Fingerprint,
+    own_key,
+    read_fingerprint,
+    to_files,
+)
+from lamol_core.audit.hashing import LADDER, HashedTexts, KeyedHash
+from lamol_core.audit.registry import build_checks
+from lamol_core.audit.run import Audit, audit_table
+from lamol_core.audit.spans import longest_shared_spans
+from lamol_core.audit.words import words_of
+from lamol_core.config import AuditParams
+from lamol_core.errors import ArtifactError
+from lamol_core.forgetting.fingerprinting import fingerprint_of
+from lamol_core.records import Example
+from tests.audit.corpus import SEED, TASK, clean, decode, sample, with_rows
+
+KEY = bytes(range(32))
+words = st.lists(st.sampled_from("abcd"), min_size=1, max_size=40).map(" ".join)
+
+
+def forgotten(audited: Audited, fingerprint: Fingerprint | None) -> Audited:
+    (task,) = audited.tasks
+    gone = replace(task, train=(), held_out=(), forgotten_on="2026-11-25", fingerprint=fingerprint)
+    return replace(audited, tasks=[gone])
+
+
+def remembered(audited: Audited) -> Audited:
+    """The table with a fingerprint in the place of its rows."""
+    return forgotten(audited, fingerprint_of(audited.tasks[0], KEY, SEED))
+
+
+def audit(audited: Audited) -> Audit:
+    return audit_table(audited, build_checks(decode), AuditParams())
+
+
+def figures(result: Audit, check: str) -> dict[str, float | None]:
+    (finding,) = (one for one in result.findings if one.check == check)
+    return dict(finding.by_task.get(TASK, {}))
+
+
+@given(words, st.lists(words, min_size=1, max_size=5))
+def test_a_longest_run_is_the_longest_shared_span_by_the_ladder(
+    text: str, corpus: list[str]
+) -> None:
+    hashed = KeyedHash(KEY)
+    (span,) = longest_shared_spans([words_of(text)], [words_of(row) for row in corpus])
+    steps = (0, *LADDER)
+    (longest,) = HashedTexts([text], hashed).longest_runs(hashed.corpus(corpus))
+    assert longest == steps[bisect_right(steps, span.words) - 1]
+
+
+def test_it_comes_back_from_its_files_and_has_no_word_of_the_rows(tmp_path: Path) -> None:
+    (task,) = clean().tasks
+    key_file = tmp_path / "elsewhere" / "key"
+    key = own_key(key_file)
+    assert own_key(key_file) == key and key_file.stat().st_mode & 0o077 == 0
+    kept = fingerprint_of(task, key, SEED)
+    files = to_files(kept)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    assert to_files(read_fingerprint(tmp_path, key_file) or kept) == files
+    assert read_fingerprint(tmp_path, tmp_path / "no key") is None
+
+    table = pq.read_table(io.BytesIO(files[HASHES]))
+    assert table.schema.field("hash").type == pa.int64()
+    assert set(table["side"].to_pylist()) <= {"train", "held_out", "rest", "personal_data"}
+    told = b"".join(content for name, content in files.items() if name != HASHES).decode()
+    said = {word for row in task.train for word in row.input.split()}
+    assert not {word for word in said if word in told.split()}
+
+    (tmp_path / "other").write_text("00" * 32)
+    with pytest.raises(ArtifactError, match="is not the key"):
+        read_fingerprint(tmp_path, tmp_path / "other")
+
+
+def test_copies_of_forgotten_rows_are_found_by_it() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    rows = {i: sample(i, task.train[i].input, task.drawn[i].target) for i in range(20, 40)}
+    with_copies = with_rows(audited, rows)
+    result = audit(remembered(with_copies))
+    by_rows = audit(with_copies)
+    assert result.failed == by_rows.failed == ["memorisation"]
+    assert figures(result, "memorisation")["exact_copies"] == 20
+    copied = {flag.row_id for flag in result.flags if flag.check == "memorisation"}
+    assert copied == {flag.row_id for flag in by_rows.flags if flag.check == "memorisation"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_clean_table_passes_by_it_too(seed: int) -> None:
+    result = audit(remembered(clean(seed=seed)))
+    assert result.verdict == "pass"
+    assert [note for note in result.notes if "kept fingerprint" in note]
+
+
+def test_histograms_tell_what_the_rows_told() -> None:
+    audited = clean(seed=3)
+    by_rows, by_hashes = audit(audited), audit(remembered(audited))
+    same = figures(by_rows, "faithfulness")
+    assert same and figures(by_hashes, "faithfulness") == same
+    for check, figure in (("variety", "distinct_2_ratio"), ("copies", "duplicate_excess")):
+        told, expected = (figures(one, check)[figure] for one in (by_hashes, by_rows))
+        assert told == pytest.approx(expected, abs=0.05)
+    assert figures(by_hashes, "drift")["drift_auc"] is None
+
+
+def test_replayed_personal_data_is_found_by_it() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    real = Example(f"{TASK}/train/000999", TASK, "mail jo.doe@example.org", "pin", 3)
+    rows = {20: sample(20, "please write to JO.DOE@example.org", "pin")}
+    (with_mail,) = with_rows(audited, rows).tasks
+    known = replace(with_mail, train=[*task.train, real])
+    result = audit(remembered(replace(audited, tasks=[known])))
+    assert "replayed_email" in {flag.reason for flag in result.flags}
+    assert "personal_data" in result.failed
+
+
+def test_without_a_fingerprint_it_says_what_is_not_known() -> None:
+    result = audit(forgotten(clean(), None))
+    assert result.verdict == "pass"
+    assert "is not known" in result.notes[0]
+    assert figures(result, "memorisation") == {}
+    assert figures(result, "faithfulness")["unknown_label_share"] == 0.0
+    for check, figure in (("copies", "duplicate_excess"), ("variety", "distinct_2_ratio")):
+        assert figures(result, check)[figure] is None
