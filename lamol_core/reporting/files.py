@@ -47,6 +47,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         raise ArtifactError(
             f"{layout.figure(task, 'train')}: written by an older lamol. Run `dvc repro` again."
         )
+    audit = found.get("audit", {})
     zero_shot = found["evaluate"].get("zero_shot")
     return TaskFigures(
         task=task,
@@ -59,6 +60,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         kept=found["train"]["kept"],
         curve=found["train"]["curve"],
         zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
+        audit={key: audit[key] for key in ("verdict", "failed", "rows_flagged") if key in audit},
     )
 
 

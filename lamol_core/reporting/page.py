@@ -242,6 +242,7 @@ def _pseudo_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         valid, rejected = counts.get("valid", 0), counts.get("rejected", 0)
         drawn = valid + rejected
         share = rejected / drawn if drawn else None
+        audit = summary.get("audits", {}).get(task) if valid else None
         rows.append(
             {
                 "task": task,
@@ -249,6 +250,7 @@ def _pseudo_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "rejected": rejected,
                 "rejected_percent": None if share is None else 100 * share,
                 "high": share is not None and share > HIGH_REJECTED_SHARE,
+                "audit": audit,
             }
         )
     return rows

@@ -35,7 +35,8 @@ class TaskFigures:
     `after` is the predecessor's name or "base"; `scores` are percent by task, for this task and
     all before it, None where test rows were forgotten; `seconds` by stage name; `pseudo` counts
     rows drawn: "valid" and "rejected"; `kept` is what the method has of old tasks: "real_rows" and
-    "bytes"; `curve` is curves.py's; `zero_shot` is None where it was not measured."""
+    "bytes"; `curve` is curves.py's; `zero_shot` is None where it was not measured; `audit` has the
+    "verdict", the names of the checks that "failed" and "rows_flagged", {} without an audit."""
 
     task: str
     after: str
@@ -47,6 +48,7 @@ class TaskFigures:
     kept: dict[str, int] = field(default_factory=lambda: {"real_rows": 0, "bytes": 0})
     curve: list[dict[str, float]] = field(default_factory=list)
     zero_shot: ZeroShot | None = None
+    audit: dict[str, Any] = field(default_factory=dict)
 
 
 def build_summary(method: str, figures: list[TaskFigures], order: list[str]) -> dict[str, Any]:
@@ -130,6 +132,7 @@ def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
         "num_test_rows": dict(chain[-1].num_test_rows),
         "pseudo": {figure.task: dict(figure.pseudo) for figure in chain},
         "not_scored": matrix.not_scored(),
+        "audits": {figure.task: dict(figure.audit) for figure in chain if figure.audit},
         "advice": _advice(matrix, chain) if method == "lamol_kd" else [],
     }
 

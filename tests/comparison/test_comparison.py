@@ -191,3 +191,14 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     (tmp_path / "a" / "params.yaml").unlink()
     with pytest.raises(ArtifactError, match=r"params.yaml"):
         read_folders([tmp_path])
+
+
+def test_a_run_with_forgotten_rows_is_held_against_no_other() -> None:
+    whole = many("lamol", [80.0] * 6)
+    gaps = [
+        FinishedRun(r.name, {**r.params, "method": "lamol_kd"}, {**r.summary, "not_scored": ["a"]})
+        for r in many("lamol_kd", [90.0] * 6)
+    ]
+    comparison = compare_runs([*whole, *gaps])
+    assert "lamol_kd, without a (forgotten)" in {group.label for group in comparison.groups}
+    assert not any(one.is_told_apart for one in comparison.differences)

@@ -19,6 +19,19 @@ def test_by_hand() -> None:
     assert MATRIX.backward_transfer() == pytest.approx(-7.5)  # ((60 - 80) + (75 - 70)) / 2
 
 
+def test_forgotten_test_rows_leave_gaps_that_no_mean_counts() -> None:
+    gap = ScoreMatrix(("a", "b", "c"), ((80.0,), (90.0, 70.0), (None, 75.0, 90.0)))
+    assert gap.not_scored() == ["a"] and MATRIX.not_scored() == []
+    assert gap.final_average() == pytest.approx(82.5)
+    assert gap.incremental_average() == pytest.approx((80 + 80 + 82.5) / 3)
+    assert gap.forgetting_by_task() == pytest.approx({"b": -5.0})
+    assert gap.backward_transfer() == pytest.approx(5.0)
+    none_left = ScoreMatrix(("a", "b"), ((80.0,), (None, 75.0)))
+    assert none_left.forgetting() is None and none_left.backward_transfer() is None
+    with pytest.raises(ArtifactError, match="nothing to report"):
+        ScoreMatrix(("a", "b"), ((80.0,), (None, None)))
+
+
 def test_forward_transfer_by_hand() -> None:
     measured = [ZeroShot(before=40.0, untrained=30.0), ZeroShot(before=20.0, untrained=25.0)]
     assert forward_transfer(measured) == pytest.approx(2.5)

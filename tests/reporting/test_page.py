@@ -72,6 +72,23 @@ def test_holds_every_section() -> None:
         assert shown in text, shown
 
 
+def test_tells_what_the_audits_said() -> None:
+    summary = summary_of("a", "b", "c")
+    verdict = {"verdict": "fail", "failed": ["copies", "drift"], "rows_flagged": 31}
+    summary["audits"] = {"a": {**verdict, "verdict": "pass"}, "c": verdict}
+    page = page_of(summary)
+    assert '<td class="high">fail (copies, drift)</td><td>31</td>' in page
+    assert page.count("copies, drift") == 1, "nothing was drawn for the first task"
+
+
+def test_a_task_without_test_rows_leaves_its_cells_empty() -> None:
+    summary = summary_of("a", "b", "c")
+    summary["score_matrix"][2][0] = None
+    page = page_of(summary)
+    assert "<th>c</th><td></td><td>" in page
+    assert page_of(summary_of("a", "b", "c")).count("<td></td>") == page.count("<td></td>") - 1
+
+
 def test_one_task() -> None:
     page = page_of(summary_of("home"))
     assert "Forgetting is not defined for one task" in page

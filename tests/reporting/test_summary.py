@@ -199,6 +199,16 @@ def test_markdown_table() -> None:
     ]
 
 
+def test_gaps_are_told() -> None:
+    rows = [figures("a", "base", [80.0]), figures("b", "a", [70.0, 90.0], ["a"])]
+    rows[1].scores["a"] = None
+    summary = build_summary("lamol_kd", rows, ["a", "b"])
+    assert summary["not_scored"] == ["a"] and summary["final_average"] == 90.0
+    table = markdown_table(summary)
+    assert "| b |  | 90.0 |" in table and "(without a: rows forgotten)" in table
+    assert "90.0" in _rendered(summary)
+
+
 def test_terminal_table_shows_every_score_and_no_markup() -> None:
     rows = [figures("[red]", "base", [81.5]), figures("b", "[red]", [70.5, 90.5], ["[red]"])]
     shown = _rendered(build_summary("lamol", rows, ["[red]", "b"]))
