@@ -84,6 +84,11 @@ def test_a_new_temperature_re_runs_training_alone(sequence: Path) -> None:
     assert not {"generate@colours", "generate@animals", "backbone"} & set(ran)
     assert not [name for name in ran if name.startswith("prepare")]
 
+    edit_params(sequence, lambda p: p["generate"].update(max_attempts=7))
+    ran = stages_run(run(sequence, "dvc", "repro"))
+    assert "generate@animals" in ran
+    assert not [name for name in ran if name.startswith(("mix", "train"))], "the rows are the same"
+
 
 def test_two_tasks_after_the_same_one(sequence: Path) -> None:
     edit_params(sequence, lambda p: p["tasks"]["sums"].update(after="colours"))
