@@ -13,10 +13,11 @@ import pyarrow as pa
 from lamol_core.audit.base import Audited, Flag
 from lamol_core.audit.cards import CARD, CROISSANT, croissant, dataset_card
 from lamol_core.audit.gate import CLEANED, FIGURES, FLAGS
-from lamol_core.audit.page import render_audit
+from lamol_core.audit.page import fading_chart, render_audit
 from lamol_core.audit.run import Audit
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
 from lamol_core.reporting.figures import write_json
+from lamol_core.reporting.plots import save_svg
 from lamol_core.storage.atomic import atomic_folder, atomic_path
 from lamol_core.storage.kinds import AUDIT, PSEUDO
 from lamol_core.storage.manifest import Provenance, seal_folder
@@ -58,6 +59,8 @@ def write_audit(
         write_json(scratch / FIGURES, content)
         page = render_audit(audit, content, audited, show_real_rows)
         (scratch / "index.html").write_text(page, encoding="utf-8")
+        if (chart := fading_chart(content["fading"])) is not None:
+            save_svg(chart, scratch / "fading.svg")
         write_rows(scratch / FLAGS, audit.flags, FLAG_SCHEMA)
         if cleaned is not None:
             drawn = [sample for task in audited.tasks for sample in task.drawn]

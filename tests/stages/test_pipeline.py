@@ -273,6 +273,8 @@ def test_an_audit_tells_how_memory_fades(finished: Path) -> None:
     assert audits["colours"]["checks"] == {} and audits["colours"]["verdict"] == "pass"
     entries = [(one["for"], one["task"], one["age"]) for one in audits["sums"]["fading"]]
     assert entries == [("animals", "colours", 0), ("sums", "colours", 1), ("sums", "animals", 0)]
+    picture = finished / "runs" / "sums" / "audit" / "fading.svg"
+    assert picture.read_text(encoding="utf-8").startswith("<svg")
     page = (finished / "runs" / "sums" / "audit" / "index.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in page and "unsafe-inline" not in page
 
