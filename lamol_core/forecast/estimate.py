@@ -94,7 +94,8 @@ def estimate(
         )
         for one in work
     )
-    return Estimate(tasks, len(tasks) * rates.checkpoint_bytes, peak_memory_bytes)
+    num_checkpoints = 1 + len(tasks)  # the backbone's own is kept too
+    return Estimate(tasks, num_checkpoints * rates.checkpoint_bytes, peak_memory_bytes)
 
 
 def say_time(seconds: float) -> str:
