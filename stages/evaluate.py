@@ -37,7 +37,6 @@ def evaluate(
     cost = Cost()
     from lamol_core.config import BASE
     from lamol_core.data.task_data import TaskData
-    from lamol_core.errors import ArtifactError
     from lamol_core.evaluation.run import predict_from_checkpoint
     from lamol_core.records import PREDICTION_SCHEMA
     from lamol_core.reporting.figures import read_json, write_json
@@ -60,11 +59,6 @@ def evaluate(
     split = params.evaluate.split
     known = {facts.name: data.rows_left(facts.name, split) for facts in data.lineage}
     rows = {name: of_task for name, of_task in known.items() if of_task}
-    if not rows:
-        raise ArtifactError(
-            f"{data.folder}: the {split} rows of all tasks up to {task!r} were forgotten, there is "
-            "nothing to score. `lamol prepare` reads a task's source again."
-        )
     with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
         predictions = predict_from_checkpoint(
             student,
@@ -75,7 +69,7 @@ def evaluate(
             on_rows_done=advance,
         )
     zero_shot = None
-    if params.evaluate.forward_transfer and data.earlier:
+    if params.evaluate.forward_transfer and data.earlier and task in rows:
         zero_shot = {
             name: _zero_shot_score(checkpoint, data, params)
             for name, checkpoint in (
@@ -93,12 +87,13 @@ def evaluate(
         {"student": manifest.content_sha256, "data": data.content_sha256},
     )
     write_table(layout.predictions(task), PREDICTIONS, predictions, PREDICTION_SCHEMA, provenance)
-    average = sum(scored.values()) / len(scored)
+    average = sum(scored.values()) / len(scored) if scored else None
     num_test_rows = {name: len(of_task) for name, of_task in known.items()}
     with atomic_path(layout.model_card(task)) as scratch:
         card = model_card(params.method, list(scores), scores, average, num_test_rows, audit)
         scratch.write_text(card, encoding="utf-8")
-    write_json(layout.metrics(task), {"average": average, **scored})
+    averages = {} if average is None else {"average": average}
+    write_json(layout.metrics(task), {**averages, **scored})
     figures = {
         "after": params.task(task).after,
         "scores": scores,
@@ -111,7 +106,8 @@ def evaluate(
     if len(scored) < len(known):
         gone = ", ".join(name for name in known if name not in scored)
         say(f"evaluate {task}: {gone} not scored, the rows were forgotten")
-    say(f"evaluate {task}: average {average:.1f} ({shown}) -> {layout.metrics(task)}")
+    told = "no score" if average is None else f"average {average:.1f} ({shown})"
+    say(f"evaluate {task}: {told} -> {layout.metrics(task)}")
     if json:
         print_json({"task": task, "average": average, **figures})
 

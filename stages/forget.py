@@ -10,16 +10,22 @@ from stages.runtime import DebugOption, SetOption, TaskArgument, guarded, open_p
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from lamol_core.config import Params
     from lamol_core.data.task_data import TaskData
     from lamol_core.storage.layout import Layout
+    from stages.pipeline import Pipeline
 
 KeepOption = Annotated[
     bool,
+    typer.Option("--keep-held-out", help="Keep its dev and test rows: it is still scored."),
+]
+EmptyOption = Annotated[
+    bool,
     typer.Option(
-        "--keep-held-out",
-        help="Keep its dev and test rows: it can be scored, and audited against unseen rows.",
+        "--empty-source",
+        help="Empty the task's own source file too. The empty file stays: DVC looks for it.",
     ),
 ]
 
@@ -28,6 +34,7 @@ KeepOption = Annotated[
 def forget(
     task: TaskArgument,
     keep_held_out: KeepOption = False,
+    empty_source: EmptyOption = False,
     overrides: SetOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -35,11 +42,10 @@ def forget(
 
     Example: lamol forget travel --keep-held-out
     """
-    import shutil
     from datetime import UTC, datetime
-    from hashlib import md5
 
     from lamol_core.forgetting.rows import folders_with, forget_rows
+    from lamol_core.forgetting.sources import empty_files, source_files
     from lamol_core.records import SPLITS
     from lamol_core.storage.kinds import CHECKPOINT
     from lamol_core.storage.layout import Layout
@@ -48,45 +54,52 @@ def forget(
     from stages.pipeline import Pipeline
 
     params, layout = open_params(overrides), Layout()
-    source = params.task(task).source
+    params.task(task)
+    splits = ("train",) if keep_held_out else SPLITS
     check_folder(
         layout.student(task), CHECKPOINT, f"Run `dvc repro train@{task}`: it is not learnt yet."
     )
-    folders = folders_with(task, layout.data(task).parent)
+    folders = folders_with(task, layout.data(task))
     _require_no_other_rows(layout, params.method, task, folders)
+    sources = source_files(params, task) if empty_source else []
+    source = getattr(params.task(task).source, "path", None)
+    emptied = [source] if sources and source else []
+
     touched = [folder.folder.as_posix() for folder in folders]
-    splits = ("train",) if keep_held_out else SPLITS
-    tables = [folder.file(task, split) for folder in folders for split in splits]
+    # a folder whose rows went before, in a run that was cut off, is not what DVC knows
+    known = [f.folder.as_posix() for f in folders if set(splits) <= set(f.forgotten(task))]
     with Pipeline.opened() as pipeline:
-        recorded = pipeline.recorded_on(touched, params.tasks)
-        _require_current(task, recorded.stale_of(task))
-        num_cached = pipeline.drop_cached({md5(t.read_bytes()).hexdigest() for t in tables})
+        _require_current(task, pipeline.stale(pipeline.before(task), [*known, *emptied]))
+        stages = pipeline.stages_on([*touched, *emptied])
+        stale = pipeline.stale(stages, [*known, *emptied])
         kept = _fingerprint(layout, folders[0], params)
         today = datetime.now(tz=UTC).date().isoformat()
         for folder in folders:
             gone = forget_rows(folder, task, splits, today, kept)
-        for scratch in (layout.resume(task), layout.teacher_states(task)):
-            shutil.rmtree(scratch, ignore_errors=True)
-        pipeline.commit(recorded.current)
+        empty_files(sources)
+        _remove_remains(layout, pipeline, task, splits)
+        current = [stage for stage in stages if stage not in stale]
+        pipeline.commit(current)
 
     counts = ", ".join(f"{removed.rows} {split}" for split, removed in gone.items())
     say(f"forget {task}: {counts} rows are gone from {', '.join(touched)}")
-    if recorded.stages:
-        say(
-            f"forget {task}: {len(recorded.current)} stages committed, dvc repro runs none of them "
-            "again; git commit dvc.lock keeps that."
-        )
     if kept:
         say(
             f"forget {task}: a fingerprint is kept, {sum(map(len, kept.values()))} bytes, and its "
             f"key in {layout.fingerprint_key}: whoever has both can test guesses of the rows."
         )
-    if num_cached:
-        say(f"forget {task}: {num_cached} copies of its tables removed from DVC's cache too.")
-    for copy in sorted(layout.root.glob(f".dvc/tmp/exps/**/data/**/{task}")):
-        say(f"forget {task}: {copy}, a copy made by `dvc exp`, has rows too: delete it.")
-    if source.kind != "demo":
-        say(f"forget {task}: {source.path} is yours and stays: delete it too where that is meant.")
+    if current:
+        say(
+            f"forget {task}: {len(current)} stages are recorded anew, dvc repro runs none of them "
+            "again; git commit dvc.lock keeps that."
+        )
+    if sources:
+        say(f"forget {task}: emptied {', '.join(map(str, sources))}")
+    elif source is not None:
+        say(
+            f"forget {task}: {source} is yours and stays. `lamol forget {task} --empty-source` "
+            "empties a file; do not delete it, DVC would look for it."
+        )
 
 
 def _require_no_other_rows(
@@ -118,6 +131,16 @@ def _require_no_other_rows(
             )
 
 
+def _require_current(task: str, stale: Sequence[str]) -> None:
+    from lamol_core.errors import ArtifactError
+
+    if stale:
+        raise ArtifactError(
+            f"dvc.lock: {', '.join(stale)} would run (again), and without the rows of {task!r} "
+            f"can't. Run `dvc repro evaluate@{task}`, then forget."
+        )
+
+
 def _fingerprint(layout: Layout, own: TaskData, params: Params) -> dict[str, bytes]:
     """The files of the task's fingerprint: those that are there, new ones where they are asked for
     and all rows are still here, else none."""
@@ -135,14 +158,24 @@ def _fingerprint(layout: Layout, own: TaskData, params: Params) -> dict[str, byt
     return to_files(fingerprint_of(task, key, params.seed))
 
 
-def _require_current(task: str, stale: Sequence[str]) -> None:
-    from lamol_core.errors import ArtifactError
+def _remove_remains(layout: Layout, pipeline: Pipeline, task: str, splits: Sequence[str]) -> None:
+    """Tables of earlier or interrupted runs that have rows of the task; copies that `dvc exp` made
+    are whole projects, and are named."""
+    from lamol_core.forgetting.remains import tables_with_rows
+    from stages.console import say
 
-    if stale:
-        raise ArtifactError(
-            f"dvc.lock: {', '.join(stale)} would run again, and without the rows of {task!r} "
-            f"can't. Run `dvc repro {' '.join(stale)}`, then forget."
-        )
+    ours: list[Path] = [layout.resume(task).parent.parent, *layout.data(task).parent.glob(".*.*")]
+    if pipeline.cache is not None:
+        ours.append(pipeline.cache)
+    for folder in ours:
+        found = list(tables_with_rows(folder, task, splits))
+        for path in found:
+            path.unlink()
+        if found:
+            say(f"forget {task}: {len(found)} tables with its rows removed from {folder}")
+    if pipeline.experiments is not None:
+        for path in tables_with_rows(pipeline.experiments, task, splits):
+            say(f"forget {task}: {path} has its rows too, in a copy that `dvc exp` made: delete it")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What DVC has on record of a sequence: the stages that ran on a folder, and if they still hold."""
+"""What DVC has on record of a sequence: stages that ran on some files, and if they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +16,7 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 LOCK = "dvc.lock"
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """The stages of dvc.lock that read or wrote some folders, and which of them are not what they
-    were when they ran, for another reason than those folders."""
-
-    stages: Sequence[str] = ()
-    stale: Sequence[str] = ()
-
-    @property
-    def current(self) -> list[str]:
-        return [stage for stage in self.stages if stage not in self.stale]
-
-    def stale_of(self, task: str) -> list[str]:
-        return [stage for stage in self.stale if stage.partition("@")[2] == task]
+OF_A_TASK = ("prepare", "snapshot", "generate", "audit", "mix", "train", "evaluate")
 
 
 class Pipeline:
@@ -52,6 +37,7 @@ class Pipeline:
         from dvc.exceptions import DvcException
         from dvc.repo import Repo, lock_repo
 
+        logging.getLogger("dvc").setLevel(logging.ERROR)
         try:
             with Repo() as repo, lock_repo(repo):
                 yield cls(repo)
@@ -60,19 +46,31 @@ class Pipeline:
                 f"{LOCK}: dvc says: {error} Mend that, then run the same command again."
             ) from error
 
-    def recorded_on(self, folders: Collection[str], tasks: Collection[str]) -> Recorded:
-        """The stages of these tasks that read or wrote the folders, paths as in dvc.yaml."""
+    def stages_on(self, paths: Collection[str]) -> list[str]:
+        """The stages that ran and read or wrote one of these, paths as in dvc.yaml."""
+        return [name for name, entry in self._listed().items() if _paths(entry) & set(paths)]
+
+    def stale(self, stages: Iterable[str], apart_from: Collection[str]) -> list[str]:
+        """Those of these stages that did not run, or are not what they were, for another reason
+        than the files `apart_from`."""
         if self._repo is None:
-            return Recorded()
-        text = Path(LOCK).read_text(encoding="utf-8")
-        listed: Mapping[str, Any] = YAML(typ="safe").load(text)["stages"]
-        stages = [
+            return []
+        listed, wanted = self._listed(), list(stages)
+        ran = [name for name in wanted if name in listed]
+        changes = self._repo.status(targets=ran) if ran else {}
+        return [
             name
-            for name, entry in listed.items()
-            if name.partition("@")[2] in tasks and _paths(entry) & set(folders)
+            for name in wanted
+            if name not in listed or _differs(changes.get(name, ()), apart_from)
         ]
-        changes = self._repo.status(targets=stages) if stages else {}
-        return Recorded(stages, [n for n, change in changes.items() if _differs(change, folders)])
+
+    def before(self, task: str) -> list[str]:
+        """Every stage of a task, and all that they follow."""
+        if self._repo is None:
+            return []
+        last = f"{OF_A_TASK[-1]}@{task}"
+        followed = [stage.addressing for stage in self._repo.stage.collect(last, with_deps=True)]
+        return list(dict.fromkeys([*followed, *(f"{stage}@{task}" for stage in OF_A_TASK)]))
 
     def commit(self, stages: Iterable[str]) -> None:
         """Let DVC take what these stages have now for what they read and wrote.
@@ -87,27 +85,33 @@ class Pipeline:
             stage.commit()
             stage.dump(update_pipeline=False)
 
-    def drop_cached(self, md5s: Iterable[str]) -> int:
-        """Remove files with these contents from DVC's cache; gives how many there were."""
+    @property
+    def cache(self) -> Path | None:
+        return None if self._repo is None else Path(self._repo.cache.local.path)
+
+    @property
+    def experiments(self) -> Path | None:
+        """Where `dvc exp` makes its copies."""
+        return None if self._repo is None else Path(self._repo.tmp_dir) / "exps"
+
+    def _listed(self) -> Mapping[str, Any]:
         if self._repo is None:
-            return 0
-        cache = Path(self._repo.cache.local.path)
-        found = [path for md5 in md5s if (path := cache / md5[:2] / md5[2:]).is_file()]
-        for path in found:
-            path.unlink()
-        return len(found)
+            return {}
+        content = YAML(typ="safe").load(Path(LOCK).read_text(encoding="utf-8")) or {}
+        stages: Mapping[str, Any] = content.get("stages") or {}
+        return stages
 
 
 def _paths(entry: Mapping[str, Any]) -> set[str]:
     return {one["path"] for side in ("deps", "outs") for one in entry.get(side, ())}
 
 
-def _differs(changed: Iterable[Any], folders: Collection[str]) -> bool:
-    """Whether a stage's entry of `dvc status` names anything but these folders."""
+def _differs(changed: Iterable[Any], apart_from: Collection[str]) -> bool:
+    """Whether a stage's entry of `dvc status` names anything but these paths."""
     for change in changed:
         if not isinstance(change, dict):
             return True  # "changed command", "always changed"
         for what, paths in change.items():
-            if what not in ("changed deps", "changed outs") or set(paths) - set(folders):
+            if what not in ("changed deps", "changed outs") or set(paths) - set(apart_from):
                 return True
     return False

@@ -19,6 +19,7 @@ from lamol_core.storage.manifest import Manifest
 from lamol_core.text.normal import normalise
 
 Verdict = Literal["pass", "warn", "fail"]
+NOT_JUDGED = "not judged"
 SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "fail")
 
 
@@ -67,7 +68,6 @@ class SampledTask:
             texts,
             [normalise(row.target) for row in self.train] if self.has_classes else [],
             [len(words_of(text)) for text in texts],
-            [f"{row.input}\n{row.target}" for row in (*self.train, *self.held_out)],
         )
 
     @property
@@ -82,12 +82,12 @@ class SampledTask:
         gone = f"The training rows of {self.name} were forgotten on {self.forgotten_on}"
         if self.fingerprint is None:
             return (
-                f"{gone} and no fingerprint of them can be used: whether its samples repeat or "
-                "resemble them is not known."
+                f"{gone}, and no fingerprint of them is here with its key: whether its samples "
+                "repeat or resemble them is not known."
             )
         return (
             f"{gone}: its samples are held against their kept fingerprint, by runs of words of "
-            "certain lengths; drift and nearest rows are not known."
+            "certain lengths; drift, near copies and replayed personal data are not known."
         )
 
     def text(self, row: PseudoSample | Example) -> str:
@@ -174,6 +174,11 @@ class Finding:
     @property
     def verdict(self) -> Verdict:
         return worst(judged.verdict for judged in self.judged)
+
+    @property
+    def told_verdict(self) -> str:
+        """The verdict; "not judged" where no figure could be held against a limit."""
+        return self.verdict if self.judged else NOT_JUDGED
 
 
 class Check(ABC):

@@ -87,6 +87,7 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
             "",
             f"## Audit: {content['verdict']}",
             "",
+            *(line for note in content["notes"] for line in (note, "")),
             markdown_row("check", "question", "verdict", "rows flagged"),
             "|---|---|---|---:|",
             *verdicts,

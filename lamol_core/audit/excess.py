@@ -34,8 +34,9 @@ class Blocks:
     held_out: Sequence[Sequence[str]]
     scale: float
     """How many times the held-out blocks all training rows are."""
-    rest: Sequence[str]
-    """Training rows of no block."""
+    train_rest: Sequence[str]
+    """Rows of no block."""
+    held_out_rest: Sequence[str]
 
 
 def cut_blocks(
@@ -53,10 +54,11 @@ def cut_blocks(
         return [rows[k * size : (k + 1) * size] for k in range(count)]
 
     shuffled = chooser.sample(train, len(train))
-    seen = cut(shuffled, MOST_TRAIN_BLOCKS)
-    unseen = cut(chooser.sample(held_out, len(held_out)), num_held_out)
+    shuffled_held_out = chooser.sample(held_out, len(held_out))
+    seen, unseen = cut(shuffled, MOST_TRAIN_BLOCKS), cut(shuffled_held_out, num_held_out)
     scale = len(train) / (size * min(len(seen), len(unseen)))
-    return Blocks(seen, unseen, scale, shuffled[len(seen) * size :])
+    rest, held_out_rest = shuffled[len(seen) * size :], shuffled_held_out[len(unseen) * size :]
+    return Blocks(seen, unseen, scale, rest, held_out_rest)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What `audit.keep_fingerprint` leaves of a task's forgotten rows: hashes of runs, and histograms.
 
-In `data/T/`: `fingerprint.parquet` has keyed hashes of runs of words, whole rows and personal data,
-`fingerprint.json` histograms and figures. The key is in another place (`.lamol/fingerprint.key`).
-WHAT LEAKS: who has the key too can find out whether a text that he guesses, of five words or more,
-stood in the rows; without it, label counts, lengths and the figures alone. docs/audit.md has more.
+In `data/T/`: `fingerprint.parquet` has keyed hashes of runs of words and of whole rows, both of
+five words or more, `fingerprint.json` histograms and figures. The key is in another place.
+WHAT LEAKS: who has the key too can find out whether a text that he guesses stood in the rows;
+without it label counts, lengths and figures, and which blocks share a run. docs/audit.md has more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -24,13 +24,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lamol_core.audit.hashing import Hashes, KeyedHash
-from lamol_core.audit.reference import Figure, FindPersonal, Measure, Reference
+from lamol_core.audit.reference import Figure, Measure, Reference
 from lamol_core.errors import ArtifactError
 
 HASHES, FIGURES = "fingerprint.parquet", "fingerprint.json"
 KEY_BYTES = 32
 HASH_SCHEMA = pa.schema([("side", pa.string()), ("block", pa.int32()), ("hash", pa.int64())])
-TRAIN, HELD_OUT, REST, PERSONAL = "train", "held_out", "rest", "personal_data"
+TRAIN, HELD_OUT = "train", "held_out"
+TRAIN_REST, HELD_OUT_REST = "train_rest", "held_out_rest"
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,21 @@ class Fingerprint(Reference):
     hashed: KeyedHash
     train: Sequence[Hashes]
     held_out: Sequence[Hashes]
-    rest: Hashes
+    train_rest: Hashes
     """Training rows of no block."""
+    held_out_rest: Hashes
     scale: float
-    personal: Hashes
     label_counts: Mapping[str, int] = field(default_factory=dict)
     length_counts: Mapping[int, int] = field(default_factory=dict)
     figures: Mapping[str, Mapping[int, Mapping[str, Figure]]] = field(default_factory=dict)
 
     @property
     def all_train(self) -> Hashes:
-        return np.unique(np.concatenate([*self.train, self.rest]))
+        return np.unique(np.concatenate([*self.train, self.train_rest]))
 
     @property
     def all_held_out(self) -> Hashes:
-        return np.unique(np.concatenate([*self.held_out, np.array([], dtype=np.int64)]))
+        return np.unique(np.concatenate([*self.held_out, self.held_out_rest]))
 
     @property
     def labels(self) -> Counter[str]:
@@ -72,32 +73,14 @@ class Fingerprint(Reference):
     def measured(self, measure: Measure, size: int, chooser: Random) -> Mapping[str, Figure]:
         return self.figures[measure.__name__].get(size, {})
 
-    def personal_data(self, find: FindPersonal) -> Container[tuple[str, str]]:
-        return _HashedPersonal(self.hashed, frozenset(self.personal.tolist()))
-
-
-@dataclass(frozen=True)
-class _HashedPersonal:
-    hashed: KeyedHash
-    hashes: frozenset[int]
-
-    def __contains__(self, one: object) -> bool:
-        assert isinstance(one, tuple)
-        return hash_personal(self.hashed, one) in self.hashes
-
-
-def hash_personal(hashed: KeyedHash, one: tuple[str, str]) -> int:
-    kind, value = one
-    return hashed.of(f"personal {kind}", value)
-
 
 def to_files(fingerprint: Fingerprint) -> dict[str, bytes]:
     """The two files, by name."""
     blocks = [
         *((TRAIN, place, hashes) for place, hashes in enumerate(fingerprint.train)),
         *((HELD_OUT, place, hashes) for place, hashes in enumerate(fingerprint.held_out)),
-        (REST, 0, fingerprint.rest),
-        (PERSONAL, 0, fingerprint.personal),
+        (TRAIN_REST, 0, fingerprint.train_rest),
+        (HELD_OUT_REST, 0, fingerprint.held_out_rest),
     ]
     table = pa.table(
         {
@@ -123,18 +106,13 @@ def to_files(fingerprint: Fingerprint) -> dict[str, bytes]:
 
 
 def read_fingerprint(folder: Path, key_file: Path) -> Fingerprint | None:
-    """What a folder of `data/` has; None without one, or without its key.
-
-    Raises ArtifactError where the key is another one."""
+    """What a folder of `data/` has; None without one, or without the key it was made with."""
     if not (folder / FIGURES).is_file() or not key_file.is_file():
         return None
     told = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
     hashed = KeyedHash(read_key(key_file))
     if hashed.of("check", "") != told["key_check"]:
-        raise ArtifactError(
-            f"{key_file}: is not the key that {folder / HASHES} was made with. Put that one back, "
-            "or remove this one: audits then go without the fingerprint."
-        )
+        return None
     table = pq.read_table(folder / HASHES, schema=HASH_SCHEMA)
     sides = np.array(table["side"].to_pylist(), dtype=object)
     blocks, hashes = table["block"].to_numpy(), table["hash"].to_numpy()
@@ -143,15 +121,16 @@ def read_fingerprint(folder: Path, key_file: Path) -> Fingerprint | None:
         here = sides == side
         return [hashes[here & (blocks == place)] for place in sorted(set(blocks[here].tolist()))]
 
-    rest, personal = of_side(REST), of_side(PERSONAL)
-    none = np.array([], dtype=np.int64)
+    def of_rest(side: str) -> NDArray[np.int64]:
+        return hashes[sides == side]
+
     return Fingerprint(
         hashed,
         of_side(TRAIN),
         of_side(HELD_OUT),
-        rest[0] if rest else none,
+        of_rest(TRAIN_REST),
+        of_rest(HELD_OUT_REST),
         told["scale"],
-        personal[0] if personal else none,
         told["labels"],
         {int(length): count for length, count in told["lengths"].items()},
         {

@@ -30,9 +30,9 @@ class KeyedHash:
         digest = blake2b(f"{kind}\0{text}".encode(), key=self.key, digest_size=8).digest()
         return int.from_bytes(digest, "big", signed=True)
 
-    def of_row(self, text: str) -> int:
-        """The whole of a normalised text."""
-        return self.of("row", text)
+    def row(self, text: str) -> int | None:
+        """The whole of a normalised text; None for one of fewer words than are kept."""
+        return self.of("row", text) if len(words_of(text)) >= LADDER[0] else None
 
     def runs(self, text: str) -> Iterator[tuple[int, int]]:
         """n and hash of every run of n words."""
@@ -45,7 +45,8 @@ class KeyedHash:
         """All runs and rows of some texts, in the order of their hashes."""
         hashes: set[int] = set()
         for text in texts:
-            hashes.add(self.of_row(text))
+            if (row := self.row(text)) is not None:
+                hashes.add(row)
             hashes.update(value for _, value in self.runs(text))
         return np.array(sorted(hashes), dtype=np.int64)
 
@@ -59,7 +60,9 @@ class HashedTexts:
         ]
         columns = np.array(runs, dtype=np.int64).reshape(-1, 3).T
         self._owners, self._lengths, self._hashes = columns
-        self._rows = np.array([hashed.of_row(text) for text in texts], dtype=np.int64)
+        rows = [hashed.row(text) for text in texts]
+        self._rows = np.array([row or 0 for row in rows], dtype=np.int64)
+        self._can_tell = np.array([row is not None for row in rows])
 
     def longest_runs(self, corpus: Hashes) -> NDArray[np.float64]:
         """Of each text the longest run of words, by the steps of LADDER, that a row has too."""
@@ -69,5 +72,5 @@ class HashedTexts:
         return longest
 
     def are_rows(self, corpus: Hashes) -> NDArray[np.bool_]:
-        """Whether each text is a row of the corpus, word for word."""
-        return np.isin(self._rows, corpus)
+        """Whether each text is a row of the corpus, word for word; short ones cannot be told."""
+        return np.isin(self._rows, corpus) & self._can_tell

@@ -42,7 +42,8 @@ class NearestRows:
         """The nearest row, the first of several that are as near."""
         if text in self._exact:
             return Nearest(self._exact[text], 1.0)
-        known = [self._postings[run] for run in runs_of(text) if run in self._postings]
+        # in order: a set's own differs from process to process
+        known = [self._postings[run] for run in sorted(runs_of(text)) if run in self._postings]
         telling = sorted((p for p in known if len(p) <= MAX_POSTINGS), key=len)[:RAREST]
         if not telling:  # all rows are built alike: one is as near as another
             telling = [postings[:MAX_POSTINGS] for postings in sorted(known, key=len)[:1]]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 Figure = float | None
 """None: not defined for so few rows, or not measured."""
 Measure = Callable[[Sequence[str]], Mapping[str, Figure]]
 """Figures of normalised texts, known by the function's name where the texts are gone."""
-FindPersonal = Callable[[str], set[tuple[str, str]]]
 
 
 class Reference(ABC):
@@ -35,10 +34,6 @@ class Reference(ABC):
     def measured(self, measure: Measure, size: int, chooser: random.Random) -> Mapping[str, Figure]:
         """Figures of as many of the real rows."""
 
-    @abstractmethod
-    def personal_data(self, find: FindPersonal) -> Container[tuple[str, str]]:
-        """Kind and canonical form of what stands in them and in the held-out rows."""
-
 
 class NoReference(Reference):
     """The rows are gone, and nothing was kept."""
@@ -57,21 +52,12 @@ class NoReference(Reference):
     def measured(self, measure: Measure, size: int, chooser: random.Random) -> Mapping[str, Figure]:
         return {}
 
-    def personal_data(self, find: FindPersonal) -> Container[tuple[str, str]]:
-        return ()
-
 
 class RealRows(Reference):
-    """The rows themselves: normalised texts and labels, and of all rows the whole raw text."""
+    """The rows themselves: normalised texts and labels."""
 
-    def __init__(
-        self,
-        texts: Sequence[str],
-        labels: Sequence[str],
-        lengths: Sequence[int],
-        whole: Sequence[str],
-    ) -> None:
-        self._texts, self._labels, self._lengths, self._whole = texts, labels, lengths, whole
+    def __init__(self, texts: Sequence[str], labels: Sequence[str], lengths: Sequence[int]) -> None:
+        self._texts, self._labels, self._lengths = texts, labels, lengths
 
     @property
     def labels(self) -> Counter[str]:
@@ -86,9 +72,3 @@ class RealRows(Reference):
 
     def measured(self, measure: Measure, size: int, chooser: random.Random) -> Mapping[str, Figure]:
         return measure(chooser.sample(self._texts, size))
-
-    def personal_data(self, find: FindPersonal) -> Container[tuple[str, str]]:
-        found: set[tuple[str, str]] = set()
-        for text in self._whole:
-            found |= find(text)
-        return found

@@ -53,7 +53,7 @@ class Audit:
     def _told(self, finding: Finding) -> dict[str, Any]:
         return {
             "title": self.titles[finding.check],
-            "verdict": finding.verdict,
+            "verdict": finding.told_verdict,
             "figures": finding.figures,
             "by_task": finding.by_task,
             "judged": [

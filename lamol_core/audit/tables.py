@@ -23,7 +23,7 @@ def audit_table_of(audit: Audit) -> Table:
     for finding in audit.findings:
         table.add_row(
             Text(f"{finding.check}\n{audit.titles[finding.check]}?"),
-            Text(finding.verdict, style=COLOURS[finding.verdict]),
+            Text(finding.told_verdict, style=COLOURS.get(finding.told_verdict, "dim")),
             _figures(finding),
             str(len({flag.row_id for flag in finding.flags})),
         )

@@ -25,6 +25,8 @@ def predict_from_checkpoint(
     on_rows_done: Progress = lambda count: None,
 ) -> list[Prediction]:
     """Answer and score every row, all tasks in one pass; no task is told to the model."""
+    if not any(rows_by_task.values()):
+        return []
     rows = [row for task_rows in rows_by_task.values() for row in task_rows]
     model = load_model(student, PartialState().device)
     answers = predict(

@@ -18,7 +18,7 @@ class ScoreMatrix:
 
     An entry is None where the test rows of task j were forgotten before (`lamol forget`): every
     mean below is over the entries that there are. Raises ArtifactError where the rows are not such
-    a triangle of numbers from 0 to 100, or one has no number."""
+    a triangle of numbers from 0 to 100."""
 
     tasks: tuple[str, ...]
     rows: tuple[tuple[float | None, ...], ...]
@@ -35,11 +35,6 @@ class ScoreMatrix:
                 f"scores, not {[len(row) for row in self.rows]}. Run `dvc repro report` again."
             )
         for task, row in zip(self.tasks, self.rows, strict=True):
-            if all(score is None for score in row):
-                raise ArtifactError(
-                    f"score matrix: no score after learning '{task}'. Its test rows and those of "
-                    "all tasks before it were forgotten: there is nothing to report."
-                )
             for seen, score in zip(self.tasks, row, strict=False):
                 if score is not None and not (math.isfinite(score) and 0 <= score <= 100):
                     raise ArtifactError(
@@ -47,13 +42,14 @@ class ScoreMatrix:
                         f"of 0 to 100. Run `dvc repro evaluate@{task}` again."
                     )
 
-    def final_average(self) -> float:
-        """Mean over j of R[T][j], in percent."""
+    def final_average(self) -> float | None:
+        """Mean over j of R[T][j], in percent; None where no task can be scored."""
         return _mean_of_known(self.rows[-1])
 
-    def incremental_average(self) -> float:
-        """Mean over i of the mean over j <= i of R[i][j], in percent. Rebuffi et al. 2017."""
-        return fmean(_mean_of_known(row) for row in self.rows)
+    def incremental_average(self) -> float | None:
+        """Mean over i of the mean over j <= i of R[i][j], in percent; None where there is no score.
+        Rebuffi et al. 2017."""
+        return _mean_of_known([_mean_of_known(row) for row in self.rows])
 
     def forgetting_by_task(self) -> dict[str, float]:
         """For each task j < T: max over i < T of R[i][j], minus R[T][j], in points; negative where
@@ -82,14 +78,17 @@ class ScoreMatrix:
         return fmean(changes) if changes else None
 
     def not_scored(self) -> list[str]:
-        """The tasks without a score after the last one was learnt."""
+        """The tasks that a mean leaves out somewhere."""
         return [
-            task for task, score in zip(self.tasks, self.rows[-1], strict=True) if score is None
+            task
+            for j, task in enumerate(self.tasks)
+            if any(row[j] is None for row in self.rows[j:])
         ]
 
 
-def _mean_of_known(row: Sequence[float | None]) -> float:
-    return fmean(score for score in row if score is not None)
+def _mean_of_known(row: Sequence[float | None]) -> float | None:
+    known = [score for score in row if score is not None]
+    return fmean(known) if known else None
 
 
 @dataclass(frozen=True)

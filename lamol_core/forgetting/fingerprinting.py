@@ -6,14 +6,11 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
 from lamol_core.audit.base import SampledTask
 from lamol_core.audit.checks.copies import repeat_shares
-from lamol_core.audit.checks.personal_data import personal_data_in
 from lamol_core.audit.checks.variety import variety_of
-from lamol_core.audit.excess import Blocks, cut_blocks
-from lamol_core.audit.fingerprint import Fingerprint, hash_personal
+from lamol_core.audit.excess import LEAST_BLOCK, Blocks, cut_blocks
+from lamol_core.audit.fingerprint import Fingerprint
 from lamol_core.audit.hashing import KeyedHash
 from lamol_core.audit.reference import Figure, Measure
 from lamol_core.seeds import derive_seed
@@ -28,16 +25,17 @@ def fingerprint_of(task: SampledTask, key: bytes, seed: int) -> Fingerprint:
     hashed = KeyedHash(key)
     texts, held_out = task.texts(task.train), task.texts(task.held_out)
     chooser = random.Random(derive_seed(seed, "fingerprint", task.name))
-    blocks = cut_blocks(texts, held_out, chooser) or Blocks([], [], 1.0, texts)
-    whole = [f"{row.input}\n{row.target}" for row in (*task.train, *task.held_out)]
-    personal = {hash_personal(hashed, one) for text in whole for one in personal_data_in(text)}
+    blocks = cut_blocks(texts, held_out, chooser)
+    if blocks is None or len(blocks.held_out[0]) < LEAST_BLOCK:
+        # the hashes of a block of few rows would tell too much of each: no headline then
+        blocks = Blocks([], [], 1.0, texts, held_out)
     return Fingerprint(
         hashed,
         [hashed.corpus(block) for block in blocks.train],
         [hashed.corpus(block) for block in blocks.held_out],
-        hashed.corpus(blocks.rest),
+        hashed.corpus(blocks.train_rest),
+        hashed.corpus(blocks.held_out_rest),
         blocks.scale,
-        np.array(sorted(personal), dtype=np.int64),
         task.reference.labels,
         Counter(task.reference.lengths),
         {measure.__name__: _by_size(measure, texts, chooser) for measure in MEASURES},

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from lamol_core.data.task_data import FORGOTTEN, LINEAGE, Removed, TaskData
+from lamol_core.errors import ArtifactError
 from lamol_core.records import EXAMPLE_SCHEMA
 from lamol_core.storage.atomic import atomic_path, link_tree
 from lamol_core.storage.kinds import DATA
@@ -23,13 +24,20 @@ from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest, sea
 METADATA_KEY = "lamol.forgotten"
 
 
-def folders_with(task: str, data: Path) -> list[TaskData]:
+def folders_with(task: str, own: Path) -> list[TaskData]:
     """Every folder of `data/` that holds rows of a task or links to them: its own comes first.
 
-    Raises ArtifactError where one of them is not what its manifest says."""
-    found = [TaskData.load(path.parent) for path in sorted(data.glob(f"*/{LINEAGE}"))]
+    Raises ArtifactError where its own is missing or is a link to another place, or a folder is not
+    what its manifest says."""
+    if own.is_symlink():
+        raise ArtifactError(
+            f"{own}: is a link; what it points to would keep the rows. Put the folder itself here."
+        )
+    first = TaskData.load(own)
+    listed = sorted(own.parent.glob(f"*/{LINEAGE}"))
+    found = [TaskData.load(path.parent) for path in listed if path.parent != own]
     having = [one for one in found if task in {facts.name for facts in one.lineage}]
-    return sorted(having, key=lambda one: len(one.lineage))
+    return [first, *sorted(having, key=lambda one: len(one.lineage))]
 
 
 def forget_rows(

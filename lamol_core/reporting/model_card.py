@@ -17,7 +17,7 @@ def model_card(
     method: str,
     tasks: Sequence[str],
     scores: Mapping[str, float | None],
-    average: float,
+    average: float | None,
     num_test_rows: Mapping[str, int],
     audit: Mapping[str, Any],
 ) -> str:
@@ -37,8 +37,9 @@ def model_card(
         markdown_row("task", "score, %", "test rows"),
         "|---|---:|---:|",
         *(markdown_row(task, cell(scores[task]), str(num_test_rows[task])) for task in tasks),
-        markdown_row("average", f"{average:.1f}", ""),
+        markdown_row("average", cell(average), ""),
         "",
+        *_gaps(scores),
         f"## Audit of the pseudo-samples drawn for its last task: {audit.get('verdict', 'none')}",
         "",
     ]
@@ -53,3 +54,10 @@ def model_card(
     ]
     header = [markdown_row("check", "verdict", "rows flagged"), "|---|---|---:|"]
     return "\n".join([*lines, *header, *verdicts, ""])
+
+
+def _gaps(scores: Mapping[str, float | None]) -> list[str]:
+    gone = [task for task, score in scores.items() if score is None]
+    if not gone:
+        return []
+    return [f"The test rows of {', '.join(gone)} were forgotten: the average leaves it out.", ""]

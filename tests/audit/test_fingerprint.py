@@ -29,7 +29,6 @@ from lamol_core.audit.words import words_of
 from lamol_core.config import AuditParams
 from lamol_core.errors import ArtifactError
 from lamol_core.forgetting.fingerprinting import fingerprint_of
-from lamol_core.records import Example
 from tests.audit.corpus import SEED, TASK, clean, decode, sample, with_rows
 
 KEY = bytes(range(32))
@@ -81,14 +80,16 @@ def test_it_comes_back_from_its_files_and_has_no_word_of_the_rows(tmp_path: Path
 
     table = pq.read_table(io.BytesIO(files[HASHES]))
     assert table.schema.field("hash").type == pa.int64()
-    assert set(table["side"].to_pylist()) <= {"train", "held_out", "rest", "personal_data"}
+    assert set(table["side"].to_pylist()) == {"train", "held_out"}, "no row is left over"
     told = b"".join(content for name, content in files.items() if name != HASHES).decode()
     said = {word for row in task.train for word in row.input.split()}
     assert not {word for word in said if word in told.split()}
 
     (tmp_path / "other").write_text("00" * 32)
-    with pytest.raises(ArtifactError, match="is not the key"):
-        read_fingerprint(tmp_path, tmp_path / "other")
+    assert read_fingerprint(tmp_path, tmp_path / "other") is None, "made with another key"
+    (tmp_path / "broken").write_text("no hex")
+    with pytest.raises(ArtifactError, match="holds no key"):
+        read_fingerprint(tmp_path, tmp_path / "broken")
 
 
 def test_copies_of_forgotten_rows_are_found_by_it() -> None:
@@ -122,23 +123,32 @@ def test_histograms_tell_what_the_rows_told() -> None:
     assert figures(by_hashes, "drift")["drift_auc"] is None
 
 
-def test_replayed_personal_data_is_found_by_it() -> None:
-    audited = clean()
-    (task,) = audited.tasks
-    real = Example(f"{TASK}/train/000999", TASK, "mail jo.doe@example.org", "pin", 3)
-    rows = {20: sample(20, "please write to JO.DOE@example.org", "pin")}
-    (with_mail,) = with_rows(audited, rows).tasks
-    known = replace(with_mail, train=[*task.train, real])
-    result = audit(remembered(replace(audited, tasks=[known])))
-    assert "replayed_email" in {flag.reason for flag in result.flags}
-    assert "personal_data" in result.failed
+def test_short_rows_leave_no_hash() -> None:
+    """What a vocabulary could be tried out for is not kept."""
+    hashed = KeyedHash(KEY)
+    assert len(hashed.corpus(["my pin", "one two three four"])) == 0
+    assert len(hashed.corpus(["one two three four five"])) == 2, "the run and the row"
+
+
+@pytest.mark.parametrize("held_out", [0, 1, 4, 5, 50, 201])
+def test_every_row_is_in_a_block_or_in_the_rest(held_out: int) -> None:
+    (task,) = clean(201).tasks
+    task = replace(task, held_out=task.held_out[:held_out])
+    kept = fingerprint_of(task, KEY, SEED)
+    hashed = KeyedHash(KEY)
+    assert set(kept.all_train) == set(hashed.corpus(task.texts(task.train)))
+    assert set(kept.all_held_out) == set(hashed.corpus(task.texts(task.held_out)))
+    assert bool(kept.train) == bool(kept.held_out) == (held_out >= 5), "no blocks of few rows"
 
 
 def test_without_a_fingerprint_it_says_what_is_not_known() -> None:
     result = audit(forgotten(clean(), None))
-    assert result.verdict == "pass"
     assert "is not known" in result.notes[0]
     assert figures(result, "memorisation") == {}
+    told = {name: one["verdict"] for name, one in result.as_dict()["checks"].items()}
+    assert told["memorisation"] == told["drift"] == "not judged"
+    assert told["provenance"] == "pass"
+    assert figures(result, "personal_data")["replayed_personal_share"] is None
     assert figures(result, "faithfulness")["unknown_label_share"] == 0.0
     for check, figure in (("copies", "duplicate_excess"), ("variety", "distinct_2_ratio")):
         assert figures(result, check)[figure] is None

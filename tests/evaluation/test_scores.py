@@ -28,8 +28,12 @@ def test_forgotten_test_rows_leave_gaps_that_no_mean_counts() -> None:
     assert gap.backward_transfer() == pytest.approx(5.0)
     none_left = ScoreMatrix(("a", "b"), ((80.0,), (None, 75.0)))
     assert none_left.forgetting() is None and none_left.backward_transfer() is None
-    with pytest.raises(ArtifactError, match="nothing to report"):
-        ScoreMatrix(("a", "b"), ((80.0,), (None, None)))
+    early = ScoreMatrix(("a", "b"), ((None,), (None, 75.0)))
+    assert early.incremental_average() == early.final_average() == 75.0
+    nothing = ScoreMatrix(("a",), ((None,),))
+    assert nothing.final_average() is None and nothing.incremental_average() is None
+    middle = ScoreMatrix(("a", "b", "c"), ((80.0,), (None, 70.0), (60.0, 75.0, 90.0)))
+    assert middle.not_scored() == ["a"], "an average has a hole, whatever the last row has"
 
 
 def test_forward_transfer_by_hand() -> None:

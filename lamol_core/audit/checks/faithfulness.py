@@ -73,7 +73,9 @@ class Faithfulness(Check):
 
 
 def _unknown(task: SampledTask) -> list[PseudoSample]:
-    known = task.reference.labels or {normalise(label) for label in task.facts.classes}
+    known = set(task.reference.labels)
+    if task.forgotten_on and not known:
+        known = {normalise(label) for label in task.facts.classes}
     return [sample for sample in task.kept if normalise(sample.target) not in known]
 
 

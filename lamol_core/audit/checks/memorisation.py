@@ -19,7 +19,7 @@ most) is held against each block: excess.py.
 A copy rate that is no higher than against rows that no training has seen is chance, not memory.
 
 Of forgotten rows there is a fingerprint alone, where one was kept: spans are then told by the steps
-of hashing.py's LADDER, and a sample is a copy where it equals a row, or a span is 0.9 of it.
+of hashing.py's LADDER, and a sample is a copy only where it equals a row: near ones are not known.
 """
 
 from __future__ import annotations
@@ -187,27 +187,16 @@ def _against_hashes(
 
     def against(corpora: Sequence[Hashes]) -> dict[str, Numbers]:
         runs = [_overlaps(some, hashed_some.longest_runs(corpus)) for corpus in corpora]
-        rows = [hashed_some.are_rows(corpus) for corpus in corpora]
-        return {
-            "overlap": np.stack(runs, axis=1),
-            "copied": np.stack(
-                [
-                    (row | (run >= COPIED)).astype(float)
-                    for row, run in zip(rows, runs, strict=True)
-                ],
-                axis=1,
-            ),
-        }
+        rows = [hashed_some.are_rows(corpus).astype(float) for corpus in corpora]
+        return {"overlap": np.stack(runs, axis=1), "copied": np.stack(rows, axis=1)}
 
     gaps = {}
     if fingerprint.train and fingerprint.held_out:
         seen, unseen = against(fingerprint.train), against(fingerprint.held_out)
         gaps = {name: Gap(seen[name], unseen[name], fingerprint.scale) for name in seen}
+    copies = exact.astype(float)
     overlap = _overlaps(texts, spans)
-    copied = (exact | (overlap >= COPIED)).astype(float)
-    return _Compared(
-        task, spans, exact.astype(float), copied, overlap, None, gaps, flags, neighbours={}
-    )
+    return _Compared(task, spans, copies, copies, overlap, None, gaps, flags, neighbours={})
 
 
 def _gaps(

@@ -2,7 +2,8 @@
 addresses or keys, by their forms and check digits.
 
     personal_share            rows with any of them
-    replayed_personal_share   rows with one that stands in a real row of the task too: a replay
+    replayed_personal_share   rows with one that stands in a real row of the task too: a replay;
+                              None where its rows were forgotten
     rows_with_<kind>          rows with one of that kind
 """
 
@@ -18,7 +19,7 @@ from stdnum import iban, luhn
 
 from lamol_core.audit.base import Audited, Check, Finding, Flag, pooled
 from lamol_core.config import AuditParams
-from lamol_core.records import PseudoSample
+from lamol_core.records import Example, PseudoSample
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])")
@@ -99,10 +100,11 @@ class PersonalData(Check):
         for task in audited.tasks:
             found = {s.row_id: personal_data_in(_whole(s)) for s in task.kept}
             found = {row_id: values for row_id, values in found.items() if values}
-            real = task.reference.personal_data(personal_data_in) if found else ()
-            replayed = {
-                row_id for row_id, values in found.items() if any(one in real for one in values)
-            }
+            real = set()
+            if found:
+                for row in (*task.train, *task.held_out):
+                    real |= personal_data_in(_whole(row))
+            replayed = {row_id for row_id, values in found.items() if values & real}
             for row_id, values in found.items():
                 for kind in sorted({kind for kind, _ in values}):
                     kinds[kind] += 1
@@ -112,12 +114,14 @@ class PersonalData(Check):
             size = len(task.kept)
             by_task[task.name] = {
                 "personal_share": len(found) / size if size else None,
-                "replayed_personal_share": len(replayed) / size if size else None,
+                "replayed_personal_share": (
+                    len(replayed) / size if size and not task.forgotten_on else None
+                ),
             }
         weights = {task.name: len(task.kept) for task in audited.tasks}
         counted = {f"rows_with_{kind}": float(kinds[kind]) for kind in KINDS}
         return Finding(self.name, pooled(by_task, weights) | counted, by_task, flags)
 
 
-def _whole(row: PseudoSample) -> str:
+def _whole(row: PseudoSample | Example) -> str:
     return f"{row.input}\n{row.target}"

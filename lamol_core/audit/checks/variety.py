@@ -44,12 +44,15 @@ class Variety(Check):
             texts = task.texts(task.kept)
             size = task.reference.size_for(len(texts))
             chooser = random.Random(derive_seed(audited.seed, "variety", task.name))
-            mine = chooser.sample(texts, size or len(texts))
-            real = task.reference.measured(variety_of, size, chooser)
-            by_task[task.name] = _beside(variety_of(mine), real)
-            if task.train:
+            mine = chooser.sample(texts, size if size or not task.forgotten_on else len(texts))
+            if task.forgotten_on:
+                real = task.reference.measured(variety_of, size, chooser)
+            else:
+                theirs = chooser.sample(task.texts(task.train), size)
+                real = variety_of(theirs)
                 mine_of_all += mine
-                theirs_of_all += chooser.sample(task.texts(task.train), size)
+                theirs_of_all += theirs
+            by_task[task.name] = _beside(variety_of(mine), real)
         weights = {task.name: len(task.kept) for task in audited.tasks}
         figures = pooled(by_task, weights)
         chooser = random.Random(derive_seed(audited.seed, "self-bleu"))
