@@ -18,7 +18,7 @@ test: $(READY)  ## the default tests (under 10 minutes)
 	python -m pytest
 
 test-real: $(READY)  ## tests on a real model and real data, from ../shared
-	python -m pytest -m real $(REAL)
+	python -m pytest -n 0 -m real $(REAL)
 
 bench: $(READY)  ## all benchmarks against the published procedure and peers (about an hour, ../shared)
 	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

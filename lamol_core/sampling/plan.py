@@ -30,8 +30,8 @@ class DrawingPlan:
     """Draws left for the rows that are wanted.
 
     A place whose draw was rejected is drawn again, `max_attempts` draws at the most. Where rows
-    count for the task of their label, all places of every task that is still short of rows are,
-    until all tasks together have had as many draws.
+    count for the task of their label, all places of every task that has fewer rows than are wanted
+    are, until all tasks together have had as many draws.
     """
 
     def __init__(self, requests: Sequence[Request], params: GenerateParams) -> None:
@@ -58,7 +58,7 @@ class DrawingPlan:
             for request in self._requests
             if request in self._by_label
             for place in self._places(request)
-            if valid[request.source_task] < len(self._places(request))
+            if valid[request.source_task] < request.count
         ]
         again = [
             place
