@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from math import ceil
 from statistics import fmean
 
-from lamol_core.config import BASE, Params, ReplayParams
+from lamol_core.config import BASE, GenerateParams, Params, ReplayParams
 from lamol_core.data.mixing import pseudo_rows_by_task
 from lamol_core.methods.base import Method
 from lamol_core.methods.rehearsal import MIXES_REAL_ROWS, Sampling, find_sampling
 from lamol_core.records import TaskFacts
+from lamol_core.sampling.plan import DRAWS_FOR_BALANCE
 
 VIEW_EXTRA = {"qa": 2, "gen": 3}
 """Control tokens of a view: ANS and EOS, and GEN before the second."""
@@ -101,7 +102,7 @@ def _task_work(
     taught = new_tokens * ("new" in distilled) + pseudo_tokens * ("pseudo" in distilled)
     taught *= passes if params.train.teacher_targets == "online" else 1
     wanted = params.ewc.fisher_rows or new_rows
-    drawn = params.generate.draws_per_row * sum(
+    drawn = _draws_per_row(params.generate) * sum(
         count * (one.row_tokens + VIEW_EXTRA["gen"])
         for count, one in zip(counts, earlier, strict=True)
     )
@@ -120,6 +121,13 @@ def _task_work(
         drawn_tokens=drawn,
         answered_tokens=answered,
     )
+
+
+def _draws_per_row(generate: GenerateParams) -> int:
+    """Where labels are drawn for, the most that are: how many a teacher forgot is not known yet."""
+    if generate.known_labels and generate.balance_labels:
+        return max(generate.draws_per_row, min(generate.max_attempts, DRAWS_FOR_BALANCE))
+    return generate.draws_per_row
 
 
 def _pseudo_counts(

@@ -10,6 +10,10 @@ from lamol_core.config import GenerateParams
 from lamol_core.records import PseudoSample
 from lamol_core.text.normal import normalise
 
+DRAWS_FOR_BALANCE = 10
+"""Draws for each row wanted, at the most, while labels are short of their even share: a label that
+the teacher has forgotten never comes."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -31,7 +35,8 @@ class DrawingPlan:
 
     A place whose draw was rejected is drawn again, `max_attempts` draws at the most. Where rows
     count for the task of their label, all places of every task that has fewer rows than are wanted
-    are, until all tasks together have had as many draws.
+    are, until all tasks together have had as many draws. With `balance_labels` so is a task in
+    which a label has less than its even share, for DRAWS_FOR_BALANCE.
     """
 
     def __init__(self, requests: Sequence[Request], params: GenerateParams) -> None:
@@ -39,6 +44,9 @@ class DrawingPlan:
         self._attempts = params.max_attempts if params.refill else 1
         self._by_label = {one for one in requests if params.known_labels and one.labels}
         self._budget = self._attempts * len(self.all_places())
+        self._balances = params.balance_labels
+        wanted = sum(request.count for request in requests)
+        self._balance_budget = min(self._attempts, DRAWS_FOR_BALANCE) * wanted
 
     def all_places(self) -> list[Place]:
         return [place for request in self._requests for place in self._places(request)]
@@ -52,22 +60,31 @@ class DrawingPlan:
     ) -> list[Place]:
         """The places to draw next, after `drawn` came of `wanted` in the attempt of this number;
         `samples` are all so far."""
-        valid = Counter(sample.source_task for sample in samples if sample.valid)
+        labels: dict[str, Counter[str]] = {one.source_task: Counter() for one in self._requests}
+        for sample in samples:
+            if sample.valid:
+                labels[sample.source_task][normalise(sample.target)] += 1
         short = [
             place
             for request in self._requests
             if request in self._by_label
+            and self._is_short(request, labels[request.source_task], len(samples))
             for place in self._places(request)
-            if valid[request.source_task] < request.count
         ]
         again = [
             place
             for place, sample in zip(wanted, drawn, strict=True)
             if not sample.valid and place[0] not in self._by_label
         ]
-        return (short if len(samples) < self._budget else []) + (
-            again if attempt < self._attempts else []
-        )
+        return short + (again if attempt < self._attempts else [])
+
+    def _is_short(self, request: Request, valid: Counter[str], num_drawn: int) -> bool:
+        if valid.total() < request.count:
+            return num_drawn < self._budget
+        if not self._balances or num_drawn >= self._balance_budget:
+            return False
+        share = request.count // len(request.labels)
+        return any(valid[label] < share for label in request.labels)
 
     def _places(self, request: Request) -> list[Place]:
         return [(request, index) for index in range(request.count * self._draws_per_row)]

@@ -83,7 +83,8 @@ class PseudoSampler:
         if self._params.draws_per_row == 1 and not self._params.balance_labels:
             kept = {sample.row_id for sample in valid[: request.count]}
         else:
-            kept = keep_best(valid, request.count, self._params.balance_labels)
+            likeliest = self._params.draws_per_row > 1
+            kept = keep_best(valid, request.count, self._params.balance_labels, likeliest)
         return {sample.row_id for sample in valid} - kept
 
     def _checked(

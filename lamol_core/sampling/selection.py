@@ -1,4 +1,4 @@
-"""Which of many pseudo-samples are kept: the likeliest of each label."""
+"""Which of many pseudo-samples are kept: the likeliest, or the first, of each label."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from collections.abc import Sequence
 from lamol_core.records import PseudoSample
 
 
-def keep_best(samples: Sequence[PseudoSample], count: int, balance: bool) -> set[str]:
+def keep_best(
+    samples: Sequence[PseudoSample], count: int, balance: bool, likeliest: bool = True
+) -> set[str]:
     """The ids of the `count` samples that are kept, of one task's valid ones.
 
-    A label is a target's text. Within a label the ones with the lowest nll are kept. With
+    A label is a target's text. Within a label the ones with the lowest nll are kept, or the ones
+    that were drawn first: choosing the likeliest is choosing the least various. With
     `balance` every label gets the same number as far as it has them; else labels keep the shares
     they were drawn with (largest remainders). Where every target is another, as in free text, that
     is the likeliest samples of all.
     """
     by_label: dict[str, list[PseudoSample]] = {}
-    for sample in sorted(samples, key=lambda s: (s.nll, s.gen_index)):
+    for sample in sorted(
+        samples, key=lambda s: (s.nll if likeliest else s.attempt, s.gen_index, s.row_id)
+    ):
         by_label.setdefault(sample.target.strip().casefold(), []).append(sample)
-    # in the order of each label's likeliest sample: where labels tie, that one goes first
+    # in the order of each label's first sample here: where labels tie, that one goes first
     sizes = {label: len(rows) for label, rows in by_label.items()}
     quotas = even_quotas(sizes, count) if balance else proportional_quotas(sizes, count)
     return {row.row_id for label, rows in by_label.items() for row in rows[: quotas[label]]}

@@ -59,6 +59,8 @@ def test_options_of_pseudo_samples_count() -> None:
     third = plan("lamol_kd", **more)[2]
     assert third.pseudo_rows == 2 * 2 * 20
     assert third.drawn_tokens == 3 * 80 * 13
+    balanced = {"known_labels": True, "balance_labels": True, "max_attempts": 6}
+    assert plan("lamol_kd", **{**more, "generate": balanced})[2].drawn_tokens == 6 * 80 * 13
     checked = plan("lamol_kd", **{**more, "generate": {"self_consistent": True}})[2]
     assert checked.answered_tokens == third.answered_tokens + 80 * 13
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lamol_core.config import GenerateParams
@@ -42,3 +44,23 @@ def test_more_draws_a_row_are_no_more_rows_wanted(num_valid: int, again: int) ->
     assert len(places) == 6
     samples = drawn(num_valid)
     assert len(plan.missing(places, samples, samples, 1)) == again
+
+
+@pytest.mark.parametrize(
+    ("labels", "num_before", "again"),
+    [("aabb", 0, 0), ("aaab", 0, 4), ("aaaa", 0, 4), ("aaaa", 36, 0), ("aab", 36, 4)],
+)
+def test_labels_that_are_short_are_drawn_for_until_the_budget_ends(
+    labels: str, num_before: int, again: int
+) -> None:
+    """Four rows of two labels are wanted: two of each. Rows that are missing have more time."""
+    request = Request("a", 5, 4, frozenset({"a", "b"}))
+    params = GenerateParams(known_labels=True, balance_labels=True, max_attempts=20)
+    plan = DrawingPlan([request], params)
+    places = plan.all_places()
+    of_labels = [
+        replace(s, target=labels[i]) for i, s in enumerate(drawn(len(labels), len(labels)))
+    ]
+    before = drawn(0, num_before)
+    samples = [*before, *of_labels]
+    assert len(plan.missing(places, drawn(4, 4), samples, 2)) == again

@@ -27,6 +27,8 @@ def test_the_likeliest_of_each_label_are_kept() -> None:
     for balance in (True, False):
         assert keep_best(texts, 2, balance) == {"n/pseudo/a/1", "n/pseudo/a/3"}, "free text"
     assert keep_best(samples, 6, balance=False) == {s.row_id for s in samples}
+    first = keep_best(samples, 3, balance=True, likeliest=False)
+    assert first == {"n/pseudo/a/0", "n/pseudo/a/1", "n/pseudo/a/5"}
 
 
 @given(SIZES, st.integers(0, 60))
