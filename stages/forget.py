@@ -44,6 +44,8 @@ def forget(
     """
     from datetime import UTC, datetime
 
+    from lamol_core.data.canaries import CANARIES
+    from lamol_core.data.record import write_record
     from lamol_core.forgetting.rows import folders_with, forget_rows
     from lamol_core.forgetting.sources import empty_files, source_files
     from lamol_core.records import SPLITS
@@ -74,15 +76,24 @@ def forget(
         stale = pipeline.stale(stages, [*known, *emptied])
         kept = _fingerprint(layout, folders[0], params)
         today = datetime.now(tz=UTC).date().isoformat()
+        before = {name for name in splits if name in folders[0].forgotten(task)}
+        repeated = _say_what_is_repeated(layout, folders[0])
         for folder in folders:
             gone = forget_rows(folder, task, splits, today, kept)
+        canaries = [CANARIES] if (folders[0].folder / CANARIES).is_file() else []
+        write_record(layout.forgotten(task), folders[0], [*kept, *canaries])
         empty_files(sources)
         _remove_remains(layout, pipeline, task, splits)
         current = [stage for stage in stages if stage not in stale]
         pipeline.commit(current)
 
-    counts = ", ".join(f"{removed.rows} {split}" for split, removed in gone.items())
-    say(f"forget {task}: {counts} rows are gone from {', '.join(touched)}")
+    counts = ", ".join(f"{gone[split].rows} {split}" for split in splits if split not in before)
+    if counts:
+        say(f"forget {task}: {counts} rows are gone from {', '.join(touched)}")
+    else:
+        say(f"forget {task}: its rows were gone before; all folders and DVC's record were checked")
+    for sentence in repeated:
+        say(f"forget {task}: {sentence}")
     if kept:
         say(
             f"forget {task}: a fingerprint is kept, {sum(map(len, kept.values()))} bytes, and its "
@@ -136,9 +147,25 @@ def _require_current(task: str, stale: Sequence[str]) -> None:
 
     if stale:
         raise ArtifactError(
-            f"dvc.lock: {', '.join(stale)} would run (again), and without the rows of {task!r} "
-            f"can't. Run `dvc repro evaluate@{task}`, then forget."
+            f"dvc.lock: {', '.join(stale)} did not run yet, or what it reads was changed or is "
+            f"missing (`dvc status` says what): it could not run without the rows of {task!r}. Put "
+            f"that back, or run `dvc repro evaluate@{task}`, then forget."
         )
+
+
+def _say_what_is_repeated(layout: Layout, own: TaskData) -> list[str]:
+    """How many pseudo-samples are rows of the task word for word: a model wrote them, they stay."""
+    from lamol_core.forgetting.remains import num_repeated
+    from lamol_core.records import SPLITS
+
+    inputs = {row.input for split in SPLITS for row in own.rows_left(own.name, split)}
+    tables = sorted(layout.run(own.name).parent.glob("*/pseudo.parquet"))
+    found = {path: num for path in tables if (num := num_repeated(path, own.name, inputs))}
+    return [
+        f"{path} repeats its rows word for word {num} times: a model wrote that, it stays (and in "
+        "DVC's cache, and on the audit's page)."
+        for path, num in found.items()
+    ]
 
 
 def _fingerprint(layout: Layout, own: TaskData, params: Params) -> dict[str, bytes]:

@@ -26,7 +26,7 @@ def init(
         str,
         typer.Option(help="`nano`, a GGUF file, a folder that save_pretrained wrote, or a hub id."),
     ] = "nano",
-    method: Annotated[str, typer.Option(help="lamol_kd, lamol, finetune or multitask.")] = (
+    method: Annotated[str, typer.Option(help="One of the README's table of methods.")] = (
         "lamol_kd"
     ),
     debug: DebugOption = False,

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ruamel.yaml import YAML
 
@@ -35,6 +35,11 @@ __pycache__
 """
 GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
 README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
+
+
+METHODS: tuple[str, ...] = get_args(Params.model_fields["method"].annotation)
+NANO_TRAINING = {"steps": 400, "batch_size": 16, "learning_rate": 1.5e-3, "warmup_fraction": 0.1}
+"""Random weights have all to learn, however few the rows are: the defaults are a real model's."""
 
 
 def create_sequence(folder: Path, tasks: list[str], backbone: str, method: str) -> None:
@@ -75,7 +80,10 @@ def make_params(folder: Path, tasks: list[str], backbone: str, method: str) -> d
             raise ConfigError(f"--task {option}: there are two tasks {name!r}.")
         blocks[name] = {"after": after, "source": find_source(folder, Path(path))}
         after = name
-    defaults = Params.model_validate({"tasks": {}, "method": method}).model_dump(
+    if method not in METHODS:
+        raise ConfigError(f"--method {method}: none of {', '.join(METHODS)}.")
+    train = NANO_TRAINING if backbone == "nano" else {}
+    defaults = Params.model_validate({"tasks": {}, "method": method, "train": train}).model_dump(
         mode="json", by_alias=True
     )
     corpus = [block["source"] for block in blocks.values()]

@@ -14,6 +14,7 @@ def prepare(task: TaskArgument, overrides: SetOption = None, debug: DebugOption 
     from pathlib import Path
 
     from lamol_core.data.prepare import prepare_task
+    from lamol_core.data.record import read_record
     from lamol_core.data.task_data import TaskData
     from lamol_core.storage.layout import Layout
     from stages.console import say
@@ -29,6 +30,7 @@ def prepare(task: TaskArgument, overrides: SetOption = None, debug: DebugOption 
         out,
         Path(),
         params.audit.canaries,
+        read_record(layout.forgotten(task)),
     )
     for note in notes:
         say(f"prepare {task}: {note}")

@@ -19,10 +19,10 @@ from lamol_core.audit.samples import verdict_of
 from lamol_core.audit.words import WORD, visible, words_of
 from lamol_core.records import PseudoSample
 from lamol_core.reporting.page import inline_json, inline_svg, policy_hash
-from lamol_core.reporting.plots import to_svg
+from lamol_core.reporting.plots import INK, line_colour, to_svg
 from lamol_core.text.normal import normalise
 
-FADING_FIGURES = ("drift_auc", "unknown_label_share", "overlap_excess", "distinct_2_ratio")
+FADING_FIGURES = ("drift_auc", "label_variation_excess", "overlap_excess", "distinct_2_ratio")
 
 
 def render_audit(
@@ -62,9 +62,17 @@ def render_audit(
 
 
 def fading_chart(fading: Sequence[Mapping[str, Any]]) -> alt.FacetChart | None:
-    """Figures of each task over its age, a panel a figure, a line a task; None for one age."""
+    """Figures of each task over its age, a panel a figure, a line a task (of many, coloured from
+    the oldest to the newest); dashed: the mean of the tasks of that age. None for one age."""
+    ranks = {name: rank for rank, name in enumerate(dict.fromkeys(e["task"] for e in fading))}
     points = [
-        {"task": entry["task"], "age": entry["age"], "figure": figure, "value": entry[figure]}
+        {
+            "task": entry["task"],
+            "rank": ranks[entry["task"]],
+            "age": entry["age"],
+            "figure": figure,
+            "value": entry[figure],
+        }
         for entry in fading
         for figure in FADING_FIGURES
         if entry.get(figure) is not None
@@ -72,17 +80,15 @@ def fading_chart(fading: Sequence[Mapping[str, Any]]) -> alt.FacetChart | None:
     if len({point["age"] for point in points}) < 2:
         return None
     figures = [name for name in FADING_FIGURES if any(p["figure"] == name for p in points)]
-    lines = (
-        alt.Chart()
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("age:Q", title="tasks learnt since", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
-            color=alt.Color("task:N", title=None),
-        )
-        .properties(width=260, height=150)
+    base = alt.Chart().encode(
+        x=alt.X("age:Q", title="tasks learnt since", axis=alt.Axis(tickMinStep=1, format="d")),
+        y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
     )
-    chart: alt.FacetChart = lines.facet(
+    lines = base.mark_line(point=True, opacity=0.75).encode(
+        color=line_colour(list(ranks)), detail="task:N"
+    )
+    mean = base.mark_line(strokeDash=[5, 4], strokeWidth=1.6, color=INK).encode(y="mean(value):Q")
+    chart: alt.FacetChart = alt.layer(mean, lines).properties(width=260, height=150).facet(
         facet=alt.Facet("figure:N", sort=figures, title=None), columns=2,
         data=alt.Data(values=points),
     ).resolve_scale(y="independent")  # fmt: skip

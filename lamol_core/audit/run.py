@@ -23,9 +23,14 @@ class Audit:
     notes: Sequence[str] = ()
     """What could not be looked at, and why."""
 
+    is_blind: bool = False
+    """Whether a task's rows are gone and no fingerprint of them is there."""
+
     @property
     def verdict(self) -> Verdict:
-        return worst(finding.verdict for finding in self.findings)
+        """The worst of all checks; what could not be looked at is no pass."""
+        at_least: Verdict = "warn" if self.is_blind else "pass"
+        return worst([at_least, *(finding.verdict for finding in self.findings)])
 
     @property
     def flags(self) -> list[Flag]:
@@ -100,5 +105,6 @@ def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) 
         ages={task.name: task.age for task in audited.tasks},
         findings=findings,
         titles={check.name: check.title for check in checks},
+        is_blind=any(task.forgotten_on and not task.fingerprint for task in audited.tasks),
         notes=[task.note for task in audited.tasks if task.note],
     )

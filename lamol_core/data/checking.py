@@ -18,9 +18,11 @@ from lamol_core.config import (
 )
 from lamol_core.data.columns import SourceError
 from lamol_core.data.prepare import find_facts, read_task_source
+from lamol_core.data.record import read_record
 from lamol_core.data.sources import read_source, resolve_path
 from lamol_core.data.splits import complete_splits
 from lamol_core.params_file import find_problems
+from lamol_core.storage.layout import Layout
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,17 +33,18 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     `root` is the folder of params.yaml. Opens every source whose own block is well-formed."""
     problems = find_problems(data)
     backbone = _valid(BackboneParams, data.get("backbone", {}))
-    if backbone is not None:
-        problems += _backbone_problems(backbone, root)
     tasks = data.get("tasks")
+    if backbone is not None:
+        problems += _backbone_problems(backbone, root, tasks if isinstance(tasks, Mapping) else {})
     if not isinstance(tasks, Mapping):
         return problems
     if backbone is not None:
         problems += _depth_problems(tasks, backbone.max_tasks)
     prepare = _valid(PrepareParams, data.get("prepare", {})) or PrepareParams()
+    gone = _forgotten(tasks, root)
     for name, task in tasks.items():
         source = _valid_source(task.get("source")) if isinstance(task, Mapping) else None
-        if source is not None:
+        if source is not None and name not in gone:
             problems += _source_problems(source, str(name), prepare, root)
     return problems
 
@@ -53,16 +56,22 @@ def describe_sequence(params: Params, root: Path) -> list[dict[str, Any]]:
     Raises SourceError (a ConfigError) when a source is wrong."""
     described = []
     for name, task in params.tasks.items():
-        rows = complete_splits(read_task_source(name, task, root), params.prepare, name)
-        facts = find_facts(name, task, rows)
+        told = {"task": name, "after": task.after}
+        record = read_record(Layout(root).forgotten(name))
+        if record is not None and record.is_complete:
+            facts, distinct = record.facts, record.facts.num_classes
+        else:
+            rows = complete_splits(read_task_source(name, task, root), params.prepare, name)
+            facts = find_facts(name, task, rows)
+            distinct = len({row.target for row in rows["train"]})
+        num_rows = facts.num_rows if record is None else record.rows(facts)
         described.append(
             {
-                "task": name,
-                "after": task.after,
+                **told,
                 "targets": facts.targets,
                 "metric": facts.metric,
-                **facts.num_rows,
-                "distinct_targets": len({row.target for row in rows["train"]}),
+                **num_rows,
+                "distinct_targets": distinct,
             }
         )
     return described
@@ -81,10 +90,19 @@ def _problems_of(read: Callable[[], object]) -> list[str]:
     return []
 
 
-def _backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
+def _forgotten(tasks: Mapping[Any, Any], root: Path) -> set[str]:
+    """Tasks whose source need not be readable: nothing reads it any more."""
+    records = {str(name): read_record(Layout(root).forgotten(str(name))) for name in tasks}
+    return {name for name, record in records.items() if record is not None and record.is_complete}
+
+
+def _backbone_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any, Any]) -> list[str]:
     if backbone.kind == "nano":
         problems = []
+        gone = [_valid_source(tasks[name].get("source")) for name in _forgotten(tasks, root)]
         for index, source in enumerate(backbone.nano.corpus):
+            if source in gone:
+                continue
             found = _problems_of(lambda source=source: read_source(source, root))  # type: ignore[misc]
             problems += [f"backbone.nano.corpus.{index}: {problem}" for problem in found]
         return problems

@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lamol_core.config import PrepareParams, TaskParams
 from lamol_core.data.canaries import make_canaries, write_canaries
 from lamol_core.data.columns import RawRow, SourceError, counted
+from lamol_core.data.record import Record
 from lamol_core.data.sources import read_source
 from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.data.task_data import LINEAGE, SEEN, TaskData, remedy_for
@@ -40,17 +41,26 @@ def prepare_task(
     out: Path,
     root: Path,
     num_canaries: int = 0,
+    record: Record | None = None,
 ) -> list[str]:
     """Write the folder `out` of a task that follows the one in `predecessor`; returns notes.
 
     `root` is the folder of params.yaml; canaries are planted where they are asked for. Raises
-    SourceError (a ConfigError) when the source is wrong, ArtifactError when `predecessor` is."""
+    SourceError (a ConfigError) when the source is wrong, ArtifactError when `predecessor` is.
+    What `record` says was forgotten is not read again."""
     before = TaskData.load(predecessor)
     if before.name != task.after:
         raise ArtifactError(
             f"{predecessor}: holds task {before.name!r}, not {task.after!r}. "
             f"{remedy_for(predecessor)}"
         )
+    parameters = {
+        "task": {name: task.model_dump(mode="json")},
+        "prepare": prepare.model_dump(mode="json"),
+        **({"canaries": num_canaries} if num_canaries else {}),
+    }
+    if record is not None and record.is_complete:
+        return _write_forgotten(name, parameters, before, out, record)
     given = read_task_source(name, task, root)
     rows = complete_splits(given, prepare, name)
     facts = find_facts(name, task, rows)
@@ -58,25 +68,55 @@ def prepare_task(
     rows = {**rows, "train": [*rows["train"], *planted]}
     facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
     examples = _label(rows, facts, first_index=sum(past.num_classes for past in before.lineage))
-    parameters = {
-        "task": {name: task.model_dump(mode="json")},
-        "prepare": prepare.model_dump(mode="json"),
-        **({"canaries": num_canaries} if num_canaries else {}),
-    }
     with atomic_folder(out) as scratch:
         for split in SPLITS:
             write_rows(scratch / f"{split}.parquet", examples[split], EXAMPLE_SCHEMA)
         if canaries:
             write_canaries(scratch, canaries)
-        if before.lineage:
-            _link_seen(before, scratch / SEEN)
-        _write_lineage(scratch, (*before.lineage, facts))
-        provenance = Provenance(parameters, {"predecessor": before.content_sha256})
-        seal_folder(scratch, DATA, facts.num_rows, provenance)
+        if record is not None:
+            record.copy_into(scratch)
+        _complete(scratch, before, facts, parameters, record)
     notes = _notes(task, facts, given, rows)
+    if record is not None:
+        notes.append(_forgotten_note(name, record))
     if canaries:
         notes.append(f"{counted(len(canaries), 'canary row')} planted among its training rows.")
     return notes
+
+
+def _write_forgotten(
+    name: str, parameters: dict[str, Any], before: TaskData, out: Path, record: Record
+) -> list[str]:
+    """The folder of a task whose rows are all forgotten: its source is left alone."""
+    with atomic_folder(out) as scratch:
+        record.copy_into(scratch)
+        _complete(scratch, before, record.facts, parameters, record)
+    return [_forgotten_note(name, record)]
+
+
+def _forgotten_note(name: str, record: Record) -> str:
+    """No row is quoted: notes get logged."""
+    splits = " and ".join(sorted(record.removed))
+    return (
+        f"its {splits} rows were forgotten and are not read again; remove {record.folder} to have "
+        f"`lamol prepare {name}` read them."
+    )
+
+
+def _complete(
+    scratch: Path,
+    before: TaskData,
+    facts: TaskFacts,
+    parameters: dict[str, Any],
+    record: Record | None,
+) -> None:
+    """Add to a task's tables what stands before it, and the manifest."""
+    if before.lineage:
+        _link_seen(before, scratch / SEEN)
+    _write_lineage(scratch, (*before.lineage, facts))
+    provenance = Provenance(parameters, {"predecessor": before.content_sha256})
+    rows = facts.num_rows if record is None else record.rows(facts)
+    seal_folder(scratch, DATA, rows, provenance)
 
 
 def read_task_source(name: str, task: TaskParams, root: Path) -> dict[str, list[RawRow]]:

@@ -51,7 +51,7 @@ class TaskData:
         path = folder / LINEAGE
         try:
             listed = json.loads(path.read_text(encoding="utf-8"))
-            lineage = tuple(_facts(facts) for facts in listed)
+            lineage = tuple(facts_from(facts) for facts in listed)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ArtifactError(f"{path}: missing or not a lineage ({error}). {remedy}") from error
         return cls(folder, lineage, manifest.content_sha256)
@@ -84,7 +84,8 @@ class TaskData:
             raise ArtifactError(
                 f"{self.file(task, split)}: its {removed.rows} rows were forgotten on "
                 f"{removed.forgotten_on} (`lamol forget {task}`), nothing can be trained on them. "
-                f"Where the source is still there, `lamol prepare {task}` reads it again."
+                "If a changed parameter asked for it, set that back: `dvc checkout` restores what "
+                f"DVC removed. To read them from the source again, remove .lamol/forgotten/{task}."
             )
         return self._read(self.file(task, split))
 
@@ -94,11 +95,7 @@ class TaskData:
 
     def forgotten(self, task: str) -> dict[str, Removed]:
         """What was removed of a task's rows, by split; {} where all are here."""
-        path = self.file(task, "train").parent / FORGOTTEN
-        if not path.is_file():
-            return {}
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return {split: Removed(**removed) for split, removed in stored.items()}
+        return removed_from(self.file(task, "train").parent / FORGOTTEN)
 
     def file(self, task: str, split: str) -> Path:
         """Where rows of this task or an earlier one are. Raises ArtifactError for another."""
@@ -114,8 +111,16 @@ class TaskData:
         return from_table(read_rows(path, EXAMPLE_SCHEMA, remedy_for(self.folder)), Example)
 
 
-def _facts(stored: dict[str, Any]) -> TaskFacts:
+def facts_from(stored: dict[str, Any]) -> TaskFacts:
     return TaskFacts(**{**stored, "classes": tuple(stored["classes"])})
+
+
+def removed_from(path: Path) -> dict[str, Removed]:
+    """The content of a forgotten.json; {} where there is none."""
+    if not path.is_file():
+        return {}
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return {split: Removed(**removed) for split, removed in stored.items()}
 
 
 def remedy_for(folder: Path) -> str:

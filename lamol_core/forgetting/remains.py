@@ -7,12 +7,14 @@ killed process left behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from lamol_core.text.normal import normalise
 
 PARQUET = b"PAR1"
 
@@ -23,6 +25,13 @@ def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator
     for path in sorted(folder.rglob("*")):
         if path.is_file() and _is_parquet(path) and _has_rows(path, prefixes):
             yield path
+
+
+def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
+    """Pseudo-samples of a task whose input is one of these, but for case and white space."""
+    known = {normalise(text) for text in inputs}
+    rows = pq.read_table(table, columns=["source_task", "input"]).to_pylist()
+    return sum(row["source_task"] == task and normalise(row["input"]) in known for row in rows)
 
 
 def _is_parquet(path: Path) -> bool:

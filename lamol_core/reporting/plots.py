@@ -99,7 +99,7 @@ def accuracy_chart(summary: dict[str, Any]) -> Chart:
         point=alt.OverlayMarkDef(size=42 if named else 14, filled=True),
         opacity=1.0 if named else 0.75,
     ).encode(
-        color=_line_colour(tasks) if named else _RANK_COLOUR,
+        color=line_colour(tasks),
         detail="task:N",
         tooltip=[
             alt.Tooltip("task:N"),
@@ -243,7 +243,10 @@ def _matrix(summary: dict[str, Any]) -> ScoreMatrix:
     return ScoreMatrix(tuple(summary["tasks"]), rows)
 
 
-def _line_colour(tasks: list[str]) -> alt.Color:
+def line_colour(tasks: list[str]) -> alt.Color:
+    """A colour a task, by the field "task"; too many to name have theirs by the field "rank"."""
+    if len(tasks) > MAX_NAMED_LINES:
+        return _RANK_COLOUR
     scale = alt.Scale(domain=tasks, range=_LINE_COLOURS[: len(tasks)])
     legend = alt.Legend(
         title=None, orient="top", columns=4, symbolType="stroke", symbolStrokeWidth=3

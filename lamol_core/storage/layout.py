@@ -63,6 +63,10 @@ class Layout:
         """What a training that was cut off goes on from, in a folder named by its inputs' hash."""
         return self.root / ".lamol" / "resume" / task
 
+    def forgotten(self, task: str) -> Path:
+        """That a task's rows were forgotten, and what stands in their place."""
+        return self.root / ".lamol" / "forgotten" / task
+
     @property
     def fingerprint_key(self) -> Path:
         """The key of the hashes that are kept of forgotten rows: not beside them."""

@@ -17,6 +17,7 @@ TINY: dict[str, Any] = {
     "generate": {"max_input_tokens": 16, "max_target_tokens": 6},
     "train": {
         "epochs": 20,
+        "steps": None,
         "batch_size": 8,
         "max_length": 64,
         "learning_rate": 5e-3,

@@ -62,6 +62,7 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     assert "a fingerprint is kept" in told
     assert stored_rows(sequence, "colours") == {}
     assert colours_csv.read_bytes() == b""
+    run(sequence, "lamol", "check")
 
     empty = sequence / "data" / "sums" / "seen" / "colours" / "train.parquet"
     said = json.loads(pq.read_schema(empty).metadata[b"lamol.forgotten"])
@@ -69,6 +70,7 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     assert len(said["sha256"]) == 64
     assert (sequence / "runs" / "colours" / "student" / "model.safetensors").read_bytes() == student
     assert stages_run(run(sequence, "dvc", "repro")) == []
+    assert "its rows were gone before" in run(sequence, "lamol", "forget", "colours")
 
     add_fruits(sequence, tmp_path)
     ran = stages_run(run(sequence, "dvc", "repro"))
@@ -123,11 +125,17 @@ def test_nothing_is_trained_on_an_empty_table(sequence: Path) -> None:
     for stage in ("mix", "train"):
         told = run(sequence, "lamol", stage, "animals", expect=4)
         assert "32 rows were forgotten on" in told
-        assert "`lamol prepare animals` reads it again" in told
+        assert "remove .lamol/forgotten/animals" in told
     assert (sequence / "runs" / "animals" / "mix.parquet").read_bytes() == before
     run(sequence, "lamol", "mix", "sums", "--set", "method=multitask", expect=4)
+    folder = sequence / "data" / "animals"
+    shutil.rmtree(folder)  # as DVC does before it runs the stage again
+    assert "not read again" in run(sequence, "lamol", "prepare", "animals")
+    assert stored_rows(sequence, "animals") == {}
+    assert "up to date" in run(sequence, "dvc", "status")
+    shutil.rmtree(sequence / ".lamol" / "forgotten" / "animals")
     run(sequence, "lamol", "prepare", "animals")
-    assert len(TaskData.load(sequence / "data" / "animals").rows("train")) == 32
+    assert len(TaskData.load(folder).rows("train")) == 32
 
 
 def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> None:
