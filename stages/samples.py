@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stages.runtime import DebugOption, TaskArgument, guarded, run_alone
+from stages.runtime import DebugOption, TaskArgument, guarded, open_params, run_alone
 
 TaskOption = Annotated[str, typer.Option("--task", help="Rows of this earlier task alone.")]
 LabelOption = Annotated[str, typer.Option("--label", help="Rows with this target alone.")]
@@ -36,7 +36,6 @@ def samples(
     Example: lamol samples travel --verdict flagged --format csv
     """
     import sys
-    from itertools import islice
 
     from lamol_core.audit.gate import flag_reasons
     from lamol_core.audit.samples import Wanted, choose, to_csv
@@ -49,11 +48,13 @@ def samples(
 
     if verdict not in ("", "clean", "flagged", "rejected", "surplus"):
         raise ConfigError(f"--verdict {verdict}: wanted clean, flagged, rejected or surplus.")
+    open_params(None).task(task)
     layout = Layout()
     table = read_rows(layout.pseudo(task), PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` first.")
     wanted = Wanted(source_task, label, verdict, grep)
     reasons = flag_reasons(layout.audit(task))
-    found = list(islice(choose(from_table(table, PseudoSample), reasons, wanted), limit))
+    matching = list(choose(from_table(table, PseudoSample), reasons, wanted))
+    found = matching[:limit]
     if shape == "json":
         for row in found:
             print_json(row)
@@ -63,7 +64,10 @@ def samples(
     elif found:
         # what a model wrote could hold terminal codes
         print_rows([{key: visible(str(value)) for key, value in row.items()} for row in found])
-    say(f"samples {task}: {len(found)} rows shown of {table.num_rows}")
+    say(
+        f"samples {task}: {len(found)} rows shown of {len(matching)} that match (--limit), "
+        f"{table.num_rows} in all"
+    )
 
 
 if __name__ == "__main__":
