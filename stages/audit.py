@@ -64,7 +64,11 @@ def audit(
     acting = settings.model_dump(mode="json", exclude={"gate", "canaries"})
     provenance = Provenance(
         {"seed": params.seed, **acting},
-        {"pseudo": origin.manifest.content_sha256, "teacher": origin.teacher_sha256},
+        {
+            "pseudo": origin.manifest.content_sha256,
+            "table": origin.table_sha256,
+            "teacher": origin.teacher_sha256,
+        },
     )
     cleaned = None
     if settings.drop_flagged:

@@ -39,6 +39,8 @@ def check(
 
     data = read_params(Path("params.yaml"), overrides or ())
     problems = check_sequence(data, Path())
+    if not problems:
+        problems = _forgotten_rows_needed(Params.model_validate(data))
     foreseen = None
     if estimate and not problems:
         foreseen = _estimate(Params.model_validate(data))
@@ -53,6 +55,41 @@ def check(
             print_rows(foreseen.rows())
             say(f"check: {foreseen.sentence}")
         say("check: nothing is wrong; `dvc repro` runs the sequence.")
+
+
+def _forgotten_rows_needed(params: Params) -> list[str]:
+    """What `dvc repro` would run again, and can't without rows that were forgotten."""
+    from pathlib import Path
+
+    from lamol_core.data.record import read_record
+    from lamol_core.data.sources import resolve_path
+    from lamol_core.storage.layout import Layout
+    from stages.pipeline import Pipeline
+
+    layout = Layout()
+    forgotten = [task for task in params.tasks if read_record(layout.forgotten(task))]
+    if not forgotten:
+        return []
+    problems = []
+    with Pipeline.opened() as pipeline:
+        for task in forgotten:
+            given = getattr(params.task(task).source, "path", None)
+            if given and not resolve_path(given, Path()).exists():
+                problems.append(
+                    f"tasks.{task}.source: {given} is gone; its rows were forgotten, but DVC looks "
+                    f"for the file. `dvc checkout` and `lamol forget {task} --empty-source` put an "
+                    "empty one there."
+                )
+                continue
+            stale = pipeline.stale(pipeline.before(task), [])
+            again = [name for name in stale if not name.startswith(("prepare@", "evaluate@"))]
+            if again:
+                problems.append(
+                    f"tasks.{task}: its rows were forgotten, and `dvc repro` would run "
+                    f"{', '.join(again)} again, which leads to training on them. Set back what "
+                    "`dvc status` shows as changed."
+                )
+    return problems
 
 
 def _estimate(params: Params) -> Estimate:

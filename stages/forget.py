@@ -46,6 +46,7 @@ def forget(
 
     from lamol_core.data.canaries import CANARIES
     from lamol_core.data.record import write_record
+    from lamol_core.errors import ConfigError
     from lamol_core.forgetting.rows import folders_with, forget_rows
     from lamol_core.forgetting.sources import empty_files, source_files
     from lamol_core.records import SPLITS
@@ -56,6 +57,11 @@ def forget(
     from stages.pipeline import Pipeline
 
     params, layout = open_params(overrides), Layout()
+    if task not in params.tasks and layout.data(task).is_dir():
+        raise ConfigError(
+            f"params.yaml: has no task {task!r} any more. Delete {layout.data(task)} and "
+            f"{layout.run(task)}; tasks that followed it lose its rows by `dvc repro`."
+        )
     params.task(task)
     splits = ("train",) if keep_held_out else SPLITS
     check_folder(

@@ -11,7 +11,7 @@ from stages.runtime import DebugOption, TaskArgument, guarded, open_params, run_
 TaskOption = Annotated[str, typer.Option("--task", help="Rows of this earlier task alone.")]
 LabelOption = Annotated[str, typer.Option("--label", help="Rows with this target alone.")]
 VerdictOption = Annotated[
-    str, typer.Option("--verdict", help="clean, flagged, rejected or surplus rows alone.")
+    str, typer.Option("--verdict", help="clean, unjudged, flagged, rejected or surplus rows alone.")
 ]
 GrepOption = Annotated[str, typer.Option("--grep", help="Rows that hold this text alone.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="So many rows at the most.")]
@@ -36,9 +36,9 @@ def samples(
     Example: lamol samples travel --verdict flagged --format csv
     """
     import sys
+    from typing import get_args
 
-    from lamol_core.audit.gate import flag_reasons
-    from lamol_core.audit.samples import Wanted, choose, to_csv
+    from lamol_core.audit.samples import SampleVerdict, Wanted, choose, read_judgement, to_csv
     from lamol_core.audit.words import visible
     from lamol_core.errors import ConfigError
     from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
@@ -46,14 +46,14 @@ def samples(
     from lamol_core.storage.tables import read_rows
     from stages.console import print_json, print_rows, say
 
-    if verdict not in ("", "clean", "flagged", "rejected", "surplus"):
-        raise ConfigError(f"--verdict {verdict}: wanted clean, flagged, rejected or surplus.")
+    if verdict and verdict not in get_args(SampleVerdict):
+        raise ConfigError(f"--verdict {verdict}: wanted {', '.join(get_args(SampleVerdict))}.")
     open_params(None).task(task)
     layout = Layout()
     table = read_rows(layout.pseudo(task), PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` first.")
     wanted = Wanted(source_task, label, verdict, grep)
-    reasons = flag_reasons(layout.audit(task))
-    matching = list(choose(from_table(table, PseudoSample), reasons, wanted))
+    judgement = read_judgement(layout.audit(task), layout.pseudo(task))
+    matching = list(choose(from_table(table, PseudoSample), judgement, wanted))
     found = matching[:limit]
     if shape == "json":
         for row in found:
@@ -64,6 +64,11 @@ def samples(
     elif found:
         # what a model wrote could hold terminal codes
         print_rows([{key: visible(str(value)) for key, value in row.items()} for row in found])
+    if any(row["verdict"] == "unjudged" for row in found):
+        say(
+            f"samples {task}: unjudged rows: no audit of this table is there (`dvc repro "
+            f"audit@{task}`), or their task's real rows are gone without a fingerprint."
+        )
     say(
         f"samples {task}: {len(found)} rows shown of {len(matching)} that match (--limit), "
         f"{table.num_rows} in all"

@@ -75,12 +75,17 @@ class SampledTask:
         return self.facts.targets == "classes"
 
     @property
+    def is_blind(self) -> bool:
+        """Whether its rows are gone and nothing of them was kept."""
+        return bool(self.forgotten_on) and self.fingerprint is None
+
+    @property
     def note(self) -> str:
         """What the audit cannot say of it, or only by its fingerprint; empty where it can."""
         if not self.forgotten_on:
             return ""
         gone = f"The training rows of {self.name} were forgotten on {self.forgotten_on}"
-        if self.fingerprint is None:
+        if self.is_blind:
             return (
                 f"{gone}, and no fingerprint of them is here with its key: whether its samples "
                 "repeat or resemble them is not known."
@@ -105,6 +110,8 @@ class Origin:
     new_task: str
     seed: int
     table_is_as_written: bool
+    table_sha256: str
+    """Of the file as it lies there; its manifest says what it was."""
     manifest: Manifest
     teacher: Path
     teacher_sha256: str

@@ -35,18 +35,6 @@ def write_base_audit(folder: Path) -> None:
         seal_folder(scratch, AUDIT, {}, Provenance())
 
 
-def flag_reasons(folder: Path) -> dict[str, list[str]]:
-    """Why an audit flags rows, by their ids; {} where there is no audit."""
-    path = folder / FLAGS
-    if not path.is_file():
-        return {}
-    reasons: dict[str, list[str]] = {}
-    table = pq.read_table(path, columns=["row_id", "reason"])
-    for row_id, reason in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        reasons.setdefault(row_id, []).append(reason)
-    return reasons
-
-
 def shows_real_rows(folder: Path) -> bool:
     """Whether an audit's page has real rows on it (`audit.show_real_rows`)."""
     path = folder / MANIFEST

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from lamol_core.audit.base import Audited, Neighbour, SampledTask
 from lamol_core.audit.run import Audit
-from lamol_core.audit.samples import verdict_of
+from lamol_core.audit.samples import Judgement
 from lamol_core.audit.words import WORD, visible, words_of
 from lamol_core.records import PseudoSample
 from lamol_core.reporting.page import inline_json, inline_svg, policy_hash
@@ -139,6 +139,7 @@ def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any
     reasons: dict[str, list[str]] = {}
     for flag in audit.flags:
         reasons.setdefault(flag.row_id, []).append(flag.reason)
+    judgement = Judgement(reasons, set(audit.ages) - set(audit.blind_tasks))
     neighbours = {k: n for finding in audit.findings for k, n in finding.neighbours.items()}
     rows = []
     for task in audited.tasks:
@@ -154,7 +155,7 @@ def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any
                     task.name,
                     text,
                     visible(sample.target),
-                    verdict_of(sample, of_row),
+                    judgement.verdict(sample),
                     of_row if sample.valid else [sample.reject_reason],
                     near.real_row_id if near else "",
                     visible(real.get(near.real_row_id, "")) if near else "",

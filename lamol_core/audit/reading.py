@@ -16,7 +16,13 @@ from lamol_core.errors import ArtifactError
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
 from lamol_core.storage.kinds import PSEUDO
 from lamol_core.storage.layout import Layout
-from lamol_core.storage.manifest import MANIFEST, check_table, read_manifest, table_manifest
+from lamol_core.storage.manifest import (
+    MANIFEST,
+    check_table,
+    read_manifest,
+    sha256_of,
+    table_manifest,
+)
 from lamol_core.storage.tables import read_rows
 
 
@@ -34,6 +40,7 @@ def read_audited(layout: Layout, task: str, seed: int, generate: GenerateParams)
         new_task=task,
         seed=seed,
         table_is_as_written=_is_as_written(path),
+        table_sha256=sha256_of(path),
         manifest=read_manifest(table_manifest(path), remedy),
         teacher=teacher,
         teacher_sha256=read_manifest(

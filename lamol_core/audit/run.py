@@ -23,13 +23,13 @@ class Audit:
     notes: Sequence[str] = ()
     """What could not be looked at, and why."""
 
-    is_blind: bool = False
-    """Whether a task's rows are gone and no fingerprint of them is there."""
+    blind_tasks: Sequence[str] = ()
+    """Tasks whose rows are gone, and no fingerprint of them is there."""
 
     @property
     def verdict(self) -> Verdict:
         """The worst of all checks; what could not be looked at is no pass."""
-        at_least: Verdict = "warn" if self.is_blind else "pass"
+        at_least: Verdict = "warn" if self.blind_tasks else "pass"
         return worst([at_least, *(finding.verdict for finding in self.findings)])
 
     @property
@@ -48,6 +48,7 @@ class Audit:
             "verdict": self.verdict,
             "failed": self.failed,
             "notes": list(self.notes),
+            "judged_tasks": [name for name in self.ages if name not in self.blind_tasks],
             "rows_kept": self.rows_kept,
             "rows_rejected": self.rows_rejected,
             "rows_flagged": len({flag.row_id for flag in self.flags}),
@@ -105,6 +106,6 @@ def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) 
         ages={task.name: task.age for task in audited.tasks},
         findings=findings,
         titles={check.name: check.title for check in checks},
-        is_blind=any(task.forgotten_on and not task.fingerprint for task in audited.tasks),
+        blind_tasks=[task.name for task in audited.tasks if task.is_blind],
         notes=[task.note for task in audited.tasks if task.note],
     )

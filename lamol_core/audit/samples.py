@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow.parquet as pq
+
+from lamol_core.audit.gate import FIGURES, FLAGS
 from lamol_core.records import SURPLUS, PseudoSample
+from lamol_core.reporting.figures import read_json
+from lamol_core.storage.manifest import MANIFEST, read_manifest, sha256_of
 from lamol_core.text.normal import normalise
 
-SampleVerdict = Literal["clean", "flagged", "rejected", "surplus"]
+SampleVerdict = Literal["clean", "unjudged", "flagged", "rejected", "surplus"]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a cell for a formula."""
 
@@ -26,20 +32,45 @@ class Wanted:
     grep: str = ""
 
 
-def verdict_of(sample: PseudoSample, reasons: Sequence[str]) -> SampleVerdict:
-    """`reasons` are those for which the audit flags it."""
-    if not sample.valid:
-        return "surplus" if sample.reject_reason == SURPLUS else "rejected"
-    return "flagged" if reasons else "clean"
+@dataclass(frozen=True)
+class Judgement:
+    """What an audit says of single rows; empty where there is none."""
+
+    reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Why it flags rows, by their ids."""
+    judged_tasks: Collection[str] = ()
+    """Those whose samples were held against their real rows, or against a fingerprint of them."""
+
+    def verdict(self, sample: PseudoSample) -> SampleVerdict:
+        """A row that nothing is known against is clean only where something was looked at."""
+        if not sample.valid:
+            return "surplus" if sample.reject_reason == SURPLUS else "rejected"
+        if self.reasons.get(sample.row_id):
+            return "flagged"
+        return "clean" if sample.source_task in self.judged_tasks else "unjudged"
+
+
+def read_judgement(folder: Path, table: Path) -> Judgement:
+    """What the audit in a folder says of a table's rows: nothing if there is no audit, or it is
+    that of another table."""
+    if not (folder / MANIFEST).is_file():
+        return Judgement()
+    if read_manifest(folder / MANIFEST, "").inputs.get("table") != sha256_of(table):
+        return Judgement()
+    reasons: dict[str, list[str]] = {}
+    flags = pq.read_table(folder / FLAGS, columns=["row_id", "reason"])
+    for row_id, reason in zip(*(column.to_pylist() for column in flags.columns), strict=True):
+        reasons.setdefault(row_id, []).append(reason)
+    return Judgement(reasons, read_json(folder / FIGURES, "")["judged_tasks"])
 
 
 def choose(
-    samples: Sequence[PseudoSample], flags: Mapping[str, Sequence[str]], wanted: Wanted
+    samples: Sequence[PseudoSample], judgement: Judgement, wanted: Wanted
 ) -> Iterator[dict[str, Any]]:
-    """One row a sample that is wanted, in the table's order. `flags` are reasons by row id."""
+    """One row a sample that is wanted, in the table's order."""
     for sample in samples:
-        reasons = list(flags.get(sample.row_id, ()))
-        verdict = verdict_of(sample, reasons)
+        reasons = judgement.reasons.get(sample.row_id, ())
+        verdict = judgement.verdict(sample)
         text = normalise(f"{sample.input} {sample.target}")
         if (
             (wanted.task and sample.source_task != wanted.task)

@@ -143,7 +143,7 @@ def clean(size: int = 200, seed: int = 0, num_templates: int | None = None) -> A
     task = SampledTask(facts, 0, drawn, real("train"), real("test"))
     manifest = Manifest("pseudo", {}, "", {}, {}, {})
     generate = GenerateParams(max_input_tokens=400, max_target_tokens=40)
-    origin = Origin(NEW_TASK, SEED, True, manifest, Path(), TEACHER, generate)
+    origin = Origin(NEW_TASK, SEED, True, "", manifest, Path(), TEACHER, generate)
     return Audited([task], origin, SEED)
 
 

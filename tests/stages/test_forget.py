@@ -64,6 +64,16 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     assert colours_csv.read_bytes() == b""
     run(sequence, "lamol", "check")
 
+    colours_csv.unlink()
+    run(sequence, "dvc", "repro", expect=255)  # it removes runs/base, then misses the file
+    told = run(sequence, "lamol", "check", expect=3)
+    assert "dvc checkout" in told and "lamol forget colours --empty-source" in told
+    run(sequence, "dvc", "checkout")
+    run(sequence, "lamol", "forget", "colours", "--empty-source")
+    edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
+    assert "train@colours again" in run(sequence, "lamol", "check", expect=3)
+    edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=2.0))
+
     empty = sequence / "data" / "sums" / "seen" / "colours" / "train.parquet"
     said = json.loads(pq.read_schema(empty).metadata[b"lamol.forgotten"])
     assert said["rows"] == 32

@@ -255,12 +255,17 @@ def told_by(sequence: Path) -> dict:
 def test_samples_are_shown_as_they_are(sequence: Path) -> None:
     path = sequence / "runs" / "animals" / "pseudo.parquet"
     table = pq.read_table(path).to_pylist()
+    run(sequence, "lamol", "audit", "animals")
+    assert "0 rows shown" in run(sequence, "lamol", "samples", "animals", "--verdict", "unjudged")
     table[0]["input"] = "a [/b] zebra [red]has[/red]"
     path.unlink()
     pq.write_table(pa.Table.from_pylist(table, schema=PSEUDO_SCHEMA), path)
     shown = run(sequence, "lamol", "samples", "animals", "--grep", "zebra", "--format", "csv")
     assert "a [/b] zebra [red]has[/red]" in shown and table[0]["row_id"] in shown
-    assert "[/b]" in run(sequence, "lamol", "samples", "animals", "--grep", "zebra")
+    told = run(sequence, "lamol", "samples", "animals", "--grep", "zebra")
+    assert "[/b]" in told
+    # the audit that is there is that of another table
+    assert "unjudged" in told and "dvc repro audit@animals" in told
     output = run(sequence, "lamol", "samples", "animals", "--verdict", "odd", expect=3)
     assert "flagged" in output
 
