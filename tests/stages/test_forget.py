@@ -156,6 +156,8 @@ def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> 
         assert stored_rows(sequence, "colours") == before
         return told
 
+    (sequence / "data" / "old").mkdir()
+    assert "no task 'old' any more" in refused("old", 3)
     told = refused("animals", 3, "--set", "method=multitask")
     assert "trains on the real rows of every task" in told
     edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
