@@ -74,10 +74,19 @@ class SampledTask:
     def has_classes(self) -> bool:
         return self.facts.targets == "classes"
 
-    @property
+    @cached_property
     def is_blind(self) -> bool:
-        """Whether its rows are gone and nothing of them was kept."""
-        return bool(self.forgotten_on) and self.fingerprint is None
+        """Whether its rows are gone, and nothing tells of most samples whether they repeat them."""
+        if not self.forgotten_on:
+            return False
+        return self.fingerprint is None or 2 * self._num_told < len(self.kept)
+
+    @cached_property
+    def _num_told(self) -> int:
+        """How many samples are long enough to be looked for in the fingerprint."""
+        if self.fingerprint is None:
+            return 0
+        return sum(map(self.fingerprint.can_tell, self.texts(self.kept)))
 
     @property
     def note(self) -> str:
@@ -85,14 +94,17 @@ class SampledTask:
         if not self.forgotten_on:
             return ""
         gone = f"The training rows of {self.name} were forgotten on {self.forgotten_on}"
-        if self.is_blind:
+        if self.fingerprint is None:
             return (
                 f"{gone}, and no fingerprint of them is here with its key: whether its samples "
                 "repeat or resemble them is not known."
             )
+        short = len(self.kept) - self._num_told
+        too_short = f" {short} of {len(self.kept)} samples are too short for it." if short else ""
         return (
             f"{gone}: its samples are held against their kept fingerprint, by runs of words of "
             "certain lengths; drift, near copies and replayed personal data are not known."
+            f"{too_short}"
         )
 
     def text(self, row: PseudoSample | Example) -> str:

@@ -1,9 +1,14 @@
-"""How far a figure of pseudo-samples against training rows exceeds what chance gives.
+"""How far pseudo-samples are nearer to training rows than chance would have it.
 
-Training rows and held-out rows of the task are cut into blocks of one size. As many training blocks
-as there are held-out ones give a sample the same chance; what more it has against them is memory.
-The interval resamples samples and blocks (the pigeonhole bootstrap, Owen 2007): which rows happened
-to be held out is chance too, and in texts that are built alike most of it.
+Each sample gives its weight, in equal parts, to the real rows that are nearest to it, training rows
+and held-out ones alike. Where nothing is memorised, training has no say in which rows those are: of
+the weight that goes to a task's rows, its training rows get the share that they are of them. What
+they get beyond that is memory.
+
+The interval is that of a permutation test: which rows of a task are its training rows is drawn
+anew, the weights stay where they are. It needs no sets of one size, takes a row that many samples
+repeat for one chance, and keeps its level where no held-out row was hit, which a bootstrap does
+not: there is nothing to resample.
 """
 
 from __future__ import annotations
@@ -12,28 +17,131 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamol_core.audit.reference import Figure
 
-RESAMPLES = 400
-MOST_HELD_OUT_BLOCKS, MOST_TRAIN_BLOCKS = 8, 24
+PERMUTATIONS = 1000
+MOST_HELD_OUT_BLOCKS, MOST_TRAIN_BLOCKS = 16, 48
 LEAST_BLOCK = 5
 """Rows of a block, where there are so many: one row alone is near to nothing."""
 Numbers = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Real rows (N), or blocks of as many rows: of which task, and whether it was trained on."""
+
+    task: Places
+    trained: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.task)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """To which rows of a pool samples (n) give their weight.
+
+    Samples of one group share the rows nearest to them; group -1 has none."""
+
+    weight: Numbers
+    group: Places
+    rows: Sequence[Places]
+    """Distinct rows, by group."""
+
+    def given(self, samples: NDArray[np.bool_], size: int) -> Numbers:
+        """What each of the pool's rows gets of some of the samples: (size,)."""
+        giving = samples & (self.group >= 0)
+        totals = np.bincount(self.group[giving], self.weight[giving], minlength=len(self.rows))
+        given = np.zeros(size)
+        for group in np.flatnonzero(totals).tolist():
+            rows = self.rows[group]
+            given[rows] += totals[group] / len(rows)
+        return given
+
+
+@dataclass(frozen=True)
+class Excess:
+    """Beyond chance: the lower end of the 95 % interval, the estimate, the upper end."""
+
+    low: float
+    mean: float
+    high: float
+
+    def figures(self, name: str) -> dict[str, Figure]:
+        return {
+            f"{name}_excess": self.low,
+            f"{name}_excess_mean": self.mean,
+            f"{name}_excess_high": self.high,
+        }
+
+
+def excess_of(given: Numbers, pool: Pool, level: float, seed: int) -> Excess | None:
+    """The part of a figure, whose mean over the samples is `level`, that is memory.
+
+    `given` (N): the weight that each row of the pool got. None where no task of the pool has both
+    training and held-out rows: nothing tells memory from chance then."""
+    tasks = [pool.task == task for task in np.unique(pool.task)]
+    tasks = [one for one in tasks if pool.trained[one].any() and not pool.trained[one].all()]
+    if not tasks:
+        return None
+    total = sum(float(given[one].sum()) for one in tasks)
+    if not total:
+        return None if given.any() else Excess(0.0, 0.0, 0.0)
+    generator = np.random.default_rng(seed)
+    seen = chance = 0.0
+    redrawn = np.zeros(PERMUTATIONS)
+    for one in tasks:
+        trained, weights = pool.trained[one], given[one] / total
+        seen += float(weights[trained].sum())
+        chance += float(trained.mean() * weights.sum())
+        if weights.any():
+            redrawn += [weights[generator.permutation(trained)].sum() for _ in range(PERMUTATIONS)]
+    low, high = (np.quantile(redrawn, [0.025, 0.975]) - chance).tolist()
+
+    def memory(share: float) -> float:
+        """The part of the weight that is memory, if training rows have this share of it."""
+        return max((min(max(share, 0.0), 1.0) - chance) / (1 - chance), -1.0)
+
+    judged = float(level) * total / float(given.sum())
+    shares = (seen - high, seen, seen - low)
+    return Excess(*(judged * memory(share) for share in shares))
+
+
+def pooled_excesses(
+    parts: Sequence[Mapping[str, Figure]], weights: Sequence[int], names: Sequence[str]
+) -> dict[str, Figure]:
+    """Means of the excesses of parts that were compared apart, weighted by their rows; the rows
+    are not the same, so the halves of their intervals add up in squares."""
+    figures: dict[str, Figure] = {}
+    for name in (f"{figure}_excess" for figure in names):
+        known = [
+            (weight, low, mean, high)
+            for part, weight in zip(parts, weights, strict=True)
+            if (low := part.get(name)) is not None
+            and (mean := part.get(f"{name}_mean")) is not None
+            and (high := part.get(f"{name}_high")) is not None
+        ]
+        total = sum(weight for weight, *_ in known)
+        if not total:
+            continue
+        centre = sum(weight * mean for weight, _, mean, _ in known) / total
+        below = math.hypot(*(weight * (mean - low) for weight, low, mean, _ in known)) / total
+        above = math.hypot(*(weight * (high - mean) for weight, _, mean, high in known)) / total
+        figures |= {name: centre - below, f"{name}_mean": centre, f"{name}_high": centre + above}
+    return figures
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Texts in blocks of one size."""
+    """Texts in blocks of one size: what a fingerprint keeps apart."""
 
     train: Sequence[Sequence[str]]
     held_out: Sequence[Sequence[str]]
-    scale: float
-    """How many times the held-out blocks all training rows are."""
     train_rest: Sequence[str]
     """Rows of no block."""
     held_out_rest: Sequence[str]
@@ -42,8 +150,8 @@ class Blocks:
 def cut_blocks(
     train: Sequence[str], held_out: Sequence[str], chooser: random.Random
 ) -> Blocks | None:
-    """Eight blocks of held-out rows, where there are so many, and as many training blocks as there
-    are up to 24; None without rows on either side."""
+    """Sixteen blocks of held-out rows, where there are so many, and as many training blocks as
+    there are up to 48; None without rows on either side."""
     num_held_out = min(MOST_HELD_OUT_BLOCKS, max(len(held_out) // LEAST_BLOCK, 1))
     size = min(len(held_out) // num_held_out, len(train))
     if size == 0:
@@ -56,64 +164,5 @@ def cut_blocks(
     shuffled = chooser.sample(train, len(train))
     shuffled_held_out = chooser.sample(held_out, len(held_out))
     seen, unseen = cut(shuffled, MOST_TRAIN_BLOCKS), cut(shuffled_held_out, num_held_out)
-    scale = len(train) / (size * min(len(seen), len(unseen)))
     rest, held_out_rest = shuffled[len(seen) * size :], shuffled_held_out[len(unseen) * size :]
-    return Blocks(seen, unseen, scale, rest, held_out_rest)
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A figure of each sample against each block of training rows (n, K) and of held-out rows
-    (n, H). Against several blocks together it is the largest of theirs.
-
-    `scale` is how many times H blocks all training rows are."""
-
-    train: Numbers
-    held_out: Numbers
-    scale: float
-
-    def interval(self, seed: int) -> tuple[float, float, float]:
-        """The excess against all training rows: lower end of its interval, mean, upper end."""
-        generator = np.random.default_rng(seed)
-        size = min(self.train.shape[1], self.held_out.shape[1])
-        means, resampled = [], []
-        for _ in range(RESAMPLES):
-            seen = generator.permutation(self.train.shape[1])[:size]
-            unseen = generator.permutation(self.held_out.shape[1])[:size]
-            means.append(self._difference(slice(None), seen, unseen))
-            # as many different blocks on either side: more of them would give more chance
-            again = (generator.choice(blocks, size) for blocks in (seen, unseen))
-            rows = generator.integers(len(self.train), size=len(self.train))
-            resampled.append(self._difference(rows, *again))
-        # blocks drawn twice give less chance on both sides: the spread is theirs, not the centre
-        mean = float(np.mean(means))
-        low, high = np.quantile(np.array(resampled) - np.mean(resampled), [0.025, 0.975])
-        return float(mean + low), mean, float(mean + high)
-
-    def _difference(self, rows: Any, seen: Any, unseen: Any) -> float:
-        train, held_out = self.train[rows][:, seen], self.held_out[rows][:, unseen]
-        return float(self.scale * (train.max(axis=1).mean() - held_out.max(axis=1).mean()))
-
-
-def pooled_excesses(
-    by_task: Mapping[str, Mapping[str, Figure]], weights: Mapping[str, int], names: Sequence[str]
-) -> dict[str, Figure]:
-    """The excesses of the whole table: means over tasks, weighted by rows; the tasks' rows are not
-    the same, so the halves of their intervals add up in squares."""
-    figures: dict[str, Figure] = {}
-    for name in (f"{figure}_excess" for figure in names):
-        known = [
-            (weights[task], low, mean, high)
-            for task, of_task in by_task.items()
-            if (low := of_task.get(name)) is not None
-            and (mean := of_task.get(f"{name}_mean")) is not None
-            and (high := of_task.get(f"{name}_high")) is not None
-        ]
-        total = sum(weight for weight, *_ in known)
-        if not total:
-            continue
-        centre = sum(weight * mean for weight, _, mean, _ in known) / total
-        below = math.hypot(*(weight * (mean - low) for weight, low, mean, _ in known)) / total
-        above = math.hypot(*(weight * (high - mean) for weight, _, mean, high in known)) / total
-        figures |= {name: centre - below, f"{name}_mean": centre, f"{name}_high": centre + above}
-    return figures
+    return Blocks(seen, unseen, rest, held_out_rest)

@@ -45,7 +45,6 @@ class Fingerprint(Reference):
     train_rest: Hashes
     """Training rows of no block."""
     held_out_rest: Hashes
-    scale: float
     label_counts: Mapping[str, int] = field(default_factory=dict)
     length_counts: Mapping[int, int] = field(default_factory=dict)
     figures: Mapping[str, Mapping[int, Mapping[str, Figure]]] = field(default_factory=dict)
@@ -57,6 +56,10 @@ class Fingerprint(Reference):
     @property
     def all_held_out(self) -> Hashes:
         return np.unique(np.concatenate([*self.held_out, self.held_out_rest]))
+
+    def can_tell(self, text: str) -> bool:
+        """Whether a normalised text is long enough to be looked for."""
+        return self.hashed.row(text) is not None
 
     @property
     def labels(self) -> Counter[str]:
@@ -95,7 +98,6 @@ def to_files(fingerprint: Fingerprint) -> dict[str, bytes]:
     told = {
         "about": "Kept of rows that were forgotten (audit.keep_fingerprint); docs/audit.md",
         "key_check": fingerprint.hashed.of("check", ""),
-        "scale": fingerprint.scale,
         "labels": dict(sorted(fingerprint.label_counts.items())),
         "lengths": {
             str(n): fingerprint.length_counts[n] for n in sorted(fingerprint.length_counts)
@@ -130,7 +132,6 @@ def read_fingerprint(folder: Path, key_file: Path) -> Fingerprint | None:
         of_side(HELD_OUT),
         of_rest(TRAIN_REST),
         of_rest(HELD_OUT_REST),
-        told["scale"],
         told["labels"],
         {int(length): count for length, count in told["lengths"].items()},
         {

@@ -1,7 +1,8 @@
-"""The nearest row of a corpus by edit similarity, without comparing with every row.
+"""The nearest row of a corpus by edit similarity.
 
-Candidates are the rows that share most of a text's rarest runs of five characters; a text without
-a candidate has no near row.
+Every row is looked at where that is quick. Of larger corpora the candidates are the rows that share
+most of a text's rarest runs of five characters: near copies are found (tests/audit/test_spans.py),
+a nearest row that is far may be missed, and a text without a candidate has none.
 """
 
 from __future__ import annotations
@@ -10,50 +11,89 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
 
 RUN = 5
 MAX_POSTINGS = 64
 """A run that more rows have tells none of them apart."""
 RAREST = 12
 CANDIDATES = 6
+ALL_PAIRS = 4_000_000
+"""So many pairs of texts are compared outright: some seconds."""
+CHUNK = 100
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """A row of the corpus and 1 - distance / length of the longer; row -1 where there is none."""
+    """Rows of the corpus that are equally near, and 1 - distance / length of the longer text; no
+    row where there is none."""
 
-    row: int = -1
     similarity: float = 0.0
+    rows: tuple[int, ...] = ()
+
+    @property
+    def row(self) -> int:
+        """The first of them; -1 for none."""
+        return self.rows[0] if self.rows else -1
 
 
-class NearestRows:
-    """An index over the texts of a corpus."""
+def nearest_rows(texts: Sequence[str], corpus: Sequence[str]) -> list[Nearest]:
+    """Of each text the row of the corpus that is nearest."""
+    if len(texts) * len(corpus) > ALL_PAIRS:
+        index = _Index(corpus)
+        return [index.find(text) for text in texts]
+    if not corpus:
+        return [Nearest()] * len(texts)
+    return [
+        _nearest(similarities)
+        for start in range(0, len(texts), CHUNK)
+        for similarities in cdist(
+            texts[start : start + CHUNK],
+            corpus,
+            scorer=Levenshtein.normalized_similarity,
+            dtype=np.float64,
+        )
+    ]
+
+
+def _nearest(similarities: np.ndarray) -> Nearest:
+    best = float(similarities.max())
+    return (
+        Nearest(best, tuple(np.flatnonzero(similarities == best).tolist())) if best else Nearest()
+    )
+
+
+class _Index:
+    """Runs of characters, and the rows that have them."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
         self._postings: dict[str, list[int]] = {}
-        self._exact = {text: place for place, text in reversed(list(enumerate(texts)))}
+        self._exact: dict[str, list[int]] = {}
         for place, text in enumerate(texts):
+            self._exact.setdefault(text, []).append(place)
             for run in runs_of(text):
                 self._postings.setdefault(run, []).append(place)
 
     def find(self, text: str) -> Nearest:
-        """The nearest row, the first of several that are as near."""
         if text in self._exact:
-            return Nearest(self._exact[text], 1.0)
+            return Nearest(1.0, tuple(self._exact[text]))
         # in order: a set's own differs from process to process
         known = [self._postings[run] for run in sorted(runs_of(text)) if run in self._postings]
         telling = sorted((p for p in known if len(p) <= MAX_POSTINGS), key=len)[:RAREST]
         if not telling:  # all rows are built alike: one is as near as another
             telling = [postings[:MAX_POSTINGS] for postings in sorted(known, key=len)[:1]]
         votes = Counter(place for postings in telling for place in postings)
-        best = Nearest()
-        for place, _ in sorted(votes.items(), key=lambda v: (-v[1], v[0]))[:CANDIDATES]:
-            similarity = Levenshtein.normalized_similarity(text, self._texts[place])
-            if similarity > best.similarity:
-                best = Nearest(place, similarity)
-        return best
+        most = sorted(votes.items(), key=lambda v: (-v[1], v[0]))[:CANDIDATES]
+        near = [
+            (Levenshtein.normalized_similarity(text, self._texts[place]), place)
+            for place, _ in most
+        ]
+        best = max((similarity for similarity, _ in near), default=0.0)
+        rows = tuple(sorted(place for similarity, place in near if similarity == best))
+        return Nearest(best, rows) if best else Nearest()
 
 
 def runs_of(text: str) -> set[str]:

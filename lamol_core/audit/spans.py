@@ -16,41 +16,49 @@ BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
-class Span:
-    """`words` words from `start` on in a row, which stand in row `corpus_row` too; 0 words and row
-    -1 where nothing is shared."""
+class SharedSpans:
+    """Of each row (n) its longest run of words that stands in a row of the corpus too, the first of
+    several as long: how many words, from which on; 0 words and group -1 where nothing is shared."""
 
-    words: int = 0
-    start: int = 0
-    corpus_row: int = -1
+    words: NDArray[np.int64]
+    start: NDArray[np.int64]
+    group: NDArray[np.int64]
+    """Rows with the same run are one group."""
+    corpus_rows: Sequence[NDArray[np.int64]]
+    """Those with the run, each once and in their order, by group."""
+
+    def corpus_row(self, row: int) -> int:
+        """The first row of the corpus that has it; -1 where nothing is shared."""
+        return int(self.corpus_rows[self.group[row]][0]) if self.words[row] else -1
 
 
 def longest_shared_spans(
     rows: Sequence[Sequence[str]], corpus: Sequence[Sequence[str]]
-) -> list[Span]:
-    """For each row its longest shared span, the first of them where several are as long."""
+) -> SharedSpans:
+    """For each row, as words, its longest shared span."""
     codes: dict[str, int] = {}
     query, held = _Places.of(rows, codes), _Places.of(corpus, codes)
     generator = np.random.default_rng(0)
     code_of = generator.integers(1, 2**63, size=len(codes) + 1, dtype=np.uint64) | np.uint64(1)
-    best = [Span()] * len(rows)
-    length = 0
-    while len(query.at) and len(held.at):
+    words, start, group = np.zeros((3, len(rows)), np.int64)
+    group -= 1
+    groups: list[NDArray[np.int64]] = []
+    length, shorter_query, shorter_held = 0, query, held
+    while True:
         query, held = query.longer(length, code_of), held.longer(length, code_of)
-        length += 1
-        known, first = np.unique(held.hashes, return_index=True)
-        if not len(known):
-            break
-        place = np.minimum(np.searchsorted(known, query.hashes), len(known) - 1)
-        found = known[place] == query.hashes
-        query = query.only(found)
-        source = held.row[first[place[found]]]
-        # from the last to the first, so that the first span of a row stays
-        for i in range(len(query.at) - 1, -1, -1):
-            row = int(query.row[i])
-            best[row] = Span(length, int(query.at[i] - query.begins[row]), int(source[i]))
+        query = query.only(np.isin(query.hashes, held.hashes))
         held = held.only(np.isin(held.hashes, query.hashes))
-    return best
+        if length:  # rows that have no longer run end here
+            ends = np.setdiff1d(shorter_query.row, query.row)
+            place = np.searchsorted(shorter_query.row, ends)  # places are in the order of rows
+            words[ends] = length
+            start[ends] = shorter_query.at[place] - shorter_query.begins[ends]
+            hashes, of_hash = np.unique(shorter_query.hashes[place], return_inverse=True)
+            group[ends] = of_hash + len(groups)
+            groups += shorter_held.rows_with(hashes)
+        if not len(query.at):
+            return SharedSpans(words, start, group, groups)
+        length, shorter_query, shorter_held = length + 1, query, held
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,13 @@ class _Places:
         at, row = self.at[fits], self.row[fits]
         hashes = self.hashes[fits] * BASE + code_of[self.words[at + length]]
         return _Places(self.words, self.begins, self.ends, at, row, hashes)
+
+    def rows_with(self, hashes: NDArray[np.uint64]) -> list[NDArray[np.int64]]:
+        """The rows in which each of these runs begins, each once."""
+        order = np.argsort(self.hashes, kind="stable")
+        known, rows = self.hashes[order], self.row[order]
+        first, last = (np.searchsorted(known, hashes, side) for side in ("left", "right"))
+        return [np.unique(rows[i:j]) for i, j in zip(first, last, strict=True)]
 
     def only(self, mask: NDArray[np.bool_]) -> _Places:
         return _Places(

@@ -28,14 +28,13 @@ def fingerprint_of(task: SampledTask, key: bytes, seed: int) -> Fingerprint:
     blocks = cut_blocks(texts, held_out, chooser)
     if blocks is None or len(blocks.held_out[0]) < LEAST_BLOCK:
         # the hashes of a block of few rows would tell too much of each: no headline then
-        blocks = Blocks([], [], 1.0, texts, held_out)
+        blocks = Blocks([], [], texts, held_out)
     return Fingerprint(
         hashed,
         [hashed.corpus(block) for block in blocks.train],
         [hashed.corpus(block) for block in blocks.held_out],
         hashed.corpus(blocks.train_rest),
         hashed.corpus(blocks.held_out_rest),
-        blocks.scale,
         task.reference.labels,
         Counter(task.reference.lengths),
         {measure.__name__: _by_size(measure, texts, chooser) for measure in MEASURES},

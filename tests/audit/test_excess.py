@@ -7,46 +7,85 @@ import random
 import numpy as np
 import pytest
 
-from lamol_core.audit.excess import Gap, cut_blocks, pooled_excesses
+from lamol_core.audit.excess import Excess, Pool, Shares, cut_blocks, excess_of, pooled_excesses
 
-TRIALS = 60
-
-
-def gap(generator: np.random.Generator, memory: float = 0.0, scale: float = 1.0) -> Gap:
-    """100 samples against blocks that differ: each is near to a sample by a chance of its own."""
-
-    def near(num_blocks: int, more: float) -> np.ndarray:
-        rates = generator.beta(0.5, 12, size=num_blocks)
-        return (generator.random((100, num_blocks)) < rates + more).astype(float)
-
-    return Gap(near(16, memory), near(8, 0.0), scale)
+TRIALS = 200
 
 
-def test_without_memory_the_interval_covers_zero() -> None:
-    generator = np.random.default_rng(0)
-    intervals = [gap(generator).interval(seed) for seed in range(TRIALS)]
-    covered = sum(low <= 0 <= high for low, _, high in intervals)
-    assert covered >= 0.85 * TRIALS, "blocks are resampled too: samples alone cover far less"
-    assert abs(np.mean([mean for _, mean, _ in intervals])) < 0.03
+def pool(train: int, held_out: int, tasks: int = 1) -> Pool:
+    each = np.arange(train + held_out) < train
+    return Pool(np.repeat(np.arange(tasks), train + held_out), np.tile(each, tasks))
 
 
-def test_memory_is_found() -> None:
-    generator = np.random.default_rng(0)
-    found = [gap(generator, memory=0.05).interval(seed) for seed in range(TRIALS)]
-    assert sum(low > 0 for low, _, _ in found) >= 0.5 * TRIALS
-    assert np.mean([mean for _, mean, _ in found]) > 0.15
+def given(generator: np.random.Generator, rows: Pool, memory: int = 0) -> np.ndarray:
+    """Copies of rows, some rows far oftener than others, and so many more of training rows."""
+    likelihood = generator.gamma(0.3, size=len(rows))
+    hits = generator.choice(len(rows), size=30, p=likelihood / likelihood.sum())
+    more = generator.choice(np.flatnonzero(rows.trained), size=memory, replace=False)
+    return np.bincount([*hits, *more], minlength=len(rows)).astype(float)
 
 
-def test_it_is_scaled_and_always_the_same() -> None:
-    once = gap(np.random.default_rng(1)).interval(0)
-    assert once == gap(np.random.default_rng(1)).interval(0)
-    twice = gap(np.random.default_rng(1), scale=2.0).interval(0)
-    assert twice == pytest.approx([2 * value for value in once])
+def excess(copies: np.ndarray, rows: Pool, seed: int = 0) -> Excess:
+    found = excess_of(copies, rows, copies.sum() / 200, seed)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("train", "held_out"), [(200, 200), (200, 60), (500, 30)])
+def test_without_memory_the_interval_covers_zero(train: int, held_out: int) -> None:
+    generator, rows = np.random.default_rng(0), pool(train, held_out)
+    found = [excess(given(generator, rows), rows, seed) for seed in range(TRIALS)]
+    above = sum(one.low > 1e-9 for one in found)
+    assert above <= 0.05 * TRIALS, "1 in 40 is meant"
+    assert all(-1 <= one.low <= one.mean <= one.high <= 1 for one in found)
+    assert abs(np.mean([one.mean for one in found])) < 0.05
+
+
+def test_memory_is_found_in_its_size() -> None:
+    generator, rows = np.random.default_rng(0), pool(200, 100)
+    found = [excess(given(generator, rows, memory=40), rows, seed) for seed in range(TRIALS)]
+    assert sum(one.low > 0.01 for one in found) > 0.9 * TRIALS
+    assert np.mean([one.mean for one in found]) == pytest.approx(40 / 200, abs=0.02)
+    assert sum(one.low <= 0.2 <= one.high for one in found) > 0.9 * TRIALS
+
+
+def test_one_row_that_all_repeat_is_one_chance() -> None:
+    rows = pool(100, 100)
+    assert excess(np.eye(200)[0] * 150, rows).low <= 0
+    assert excess((np.arange(200) < 30) * 5.0, rows).low > 0.4
+
+
+def test_tasks_are_permuted_apart() -> None:
+    """A task with few held-out rows has more of the hits: that is no memory."""
+    both = Pool(np.repeat([0, 1], 100), np.concatenate([np.arange(100) < 95, np.arange(100) < 5]))
+    hits = np.concatenate([np.ones(100), np.zeros(100)])
+    assert excess(hits, both).mean == pytest.approx(0.0, abs=1e-9)
+    assert excess(hits * both.trained, both).low > 0
+
+
+def test_nothing_is_said_where_nothing_tells_memory_from_chance() -> None:
+    assert excess_of(np.ones(5), Pool(np.zeros(5, int), np.ones(5, bool)), 0.1, 0) is None
+    half = Pool(np.repeat([0, 1], 5), np.array([True] * 5 + [True, False] * 2 + [True]))
+    assert excess_of(np.repeat([1.0, 0.0], 5), half, 0.1, 0) is None
+    assert excess_of(np.zeros(10), half, 0.0, 0) == Excess(0.0, 0.0, 0.0)
+
+
+def test_weight_is_given_in_equal_parts() -> None:
+    shares = Shares(np.array([1.0, 0.5, 2.0, 9.0]), np.array([0, 0, 1, -1]), [[0, 2], [1]])
+    everyone = np.ones(4, bool)
+    assert shares.given(everyone, 4).tolist() == [0.75, 2.0, 0.75, 0.0]
+    assert shares.given(np.array([True, False, False, True]), 4).tolist() == [0.5, 0, 0.5, 0]
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    rows = pool(50, 30)
+    copies = given(np.random.default_rng(1), rows)
+    assert excess(copies, rows, 3) == excess(copies, rows, 3)
 
 
 @pytest.mark.parametrize(
     ("train", "held_out", "blocks"),
-    [(400, 160, (20, 8)), (200, 40, (24, 8)), (30, 12, (5, 2)), (10, 3, (3, 1)), (5, 50, (1, 8))],
+    [(400, 160, (40, 16)), (200, 40, (40, 8)), (30, 12, (5, 2)), (10, 3, (3, 1)), (5, 80, (1, 16))],
 )
 def test_blocks_are_of_one_size(train: int, held_out: int, blocks: tuple[int, int]) -> None:
     texts = [str(i) for i in range(train + held_out)]
@@ -55,8 +94,6 @@ def test_blocks_are_of_one_size(train: int, held_out: int, blocks: tuple[int, in
     assert (len(cut.train), len(cut.held_out)) == blocks
     assert len({len(block) for block in (*cut.train, *cut.held_out)}) == 1
     assert not {t for b in cut.train for t in b} & {t for b in cut.held_out for t in b}
-    size = len(cut.train[0]) * min(blocks)
-    assert cut.scale == pytest.approx(train / size)
 
 
 def test_no_blocks_without_rows() -> None:
@@ -64,11 +101,11 @@ def test_no_blocks_without_rows() -> None:
     assert cut_blocks([], ["a"], random.Random(0)) is None
 
 
-def test_tasks_are_pooled_by_their_rows() -> None:
+def test_parts_are_pooled_by_their_rows() -> None:
     one = {"x_excess": 0.0, "x_excess_mean": 0.1, "x_excess_high": 0.2}
-    pooled = pooled_excesses({"a": one, "b": one}, {"a": 10, "b": 10}, ("x",))
+    pooled = pooled_excesses([one, one], [10, 10], ("x",))
     assert pooled["x_excess_mean"] == pytest.approx(0.1)
     assert pooled["x_excess"] == pytest.approx(0.1 - 0.1 / 2**0.5)
-    alone = pooled_excesses({"a": one, "b": {"x_excess": None}}, {"a": 10, "b": 90}, ("x",))
+    alone = pooled_excesses([one, {"x_excess": None}], [10, 90], ("x",))
     assert alone["x_excess"] == pytest.approx(0.0)
-    assert pooled_excesses({"b": {"x_excess": None}}, {"b": 90}, ("x",)) == {}
+    assert pooled_excesses([{"x_excess": None}], [90], ("x",)) == {}

@@ -60,10 +60,10 @@ def test_a_longest_run_is_the_longest_shared_span_by_the_ladder(
     text: str, corpus: list[str]
 ) -> None:
     hashed = KeyedHash(KEY)
-    (span,) = longest_shared_spans([words_of(text)], [words_of(row) for row in corpus])
+    shared = longest_shared_spans([words_of(text)], [words_of(row) for row in corpus])
     steps = (0, *LADDER)
     (longest,) = HashedTexts([text], hashed).longest_runs(hashed.corpus(corpus))
-    assert longest == steps[bisect_right(steps, span.words) - 1]
+    assert longest == steps[bisect_right(steps, int(shared.words[0])) - 1]
 
 
 def test_it_comes_back_from_its_files_and_has_no_word_of_the_rows(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_it_comes_back_from_its_files_and_has_no_word_of_the_rows(tmp_path: Path
 
     table = pq.read_table(io.BytesIO(files[HASHES]))
     assert table.schema.field("hash").type == pa.int64()
-    assert set(table["side"].to_pylist()) == {"train", "held_out"}, "no row is left over"
+    assert set(table["side"].to_pylist()) == {"train", "held_out", "train_rest", "held_out_rest"}
     told = b"".join(content for name, content in files.items() if name != HASHES).decode()
     said = {word for row in task.train for word in row.input.split()}
     assert not {word for word in said if word in told.split()}
@@ -99,7 +99,9 @@ def test_copies_of_forgotten_rows_are_found_by_it() -> None:
     with_copies = with_rows(audited, rows)
     result = audit(remembered(with_copies))
     by_rows = audit(with_copies)
-    assert result.failed == by_rows.failed == ["memorisation"]
+    assert by_rows.failed == ["memorisation"] and result.verdict != "pass"
+    found = {finding.check: finding.verdict for finding in result.findings}
+    assert {check for check, verdict in found.items() if verdict != "pass"} == {"memorisation"}
     assert figures(result, "memorisation")["exact_copies"] == 20
     copied = {flag.row_id for flag in result.flags if flag.check == "memorisation"}
     assert copied == {flag.row_id for flag in by_rows.flags if flag.check == "memorisation"}
@@ -121,6 +123,19 @@ def test_histograms_tell_what_the_rows_told() -> None:
         told, expected = (figures(one, check)[figure] for one in (by_hashes, by_rows))
         assert told == pytest.approx(expected, abs=0.05)
     assert figures(by_hashes, "drift")["drift_auc"] is None
+
+
+def test_rows_too_short_for_hashes_are_no_pass() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    short = [replace(row, input=f"pin {row.input.split()[-1]} now") for row in task.train]
+    rows = {i: sample(i, row.input, task.drawn[i].target) for i, row in enumerate(short)}
+    copied = with_rows(replace(audited, tasks=[replace(task, train=short)]), rows)
+    assert "memorisation" in audit(copied).failed
+    result = audit(remembered(copied))
+    assert result.verdict == "warn" and result.as_dict()["judged_tasks"] == []
+    assert any("200 of 200 samples are too short" in note for note in result.notes)
+    assert "exact_copies" not in figures(result, "memorisation")
 
 
 def test_short_rows_leave_no_hash() -> None:

@@ -6,25 +6,29 @@
                           share of rows with so long a one
     overlap               that run / the row's words, mean over rows
     copied_share          rows equal to a training row, or nearer than 0.9 in edit similarity
+    exact_copies          rows equal to a training row
     nearest_similarity    edit similarity to the nearest training row, mean over rows
+    *_held_out            the same against rows that no training has seen; `training_rows` and
+                          `held_out_rows` say how many there are of each
     overlap_excess, copied_excess
-                          overlap and copied_share against training rows minus what is expected
-                          of as many rows that no training has seen: THE HEADLINE. The lower end of
-                          its 95 % interval is judged; *_mean and *_high are the rest. None without
-                          held-out rows
+                          how much of overlap and copied_share is more than chance: THE HEADLINE.
+                          The lower end of its 95 % interval is judged; *_mean and *_high are the
+                          rest (excess.py). None without held-out rows
 
-Training and held-out rows are cut into blocks of one size, and each pseudo-sample (2,000 at the
-most) is held against each block: excess.py.
+The teacher has learnt all earlier tasks: samples are held against the rows of every one of them
+that are here, whichever task they are drawn for. A copy rate that is no higher than against rows
+that no training has seen is chance, not memory.
 
-A copy rate that is no higher than against rows that no training has seen is chance, not memory.
+Flagged: copies of a training row to which no held-out row is as near; and runs of 13 words or more
+that are longer than what the sample, and 99 in 100 samples, share with held-out rows.
 
 Of forgotten rows there is a fingerprint alone, where one was kept: spans are then told by the steps
-of hashing.py's LADDER, and a sample is a copy only where it equals a row: near ones are not known.
+of hashing.py's LADDER, and a sample is a copy only where it equals a row: near ones are not known,
+nor anything of samples that are too short to be told.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,20 +45,24 @@ from lamol_core.audit.base import (
     SampledTask,
     pooled,
 )
-from lamol_core.audit.excess import Gap, cut_blocks, pooled_excesses
+from lamol_core.audit.excess import Pool, Shares, excess_of, pooled_excesses
 from lamol_core.audit.fingerprint import Fingerprint
-from lamol_core.audit.hashing import HashedTexts, Hashes
-from lamol_core.audit.neighbours import Nearest, NearestRows
-from lamol_core.audit.spans import Span, longest_shared_spans
+from lamol_core.audit.hashing import HashedTexts
+from lamol_core.audit.neighbours import Nearest, nearest_rows
+from lamol_core.audit.spans import SharedSpans, longest_shared_spans
 from lamol_core.audit.words import words_of
 from lamol_core.config import AuditParams
+from lamol_core.records import Example, PseudoSample
 from lamol_core.seeds import derive_seed
 
 SPANS = (8, 13, 50)
 COPIED = 0.9
 FLAGGED_SPAN = 13
-MOST_ROWS = 2000
+USUAL = 0.99
+"""Of the runs that samples share with held-out rows: longer ones are flagged."""
+HEADLINES = ("overlap", "copied")
 Numbers = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 class Memorisation(Check):
@@ -63,178 +71,248 @@ class Memorisation(Check):
     limits = {"copied_excess": "high", "overlap_excess": "high"}  # noqa: RUF012
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
-        found = [_compare(task, audited.seed, self.name) for task in audited.tasks if task.kept]
-        compared = [one for one in found if one is not None]
-        by_task = {one.task.name: one.figures(audited.seed) for one in compared}
-        weights = {task.name: len(task.kept) for task in audited.tasks}
-        figures = pooled(by_task, weights) | pooled_excesses(
-            by_task, weights, ("overlap", "copied")
-        )
-        if compared:
-            figures["longest_span"] = max(f["longest_span"] or 0.0 for f in by_task.values())
-            figures["exact_copies"] = sum(f["exact_copies"] or 0.0 for f in by_task.values())
-        neighbours = {k: near for one in compared for k, near in one.neighbours.items()}
-        flags = [flag for one in compared for flag in one.flags]
-        return Finding(self.name, figures, by_task, flags, neighbours=neighbours)
+        by_task: dict[str, Mapping[str, Figure]] = {}
+        parts: list[tuple[int, Mapping[str, Figure]]] = []
+        flags: list[Flag] = []
+        neighbours: Mapping[str, Neighbour] = {}
+        whole = [task for task in audited.tasks if not task.forgotten_on]
+        if any(task.kept for task in whole):
+            rows = _AgainstRows.of(whole, audited.seed)
+            by_task |= {task.name: rows.figures(rows.of_task(task)) for task in whole if task.kept}
+            everything = rows.figures(np.ones(len(rows.samples), bool))
+            parts.append((len(rows.samples), everything))
+            flags, neighbours = rows.flags(self.name), rows.neighbours()
+        for task in audited.tasks:
+            if task.fingerprint is not None and task.kept:
+                figures, found = _against_hashes(task, task.fingerprint, audited.seed, self.name)
+                by_task[task.name] = figures
+                parts.append((len(task.kept), figures))
+                flags += found
+        in_order = {task.name: by_task[task.name] for task in audited.tasks if task.name in by_task}
+        return Finding(self.name, _whole(parts), in_order, flags, neighbours=neighbours)
+
+
+def _whole(parts: Sequence[tuple[int, Mapping[str, Figure]]]) -> dict[str, Figure]:
+    """The figures of the whole table from those of its parts, each with its number of rows."""
+    by_part = {str(place): figures for place, (_, figures) in enumerate(parts)}
+    sizes = {str(place): size for place, (size, _) in enumerate(parts)}
+    figures = pooled(by_part, sizes)
+    if len(parts) > 1:
+        excesses = [part for _, part in parts]
+        figures |= pooled_excesses(excesses, list(sizes.values()), HEADLINES)
+    for name in figures:
+        known = [value for _, part in parts if (value := part.get(name)) is not None]
+        if name.startswith("longest_span") and known:
+            figures[name] = max(known)
+        elif name.startswith(("exact_copies", "training_rows", "held_out_rows")) and known:
+            figures[name] = sum(known)
+    return figures
 
 
 @dataclass(frozen=True)
-class _Compared:
-    """Each pseudo-sample of a task (n) against all its training rows, and the excesses."""
+class _Side:
+    """Samples (n) against training rows, or against held-out ones."""
 
-    task: SampledTask
-    span_words: Numbers
-    exact: Numbers
-    """1.0 where the sample is a training row."""
-    copied: Numbers
-    overlap: Numbers
-    similarity: Numbers | None
-    """Of the nearest training row; None where there are hashes of them alone."""
-    gaps: dict[str, Gap]
-    flags: Sequence[Flag]
-    neighbours: Mapping[str, Neighbour]
+    rows: Sequence[Example]
+    spans: SharedSpans
+    nearest: Sequence[Nearest]
+    similarity: Numbers
+    lengths: Numbers
+    """Words of the samples."""
 
-    def figures(self, seed: int) -> dict[str, Figure]:
-        figures: dict[str, Figure] = {
-            "longest_span": float(self.span_words.max()),
-            **{f"span_{n}_share": float((self.span_words >= n).mean()) for n in SPANS},
-            "overlap": float(self.overlap.mean()),
-            "copied_share": float(self.copied.mean()),
-            "exact_copies": float(self.exact.sum()),
-            "nearest_similarity": None,
-            "overlap_excess": None,
-            "copied_excess": None,
+    @classmethod
+    def of(cls, texts: Sequence[str], rows: Sequence[Example], corpus: Sequence[str]) -> _Side:
+        nearest = nearest_rows(texts, corpus)
+        return cls(
+            rows,
+            longest_shared_spans([words_of(t) for t in texts], [words_of(t) for t in corpus]),
+            nearest,
+            np.array([one.similarity for one in nearest]),
+            _lengths(texts),
+        )
+
+    def figures(self, samples: Mask) -> dict[str, float]:
+        words, similarity = self.spans.words[samples], self.similarity[samples]
+        return {
+            "longest_span": float(words.max()),
+            **{f"span_{n}_share": float((words >= n).mean()) for n in SPANS},
+            "overlap": float((words / self.lengths[samples]).mean()),
+            "copied_share": float((similarity >= COPIED).mean()),
+            "exact_copies": float((similarity == 1.0).sum()),
+            "nearest_similarity": float(similarity.mean()),
         }
-        if self.similarity is not None:
-            figures["nearest_similarity"] = float(self.similarity.mean())
-        for name, gap in self.gaps.items():
-            low, mean, high = gap.interval(derive_seed(seed, "bootstrap", self.task.name, name))
-            figures |= {
-                f"{name}_excess": low,
-                f"{name}_excess_mean": mean,
-                f"{name}_excess_high": high,
-            }
+
+
+@dataclass(frozen=True)
+class _AgainstRows:
+    """The samples of tasks whose rows are here, against all their rows."""
+
+    tasks: Sequence[SampledTask]
+    samples: Sequence[PseudoSample]
+    train: _Side
+    held_out: _Side
+    pool: Pool
+    """Training rows, then held-out ones."""
+    shares: Mapping[str, Shares]
+    """To which of the pool's rows the samples are nearest, by HEADLINES."""
+    seed: int
+
+    @classmethod
+    def of(cls, tasks: Sequence[SampledTask], seed: int) -> _AgainstRows:
+        texts = [text for task in tasks for text in task.texts(task.kept)]
+        train = [row for task in tasks for row in task.train]
+        held_out = [row for task in tasks for row in task.held_out]
+        seen = [text for task in tasks for text in task.texts(task.train)]
+        unseen = [text for task in tasks for text in task.texts(task.held_out)]
+        places = [place for place, task in enumerate(tasks) for _ in task.train]
+        places += [place for place, task in enumerate(tasks) for _ in task.held_out]
+        sides = _Side.of(texts, train, seen), _Side.of(texts, held_out, unseen)
+        return cls(
+            tasks,
+            [sample for task in tasks for sample in task.kept],
+            *sides,
+            Pool(np.array(places), np.arange(len(places)) < len(train)),
+            {"overlap": _by_spans(texts, [*seen, *unseen]), "copied": _by_nearness(*sides)},
+            seed,
+        )
+
+    def of_task(self, task: SampledTask) -> Mask:
+        return np.array([sample.source_task == task.name for sample in self.samples])
+
+    def figures(self, samples: Mask) -> dict[str, Figure]:
+        """Of some of the samples, one at least."""
+        names = {self.samples[place].source_task for place in np.flatnonzero(samples).tolist()}
+        figures: dict[str, Figure] = {**self.train.figures(samples)}
+        for name, value in self.held_out.figures(samples).items():
+            figures[f"{name}_held_out"] = value if self.held_out.rows else None
+        figures["training_rows"] = float(len(self.train.rows))
+        figures["held_out_rows"] = float(len(self.held_out.rows))
+        for name, shares in self.shares.items():
+            level = float(shares.weight[samples].mean())
+            seed = derive_seed(self.seed, "permutation", name, *sorted(names))
+            excess = excess_of(shares.given(samples, len(self.pool)), self.pool, level, seed)
+            figures |= excess.figures(name) if excess else {f"{name}_excess": None}
         return figures
 
-
-def _compare(task: SampledTask, seed: int, check: str) -> _Compared | None:
-    """None where the rows were forgotten and no fingerprint was kept."""
-    chooser = random.Random(derive_seed(seed, "blocks", task.name))
-    if not task.forgotten_on:
-        return _against_rows(task, check, chooser)
-    return _against_hashes(task, task.fingerprint, check, chooser) if task.fingerprint else None
-
-
-def _against_rows(task: SampledTask, check: str, chooser: random.Random) -> _Compared:
-    texts, train = task.texts(task.kept), task.texts(task.train)
-    held_out = task.texts(task.held_out)
-    spans, nearest = _search(texts, train)
-    unseen_spans, unseen_nearest = _search(texts, held_out)
-    flags, neighbours = [], {}
-    for place, sample in enumerate(task.kept):
-        span, near = spans[place], nearest[place]
-        neighbours[sample.row_id] = Neighbour(
-            task.train[near.row].row_id if near.row >= 0 else "",
-            near.similarity,
-            task.train[span.corpus_row].row_id if span.words else "",
-            span.start,
-            span.words,
-        )
-        if near.similarity >= COPIED and near.similarity > unseen_nearest[place].similarity:
-            reason, row = "exact_copy" if near.similarity == 1.0 else "near_copy", near.row
-        elif FLAGGED_SPAN <= span.words > unseen_spans[place].words:
-            reason, row = "long_span", span.corpus_row
-        else:
-            continue
-        flags.append(
-            Flag(
-                sample.row_id, task.name, check, reason, near.similarity,
-                task.train[row].row_id, span.start, span.words,
+    def neighbours(self) -> dict[str, Neighbour]:
+        found = {}
+        for place, sample in enumerate(self.samples):
+            near, row = self.train.nearest[place], self.train.spans.corpus_row(place)
+            found[sample.row_id] = Neighbour(
+                self.train.rows[near.row].row_id if near.rows else "",
+                near.similarity,
+                self.train.rows[row].row_id if row >= 0 else "",
+                int(self.train.spans.start[place]),
+                int(self.train.spans.words[place]),
             )
-        )  # fmt: skip
-    similarity = np.array([one.similarity for one in nearest])
-    return _Compared(
-        task,
-        _words(spans),
-        (similarity == 1.0).astype(float),
-        _copied(nearest),
-        _overlaps(texts, _words(spans)),
-        similarity,
-        _gaps(texts, train, held_out, chooser),
-        flags,
-        neighbours,
-    )
+        return found
+
+    def flags(self, check: str) -> list[Flag]:
+        usual = {task.name: self._usual_span(self.of_task(task)) for task in self.tasks}
+        unseen, flags = self.held_out.spans.words, []
+        for place, sample in enumerate(self.samples):
+            near, words = self.train.nearest[place], int(self.train.spans.words[place])
+            if near.similarity >= COPIED and near.similarity > self.held_out.similarity[place]:
+                reason, row = "exact_copy" if near.similarity == 1.0 else "near_copy", near.row
+            elif words >= FLAGGED_SPAN and words > max(usual[sample.source_task], unseen[place]):
+                reason, row = "long_span", self.train.spans.corpus_row(place)
+            else:
+                continue
+            flags.append(
+                Flag(
+                    sample.row_id, sample.source_task, check, reason, near.similarity,
+                    self.train.rows[row].row_id, int(self.train.spans.start[place]), words,
+                )
+            )  # fmt: skip
+        return flags
+
+    def _usual_span(self, samples: Mask) -> float:
+        words = self.held_out.spans.words[samples]
+        return float(np.quantile(words, USUAL)) if len(words) else 0.0
+
+
+def _by_spans(texts: Sequence[str], pool: Sequence[str]) -> Shares:
+    """Every sample gives its overlap to the rows that have its longest shared run."""
+    spans = longest_shared_spans([words_of(t) for t in texts], [words_of(t) for t in pool])
+    return Shares(spans.words / _lengths(texts), spans.group, spans.corpus_rows)
+
+
+def _by_nearness(train: _Side, held_out: _Side) -> Shares:
+    """Every copy gives 1 to the rows that it is a copy of."""
+    weight = np.zeros(len(train.nearest))
+    groups: dict[tuple[int, ...], int] = {}
+    group = np.full(len(weight), -1)
+    for place, (seen, unseen) in enumerate(zip(train.nearest, held_out.nearest, strict=True)):
+        best = max(seen.similarity, unseen.similarity)
+        if best < COPIED:
+            continue
+        rows = seen.rows if seen.similarity == best else ()
+        if unseen.similarity == best:
+            rows += tuple(row + len(train.rows) for row in unseen.rows)
+        weight[place], group[place] = 1.0, groups.setdefault(rows, len(groups))
+    return Shares(weight, group, [np.array(rows) for rows in groups])
 
 
 def _against_hashes(
-    task: SampledTask, fingerprint: Fingerprint, check: str, chooser: random.Random
-) -> _Compared:
-    texts = task.texts(task.kept)
-    some = texts if len(texts) <= MOST_ROWS else chooser.sample(texts, MOST_ROWS)
-    hashed, hashed_some = (HashedTexts(one, fingerprint.hashed) for one in (texts, some))
+    task: SampledTask, fingerprint: Fingerprint, seed: int, check: str
+) -> tuple[dict[str, Figure], list[Flag]]:
+    """Figures and flags of the samples that can be told; None of all others."""
+    kept = [s for s in task.kept if fingerprint.can_tell(task.texts([s])[0])]
+    figures: dict[str, Figure] = {"rows_told": float(len(kept))}
+    if not kept:
+        return figures, []
+    texts = task.texts(kept)
+    hashed, lengths = HashedTexts(texts, fingerprint.hashed), _lengths(texts)
     train, held_out = fingerprint.all_train, fingerprint.all_held_out
     spans, exact = hashed.longest_runs(train), hashed.are_rows(train)
     unseen_spans, unseen_exact = hashed.longest_runs(held_out), hashed.are_rows(held_out)
+    usual = float(np.quantile(unseen_spans, USUAL))
     flags = []
-    for place, sample in enumerate(task.kept):
+    for place, sample in enumerate(kept):
         if exact[place] and not unseen_exact[place]:
             reason = "exact_copy"
-        elif FLAGGED_SPAN <= spans[place] > unseen_spans[place]:
+        elif spans[place] >= FLAGGED_SPAN and spans[place] > max(usual, unseen_spans[place]):
             reason = "long_span"
         else:
             continue
         flags.append(Flag(sample.row_id, task.name, check, reason, span_words=int(spans[place])))
-
-    def against(corpora: Sequence[Hashes]) -> dict[str, Numbers]:
-        runs = [_overlaps(some, hashed_some.longest_runs(corpus)) for corpus in corpora]
-        rows = [hashed_some.are_rows(corpus).astype(float) for corpus in corpora]
-        return {"overlap": np.stack(runs, axis=1), "copied": np.stack(rows, axis=1)}
-
-    gaps = {}
-    if fingerprint.train and fingerprint.held_out:
-        seen, unseen = against(fingerprint.train), against(fingerprint.held_out)
-        gaps = {name: Gap(seen[name], unseen[name], fingerprint.scale) for name in seen}
-    copies = exact.astype(float)
-    overlap = _overlaps(texts, spans)
-    return _Compared(task, spans, copies, copies, overlap, None, gaps, flags, neighbours={})
-
-
-def _gaps(
-    texts: Sequence[str], train: Sequence[str], held_out: Sequence[str], chooser: random.Random
-) -> dict[str, Gap]:
-    """The gaps of overlap and copied; none without held-out rows."""
-    blocks = cut_blocks(train, held_out, chooser)
-    if blocks is None:
-        return {}
-    some = texts if len(texts) <= MOST_ROWS else chooser.sample(texts, MOST_ROWS)
-
-    def against(corpora: Sequence[Sequence[str]]) -> dict[str, Numbers]:
-        found = [_search(some, corpus) for corpus in corpora]
-        return {
-            "overlap": np.stack([_overlaps(some, _words(spans)) for spans, _ in found], axis=1),
-            "copied": np.stack([_copied(nearest) for _, nearest in found], axis=1),
+    for name, words, copies in (
+        ("", spans, exact),
+        ("_held_out", unseen_spans, unseen_exact),
+    ):
+        figures |= {
+            f"longest_span{name}": float(words.max()),
+            **{f"span_{n}_share{name}": float((words >= n).mean()) for n in SPANS},
+            f"overlap{name}": float((words / lengths).mean()),
+            f"copied_share{name}": float(copies.mean()),
+            f"exact_copies{name}": float(copies.sum()),
         }
-
-    seen, unseen = against(blocks.train), against(blocks.held_out)
-    return {name: Gap(seen[name], unseen[name], blocks.scale) for name in seen}
-
-
-def _search(texts: Sequence[str], corpus: Sequence[str]) -> tuple[list[Span], list[Nearest]]:
-    """Each text's longest shared span with any row of the corpus, and its nearest row."""
-    index = NearestRows(corpus)
-    words = [words_of(text) for text in texts]
-    spans = longest_shared_spans(words, [words_of(text) for text in corpus])
-    return spans, [index.find(text) for text in texts]
-
-
-def _overlaps(texts: Sequence[str], span_words: Numbers) -> Numbers:
-    """The share of each text that its longest shared span is."""
-    return span_words / np.array([max(len(words_of(text)), 1) for text in texts])
-
-
-def _words(spans: Sequence[Span]) -> Numbers:
-    return np.array([float(span.words) for span in spans])
+    blocks = [*fingerprint.train, *fingerprint.held_out]
+    if blocks:
+        pool = Pool(np.zeros(len(blocks), int), np.arange(len(blocks)) < len(fingerprint.train))
+        runs = np.stack([hashed.longest_runs(block) for block in blocks], axis=1)
+        rows = np.stack([hashed.are_rows(block) for block in blocks], axis=1).astype(float)
+        levels = {
+            "overlap": np.maximum(spans, unseen_spans) / lengths,
+            "copied": (exact | unseen_exact).astype(float),
+        }
+        for name, against, scale in (("overlap", runs, lengths), ("copied", rows, 1.0)):
+            shares = _by_blocks(against, scale)
+            given = shares.given(np.ones(len(kept), bool), len(pool))
+            permuted = derive_seed(seed, "permutation", name, task.name)
+            excess = excess_of(given, pool, float(levels[name].mean()), permuted)
+            figures |= excess.figures(name) if excess else {}
+    return figures, flags
 
 
-def _copied(nearest: Sequence[Nearest]) -> Numbers:
-    return np.array([float(one.similarity >= COPIED) for one in nearest])
+def _by_blocks(against: Numbers, scale: Numbers | float) -> Shares:
+    """Every sample gives its best figure (n, blocks) / scale to the blocks that have it."""
+    best = against.max(axis=1)
+    nearest = (against == best[:, None]) & (best > 0)[:, None]
+    sets, group = np.unique(nearest, axis=0, return_inverse=True)
+    return Shares(best / scale, group.reshape(-1), [np.flatnonzero(one) for one in sets])
+
+
+def _lengths(texts: Sequence[str]) -> Numbers:
+    """Words of each text; 1 for none, so that it can divide."""
+    return np.array([max(len(words_of(text)), 1) for text in texts], float)
