@@ -56,8 +56,8 @@ def audit(
     settings = params.audit
     if drop_flagged:
         settings = settings.model_copy(update={"drop_flagged": True})
-    audited = read_audited(layout, task, params.seed, params.generate)
-    checks = _checks(audited, params, settings) if audited.tasks else []
+    audited = read_audited(layout, task, params)
+    checks = _checks(audited, params, settings)
     cost.imported()
     found = audit_table(audited, checks, settings)
     origin = audited.origin
@@ -71,7 +71,7 @@ def audit(
         },
     )
     cleaned = None
-    if settings.drop_flagged:
+    if settings.drop_flagged and origin.table_is_as_written:
         cleaned = audit_table(clean_audited(audited, found), checks, settings)
     history = read_history(layout.audit(after))
     shows = settings.show_real_rows
@@ -96,17 +96,25 @@ def audit(
         print_table(audit_table_of(found))
     for note in found.notes:
         say(f"audit {task}: {note}")
+    if settings.drop_flagged and cleaned is None:
+        say(
+            f"audit {task}: no cleaned table: rows of a table that was changed can't be told from "
+            f"those that were drawn. Run `dvc repro generate@{task}` again."
+        )
     failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
     say(
-        f"audit {task}: {found.verdict}{failed}, {content['rows_flagged']} of {found.rows_kept} "
+        f"audit {task}: {found.verdict}{failed}, {content['rows_flagged']} of {found.rows_drawn} "
         f"rows flagged -> {layout.audit(task) / 'index.html'}"
     )
 
 
 def _checks(audited: Audited, params: Params, settings: AuditParams) -> list[Check]:
+    from lamol_core.audit.checks.provenance import ProvenanceCheck
     from lamol_core.audit.reading import decoder_of
     from lamol_core.audit.registry import build_checks
 
+    if not audited.tasks:
+        return [ProvenanceCheck()]
     decode = decoder_of(audited.origin.teacher)
     if not settings.ask_teacher:
         return build_checks(decode)

@@ -31,7 +31,7 @@ def generate(
 
     from lamol_core.data.mixing import pseudo_rows_by_task
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.rehearsal import find_sampling
+    from lamol_core.methods.rehearsal import drawing_settings, find_sampling
     from lamol_core.records import PSEUDO_SCHEMA, SURPLUS, PseudoSample
     from lamol_core.reporting.figures import write_json
     from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
@@ -63,10 +63,7 @@ def generate(
         from stages.console import progress
 
         cost.imported()
-        acting = {"method": params.method, "seed": params.seed, "gamma": sampling.gamma,
-                  "topk": sampling.topk, "use_task_specific_gen_token":
-                  sampling.task_specific_token, "rows_per_class": sampling.rows_per_class,
-                  **params.generate.model_dump()}  # fmt: skip
+        acting = drawing_settings(params, sampling)
         with progress(f"generate {task}", total * params.generate.draws_per_row, "rows") as advance:
             samples = draw_from_checkpoint(
                 teacher,

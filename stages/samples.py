@@ -52,7 +52,12 @@ def samples(
     layout = Layout()
     table = read_rows(layout.pseudo(task), PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` first.")
     wanted = Wanted(source_task, label, verdict, grep)
-    judgement = read_judgement(layout.audit(task), layout.pseudo(task))
+    named = sorted(set(table.column("source_task").to_pylist()))
+    if source_task and source_task not in named:
+        raise ConfigError(f"--task {source_task}: no rows of it here; of: {', '.join(named)}.")
+    judgement = read_judgement(
+        layout.audit(task), layout.pseudo(task), f"Run `dvc repro audit@{task}` again."
+    )
     matching = list(choose(from_table(table, PseudoSample), judgement, wanted))
     found = matching[:limit]
     if shape == "json":

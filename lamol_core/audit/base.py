@@ -128,6 +128,9 @@ class Origin:
     teacher: Path
     teacher_sha256: str
     generate: GenerateParams
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """What params.yaml would have rows drawn with now."""
+    teacher_is_as_written: bool = True
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,7 @@ class Check(ABC):
 
     name: str
     title: str
+    """The question, without its mark."""
     limits: Mapping[str, Literal["high", "low"]]
     """The figures that have a limit in params.yaml, and on which side of it they are bad."""
 
@@ -212,13 +216,17 @@ class Check(ABC):
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         """Figures and flags, not judged yet."""
 
+    def num_rows(self, task: SampledTask) -> int:
+        """How many rows its figures of a task stand on: few are not judged alone."""
+        return len(task.kept)
+
 
 def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams) -> Finding:
     """The finding with verdicts: on the whole table, and on each task with `min_rows` rows."""
     judged = []
     for figure, bad_side in check.limits.items():
         limit: Limit = getattr(params.limits, figure)
-        sizes = {task.name: len(task.kept) for task in audited.tasks}
+        sizes = {task.name: check.num_rows(task) for task in audited.tasks}
         scopes = [("", finding.figures)] + [
             (task, figures)
             for task, figures in finding.by_task.items()

@@ -79,6 +79,8 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
             "",
             WARNING,
             "",
+            "Before it is published, whoever does so adds `license`, `language` and his name.",
+            "",
             f"Written by the checkpoint `{origin.teacher_sha256}` with seed {origin.seed}.",
             "",
             markdown_row("imitates", "tasks learnt since", "rows kept", "rejected"),
@@ -146,7 +148,7 @@ def croissant(content: Mapping[str, Any], audited: Audited) -> str:
                 "name": TABLE,
                 "contentUrl": TABLE,
                 "encodingFormat": "application/x-parquet",
-                "sha256": origin.manifest.files.get(TABLE, ""),
+                "sha256": origin.table_sha256,
             }
         ],
         "recordSet": [{"@type": "cr:RecordSet", "@id": "rows", "name": "rows", "field": fields}],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,9 @@ from lamol_core.audit.cards import CARD, CROISSANT, croissant, dataset_card
 from lamol_core.audit.gate import CLEANED, FIGURES, FLAGS
 from lamol_core.audit.page import fading_chart, render_audit
 from lamol_core.audit.run import Audit
+from lamol_core.errors import ArtifactError
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
-from lamol_core.reporting.figures import write_json
+from lamol_core.reporting.figures import read_json, write_json
 from lamol_core.reporting.plots import save_svg
 from lamol_core.storage.atomic import atomic_folder, atomic_path
 from lamol_core.storage.kinds import AUDIT, PSEUDO
@@ -85,13 +85,9 @@ def without_flagged(samples: Sequence[PseudoSample], flags: Sequence[Flag]) -> l
 
 
 def clean_audited(audited: Audited, audit: Audit) -> Audited:
-    """The same tasks without the rows that an audit flags. Where those explain that the table is
-    not as it was written, what is left is."""
+    """The same tasks without the rows that an audit flags."""
     tasks = [replace(t, drawn=without_flagged(t.drawn, audit.flags)) for t in audited.tasks]
-    explained = any(flag.check == "provenance" for flag in audit.flags)
-    as_written = audited.origin.table_is_as_written or explained
-    origin = replace(audited.origin, table_is_as_written=as_written)
-    return replace(audited, tasks=tasks, origin=origin)
+    return replace(audited, tasks=tasks)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
@@ -99,5 +95,8 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     path = folder / FIGURES
     if not path.is_file():
         return []
-    history: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["fading"]
+    remedy = f"Run `dvc repro audit@{folder.parent.name}` again."
+    history = read_json(path, remedy).get("fading")
+    if not isinstance(history, list):
+        raise ArtifactError(f"{path}: is no audit. {remedy}")
     return history

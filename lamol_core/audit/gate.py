@@ -58,13 +58,18 @@ def passed_table(layout: Layout, task: str, params: AuditParams) -> Path:
     judged = audit
     if params.drop_flagged:
         if "cleaned" not in audit:
-            raise ArtifactError(f"{folder}: made without audit.drop_flagged. {remedy}")
+            raise ArtifactError(
+                f"{folder}: has no cleaned table; it was made without audit.drop_flagged, or of a "
+                f"table that was changed since it was drawn. Run `dvc repro generate@{task}` and "
+                f"`dvc repro audit@{task}` again."
+            )
         table, judged = folder / CLEANED, audit["cleaned"]
     if judged["verdict"] == "fail":
         failed = ", ".join(judged["failed"])
         if params.gate == "fail":
-            without = f"`audit.drop_flagged: true` drops its {audit['rows_flagged']} flagged rows, "
-            advice = "" if params.drop_flagged else without
+            num_flagged, advice = audit["rows_flagged"], ""
+            if num_flagged and not params.drop_flagged:
+                advice = f"`audit.drop_flagged: true` drops its {num_flagged} flagged rows, "
             raise GenerationError(
                 f"{table}: its audit failed ({failed}), and audit.gate is fail. Look at "
                 f"{folder}/index.html; {advice}`audit.gate: warn` trains on it all the same."

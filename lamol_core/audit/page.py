@@ -22,7 +22,17 @@ from lamol_core.reporting.page import inline_json, inline_svg, policy_hash
 from lamol_core.reporting.plots import INK, line_colour, to_svg
 from lamol_core.text.normal import normalise
 
-FADING_FIGURES = ("drift_auc", "label_variation_excess", "overlap_excess", "distinct_2_ratio")
+FADING_FIGURES = (
+    "drift_auc",
+    "unknown_label_share",
+    "label_variation_excess",
+    "copied_excess_mean",
+    "overlap_excess_mean",
+    "distinct_2_ratio",
+)
+"""The others are drawn on the page, where they are asked for."""
+BY_LABEL = "drift_auc_"
+MOST_TICKS = 8
 
 
 def render_audit(
@@ -43,7 +53,9 @@ def render_audit(
     )
     style = Markup(_source(environment, "page.css") + _source(environment, "audit.css"))
     script = Markup(_source(environment, "audit.js"))
-    chart = fading_chart(content["fading"])
+    fading = content["fading"]
+    chart = fading_chart(fading)
+    others = fading_chart(fading, other_figures(fading))
     return environment.get_template("audit.html.j2").render(
         audit=content,
         checks=[_check(name, told) for name, told in content["checks"].items()],
@@ -52,6 +64,7 @@ def render_audit(
             *(note for told in content["checks"].values() for note in told["notes"]),
         ],
         chart=inline_svg("fading", to_svg(chart)) if chart else None,
+        other_charts=inline_svg("others", to_svg(others)) if others else None,
         real_rows=show_real_rows,
         rows=inline_json(_rows(audit, audited, show_real_rows)),
         style=style,
@@ -61,7 +74,16 @@ def render_audit(
     )
 
 
-def fading_chart(fading: Sequence[Mapping[str, Any]]) -> alt.FacetChart | None:
+def other_figures(fading: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of all figures but FADING_FIGURES and those of single labels."""
+    names = dict.fromkeys(name for entry in fading for name in entry)
+    told = {"for", "task", "age", *FADING_FIGURES}
+    return [name for name in names if name not in told and not name.startswith(BY_LABEL)]
+
+
+def fading_chart(
+    fading: Sequence[Mapping[str, Any]], figures: Sequence[str] = FADING_FIGURES
+) -> alt.FacetChart | None:
     """Figures of each task over its age, a panel a figure, a line a task (of many, coloured from
     the oldest to the newest); dashed: the mean of the tasks of that age. None for one age."""
     ranks = {name: rank for rank, name in enumerate(dict.fromkeys(e["task"] for e in fading))}
@@ -74,14 +96,16 @@ def fading_chart(fading: Sequence[Mapping[str, Any]]) -> alt.FacetChart | None:
             "value": entry[figure],
         }
         for entry in fading
-        for figure in FADING_FIGURES
+        for figure in figures
         if entry.get(figure) is not None
     ]
     if len({point["age"] for point in points}) < 2:
         return None
-    figures = [name for name in FADING_FIGURES if any(p["figure"] == name for p in points)]
+    known = [name for name in figures if any(p["figure"] == name for p in points)]
+    ages = sorted({point["age"] for point in points})
+    ticks = ages[:: -(-len(ages) // MOST_TICKS)]
     base = alt.Chart().encode(
-        x=alt.X("age:Q", title="tasks learnt since", axis=alt.Axis(tickMinStep=1, format="d")),
+        x=alt.X("age:Q", title="tasks learnt since", axis=alt.Axis(values=ticks, format="d")),
         y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
     )
     lines = base.mark_line(point=True, opacity=0.75).encode(
@@ -89,7 +113,8 @@ def fading_chart(fading: Sequence[Mapping[str, Any]]) -> alt.FacetChart | None:
     )
     mean = base.mark_line(strokeDash=[5, 4], strokeWidth=1.6, color=INK).encode(y="mean(value):Q")
     chart: alt.FacetChart = alt.layer(mean, lines).properties(width=260, height=150).facet(
-        facet=alt.Facet("figure:N", sort=figures, title=None), columns=2,
+        facet=alt.Facet("figure:N", sort=known, title=None, header=alt.Header(labelColor=INK)),
+        columns=2,
         data=alt.Data(values=points),
     ).resolve_scale(y="independent")  # fmt: skip
     return chart
@@ -142,12 +167,18 @@ def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any
     judgement = Judgement(reasons, set(audit.ages) - set(audit.blind_tasks))
     neighbours = {k: n for finding in audit.findings for k, n in finding.neighbours.items()}
     rows = []
+    real = {
+        row.row_id: task.text(row)
+        for task in audited.tasks
+        for row in (task.train if show_real_rows else ())
+    }
     for task in audited.tasks:
-        real = {row.row_id: task.text(row) for row in task.train} if show_real_rows else {}
         for sample in task.drawn:
             near = neighbours.get(sample.row_id)
-            start, stop = _span(task, sample, near)
+            start, stop, run = _span(task, sample, near)
             text, *marked = visible_within(sample.input, start, stop)
+            named = (near.real_row_id, near.span_row_id) if near else ("", "")
+            texts = [real.get(row, "") for row in named]
             of_row = reasons.get(sample.row_id, [])
             rows.append(
                 [
@@ -156,9 +187,9 @@ def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any
                     text,
                     visible(sample.target),
                     judgement.verdict(sample),
-                    of_row if sample.valid else [sample.reject_reason],
-                    near.real_row_id if near else "",
-                    visible(real.get(near.real_row_id, "")) if near else "",
+                    [r for r in (sample.reject_reason, *of_row) if r],
+                    *named,
+                    *(visible_within(raw, *_place(raw, run)) for raw in texts),
                     round(near.similarity, 3) if near else 0,
                     round(sample.nll, 3) if sample.nll == sample.nll else None,
                     *marked,
@@ -173,15 +204,25 @@ def visible_within(text: str, start: int, stop: int) -> tuple[str, int, int]:
     return before + part + visible(text[stop:]), len(before), len(before) + len(part)
 
 
-def _span(task: SampledTask, sample: PseudoSample, near: Neighbour | None) -> tuple[int, int]:
-    """Where the shared run of words stands in the sample's input; (0, 0) where it cannot be told
-    because normalising changed the words."""
+def _span(
+    task: SampledTask, sample: PseudoSample, near: Neighbour | None
+) -> tuple[int, int, list[str]]:
+    """Where the shared run of words stands in the sample's input, and the run; (0, 0) where it
+    cannot be told because normalising changed the words."""
     if near is None or not near.span_words:
-        return 0, 0
+        return 0, 0, []
     raw = task.text(sample)
-    places = [match.span() for match in WORD.finditer(raw)]
-    if len(places) != len(words_of(normalise(raw))):
+    run = words_of(normalise(raw))[near.span_start : near.span_start + near.span_words]
+    start, stop = _place(raw, run, near.span_start)
+    return min(start, len(sample.input)), min(stop, len(sample.input)), run
+
+
+def _place(raw: str, run: Sequence[str], first: int | None = None) -> tuple[int, int]:
+    """Where a run of normalised words stands in a text, from its word `first` on or wherever;
+    (0, 0) where it cannot be told."""
+    words, places = words_of(normalise(raw)), [match.span() for match in WORD.finditer(raw)]
+    starts = range(len(words) - len(run) + 1) if first is None else (first,)
+    at = next((i for i in starts if words[i : i + len(run)] == list(run)), None)
+    if not run or at is None or len(places) != len(words):
         return 0, 0
-    start = places[near.span_start][0]
-    stop = places[near.span_start + near.span_words - 1][1]
-    return min(start, len(sample.input)), min(stop, len(sample.input))
+    return places[at][0], places[at + len(run) - 1][1]

@@ -9,15 +9,17 @@ from tokenizers import Tokenizer
 
 from lamol_core.audit.base import Audited, Origin, SampledTask
 from lamol_core.audit.fingerprint import read_fingerprint
-from lamol_core.config import GenerateParams
+from lamol_core.config import Params
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
+from lamol_core.methods.rehearsal import drawing_settings, find_sampling
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
-from lamol_core.storage.kinds import PSEUDO
+from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
 from lamol_core.storage.layout import Layout
 from lamol_core.storage.manifest import (
     MANIFEST,
+    check_folder,
     check_table,
     read_manifest,
     sha256_of,
@@ -26,33 +28,39 @@ from lamol_core.storage.manifest import (
 from lamol_core.storage.tables import read_rows
 
 
-def read_audited(layout: Layout, task: str, seed: int, generate: GenerateParams) -> Audited:
+def read_audited(layout: Layout, task: str, params: Params) -> Audited:
     """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate.
 
     A table that was changed since it was written is read all the same: the audit says so. Raises
     ArtifactError where it is missing or is no such table."""
     remedy = f"Run `dvc repro generate@{task}` again."
     path = layout.pseudo(task)
-    samples = from_table(read_rows(path, PSEUDO_SCHEMA, remedy), PseudoSample)
+    table = read_rows(path, PSEUDO_SCHEMA, remedy)
+    if holes := [name for name in table.column_names if table[name].null_count]:
+        raise ArtifactError(f"{path}: empty places in column {', '.join(holes)}. {remedy}")
+    samples = from_table(table, PseudoSample)
+    sampling = find_sampling(params)
     data = TaskData.load(layout.data(task))
     teacher = layout.teacher(task)
     origin = Origin(
         new_task=task,
-        seed=seed,
-        table_is_as_written=_is_as_written(path),
+        seed=params.seed,
+        table_is_as_written=_holds(lambda: check_table(path, PSEUDO, "")),
         table_sha256=sha256_of(path),
         manifest=read_manifest(table_manifest(path), remedy),
         teacher=teacher,
         teacher_sha256=read_manifest(
             teacher / MANIFEST, f"Run `dvc repro snapshot@{task}` again."
         ).content_sha256,
-        generate=generate,
+        generate=params.generate,
+        settings=drawing_settings(params, sampling) if sampling else {},
+        teacher_is_as_written=_holds(lambda: check_folder(teacher, CHECKPOINT, "")),
     )
     known = {facts.name for facts in data.earlier}
     foreign = sorted({s.source_task for s in samples} - known)
     if foreign:
         raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {remedy}")
-    return Audited(_sampled_tasks(data, samples, layout.fingerprint_key), origin, seed)
+    return Audited(_sampled_tasks(data, samples, layout.fingerprint_key), origin, params.seed)
 
 
 def _sampled_tasks(
@@ -90,9 +98,10 @@ def sampled_task(
     )
 
 
-def _is_as_written(path: Path) -> bool:
+def _holds(check: Callable[[], object]) -> bool:
+    """Whether something is what its manifest says."""
     try:
-        check_table(path, PSEUDO, "")
+        check()
     except ArtifactError:
         return False
     return True

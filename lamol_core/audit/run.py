@@ -33,6 +33,10 @@ class Audit:
         return worst([at_least, *(finding.verdict for finding in self.findings)])
 
     @property
+    def rows_drawn(self) -> int:
+        return self.rows_kept + self.rows_rejected
+
+    @property
     def flags(self) -> list[Flag]:
         return [flag for finding in self.findings for flag in finding.flags]
 
@@ -78,22 +82,17 @@ class Audit:
         }
 
     def _fading(self) -> list[dict[str, Any]]:
-        """Every judged figure of every earlier task, by the tasks learnt since: does it fade?"""
+        """Every figure of every earlier task, by the tasks learnt since: does the memory fade?"""
         entries: list[dict[str, Any]] = []
         for task, age in self.ages.items():
             figures = {
-                figure: finding.by_task[task].get(figure)
+                figure: value
                 for finding in self.findings
-                if task in finding.by_task
-                for figure in _limited(finding)
+                for figure, value in finding.by_task.get(task, {}).items()
             }
             if figures:
                 entries.append({"for": self.task, "task": task, "age": age, **figures})
         return entries
-
-
-def _limited(finding: Finding) -> list[str]:
-    return list(dict.fromkeys(one.figure for one in finding.judged))
 
 
 def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) -> Audit:

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 from lamol_core.audit.gate import FIGURES, FLAGS
 from lamol_core.records import SURPLUS, PseudoSample
 from lamol_core.reporting.figures import read_json
-from lamol_core.storage.manifest import MANIFEST, read_manifest, sha256_of
+from lamol_core.storage.kinds import AUDIT
+from lamol_core.storage.manifest import check_folder, sha256_of
 from lamol_core.text.normal import normalise
 
 SampleVerdict = Literal["clean", "unjudged", "flagged", "rejected", "surplus"]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet take a cell for a formula."""
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
+"""What makes a spreadsheet take a cell for a formula: full-width signs too."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,18 @@ class Judgement:
         return "clean" if sample.source_task in self.judged_tasks else "unjudged"
 
 
-def read_judgement(folder: Path, table: Path) -> Judgement:
+def read_judgement(folder: Path, table: Path, remedy: str) -> Judgement:
     """What the audit in a folder says of a table's rows: nothing if there is no audit, or it is
-    that of another table."""
-    if not (folder / MANIFEST).is_file():
+    that of another table. Raises ArtifactError where it was changed."""
+    if not folder.is_dir():
         return Judgement()
-    if read_manifest(folder / MANIFEST, "").inputs.get("table") != sha256_of(table):
+    if check_folder(folder, AUDIT, remedy).inputs.get("table") != sha256_of(table):
         return Judgement()
     reasons: dict[str, list[str]] = {}
     flags = pq.read_table(folder / FLAGS, columns=["row_id", "reason"])
     for row_id, reason in zip(*(column.to_pylist() for column in flags.columns), strict=True):
         reasons.setdefault(row_id, []).append(reason)
-    return Judgement(reasons, read_json(folder / FIGURES, "")["judged_tasks"])
+    return Judgement(reasons, read_json(folder / FIGURES, remedy)["judged_tasks"])
 
 
 def choose(
@@ -85,21 +86,23 @@ def choose(
             "input": sample.input,
             "target": sample.target,
             "verdict": verdict,
-            "reasons": ", ".join(reasons if sample.valid else [sample.reject_reason]),
+            "reasons": ", ".join(r for r in (sample.reject_reason, *reasons) if r),
             "nll": round(sample.nll, 3) if sample.nll == sample.nll else None,
         }
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV in which every cell that a spreadsheet would run begins with an apostrophe."""
+    """CSV in which every cell that a spreadsheet would run begins with an apostrophe. All are in
+    quotes: no cell goes on as another one, wherever a reader ends a field or a line."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]) if rows else [], lineterminator="\n")
+    columns = list(rows[0]) if rows else []
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows({key: _inert(value) for key, value in row.items()} for row in rows)
     return buffer.getvalue()
 
 
 def _inert(value: object) -> object:
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS):
         return f"'{value}"
     return value

@@ -8,6 +8,8 @@ import unicodedata
 SHOWN_CONTROLS = frozenset("\n\t")
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, marks of direction, surrogates, private and unassigned characters, separators."""
+BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that show nothing."""
 WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -20,7 +22,7 @@ def visible(text: str) -> str:
     """The text with every character that cannot be seen as its code point."""
     return "".join(
         f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{ord(c):04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}"
-        if unicodedata.category(c) in HIDDEN_CATEGORIES and c not in SHOWN_CONTROLS
+        if (unicodedata.category(c) in HIDDEN_CATEGORIES and c not in SHOWN_CONTROLS) or c in BLANKS
         else c
         for c in text
     )

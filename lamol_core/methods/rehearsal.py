@@ -31,6 +31,19 @@ def find_sampling(params: Params) -> Sampling | None:
     )
 
 
+def drawing_settings(params: Params, sampling: Sampling) -> dict[str, object]:
+    """All parameters that pseudo-samples depend on, as the table's manifest has them."""
+    return {
+        "method": params.method,
+        "seed": params.seed,
+        "gamma": sampling.gamma,
+        "topk": sampling.topk,
+        "use_task_specific_gen_token": sampling.task_specific_token,
+        "rows_per_class": sampling.rows_per_class,
+        **params.generate.model_dump(),
+    }
+
+
 MIXES_REAL_ROWS = frozenset({"multitask"})
 """Methods whose mix has the real rows of all earlier tasks, by definition."""
 KEEPS_REAL_ROWS = MIXES_REAL_ROWS | {"replay", "derpp"}

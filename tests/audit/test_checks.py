@@ -18,7 +18,7 @@ from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.records import PseudoSample
 from lamol_core.storage.manifest import Manifest
-from tests.audit.corpus import TASK, clean, decode, encode, sample, sentence, with_rows
+from tests.audit.corpus import SEED, TASK, clean, decode, encode, sample, sentence, with_rows
 
 PLANTED = range(20, 40)
 """A tenth of the rows."""
@@ -64,6 +64,7 @@ def personal(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample
     found = (
         "mail jo.doe@example.org", "ring +1 650 253 0000", "card 4111 1111 1111 1111",
         "iban de89 3704 0044 0532 0130 00 please", "host 192.168.0.17", "key AKIAABCDEFGHIJKLMNOP",
+        "card 4111 1111 1111 1111 12/25", "mail jo\uff20exam\u200bple.org",
     )  # fmt: skip
     return {
         20 + i: edited(task.drawn[20 + i], f"{sentence(chooser)} {text}")
@@ -86,6 +87,12 @@ def foreign_seed(audited: Audited, chooser: random.Random) -> dict[int, PseudoSa
     return {31: replace(task.drawn[31], seed=1)}
 
 
+def repeated_id(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    again = replace(task.drawn[31], row_id=task.drawn[30].row_id)
+    return {30: task.drawn[30], 31: again}
+
+
 def collapsed(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
     (task,) = audited.tasks
     return {i: edited(row, task.drawn[0].input) for i, row in enumerate(task.drawn)}
@@ -100,6 +107,7 @@ DEFECTS = {
     edited_row: "provenance",
     foreign_teacher: "provenance",
     foreign_seed: "provenance",
+    repeated_id: "provenance",
     collapsed: "copies",
 }
 
@@ -113,6 +121,7 @@ def test_a_planted_defect_is_found(plant: Callable) -> None:
     verdicts = {finding.check: finding.verdict for finding in result.findings}
     assert verdicts[check] != "pass", result.as_dict()["checks"][check]
     wanted = set(rows) - {0} if plant is collapsed else set(rows)
+    wanted -= {31} if plant is repeated_id else set()
     assert flagged(result, check) == wanted
     if plant is collapsed:
         assert {verdicts[name] for name in ("copies", "variety")} == {"fail"}
@@ -151,6 +160,51 @@ def test_texts_that_are_built_alike_are_no_memory() -> None:
         judged = judge(check, found, replace(audited, tasks=[few]), AuditParams())
         alarms += judged.verdict != "pass"
     assert alarms <= 1
+
+
+def test_rows_of_other_tasks_are_looked_at_too() -> None:
+    """The teacher has learnt them all: a copy is one, whatever task it was drawn for."""
+    audited, other = clean(size=100), clean(size=100, seed=1)
+    (task,), (second,) = audited.tasks, other.tasks
+    second = replace(second, facts=replace(second.facts, name="second"))
+
+    def drawn(texts: Sequence[str]) -> list[PseudoSample]:
+        rows = (sample(i, text, "balance") for i, text in enumerate(texts))
+        return [replace(row, source_task="second") for row in rows]
+
+    copies = [row.input for row in task.train[:50]]
+    fresh = [row.input for row in second.drawn]
+    both = replace(audited, tasks=[task, replace(second, drawn=drawn(copies + fresh[:50]))])
+    (found, *_) = audit_table(both, [Memorisation()], AuditParams()).findings
+    assert found.verdict == "fail" and len(found.flags) == 50
+    assert {flag.real_row_id.split("/")[0] for flag in found.flags} == {TASK}
+    assert found.by_task["second"]["copied_excess_mean"] == pytest.approx(0.5)
+    assert found.by_task[TASK]["copied_share"] == 0.0
+    none = replace(audited, tasks=[task, replace(second, drawn=drawn(fresh))])
+    (found, *_) = audit_table(none, [Memorisation()], AuditParams()).findings
+    assert found.verdict == "pass" and not found.flags
+
+
+def test_rejected_rows_are_looked_at_but_not_counted() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    text = f"{task.train[0].input} or mail jo.doe@example.org"
+    train = [replace(task.train[0], input=text), *task.train[1:]]
+    audited = replace(audited, tasks=[replace(task, train=train)])
+    rows = {
+        i: replace(
+            sample(i, train[i - 20].input, task.drawn[i].target),
+            valid=False,
+            reject_reason="no_ans",
+        )
+        for i in PLANTED
+    }
+    result = audit(with_rows(audited, rows))
+    assert flagged(result, "memorisation") == set(PLANTED)
+    by_check = {finding.check: finding for finding in result.findings}
+    assert by_check["memorisation"].figures["copied_share"] == 0.0
+    assert by_check["personal_data"].figures["replayed_personal_share"] == pytest.approx(1 / 200)
+    assert result.failed == ["personal_data"]
 
 
 def test_without_held_out_rows_memory_is_not_judged() -> None:
@@ -237,13 +291,18 @@ def test_a_manifest_that_does_not_fit_is_told() -> None:
     manifest = Manifest(
         "pseudo", {}, "", {}, {"seed": 8, "unique": True}, {"teacher": "cd" * 32}, code_version="0"
     )
-    origin = replace(audited.origin, manifest=manifest)
+    settings = {"seed": SEED, **audited.origin.generate.model_dump()}
+    origin = replace(audited.origin, manifest=manifest, settings=settings)
     result = audit(replace(audited, origin=origin))
     (found,) = [finding for finding in result.findings if finding.check == "provenance"]
     notes = " ".join(found.notes)
     assert "lamol 0," in notes and "cdcdcdcdcdcd" in notes
     assert "seed 8 (now 7)" in notes and "unique True (now False)" in notes
+    assert found.verdict == "fail"
     assert not audit(audited).findings[3].notes
+    for change in ({"table_is_as_written": False}, {"teacher_is_as_written": False}):
+        changed = replace(audited, origin=replace(audited.origin, **change))
+        assert audit(changed).failed == ["provenance"]
 
 
 def test_rejected_rows_and_limits_are_counted() -> None:
@@ -260,6 +319,14 @@ def test_rejected_rows_and_limits_are_counted() -> None:
     assert found.figures["attempts_per_row"] == pytest.approx(3.0)
     assert found.figures["rejected_no_ans"] == 40
     assert found.figures["truncated_share"] == 1.0 and found.verdict == "fail"
+
+    none = {
+        i: replace(row, valid=False, reject_reason="no_ans") for i, row in enumerate(task.drawn)
+    }
+    result = audit(with_rows(audited, none))
+    assert "validity" in result.failed
+    (found,) = [finding for finding in result.findings if finding.check == "validity"]
+    assert found.by_task[TASK]["rejected_share"] == 1.0 and "nothing of it" in found.notes[0]
 
 
 def replace_limits(audited: Audited):

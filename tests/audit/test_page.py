@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
 import re
@@ -74,19 +76,29 @@ def test_the_shared_run_of_words_is_marked() -> None:
     rows = rows_in(page_of(hostile()))
     row = rows[25]
     assert row[4] == "flagged" and row[5] == ["exact_copy"]
-    assert row[2][row[10] : row[11]] == row[2]
+    assert row[2][row[12] : row[13]] == row[2]
+    text, start, stop = row[8]
+    assert text[start:stop] == text == row[2] and row[6] == row[7] != ""
+    assert rows_in(page_of(hostile(), show_real_rows=False))[25][8] == ["", 0, 0]
 
 
 def test_what_cannot_be_seen_is_shown_as_its_code_point() -> None:
     assert visible("a\tb\nc é 中 👩") == "a\tb\nc é 中 👩"
+    assert visible("\u3164\u2800") == "⟨U+3164⟩⟨U+2800⟩"
     assert visible("\u200b\x07\ufeff") == "⟨U+200B⟩⟨U+0007⟩⟨U+FEFF⟩"
 
 
 def test_no_cell_of_the_csv_is_a_formula() -> None:
-    rows = [{"input": start + "cmd|' /C calc'!A0", "nll": -1.5} for start in "=+-@\t\r"]
-    lines = to_csv(rows)
-    assert lines.count("'=cmd") == lines.count("'@cmd") == 1 and ",-1.5" in lines
-    assert not any(re.match(r'"?[=+@\t\r-]', line) for line in lines.split("\n")[1:])
+    rows = [{"input": start + "cmd|' /C calc'!A0", "nll": -1.5} for start in "=+-@\t\r\uff1d"]
+    rows += [
+        {"input": text, "nll": None} for text in ("x\r=cmd", "x\n=cmd", "a;=cmd", 'a"=cmd', " =1")
+    ]
+    text = to_csv(rows)
+    told = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["input"].removeprefix("'") for row in told] == [row["input"] for row in rows]
+    assert not any(re.match(r"[=+@\t\r\uff1d-]", row["input"].lstrip(" ")) for row in told)
+    outside = "".join(re.split(r'"(?:[^"]|"")*"', text))
+    assert set(outside) == {",", "\n"}, "everything stands in quotes"
     assert to_csv([]) == "\n"
 
 
@@ -125,8 +137,13 @@ class TestInABrowser:
         by_similarity = browser.find_element("css selector", '[data-sort="similarity"]')
         by_similarity.send_keys(Keys.ENTER)
         by_similarity.send_keys(Keys.ENTER)
-        first = browser.find_element("css selector", "#samples tbody tr td:nth-child(6)")
+        head = by_similarity.find_element("xpath", "./ancestor::th")
+        assert head.get_attribute("aria-sort") == "descending"
+        first = browser.find_element("css selector", "#samples tbody tr td:nth-child(8)")
         assert first.text == "1.00"
+        browser.find_element("id", "next").send_keys(Keys.ENTER)
+        browser.find_element("id", "next").send_keys(Keys.ENTER)
+        assert browser.execute_script("return document.activeElement.id") == "previous"
         assert browser.get_log("browser") == []
 
     def test_a_phone_scrolls_down_and_not_sideways(self, browser: Any, page: Path) -> None:  # noqa: F811

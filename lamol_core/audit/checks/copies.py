@@ -53,7 +53,8 @@ class Copies(Check):
 
 
 def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
-    """The places of texts that an earlier one equals, and of those that equal or resemble one."""
+    """The places of texts that an earlier one equals, and of those that equal or resemble one
+    which is no repeat itself."""
     exact: set[int] = set()
     first: dict[str, int] = {}
     for place, text in enumerate(texts):
@@ -68,8 +69,9 @@ def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
     for place, hashed in zip(first.values(), hashes, strict=True):
         if any(hashed.jaccard(seen[other]) >= SIMILAR for other in index.query(hashed)):
             near.add(place)
-        index.insert(place, hashed)
-        seen[place] = hashed
+        else:  # a repeat resembles what it repeats: looking for that is enough, and stays quick
+            index.insert(place, hashed)
+            seen[place] = hashed
     return exact, near
 
 

@@ -58,7 +58,8 @@ class Faithfulness(Check):
                 figures["unknown_label_share"] = len(unknown) / len(task.kept)
                 flags += [Flag(s.row_id, task.name, self.name, "unknown_label") for s in unknown]
             figures |= _lengths(task)
-            figures["nll"] = float(np.mean([s.nll for s in task.kept])) if task.kept else None
+            known = [s.nll for s in task.kept if np.isfinite(s.nll)]
+            figures["nll"] = float(np.mean(known)) if known else None
             if self._asked is not None and task.kept:
                 agrees = self._asked(task.kept)
                 figures["disagreement_share"] = agrees.count(False) / len(agrees)

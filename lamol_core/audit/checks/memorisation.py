@@ -19,8 +19,9 @@ The teacher has learnt all earlier tasks: samples are held against the rows of e
 that are here, whichever task they are drawn for. A copy rate that is no higher than against rows
 that no training has seen is chance, not memory.
 
-Flagged: copies of a training row to which no held-out row is as near; and runs of 13 words or more
-that are longer than what the sample, and 99 in 100 samples, share with held-out rows.
+Flagged: copies of a training row to which no held-out row is as near, and runs of 13 words or more
+that are longer than what the sample, and 99 in 100 samples, share with held-out rows; rejected rows
+too, which stand in the table that is shared.
 
 Of forgotten rows there is a fingerprint alone, where one was kept: spans are then told by the steps
 of hashing.py's LADDER, and a sample is a copy only where it equals a row: near ones are not known,
@@ -76,12 +77,13 @@ class Memorisation(Check):
         flags: list[Flag] = []
         neighbours: Mapping[str, Neighbour] = {}
         whole = [task for task in audited.tasks if not task.forgotten_on]
-        if any(task.kept for task in whole):
+        if any(task.drawn for task in whole):
             rows = _AgainstRows.of(whole, audited.seed)
-            by_task |= {task.name: rows.figures(rows.of_task(task)) for task in whole if task.kept}
-            everything = rows.figures(np.ones(len(rows.samples), bool))
-            parts.append((len(rows.samples), everything))
             flags, neighbours = rows.flags(self.name), rows.neighbours()
+            by_task |= {task.name: rows.figures(rows.kept(task)) for task in whole if task.kept}
+            if kept := [task for task in whole if task.kept]:
+                everything = np.logical_or.reduce([rows.kept(task) for task in kept])
+                parts.append((int(everything.sum()), rows.figures(everything)))
         for task in audited.tasks:
             if task.fingerprint is not None and task.kept:
                 figures, found = _against_hashes(task, task.fingerprint, audited.seed, self.name)
@@ -145,7 +147,7 @@ class _Side:
 
 @dataclass(frozen=True)
 class _AgainstRows:
-    """The samples of tasks whose rows are here, against all their rows."""
+    """The samples of tasks whose rows are here, rejected ones too, against all their rows."""
 
     tasks: Sequence[SampledTask]
     samples: Sequence[PseudoSample]
@@ -159,7 +161,7 @@ class _AgainstRows:
 
     @classmethod
     def of(cls, tasks: Sequence[SampledTask], seed: int) -> _AgainstRows:
-        texts = [text for task in tasks for text in task.texts(task.kept)]
+        texts = [text for task in tasks for text in task.texts(task.drawn)]
         train = [row for task in tasks for row in task.train]
         held_out = [row for task in tasks for row in task.held_out]
         seen = [text for task in tasks for text in task.texts(task.train)]
@@ -169,15 +171,16 @@ class _AgainstRows:
         sides = _Side.of(texts, train, seen), _Side.of(texts, held_out, unseen)
         return cls(
             tasks,
-            [sample for task in tasks for sample in task.kept],
+            [sample for task in tasks for sample in task.drawn],
             *sides,
             Pool(np.array(places), np.arange(len(places)) < len(train)),
             {"overlap": _by_spans(texts, [*seen, *unseen]), "copied": _by_nearness(*sides)},
             seed,
         )
 
-    def of_task(self, task: SampledTask) -> Mask:
-        return np.array([sample.source_task == task.name for sample in self.samples])
+    def kept(self, task: SampledTask) -> Mask:
+        """Which samples are those of a task that are trained on."""
+        return np.array([s.valid and s.source_task == task.name for s in self.samples], bool)
 
     def figures(self, samples: Mask) -> dict[str, Figure]:
         """Of some of the samples, one at least."""
@@ -208,7 +211,7 @@ class _AgainstRows:
         return found
 
     def flags(self, check: str) -> list[Flag]:
-        usual = {task.name: self._usual_span(self.of_task(task)) for task in self.tasks}
+        usual = {task.name: self._usual_span(self.kept(task)) for task in self.tasks}
         unseen, flags = self.held_out.spans.words, []
         for place, sample in enumerate(self.samples):
             near, words = self.train.nearest[place], int(self.train.spans.words[place])

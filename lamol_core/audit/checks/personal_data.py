@@ -2,15 +2,19 @@
 addresses or keys, by their forms and check digits.
 
     personal_share            rows with any of them
-    replayed_personal_share   rows with one that stands in a real row of the task too: a replay;
-                              None where its rows were forgotten
+    replayed_personal_share   rows with one that stands in a real row of any earlier task too: a
+                              replay; None where the task's rows were forgotten
     rows_with_<kind>          rows with one of that kind
+
+All rows of the table are looked at, those that were rejected too: they are shared with it. Texts
+are read as NFKC, without characters that are not seen.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -22,17 +26,19 @@ from lamol_core.config import AuditParams
 from lamol_core.records import Example, PseudoSample
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
-CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])")
+DIGITS = re.compile(r"\d(?:[ .-]?\d){12,}")
+CARD_LENGTHS = range(19, 12, -1)
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", re.IGNORECASE)
 IP = re.compile(
-    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.\d)|[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.\d)|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
 )
 KEY = re.compile(
-    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|sk-[A-Za-z0-9_-]{20,}"
+    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
+    r"|sk-[A-Za-z0-9_-]{20,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"
     r"|xox[abps]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{35}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"
 )
-"""Amazon, GitHub, OpenAI's kind, Slack, Google; private keys in PEM; JSON web tokens."""
+"""Amazon, GitHub, OpenAI's kind, Stripe, Slack, Google; private keys in PEM; JSON web tokens."""
 
 
 def emails(text: str) -> Iterator[str]:
@@ -40,10 +46,23 @@ def emails(text: str) -> Iterator[str]:
 
 
 def cards(text: str) -> Iterator[str]:
-    for match in CARD.finditer(text):
-        digits = re.sub(r"\D", "", match.group())
-        if luhn.is_valid(digits) and len(set(digits)) > 1:
-            yield digits
+    """Numbers with the first digit, length and check digit of a card's; what stands around them,
+    an expiry date or other digits, is no part of the form."""
+    for match in DIGITS.finditer(text):
+        # a number begins where a group of digits does
+        for begin in re.finditer(r"(?<!\d)\d", match.group()):
+            digits = re.sub(r"\D", "", match.group()[begin.start() :])
+            found = [digits[:n] for n in CARD_LENGTHS if _is_card(digits[:n], n)]
+            yield from found[:1]
+
+
+def _is_card(digits: str, length: int) -> bool:
+    return (
+        len(digits) == length
+        and digits[0] in "23456"
+        and len(set(digits)) > 1
+        and luhn.is_valid(digits)
+    )
 
 
 def ibans(text: str) -> Iterator[str]:
@@ -57,9 +76,11 @@ def ibans(text: str) -> Iterator[str]:
 def ips(text: str) -> Iterator[str]:
     for match in IP.finditer(text):
         try:
-            yield str(ipaddress.ip_address(match.group()))
+            address = ipaddress.ip_address(match.group())
         except ValueError:
             continue
+        if not address.is_unspecified:  # "::" is punctuation
+            yield str(address)
 
 
 def phones(text: str) -> Iterator[str]:
@@ -86,7 +107,9 @@ KINDS: dict[str, Callable[[str], Iterator[str]]] = {
 
 def personal_data_in(text: str) -> set[tuple[str, str]]:
     """Kind and canonical form of all that is found in a text."""
-    return {(kind, value) for kind, find in KINDS.items() for value in find(text)}
+    plain = unicodedata.normalize("NFKC", text)
+    plain = "".join(c for c in plain if unicodedata.category(c) != "Cf")
+    return {(kind, value) for kind, find in KINDS.items() for value in find(plain)}
 
 
 class PersonalData(Check):
@@ -97,13 +120,19 @@ class PersonalData(Check):
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         by_task, flags = {}, []
         kinds: Counter[str] = Counter()
-        for task in audited.tasks:
-            found = {s.row_id: personal_data_in(_whole(s)) for s in task.kept}
-            found = {row_id: values for row_id, values in found.items() if values}
-            real = set()
-            if found:
+        values_by_task = {
+            task.name: {
+                s.row_id: values for s in task.drawn if (values := personal_data_in(_whole(s)))
+            }
+            for task in audited.tasks
+        }
+        real: set[tuple[str, str]] = set()
+        if any(values_by_task.values()):
+            for task in audited.tasks:
                 for row in (*task.train, *task.held_out):
                     real |= personal_data_in(_whole(row))
+        for task in audited.tasks:
+            found = values_by_task[task.name]
             replayed = {row_id for row_id, values in found.items() if values & real}
             for row_id, values in found.items():
                 for kind in sorted({kind for kind, _ in values}):
@@ -111,14 +140,14 @@ class PersonalData(Check):
                     is_replay = any(value in real for value in values if value[0] == kind)
                     reason = f"replayed_{kind}" if is_replay else kind
                     flags.append(Flag(row_id, task.name, self.name, reason))
-            size = len(task.kept)
+            size = len(task.drawn)
             by_task[task.name] = {
                 "personal_share": len(found) / size if size else None,
                 "replayed_personal_share": (
                     len(replayed) / size if size and not task.forgotten_on else None
                 ),
             }
-        weights = {task.name: len(task.kept) for task in audited.tasks}
+        weights = {task.name: len(task.drawn) for task in audited.tasks}
         counted = {f"rows_with_{kind}": float(kinds[kind]) for kind in KINDS}
         return Finding(self.name, pooled(by_task, weights) | counted, by_task, flags)
 

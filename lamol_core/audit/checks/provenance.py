@@ -1,15 +1,19 @@
 """Provenance: whether every row is what its teacher wrote, by what stands beside it.
 
-    broken_share      rows that are not
-    table_as_written  1 where the file has the hash that its manifest says, else 0
+    broken_share        rows that are not; all are where one of the next three is 0
+    table_as_written    1 where the file has the hash that its manifest says, else 0
+    teacher_as_written  the same of the teacher's folder
+    settings_as_drawn   1 where the manifest has the teacher and the parameters that are there now
 
 A row is broken where its teacher's hash is not that of the teacher on disk, its seed is not the one
-that its place in the table has, its id does not say its index and attempt, or its text is not
-what its ids decode to: it was edited by hand.
+that its place in the table has, its id does not say its index and attempt or stands there twice,
+or its text is not what its ids decode to: it was edited by hand. A table of another version of
+this software is told in a note.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from lamol_core import __version__
@@ -31,25 +35,34 @@ class ProvenanceCheck(Check):
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         origin, notes = audited.origin, []
+        drawn = [sample for task in audited.tasks for sample in task.drawn]
+        times = Counter(sample.row_id for sample in drawn)
         flags = [
             Flag(sample.row_id, sample.source_task, self.name, reason)
-            for task in audited.tasks
-            for sample in task.drawn
-            if (reason := self._broken(sample, origin))
+            for sample in drawn
+            if (reason := self._broken(sample, origin, times[sample.row_id]))
         ]
-        total = sum(len(task.drawn) for task in audited.tasks)
-        share = len(flags) / total if total else 0.0
         if not origin.table_is_as_written:
             notes.append("pseudo.parquet is not what its manifest says: it was changed.")
-            share = share or 1 / max(total, 1)
-        notes += _manifest_notes(origin)
+        if not origin.teacher_is_as_written:
+            notes.append("the teacher's folder is not what its manifest says: it was changed.")
+        foreign = _foreign_settings(origin)
+        if origin.manifest.code_version != __version__:
+            notes.append(f"written by lamol {origin.manifest.code_version}, this is {__version__}.")
+        as_written = origin.table_is_as_written and origin.teacher_is_as_written
+        share = len(flags) / len(drawn) if drawn else 0.0
         figures: dict[str, Figure] = {
-            "broken_share": share,
+            "broken_share": share if as_written and not foreign else 1.0,
             "table_as_written": float(origin.table_is_as_written),
+            "teacher_as_written": float(origin.teacher_is_as_written),
+            "settings_as_drawn": float(not foreign),
         }
+        notes += foreign
         return Finding(self.name, figures, {}, flags, notes=notes)
 
-    def _broken(self, sample: PseudoSample, origin: Origin) -> str:
+    def _broken(self, sample: PseudoSample, origin: Origin, times: int) -> str:
+        if times > 1:
+            return "repeated_id"
         new_task, index, attempt = origin.new_task, sample.gen_index, sample.attempt
         prompted = sample.row_id.split("/")[2] if sample.row_id.count("/") == 3 else ""
         if sample.row_id != f"{new_task}/pseudo/{prompted}/{index:06d}.{attempt}":
@@ -59,6 +72,8 @@ class ProvenanceCheck(Check):
         seed = derive_seed(origin.seed, "pseudo", new_task, prompted, index, attempt)
         if sample.seed != seed:
             return "foreign_seed"
+        if min((*sample.input_ids, *sample.target_ids), default=0) < 0:
+            return "edited_text"
         if self._decode is not None and (
             self._decode(sample.input_ids) != sample.input
             or self._decode(sample.target_ids) != sample.target
@@ -67,18 +82,15 @@ class ProvenanceCheck(Check):
         return ""
 
 
-def _manifest_notes(origin: Origin) -> list[str]:
+def _foreign_settings(origin: Origin) -> list[str]:
     """What the table's manifest says that does not fit what is on disk and in params.yaml."""
     manifest, notes = origin.manifest, []
-    if manifest.code_version != __version__:
-        notes.append(f"written by lamol {manifest.code_version}, this is {__version__}.")
     teacher = manifest.inputs.get("teacher", origin.teacher_sha256)
     if teacher != origin.teacher_sha256:
         notes.append(f"drawn from the teacher {teacher[:12]}, not from the one on disk.")
-    settings = {"seed": origin.seed, **origin.generate.model_dump(mode="json")}
     other = [
         f"{name} {manifest.parameters[name]} (now {value})"
-        for name, value in settings.items()
+        for name, value in origin.settings.items()
         if name in manifest.parameters and manifest.parameters[name] != value
     ]
     if other:

@@ -20,6 +20,9 @@ class Validity(Check):
     title = "Could it be used"
     limits = {"rejected_share": "high", "truncated_share": "high"}  # noqa: RUF012
 
+    def num_rows(self, task: SampledTask) -> int:
+        return len(task.kept) + len(task.rejected)
+
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         generate = audited.origin.generate
         by_task = {task.name: _figures(task, generate) for task in audited.tasks}
@@ -35,7 +38,12 @@ class Validity(Check):
             **{f"rejected_{reason}": float(count) for reason, count in sorted(reasons.items())},
         }
         flags = [Flag(s.row_id, s.source_task, self.name, "truncated") for s in truncated]
-        return Finding(self.name, figures, by_task, flags)
+        notes = [
+            f"no row of {task.name} could be used: nothing of it is rehearsed."
+            for task in audited.tasks
+            if not task.kept
+        ]
+        return Finding(self.name, figures, by_task, flags, notes=notes)
 
 
 def _figures(task: SampledTask, generate: GenerateParams) -> dict[str, Figure]:

@@ -1,10 +1,13 @@
 "use strict";
 // A table of samples: text goes in by textContent alone, so nothing that a model wrote can run.
 const PER_PAGE = 100;
-const FIELDS = ["id", "task", "input", "target", "verdict", "reasons", "real", "realText", "similarity", "nll", "from", "to"];
+const FIELDS = ["id", "task", "input", "target", "verdict", "reasons", "real", "spanRow", "realText", "spanText",
+  "similarity", "nll", "from", "to"];
+const MOST_OPTIONS = 500;
 const rows = JSON.parse(document.getElementById("rows").textContent)
   .map((values) => Object.fromEntries(FIELDS.map((name, i) => [name, values[i]])));
 for (const row of rows) {
+  row.reason = row.reasons.join(", ");
   row.text = [row.id, row.input, row.target, row.reasons.join(" ")].join("\n").toLowerCase();
 }
 const element = (id) => document.getElementById(id);
@@ -17,7 +20,7 @@ function valuesOf(filter) {
     if (filter === "reason") row.reasons.forEach((reason) => found.add(reason));
     else found.add(row[filter === "label" ? "target" : filter]);
   }
-  return [...found].sort().slice(0, 500);
+  return [...found].sort();
 }
 
 function matches(row, query, wanted) {
@@ -47,15 +50,21 @@ function cell(kind, text) {
   return made;
 }
 
-function inputCell(row) {
-  const made = cell("input", "");
-  if (row.to <= row.from) {
-    made.textContent = row.input;
-    return made;
-  }
+function marked(text, from, to) {
+  if (to <= from) return [text];
   const mark = document.createElement("mark");
-  mark.textContent = row.input.slice(row.from, row.to);
-  made.append(row.input.slice(0, row.from), mark, row.input.slice(row.to));
+  mark.textContent = text.slice(from, to);
+  return [text.slice(0, from), mark, text.slice(to)];
+}
+
+// The nearest real row; and that with the marked run, where it is another one.
+function realCell(row) {
+  const made = cell("real", "");
+  if (row.real) made.append(...marked(...row.realText), row.realText[0] ? "\n(" + row.real + ")" : row.real);
+  if (row.spanRow && row.spanRow !== row.real) {
+    const said = row.spanText[0] ? [...marked(...row.spanText), "\n"] : [];
+    made.append("\nmarked run: ", ...said, row.spanText[0] ? "(" + row.spanRow + ")" : row.spanRow);
+  }
   return made;
 }
 
@@ -65,10 +74,11 @@ function drawRow(row) {
   const badge = document.createElement("span");
   badge.className = "verdict " + row.verdict;
   badge.textContent = row.verdict;
-  verdict.append(badge, row.reasons.length ? " " + row.reasons.join(", ") : "");
-  const real = row.realText ? row.realText + "\n(" + row.real + ")" : row.real;
-  line.append(cell("id", row.id), inputCell(row), cell("target", row.target), verdict,
-    cell("real", real), cell("number", row.real ? row.similarity.toFixed(2) : ""),
+  verdict.append(badge);
+  const input = cell("input", "");
+  input.append(...marked(row.input, row.from, row.to));
+  line.append(cell("id", row.id), cell("task", row.task), input, cell("target", row.target), verdict,
+    cell("reason", row.reason), realCell(row), cell("number", row.real ? row.similarity.toFixed(2) : ""),
     cell("number", row.nll === null ? "" : row.nll.toFixed(2)));
   return line;
 }
@@ -84,20 +94,31 @@ function draw() {
 }
 
 for (const name of filters) {
-  const options = [["all", ""], ...valuesOf(name).map((value) => [value, value])];
+  const values = valuesOf(name);
+  const more = values.length - MOST_OPTIONS;
+  const all = more > 0 ? "all (" + more + " of " + values.length + " not listed: search)" : "all";
+  const options = [[all, ""], ...values.slice(0, MOST_OPTIONS).map((value) => [value, value])];
   element(name).replaceChildren(...options.map(([text, value]) => new Option(text, value)));
   element(name).addEventListener("change", select);
 }
 element("search").addEventListener("input", select);
 element("filters").addEventListener("submit", (event) => event.preventDefault());
-element("previous").addEventListener("click", () => { page -= 1; draw(); });
-element("next").addEventListener("click", () => { page += 1; draw(); });
+function turn(by) {
+  page += by;
+  draw();
+  // a button that is disabled loses the keyboard's place
+  if (element("previous").disabled) element("next").focus();
+  else if (element("next").disabled) element("previous").focus();
+}
+element("previous").addEventListener("click", () => turn(-1));
+element("next").addEventListener("click", () => turn(1));
 for (const button of document.querySelectorAll("[data-sort]")) {
   button.addEventListener("click", () => {
     descending = sortBy === button.dataset.sort && !descending;
     sortBy = button.dataset.sort;
     for (const other of document.querySelectorAll("[data-sort]")) {
-      other.setAttribute("aria-pressed", String(other === button));
+      if (other === button) other.closest("th").setAttribute("aria-sort", descending ? "descending" : "ascending");
+      else other.closest("th").removeAttribute("aria-sort");
     }
     select();
   });
