@@ -1,32 +1,40 @@
 """How long an audit takes, how it grows, and how often it is wrong about clean tables.
 
-    python -m benchmarks.bench_audit [--rows 20000 200000] [--seeds 20]
+    python -m benchmarks.bench_audit [--rows 20000 200000] [--seeds 20] [--real ROWS.jsonl]
 
-As many real rows as pseudo ones, without the teacher, each size in a process of its own. Clean
-tables are those of the tests: train, held-out and pseudo rows drawn on their own from one grammar,
-200 each.
+As many real rows as pseudo ones, without the teacher, each size in a process of its own; `--alike`
+takes rows that differ in one number. Clean tables are those of the tests: train, held-out and
+pseudo rows drawn on their own from one grammar, 200 each. With --real they are cut out of a file
+of real rows at random (of one `domain` each, where it has some): what stands for pseudo rows, and
+what for held-out ones, is then as much of a kind with the training rows as can be.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import random
 import resource
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.harness import ROOT, say
 
+CUTS = ((200, 100), (100, 150), (40, 100))
+"""Pseudo and held-out rows that are cut out of real ones; all others are training rows."""
 
-def audit_rows(num_rows: int) -> None:
+
+def audit_rows(num_rows: int, alike: bool) -> None:
     """Audit a clean table of this size and tell the seconds of each check, and peak memory."""
     from lamol_core.audit.registry import build_checks
     from lamol_core.config import AuditParams
     from tests.audit.corpus import clean, decode
 
-    audited = clean(size=num_rows)
+    audited = clean(size=num_rows, num_templates=1 if alike else None)
     params = AuditParams()
     total = 0.0
     for check in build_checks(decode):
@@ -59,19 +67,52 @@ def count_false_alarms(num_seeds: int) -> None:
         )
 
 
+def count_on_real_rows(path: Path, num_seeds: int) -> None:
+    """The same of tables cut out of real rows."""
+    from lamol_core.audit.registry import build_checks
+    from lamol_core.audit.run import audit_table
+    from lamol_core.config import AuditParams
+    from tests.audit.corpus import decode, table_of
+
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    domains = sorted({row.get("domain", "") for row in rows})
+    for num_pseudo, num_held_out in CUTS:
+        verdicts: Counter[str] = Counter()
+        flagged: Counter[str] = Counter()
+        for seed in range(num_seeds):
+            domain = domains[seed % len(domains)]
+            texts = [(r["input"], r["target"]) for r in rows if r.get("domain", "") == domain]
+            random.Random(seed).shuffle(texts)
+            pseudo, rest = texts[:num_pseudo], texts[num_pseudo:]
+            audited = table_of(rest[num_held_out:], rest[:num_held_out], pseudo)
+            result = audit_table(audited, build_checks(decode), AuditParams())
+            verdicts.update(f"{one.check} {one.verdict}" for one in result.findings)
+            flagged.update(flag.check for flag in result.flags)
+        beyond = {name: count for name, count in verdicts.items() if not name.endswith("pass")}
+        say(
+            f"{num_seeds} tables of {num_pseudo} rows, {num_held_out} held out: "
+            f"{beyond or 'all pass'}; rows flagged: {dict(flagged) or 'none'}"
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="*", default=[20_000, 200_000])
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--real", type=Path, help="JSONL with input and target")
+    parser.add_argument("--alike", action="store_true", help="rows that differ in one number")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one:
-        audit_rows(options.one)
+        audit_rows(options.one, options.alike)
         return
     for num_rows in options.rows:
         command = [sys.executable, "-m", "benchmarks.bench_audit", "--one", str(num_rows)]
+        command += ["--alike"] if options.alike else []
         subprocess.run(command, cwd=ROOT, check=True)
-    if options.seeds:
+    if options.seeds and options.real:
+        count_on_real_rows(options.real, options.seeds)
+    elif options.seeds:
         count_false_alarms(options.seeds)
 
 

@@ -15,6 +15,8 @@ from lamol_core.storage.manifest import Manifest
 
 TEACHER = "ab" * 32
 NEW_TASK, TASK, SEED = "travel", "banking", 7
+Row = tuple[str, str]
+"""Input and target."""
 LABELS = ("balance", "transfer", "freeze", "pin", "fees")
 OPENINGS = (
     "please",
@@ -132,17 +134,28 @@ def clean(size: int = 200, seed: int = 0, num_templates: int | None = None) -> A
             return sentence(chooser)
         return f"{chooser.choice(templates)}{chooser.randrange(10)}"
 
-    def real(split: str) -> list[Example]:
+    pseudo = [(text(), chooser.choice(LABELS)) for _ in range(size)]
+    train, test = ([(text(), LABELS[i % 5]) for i in range(size)] for _ in range(2))
+    return table_of(train, test, pseudo)
+
+
+def table_of(train: Sequence[Row], held_out: Sequence[Row], pseudo: Sequence[Row]) -> Audited:
+    """A table of pseudo-samples of one task, with the task's rows."""
+    labels = tuple(dict.fromkeys(target for _, target in train))
+
+    def real(split: str, rows: Sequence[Row]) -> list[Example]:
         return [
-            Example(f"{TASK}/{split}/{i:06d}", TASK, text(), LABELS[i % 5], i % 5)
-            for i in range(size)
+            Example(f"{TASK}/{split}/{i:06d}", TASK, text, target, labels.index(target))
+            for i, (text, target) in enumerate(rows)
+            if target in labels
         ]
 
-    facts = TaskFacts(TASK, "accuracy", "classes", LABELS, {"train": size, "test": size})
-    drawn = [sample(i, text(), chooser.choice(LABELS)) for i in range(size)]
-    task = SampledTask(facts, 0, drawn, real("train"), real("test"))
+    sizes = {"train": len(train), "test": len(held_out)}
+    facts = TaskFacts(TASK, "accuracy", "classes", labels, sizes)
+    drawn = [sample(i, text, target) for i, (text, target) in enumerate(pseudo)]
+    task = SampledTask(facts, 0, drawn, real("train", train), real("test", held_out))
     manifest = Manifest("pseudo", {}, "", {}, {}, {})
-    generate = GenerateParams(max_input_tokens=400, max_target_tokens=40)
+    generate = GenerateParams(max_input_tokens=4000, max_target_tokens=400)
     origin = Origin(NEW_TASK, SEED, True, "", manifest, Path(), TEACHER, generate)
     return Audited([task], origin, SEED)
 
