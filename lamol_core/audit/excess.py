@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 
 from lamol_core.audit.reference import Figure
 
-PERMUTATIONS = 1000
+PERMUTATIONS = 2000
+CELLS = 1_000_000
+"""Of a matrix of permutations at once."""
 MOST_HELD_OUT_BLOCKS, MOST_TRAIN_BLOCKS = 16, 48
 LEAST_BLOCK = 5
 """Rows of a block, where there are so many: one row alone is near to nothing."""
@@ -80,10 +82,11 @@ class Excess:
         }
 
 
-def excess_of(given: Numbers, pool: Pool, level: float, seed: int) -> Excess | None:
+def excess_of(given: Numbers, pool: Pool, level: float, seed: int, among: int = 1) -> Excess | None:
     """The part of a figure, whose mean over the samples is `level`, that is memory.
 
-    `given` (N): the weight that each row of the pool got. None where no task of the pool has both
+    `given` (N): the weight that each row of the pool got. `among` figures looked at together, the
+    intervals hold for all of them at once (Bonferroni). None where no task of the pool has both
     training and held-out rows: nothing tells memory from chance then."""
     tasks = [pool.task == task for task in np.unique(pool.task)]
     tasks = [one for one in tasks if pool.trained[one].any() and not pool.trained[one].all()]
@@ -99,9 +102,9 @@ def excess_of(given: Numbers, pool: Pool, level: float, seed: int) -> Excess | N
         trained, weights = pool.trained[one], given[one] / total
         seen += float(weights[trained].sum())
         chance += float(trained.mean() * weights.sum())
-        if weights.any():
-            redrawn += [weights[generator.permutation(trained)].sum() for _ in range(PERMUTATIONS)]
-    low, high = (np.quantile(redrawn, [0.025, 0.975]) - chance).tolist()
+        redrawn += _redrawn(weights[weights > 0], trained, generator)
+    tail = 0.025 / among
+    low, high = (np.quantile(redrawn, [tail, 1 - tail]) - chance).tolist()
 
     def memory(share: float) -> float:
         """The part of the weight that is memory, if training rows have this share of it."""
@@ -110,6 +113,21 @@ def excess_of(given: Numbers, pool: Pool, level: float, seed: int) -> Excess | N
     judged = float(level) * total / float(given.sum())
     shares = (seen - high, seen, seen - low)
     return Excess(*(judged * memory(share) for share in shares))
+
+
+def _redrawn(
+    weights: Numbers, trained: NDArray[np.bool_], generator: np.random.Generator
+) -> Numbers:
+    """The weight of training rows, if which of a task's rows (some have weight) these are is drawn
+    anew: (PERMUTATIONS,)."""
+    hits = generator.hypergeometric(
+        trained.sum(), (~trained).sum(), len(weights), size=PERMUTATIONS
+    )
+    sums = [
+        generator.permuted(np.arange(len(weights)) < some[:, None], axis=1) @ weights
+        for some in np.array_split(hits, max(PERMUTATIONS * len(weights) // CELLS, 1))
+    ]
+    return np.concatenate(sums)
 
 
 def pooled_excesses(

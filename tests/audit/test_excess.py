@@ -25,8 +25,8 @@ def given(generator: np.random.Generator, rows: Pool, memory: int = 0) -> np.nda
     return np.bincount([*hits, *more], minlength=len(rows)).astype(float)
 
 
-def excess(copies: np.ndarray, rows: Pool, seed: int = 0) -> Excess:
-    found = excess_of(copies, rows, copies.sum() / 200, seed)
+def excess(copies: np.ndarray, rows: Pool, seed: int = 0, among: int = 1) -> Excess:
+    found = excess_of(copies, rows, copies.sum() / 200, seed, among)
     assert found is not None
     return found
 
@@ -47,6 +47,16 @@ def test_memory_is_found_in_its_size() -> None:
     assert sum(one.low > 0.01 for one in found) > 0.9 * TRIALS
     assert np.mean([one.mean for one in found]) == pytest.approx(40 / 200, abs=0.02)
     assert sum(one.low <= 0.2 <= one.high for one in found) > 0.9 * TRIALS
+
+
+def test_of_many_figures_few_are_above_zero() -> None:
+    generator, rows = np.random.default_rng(0), pool(200, 100)
+    families = 40
+    above = sum(
+        any(excess(given(generator, rows), rows, seed, 14).low > 1e-9 for seed in range(14))
+        for _ in range(families)
+    )
+    assert above <= 0.1 * families, "1 in 40 is meant; without it, 1 in 3"
 
 
 def test_one_row_that_all_repeat_is_one_chance() -> None:

@@ -13,7 +13,8 @@
     overlap_excess, copied_excess
                           how much of overlap and copied_share is more than chance: THE HEADLINE.
                           The lower end of its 95 % interval is judged; *_mean and *_high are the
-                          rest (excess.py). None without held-out rows
+                          rest (excess.py), and single tasks' intervals hold for all tasks at
+                          once. None without held-out rows
 
 The teacher has learnt all earlier tasks: samples are held against the rows of every one of them
 that are here, whichever task they are drawn for. A copy rate that is no higher than against rows
@@ -80,8 +81,10 @@ class Memorisation(Check):
         if any(task.drawn for task in whole):
             rows = _AgainstRows.of(whole, audited.seed)
             flags, neighbours = rows.flags(self.name), rows.neighbours()
-            by_task |= {task.name: rows.figures(rows.kept(task)) for task in whole if task.kept}
-            if kept := [task for task in whole if task.kept]:
+            kept = [task for task in whole if task.kept]
+            for task in kept:
+                by_task[task.name] = rows.figures(rows.kept(task), len(kept))
+            if kept:
                 everything = np.logical_or.reduce([rows.kept(task) for task in kept])
                 parts.append((int(everything.sum()), rows.figures(everything)))
         for task in audited.tasks:
@@ -182,8 +185,8 @@ class _AgainstRows:
         """Which samples are those of a task that are trained on."""
         return np.array([s.valid and s.source_task == task.name for s in self.samples], bool)
 
-    def figures(self, samples: Mask) -> dict[str, Figure]:
-        """Of some of the samples, one at least."""
+    def figures(self, samples: Mask, among: int = 1) -> dict[str, Figure]:
+        """Of some of the samples, one at least; `among`: of so many sets of them (excess.py)."""
         names = {self.samples[place].source_task for place in np.flatnonzero(samples).tolist()}
         figures: dict[str, Figure] = {**self.train.figures(samples)}
         for name, value in self.held_out.figures(samples).items():
@@ -193,7 +196,8 @@ class _AgainstRows:
         for name, shares in self.shares.items():
             level = float(shares.weight[samples].mean())
             seed = derive_seed(self.seed, "permutation", name, *sorted(names))
-            excess = excess_of(shares.given(samples, len(self.pool)), self.pool, level, seed)
+            given = shares.given(samples, len(self.pool))
+            excess = excess_of(given, self.pool, level, seed, among)
             figures |= excess.figures(name) if excess else {f"{name}_excess": None}
         return figures
 
