@@ -148,6 +148,18 @@ def test_memory_is_found_however_few_rows_were_held_out(held_out: int) -> None:
     assert audit(replace(audited, tasks=[few])).verdict == "pass"
 
 
+def test_what_too_few_held_out_rows_leave_open_is_said() -> None:
+    audited = clean()
+    rows = verbatim(audited, random.Random(1))
+    few = replace(audited.tasks[0], held_out=audited.tasks[0].held_out[:10])
+    planted = with_rows(replace(audited, tasks=[few]), rows)
+    (found,) = audit_table(planted, [Memorisation()], AuditParams()).findings
+    assert found.verdict == "pass" and len(found.flags) == 20
+    assert any("copied_excess: 10.0% by estimate" in note for note in found.notes)
+    (none,) = audit_table(audited, [Memorisation()], AuditParams()).findings
+    assert not none.notes
+
+
 def test_texts_that_are_built_alike_are_no_memory() -> None:
     """Most rows are near copies by chance, and by which rows were held out the more or fewer."""
     alarms = 0

@@ -94,7 +94,22 @@ class Memorisation(Check):
                 parts.append((len(task.kept), figures))
                 flags += found
         in_order = {task.name: by_task[task.name] for task in audited.tasks if task.name in by_task}
-        return Finding(self.name, _whole(parts), in_order, flags, neighbours=neighbours)
+        figures = _whole(parts)
+        notes = _undecided(figures, params)
+        return Finding(self.name, figures, in_order, flags, notes=notes, neighbours=neighbours)
+
+
+def _undecided(figures: Mapping[str, Figure], params: AuditParams) -> list[str]:
+    """Headlines that would be beyond a limit, had there been more to hold them against."""
+    notes = []
+    for name in (f"{one}_excess" for one in HEADLINES):
+        low, mean, limit = figures.get(name), figures.get(f"{name}_mean"), params.limits
+        if low is not None and mean is not None and low <= getattr(limit, name).warn < mean:
+            notes.append(
+                f"{name}: {mean:.1%} by estimate, but {low:.1%} is the lower end of its interval: "
+                "with so few rows that chance is not ruled out."
+            )
+    return notes
 
 
 def _whole(parts: Sequence[tuple[int, Mapping[str, Figure]]]) -> dict[str, Figure]:
