@@ -214,6 +214,18 @@ class AuditLimits(Section):
     canary_share: Limit = Limit(warn=0.0, fail=0.1)
     exposure: Limit = Limit(warn=5.0, fail=8.0)
 
+    @model_validator(mode="after")
+    def _fail_is_beyond_warn(self) -> Self:
+        for name, limit in self:
+            low_is_bad = name in ("distinct_2_ratio", "compression_ratio")
+            if limit.fail > limit.warn if low_is_bad else limit.fail < limit.warn:
+                side = "above" if low_is_bad else "below"
+                raise ValueError(
+                    f"{name}: fail {limit.fail:g} is {side} warn {limit.warn:g}, a figure would "
+                    "fail before it warns; swap them"
+                )
+        return self
+
 
 class AuditParams(Section):
     """What is asked of pseudo-samples before they are trained on."""

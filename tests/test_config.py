@@ -165,6 +165,18 @@ def test_heads_that_do_not_divide_the_hidden_size_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("figure", "limit"),
+    [
+        ("copied_excess", {"warn": 0.2, "fail": 0.1}),
+        ("distinct_2_ratio", {"warn": 0.3, "fail": 0.6}),
+    ],
+)
+def test_limits_that_fail_before_they_warn_are_refused(figure: str, limit: dict) -> None:
+    (problem,) = find_problems(with_key("audit", {"limits": {figure: limit}}))
+    assert figure in problem and "swap them" in problem
+
+
+@pytest.mark.parametrize(
     ("after", "cycle"),
     [
         ({"a": "a"}, "a -> a"),
