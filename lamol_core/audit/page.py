@@ -108,7 +108,8 @@ def fading_chart(
         x=alt.X("age:Q", title="tasks learnt since", axis=alt.Axis(values=ticks, format="d")),
         y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
     )
-    lines = base.mark_line(point=True, opacity=0.75).encode(
+    # of all the others lines alone: points are most of a picture's bytes
+    lines = base.mark_line(point=figures is FADING_FIGURES, opacity=0.75).encode(
         color=line_colour(list(ranks)), detail="task:N"
     )
     mean = base.mark_line(strokeDash=[5, 4], strokeWidth=1.6, color=INK).encode(y="mean(value):Q")
@@ -156,7 +157,7 @@ def _check(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
 def _number(value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
 
 
 def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any]]:
