@@ -28,7 +28,7 @@ def model_card(
         "---",
         "library_name: transformers",
         "pipeline_tag: text-generation",
-        "tags: [continual-learning, lamol]",
+        f"tags: [continual-learning, {method}]",
         "---",
         f"# Student after `{tasks[-1]}` ({method})",
         "",
