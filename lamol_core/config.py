@@ -123,6 +123,7 @@ class GenerateParams(Section):
     self_consistent: bool = False
     draws_per_row: Annotated[int, Field(ge=1, le=100)] = 1
     balance_labels: bool = False
+    carry_over: bool = False
 
 
 class LamolParams(Section):

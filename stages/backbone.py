@@ -19,8 +19,11 @@ def backbone(overrides: SetOption = None, debug: DebugOption = False) -> None:
     from lamol_core.data.sources import read_texts
     from lamol_core.models.backbones import build_backbone
     from lamol_core.models.checkpoints import save_checkpoint, write_state
+    from lamol_core.records import PSEUDO_SCHEMA
+    from lamol_core.storage.kinds import PSEUDO
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance
+    from lamol_core.storage.tables import write_table
     from stages.console import say
 
     params = open_params(overrides).backbone
@@ -32,6 +35,7 @@ def backbone(overrides: SetOption = None, debug: DebugOption = False) -> None:
     write_state(layout.state(BASE), Provenance())
     write_base(layout.data(BASE))
     write_base_audit(layout.audit(BASE))
+    write_table(layout.pseudo(BASE), PSEUDO, [], PSEUDO_SCHEMA, Provenance())
     say(
         f"backbone: {type(model).__name__}, {model.num_parameters():,} parameters, "
         f"{len(tokenizer):,} tokens, room for {params.max_tasks} tasks -> {layout.student(BASE)}"

@@ -32,16 +32,17 @@ def generate(
     from lamol_core.data.mixing import pseudo_rows_by_task
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.rehearsal import drawing_settings, find_sampling
-    from lamol_core.records import PSEUDO_SCHEMA, SURPLUS, PseudoSample
+    from lamol_core.records import PSEUDO_SCHEMA, SURPLUS, PseudoSample, from_table
     from lamol_core.reporting.figures import write_json
+    from lamol_core.sampling.carried import carried_rows
     from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance, check_folder
-    from lamol_core.storage.tables import write_table
+    from lamol_core.storage.tables import read_table, write_table
     from stages.console import print_json, say
 
     params, layout = open_params(overrides), Layout()
-    params.task(task)
+    after = params.task(task).after
     data = TaskData.load(layout.data(task))
     teacher = layout.teacher(task)
     manifest = check_folder(teacher, CHECKPOINT, f"Run `dvc repro snapshot@{task}` again.")
@@ -54,26 +55,37 @@ def generate(
             [facts.num_classes for facts in data.earlier],
             sampling.rows_per_class,
         )
-    total = sum(shares)
+    wanted = dict(zip((facts.name for facts in data.earlier), shares, strict=True))
+    inputs = {"teacher": manifest.content_sha256, "data": data.content_sha256}
+    carried: list[PseudoSample] = []
+    if params.generate.carry_over:
+        remedy = f"Run `dvc repro generate@{task}` again."
+        table, source = read_table(layout.pseudo(after), PSEUDO, PSEUDO_SCHEMA, remedy)
+        rows = from_table(table, PseudoSample)
+        carried = carried_rows(rows, wanted, params.generate.balance_labels)
+        inputs["carried"] = source.content_sha256
+    total = sum(shares) - len(carried)
 
-    samples: list[PseudoSample] = []
+    samples = carried
     acting: dict[str, object] = {}
+    if sampling and sum(shares):
+        acting = drawing_settings(params, sampling)
     if sampling and total:
         from lamol_core.sampling.run import draw_from_checkpoint
         from stages.console import progress
 
         cost.imported()
-        acting = drawing_settings(params, sampling)
         with progress(f"generate {task}", total * params.generate.draws_per_row, "rows") as advance:
             samples = draw_from_checkpoint(
                 teacher,
                 manifest.content_sha256,
-                dict(zip((facts.name for facts in data.earlier), shares, strict=True)),
+                wanted,
                 sampling,
                 params.generate,
                 new_task=task,
                 labels_by_task={facts.name: facts.classes for facts in data.earlier},
                 seed=params.seed,
+                carried=carried,
                 on_rows_done=advance,
             )
     write_table(
@@ -81,12 +93,13 @@ def generate(
         PSEUDO,
         samples,
         PSEUDO_SCHEMA,
-        Provenance(acting, {"teacher": manifest.content_sha256, "data": data.content_sha256}),
+        Provenance(acting, inputs),
     )
     unused = Counter(sample.reject_reason for sample in samples if not sample.valid)
     surplus = unused.pop(SURPLUS, 0)
     rejected = unused
     figures = {
+        "carried": len(carried),
         "valid": sum(sample.valid for sample in samples),
         "rejected": rejected.total(),
         "surplus": surplus,
@@ -95,7 +108,8 @@ def generate(
     }
     write_json(layout.figure(task, "generate"), figures, MEASURED)
     say(
-        f"generate {task}: {figures['valid']} valid rows of {len(data.earlier)} earlier tasks, "
+        f"generate {task}: {figures['valid']} valid rows of {len(data.earlier)} earlier tasks"
+        f"{f' ({len(carried)} carried over)' if carried else ''}, "
         f"{figures['rejected']} rejected -> {layout.pseudo(task)}"
     )
     if json:

@@ -131,6 +131,8 @@ class Origin:
     settings: Mapping[str, object] = field(default_factory=dict)
     """What params.yaml would have rows drawn with now."""
     teacher_is_as_written: bool = True
+    carried: Mapping[str, PseudoSample] = field(default_factory=dict)
+    """Rows of the table before that could be carried over, by their ids."""
 
 
 @dataclass(frozen=True)

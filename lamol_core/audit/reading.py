@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -25,7 +25,7 @@ from lamol_core.storage.manifest import (
     sha256_of,
     table_manifest,
 )
-from lamol_core.storage.tables import read_rows
+from lamol_core.storage.tables import read_rows, read_table
 
 
 def read_audited(layout: Layout, task: str, params: Params) -> Audited:
@@ -40,6 +40,7 @@ def read_audited(layout: Layout, task: str, params: Params) -> Audited:
         raise ArtifactError(f"{path}: empty places in column {', '.join(holes)}. {remedy}")
     samples = from_table(table, PseudoSample)
     sampling = find_sampling(params)
+    manifest = read_manifest(table_manifest(path), remedy)
     data = TaskData.load(layout.data(task))
     teacher = layout.teacher(task)
     origin = Origin(
@@ -47,7 +48,7 @@ def read_audited(layout: Layout, task: str, params: Params) -> Audited:
         seed=params.seed,
         table_is_as_written=_holds(lambda: check_table(path, PSEUDO, "")),
         table_sha256=sha256_of(path),
-        manifest=read_manifest(table_manifest(path), remedy),
+        manifest=manifest,
         teacher=teacher,
         teacher_sha256=read_manifest(
             teacher / MANIFEST, f"Run `dvc repro snapshot@{task}` again."
@@ -55,6 +56,7 @@ def read_audited(layout: Layout, task: str, params: Params) -> Audited:
         generate=params.generate,
         settings=drawing_settings(params, sampling) if sampling else {},
         teacher_is_as_written=_holds(lambda: check_folder(teacher, CHECKPOINT, "")),
+        carried=_rows_before(layout.pseudo(params.task(task).after), manifest.inputs),
     )
     known = {facts.name for facts in data.earlier}
     foreign = sorted({s.source_task for s in samples} - known)
@@ -96,6 +98,16 @@ def sampled_task(
         forgotten_on=removed.forgotten_on if removed else "",
         fingerprint=read_fingerprint(home, key_file) if removed else None,
     )
+
+
+def _rows_before(path: Path, inputs: Mapping[str, str]) -> dict[str, PseudoSample]:
+    """The rows of the table before, by their ids, if it is the one that rows were carried from."""
+    if "carried" not in inputs:
+        return {}
+    table, manifest = read_table(path, PSEUDO, PSEUDO_SCHEMA, "Run `dvc repro` again.")
+    if manifest.content_sha256 != inputs["carried"]:
+        return {}
+    return {sample.row_id: sample for sample in from_table(table, PseudoSample)}
 
 
 def _holds(check: Callable[[], object]) -> bool:

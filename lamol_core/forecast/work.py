@@ -102,9 +102,10 @@ def _task_work(
     taught = new_tokens * ("new" in distilled) + pseudo_tokens * ("pseudo" in distilled)
     taught *= passes if params.train.teacher_targets == "online" else 1
     wanted = params.ewc.fisher_rows or new_rows
+    anew = -1 if params.generate.carry_over else 0  # rows of the others are there
     drawn = _draws_per_row(params.generate) * sum(
         count * (one.row_tokens + VIEW_EXTRA["gen"])
-        for count, one in zip(counts, earlier, strict=True)
+        for count, one in list(zip(counts, earlier, strict=True))[anew:]
     )
     answered = drawn if params.generate.self_consistent else 0.0
     again = 2 if params.evaluate.forward_transfer and earlier else 0

@@ -50,14 +50,18 @@ class PseudoSampler:
         self._characters = CharacterSteps.over(codec.token_bytes(vocabulary), teacher.device)
 
     def draw(
-        self, requests: Sequence[Request], on_rows_done: Progress = lambda count: None
+        self,
+        requests: Sequence[Request],
+        on_rows_done: Progress = lambda count: None,
+        carried: Sequence[PseudoSample] = (),
     ) -> list[PseudoSample]:
         """Every sample drawn, valid or not, ordered by task, index and attempt.
 
         A rejected sample is drawn again, `max_attempts` draws at the most (never without `refill`,
         which then gives fewer rows, as the published code does). With `draws_per_row` so
         many times the rows are drawn and the best are kept (selection.py). With `known_labels` a
-        row counts for the task that has its label, whatever its prompt. Raises GenerationError
+        row counts for the task that has its label, whatever its prompt. Rows that are `carried`
+        over come first of each task, beside the requests. Raises GenerationError
         with the counts of each reason when rows are still missing then.
         """
         samples: list[PseudoSample] = []
@@ -67,13 +71,14 @@ class PseudoSampler:
         while missing:
             attempt += 1
             drawn = self._draw_once(missing, attempt, on_rows_done)
-            drawn = self._checked(drawn, requests, samples)
+            drawn = self._checked(drawn, requests, [*carried, *samples])
             samples += drawn
             missing = plan.missing(missing, drawn, samples, attempt)
         surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
         samples = [rejected(s, SURPLUS) if s.row_id in surplus else s for s in samples]
         order = {request.source_task: place for place, request in enumerate(requests)}
-        return sorted(samples, key=lambda s: (order[s.source_task], s.gen_index, s.attempt))
+        samples.sort(key=lambda s: (s.gen_index, s.attempt))
+        return sorted([*carried, *samples], key=lambda s: order[s.source_task])
 
     def _surplus(self, request: Request, samples: list[PseudoSample]) -> set[str]:
         """The ids of a task's valid samples that are not needed; raises as `draw`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,21 +28,24 @@ def draw_from_checkpoint(
     *,
     new_task: str,
     seed: int,
+    carried: Sequence[PseudoSample] = (),
     labels_by_task: Mapping[str, Sequence[str]] | None = None,
     on_rows_done: Progress = lambda count: None,
 ) -> list[PseudoSample]:
-    """Load the teacher (eval mode, in the format it was trained in) and draw what is asked for.
+    """Load the teacher (eval mode, in the format it was trained in) and draw what is asked for,
+    beyond the rows that are `carried` over; those come first of each task.
 
     `count_by_task` is in learning order: the position of a task gives its GEN token.
     `labels_by_task` are the tasks' labels, none for free text: `known_labels` asks for them.
     """
     codec = TextCodec.load(teacher)
     model = load_model(teacher, PartialState().device)
+    num_carried = Counter(sample.source_task for sample in carried)
     requests = [
         Request(
             name,
             codec.control.gen_for(index, sampling.task_specific_token),
-            count,
+            count - num_carried[name],
             frozenset(map(normalise, (labels_by_task or {}).get(name, ()))),
         )
         for index, (name, count) in enumerate(count_by_task.items())
@@ -56,4 +60,4 @@ def draw_from_checkpoint(
         seed=seed,
         teacher_sha256=teacher_sha256,
     )
-    return sampler.draw(requests, on_rows_done)
+    return sampler.draw(requests, on_rows_done, carried)

@@ -317,6 +317,21 @@ def test_a_manifest_that_does_not_fit_is_told() -> None:
         assert audit(changed).failed == ["provenance"]
 
 
+def test_a_row_that_was_carried_over_is_that_of_the_table_before() -> None:
+    audited = clean(size=40)
+    (task,) = audited.tasks
+    old = [
+        replace(task.drawn[i], row_id=f"before/pseudo/{TASK}/{i:06d}.1", teacher_sha256="cd" * 32)
+        for i in range(2)
+    ]
+    rows = with_rows(audited, {0: old[0], 1: replace(old[1], target="pin")})
+    assert {f.reason for f in audit(rows).flags if f.check == "provenance"} == {"foreign_id"}
+    carried = {row.row_id: row for row in old}
+    known = replace(rows, origin=replace(rows.origin, carried=carried))
+    flags = [f for f in audit(known).flags if f.check == "provenance"]
+    assert [(f.row_id, f.reason) for f in flags] == [(old[1].row_id, "edited_row")]
+
+
 def test_rejected_rows_and_limits_are_counted() -> None:
     audited = clean(size=100)
     (task,) = audited.tasks

@@ -16,6 +16,7 @@ from lamol_core.methods.rehearsal import Sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.sampling.answers import input_likelihoods
+from lamol_core.sampling.carried import carried_rows
 from lamol_core.sampling.plan import Request
 from lamol_core.sampling.pseudo import PseudoSampler
 from lamol_core.sampling.run import draw_from_checkpoint
@@ -244,6 +245,42 @@ def test_a_row_counts_for_the_task_that_has_its_label(
     assert any(s.row_id.split("/")[2] != s.source_task for s in samples if s.valid)
     assert len({s.row_id for s in samples}) == len(samples)
     assert samples == sampler.draw(requests)
+
+
+def test_rows_are_carried_over_and_the_rest_is_drawn(
+    tiny_checkpoint: Path, teacher: PreTrainedModel, codec: TextCodec
+) -> None:
+    before = draw(teacher, codec, (6, 6))
+    wanted = {"task0": 4, "task1": 9, "task2": 3}
+    carried = carried_rows(before, wanted, balance=False)
+    assert Counter(s.source_task for s in carried) == {"task0": 4, "task1": 6}
+    assert {s.row_id for s in carried} <= {s.row_id for s in before if s.valid}
+
+    params = GenerateParams.model_validate({"max_attempts": 50, "unique": True, **LIMITS})
+    samples = draw_from_checkpoint(
+        tiny_checkpoint, "abc", wanted, Sampling(0.2, 20, True), params,
+        new_task="next", seed=0, carried=carried,
+    )  # fmt: skip
+    kept = Counter(s.source_task for s in samples if s.valid)
+    assert kept == wanted
+    assert [s for s in samples if s.row_id.startswith("new/")] == carried
+    texts = [(s.source_task, normalise(s.input), normalise(s.target)) for s in samples if s.valid]
+    assert len({text for text in texts if text[0] != "task0"}) == 12, (
+        "unique among carried rows too"
+    )
+    assert [s.source_task for s in samples] == sorted(s.source_task for s in samples)
+
+
+def test_carried_rows_are_balanced_over_labels() -> None:
+    def row(index: int, target: str) -> PseudoSample:
+        return PseudoSample(
+            f"b/pseudo/a/{index:06d}.1", "a", index, 1, "x", target, [1], [2], True, "", 0.0, 0, "t"
+        )
+
+    rows = [row(i, "common" if i < 8 else "rare") for i in range(10)]
+    targets = [s.target for s in carried_rows(rows, {"a": 4}, balance=True)]
+    assert targets == ["common", "common", "rare", "rare"]
+    assert carried_rows(rows, {"a": 0, "other": 5}, balance=True) == []
 
 
 def test_a_sample_that_the_teacher_contradicts_is_rejected(

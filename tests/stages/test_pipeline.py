@@ -263,6 +263,26 @@ def told_by(sequence: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def test_rows_are_carried_over_from_table_to_table(sequence: Path) -> None:
+    edit_params(sequence, lambda p: p["generate"].update(carry_over=True))
+    ran = stages_run(run(sequence, "dvc", "repro"))
+    assert "generate@sums" in ran and not any(name.startswith("backbone") for name in ran)
+
+    def rows(task: str) -> dict[str, dict]:
+        table = pq.read_table(sequence / "runs" / task / "pseudo.parquet").to_pylist()
+        return {row["row_id"]: row for row in table if row["valid"]}
+
+    before, after = rows("animals"), rows("sums")
+    old = {row_id: row for row_id, row in after.items() if row["source_task"] == "colours"}
+    assert old and all(before.get(row_id) == row for row_id, row in old.items())
+    assert {row["source_task"] for row in after.values()} == {"colours", "animals"}
+    figures = json.loads((sequence / "reports" / "figures" / "sums.generate.json").read_text())
+    assert figures["carried"] == len(old)
+    audit = json.loads((sequence / "runs" / "sums" / "audit" / "audit.json").read_text())
+    assert audit["checks"]["provenance"]["verdict"] == "pass"
+    assert "up to date" in run(sequence, "dvc", "status")
+
+
 def test_samples_are_shown_as_they_are(sequence: Path) -> None:
     path = sequence / "runs" / "animals" / "pseudo.parquet"
     table = pq.read_table(path).to_pylist()

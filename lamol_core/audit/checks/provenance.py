@@ -7,8 +7,9 @@
 
 A row is broken where its teacher's hash is not that of the teacher on disk, its seed is not the one
 that its place in the table has, its id does not say its index and attempt or stands there twice,
-or its text is not what its ids decode to: it was edited by hand. A table of another version of
-this software is told in a note.
+or its text is not what its ids decode to: it was edited by hand. A row that was carried over is
+broken where it is not that of the table before. A table of another version of this software is told
+in a note.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class ProvenanceCheck(Check):
     def _broken(self, sample: PseudoSample, origin: Origin, times: int) -> str:
         if times > 1:
             return "repeated_id"
+        if sample.row_id in origin.carried:
+            return "" if origin.carried[sample.row_id] == sample else "edited_row"
         new_task, index, attempt = origin.new_task, sample.gen_index, sample.attempt
         prompted = sample.row_id.split("/")[2] if sample.row_id.count("/") == 3 else ""
         if sample.row_id != f"{new_task}/pseudo/{prompted}/{index:06d}.{attempt}":
