@@ -27,7 +27,7 @@ from lamol_core.records import Example, PseudoSample
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 DIGITS = re.compile(r"\d(?:[ .-]?\d){12,}")
-CARD_LENGTHS = range(19, 12, -1)
+CARD_LENGTHS = range(13, 20)
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", re.IGNORECASE)
 IP = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.\d)|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
@@ -46,22 +46,22 @@ def emails(text: str) -> Iterator[str]:
 
 
 def cards(text: str) -> Iterator[str]:
-    """Numbers with the first digit, length and check digit of a card's; what stands around them,
-    an expiry date or other digits, is no part of the form."""
+    """Numbers with the first digit, length and check digit of a card's. They begin and end where a
+    group of digits does: what stands before and after, an expiry date, is another group."""
     for match in DIGITS.finditer(text):
-        # a number begins where a group of digits does
-        for begin in re.finditer(r"(?<!\d)\d", match.group()):
-            digits = re.sub(r"\D", "", match.group()[begin.start() :])
-            found = [digits[:n] for n in CARD_LENGTHS if _is_card(digits[:n], n)]
-            yield from found[:1]
+        groups = re.findall(r"\d+", match.group())
+        for first in range(len(groups)):
+            numbers = ["".join(groups[first:last]) for last in range(first + 1, len(groups) + 1)]
+            found = [number for number in numbers if _is_card(number)]
+            yield from found[-1:]
 
 
-def _is_card(digits: str, length: int) -> bool:
+def _is_card(number: str) -> bool:
     return (
-        len(digits) == length
-        and digits[0] in "23456"
-        and len(set(digits)) > 1
-        and luhn.is_valid(digits)
+        len(number) in CARD_LENGTHS
+        and number[0] in "23456"
+        and len(set(number)) > 1
+        and luhn.is_valid(number)
     )
 
 
