@@ -95,8 +95,9 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     assert ["kept fingerprint" in note for note in audit["notes"]] == [True]
     by_task = audit["checks"]["memorisation"]["by_task"]
     assert by_task["animals"]["nearest_similarity"] is not None
-    assert by_task["colours"]["overlap"] is not None
-    assert by_task["colours"]["nearest_similarity"] is None
+    assert by_task["colours"] == {"rows_told": 0.0}, "its rows have four words, hashes five"
+    assert "samples are too short" in audit["notes"][0] and audit["verdict"] != "pass"
+    assert "colours" not in audit["judged_tasks"]
 
 
 def test_held_out_rows_can_stay_and_go_later(sequence: Path) -> None:
