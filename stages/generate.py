@@ -29,6 +29,7 @@ def generate(
     cost = Cost()
     from collections import Counter
 
+    from lamol_core.audit.gate import flagged_rows
     from lamol_core.data.mixing import pseudo_rows_by_task
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.rehearsal import drawing_settings, find_sampling
@@ -47,7 +48,7 @@ def generate(
     teacher = layout.teacher(task)
     manifest = check_folder(teacher, CHECKPOINT, f"Run `dvc repro snapshot@{task}` again.")
     sampling = find_sampling(params)
-    shares: list[int] = []
+    shares = [0] * len(data.earlier)
     if sampling:
         shares = pseudo_rows_by_task(
             sampling.gamma,
@@ -61,7 +62,8 @@ def generate(
     if params.generate.carry_over:
         remedy = f"Run `dvc repro generate@{task}` again."
         table, source = read_table(layout.pseudo(after), PSEUDO, PSEUDO_SCHEMA, remedy)
-        rows = from_table(table, PseudoSample)
+        flagged = flagged_rows(layout.audit(after), f"Run `dvc repro audit@{after}` again.")
+        rows = [s for s in from_table(table, PseudoSample) if s.row_id not in flagged]
         carried = carried_rows(rows, wanted, params.generate.balance_labels)
         inputs["carried"] = source.content_sha256
     total = sum(shares) - len(carried)
@@ -100,7 +102,7 @@ def generate(
     rejected = unused
     figures = {
         "carried": len(carried),
-        "valid": sum(sample.valid for sample in samples),
+        "valid": sum(sample.valid for sample in samples) - len(carried),
         "rejected": rejected.total(),
         "surplus": surplus,
         "reasons": dict(sorted(rejected.items())),
@@ -109,7 +111,7 @@ def generate(
     write_json(layout.figure(task, "generate"), figures, MEASURED)
     say(
         f"generate {task}: {figures['valid']} valid rows of {len(data.earlier)} earlier tasks"
-        f"{f' ({len(carried)} carried over)' if carried else ''}, "
+        f"{f' and {len(carried)} carried over' if carried else ''}, "
         f"{figures['rejected']} rejected -> {layout.pseudo(task)}"
     )
     if json:

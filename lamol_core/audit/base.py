@@ -79,10 +79,10 @@ class SampledTask:
         """Whether its rows are gone, and nothing tells of most samples whether they repeat them."""
         if not self.forgotten_on:
             return False
-        return self.fingerprint is None or 2 * self._num_told < len(self.kept)
+        return self.fingerprint is None or 2 * self.num_told < len(self.kept)
 
     @cached_property
-    def _num_told(self) -> int:
+    def num_told(self) -> int:
         """How many samples are long enough to be looked for in the fingerprint."""
         if self.fingerprint is None:
             return 0
@@ -99,7 +99,7 @@ class SampledTask:
                 f"{gone}, and no fingerprint of them is here with its key: whether its samples "
                 "repeat or resemble them is not known."
             )
-        short = len(self.kept) - self._num_told
+        short = len(self.kept) - self.num_told
         too_short = f" {short} of {len(self.kept)} samples are too short for it." if short else ""
         return (
             f"{gone}: its samples are held against their kept fingerprint, by runs of words of "

@@ -82,6 +82,7 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
             "Before it is published, whoever does so adds `license`, `language` and his name.",
             "",
             f"Written by the checkpoint `{origin.teacher_sha256}` with seed {origin.seed}.",
+            *_carried(audited),
             "",
             markdown_row("imitates", "tasks learnt since", "rows kept", "rejected"),
             "|---|---:|---:|---:|",
@@ -102,6 +103,16 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
             "",
         ]
     )
+
+
+def _carried(audited: Audited) -> list[str]:
+    rows = [s for task in audited.tasks for s in task.kept if s.row_id in audited.origin.carried]
+    if not rows:
+        return []
+    return [
+        f"But {len(rows)} rows were carried over from earlier tables; `teacher_sha256` of each "
+        "says who wrote it."
+    ]
 
 
 def croissant(content: Mapping[str, Any], audited: Audited) -> str:

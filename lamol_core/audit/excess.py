@@ -96,23 +96,20 @@ def excess_of(given: Numbers, pool: Pool, level: float, seed: int, among: int = 
     if not total:
         return None if given.any() else Excess(0.0, 0.0, 0.0)
     generator = np.random.default_rng(seed)
-    seen = chance = 0.0
-    redrawn = np.zeros(PERMUTATIONS)
+    memory, redrawn = 0.0, np.zeros(PERMUTATIONS)
     for one in tasks:
         trained, weights = pool.trained[one], given[one] / total
-        seen += float(weights[trained].sum())
-        chance += float(trained.mean() * weights.sum())
-        redrawn += _redrawn(weights[weights > 0], trained, generator)
+        chance = float(trained.mean())
+        # the part of the task's weight that is memory: all of it where only training rows got some
+        of_seen = (weights[trained].sum() - chance * weights.sum()) / (1 - chance)
+        memory += float(of_seen)
+        by_chance = _redrawn(weights[weights > 0], trained, generator)
+        redrawn += (by_chance - chance * weights.sum()) / (1 - chance)
     tail = 0.025 / among
-    low, high = (np.quantile(redrawn, [tail, 1 - tail]) - chance).tolist()
-
-    def memory(share: float) -> float:
-        """The part of the weight that is memory, if training rows have this share of it."""
-        return max((min(max(share, 0.0), 1.0) - chance) / (1 - chance), -1.0)
-
+    low, high = np.quantile(redrawn, [tail, 1 - tail]).tolist()
     judged = float(level) * total / float(given.sum())
-    shares = (seen - high, seen, seen - low)
-    return Excess(*(judged * memory(share) for share in shares))
+    ends = (memory - high, memory, memory - low)
+    return Excess(*(judged * min(max(end, -1.0), 1.0) for end in ends))
 
 
 def _redrawn(

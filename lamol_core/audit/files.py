@@ -7,11 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from lamol_core.audit.base import Audited, Flag
 from lamol_core.audit.cards import CARD, CROISSANT, croissant, dataset_card
-from lamol_core.audit.gate import CLEANED, FIGURES, FLAGS
+from lamol_core.audit.gate import CLEANED, FIGURES, FLAG_SCHEMA, FLAGS
 from lamol_core.audit.page import fading_chart, render_audit
 from lamol_core.audit.run import Audit
 from lamol_core.errors import ArtifactError
@@ -22,19 +20,6 @@ from lamol_core.storage.atomic import atomic_folder, atomic_path
 from lamol_core.storage.kinds import AUDIT, PSEUDO
 from lamol_core.storage.manifest import Provenance, seal_folder
 from lamol_core.storage.tables import write_rows, write_table
-
-FLAG_SCHEMA = pa.schema(
-    [
-        ("row_id", pa.string()),
-        ("source_task", pa.string()),
-        ("check", pa.string()),
-        ("reason", pa.string()),
-        ("value", pa.float64()),
-        ("real_row_id", pa.string()),
-        ("span_start", pa.int64()),
-        ("span_words", pa.int64()),
-    ]
-)
 
 
 def write_audit(

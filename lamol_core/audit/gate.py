@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lamol_core.config import AuditParams
@@ -23,16 +24,35 @@ from lamol_core.storage.manifest import (
     seal_folder,
     table_manifest,
 )
+from lamol_core.storage.tables import read_rows, write_rows
 
 log = logging.getLogger(__name__)
 FIGURES, FLAGS, CLEANED = "audit.json", "rows.parquet", "cleaned.parquet"
+FLAG_SCHEMA = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("source_task", pa.string()),
+        ("check", pa.string()),
+        ("reason", pa.string()),
+        ("value", pa.float64()),
+        ("real_row_id", pa.string()),
+        ("span_start", pa.int64()),
+        ("span_words", pa.int64()),
+    ]
+)
 
 
 def write_base_audit(folder: Path) -> None:
-    """The audit before any task: nothing was drawn, no figure has a history."""
+    """The audit before any task: nothing was drawn or flagged, no figure has a history."""
     with atomic_folder(folder) as scratch:
+        write_rows(scratch / FLAGS, [], FLAG_SCHEMA)
         write_json(scratch / FIGURES, {"task": "base", "verdict": "pass", "fading": []})
         seal_folder(scratch, AUDIT, {}, Provenance())
+
+
+def flagged_rows(folder: Path, remedy: str) -> set[str]:
+    """The ids of the rows that an audit flags."""
+    return set(read_rows(folder / FLAGS, FLAG_SCHEMA, remedy)["row_id"].to_pylist())
 
 
 def shows_real_rows(folder: Path) -> bool:

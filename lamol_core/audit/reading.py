@@ -104,7 +104,10 @@ def _rows_before(path: Path, inputs: Mapping[str, str]) -> dict[str, PseudoSampl
     """The rows of the table before, by their ids, if it is the one that rows were carried from."""
     if "carried" not in inputs:
         return {}
-    table, manifest = read_table(path, PSEUDO, PSEUDO_SCHEMA, "Run `dvc repro` again.")
+    try:
+        table, manifest = read_table(path, PSEUDO, PSEUDO_SCHEMA, "")
+    except ArtifactError:
+        return {}
     if manifest.content_sha256 != inputs["carried"]:
         return {}
     return {sample.row_id: sample for sample in from_table(table, PseudoSample)}

@@ -17,6 +17,8 @@ class Audit:
     task: str
     rows_kept: int
     rows_rejected: int
+    rows_drawn: int
+    """Those two, and surplus ones."""
     ages: dict[str, int]
     findings: Sequence[Finding]
     titles: dict[str, str]
@@ -31,10 +33,6 @@ class Audit:
         """The worst of all checks; what could not be looked at is no pass."""
         at_least: Verdict = "warn" if self.blind_tasks else "pass"
         return worst([at_least, *(finding.verdict for finding in self.findings)])
-
-    @property
-    def rows_drawn(self) -> int:
-        return self.rows_kept + self.rows_rejected
 
     @property
     def flags(self) -> list[Flag]:
@@ -102,6 +100,7 @@ def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) 
         task=audited.origin.new_task,
         rows_kept=sum(len(task.kept) for task in audited.tasks),
         rows_rejected=sum(len(task.rejected) for task in audited.tasks),
+        rows_drawn=sum(len(task.drawn) for task in audited.tasks),
         ages={task.name: task.age for task in audited.tasks},
         findings=findings,
         titles={check.name: check.title for check in checks},

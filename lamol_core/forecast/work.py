@@ -102,10 +102,12 @@ def _task_work(
     taught = new_tokens * ("new" in distilled) + pseudo_tokens * ("pseudo" in distilled)
     taught *= passes if params.train.teacher_targets == "online" else 1
     wanted = params.ewc.fisher_rows or new_rows
-    anew = -1 if params.generate.carry_over else 0  # rows of the others are there
+    carried = [0] * len(earlier)
+    if params.generate.carry_over and earlier:
+        carried = [*_pseudo_counts(sampling, earlier[-1], earlier[:-1]), 0]
     drawn = _draws_per_row(params.generate) * sum(
-        count * (one.row_tokens + VIEW_EXTRA["gen"])
-        for count, one in list(zip(counts, earlier, strict=True))[anew:]
+        max(count - there, 0) * (one.row_tokens + VIEW_EXTRA["gen"])
+        for count, there, one in zip(counts, carried, earlier, strict=True)
     )
     answered = drawn if params.generate.self_consistent else 0.0
     again = 2 if params.evaluate.forward_transfer and earlier else 0

@@ -192,6 +192,11 @@ def test_rows_of_other_tasks_are_looked_at_too() -> None:
     assert {flag.real_row_id.split("/")[0] for flag in found.flags} == {TASK}
     assert found.by_task["second"]["copied_excess_mean"] == pytest.approx(0.5)
     assert found.by_task[TASK]["copied_share"] == 0.0
+    gone = replace(both.tasks[1], train=[], held_out=[], forgotten_on="2026-01-01")
+    (found, *_) = audit_table(
+        replace(both, tasks=[task, gone]), [Memorisation()], AuditParams()
+    ).findings
+    assert len(found.flags) == 50 and "second" not in found.by_task
     none = replace(audited, tasks=[task, replace(second, drawn=drawn(fresh))])
     (found, *_) = audit_table(none, [Memorisation()], AuditParams()).findings
     assert found.verdict == "pass" and not found.flags

@@ -274,13 +274,25 @@ def test_rows_are_carried_over_from_table_to_table(sequence: Path) -> None:
 
     before, after = rows("animals"), rows("sums")
     old = {row_id: row for row_id, row in after.items() if row["source_task"] == "colours"}
-    assert old and all(before.get(row_id) == row for row_id, row in old.items())
+    carried = {row_id: row for row_id, row in old.items() if row_id in before}
+    assert carried and all(before[row_id] == row for row_id, row in carried.items())
+    flags = pq.read_table(sequence / "runs" / "animals" / "audit" / "rows.parquet")
+    assert not set(carried) & set(flags["row_id"].to_pylist()), "what was flagged is drawn anew"
     assert {row["source_task"] for row in after.values()} == {"colours", "animals"}
     figures = json.loads((sequence / "reports" / "figures" / "sums.generate.json").read_text())
-    assert figures["carried"] == len(old)
+    assert figures["carried"] == len(carried)
+    assert figures["carried"] + figures["valid"] == len(after)
     audit = json.loads((sequence / "runs" / "sums" / "audit" / "audit.json").read_text())
     assert audit["checks"]["provenance"]["verdict"] == "pass"
     assert "up to date" in run(sequence, "dvc", "status")
+
+
+@pytest.mark.parametrize("method", ["finetune", "ewc"])
+def test_methods_without_pseudo_samples_draw_none(sequence: Path, method: str) -> None:
+    for task in ("animals", "sums"):
+        told = run(sequence, "lamol", "generate", task, "--set", f"method={method}")
+        assert "0 valid rows" in told
+        assert pq.read_metadata(sequence / "runs" / task / "pseudo.parquet").num_rows == 0
 
 
 def test_samples_are_shown_as_they_are(sequence: Path) -> None:

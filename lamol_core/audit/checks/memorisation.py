@@ -72,26 +72,32 @@ class Memorisation(Check):
     title = "Does it repeat its training rows"
     limits = {"copied_excess": "high", "overlap_excess": "high"}  # noqa: RUF012
 
+    def num_rows(self, task: SampledTask) -> int:
+        return len(task.kept) if task.fingerprint is None else task.num_told
+
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         by_task: dict[str, Mapping[str, Figure]] = {}
         parts: list[tuple[int, Mapping[str, Figure]]] = []
         flags: list[Flag] = []
         neighbours: Mapping[str, Neighbour] = {}
-        whole = [task for task in audited.tasks if not task.forgotten_on]
-        if any(task.drawn for task in whole):
-            rows = _AgainstRows.of(whole, audited.seed)
+        kept = [task for task in audited.tasks if task.kept]
+        among = max(len(kept), 1)
+        if any(task.train for task in audited.tasks):
+            rows = _AgainstRows.of(audited.tasks, audited.seed)
             flags, neighbours = rows.flags(self.name), rows.neighbours()
-            kept = [task for task in whole if task.kept]
+            kept = [task for task in kept if not task.forgotten_on]
             for task in kept:
-                by_task[task.name] = rows.figures(rows.kept(task), len(kept))
+                by_task[task.name] = rows.figures(rows.kept(task), among)
             if kept:
                 everything = np.logical_or.reduce([rows.kept(task) for task in kept])
                 parts.append((int(everything.sum()), rows.figures(everything)))
         for task in audited.tasks:
             if task.fingerprint is not None and task.kept:
-                figures, found = _against_hashes(task, task.fingerprint, audited.seed, self.name)
+                figures, found = _against_hashes(
+                    task, task.fingerprint, audited.seed, self.name, among
+                )
                 by_task[task.name] = figures
-                parts.append((len(task.kept), figures))
+                parts.append((self.num_rows(task), figures))
                 flags += found
         in_order = {task.name: by_task[task.name] for task in audited.tasks if task.name in by_task}
         figures = _whole(parts)
@@ -124,7 +130,10 @@ def _whole(parts: Sequence[tuple[int, Mapping[str, Figure]]]) -> dict[str, Figur
         known = [value for _, part in parts if (value := part.get(name)) is not None]
         if name.startswith("longest_span") and known:
             figures[name] = max(known)
-        elif name.startswith(("exact_copies", "training_rows", "held_out_rows")) and known:
+        elif (
+            name.startswith(("exact_copies", "training_rows", "held_out_rows", "rows_told"))
+            and known
+        ):
             figures[name] = sum(known)
     return figures
 
@@ -165,7 +174,8 @@ class _Side:
 
 @dataclass(frozen=True)
 class _AgainstRows:
-    """The samples of tasks whose rows are here, rejected ones too, against all their rows."""
+    """All samples, rejected ones and those of forgotten tasks too, against all rows that are
+    here."""
 
     tasks: Sequence[SampledTask]
     samples: Sequence[PseudoSample]
@@ -276,7 +286,7 @@ def _by_nearness(train: _Side, held_out: _Side) -> Shares:
 
 
 def _against_hashes(
-    task: SampledTask, fingerprint: Fingerprint, seed: int, check: str
+    task: SampledTask, fingerprint: Fingerprint, seed: int, check: str, among: int
 ) -> tuple[dict[str, Figure], list[Flag]]:
     """Figures and flags of the samples that can be told; None of all others."""
     kept = [s for s in task.kept if fingerprint.can_tell(task.texts([s])[0])]
@@ -322,7 +332,7 @@ def _against_hashes(
             shares = _by_blocks(against, scale)
             given = shares.given(np.ones(len(kept), bool), len(pool))
             permuted = derive_seed(seed, "permutation", name, task.name)
-            excess = excess_of(given, pool, float(levels[name].mean()), permuted)
+            excess = excess_of(given, pool, float(levels[name].mean()), permuted, among)
             figures |= excess.figures(name) if excess else {}
     return figures, flags
 

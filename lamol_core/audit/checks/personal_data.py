@@ -21,16 +21,17 @@ from collections.abc import Callable, Iterator
 import phonenumbers
 from stdnum import iban, luhn
 
-from lamol_core.audit.base import Audited, Check, Finding, Flag, pooled
+from lamol_core.audit.base import Audited, Check, Finding, Flag, SampledTask, pooled
 from lamol_core.config import AuditParams
 from lamol_core.records import Example, PseudoSample
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 DIGITS = re.compile(r"\d(?:[ .-]?\d){12,}")
 CARD_LENGTHS = range(13, 20)
+MOST_GROUPS = 8
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", re.IGNORECASE)
 IP = re.compile(
-    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.\d)|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.\d)|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:]|\.\d)"
 )
 KEY = re.compile(
     r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
@@ -51,7 +52,8 @@ def cards(text: str) -> Iterator[str]:
     for match in DIGITS.finditer(text):
         groups = re.findall(r"\d+", match.group())
         for first in range(len(groups)):
-            numbers = ["".join(groups[first:last]) for last in range(first + 1, len(groups) + 1)]
+            last = min(first + MOST_GROUPS, len(groups))
+            numbers = ["".join(groups[first:end]) for end in range(first + 1, last + 1)]
             found = [number for number in numbers if _is_card(number)]
             yield from found[-1:]
 
@@ -79,7 +81,7 @@ def ips(text: str) -> Iterator[str]:
             address = ipaddress.ip_address(match.group())
         except ValueError:
             continue
-        if not address.is_unspecified:  # "::" is punctuation
+        if any(character.isdigit() for character in match.group()):  # "::" is punctuation
             yield str(address)
 
 
@@ -116,6 +118,9 @@ class PersonalData(Check):
     name = "personal_data"
     title = "Does it name people"
     limits = {"personal_share": "high", "replayed_personal_share": "high"}  # noqa: RUF012
+
+    def num_rows(self, task: SampledTask) -> int:
+        return len(task.drawn)
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         by_task, flags = {}, []

@@ -47,6 +47,14 @@ class ProvenanceCheck(Check):
             notes.append("pseudo.parquet is not what its manifest says: it was changed.")
         if not origin.teacher_is_as_written:
             notes.append("the teacher's folder is not what its manifest says: it was changed.")
+        if "carried" in origin.manifest.inputs:
+            num = sum(sample.row_id in origin.carried for sample in drawn)
+            notes.append(
+                f"{num} rows were carried over from the table before, written by earlier teachers: "
+                "they do not fade."
+                if origin.carried
+                else "the table that rows were carried over from is not there as it was."
+            )
         foreign = _foreign_settings(origin)
         if origin.manifest.code_version != __version__:
             notes.append(f"written by lamol {origin.manifest.code_version}, this is {__version__}.")

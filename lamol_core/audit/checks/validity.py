@@ -1,7 +1,7 @@
 """Validity: how much of what the teacher wrote could be used.
 
 rejected_share        rejected draws / all draws but surplus ones
-attempts_per_row      draws / rows kept
+attempts_per_row      draws / rows drawn and kept; rows that were carried over are no draws
 truncated_share       rows kept that fill generate.max_input_tokens or max_target_tokens
 rejected_<reason>     draws rejected for each reason (sampling/filters.py)
 """
@@ -9,8 +9,9 @@ rejected_<reason>     draws rejected for each reason (sampling/filters.py)
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
-from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, SampledTask
+from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, Origin, SampledTask
 from lamol_core.config import AuditParams, GenerateParams
 from lamol_core.records import PseudoSample
 
@@ -24,19 +25,16 @@ class Validity(Check):
         return len(task.kept) + len(task.rejected)
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
-        generate = audited.origin.generate
-        by_task = {task.name: _figures(task, generate) for task in audited.tasks}
-        reasons = Counter(s.reject_reason for task in audited.tasks for s in task.rejected)
+        origin = audited.origin
+        by_task = {task.name: _figures(task.kept, task.rejected, origin) for task in audited.tasks}
+        rejected = [sample for task in audited.tasks for sample in task.rejected]
         kept = [sample for task in audited.tasks for sample in task.kept]
-        truncated = [sample for sample in kept if _is_truncated(sample, generate)]
-        drawn = len(kept) + reasons.total()
+        reasons = Counter(sample.reject_reason for sample in rejected)
         figures: dict[str, Figure] = {
-            "rows_kept": float(len(kept)),
-            "rejected_share": reasons.total() / drawn if drawn else None,
-            "attempts_per_row": drawn / len(kept) if kept else None,
-            "truncated_share": len(truncated) / len(kept) if kept else None,
+            **_figures(kept, rejected, origin),
             **{f"rejected_{reason}": float(count) for reason, count in sorted(reasons.items())},
         }
+        truncated = [sample for sample in kept if _is_truncated(sample, origin.generate)]
         flags = [Flag(s.row_id, s.source_task, self.name, "truncated") for s in truncated]
         notes = [
             f"no row of {task.name} could be used: nothing of it is rehearsed."
@@ -46,14 +44,16 @@ class Validity(Check):
         return Finding(self.name, figures, by_task, flags, notes=notes)
 
 
-def _figures(task: SampledTask, generate: GenerateParams) -> dict[str, Figure]:
-    kept, rejected = len(task.kept), len(task.rejected)
-    truncated = sum(_is_truncated(sample, generate) for sample in task.kept)
+def _figures(
+    kept: Sequence[PseudoSample], rejected: Sequence[PseudoSample], origin: Origin
+) -> dict[str, Figure]:
+    drawn = sum(sample.row_id not in origin.carried for sample in kept)
+    truncated = sum(_is_truncated(sample, origin.generate) for sample in kept)
     return {
-        "rows_kept": float(kept),
-        "rejected_share": rejected / (kept + rejected) if kept + rejected else None,
-        "attempts_per_row": (kept + rejected) / kept if kept else None,
-        "truncated_share": truncated / kept if kept else None,
+        "rows_kept": float(len(kept)),
+        "rejected_share": len(rejected) / (drawn + len(rejected)) if drawn or rejected else None,
+        "attempts_per_row": (drawn + len(rejected)) / drawn if drawn else None,
+        "truncated_share": truncated / len(kept) if kept else None,
     }
 
 
