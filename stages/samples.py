@@ -72,7 +72,7 @@ def samples(
     if any(row["verdict"] == "unjudged" for row in found):
         say(
             f"samples {task}: unjudged rows: no audit of this table is there (`dvc repro "
-            f"audit@{task}`), or their task's real rows are gone without a fingerprint."
+            f"audit@{task}`), or their task's real rows are gone and no fingerprint tells of them."
         )
     say(
         f"samples {task}: {len(found)} rows shown of {len(matching)} that match (--limit), "

@@ -79,14 +79,21 @@ class SampledTask:
         """Whether its rows are gone, and nothing tells of most samples whether they repeat them."""
         if not self.forgotten_on:
             return False
-        return self.fingerprint is None or 2 * self.num_told < len(self.kept)
+        return self.fingerprint is None or len(self.untold) > self.num_told
 
     @cached_property
+    def untold(self) -> list[PseudoSample]:
+        """Samples of which nothing tells whether they repeat forgotten rows: all, or those that are
+        too short to be looked for in the fingerprint."""
+        if not self.forgotten_on:
+            return []
+        texts = zip(self.kept, self.texts(self.kept), strict=True)
+        known = self.fingerprint
+        return [sample for sample, text in texts if known is None or not known.can_tell(text)]
+
+    @property
     def num_told(self) -> int:
-        """How many samples are long enough to be looked for in the fingerprint."""
-        if self.fingerprint is None:
-            return 0
-        return sum(map(self.fingerprint.can_tell, self.texts(self.kept)))
+        return len(self.kept) - len(self.untold)
 
     @property
     def note(self) -> str:
@@ -99,7 +106,7 @@ class SampledTask:
                 f"{gone}, and no fingerprint of them is here with its key: whether its samples "
                 "repeat or resemble them is not known."
             )
-        short = len(self.kept) - self.num_told
+        short = len(self.untold)
         too_short = f" {short} of {len(self.kept)} samples are too short for it." if short else ""
         return (
             f"{gone}: its samples are held against their kept fingerprint, by runs of words of "

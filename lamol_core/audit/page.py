@@ -165,7 +165,7 @@ def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any
     reasons: dict[str, list[str]] = {}
     for flag in audit.flags:
         reasons.setdefault(flag.row_id, []).append(flag.reason)
-    judgement = Judgement(reasons, set(audit.ages) - set(audit.blind_tasks))
+    judgement = Judgement(reasons, audit.judged_tasks, set(audit.unjudged_rows))
     neighbours = {k: n for finding in audit.findings for k, n in finding.neighbours.items()}
     rows = []
     real = {

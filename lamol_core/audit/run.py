@@ -26,7 +26,13 @@ class Audit:
     """What could not be looked at, and why."""
 
     blind_tasks: Sequence[str] = ()
-    """Tasks whose rows are gone, and no fingerprint of them is there."""
+    """Tasks whose rows are gone, and no fingerprint tells of most of their samples."""
+    unjudged_rows: Sequence[str] = ()
+    """Samples of the other tasks of which none tells."""
+
+    @property
+    def judged_tasks(self) -> list[str]:
+        return [name for name in self.ages if name not in self.blind_tasks]
 
     @property
     def verdict(self) -> Verdict:
@@ -50,7 +56,8 @@ class Audit:
             "verdict": self.verdict,
             "failed": self.failed,
             "notes": list(self.notes),
-            "judged_tasks": [name for name in self.ages if name not in self.blind_tasks],
+            "judged_tasks": self.judged_tasks,
+            "unjudged_rows": list(self.unjudged_rows),
             "rows_kept": self.rows_kept,
             "rows_rejected": self.rows_rejected,
             "rows_flagged": len({flag.row_id for flag in self.flags}),
@@ -105,5 +112,8 @@ def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) 
         findings=findings,
         titles={check.name: check.title for check in checks},
         blind_tasks=[task.name for task in audited.tasks if task.is_blind],
+        unjudged_rows=[
+            one.row_id for task in audited.tasks if not task.is_blind for one in task.untold
+        ],
         notes=[task.note for task in audited.tasks if task.note],
     )

@@ -41,6 +41,8 @@ class Judgement:
     """Why it flags rows, by their ids."""
     judged_tasks: Collection[str] = ()
     """Those whose samples were held against their real rows, or against a fingerprint of them."""
+    unjudged_rows: Collection[str] = ()
+    """The ids of samples of such a task that were too short for the fingerprint."""
 
     def verdict(self, sample: PseudoSample) -> SampleVerdict:
         """A row that nothing is known against is clean only where something was looked at."""
@@ -48,7 +50,8 @@ class Judgement:
             return "surplus" if sample.reject_reason == SURPLUS else "rejected"
         if self.reasons.get(sample.row_id):
             return "flagged"
-        return "clean" if sample.source_task in self.judged_tasks else "unjudged"
+        looked_at = sample.source_task in self.judged_tasks
+        return "clean" if looked_at and sample.row_id not in self.unjudged_rows else "unjudged"
 
 
 def read_judgement(folder: Path, table: Path, remedy: str) -> Judgement:
@@ -62,7 +65,8 @@ def read_judgement(folder: Path, table: Path, remedy: str) -> Judgement:
     flags = pq.read_table(folder / FLAGS, columns=["row_id", "reason"])
     for row_id, reason in zip(*(column.to_pylist() for column in flags.columns), strict=True):
         reasons.setdefault(row_id, []).append(reason)
-    return Judgement(reasons, read_json(folder / FIGURES, remedy)["judged_tasks"])
+    audit = read_json(folder / FIGURES, remedy)
+    return Judgement(reasons, audit["judged_tasks"], set(audit["unjudged_rows"]))
 
 
 def choose(

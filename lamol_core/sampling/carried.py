@@ -4,8 +4,7 @@ A task's rows are written best by the teacher that has just learnt it; later one
 by one (docs/method.md), and what is not written is not rehearsed. With `generate.carry_over` a
 task's first rows go on from table to table, each under its own id, seed and teacher. They are what
 a model wrote, and lie in `runs/*/pseudo.parquet` anyway: no real row is kept. Rows that the audit
-of their table flags are left out (stages/generate.py). What is drawn beside carried rows is
-balanced by itself.
+of their table flags are left out (stages/generate.py).
 """
 
 from __future__ import annotations

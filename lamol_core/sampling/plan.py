@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lamol_core.config import GenerateParams
 from lamol_core.records import PseudoSample
@@ -24,6 +24,8 @@ class Request:
     count: int
     labels: frozenset[str] = frozenset()
     """The task's labels, normalised; empty where its targets are free text."""
+    carried: Counter[str] = field(default_factory=Counter, compare=False)
+    """Rows of each label that are used again beside those: labels are balanced over both."""
 
 
 Place = tuple[Request, int]
@@ -83,8 +85,9 @@ class DrawingPlan:
             return num_drawn < self._budget
         if not self._balances or num_drawn >= self._balance_budget:
             return False
-        share = request.count // len(request.labels)
-        return any(valid[label] < share for label in request.labels)
+        have = valid + request.carried
+        share = (request.count + request.carried.total()) // len(request.labels)
+        return any(have[label] < share for label in request.labels)
 
     def _places(self, request: Request) -> list[Place]:
         return [(request, index) for index in range(request.count * self._draws_per_row)]

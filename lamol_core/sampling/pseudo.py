@@ -89,7 +89,8 @@ class PseudoSampler:
             kept = {sample.row_id for sample in valid[: request.count]}
         else:
             likeliest = self._params.draws_per_row > 1
-            kept = keep_best(valid, request.count, self._params.balance_labels, likeliest)
+            balance = self._params.balance_labels
+            kept = keep_best(valid, request.count, balance, likeliest, request.carried)
         return {sample.row_id for sample in valid} - kept
 
     def _checked(

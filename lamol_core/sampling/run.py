@@ -40,13 +40,17 @@ def draw_from_checkpoint(
     """
     codec = TextCodec.load(teacher)
     model = load_model(teacher, PartialState().device)
-    num_carried = Counter(sample.source_task for sample in carried)
+    carried_labels = {
+        name: Counter(normalise(s.target) for s in carried if s.source_task == name)
+        for name in count_by_task
+    }
     requests = [
         Request(
             name,
             codec.control.gen_for(index, sampling.task_specific_token),
-            count - num_carried[name],
+            count - carried_labels[name].total(),
             frozenset(map(normalise, (labels_by_task or {}).get(name, ()))),
+            carried_labels[name],
         )
         for index, (name, count) in enumerate(count_by_task.items())
         if count

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from lamol_core.records import PseudoSample
+from lamol_core.text.normal import normalise
 
 
 def keep_best(
-    samples: Sequence[PseudoSample], count: int, balance: bool, likeliest: bool = True
+    samples: Sequence[PseudoSample],
+    count: int,
+    balance: bool,
+    likeliest: bool = True,
+    have: Mapping[str, int] = MappingProxyType({}),
 ) -> set[str]:
-    """The ids of the `count` samples that are kept, of one task's valid ones.
+    """The ids of the `count` samples that are kept, of one task's valid ones, beside the rows of
+    each label that there are already (`have`).
 
     A label is a target's text. Within a label the ones with the lowest nll are kept, or the ones
     that were drawn first: choosing the likeliest is choosing the least various. With
@@ -22,27 +29,26 @@ def keep_best(
     for sample in sorted(
         samples, key=lambda s: (s.nll if likeliest else s.attempt, s.gen_index, s.row_id)
     ):
-        by_label.setdefault(sample.target.strip().casefold(), []).append(sample)
+        by_label.setdefault(normalise(sample.target), []).append(sample)
     # in the order of each label's first sample here: where labels tie, that one goes first
     sizes = {label: len(rows) for label, rows in by_label.items()}
-    quotas = even_quotas(sizes, count) if balance else proportional_quotas(sizes, count)
+    quotas = even_quotas(sizes, count, have) if balance else proportional_quotas(sizes, count)
     return {row.row_id for label, rows in by_label.items() for row in rows[: quotas[label]]}
 
 
-def even_quotas(sizes: dict[str, int], count: int) -> dict[str, int]:
-    """`count` over the labels, one a label and round, in order; none gives more than it has."""
+def even_quotas(
+    sizes: Mapping[str, int], count: int, have: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, int]:
+    """`count` over the labels, each to the first of those that have the fewest; none gives more
+    than its size."""
     quotas = dict.fromkeys(sizes, 0)
-    while count > 0:
+    for _ in range(min(count, sum(sizes.values()))):
         open_labels = [label for label in sizes if quotas[label] < sizes[label]]
-        if not open_labels:
-            break
-        for label in open_labels[:count]:
-            quotas[label] += 1
-        count -= len(open_labels[:count])
+        quotas[min(open_labels, key=lambda label: have.get(label, 0) + quotas[label])] += 1
     return quotas
 
 
-def proportional_quotas(sizes: dict[str, int], count: int) -> dict[str, int]:
+def proportional_quotas(sizes: Mapping[str, int], count: int) -> dict[str, int]:
     """`count` over the labels by their sizes: whole parts, then the largest remainders."""
     total = sum(sizes.values())
     count = min(count, total)

@@ -24,6 +24,7 @@ from lamol_core.audit.fingerprint import (
 from lamol_core.audit.hashing import LADDER, HashedTexts, KeyedHash
 from lamol_core.audit.registry import build_checks
 from lamol_core.audit.run import Audit, audit_table
+from lamol_core.audit.samples import Judgement
 from lamol_core.audit.spans import longest_shared_spans
 from lamol_core.audit.words import words_of
 from lamol_core.config import AuditParams
@@ -136,6 +137,18 @@ def test_rows_too_short_for_hashes_are_no_pass() -> None:
     assert result.verdict == "warn" and result.as_dict()["judged_tasks"] == []
     assert any("200 of 200 samples are too short" in note for note in result.notes)
     assert "exact_copies" not in figures(result, "memorisation")
+
+
+def test_single_rows_too_short_for_hashes_are_not_called_clean() -> None:
+    audited = clean()
+    short = {i: sample(i, f"pin {i} now", "balance") for i in range(5)}
+    result = audit(remembered(with_rows(audited, short))).as_dict()
+    (task,) = with_rows(audited, short).tasks
+    ids = {place: row.row_id for place, row in enumerate(task.drawn)}
+    assert result["judged_tasks"] and result["unjudged_rows"] == [ids[i] for i in range(5)]
+    judgement = Judgement({}, result["judged_tasks"], set(result["unjudged_rows"]))
+    verdicts = [judgement.verdict(row) for row in task.drawn]
+    assert verdicts == ["unjudged"] * 5 + ["clean"] * 195
 
 
 def test_short_rows_leave_no_hash() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -64,3 +65,13 @@ def test_labels_that_are_short_are_drawn_for_until_the_budget_ends(
     before = drawn(0, num_before)
     samples = [*before, *of_labels]
     assert len(plan.missing(places, drawn(4, 4), samples, 2)) == again
+
+
+@pytest.mark.parametrize(("carried", "again"), [("aaa", 4), ("bbb", 0), ("", 4)])
+def test_rows_carried_over_count_in_the_balance(carried: str, again: int) -> None:
+    """Of the four that are drawn all are `a`: with three carried `b` nothing is short."""
+    request = Request("a", 5, 4, frozenset({"a", "b"}), Counter(carried))
+    params = GenerateParams(known_labels=True, balance_labels=True, max_attempts=20)
+    plan = DrawingPlan([request], params)
+    samples = [replace(one, target="a") for one in drawn(4, 4)]
+    assert len(plan.missing(plan.all_places(), samples, samples, 1)) == again

@@ -31,13 +31,25 @@ def test_the_likeliest_of_each_label_are_kept() -> None:
     assert first == {"n/pseudo/a/0", "n/pseudo/a/1", "n/pseudo/a/5"}
 
 
-@given(SIZES, st.integers(0, 60))
-def test_even_quotas_differ_by_one_where_there_is_enough(sizes: dict[str, int], count: int) -> None:
-    quotas = even_quotas(sizes, count)
+@given(SIZES, st.integers(0, 60), st.dictionaries(st.text(max_size=3), st.integers(0, 9)))
+def test_even_quotas_go_to_the_labels_that_have_the_fewest(
+    sizes: dict[str, int], count: int, have: dict[str, int]
+) -> None:
+    quotas = even_quotas(sizes, count, have)
     assert sum(quotas.values()) == min(count, sum(sizes.values()))
     assert all(quotas[label] <= sizes[label] for label in sizes)
-    unfilled = [quotas[label] for label in sizes if quotas[label] < sizes[label]]
-    assert not unfilled or max(quotas.values()) - min(unfilled) <= 1
+    in_all = {label: have.get(label, 0) + quotas[label] for label in sizes}
+    given_to = [in_all[label] for label in sizes if quotas[label]]
+    unfilled = [in_all[label] for label in sizes if quotas[label] < sizes[label]]
+    assert not unfilled or not given_to or max(given_to) - min(unfilled) <= 1
+    if not have:
+        assert not unfilled or max(quotas.values()) - min(unfilled) <= 1
+
+
+def test_rows_that_are_there_already_count() -> None:
+    samples = [sample(i, "ab"[i % 2], 1.0) for i in range(6)]
+    chosen = keep_best(samples, 3, balance=True, have={"a": 4, "b": 1})
+    assert chosen == {"n/pseudo/a/1", "n/pseudo/a/3", "n/pseudo/a/5"}
 
 
 @given(SIZES, st.integers(0, 60))

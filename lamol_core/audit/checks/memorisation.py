@@ -59,7 +59,7 @@ class Memorisation(Check):
     limits = {"copied_excess": "high", "overlap_excess": "high"}  # noqa: RUF012
 
     def num_rows(self, task: SampledTask) -> int:
-        return len(task.kept) if task.fingerprint is None else task.num_told
+        return task.num_told
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         by_task: dict[str, Mapping[str, Figure]] = {}
