@@ -100,8 +100,10 @@ def generate(
     unused = Counter(sample.reject_reason for sample in samples if not sample.valid)
     surplus = unused.pop(SURPLUS, 0)
     rejected = unused
+    kept_bytes = layout.pseudo(task).stat().st_size if params.generate.carry_over else 0
     figures = {
         "carried": len(carried),
+        "kept_bytes": kept_bytes,
         "valid": sum(sample.valid for sample in samples) - len(carried),
         "rejected": rejected.total(),
         "surplus": surplus,

@@ -45,7 +45,7 @@ COLUMNS = (
     Column("forward_transfer", "forward transfer, points"),
     Column("seconds", "seconds", "time\ns", decimals=0),
     Column("peak_memory_bytes", "peak memory, GB", divide_by=1e9, decimals=2),
-    Column("kept_bytes", "kept of old data, MB", "kept\nMB", 1e6, 2),
+    Column("kept_bytes", "kept of old tasks, MB", "kept\nMB", 1e6, 2),
     Column("kept_real_rows", "real rows kept", decimals=0),
 )
 COMPARED = ("final_average", "incremental_average", "forgetting")

@@ -49,6 +49,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         )
     audit = found.get("audit", {})
     zero_shot = found["evaluate"].get("zero_shot")
+    kept = found["train"]["kept"]
     return TaskFigures(
         task=task,
         after=after,
@@ -57,7 +58,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         seconds={stage: content["seconds"] for stage, content in found.items()},
         peak_memory_bytes=max(content["peak_memory_bytes"] for content in found.values()),
         pseudo={key: found["generate"][key] for key in ("valid", "rejected")},
-        kept=found["train"]["kept"],
+        kept=kept | {"bytes": kept["bytes"] + found["generate"].get("kept_bytes", 0)},
         curve=found["train"]["curve"],
         zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
         audit={key: audit[key] for key in ("verdict", "failed", "rows_flagged") if key in audit},

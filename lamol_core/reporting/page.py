@@ -43,7 +43,8 @@ HEADLINES = {
     "peak_memory_bytes": ("Peak memory", "The most memory that any one task's stages used."),
     "kept_bytes": (
         "Kept of old tasks",
-        "What the method has besides the model after the last task: real rows, or numbers.",
+        "What the method has besides the model after the last task: real rows, numbers, or "
+        "rows that a model wrote and that are carried over.",
     ),
 }
 _UNITS = {

@@ -282,6 +282,9 @@ def test_rows_are_carried_over_from_table_to_table(sequence: Path) -> None:
     figures = json.loads((sequence / "reports" / "figures" / "sums.generate.json").read_text())
     assert figures["carried"] == len(carried)
     assert figures["carried"] + figures["valid"] == len(after)
+    table = sequence / "runs" / "sums" / "pseudo.parquet"
+    summary = json.loads((sequence / "reports" / "summary.json").read_text())
+    assert figures["kept_bytes"] == summary["kept_bytes"] == table.stat().st_size
     audit = json.loads((sequence / "runs" / "sums" / "audit" / "audit.json").read_text())
     assert audit["checks"]["provenance"]["verdict"] == "pass"
     assert "up to date" in run(sequence, "dvc", "status")
