@@ -79,6 +79,7 @@ def audit(
     figures = {
         "verdict": found.verdict,
         "failed": found.failed,
+        "verdicts": content["verdicts"],
         "rows_flagged": content["rows_flagged"],
         "flagged_rows_dropped": settings.drop_flagged,
         "checks": {

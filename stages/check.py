@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,7 +40,7 @@ def check(
     data = read_params(Path("params.yaml"), overrides or ())
     problems = check_sequence(data, Path())
     if not problems:
-        problems = _forgotten_rows_needed(Params.model_validate(data))
+        problems = _forgotten_rows_needed(Params.model_validate(data), data)
     foreseen = None
     if estimate and not problems:
         foreseen = _estimate(Params.model_validate(data))
@@ -57,8 +57,9 @@ def check(
         say("check: nothing is wrong; `dvc repro` runs the sequence.")
 
 
-def _forgotten_rows_needed(params: Params) -> list[str]:
-    """What `dvc repro` would run again, and can't without rows that were forgotten."""
+def _forgotten_rows_needed(params: Params, data: dict[str, Any]) -> list[str]:
+    """What `dvc repro` would run again with params.yaml's `data` (or `dvc exp run`, where some of
+    it is overridden), and can't without rows that were forgotten."""
     from pathlib import Path
 
     from lamol_core.data.record import read_record
@@ -81,7 +82,9 @@ def _forgotten_rows_needed(params: Params) -> list[str]:
                     "empty one there."
                 )
                 continue
-            stale = pipeline.stale(pipeline.before(task), [])
+            stages = pipeline.before(task)
+            stale = dict.fromkeys(pipeline.stale(stages, []))
+            stale |= dict.fromkeys(pipeline.ran_with_others(stages, data))
             again = [name for name in stale if not name.startswith(("prepare@", "evaluate@"))]
             if again:
                 problems.append(

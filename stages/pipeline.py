@@ -64,6 +64,16 @@ class Pipeline:
             if name not in listed or _differs(changes.get(name, ()), apart_from)
         ]
 
+    def ran_with_others(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
+        """Those of these stages that ran with other values than these, of what params.yaml has."""
+        listed = self._listed()
+        return [
+            name
+            for name in stages
+            for recorded in [listed.get(name, {}).get("params", {}).get("params.yaml", {})]
+            if any(value != _at(params, key) for key, value in recorded.items())
+        ]
+
     def before(self, task: str) -> list[str]:
         """Every stage of a task, and all that they follow."""
         if self._repo is None:
@@ -100,6 +110,14 @@ class Pipeline:
         content = YAML(typ="safe").load(Path(LOCK).read_text(encoding="utf-8")) or {}
         stages: Mapping[str, Any] = content.get("stages") or {}
         return stages
+
+
+def _at(params: Mapping[str, Any], key: str) -> object:
+    """The value of a key with dots; None where there is none."""
+    value: object = params
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def _paths(entry: Mapping[str, Any]) -> set[str]:

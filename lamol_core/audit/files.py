@@ -11,7 +11,7 @@ from lamol_core.audit.base import Audited, Flag
 from lamol_core.audit.cards import CARD, CROISSANT, croissant, dataset_card
 from lamol_core.audit.gate import CLEANED, FIGURES, FLAG_SCHEMA, FLAGS
 from lamol_core.audit.page import fading_chart, render_audit
-from lamol_core.audit.run import Audit
+from lamol_core.audit.run import Audit, History
 from lamol_core.errors import ArtifactError
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
 from lamol_core.reporting.figures import read_json, write_json
@@ -26,7 +26,7 @@ def write_audit(
     folder: Path,
     audit: Audit,
     audited: Audited,
-    history: Sequence[dict[str, Any]],
+    history: History,
     show_real_rows: bool,
     provenance: Provenance,
     cleaned: Audit | None = None,
@@ -75,13 +75,13 @@ def clean_audited(audited: Audited, audit: Audit) -> Audited:
     return replace(audited, tasks=tasks)
 
 
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The fading entries of the audit of the task before; [] where there is none."""
+def read_history(folder: Path) -> History:
+    """What the audit of the task before, and those before it, said; nothing where there is none."""
     path = folder / FIGURES
     if not path.is_file():
-        return []
+        return History()
     remedy = f"Run `dvc repro audit@{folder.parent.name}` again."
-    history = read_json(path, remedy).get("fading")
-    if not isinstance(history, list):
-        raise ArtifactError(f"{path}: is no audit. {remedy}")
-    return history
+    content = read_json(path, remedy)
+    if not all(isinstance(content.get(name), list) for name in ("verdicts", "fading")):
+        raise ArtifactError(f"{path}: is no audit, or one of an older lamol. {remedy}")
+    return History(content["verdicts"], content["fading"])

@@ -46,7 +46,7 @@ def write_base_audit(folder: Path) -> None:
     """The audit before any task: nothing was drawn or flagged, no figure has a history."""
     with atomic_folder(folder) as scratch:
         write_rows(scratch / FLAGS, [], FLAG_SCHEMA)
-        write_json(scratch / FIGURES, {"task": "base", "verdict": "pass", "fading": []})
+        write_json(scratch / FIGURES, {"task": "base", "verdicts": [], "fading": []})
         seal_folder(scratch, AUDIT, {}, Provenance())
 
 

@@ -11,6 +11,14 @@ from lamol_core.config import AuditParams
 
 
 @dataclass(frozen=True)
+class History:
+    """What the audits of the tasks before said, in audit.json's own form."""
+
+    verdicts: Sequence[dict[str, Any]] = ()
+    fading: Sequence[dict[str, Any]] = ()
+
+
+@dataclass(frozen=True)
 class Audit:
     """What all checks found in one table."""
 
@@ -49,12 +57,12 @@ class Audit:
         """The checks that failed."""
         return [finding.check for finding in self.findings if finding.verdict == "fail"]
 
-    def as_dict(self, history: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-        """The content of audit.json; `history` are the fading entries of the audits before."""
+    def as_dict(self, history: History = History()) -> dict[str, Any]:
+        """The content of audit.json."""
+        verdict = {"task": self.task, "verdict": self.verdict, "failed": self.failed}
         return {
-            "task": self.task,
-            "verdict": self.verdict,
-            "failed": self.failed,
+            **verdict,
+            "verdicts": [*history.verdicts, {**verdict, "rows_kept": self.rows_kept}],
             "notes": list(self.notes),
             "judged_tasks": self.judged_tasks,
             "unjudged_rows": list(self.unjudged_rows),
@@ -62,7 +70,7 @@ class Audit:
             "rows_rejected": self.rows_rejected,
             "rows_flagged": len({flag.row_id for flag in self.flags}),
             "checks": {one.check: self._told(one) for one in self.findings},
-            "fading": [*history, *self._fading()],
+            "fading": [*history.fading, *self._fading()],
         }
 
     def _told(self, finding: Finding) -> dict[str, Any]:

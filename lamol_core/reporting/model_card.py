@@ -23,7 +23,8 @@ def model_card(
 ) -> str:
     """Markdown with front matter as the Hugging Face hub reads it; scores in percent, None where
     the test rows were forgotten; `average` is over the others. `audit` are the figures of the audit
-    of the rows drawn for its last task, {} where there was none."""
+    of the rows drawn for its last task, {} where there was none; they have the verdicts of the
+    audits before it too."""
     lines = [
         "---",
         "library_name: transformers",
@@ -40,17 +41,30 @@ def model_card(
         markdown_row("average", cell(average), ""),
         "",
         *_gaps(scores),
-        f"## Audit of the pseudo-samples drawn for its last task: {audit.get('verdict', 'none')}",
+        "## Audits of the pseudo-samples it was trained on",
         "",
     ]
-    checks = audit.get("checks", {})
-    if not checks:
+    audits = [one for one in audit.get("verdicts", ()) if one["rows_kept"]]
+    if not audits:
         return "\n".join([*lines, "None were drawn, or they were not audited.", ""])
+    lines += [
+        markdown_row("drawn for", "rows", "verdict", "failed"),
+        "|---|---:|---|---|",
+        *(
+            markdown_row(
+                one["task"], str(one["rows_kept"]), one["verdict"], ", ".join(one["failed"])
+            )
+            for one in audits
+        ),
+        "",
+        f"Of the last: {audit['verdict']}.",
+        "",
+    ]
     if audit["flagged_rows_dropped"]:
         lines += ["It was trained without the flagged rows.", ""]
     verdicts = [
         markdown_row(name, told["verdict"], str(told["rows_flagged"]))
-        for name, told in checks.items()
+        for name, told in audit["checks"].items()
     ]
     header = [markdown_row("check", "verdict", "rows flagged"), "|---|---|---:|"]
     return "\n".join([*lines, *header, *verdicts, ""])

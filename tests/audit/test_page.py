@@ -15,7 +15,7 @@ import pytest
 from lamol_core.audit.base import Audited
 from lamol_core.audit.page import render_audit
 from lamol_core.audit.registry import build_checks
-from lamol_core.audit.run import audit_table
+from lamol_core.audit.run import History, audit_table
 from lamol_core.audit.samples import to_csv
 from lamol_core.audit.words import visible
 from lamol_core.config import AuditParams
@@ -46,7 +46,7 @@ def page_of(audited: Audited, show_real_rows: bool = True) -> str:
     fading = [
         {"for": "x", "task": "banking", "age": age, "drift_auc": 0.5 + age / 10} for age in range(3)
     ]
-    return render_audit(audit, audit.as_dict(fading), audited, show_real_rows)
+    return render_audit(audit, audit.as_dict(History(fading=fading)), audited, show_real_rows)
 
 
 def rows_in(page: str) -> list[list[Any]]:

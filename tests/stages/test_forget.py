@@ -70,6 +70,9 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     assert "dvc checkout" in told and "lamol forget colours --empty-source" in told
     run(sequence, "dvc", "checkout")
     run(sequence, "lamol", "forget", "colours", "--empty-source")
+    foreseen = run(sequence, "lamol", "check", "--set", "lamol_kd.temperature=4.0", expect=3)
+    assert "train@colours again" in foreseen
+    run(sequence, "lamol", "check", "--set", "lamol_kd.temperature=2.0")
     edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
     assert "train@colours again" in run(sequence, "lamol", "check", expect=3)
     edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=2.0))
