@@ -238,6 +238,7 @@ class AuditParams(Section):
     min_rows: Annotated[int, Field(ge=1)] = 30
     canaries: Annotated[int, Field(ge=0, le=100)] = 0
     keep_fingerprint: bool = False
+    phone_regions: tuple[str, ...] = ("US",)
     limits: AuditLimits = AuditLimits()
 
     @field_validator("gate", mode="before")
@@ -245,6 +246,22 @@ class AuditParams(Section):
     def _off_is_a_word(cls, value: object) -> object:
         # YAML 1.1 reads the word `off` as false
         return "off" if value is False else value
+
+    @field_validator("phone_regions", mode="before")
+    @classmethod
+    def _countries(cls, value: object) -> object:
+        """Upper case; YAML 1.1 reads Norway's code as false."""
+        if not isinstance(value, list | tuple):
+            return value
+        from phonenumbers import SUPPORTED_REGIONS
+
+        codes = tuple("NO" if one is False else str(one).upper() for one in value)
+        unknown = [code for code in codes if code not in SUPPORTED_REGIONS]
+        if unknown:
+            raise ValueError(
+                f"{', '.join(unknown)}: no country of ISO 3166 in two letters, like US or GB"
+            )
+        return codes
 
 
 class Params(Section):

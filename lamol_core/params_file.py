@@ -136,7 +136,8 @@ def _sentence(detail: dict[str, Any]) -> str:
         return f"{key}: missing."
     given = repr(detail.get("input"))
     shown = given if len(given) <= 60 else given[:57] + "..."
-    return f"{key}: {detail['msg']} (given: {shown})."
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{key}: {message} (given: {shown})."
 
 
 def _known_keys() -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from lamol_core.config import Params
+from lamol_core.config import AuditParams, Params
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import find_problems, load_params, read_params
 
@@ -296,3 +296,10 @@ def test_an_override_into_an_absent_or_empty_block(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "train:\n")
     with pytest.raises(ConfigError, match="train"):
         load_params(path, ["train.epochs=2"])
+
+
+def test_countries_are_codes_that_there_are() -> None:
+    (problem,) = find_problems(sequence(a="base") | {"audit": {"phone_regions": ["us", "UK"]}})
+    assert problem.startswith("audit.phone_regions: UK: no country of ISO 3166")
+    norway = AuditParams.model_validate({"phone_regions": [False, "gb"]})
+    assert norway.phone_regions == ("NO", "GB"), "YAML 1.1 reads NO as false"

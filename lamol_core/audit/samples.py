@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from lamol_core.audit.gate import FIGURES, FLAGS
+from lamol_core.errors import ArtifactError
 from lamol_core.records import SURPLUS, PseudoSample
 from lamol_core.reporting.figures import read_json
 from lamol_core.storage.kinds import AUDIT
@@ -56,7 +57,7 @@ class Judgement:
 
 def read_judgement(folder: Path, table: Path, remedy: str) -> Judgement:
     """What the audit in a folder says of a table's rows: nothing if there is no audit, or it is
-    that of another table. Raises ArtifactError where it was changed."""
+    that of another table. Raises ArtifactError where it was changed, or is an older lamol's."""
     if not folder.is_dir():
         return Judgement()
     if check_folder(folder, AUDIT, remedy).inputs.get("table") != sha256_of(table):
@@ -66,6 +67,8 @@ def read_judgement(folder: Path, table: Path, remedy: str) -> Judgement:
     for row_id, reason in zip(*(column.to_pylist() for column in flags.columns), strict=True):
         reasons.setdefault(row_id, []).append(reason)
     audit = read_json(folder / FIGURES, remedy)
+    if "unjudged_rows" not in audit:
+        raise ArtifactError(f"{folder / FIGURES}: written by an older lamol. {remedy}")
     return Judgement(reasons, audit["judged_tasks"], set(audit["unjudged_rows"]))
 
 

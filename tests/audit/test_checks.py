@@ -11,6 +11,7 @@ import pytest
 from lamol_core.audit.base import Audited, judge
 from lamol_core.audit.checks.canaries import Canaries
 from lamol_core.audit.checks.memorisation import Memorisation
+from lamol_core.audit.checks.personal_data import personal_data_in
 from lamol_core.audit.registry import build_checks
 from lamol_core.audit.run import Audit, audit_table
 from lamol_core.config import AuditParams
@@ -255,6 +256,22 @@ def test_replayed_personal_data_fails() -> None:
     (found,) = [finding for finding in result.findings if finding.check == "personal_data"]
     assert found.verdict == "fail"
     assert [flag.reason for flag in found.flags] == ["replayed_email"]
+
+
+@pytest.mark.parametrize(
+    ("text", "regions", "number"),
+    [
+        ("call 01223 415863 today", ("US",), None),
+        ("call 01223 415863 today", ("US", "GB"), "+441223415863"),
+        ("call +44 1223 415863 today", (), "+441223415863"),
+        ("call (212) 736-5000 today", ("US",), "+12127365000"),
+        ("call (212) 736-5000 today", ("GB",), None),
+    ],
+)
+def test_phone_numbers_are_those_of_the_countries_named(
+    text: str, regions: tuple[str, ...], number: str | None
+) -> None:
+    assert personal_data_in(text, regions) == ({("phone", number)} if number else set())
 
 
 def test_the_teacher_is_asked_where_it_may_be() -> None:

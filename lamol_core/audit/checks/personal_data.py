@@ -6,6 +6,7 @@ addresses or keys, by their forms and check digits.
                               replay; None where the task's rows were forgotten
     rows_with_<kind>          rows with one of that kind
 
+Phone numbers: with a country's code, or as the countries of `audit.phone_regions` write them.
 All rows of the table are looked at, those that were rejected too: they are shared with it. Texts
 are read as NFKC, without characters that are not seen.
 """
@@ -16,7 +17,8 @@ import ipaddress
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import phonenumbers
 from stdnum import iban, luhn
@@ -85,33 +87,35 @@ def ips(text: str) -> Iterator[str]:
             yield str(address)
 
 
-def phones(text: str) -> Iterator[str]:
-    """International numbers, and those of the United States; valid ones only."""
+def phones(text: str, regions: Sequence[str]) -> Iterator[str]:
+    """Numbers with a country's code, and without it those of these countries; valid ones only."""
     if sum(character.isdigit() for character in text) < 7:
         return
-    for match in phonenumbers.PhoneNumberMatcher(text, "US"):
-        yield phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164)
+    for region in regions or (None,):
+        for match in phonenumbers.PhoneNumberMatcher(text, region):
+            yield phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def keys(text: str) -> Iterator[str]:
     yield from (match.group() for match in KEY.finditer(text))
 
 
-KINDS: dict[str, Callable[[str], Iterator[str]]] = {
+FINDERS: dict[str, Callable[[str], Iterator[str]]] = {
     "email": emails,
-    "phone": phones,
     "card": cards,
     "iban": ibans,
     "ip": ips,
     "key": keys,
 }
+PHONE = "phone"
 
 
-def personal_data_in(text: str) -> set[tuple[str, str]]:
+def personal_data_in(text: str, phone_regions: Sequence[str]) -> set[tuple[str, str]]:
     """Kind and canonical form of all that is found in a text."""
     plain = unicodedata.normalize("NFKC", text)
     plain = "".join(c for c in plain if unicodedata.category(c) != "Cf")
-    return {(kind, value) for kind, find in KINDS.items() for value in find(plain)}
+    found = {(kind, value) for kind, find in FINDERS.items() for value in find(plain)}
+    return found | {(PHONE, number) for number in phones(plain, phone_regions)}
 
 
 class PersonalData(Check):
@@ -125,17 +129,16 @@ class PersonalData(Check):
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         by_task, flags = {}, []
         kinds: Counter[str] = Counter()
+        find = partial(personal_data_in, phone_regions=params.phone_regions)
         values_by_task = {
-            task.name: {
-                s.row_id: values for s in task.drawn if (values := personal_data_in(_whole(s)))
-            }
+            task.name: {s.row_id: values for s in task.drawn if (values := find(_whole(s)))}
             for task in audited.tasks
         }
         real: set[tuple[str, str]] = set()
         if any(values_by_task.values()):
             for task in audited.tasks:
                 for row in (*task.train, *task.held_out):
-                    real |= personal_data_in(_whole(row))
+                    real |= find(_whole(row))
         for task in audited.tasks:
             found = values_by_task[task.name]
             replayed = {row_id for row_id, values in found.items() if values & real}
@@ -153,7 +156,7 @@ class PersonalData(Check):
                 ),
             }
         weights = {task.name: len(task.drawn) for task in audited.tasks}
-        counted = {f"rows_with_{kind}": float(kinds[kind]) for kind in KINDS}
+        counted = {f"rows_with_{kind}": float(kinds[kind]) for kind in (*FINDERS, PHONE)}
         return Finding(self.name, pooled(by_task, weights) | counted, by_task, flags)
 
 
