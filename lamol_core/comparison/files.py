@@ -49,16 +49,16 @@ def told_apart(comparison: Comparison) -> list[str]:
 def comparison_section(comparison: Comparison) -> ComparisonTable:
     """The table and its sentences, for the report's page."""
     rows = [_cells(group, comparison) for group in comparison.groups]
-    return ComparisonTable(_titles(comparison), rows, [d.sentence for d in comparison.differences])
+    return ComparisonTable(_titles(comparison), rows, comparison.sentences)
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """The table, and a sentence for every two groups and figure."""
+    """The table, and what may be said of every two groups."""
     titles = _titles(comparison)
     lines = [markdown_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
     lines += [markdown_row(*_cells(group, comparison)) for group in comparison.groups]
     lines += ["", "Mean ± standard deviation [95 % bootstrap interval of the mean].", ""]
-    lines += [f"- {one.sentence}" for one in comparison.differences]
+    lines += [f"- {sentence}" for sentence in comparison.sentences]
     return "\n".join(lines) + "\n"
 
 

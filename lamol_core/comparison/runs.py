@@ -19,6 +19,8 @@ from lamol_core.reporting.figures import read_json
 SEED_KEYS = ("seed", "backbone.nano.seed")
 """What repeats a run: not part of what is compared."""
 NOT_COMPARED = ("lamol_version",)
+OF_AUDITS = ("audit.drop_flagged", "audit.canaries")
+"""What of an audit's parameters changes which rows are trained on."""
 SUMMARY = Path("reports") / "summary.json"
 
 
@@ -132,12 +134,15 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
 
 
 def label_runs(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    """Runs by what they compare: the method, and those of its parameters in which runs differ.
+    """Runs by what they compare: the method, and those of its parameters in which runs differ,
+    where they are not the default.
 
     A parameter counts for a method if it stands in the method's own block, or in a block that all
-    methods share: the tasks' sources too. Seeds and the order of tasks do not count.
+    methods share: the tasks' sources too. Seeds, the order of tasks and what an audit only tells do
+    not count.
     """
     groups: dict[str, list[FinishedRun]] = {}
+    defaults = flatten(Params(tasks={}).model_dump(mode="json", by_alias=True))
     for run in runs:
         siblings = [other for other in runs if other.method == run.method]
         names = sorted({key for other in siblings for key in _own_keys(other)})
@@ -146,7 +151,11 @@ def label_runs(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
             for name in names
             if len({json.dumps(o.params.get(name), sort_keys=True) for o in siblings}) > 1
         ]
-        settings = [f"{name}={json.dumps(run.params.get(name))}" for name in differing]
+        settings = [
+            f"{name}={json.dumps(run.params.get(name))}"
+            for name in differing
+            if name not in defaults or run.params.get(name) != defaults[name]
+        ]
         gaps = [f"without {' and '.join(run.unscored)} (forgotten)"] if run.unscored else []
         groups.setdefault(", ".join([run.method, *settings, *gaps]), []).append(run)
     return groups
@@ -157,6 +166,8 @@ def _own_keys(run: FinishedRun) -> Iterator[str]:
     for key in run.params:
         block = key.partition(".")[0]
         if key in SEED_KEYS or block in methods or block in NOT_COMPARED:
+            continue
+        if block == "audit" and key not in OF_AUDITS:
             continue
         if block != "tasks" or not key.endswith(".after"):
             yield key

@@ -136,6 +136,16 @@ class Comparison:
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
 
+    @property
+    def sentences(self) -> list[str]:
+        """What may be said: claims first; of single pairs of runs that nothing follows."""
+        several = [one for one in self.differences if one.num_pairs > 1]
+        several.sort(key=lambda one: (not one.is_told_apart, one.num_pairs < MIN_PAIRS))
+        single = [one for one in self.differences if one.num_pairs == 1]
+        named = "; ".join(dict.fromkeys(f"{one.first} and {one.second}" for one in single))
+        rest = [f"One pair of runs each, from which nothing follows: {named}."] if single else []
+        return [*(one.sentence for one in several), *rest]
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON: every estimate with the runs' own values."""
         return {

@@ -88,7 +88,7 @@ def test_groups_are_methods_and_the_settings_that_differ() -> None:
         run("lamol", 0, 60.0, **{"lamol_kd.gamma": 0.9}),
     ]
     assert {label: len(members) for label, members in label_runs(runs).items()} == {
-        "lamol_kd, lamol_kd.gamma=0.2": 2,
+        "lamol_kd": 2,
         "lamol_kd, lamol_kd.gamma=0.5": 1,
         "lamol": 1,
     }
@@ -103,6 +103,27 @@ def test_a_clear_difference_over_enough_pairs_is_told() -> None:
     # forgetting: less is better
     assert "lamol_kd is better than lamol" in sentence_of(comparison, "forgetting")
     assert len(told_apart(comparison)) == 3
+
+
+def test_what_an_audit_only_tells_is_no_other_setting() -> None:
+    told = [run("lamol", seed, 80.0, **{"audit.min_rows": 30 + seed}) for seed in range(2)]
+    dropped = [run("lamol", 0, 80.0, **{"audit.drop_flagged": True})]
+    assert {k: len(v) for k, v in label_runs([*told, *dropped]).items()} == {
+        "lamol, audit.drop_flagged=null": 2,
+        "lamol, audit.drop_flagged=true": 1,
+    }
+
+
+def test_claims_come_first_and_single_pairs_are_one_sentence() -> None:
+    runs = [*many("lamol_kd", [80.0, 81.0] * 3), *many("lamol", [70.0, 72.0] * 3)]
+    runs += [*many("ewc", [75.0, 60.0, 78.0]), run("derpp", 0, 90.0)]
+    said = compare_runs(runs).sentences
+    assert "is better than" in said[0] and "too few pairs" in said[-2]
+    assert said[-1] == (
+        "One pair of runs each, from which nothing follows: "
+        "derpp and lamol_kd; derpp and lamol; derpp and ewc."
+    )
+    assert len(said) == 3 * 3 + 1
 
 
 def test_too_few_pairs_claim_nothing_however_far_apart() -> None:
