@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from lamol_core.seeds import derive_seed
 SPANS = (8, 13, 50)
 COPIED = 0.9
 FLAGGED_SPAN = 13
+EXTRACTED_SPAN = 20
+EXTRACTED_ALONE = 50
+"""Where no row was held out; Carlini et al. (2021) take as many tokens."""
 USUAL = 0.99
 """Of the runs that samples share with held-out rows: longer ones are flagged."""
 Numbers = NDArray[np.float64]
@@ -104,6 +108,8 @@ class AgainstRows:
         figures: dict[str, Figure] = {**self.train.figures(samples)}
         for name, value in self.held_out.figures(samples).items():
             figures[f"{name}_held_out"] = value if self.held_out.rows else None
+        longest = int(self.held_out.spans.words.max()) if self.held_out.rows else None
+        figures["extracted_share"] = extracted_share(self.train.spans.words[samples], longest)
         figures["training_rows"] = float(len(self.train.rows))
         figures["held_out_rows"] = float(len(self.held_out.rows))
         for name, shares in self.shares.items():
@@ -171,6 +177,15 @@ def _by_nearness(train: _Side, held_out: _Side) -> Shares:
             rows += tuple(row + len(train.rows) for row in unseen.rows)
         weight[place], group[place] = 1.0, groups.setdefault(rows, len(groups))
     return Shares(weight, group, [np.array(rows) for rows in groups])
+
+
+def extracted_share(words: NDArray[Any], longest_held_out: int | None) -> float:
+    """The share of samples whose run of a training row is twice as long as the longest that any
+    sample has of a held-out row, and EXTRACTED_SPAN words at the least."""
+    bar = EXTRACTED_ALONE
+    if longest_held_out is not None:
+        bar = max(EXTRACTED_SPAN, 2 * longest_held_out)
+    return float((words >= bar).mean())
 
 
 def lengths_of(texts: Sequence[str]) -> Numbers:

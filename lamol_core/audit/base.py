@@ -220,6 +220,8 @@ class Check(ABC):
     """The question, without its mark."""
     limits: Mapping[str, Literal["high", "low"]]
     """The figures that have a limit in params.yaml, and on which side of it they are bad."""
+    headline: str = ""
+    """The one without which a table is no pass."""
 
     @abstractmethod
     def run(self, audited: Audited, params: AuditParams) -> Finding:

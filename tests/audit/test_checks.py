@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from lamol_core.audit.base import Audited, judge
+from lamol_core.audit.base import Audited, judge, pooled
 from lamol_core.audit.checks.canaries import Canaries
+from lamol_core.audit.checks.drift import Drift
 from lamol_core.audit.checks.memorisation import Memorisation
 from lamol_core.audit.checks.personal_data import personal_data_in
 from lamol_core.audit.registry import build_checks
@@ -19,7 +20,17 @@ from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.records import PseudoSample
 from lamol_core.storage.manifest import Manifest
-from tests.audit.corpus import SEED, TASK, clean, decode, encode, sample, sentence, with_rows
+from tests.audit.corpus import (
+    LABELS,
+    SEED,
+    TASK,
+    clean,
+    decode,
+    encode,
+    sample,
+    sentence,
+    with_rows,
+)
 
 PLANTED = range(20, 40)
 """A tenth of the rows."""
@@ -161,6 +172,119 @@ def test_what_too_few_held_out_rows_leave_open_is_said() -> None:
     assert not none.notes
 
 
+def test_a_few_rows_said_again_and_again_are_no_pass() -> None:
+    """A permutation of rows takes each for one chance, however many samples repeat it."""
+    audited = clean()
+    (task,) = audited.tasks
+    rows = {i: edited(task.drawn[i], task.train[i % 4].input) for i in range(80)}
+    result = audit(with_rows(audited, rows))
+    (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
+    assert found.figures["copied_excess"] == pytest.approx(0.0, abs=0.01)
+    assert found.figures["copied_excess_mean"] == pytest.approx(0.4, abs=0.02)
+    assert found.verdict == "warn" and flagged(result, "memorisation") >= set(range(80))
+
+
+def test_a_long_run_of_one_training_row_fails() -> None:
+    """Long enough to be no chance, be it one row in two hundred."""
+    audited = clean()
+    (task,) = audited.tasks
+    long = " ".join(sentence(random.Random(i)) for i in range(4))
+    train = [replace(task.train[0], input=long), *task.train[1:]]
+    audited = replace(audited, tasks=[replace(task, train=train)])
+    assert audit(audited).verdict == "pass"
+    part = " ".join(long.split()[3:35])
+    result = audit(with_rows(audited, {i: edited(task.drawn[i], part) for i in (3, 70, 150)}))
+    (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
+    assert found.figures["extracted_share"] == 3 / 200 and found.verdict == "fail"
+    assert flagged(result, "memorisation") == {3, 70, 150}
+
+
+def test_copies_with_unseen_characters_are_copies() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    rows = {i: edited(task.drawn[i], "\u200b".join(task.train[i].input)) for i in PLANTED}
+    assert flagged(audit(with_rows(audited, rows)), "memorisation") == set(PLANTED)
+
+
+def uneven(audited: Audited) -> Audited:
+    (task,) = audited.tasks
+    rows = {i: edited(row, row.input, LABELS[0]) for i, row in enumerate(task.drawn) if i % 5}
+    return with_rows(audited, rows)
+
+
+def longer(audited: Audited) -> Audited:
+    (task,) = audited.tasks
+    chooser = random.Random(0)
+    rows = {
+        i: edited(row, f"{row.input} and {sentence(chooser)}") for i, row in enumerate(task.drawn)
+    }
+    return with_rows(audited, rows)
+
+
+def of_few_words(audited: Audited) -> Audited:
+    """Every row another one, of the same words but for a number."""
+    (task,) = audited.tasks
+    words = task.drawn[0].input.rpartition(" ")[0]
+    rows = {i: edited(row, f"{words} {5000 + i}") for i, row in enumerate(task.drawn)}
+    return with_rows(audited, rows)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check", "figure", "least"),
+    [
+        (uneven, "faithfulness", "label_variation_excess", 0.4),
+        (longer, "faithfulness", "length_excess", 0.4),
+        (of_few_words, "variety", "self_bleu_excess", 8.0),
+    ],
+)
+def test_what_is_wrong_with_a_table_at_large_is_found(
+    spoil: Callable[[Audited], Audited], check: str, figure: str, least: float
+) -> None:
+    before, after = audit(clean()), audit(spoil(clean()))
+    (was,) = [finding for finding in before.findings if finding.check == check]
+    (found,) = [finding for finding in after.findings if finding.check == check]
+    assert (was.figures[figure] or 0.0) < 0.1 * least < least < (found.figures[figure] or 0.0)
+    assert found.verdict != "pass"
+
+
+def test_rows_of_few_words_compress_better_than_real_ones() -> None:
+    figures = {f.check: f.figures for f in audit(of_few_words(clean())).findings}["variety"]
+    compression, real = figures["compression"], figures["compression_real"]
+    assert compression is not None and real is not None and compression < 0.75 * real
+    assert figures["compression_ratio"] == pytest.approx(compression / real)
+
+
+def test_the_whole_table_is_the_mean_over_its_rows() -> None:
+    by_task = {"few": {"share": 0.9}, "many": {"share": 0.1, "other": 4.0}}
+    means = pooled(by_task, {"few": 10, "many": 90})
+    assert means == {"share": pytest.approx(0.18), "other": 4.0}
+
+
+def test_personal_data_of_held_out_rows_is_replayed_too() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    held_out = [replace(task.held_out[0], input="ring +1 650 253 0000"), *task.held_out[1:]]
+    audited = replace(audited, tasks=[replace(task, held_out=held_out)])
+    rows = {3: edited(task.drawn[3], f"{task.drawn[3].input} or +1 650 253 0000")}
+    result = audit(with_rows(audited, rows))
+    reasons = [flag.reason for flag in result.flags if flag.check == "personal_data"]
+    assert reasons == ["replayed_phone"]
+
+
+def test_copies_do_not_hide_drift() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    copies = {i: edited(task.drawn[i], task.train[i].input) for i in range(100)}
+    odd = {i: edited(task.drawn[i], f"{task.drawn[i].input} whatsoever") for i in range(100, 200)}
+
+    def auc(rows: dict[int, PseudoSample]) -> float:
+        found = Drift().run(with_rows(audited, rows), AuditParams())
+        return found.figures["drift_auc"] or 0.0
+
+    assert auc({**copies, **odd}) > auc(odd) - 0.08
+    assert auc({i: edited(task.drawn[i], task.train[i].input) for i in range(200)}) == 0.5
+
+
 def test_texts_that_are_built_alike_are_no_memory() -> None:
     """Most rows are near copies by chance, and by which rows were held out the more or fewer."""
     alarms = 0
@@ -230,7 +354,10 @@ def test_without_held_out_rows_memory_is_not_judged() -> None:
     alone = replace(audited.tasks[0], held_out=[])
     result = audit(replace(audited, tasks=[alone]))
     (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
-    assert found.figures["copied_excess"] is None and not found.judged
+    assert found.figures["copied_excess"] is None
+    assert {one.figure for one in found.judged} == {"extracted_share"}
+    assert result.verdict == "warn" and not result.failed
+    assert any("chance or memory is not known" in note for note in found.notes)
 
 
 def test_a_copy_of_a_held_out_row_is_chance_and_not_memory() -> None:

@@ -1,7 +1,9 @@
 """Drift: whether a classifier tells pseudo-samples from real rows (Lopez-Paz and Oquab 2017).
 
 drift_auc         area under the ROC curve of a logistic regression on TF-IDF of words and pairs of
-                  words, 5-fold, on as many real rows as pseudo ones: 0.5 is chance
+                  words, 5-fold, on as many real rows as pseudo ones: 0.5 is chance. A sample
+                  with the text of one of these rows is told from nothing: the classifier does
+                  not see it, and it counts as chance
 drift_auc_<label> the same scores, on the rows of one label alone
 age               tasks learnt since the task was learnt: drift over age is how memory fades
 """
@@ -56,17 +58,30 @@ def _told_apart(task: SampledTask, seed: int) -> dict[str, Figure]:
     targets = [row.target for row in mine] + [row.target for row in theirs]
     texts = task.texts(mine) + task.texts(theirs)
     is_pseudo = np.array([1] * size + [0] * size)
-    scores = pseudo_scores(texts, is_pseudo, seed % 2**32)
-    figures: dict[str, Figure] = {"drift_auc": float(roc_auc_score(is_pseudo, scores))}
+    real = set(texts[size:])
+    copied = np.array([text in real for text in texts[:size]] + [False] * size)
+    scores = np.zeros(len(texts))
+    if np.count_nonzero(~copied[:size]) >= FOLDS:
+        others = [texts[place] for place in np.flatnonzero(~copied)]
+        scores[~copied] = pseudo_scores(others, is_pseudo[~copied], seed % 2**32)
+    figures: dict[str, Figure] = {"drift_auc": _auc(scores, is_pseudo, copied)}
     if task.facts.targets == "classes":
         labels = np.array([normalise(target) for target in targets])
         for label in sorted(set(labels)):
-            of_label = labels == label
-            per_side = np.bincount(is_pseudo[of_label], minlength=2)
-            if per_side.min() >= LEAST_OF_LABEL:
-                auc = roc_auc_score(is_pseudo[of_label], scores[of_label])
-                figures[f"drift_auc_{label}"] = float(auc)
+            own = labels == label
+            if np.bincount(is_pseudo[own], minlength=2).min() >= LEAST_OF_LABEL:
+                figures[f"drift_auc_{label}"] = _auc(scores[own], is_pseudo[own], copied[own])
     return figures
+
+
+def _auc(scores: np.ndarray, is_pseudo: np.ndarray, copied: np.ndarray) -> float:
+    """The share of pairs, a pseudo row and a real one, that the scores put in order; half of those
+    with a copy."""
+    part = 1 - copied.sum() / is_pseudo.sum()
+    if part == 0:
+        return 0.5
+    in_order = roc_auc_score(is_pseudo[~copied], scores[~copied])
+    return float(0.5 + part * (in_order - 0.5))
 
 
 def pseudo_scores(texts: Sequence[str], is_pseudo: np.ndarray, seed: int) -> np.ndarray:

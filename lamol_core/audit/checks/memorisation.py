@@ -15,6 +15,12 @@
                           The lower end of its 95 % interval is judged; *_mean and *_high are the
                           rest (excess.py), and single tasks' intervals hold for all tasks at
                           once. None without held-out rows
+    copied_excess_mean    is judged too: which rows were held out is drawn anew row by row, so a few
+                          rows that many samples repeat are few chances, and the lower end of the
+                          interval is zero however many samples these are
+    extracted_share       rows with a run of 20 words or more of one training row that is twice as
+                          long as any that a sample has of a held-out row (without held-out rows: of
+                          50 words): by its length no chance, be it of one row alone
 
 The teacher has learnt all earlier tasks: samples are held against the rows of every one of them
 that are here, whichever task they are drawn for. A copy rate that is no higher than against rows
@@ -56,7 +62,13 @@ HEADLINES = ("overlap", "copied")
 class Memorisation(Check):
     name = "memorisation"
     title = "Does it repeat its training rows"
-    limits = {"copied_excess": "high", "overlap_excess": "high"}  # noqa: RUF012
+    headline = "copied_excess"
+    limits = {  # noqa: RUF012
+        "copied_excess": "high",
+        "copied_excess_mean": "high",
+        "overlap_excess": "high",
+        "extracted_share": "high",
+    }
 
     def num_rows(self, task: SampledTask) -> int:
         return task.num_told
@@ -94,6 +106,8 @@ class Memorisation(Check):
 def _undecided(figures: Mapping[str, Figure], params: AuditParams) -> list[str]:
     """Headlines that would be beyond a limit, had there been more to hold them against."""
     notes = []
+    if figures and figures.get("copied_excess") is None:
+        notes.append("with so few rows held out, whether copies are chance or memory is not known.")
     for name in (f"{one}_excess" for one in HEADLINES):
         low, mean, limit = figures.get(name), figures.get(f"{name}_mean"), params.limits
         if low is not None and mean is not None and low <= getattr(limit, name).warn < mean:

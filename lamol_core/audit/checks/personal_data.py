@@ -1,5 +1,6 @@
 """Personal data: what looks like e-mail addresses, phone numbers, payment cards, IBANs, IP
-addresses or keys, by their forms and check digits.
+addresses or keys, by their forms and check digits (phonenumbers, after Google's libphonenumber;
+Luhn's, ISO/IEC 7812; ISO 13616; the issuers' own forms of keys).
 
     personal_share            rows with any of them
     replayed_personal_share   rows with one that stands in a real row of any earlier task too: a
@@ -26,6 +27,7 @@ from stdnum import iban, luhn
 from lamol_core.audit.base import Audited, Check, Finding, Flag, SampledTask, pooled
 from lamol_core.config import AuditParams
 from lamol_core.records import Example, PseudoSample
+from lamol_core.text.normal import without_unseen
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 DIGITS = re.compile(r"\d(?:[ .-]?\d){12,}")
@@ -112,8 +114,7 @@ PHONE = "phone"
 
 def personal_data_in(text: str, phone_regions: Sequence[str]) -> set[tuple[str, str]]:
     """Kind and canonical form of all that is found in a text."""
-    plain = unicodedata.normalize("NFKC", text)
-    plain = "".join(c for c in plain if unicodedata.category(c) != "Cf")
+    plain = without_unseen(unicodedata.normalize("NFKC", text))
     found = {(kind, value) for kind, find in FINDERS.items() for value in find(plain)}
     return found | {(PHONE, number) for number in phones(plain, phone_regions)}
 
