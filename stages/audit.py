@@ -125,7 +125,7 @@ def _checks(audited: Audited, params: Params, settings: AuditParams) -> list[Che
     sampling = find_sampling(params)
     task_token = sampling is None or sampling.task_specific_token
     teacher = AskedTeacher(audited.origin.teacher, audited.origin.generate, task_token)
-    return build_checks(decode, teacher.agrees, teacher.score)
+    return build_checks(decode, teacher.answers, teacher.score)
 
 
 if __name__ == "__main__":

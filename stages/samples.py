@@ -11,7 +11,8 @@ from stages.runtime import DebugOption, TaskArgument, guarded, open_params, run_
 TaskOption = Annotated[str, typer.Option("--task", help="Rows of this earlier task alone.")]
 LabelOption = Annotated[str, typer.Option("--label", help="Rows with this target alone.")]
 VerdictOption = Annotated[
-    str, typer.Option("--verdict", help="clean, unjudged, flagged, rejected or surplus rows alone.")
+    Literal["clean", "unjudged", "flagged", "rejected", "surplus"] | None,
+    typer.Option("--verdict", help="Rows that the audit says this of alone."),
 ]
 GrepOption = Annotated[str, typer.Option("--grep", help="Rows that hold this text alone.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="So many rows at the most.")]
@@ -20,12 +21,16 @@ FormatOption = Annotated[
 ]
 
 
+ON_A_TERMINAL = ("source_task", "input", "target", "verdict", "reasons")
+"""What a line of 80 characters has room for; json and csv have row ids and likelihoods too."""
+
+
 @guarded
 def samples(
     task: TaskArgument,
     source_task: TaskOption = "",
     label: LabelOption = "",
-    verdict: VerdictOption = "",
+    verdict: VerdictOption = None,
     grep: GrepOption = "",
     limit: LimitOption = 20,
     shape: FormatOption = "table",
@@ -36,9 +41,8 @@ def samples(
     Example: lamol samples travel --verdict flagged --format csv
     """
     import sys
-    from typing import get_args
 
-    from lamol_core.audit.samples import SampleVerdict, Wanted, choose, read_judgement, to_csv
+    from lamol_core.audit.samples import Judgement, Wanted, choose, read_judgement, to_csv
     from lamol_core.audit.words import visible
     from lamol_core.errors import ConfigError
     from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
@@ -46,19 +50,18 @@ def samples(
     from lamol_core.storage.tables import read_rows
     from stages.console import print_json, print_rows, say
 
-    if verdict and verdict not in get_args(SampleVerdict):
-        raise ConfigError(f"--verdict {verdict}: wanted {', '.join(get_args(SampleVerdict))}.")
     open_params(None).task(task)
     layout = Layout()
     table = read_rows(layout.pseudo(task), PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` first.")
-    wanted = Wanted(source_task, label, verdict, grep)
+    wanted = Wanted(source_task, label, verdict or "", grep)
     named = sorted(set(table.column("source_task").to_pylist()))
     if source_task and source_task not in named:
         raise ConfigError(f"--task {source_task}: no rows of it here; of: {', '.join(named)}.")
     judgement = read_judgement(
         layout.audit(task), layout.pseudo(task), f"Run `dvc repro audit@{task}` again."
     )
-    matching = list(choose(from_table(table, PseudoSample), judgement, wanted))
+    all_rows = from_table(table, PseudoSample)
+    matching = list(choose(all_rows, judgement or Judgement(), wanted))
     found = matching[:limit]
     if shape == "json":
         for row in found:
@@ -68,11 +71,17 @@ def samples(
         typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
     elif found:
         # what a model wrote could hold terminal codes
-        print_rows([{key: visible(str(value)) for key, value in row.items()} for row in found])
-    if any(row["verdict"] == "unjudged" for row in found):
+        shown = [{name: row[name] for name in ON_A_TERMINAL} for row in found]
+        print_rows([{key: visible(str(value)) for key, value in row.items()} for row in shown])
+    if judgement is None:
         say(
-            f"samples {task}: unjudged rows: no audit of this table is there (`dvc repro "
-            f"audit@{task}`), or their task's real rows are gone and no fingerprint tells of them."
+            f"samples {task}: no audit of this table is there, so no row is clean or flagged. "
+            f"Run `dvc repro audit@{task}`."
+        )
+    elif any(row["verdict"] == "unjudged" for row in found):
+        say(
+            f"samples {task}: unjudged rows: their task's real rows are gone, and no fingerprint "
+            "tells of them."
         )
     say(
         f"samples {task}: {len(found)} rows shown of {len(matching)} that match (--limit), "

@@ -90,7 +90,7 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
             "",
             f"## Audit: {content['verdict']}",
             "",
-            *(line for note in content["notes"] for line in (note, "")),
+            *(line for note in _notes(content) for line in (note, "")),
             markdown_row("check", "question", "verdict", "rows flagged"),
             "|---|---|---|---:|",
             *verdicts,
@@ -103,6 +103,14 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
             "",
         ]
     )
+
+
+def _notes(content: Mapping[str, Any]) -> list[str]:
+    """What is not known of the table, or only by the way."""
+    of_checks = (
+        f"{name}: {note}" for name, told in content["checks"].items() for note in told["notes"]
+    )
+    return [*content["notes"], *of_checks]
 
 
 def _carried(audited: Audited) -> list[str]:

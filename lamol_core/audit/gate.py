@@ -22,12 +22,15 @@ from lamol_core.storage.manifest import (
     check_folder,
     read_manifest,
     seal_folder,
+    sha256_of,
     table_manifest,
 )
 from lamol_core.storage.tables import read_rows, write_rows
 
 log = logging.getLogger(__name__)
 FIGURES, FLAGS, CLEANED = "audit.json", "rows.parquet", "cleaned.parquet"
+JUDGED_BY = ("limits", "min_rows", "ask_teacher", "phone_regions")
+"""Parameters of an audit on which its verdict depends."""
 FLAG_SCHEMA = pa.schema(
     [
         ("row_id", pa.string()),
@@ -74,6 +77,11 @@ def passed_table(layout: Layout, task: str, params: AuditParams) -> Path:
     drawn = read_manifest(table_manifest(table), f"Run `dvc repro generate@{task}` again.")
     if manifest.inputs.get("pseudo") != drawn.content_sha256:
         raise ArtifactError(f"{folder}: is the audit of another table than {table}. {remedy}")
+    settings = params.model_dump(mode="json")
+    other = [name for name in JUDGED_BY if manifest.parameters.get(name) != settings[name]]
+    if other:
+        named = ", ".join(f"audit.{name}" for name in other)
+        raise ArtifactError(f"{folder}: made with another {named} than params.yaml's. {remedy}")
     audit = read_json(folder / FIGURES, remedy)
     judged = audit
     if params.drop_flagged:
@@ -84,16 +92,21 @@ def passed_table(layout: Layout, task: str, params: AuditParams) -> Path:
                 f"`dvc repro audit@{task}` again."
             )
         table, judged = folder / CLEANED, audit["cleaned"]
+    changed = sha256_of(layout.pseudo(task)) not in drawn.files.values()
+    again = f"it was changed since it was drawn: `dvc repro generate@{task}` draws it again."
+    failed = ", ".join(judged["failed"])
+    if judged["verdict"] == "fail" and params.gate == "fail":
+        advice = "`audit.gate: warn` trains on it all the same."
+        if audit["rows_flagged"] and not params.drop_flagged:
+            num_flagged = audit["rows_flagged"]
+            advice = f"`audit.drop_flagged: true` drops its {num_flagged} flagged rows, {advice}"
+        raise GenerationError(
+            f"{table}: its audit failed ({failed}), and audit.gate is fail. Look at "
+            f"{folder}/index.html; {again if changed else advice}"
+        )
+    if changed:
+        raise ArtifactError(f"{table}: {again}")
     if judged["verdict"] == "fail":
-        failed = ", ".join(judged["failed"])
-        if params.gate == "fail":
-            num_flagged, advice = audit["rows_flagged"], ""
-            if num_flagged and not params.drop_flagged:
-                advice = f"`audit.drop_flagged: true` drops its {num_flagged} flagged rows, "
-            raise GenerationError(
-                f"{table}: its audit failed ({failed}), and audit.gate is fail. Look at "
-                f"{folder}/index.html; {advice}`audit.gate: warn` trains on it all the same."
-            )
         log.warning("%s: its audit failed (%s); it is trained on.", table, failed)
     return table
 

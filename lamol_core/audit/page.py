@@ -200,9 +200,11 @@ def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any
 
 
 def visible_within(text: str, start: int, stop: int) -> tuple[str, int, int]:
-    """`visible` of a text, and where the part from `start` to `stop` stands in it."""
+    """`visible` of a text, and where the part from `start` to `stop` stands in it as JavaScript
+    counts: in UTF-16, where an emoji is two."""
     before, part = visible(text[:start]), visible(text[start:stop])
-    return before + part + visible(text[stop:]), len(before), len(before) + len(part)
+    first = len(before.encode("utf-16-le")) // 2
+    return before + part + visible(text[stop:]), first, first + len(part.encode("utf-16-le")) // 2
 
 
 def _span(

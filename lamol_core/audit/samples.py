@@ -20,6 +20,7 @@ from lamol_core.storage.manifest import check_folder, sha256_of
 from lamol_core.text.normal import normalise
 
 SampleVerdict = Literal["clean", "unjudged", "flagged", "rejected", "surplus"]
+COLUMNS = ("row_id", "source_task", "input", "target", "verdict", "reasons", "nll")
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 """What makes a spreadsheet take a cell for a formula: full-width signs too."""
 
@@ -55,13 +56,13 @@ class Judgement:
         return "clean" if looked_at and sample.row_id not in self.unjudged_rows else "unjudged"
 
 
-def read_judgement(folder: Path, table: Path, remedy: str) -> Judgement:
-    """What the audit in a folder says of a table's rows: nothing if there is no audit, or it is
-    that of another table. Raises ArtifactError where it was changed, or is an older lamol's."""
+def read_judgement(folder: Path, table: Path, remedy: str) -> Judgement | None:
+    """What the audit in a folder says of a table's rows; None if there is no audit, or it is that
+    of another table. Raises ArtifactError where it was changed, or is an older lamol's."""
     if not folder.is_dir():
-        return Judgement()
+        return None
     if check_folder(folder, AUDIT, remedy).inputs.get("table") != sha256_of(table):
-        return Judgement()
+        return None
     reasons: dict[str, list[str]] = {}
     flags = pq.read_table(folder / FLAGS, columns=["row_id", "reason"])
     for row_id, reason in zip(*(column.to_pylist() for column in flags.columns), strict=True):
@@ -87,23 +88,25 @@ def choose(
             or (wanted.grep and normalise(wanted.grep) not in text)
         ):
             continue
-        yield {
-            "row_id": sample.row_id,
-            "source_task": sample.source_task,
-            "input": sample.input,
-            "target": sample.target,
-            "verdict": verdict,
-            "reasons": ", ".join(r for r in (sample.reject_reason, *reasons) if r),
-            "nll": round(sample.nll, 3) if sample.nll == sample.nll else None,
-        }
+        said = ", ".join(reason for reason in (sample.reject_reason, *reasons) if reason)
+        nll = round(sample.nll, 3) if sample.nll == sample.nll else None
+        values = (
+            sample.row_id,
+            sample.source_task,
+            sample.input,
+            sample.target,
+            verdict,
+            said,
+            nll,
+        )
+        yield dict(zip(COLUMNS, values, strict=True))
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """CSV in which every cell that a spreadsheet would run begins with an apostrophe. All are in
     quotes: no cell goes on as another one, wherever a reader ends a field or a line."""
     buffer = io.StringIO()
-    columns = list(rows[0]) if rows else []
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows({key: _inert(value) for key, value in row.items()} for row in rows)
     return buffer.getvalue()

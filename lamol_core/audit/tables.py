@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lamol_core.audit.base import Finding, Judged
+from lamol_core.audit.base import Figure, Finding, Judged
 from lamol_core.audit.run import Audit
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
@@ -31,12 +33,19 @@ def audit_table_of(audit: Audit) -> Table:
 
 
 def _figures(finding: Finding) -> Text:
-    lines = [_line(one) for one in finding.judged if not one.task or one.verdict != "pass"]
+    lines = [
+        _line(one, finding.by_task.get(one.task, {}) if one.task else finding.figures)
+        for one in finding.judged
+        if not one.task or one.verdict != "pass"
+    ]
     lines += [Text(note) for note in finding.notes]
     return Text("\n").join(lines)
 
 
-def _line(one: Judged) -> Text:
+def _line(one: Judged, figures: Mapping[str, Figure]) -> Text:
     where = f" of {one.task}" if one.task else ""
-    told = f"{one.figure}{where} {one.value:.3g} ({one.limit.warn:g} / {one.limit.fail:g})"
+    high = figures.get(f"{one.figure}_high")
+    interval = f" to {high:.2f}" if high is not None else ""
+    value = f"{one.value:.2f}" if interval else f"{one.value:.3g}"
+    told = f"{one.figure}{where} {value}{interval} ({one.limit.warn:g} / {one.limit.fail:g})"
     return Text(told, style="" if one.verdict == "pass" else COLOURS[one.verdict])

@@ -67,12 +67,11 @@ class AskedTeacher:
         self._checkpoint, self._params, self._task_token = checkpoint, params, task_token
         self._loaded: tuple[PreTrainedModel, TextCodec] | None = None
 
-    def agrees(self, samples: Sequence[PseudoSample]) -> list[bool]:
-        """Whether it answers each sample's target to its input."""
-        answers = answers_of(*self._load(), [s.input_ids for s in samples], self._params)
-        return [
-            answer == sample.target_ids for answer, sample in zip(answers, samples, strict=True)
-        ]
+    def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
+        """What it answers, greedily, to each sample's input."""
+        model, codec = self._load()
+        answers = answers_of(model, codec, [s.input_ids for s in samples], self._params)
+        return [codec.decode(ids) for ids in answers]
 
     def score(self, place: int, texts: Sequence[str]) -> list[float]:
         """-log p(text | GEN_t) in nats, for the task at this place in the order of learning."""

@@ -154,7 +154,7 @@ def table_of(train: Sequence[Row], held_out: Sequence[Row], pseudo: Sequence[Row
     facts = TaskFacts(TASK, "accuracy", "classes", labels, sizes)
     drawn = [sample(i, text, target) for i, (text, target) in enumerate(pseudo)]
     task = SampledTask(facts, 0, drawn, real("train", train), real("test", held_out))
-    manifest = Manifest("pseudo", {}, "", {}, {}, {})
+    manifest = Manifest("pseudo", {}, "", {}, {}, {"teacher": TEACHER})
     generate = GenerateParams(max_input_tokens=4000, max_target_tokens=400)
     origin = Origin(NEW_TASK, SEED, True, "", manifest, Path(), TEACHER, generate)
     return Audited([task], origin, SEED)

@@ -36,8 +36,8 @@ PLANTED = range(20, 40)
 """A tenth of the rows."""
 
 
-def audit(audited: Audited, agrees: Callable[[Sequence[PseudoSample]], list[bool]] | None = None):
-    return audit_table(audited, build_checks(decode, agrees), AuditParams())
+def audit(audited: Audited, asked: Callable[[Sequence[PseudoSample]], list[str]] | None = None):
+    return audit_table(audited, build_checks(decode, asked), AuditParams())
 
 
 def flagged(result: Audit, check: str) -> set[int]:
@@ -404,11 +404,25 @@ def test_phone_numbers_are_those_of_the_countries_named(
 def test_the_teacher_is_asked_where_it_may_be() -> None:
     audited = clean()
 
-    def agrees(rows: Sequence[PseudoSample]) -> list[bool]:
-        return [row.gen_index not in PLANTED for row in rows]
+    def answers(rows: Sequence[PseudoSample]) -> list[str]:
+        return ["something" if row.gen_index in PLANTED else f" {row.target} " for row in rows]
 
-    result = audit(audited, agrees)
+    result = audit(audited, answers)
     assert flagged(result, "faithfulness") == set(PLANTED)
+    by_check = {finding.check: finding.figures for finding in result.findings}
+    assert by_check["faithfulness"]["disagreement_share"] == pytest.approx(0.1)
+
+
+def test_free_text_is_held_against_the_teacher_by_its_own_metric() -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    text = replace(task, facts=replace(task.facts, metric="token_f1", targets="text"))
+    rows = {i: edited(row, row.input, "two cards and a loan") for i, row in enumerate(task.drawn)}
+    spoken = with_rows(replace(audited, tasks=[text]), rows)
+    result = audit(spoken, lambda rows: ["two loans and a card"] * len(rows))
+    by_check = {finding.check: finding.figures for finding in result.findings}
+    assert by_check["faithfulness"]["disagreement_share"] == pytest.approx(0.5)
+    assert not flagged(result, "faithfulness")
 
 
 def canaried(audited: Audited) -> Audited:
@@ -461,6 +475,8 @@ def test_a_manifest_that_does_not_fit_is_told() -> None:
     assert "seed 8 (now 7)" in notes and "unique True (now False)" in notes
     assert found.verdict == "fail"
     assert not audit(audited).findings[3].notes
+    silent = replace(origin, manifest=Manifest("pseudo", {}, "", {}, {}, {}))
+    assert "provenance" in audit(replace(audited, origin=silent)).failed, "it says nothing"
     for change in ({"table_is_as_written": False}, {"teacher_is_as_written": False}):
         changed = replace(audited, origin=replace(audited.origin, **change))
         assert audit(changed).failed == ["provenance"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lamol_core.audit.base import Audited
-from lamol_core.audit.page import render_audit
+from lamol_core.audit.page import render_audit, visible_within
 from lamol_core.audit.registry import build_checks
 from lamol_core.audit.run import History, audit_table
 from lamol_core.audit.samples import to_csv
@@ -85,6 +85,7 @@ def test_the_shared_run_of_words_is_marked() -> None:
 def test_what_cannot_be_seen_is_shown_as_its_code_point() -> None:
     assert visible("a\tb\nc é 中 👩") == "a\tb\nc é 中 👩"
     assert visible("\u3164\u2800") == "⟨U+3164⟩⟨U+2800⟩"
+    assert visible_within("😀 hello", 2, 7) == ("😀 hello", 3, 8), "JavaScript counts in UTF-16"
     assert visible("\u200b\x07\ufeff") == "⟨U+200B⟩⟨U+0007⟩⟨U+FEFF⟩"
 
 
@@ -99,7 +100,7 @@ def test_no_cell_of_the_csv_is_a_formula() -> None:
     assert not any(re.match(r"[=+@\t\r\uff1d-]", row["input"].lstrip(" ")) for row in told)
     outside = "".join(re.split(r'"(?:[^"]|"")*"', text))
     assert set(outside) == {",", "\n"}, "everything stands in quotes"
-    assert to_csv([]) == "\n"
+    assert to_csv([]) == '"row_id","source_task","input","target","verdict","reasons","nll"\n'
 
 
 @pytest.mark.slow

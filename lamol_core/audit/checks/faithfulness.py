@@ -7,8 +7,12 @@ label_variation_excess    what of it goes beyond that of 95 % of samples of this
 length_distance           Kolmogorov-Smirnov statistic of the numbers of words
 length_excess             what of it goes beyond the critical value at 1 %
 nll                       mean negative log-likelihood a token under the teacher, in nats
-disagreement_share        rows whose target the teacher itself does not answer to their input
-                          (where it was asked: audit.ask_teacher)
+disagreement_share        1 - the task's own metric of the teacher's greedy answers to the rows'
+                          inputs, their targets being what is right (where it was asked:
+                          audit.ask_teacher); flagged are rows of less than 0.5. Of classes that is
+                          the share of other answers; free text is sampled, and so seldom the same
+
+Distances as usual (total variation; Smirnov 1939 for the statistic and its critical value).
 """
 
 from __future__ import annotations
@@ -23,12 +27,14 @@ from scipy.stats import ks_2samp
 from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
 from lamol_core.audit.words import words_of
 from lamol_core.config import AuditParams
+from lamol_core.evaluation.metrics import score_rows
 from lamol_core.records import PseudoSample
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normal import normalise
 
-Asked = Callable[[Sequence[PseudoSample]], list[bool]]
-"""Whether the teacher answers each row's target to its input."""
+Asked = Callable[[Sequence[PseudoSample]], list[str]]
+"""What the teacher answers to each row's input."""
+AGREES = 0.5
 TRIALS = 400
 KS_1_PERCENT = 1.628
 """sqrt(-ln(0.01 / 2) / 2): of two samples, large ones."""
@@ -61,12 +67,13 @@ class Faithfulness(Check):
             known = [s.nll for s in task.kept if np.isfinite(s.nll)]
             figures["nll"] = float(np.mean(known)) if known else None
             if self._asked is not None and task.kept:
-                agrees = self._asked(task.kept)
-                figures["disagreement_share"] = agrees.count(False) / len(agrees)
+                targets = [sample.target for sample in task.kept]
+                scores = score_rows(task.facts.metric, self._asked(task.kept), targets)
+                figures["disagreement_share"] = 1 - sum(scores) / len(scores)
                 flags += [
                     Flag(sample.row_id, task.name, self.name, "teacher_disagrees")
-                    for sample, agreed in zip(task.kept, agrees, strict=True)
-                    if not agreed
+                    for sample, score in zip(task.kept, scores, strict=True)
+                    if score < AGREES
                 ]
             by_task[task.name] = figures
         weights = {task.name: len(task.kept) for task in audited.tasks}

@@ -55,7 +55,7 @@ class ProvenanceCheck(Check):
                 if origin.carried
                 else "the table that rows were carried over from is not there as it was."
             )
-        foreign = _foreign_settings(origin)
+        foreign = _foreign_settings(origin, bool(drawn))
         if origin.manifest.code_version != __version__:
             notes.append(f"written by lamol {origin.manifest.code_version}, this is {__version__}.")
         as_written = origin.table_is_as_written and origin.teacher_is_as_written
@@ -93,16 +93,16 @@ class ProvenanceCheck(Check):
         return ""
 
 
-def _foreign_settings(origin: Origin) -> list[str]:
+def _foreign_settings(origin: Origin, has_rows: bool) -> list[str]:
     """What the table's manifest says that does not fit what is on disk and in params.yaml."""
     manifest, notes = origin.manifest, []
-    teacher = manifest.inputs.get("teacher", origin.teacher_sha256)
+    teacher = manifest.inputs.get("teacher", "")
     if teacher != origin.teacher_sha256:
-        notes.append(f"drawn from the teacher {teacher[:12]}, not from the one on disk.")
+        notes.append(f"drawn from the teacher {teacher[:12] or '?'}, not from the one on disk.")
     other = [
-        f"{name} {manifest.parameters[name]} (now {value})"
+        f"{name} {manifest.parameters.get(name)} (now {value})"
         for name, value in origin.settings.items()
-        if name in manifest.parameters and manifest.parameters[name] != value
+        if has_rows and (name not in manifest.parameters or manifest.parameters[name] != value)
     ]
     if other:
         notes.append(f"drawn with other parameters than params.yaml has: {', '.join(other)}.")
