@@ -74,6 +74,8 @@ def audit(
     if settings.drop_flagged and origin.table_is_as_written:
         cleaned = audit_table(clean_audited(audited, found), checks, settings)
     history = read_history(layout.audit(after))
+    if audited.tasks and not history.verdicts:
+        say(f"audit {task}: no audit of {after} is there: nothing is told of how memory fades.")
     shows = settings.show_real_rows
     content = write_audit(layout.audit(task), found, audited, history, shows, provenance, cleaned)
     figures = {

@@ -258,6 +258,18 @@ def judge_figure(value: float, limit: Limit, bad_side: Literal["high", "low"]) -
     return "warn" if sign * value > sign * limit.warn else "pass"
 
 
+def number(value: Figure) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
+
+
+def with_interval(figure: str, figures: Mapping[str, Figure]) -> str:
+    """A figure as it is shown: of an interval's lower end the interval."""
+    low, high = figures.get(figure), figures.get(f"{figure}_high")
+    return number(low) if low is None or high is None else f"{low:.2f} to {high:.2f}"
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     found = [SEVERITY.index(verdict) for verdict in verdicts]
     return SEVERITY[max(found, default=0)]

@@ -13,7 +13,7 @@ import altair as alt
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lamol_core.audit.base import Audited, Neighbour, SampledTask
+from lamol_core.audit.base import Audited, Neighbour, SampledTask, number, with_interval
 from lamol_core.audit.run import Audit
 from lamol_core.audit.samples import Judgement
 from lamol_core.audit.words import WORD, visible, words_of
@@ -133,12 +133,13 @@ def _check(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
             [*told["figures"], *(name for task in tasks for name in told["by_task"][task])]
         )
     )
+    scopes = {"": told["figures"], **told["by_task"]}
     return {
         "name": name,
         **{key: told[key] for key in ("title", "verdict", "rows_flagged")},
         # of single tasks those alone that are beyond a limit: "All figures" has the rest
         "judged": [
-            {**one, "value": _number(one["value"])}
+            {**one, "value": with_interval(one["figure"], scopes[one["task"]])}
             for one in told["judged"]
             if not one["task"] or one["verdict"] != "pass"
         ],
@@ -146,18 +147,12 @@ def _check(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
         "table": [
             [
                 figure,
-                _number(told["figures"].get(figure)),
-                *(_number(told["by_task"][task].get(figure)) for task in tasks),
+                number(told["figures"].get(figure)),
+                *(number(told["by_task"][task].get(figure)) for task in tasks),
             ]
             for figure in figures
         ],
     }
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
 
 
 def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any]]:

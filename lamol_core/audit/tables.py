@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lamol_core.audit.base import Figure, Finding, Judged
+from lamol_core.audit.base import Figure, Finding, Judged, with_interval
 from lamol_core.audit.run import Audit
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
@@ -44,8 +44,6 @@ def _figures(finding: Finding) -> Text:
 
 def _line(one: Judged, figures: Mapping[str, Figure]) -> Text:
     where = f" of {one.task}" if one.task else ""
-    high = figures.get(f"{one.figure}_high")
-    interval = f" to {high:.2f}" if high is not None else ""
-    value = f"{one.value:.2f}" if interval else f"{one.value:.3g}"
-    told = f"{one.figure}{where} {value}{interval} ({one.limit.warn:g} / {one.limit.fail:g})"
+    value = with_interval(one.figure, figures)
+    told = f"{one.figure}{where} {value} ({one.limit.warn:g} / {one.limit.fail:g})"
     return Text(told, style="" if one.verdict == "pass" else COLOURS[one.verdict])
