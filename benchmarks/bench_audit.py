@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks.harness import ROOT, say
 
-CUTS = ((200, 100), (100, 150), (40, 100))
+CUTS = ((200, 100), (100, 150), (40, 100), (100, 10))
 """Pseudo and held-out rows that are cut out of real ones; all others are training rows."""
 
 
