@@ -207,7 +207,7 @@ class AuditLimits(Section):
     length_excess: Limit = Limit(warn=0.1, fail=0.4)
     disagreement_share: Limit = Limit(warn=0.2, fail=0.5)
     copied_excess: Limit = Limit(warn=0.01, fail=0.05)
-    copied_excess_mean: Limit = Limit(warn=0.2, fail=1.0)
+    repeated_share: Limit = Limit(warn=0.0, fail=0.2)
     overlap_excess: Limit = Limit(warn=0.05, fail=0.15)
     extracted_share: Limit = Limit(warn=0.0, fail=0.01)
     personal_share: Limit = Limit(warn=0.0, fail=1.0)

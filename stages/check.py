@@ -90,7 +90,7 @@ def _forgotten_rows_needed(params: Params, data: dict[str, Any]) -> list[str]:
                 problems.append(
                     f"tasks.{task}: its rows were forgotten, and `dvc repro` would run "
                     f"{', '.join(again)} again, which leads to training on them. Set back what "
-                    "`dvc status` shows as changed."
+                    "`dvc status` shows as changed, or leave out what --set changes."
                 )
     return problems
 

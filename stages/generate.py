@@ -39,7 +39,7 @@ def generate(
     from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance, check_folder
-    from lamol_core.storage.tables import read_table, write_table
+    from lamol_core.storage.tables import read_table, size_of, write_table
     from stages.console import print_json, say
 
     params, layout = open_params(overrides), Layout()
@@ -100,10 +100,10 @@ def generate(
     unused = Counter(sample.reject_reason for sample in samples if not sample.valid)
     surplus = unused.pop(SURPLUS, 0)
     rejected = unused
-    kept_bytes = layout.pseudo(task).stat().st_size if params.generate.carry_over else 0
+    kept = [sample for sample in samples if sample.valid and params.generate.carry_over]
     figures = {
         "carried": len(carried),
-        "kept_bytes": kept_bytes,
+        "kept_bytes": size_of(kept, PSEUDO_SCHEMA),
         "valid": sum(sample.valid for sample in samples) - len(carried),
         "rejected": rejected.total(),
         "surplus": surplus,

@@ -42,7 +42,7 @@ NANO_TRAINING = {"steps": 400, "batch_size": 16, "learning_rate": 1.5e-3, "warmu
 """Random weights have all to learn, however few the rows are: the defaults are a real model's."""
 BETTER_SAMPLES = {
     "generate": {"unique": True, "known_labels": True, "balance_labels": True, "max_attempts": 20},
-    "lamol_kd": {"rows_per_class": 5},
+    **{method: {"rows_per_class": 5} for method in ("lamol_kd", "lamol", "l2kd")},
 }
 """The defaults are the published method's; with these it forgets less (docs/results.md). Not for
 random weights: a model that writes badly runs out of draws."""

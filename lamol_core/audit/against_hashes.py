@@ -10,7 +10,6 @@ from lamol_core.audit.against_rows import (
     FLAGGED_SPAN,
     SPANS,
     USUAL,
-    extracted_share,
     lengths_of,
 )
 from lamol_core.audit.base import Figure, Flag, SampledTask
@@ -56,8 +55,6 @@ def against_hashes(
             f"copied_share{name}": float(copies.mean()),
             f"exact_copies{name}": float(copies.sum()),
         }
-    longest = int(unseen_spans.max()) if len(held_out) else None
-    figures["extracted_share"] = extracted_share(spans, longest)
     blocks = [*fingerprint.train, *fingerprint.held_out]
     if blocks:
         pool = Pool(np.zeros(len(blocks), int), np.arange(len(blocks)) < len(fingerprint.train))

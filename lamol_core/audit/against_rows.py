@@ -3,9 +3,11 @@ of the check `memorisation`, whose file defines them."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,11 @@ COPIED = 0.9
 FLAGGED_SPAN = 13
 EXTRACTED_SPAN = 20
 EXTRACTED_ALONE = 50
-"""Where no row was held out; Carlini et al. (2021) take as many tokens."""
+"""Where fewer rows were held out; Carlini et al. (2021) take as many tokens."""
+LEAST_HELD_OUT = 20
+"""Fewer held-out rows tell nothing of chance."""
+REPEATED = 5
+MOST_ASKED = 2000
 USUAL = 0.99
 """Of the runs that samples share with held-out rows: longer ones are flagged."""
 Numbers = NDArray[np.float64]
@@ -108,17 +114,53 @@ class AgainstRows:
         figures: dict[str, Figure] = {**self.train.figures(samples)}
         for name, value in self.held_out.figures(samples).items():
             figures[f"{name}_held_out"] = value if self.held_out.rows else None
-        longest = int(self.held_out.spans.words.max()) if self.held_out.rows else None
-        figures["extracted_share"] = extracted_share(self.train.spans.words[samples], longest)
+        figures["extracted_share"] = float(self._is_extracted[samples].mean())
+        figures["repeated_share"] = float(self._is_of_a_repeated_row[samples].mean())
         figures["training_rows"] = float(len(self.train.rows))
         figures["held_out_rows"] = float(len(self.held_out.rows))
         for name, shares in self.shares.items():
             level = float(shares.weight[samples].mean())
             seed = derive_seed(self.seed, "permutation", name, *sorted(names))
             given = shares.given(samples, len(self.pool))
-            excess = excess_of(given, self.pool, level, seed, among)
+            excess = None
+            if len(self.held_out.rows) >= LEAST_HELD_OUT:
+                excess = excess_of(given, self.pool, level, seed, among)
             figures |= excess.figures(name) if excess else {f"{name}_excess": None}
         return figures
+
+    @cached_property
+    def _is_extracted(self) -> Mask:
+        """Which samples have a run of one training row, and of no other, too long for chance."""
+        spans, bar = self.train.spans, EXTRACTED_ALONE
+        if len(self.held_out.rows) >= LEAST_HELD_OUT:
+            bar = max(EXTRACTED_SPAN, 2 * int(self.held_out.spans.words.max()))
+        of_one = np.array([len(rows) == 1 for rows in spans.corpus_rows] + [False], bool)
+        found = (spans.words >= bar) & of_one[spans.group]
+        if found.any():  # what real rows share is looked at where it matters alone
+            found &= spans.words >= 2 * self._usual_among_training_rows()
+        return found
+
+    def _usual_among_training_rows(self) -> float:
+        """The run that 99 in 100 training rows, of MOST_ASKED, share at most with the others."""
+        words = [words_of(text) for task in self.tasks for text in task.texts(task.train)]
+        step = max(2, math.ceil(len(words) / MOST_ASKED))
+        others = [row for place, row in enumerate(words) if place % step]
+        return float(np.quantile(longest_shared_spans(words[::step], others).words, USUAL))
+
+    @cached_property
+    def _is_of_a_repeated_row(self) -> Mask:
+        """Which samples are a training row, one alone and no held-out one, that REPEATED are."""
+        rows = [
+            near.row if sample.valid and near.similarity == 1.0 and len(near.rows) == 1 else -1
+            for near, sample in zip(self.train.nearest, self.samples, strict=True)
+        ]
+        unseen = self.held_out.similarity == 1.0
+        times = Counter(row for row in rows if row >= 0)
+        return np.array([times[row] >= REPEATED for row in rows], bool) & ~unseen
+
+    def _is_copy(self, place: int, near: Nearest) -> bool:
+        """Whether a sample is a copy of a training row, and nearer to it than to held-out ones."""
+        return near.similarity >= COPIED and near.similarity > self.held_out.similarity[place]
 
     def neighbours(self) -> dict[str, Neighbour]:
         found = {}
@@ -138,7 +180,7 @@ class AgainstRows:
         unseen, flags = self.held_out.spans.words, []
         for place, sample in enumerate(self.samples):
             near, words = self.train.nearest[place], int(self.train.spans.words[place])
-            if near.similarity >= COPIED and near.similarity > self.held_out.similarity[place]:
+            if self._is_copy(place, near):
                 reason, row = "exact_copy" if near.similarity == 1.0 else "near_copy", near.row
             elif words >= FLAGGED_SPAN and words > max(usual[sample.source_task], unseen[place]):
                 reason, row = "long_span", self.train.spans.corpus_row(place)
@@ -177,15 +219,6 @@ def _by_nearness(train: _Side, held_out: _Side) -> Shares:
             rows += tuple(row + len(train.rows) for row in unseen.rows)
         weight[place], group[place] = 1.0, groups.setdefault(rows, len(groups))
     return Shares(weight, group, [np.array(rows) for rows in groups])
-
-
-def extracted_share(words: NDArray[Any], longest_held_out: int | None) -> float:
-    """The share of samples whose run of a training row is twice as long as the longest that any
-    sample has of a held-out row, and EXTRACTED_SPAN words at the least."""
-    bar = EXTRACTED_ALONE
-    if longest_held_out is not None:
-        bar = max(EXTRACTED_SPAN, 2 * longest_held_out)
-    return float((words >= bar).mean())
 
 
 def lengths_of(texts: Sequence[str]) -> Numbers:

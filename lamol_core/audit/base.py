@@ -201,6 +201,8 @@ class Finding:
     notes: Sequence[str] = ()
     neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
     """By the ids of the samples."""
+    undecided: bool = False
+    """Whether its headline could not be judged."""
 
     @property
     def verdict(self) -> Verdict:
@@ -208,8 +210,10 @@ class Finding:
 
     @property
     def told_verdict(self) -> str:
-        """The verdict; "not judged" where no figure could be held against a limit."""
-        return self.verdict if self.judged else NOT_JUDGED
+        """The verdict; "not judged" where no figure could be held against a limit, or not the
+        headline."""
+        is_known = self.judged and not (self.undecided and self.verdict == "pass")
+        return self.verdict if is_known else NOT_JUDGED
 
 
 class Check(ABC):
@@ -248,7 +252,9 @@ def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams)
             if value is not None:
                 verdict = judge_figure(value, limit, bad_side)
                 judged.append(Judged(figure, task, value, limit, verdict))
-    return replace(finding, judged=judged)
+    decided = {one.figure for one in judged if not one.task}
+    undecided = bool(check.headline) and check.headline not in decided
+    return replace(finding, judged=judged, undecided=undecided)
 
 
 def judge_figure(value: float, limit: Limit, bad_side: Literal["high", "low"]) -> Verdict:
@@ -267,7 +273,7 @@ def number(value: Figure) -> str:
 def with_interval(figure: str, figures: Mapping[str, Figure]) -> str:
     """A figure as it is shown: of an interval's lower end the interval."""
     low, high = figures.get(figure), figures.get(f"{figure}_high")
-    return number(low) if low is None or high is None else f"{low:.2f} to {high:.2f}"
+    return number(low) if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

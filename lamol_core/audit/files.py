@@ -40,6 +40,7 @@ def write_audit(
             "failed": cleaned.failed,
             "rows_kept": cleaned.rows_kept,
         }
+        content["verdicts"][-1] |= content["cleaned"]  # that table is trained on
     with atomic_folder(folder) as scratch:
         write_json(scratch / FIGURES, content)
         page = render_audit(audit, content, audited, show_real_rows)

@@ -38,9 +38,6 @@ class Audit:
     unjudged_rows: Sequence[str] = ()
     """Samples of the other tasks of which none tells."""
 
-    unjudged_checks: Sequence[str] = ()
-    """Those whose headline could not be judged."""
-
     @property
     def judged_tasks(self) -> list[str]:
         return [name for name in self.ages if name not in self.blind_tasks]
@@ -48,7 +45,8 @@ class Audit:
     @property
     def verdict(self) -> Verdict:
         """The worst of all checks; what could not be looked at is no pass."""
-        at_least: Verdict = "warn" if self.blind_tasks or self.unjudged_checks else "pass"
+        undecided = any(finding.undecided for finding in self.findings)
+        at_least: Verdict = "warn" if self.blind_tasks or undecided else "pass"
         return worst([at_least, *(finding.verdict for finding in self.findings)])
 
     @property
@@ -122,12 +120,6 @@ def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) 
         ages={task.name: task.age for task in audited.tasks},
         findings=findings,
         titles={check.name: check.title for check in checks},
-        unjudged_checks=[
-            check.name
-            for check, finding in zip(checks, findings, strict=True)
-            if check.headline
-            and not any(one.figure == check.headline and not one.task for one in finding.judged)
-        ],
         blind_tasks=[task.name for task in audited.tasks if task.is_blind],
         unjudged_rows=[
             one.row_id for task in audited.tasks if not task.is_blind for one in task.untold

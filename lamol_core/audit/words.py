@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from lamol_core.text.normal import BLANKS
+
 SHOWN_CONTROLS = frozenset("\n\t")
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, marks of direction, surrogates, private and unassigned characters, separators."""
-BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and marks that show nothing."""
 WORD = re.compile(r"\w+|[^\w\s]")
 
 

@@ -19,8 +19,10 @@ from lamol_core.reporting.figures import read_json
 SEED_KEYS = ("seed", "backbone.nano.seed")
 """What repeats a run: not part of what is compared."""
 NOT_COMPARED = ("lamol_version",)
-OF_AUDITS = ("audit.drop_flagged", "audit.canaries")
-"""What of an audit's parameters changes which rows are trained on."""
+OF_AUDITS = tuple(
+    f"audit.{name}" for name in ("drop_flagged", "canaries", "ask_teacher", "phone_regions")
+)
+"""What of an audit's parameters can change which rows are trained on."""
 SUMMARY = Path("reports") / "summary.json"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from lamol_core.config import GenerateParams
 from lamol_core.records import PseudoSample
+from lamol_core.sampling.selection import even_quotas
 from lamol_core.text.normal import normalise
 
 DRAWS_FOR_BALANCE = 10
@@ -86,8 +87,14 @@ class DrawingPlan:
         if not self._balances or num_drawn >= self._balance_budget:
             return False
         have = valid + request.carried
-        share = (request.count + request.carried.total()) // len(request.labels)
-        return any(have[label] < share for label in request.labels)
+        return any(have[label] < self._level(request) for label in request.labels)
+
+    @staticmethod
+    def _level(request: Request) -> int:
+        """How many rows every label can have at the least, those carried over among them."""
+        carried = request.carried
+        quotas = even_quotas(dict.fromkeys(request.labels, request.count), request.count, carried)
+        return min(carried[label] + quota for label, quota in quotas.items())
 
     def _places(self, request: Request) -> list[Place]:
         return [(request, index) for index in range(request.count * self._draws_per_row)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -42,9 +43,14 @@ def even_quotas(
     """`count` over the labels, each to the first of those that have the fewest; none gives more
     than its size."""
     quotas = dict.fromkeys(sizes, 0)
-    for _ in range(min(count, sum(sizes.values()))):
-        open_labels = [label for label in sizes if quotas[label] < sizes[label]]
-        quotas[min(open_labels, key=lambda label: have.get(label, 0) + quotas[label])] += 1
+    fewest = [(have.get(label, 0), place, label) for place, label in enumerate(sizes)]
+    heapq.heapify(fewest)
+    while fewest and count > 0:
+        number, place, label = heapq.heappop(fewest)
+        if quotas[label] < sizes[label]:
+            quotas[label] += 1
+            count -= 1
+            heapq.heappush(fewest, (number + 1, place, label))
     return quotas
 
 

@@ -26,6 +26,11 @@ def write_rows(path: Path, records: list, schema: pa.Schema) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
+def size_of(records: list, schema: pa.Schema) -> int:
+    """Bytes that records take as Arrow columns."""
+    return pa.table(to_columns(records, schema), schema=schema).nbytes if records else 0
+
+
 def write_table(
     path: Path, kind: str, records: list, schema: pa.Schema, provenance: Provenance
 ) -> Manifest:

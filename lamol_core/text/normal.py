@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that show nothing."""
+
 
 def normalise(text: str) -> str:
     """Compatibility forms (NFKC), no case, single spaces, no characters that are not seen."""
@@ -11,7 +14,14 @@ def normalise(text: str) -> str:
 
 
 def without_unseen(text: str) -> str:
-    """Without format characters: zero-width ones, marks of direction, soft hyphens."""
-    if text.isascii():
-        return text
-    return "".join(c for c in text if unicodedata.category(c) != "Cf")
+    """Without characters that are not seen: zero-width ones, marks of direction, controls that are
+    no white space, variation selectors, letters without a shape."""
+    return text if text.isascii() and text.isprintable() else "".join(filter(_is_seen, text))
+
+
+def _is_seen(character: str) -> bool:
+    if character.isspace():
+        return True
+    if character in BLANKS or "\ufe00" <= character <= "\ufe0f":
+        return False
+    return unicodedata.category(character) not in ("Cc", "Cf")

@@ -163,13 +163,16 @@ def test_memory_is_found_however_few_rows_were_held_out(held_out: int) -> None:
 def test_what_too_few_held_out_rows_leave_open_is_said() -> None:
     audited = clean()
     rows = verbatim(audited, random.Random(1))
-    few = replace(audited.tasks[0], held_out=audited.tasks[0].held_out[:10])
+    few = replace(audited.tasks[0], held_out=audited.tasks[0].held_out[:20])
     planted = with_rows(replace(audited, tasks=[few]), rows)
     (found,) = audit_table(planted, [Memorisation()], AuditParams()).findings
     assert found.verdict == "pass" and len(found.flags) == 20
     assert any("copied_excess: 10.0% by estimate" in note for note in found.notes)
     (none,) = audit_table(audited, [Memorisation()], AuditParams()).findings
     assert not none.notes
+    fewer = replace(few, held_out=few.held_out[:19])
+    result = audit_table(replace(audited, tasks=[fewer]), [Memorisation()], AuditParams())
+    assert result.findings[0].told_verdict == "not judged" and result.verdict == "warn"
 
 
 def test_a_few_rows_said_again_and_again_are_no_pass() -> None:
@@ -180,8 +183,8 @@ def test_a_few_rows_said_again_and_again_are_no_pass() -> None:
     result = audit(with_rows(audited, rows))
     (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
     assert found.figures["copied_excess"] == pytest.approx(0.0, abs=0.01)
-    assert found.figures["copied_excess_mean"] == pytest.approx(0.4, abs=0.02)
-    assert found.verdict == "warn" and flagged(result, "memorisation") >= set(range(80))
+    assert found.figures["repeated_share"] == 0.4 and found.verdict == "fail"
+    assert flagged(result, "memorisation") >= set(range(80))
 
 
 def test_a_long_run_of_one_training_row_fails() -> None:
@@ -199,10 +202,33 @@ def test_a_long_run_of_one_training_row_fails() -> None:
     assert flagged(result, "memorisation") == {3, 70, 150}
 
 
-def test_copies_with_unseen_characters_are_copies() -> None:
+@pytest.mark.parametrize("held_out", [0, 1, 5, 30])
+def test_boilerplate_and_templates_are_no_memory(held_out: int) -> None:
+    """What several training rows have is nothing of one row, however few were held out."""
+    alarms = 0
+    end = " ".join(sentence(random.Random(99)) for _ in range(2))
+    for seed in range(4):
+        for audited in (clean(seed=seed, num_templates=50), clean(seed=seed)):
+            (task,) = audited.tasks
+            chooser = random.Random(seed)
+            some = {i: edited(row, f"{row.input} {end}") for i, row in enumerate(task.drawn)}
+            drawn = [some[i] if chooser.random() < 0.1 else row for i, row in enumerate(task.drawn)]
+            train = [
+                replace(row, input=f"{row.input} {end}") if chooser.random() < 0.1 else row
+                for row in task.train
+            ]
+            few = replace(task, drawn=drawn, train=train, held_out=task.held_out[:held_out])
+            found = Memorisation().run(replace(audited, tasks=[few]), AuditParams())
+            assert found.figures["extracted_share"] == 0.0
+            alarms += (found.figures["repeated_share"] or 0.0) > 0
+    assert alarms <= 1
+
+
+@pytest.mark.parametrize("unseen", "\u200b\u034f\ufe0f\u3164\u2800\x07\xad")
+def test_copies_with_unseen_characters_are_copies(unseen: str) -> None:
     audited = clean()
     (task,) = audited.tasks
-    rows = {i: edited(task.drawn[i], "\u200b".join(task.train[i].input)) for i in PLANTED}
+    rows = {i: edited(task.drawn[i], unseen.join(task.train[i].input)) for i in PLANTED}
     assert flagged(audit(with_rows(audited, rows)), "memorisation") == set(PLANTED)
 
 
@@ -283,6 +309,7 @@ def test_copies_do_not_hide_drift() -> None:
 
     assert auc({**copies, **odd}) > auc(odd) - 0.08
     assert auc({i: edited(task.drawn[i], task.train[i].input) for i in range(200)}) == 0.5
+    assert auc({i: edited(task.drawn[i], task.train[i % 3].input) for i in range(200)}) > 0.9
 
 
 def test_texts_that_are_built_alike_are_no_memory() -> None:
@@ -355,7 +382,7 @@ def test_without_held_out_rows_memory_is_not_judged() -> None:
     result = audit(replace(audited, tasks=[alone]))
     (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
     assert found.figures["copied_excess"] is None
-    assert {one.figure for one in found.judged} == {"extracted_share"}
+    assert found.told_verdict == "not judged"
     assert result.verdict == "warn" and not result.failed
     assert any("chance or memory is not known" in note for note in found.notes)
 

@@ -67,9 +67,10 @@ def test_labels_that_are_short_are_drawn_for_until_the_budget_ends(
     assert len(plan.missing(places, drawn(4, 4), samples, 2)) == again
 
 
-@pytest.mark.parametrize(("carried", "again"), [("aaa", 4), ("bbb", 0), ("", 4)])
+@pytest.mark.parametrize(("carried", "again"), [("aaa", 4), ("bbb", 0), ("", 4), ("b" * 9, 0)])
 def test_rows_carried_over_count_in_the_balance(carried: str, again: int) -> None:
-    """Of the four that are drawn all are `a`: with three carried `b` nothing is short."""
+    """Of the four that are drawn all are `a`: with three carried `b` nothing is short, nor with
+    nine, beside which four `a` are all there can be."""
     request = Request("a", 5, 4, frozenset({"a", "b"}), Counter(carried))
     params = GenerateParams(known_labels=True, balance_labels=True, max_attempts=20)
     plan = DrawingPlan([request], params)

@@ -3,7 +3,7 @@
 drift_auc         area under the ROC curve of a logistic regression on TF-IDF of words and pairs of
                   words, 5-fold, on as many real rows as pseudo ones: 0.5 is chance. A sample
                   with the text of one of these rows is told from nothing: the classifier does
-                  not see it, and it counts as chance
+                  not see it, and it counts as chance; so many samples as rows have the text
 drift_auc_<label> the same scores, on the rows of one label alone
 age               tasks learnt since the task was learnt: drift over age is how memory fades
 """
@@ -11,6 +11,7 @@ age               tasks learnt since the task was learnt: drift over age is how 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,8 +59,11 @@ def _told_apart(task: SampledTask, seed: int) -> dict[str, Figure]:
     targets = [row.target for row in mine] + [row.target for row in theirs]
     texts = task.texts(mine) + task.texts(theirs)
     is_pseudo = np.array([1] * size + [0] * size)
-    real = set(texts[size:])
-    copied = np.array([text in real for text in texts[:size]] + [False] * size)
+    left = Counter(texts[size:])
+    copied = np.zeros(len(texts), bool)
+    for place, text in enumerate(texts[:size]):
+        copied[place] = left[text] > 0
+        left[text] -= 1
     scores = np.zeros(len(texts))
     if np.count_nonzero(~copied[:size]) >= FOLDS:
         others = [texts[place] for place in np.flatnonzero(~copied)]

@@ -14,13 +14,13 @@
                           how much of overlap and copied_share is more than chance: THE HEADLINE.
                           The lower end of its 95 % interval is judged; *_mean and *_high are the
                           rest (excess.py), and single tasks' intervals hold for all tasks at
-                          once. None without held-out rows
-    copied_excess_mean    is judged too: which rows were held out is drawn anew row by row, so a few
-                          rows that many samples repeat are few chances, and the lower end of the
-                          interval is zero however many samples these are
-    extracted_share       rows with a run of 20 words or more of one training row that is twice as
-                          long as any that a sample has of a held-out row (without held-out rows: of
-                          50 words): by its length no chance, be it of one row alone
+                          once. None with fewer than 20 held-out rows
+    repeated_share        rows that equal one training row, and no held-out one, which five rows or
+                          more do: the permutation takes it for one chance, however often it is said
+    extracted_share       rows with a run of words of one training row, and of no other, of 20 words
+                          at the least, twice as long as any that a sample has of a held-out row and
+                          as 99 in 100 training rows have of others: by its length no chance, be it
+                          of one row alone (fewer than 20 held-out rows: of 50 words)
 
 The teacher has learnt all earlier tasks: samples are held against the rows of every one of them
 that are here, whichever task they are drawn for. A copy rate that is no higher than against rows
@@ -32,7 +32,7 @@ too, which stand in the table that is shared.
 
 Of forgotten rows there is a fingerprint alone, where one was kept: spans are then told by the steps
 of hashing.py's LADDER, and a sample is a copy only where it equals a row: near ones are not known,
-nor anything of samples that are too short to be told.
+nor the last two figures, nor anything of samples that are too short to be told.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Memorisation(Check):
     headline = "copied_excess"
     limits = {  # noqa: RUF012
         "copied_excess": "high",
-        "copied_excess_mean": "high",
         "overlap_excess": "high",
+        "repeated_share": "high",
         "extracted_share": "high",
     }
 
