@@ -18,6 +18,7 @@ from lamol_core.storage.kinds import AUDIT
 from lamol_core.storage.layout import Layout
 from lamol_core.storage.manifest import (
     MANIFEST,
+    Manifest,
     Provenance,
     check_folder,
     read_manifest,
@@ -77,11 +78,7 @@ def passed_table(layout: Layout, task: str, params: AuditParams) -> Path:
     drawn = read_manifest(table_manifest(table), f"Run `dvc repro generate@{task}` again.")
     if manifest.inputs.get("pseudo") != drawn.content_sha256:
         raise ArtifactError(f"{folder}: is the audit of another table than {table}. {remedy}")
-    settings = params.model_dump(mode="json")
-    other = [name for name in JUDGED_BY if manifest.parameters.get(name) != settings[name]]
-    if other:
-        named = ", ".join(f"audit.{name}" for name in other)
-        raise ArtifactError(f"{folder}: made with another {named} than params.yaml's. {remedy}")
+    _check_settings(folder, manifest, params, remedy)
     audit = read_json(folder / FIGURES, remedy)
     judged = audit
     if params.drop_flagged:
@@ -109,6 +106,15 @@ def passed_table(layout: Layout, task: str, params: AuditParams) -> Path:
     if judged["verdict"] == "fail":
         log.warning("%s: its audit failed (%s); it is trained on.", table, failed)
     return table
+
+
+def _check_settings(folder: Path, manifest: Manifest, params: AuditParams, remedy: str) -> None:
+    """Raises ArtifactError where an audit judged by others than these parameters."""
+    settings = params.model_dump(mode="json")
+    other = [name for name in JUDGED_BY if manifest.parameters.get(name) != settings[name]]
+    if other:
+        named = ", ".join(f"audit.{name}" for name in other)
+        raise ArtifactError(f"{folder}: made with another {named} than params.yaml's. {remedy}")
 
 
 def require_rows(drawn: Path, left: Sequence[PseudoSample], earlier: Sequence[TaskFacts]) -> None:
