@@ -214,6 +214,7 @@ class AuditLimits(Section):
     replayed_personal_share: Limit = Limit(warn=0.0, fail=0.0)
     drift_auc: Limit = Limit(warn=0.85, fail=0.98)
     broken_share: Limit = Limit(warn=0.0, fail=0.0)
+    foreign_code: Limit = Limit(warn=0.0, fail=1.0)
     canary_share: Limit = Limit(warn=0.0, fail=0.1)
     exposure: Limit = Limit(warn=5.0, fail=8.0)
 

@@ -29,9 +29,11 @@ EXTRACTED_ALONE = 50
 LEAST_HELD_OUT = 20
 """Fewer held-out rows tell nothing of chance."""
 REPEATED = 5
+"""Samples that say one row word for word."""
 MOST_ASKED = 2000
+"""Training rows whose longest shared runs are looked for."""
 USUAL = 0.99
-"""Of the runs that samples share with held-out rows: longer ones are flagged."""
+"""Of the runs that samples, or training rows, share with other rows: longer ones stand out."""
 Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 

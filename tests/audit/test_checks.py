@@ -24,6 +24,7 @@ from tests.audit.corpus import (
     LABELS,
     SEED,
     TASK,
+    TEACHER,
     clean,
     decode,
     encode,
@@ -502,6 +503,9 @@ def test_a_manifest_that_does_not_fit_is_told() -> None:
     assert "seed 8 (now 7)" in notes and "unique True (now False)" in notes
     assert found.verdict == "fail"
     assert not audit(audited).findings[3].notes
+    older = Manifest("pseudo", {}, "", {}, {}, {"teacher": TEACHER}, code_version="0")
+    result = audit(replace(audited, origin=replace(audited.origin, manifest=older)))
+    assert result.verdict == "warn" and not result.failed, "written by another version"
     silent = replace(origin, manifest=Manifest("pseudo", {}, "", {}, {}, {}))
     assert "provenance" in audit(replace(audited, origin=silent)).failed, "it says nothing"
     for change in ({"table_is_as_written": False}, {"teacher_is_as_written": False}):

@@ -4,12 +4,12 @@
     table_as_written    1 where the file has the hash that its manifest says, else 0
     teacher_as_written  the same of the teacher's folder
     settings_as_drawn   1 where the manifest has the teacher and the parameters that are there now
+    foreign_code        1 where another version of this software wrote the table, which warns
 
 A row is broken where its teacher's hash is not that of the teacher on disk, its seed is not the one
 that its place in the table has, its id does not say its index and attempt or stands there twice,
 or its text is not what its ids decode to: it was edited by hand. A row that was carried over is
-broken where it is not that of the table before. A table of another version of this software is told
-in a note.
+broken where it is not that of the table before.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Decode = Callable[[Sequence[int]], str]
 class ProvenanceCheck(Check):
     name = "provenance"
     title = "Is every row what the teacher wrote"
-    limits = {"broken_share": "high"}  # noqa: RUF012
+    limits = {"broken_share": "high", "foreign_code": "high"}  # noqa: RUF012
 
     def __init__(self, decode: Decode | None = None) -> None:
         self._decode = decode
@@ -56,7 +56,8 @@ class ProvenanceCheck(Check):
                 else "the table that rows were carried over from is not there as it was."
             )
         foreign = _foreign_settings(origin, bool(drawn))
-        if origin.manifest.code_version != __version__:
+        is_foreign = origin.manifest.code_version != __version__
+        if is_foreign:
             notes.append(f"written by lamol {origin.manifest.code_version}, this is {__version__}.")
         as_written = origin.table_is_as_written and origin.teacher_is_as_written
         share = len(flags) / len(drawn) if drawn else 0.0
@@ -65,6 +66,7 @@ class ProvenanceCheck(Check):
             "table_as_written": float(origin.table_is_as_written),
             "teacher_as_written": float(origin.teacher_is_as_written),
             "settings_as_drawn": float(not foreign),
+            "foreign_code": float(is_foreign),
         }
         notes += foreign
         return Finding(self.name, figures, {}, flags, notes=notes)
