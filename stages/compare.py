@@ -23,6 +23,15 @@ OutOption = Annotated[
 AllOption = Annotated[
     bool, typer.Option("--all-commits", help="Experiments of every commit, not of HEAD alone.")
 ]
+CallOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--call",
+        metavar="NAME=SETTING,...",
+        help="One name for settings made together: better=unique,rows_per_class=5.",
+        show_default=False,
+    ),
+]
 
 
 @guarded
@@ -30,6 +39,7 @@ def compare(
     folders: FoldersArgument = None,
     out: OutOption = None,
     all_commits: AllOption = False,
+    call: CallOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -38,21 +48,23 @@ def compare(
     Example: lamol compare --out comparison
     """
     from lamol_core.comparison.files import (
+        comparison_json,
         comparison_table,
-        told_apart,
         write_comparison,
     )
+    from lamol_core.comparison.labels import CommonName
     from lamol_core.comparison.runs import read_experiments, read_folders
     from lamol_core.comparison.statistics import compare_runs
+    from lamol_core.comparison.wording import NOTHING_TOLD, claims
     from stages.console import print_json, print_table, say
 
     runs = read_folders(folders) if folders else read_experiments(Path(), all_commits)
-    comparison = compare_runs(runs)
+    comparison = compare_runs(runs, [CommonName.parse(text) for text in call or ()])
     if json:
-        print_json(comparison.as_dict())
+        print_json(comparison_json(comparison))
     else:
         print_table(comparison_table(comparison))
-        for sentence in told_apart(comparison):
+        for sentence in claims(comparison, ["final_average"]) or [NOTHING_TOLD]:
             say(sentence)
     if out is not None:
         write_comparison(comparison, out)

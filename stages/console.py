@@ -95,11 +95,13 @@ def _plain_progress(what: str, total: int, unit: str) -> Iterator[Advance]:
 
 
 def print_table(table: Any) -> None:
-    """A rich table on stdout, at least wide enough to keep its columns apart."""
+    """A rich table on stdout; where the terminal is narrower than its cells, wider than that."""
     from rich.console import Console
+    from rich.measure import Measurement
 
     console = Console()
-    console.print(table)
+    needed = Measurement.get(console, console.options, table).minimum
+    console.print(table, width=max(console.width, needed))
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:

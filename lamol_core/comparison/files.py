@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,46 +11,54 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lamol_core.comparison.statistics import COLUMNS, Column, Comparison, Estimate, Group
+from lamol_core.comparison.statistics import (
+    COLUMNS,
+    COMPARED,
+    CONFIDENCE,
+    RESAMPLES,
+    Column,
+    Comparison,
+    Estimate,
+    Group,
+)
+from lamol_core.comparison.wording import sentences
 from lamol_core.reporting.figures import write_json
 from lamol_core.reporting.page import ComparisonTable
 from lamol_core.reporting.plots import INK, Chart, save_svg
 from lamol_core.reporting.tables import markdown_row
 from lamol_core.storage.atomic import atomic_path
 
-CHART_FIGURES = ("final_average", "incremental_average", "forgetting")
+LABEL_PIXELS = 420
+"""Room for a method's name in the chart; what is longer is cut off."""
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """One line a method and setting, with the figures that a terminal has room for."""
+    """A method and setting a row, with the figures that a terminal of 80 columns has room for."""
     table = Table(
         caption=Text("mean ± standard deviation, 95 % bootstrap interval of the mean below"),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
     )
     columns = [column for column in _columns(comparison) if column.short]
-    table.add_column("method", overflow="fold", min_width=10)
+    table.add_column("method", overflow="fold", min_width=16)
     for title in ("runs", *(column.short for column in columns)):
         table.add_column(title, justify="right", no_wrap=True)
     for group in comparison.groups:
         cells = [_cell(column, group.figures[column.key], "\n") for column in columns]
-        table.add_row(*map(Text, (group.label, str(len(group.names)), *cells)))
+        brief = [
+            cell if column.key in COMPARED else cell.partition(" ±")[0]
+            for column, cell in zip(columns, cells, strict=True)
+        ]
+        table.add_row(*map(Text, (group.label, str(len(group.names)), *brief)))
     return table
-
-
-def told_apart(comparison: Comparison) -> list[str]:
-    """What is claimed; where nothing is, one sentence that says so."""
-    claims = [one.sentence for one in comparison.differences if one.is_told_apart]
-    if claims or len(comparison.groups) < 2:
-        return claims
-    return ["compare: no two methods are told apart by these runs (comparison.md says why)."]
 
 
 def comparison_section(comparison: Comparison) -> ComparisonTable:
     """The table and its sentences, for the report's page."""
     rows = [_cells(group, comparison) for group in comparison.groups]
-    return ComparisonTable(_titles(comparison), rows, comparison.sentences)
+    return ComparisonTable(_titles(comparison), rows, sentences(comparison))
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -58,8 +67,27 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines = [markdown_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
     lines += [markdown_row(*_cells(group, comparison)) for group in comparison.groups]
     lines += ["", "Mean ± standard deviation [95 % bootstrap interval of the mean].", ""]
-    lines += [f"- {sentence}" for sentence in comparison.sentences]
+    lines += [f"- {sentence}" for sentence in sentences(comparison)]
     return "\n".join(lines) + "\n"
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Every estimate with the runs' own values, and every difference with its seeds' own."""
+    return {
+        "confidence": CONFIDENCE,
+        "resamples": RESAMPLES,
+        "groups": [asdict(group) for group in comparison.groups],
+        "differences": [
+            {
+                **asdict(one),
+                "mean": one.mean,
+                "interval": one.interval,
+                "told_apart": one.is_told_apart,
+            }
+            for one in comparison.differences
+        ],
+        "sentences": sentences(comparison),
+    }
 
 
 def comparison_chart(comparison: Comparison) -> Chart:
@@ -67,20 +95,21 @@ def comparison_chart(comparison: Comparison) -> Chart:
     labels = [group.label for group in comparison.groups]
     points: list[dict[str, Any]] = []
     for group in comparison.groups:
-        for key in CHART_FIGURES:
+        for key in COMPARED:
             estimate = group.figures[key]
             if estimate is not None:
                 mean = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
                 named = {"method": group.label, "figure": key.replace("_", " ")}
                 points += [{**named, **mean, "value": value} for value in estimate.values]
-    base = alt.Chart().encode(y=alt.Y("method:N", title=None, sort=labels))
+    axis = alt.Axis(labelLimit=LABEL_PIXELS)
+    base = alt.Chart().encode(y=alt.Y("method:N", title=None, sort=labels, axis=axis))
     interval = base.mark_rule(strokeWidth=2.5, color="#2f7fc1").encode(
         x=alt.X("low:Q", title="percent or points", scale=alt.Scale(zero=False)), x2="high:Q"
     )
     mean = base.mark_tick(thickness=3, size=16, color="#2f7fc1").encode(x="mean:Q")
     runs = base.mark_point(size=24, filled=True, opacity=0.55, color=INK).encode(x="value:Q")
     layers = alt.layer(interval, mean, runs).properties(width=230, height=alt.Step(24))
-    names = [key.replace("_", " ") for key in CHART_FIGURES]
+    names = [key.replace("_", " ") for key in COMPARED]
     return layers.facet(
         facet=alt.Facet("figure:N", sort=names, title=None), columns=3,
         data=alt.Data(values=points),
@@ -91,7 +120,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     """Write comparison.md, .json and .svg into a folder."""
     with atomic_path(out / "comparison.md") as scratch:
         scratch.write_text(comparison_markdown(comparison), encoding="utf-8")
-    write_json(out / "comparison.json", comparison.as_dict())
+    write_json(out / "comparison.json", comparison_json(comparison))
     with atomic_path(out / "comparison.svg") as scratch:
         save_svg(comparison_chart(comparison), scratch)
 

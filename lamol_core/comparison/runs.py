@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from lamol_core.config import Params
+from lamol_core.data.orders import original_name
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.reporting.figures import read_json
 
 SEED_KEYS = ("seed", "backbone.nano.seed")
 """What repeats a run: not part of what is compared."""
-NOT_COMPARED = ("lamol_version",)
-OF_AUDITS = tuple(
-    f"audit.{name}" for name in ("drop_flagged", "canaries", "ask_teacher", "phone_regions")
-)
-"""What of an audit's parameters can change which rows are trained on."""
 SUMMARY = Path("reports") / "summary.json"
+
+
+class Pairing(NamedTuple):
+    """What a run of another method must have in common to be a run's pair."""
+
+    seed: str
+    tasks: tuple[str, ...]
+    """In the order of learning."""
+    sources: str
+    unscored: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,14 @@ class FinishedRun:
         return str(self.params.get("method", self.summary["method"]))
 
     @property
-    def pairing(self) -> tuple[str, ...]:
-        """What a run of another method must have in common to be its pair: seed and task order."""
-        seed = json.dumps([self.params.get(key) for key in SEED_KEYS])
-        sources = {k: v for k, v in self.params.items() if k.startswith("tasks.")}
-        unscored = json.dumps(self.unscored)
-        return (seed, unscored, json.dumps(sources, sort_keys=True), *self.summary["tasks"])
+    def pairing(self) -> Pairing:
+        sources = {key: value for key, value in self.params.items() if key.startswith("tasks.")}
+        return Pairing(
+            json.dumps([self.params.get(key) for key in SEED_KEYS]),
+            tuple(self.summary["tasks"]),
+            json.dumps(sources, sort_keys=True),
+            tuple(self.unscored),
+        )
 
     @property
     def unscored(self) -> list[str]:
@@ -87,11 +95,28 @@ def read_folder(folder: Path) -> list[FinishedRun]:
 def split_chains(
     name: str, params: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> list[FinishedRun]:
-    """A run for each order of the tasks: a tree of them holds several."""
-    flat, chains = flatten(_completed(params)), summary["chains"]
-    if len(chains) == 1:
-        return [FinishedRun(name, flat, summary)]
-    return [FinishedRun(f"{name}: {', '.join(c['tasks'])}", flat, c) for c in chains]
+    """A run for each order of the tasks: a tree of them holds several.
+
+    Each has its own tasks alone, under the names that they have in a sequence of one order."""
+    whole, chains = _completed(params), summary["chains"]
+    tasks = whole.get("tasks", {})
+    runs = []
+    for chain in chains:
+        names = {task: original_name(task, tasks) for task in chain["tasks"]}
+        blocks = {names[task]: _without_after(tasks[task]) for task in names if task in tasks}
+        order = list(names.values())
+        runs.append(
+            FinishedRun(
+                name if len(chains) == 1 else f"{name}: {', '.join(order)}",
+                flatten({**whole, "tasks": blocks}),
+                {**chain, "tasks": order},
+            )
+        )
+    return runs
+
+
+def _without_after(task: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in task.items() if key != "after"}
 
 
 def _completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -133,46 +158,6 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
             "method=...` and `dvc queue start`, or name folders."
         )
     return runs
-
-
-def label_runs(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    """Runs by what they compare: the method, and those of its parameters in which runs differ,
-    where they are not the default.
-
-    A parameter counts for a method if it stands in the method's own block, or in a block that all
-    methods share: the tasks' sources too. Seeds, the order of tasks and what an audit only tells do
-    not count.
-    """
-    groups: dict[str, list[FinishedRun]] = {}
-    defaults = flatten(Params(tasks={}).model_dump(mode="json", by_alias=True))
-    for run in runs:
-        siblings = [other for other in runs if other.method == run.method]
-        names = sorted({key for other in siblings for key in _own_keys(other)})
-        differing = [
-            name
-            for name in names
-            if len({json.dumps(o.params.get(name), sort_keys=True) for o in siblings}) > 1
-        ]
-        settings = [
-            f"{name}={json.dumps(run.params.get(name))}"
-            for name in differing
-            if name not in defaults or run.params.get(name) != defaults[name]
-        ]
-        gaps = [f"without {' and '.join(run.unscored)} (forgotten)"] if run.unscored else []
-        groups.setdefault(", ".join([run.method, *settings, *gaps]), []).append(run)
-    return groups
-
-
-def _own_keys(run: FinishedRun) -> Iterator[str]:
-    methods = {"lamol_kd", "lamol", "l2kd", "ewc", "derpp", "replay"} - {run.method}
-    for key in run.params:
-        block = key.partition(".")[0]
-        if key in SEED_KEYS or block in methods or block in NOT_COMPARED:
-            continue
-        if block == "audit" and key not in OF_AUDITS:
-            continue
-        if block != "tasks" or not key.endswith(".after"):
-            yield key
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

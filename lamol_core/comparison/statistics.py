@@ -1,28 +1,32 @@
 """Methods side by side: means, spreads and bootstrap intervals over seeds and orders of tasks.
 
-An interval is that of the mean: the 2.5 and 97.5 percentiles of the means of resampled runs (Efron
-1979). Two methods are compared on pairs of runs with the same seed and order, by the interval of
-their mean difference. A few runs give intervals that are too narrow, so nothing is claimed below
-MIN_PAIRS pairs.
+A method's interval is that of its mean: the 2.5 and 97.5 percentiles of the means of resampled
+runs (Efron 1979), which over a few runs is too narrow and is there to show the spread. Two methods
+are told apart by another one: Student's t interval of their mean difference, in which a seed counts
+once. Runs of one seed in several orders draw from the same streams of random numbers and are no new
+evidence of the same weight, so their differences are averaged first.
 """
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
-from typing import Any
 
-from lamol_core.comparison.runs import FinishedRun, label_runs
+from scipy.stats import t as student_t
+
+from lamol_core.comparison.labels import CommonName, label_runs
+from lamol_core.comparison.runs import FinishedRun, Pairing
 from lamol_core.seeds import derive_seed
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
-MIN_PAIRS = 6
-"""Six differences of one sign happen by chance once in 32 times; fewer say less than an interval of
-95 % promises. Many comparisons at once find some difference by chance: no correction is made."""
+MIN_SEEDS = 3
+"""With two, the interval is thirteen times as wide as the difference of the two: no answer. Many
+comparisons at once find some difference by chance: no correction is made."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,13 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
     return means[tail], means[-tail - 1]
 
 
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of at least two independent values."""
+    half = float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    half *= stdev(values) / math.sqrt(len(values))
+    return fmean(values) - half, fmean(values) + half
+
+
 @dataclass(frozen=True)
 class Group:
     """The runs of one method with one setting, and their figures by a summary's keys."""
@@ -93,42 +104,34 @@ class Group:
 
 @dataclass(frozen=True)
 class Difference:
-    """`first` minus `second` in one figure, over pairs of runs."""
+    """`first` minus `second` in one figure, over pairs of runs of the same seed and order."""
 
     figure: str
     first: str
     second: str
     num_pairs: int
-    estimate: Estimate
+    by_seed: tuple[float, ...]
+    """For each seed the mean over its orders."""
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.by_seed)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Student's t interval of the mean over seeds; None below MIN_SEEDS."""
+        if len(self.by_seed) < MIN_SEEDS:
+            return None
+        return t_interval(self.by_seed)
 
     @property
     def is_told_apart(self) -> bool:
-        low, high = self.estimate.low, self.estimate.high
-        if low is None or high is None or self.num_pairs < MIN_PAIRS:
-            return False
-        return low > 0 or high < 0
+        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
     @property
-    def sentence(self) -> str:
-        """What may be said of the two, and no more."""
-        figure, mean = self.figure.replace("_", " "), self.estimate.mean
-        if self.estimate.low is None:
-            return (
-                f"{figure}: {self.first} differs from {self.second} by {mean:+.1f} in the one pair "
-                "of runs there is; nothing follows from that."
-            )
-        interval = f"[{self.estimate.low:+.1f}, {self.estimate.high:+.1f}]"
-        shown = f"by {mean:+.1f} points, {interval}, over {self.num_pairs} pairs of runs"
-        if self.num_pairs < MIN_PAIRS:
-            return (
-                f"{figure}: {self.first} differs from {self.second} {shown}: too few pairs for a "
-                f"claim (wanted: {MIN_PAIRS})."
-            )
-        if not self.is_told_apart:
-            return f"{figure}: {self.first} and {self.second} are not told apart ({shown})."
-        better = (mean > 0) != (self.figure in LESS_IS_BETTER)
-        verdict = "better" if better else "worse"
-        return f"{figure}: {self.first} is {verdict} than {self.second} ({shown})."
+    def first_is_better(self) -> bool:
+        """Of the two means; whether more can be said, `is_told_apart` tells."""
+        return (self.mean > 0) != (self.figure in LESS_IS_BETTER)
 
 
 @dataclass(frozen=True)
@@ -136,49 +139,30 @@ class Comparison:
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
 
-    @property
-    def sentences(self) -> list[str]:
-        """What may be said: claims first; of single pairs of runs that nothing follows."""
-        several = [one for one in self.differences if one.num_pairs > 1]
-        several.sort(key=lambda one: (not one.is_told_apart, one.num_pairs < MIN_PAIRS))
-        single = [one for one in self.differences if one.num_pairs == 1]
-        named = "; ".join(dict.fromkeys(f"{one.first} and {one.second}" for one in single))
-        rest = [f"One pair of runs each, from which nothing follows: {named}."] if single else []
-        return [*(one.sentence for one in several), *rest]
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON: every estimate with the runs' own values."""
-        return {
-            "confidence": CONFIDENCE,
-            "resamples": RESAMPLES,
-            "groups": [asdict(group) for group in self.groups],
-            "differences": [
-                {**asdict(one), "told_apart": one.is_told_apart, "sentence": one.sentence}
-                for one in self.differences
-            ],
-        }
-
-
-def compare_runs(runs: Sequence[FinishedRun]) -> Comparison:
-    """Group runs by method and setting, best final average first, and compare every two groups."""
-    labelled = label_runs(runs)
+def compare_runs(runs: Sequence[FinishedRun], names: Sequence[CommonName] = ()) -> Comparison:
+    """Group runs by method and setting, best final average first, and compare every two groups.
+    Raises ConfigError for a name whose settings no run has."""
+    labelled = label_runs(runs, names)
     groups = [_group(label, members) for label, members in labelled.items()]
     groups.sort(key=lambda group: -_mean(group, "final_average"))
+    labels = [group.label for group in groups]
     differences = [
-        difference
+        Difference(figure, first, second, *paired)
         for figure in COMPARED
-        for first, second in combinations([group.label for group in groups], 2)
-        if (difference := _difference(figure, first, second, labelled)) is not None
+        for first, second in combinations(labels, 2)
+        if (paired := paired_differences(figure, labelled[first], labelled[second])) is not None
     ]
     return Comparison(tuple(groups), tuple(differences))
 
 
 def _group(label: str, runs: Sequence[FinishedRun]) -> Group:
     figures: dict[str, Estimate | None] = {}
+    pairings = {run.pairing for run in runs}
     for column in COLUMNS:
-        values = [run.summary.get(column.key) for run in runs]
-        known = [float(value) for value in values if value is not None]
-        figures[column.key] = Estimate.of(known) if len(known) == len(runs) else None
+        known = _by_pairing(runs, column.key)
+        whole = len(known) == len(pairings)
+        figures[column.key] = Estimate.of(list(known.values())) if whole else None
     orders = {tuple(run.summary["tasks"]) for run in runs}
     return Group(label, tuple(run.name for run in runs), len(orders), figures)
 
@@ -189,20 +173,23 @@ def _mean(group: Group, key: str) -> float:
     return estimate.mean
 
 
-def _difference(
-    figure: str, first: str, second: str, labelled: Mapping[str, Sequence[FinishedRun]]
-) -> Difference | None:
-    """Of the pairs of runs that two groups have; None where they have none."""
-    mine, theirs = _by_pairing(labelled[first], figure), _by_pairing(labelled[second], figure)
-    values = [mine[pairing] - theirs[pairing] for pairing in sorted(set(mine) & set(theirs))]
-    if not values:
+def paired_differences(
+    figure: str, runs: Sequence[FinishedRun], others: Sequence[FinishedRun]
+) -> tuple[int, tuple[float, ...]] | None:
+    """How many pairs of runs two groups have, and for each seed the mean difference of its pairs;
+    None where they have none."""
+    mine, theirs = _by_pairing(runs, figure), _by_pairing(others, figure)
+    by_seed: dict[str, list[float]] = {}
+    for pairing in sorted(set(mine) & set(theirs)):
+        by_seed.setdefault(pairing.seed, []).append(mine[pairing] - theirs[pairing])
+    if not by_seed:
         return None
-    return Difference(figure, first, second, len(values), Estimate.of(values))
+    return sum(map(len, by_seed.values())), tuple(map(fmean, by_seed.values()))
 
 
-def _by_pairing(runs: Sequence[FinishedRun], figure: str) -> dict[tuple[str, ...], float]:
+def _by_pairing(runs: Sequence[FinishedRun], figure: str) -> dict[Pairing, float]:
     """Each pairing's figure; the mean, where the same seed and order were run more than once."""
-    found: dict[tuple[str, ...], list[float]] = {}
+    found: dict[Pairing, list[float]] = {}
     for run in runs:
         if run.summary.get(figure) is not None:
             found.setdefault(run.pairing, []).append(float(run.summary[figure]))

@@ -17,8 +17,8 @@ def order_tree(
     """The `tasks` block for these orders; every order is a path from `base` to a leaf.
 
     A task keeps its name where it is met first; elsewhere it is `name-2`, `name-3`, with the same
-    source. Raises ConfigError for an unknown task, one listed twice, an order that is another's
-    beginning, or a new name that is taken.
+    source. Raises ConfigError where an order does not name every task once, is there twice, or a
+    new name is taken.
     """
     tree: dict[str, dict[str, Any]] = {}
     node_of: dict[tuple[str, ...], str] = {(): BASE}
@@ -39,17 +39,19 @@ def order_tree(
 
 
 def distinct_tasks(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The tasks without those that `order_tree` made of others: `name-2` with the block of `name`
-    but for `after`."""
+    """The tasks without those that `order_tree` made of others."""
+    return {name: task for name, task in tasks.items() if original_name(name, tasks) == name}
+
+
+def original_name(name: str, tasks: Mapping[str, Mapping[str, Any]]) -> str:
+    """`name` of a task `name-2` that `order_tree` made: one with the same block but for `after`."""
 
     def block(name: str) -> dict[str, Any]:
         return {key: value for key, value in tasks[name].items() if key != "after"}
 
-    def is_copy(name: str) -> bool:
-        original, _, number = name.rpartition("-")
-        return number.isdigit() and original in tasks and block(original) == block(name)
-
-    return {name: task for name, task in tasks.items() if not is_copy(name)}
+    original, _, number = name.rpartition("-")
+    is_copy = number.isdigit() and {name, original} <= tasks.keys()
+    return original if is_copy and block(original) == block(name) else name
 
 
 def _check_order(
@@ -60,11 +62,14 @@ def _check_order(
         if name not in tasks:
             hint = did_you_mean(name, tasks)
             raise ConfigError(f"order {shown}: params.yaml has no task {name!r}{hint}.")
-    if len(set(order)) != len(order) or not order:
-        raise ConfigError(f"order {shown}: name every task once.")
-    for other in orders:
-        if list(other[: len(order)]) == list(order) and len(other) > len(order):
-            raise ConfigError(f"order {shown}: it is the beginning of {','.join(other)}.")
+    left_out = [name for name in tasks if name not in order]
+    if left_out or len(set(order)) != len(order):
+        raise ConfigError(
+            f"order {shown}: name every task once"
+            + (f"; {', '.join(left_out)} left out." if left_out else ".")
+        )
+    if [list(other) for other in orders].count(list(order)) > 1:
+        raise ConfigError(f"order {shown}: it is there twice.")
 
 
 def random_orders(names: Sequence[str], count: int, seed: int) -> list[list[str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +12,25 @@ import pytest
 from ruamel.yaml import YAML
 
 from lamol_core.comparison.files import (
+    comparison_chart,
+    comparison_json,
     comparison_markdown,
     comparison_table,
-    told_apart,
     write_comparison,
 )
-from lamol_core.comparison.runs import FinishedRun, label_runs, read_folders
+from lamol_core.comparison.labels import CommonName, label_runs
+from lamol_core.comparison.runs import FinishedRun, read_folders
 from lamol_core.comparison.statistics import (
     COLUMNS,
-    Comparison,
+    Difference,
     Estimate,
     bootstrap_interval,
     compare_runs,
+    paired_differences,
+    t_interval,
 )
+from lamol_core.comparison.wording import NOTHING_TOLD, claims, sentences
+from lamol_core.data.orders import order_tree
 from lamol_core.errors import ArtifactError, ConfigError
 
 
@@ -50,11 +58,6 @@ def many(method: str, scores: list[float], **params: Any) -> list[FinishedRun]:
     return [run(method, seed, score, **params) for seed, score in enumerate(scores)]
 
 
-def sentence_of(comparison: Comparison, figure: str = "final_average") -> str:
-    (found,) = [d.sentence for d in comparison.differences if d.figure == figure]
-    return found
-
-
 def test_the_interval_of_a_mean_covers_it_and_narrows_with_more_runs() -> None:
     values = [81.0, 84.0, 86.0, 80.0, 88.0, 83.0]
     low, high = bootstrap_interval(values)
@@ -66,8 +69,6 @@ def test_the_interval_of_a_mean_covers_it_and_narrows_with_more_runs() -> None:
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    import random
-
     chooser, hits, trials = random.Random(0), 0, 200
     for _ in range(trials):
         values = [chooser.gauss(50, 3) for _ in range(20)]
@@ -76,74 +77,179 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.88 <= hits / trials <= 0.98
 
 
+@pytest.mark.parametrize("num_seeds", [3, 6])
+def test_a_claim_is_false_as_seldom_as_it_says_though_orders_share_their_seed(
+    num_seeds: int,
+) -> None:
+    chooser, false_claims, trials = random.Random(1), 0, 400
+    for _ in range(trials):
+        differences = [chooser.gauss(0, 3) for _ in range(num_seeds)]
+        mine, theirs = (
+            [
+                run(method, seed, 80 + wins * difference + chooser.gauss(0, 0.3), tasks)
+                for tasks in (("a", "b"), ("b", "a"))
+                for seed, difference in enumerate(differences)
+            ]
+            for method, wins in (("lamol_kd", 1), ("lamol", 0))
+        )
+        paired = paired_differences("final_average", mine, theirs)
+        assert paired is not None and paired[0] == 2 * num_seeds == 2 * len(paired[1])
+        false_claims += Difference("final_average", "lamol_kd", "lamol", *paired).is_told_apart
+    assert 0.02 <= false_claims / trials <= 0.09
+
+
 def test_one_run_has_no_spread() -> None:
     alone = Estimate.of([80.0])
     assert (alone.mean, alone.deviation, alone.low, alone.high) == (80.0, None, None, None)
 
 
+def test_the_same_run_again_is_no_evidence_more() -> None:
+    twice = many("lamol", [80.0, 84.0])
+    (once,), (thrice,) = compare_runs(twice).groups, compare_runs(twice * 3).groups
+    assert once.figures == thrice.figures
+
+
+def labels_of(runs: list[FinishedRun], *names: str) -> dict[str, int]:
+    labelled = label_runs(runs, [CommonName.parse(name) for name in names])
+    return {label: len(members) for label, members in labelled.items()}
+
+
 def test_groups_are_methods_and_the_settings_that_differ() -> None:
     runs = [
         *many("lamol_kd", [80.0, 81.0]),
-        run("lamol_kd", 0, 70.0, **{"lamol_kd.gamma": 0.5}),
+        run("lamol_kd", 0, 70.0, **{"lamol_kd.gamma": 0.5, "generate.unique": True}),
         run("lamol", 0, 60.0, **{"lamol_kd.gamma": 0.9}),
     ]
-    assert {label: len(members) for label, members in label_runs(runs).items()} == {
-        "lamol_kd": 2,
-        "lamol_kd, lamol_kd.gamma=0.5": 1,
+    assert labels_of(runs) == {"lamol_kd": 2, "lamol_kd (unique, gamma=0.5)": 1, "lamol": 1}
+
+
+def test_a_setting_that_all_methods_share_is_named_for_each() -> None:
+    long = {"train.epochs": 9, "generate.unique": True}
+    runs = [*many("lamol", [80.0] * 3, **long), *many("ewc", [70.0], **long), run("ewc", 1, 6.0)]
+    assert labels_of(runs) == {"lamol (epochs=9)": 3, "ewc (epochs=9)": 1, "ewc": 1}
+    alike = [*many("lamol", [80.0], **long), *many("ewc", [70.0], **long)]
+    assert labels_of(alike) == {"lamol": 1, "ewc": 1}
+
+
+def test_keys_that_end_alike_stay_whole() -> None:
+    sizes = {"train.batch_size": 8, "evaluate.batch_size": 9}
+    assert labels_of([run("lamol", 0, 1.0, **sizes), run("lamol", 0, 1.0)]) == {
+        "lamol (evaluate.batch_size=9, train.batch_size=8)": 1,
         "lamol": 1,
     }
 
 
-def test_a_clear_difference_over_enough_pairs_is_told() -> None:
-    better = many("lamol_kd", [80.0, 82.0, 81.0, 83.0, 82.5, 81.5])
-    comparison = compare_runs([*better, *many("lamol", [70.0, 73.0, 71.0, 72.0, 74.0, 70.5])])
+def test_settings_made_together_have_one_name() -> None:
+    better = {"generate.unique": True, "lamol_kd.rows_per_class": 5}
+    runs = [
+        run("lamol_kd", 0, 80.0),
+        run("lamol_kd", 0, 81.0, **better),
+        run("lamol_kd", 0, 82.0, **better, **{"generate.carry_over": True}),
+        run("lamol_kd", 0, 83.0, **{"generate.unique": True}),
+    ]
+    wanted = {
+        "lamol_kd": 1,
+        "lamol_kd (better)": 1,
+        "lamol_kd (better, carry_over)": 1,
+        "lamol_kd (unique)": 1,
+    }
+    assert labels_of(runs, "better=unique,rows_per_class=5") == wanted
+    assert labels_of(runs, "better=generate.unique=true,lamol_kd.rows_per_class=5") == wanted
+    with pytest.raises(ConfigError, match=r"--call x: no run has all of refill=false"):
+        labels_of(runs, "x=refill=false")
+    with pytest.raises(ConfigError, match=r"--call better: write a name and the settings"):
+        labels_of(runs, "better")
+
+
+def test_a_long_name_is_there_in_the_terminal_s_table_and_in_the_chart() -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    settings = {"generate.unique": True, "generate.known_labels": True, "lamol_kd.topk": 7}
+    runs = [*many("lamol_kd", [80.0, 83.5]), *many("lamol_kd", [88.2, 83.1], **settings)]
+    comparison = compare_runs(runs)
+    label = "lamol_kd (known_labels, unique, topk=7)"
+    assert [group.label for group in comparison.groups] == [label, "lamol_kd"]
+    out = StringIO()
+    Console(file=out, width=80).print(comparison_table(comparison))
+    shown = "".join(line[:17].strip() for line in out.getvalue().splitlines())
+    assert "lamol_kd(known_labels,unique, topk=7)" in shown.replace("unique,topk", "unique, topk")
+    assert comparison_chart(comparison).to_dict()["spec"]["layer"][0]["encoding"]["y"]["axis"] == {
+        "labelLimit": 420
+    }
+
+
+def test_a_clear_difference_over_enough_seeds_is_told() -> None:
+    better = many("lamol_kd", [80.0, 82.0, 81.0])
+    comparison = compare_runs([*better, *many("lamol", [70.0, 73.0, 71.0])])
     assert [group.label for group in comparison.groups] == ["lamol_kd", "lamol"]
-    assert "lamol_kd is better than lamol" in sentence_of(comparison)
-    assert "6 pairs" in sentence_of(comparison)
-    # forgetting: less is better
-    assert "lamol_kd is better than lamol" in sentence_of(comparison, "forgetting")
-    assert len(told_apart(comparison)) == 3
+    low, high = t_interval([10.0, 9.0, 10.0])
+    shown = f"by 9.7 points [{low:.1f}, {high:.1f}; 3 seeds]."
+    assert claims(comparison) == [
+        f"final average: lamol_kd is better than lamol {shown}",
+        f"incremental average: lamol_kd is better than lamol {shown}",
+        f"forgetting: lamol_kd is better than lamol {shown}",
+    ]
+    assert sentences(comparison) == claims(comparison)
+    assert 8.2 < low < 8.3 and 11.0 < high < 11.2, "2 degrees of freedom: 4.303 standard errors"
+
+
+def test_the_one_with_less_forgetting_is_the_better_one_wherever_it_stands() -> None:
+    def forgets(runs: list[FinishedRun], by: float) -> list[FinishedRun]:
+        return [
+            FinishedRun(r.name, r.params, {**r.summary, "forgetting": by + i})
+            for i, r in enumerate(runs)
+        ]
+
+    first = forgets(many("lamol_kd", [80.0, 82.0, 81.0]), 30.0)
+    comparison = compare_runs([*first, *forgets(many("lamol", [70.0, 73.0, 71.0]), 10.0)])
+    assert claims(comparison, ["forgetting"]) == [
+        "forgetting: lamol is better than lamol_kd by 20.0 points [20.0, 20.0; 3 seeds]."
+    ]
 
 
 def test_what_an_audit_only_tells_is_no_other_setting() -> None:
     told = [run("lamol", seed, 80.0, **{"audit.min_rows": 30 + seed}) for seed in range(2)]
     dropped = [run("lamol", 0, 80.0, **{"audit.drop_flagged": True})]
-    assert {k: len(v) for k, v in label_runs([*told, *dropped]).items()} == {
-        "lamol, audit.drop_flagged=null": 2,
-        "lamol, audit.drop_flagged=true": 1,
-    }
+    assert labels_of([*told, *dropped]) == {"lamol": 2, "lamol (drop_flagged)": 1}
 
 
-def test_claims_come_first_and_single_pairs_are_one_sentence() -> None:
-    runs = [*many("lamol_kd", [80.0, 81.0] * 3), *many("lamol", [70.0, 72.0] * 3)]
-    runs += [*many("ewc", [75.0, 60.0, 78.0]), run("derpp", 0, 90.0)]
-    said = compare_runs(runs).sentences
-    assert "is better than" in said[0] and "too few pairs" in said[-2]
+def test_claims_come_first_and_too_few_seeds_are_one_sentence() -> None:
+    runs = [*many("lamol_kd", [80.0, 81.0, 82.0]), *many("lamol", [70.0, 72.0, 71.0])]
+    runs += [*many("ewc", [75.0, 60.0]), run("derpp", 0, 90.0)]
+    said = sentences(compare_runs(runs))
+    assert len(said) == 3 + 1 and all("is better than" in one for one in said[:3])
     assert said[-1] == (
-        "One pair of runs each, from which nothing follows: "
-        "derpp and lamol_kd; derpp and lamol; derpp and ewc."
-    )
-    assert len(said) == 3 * 3 + 1
+        "Fewer than 3 seeds in common, from which nothing follows: derpp and lamol_kd; "
+        "derpp and lamol; derpp and ewc; lamol_kd and lamol; lamol_kd and ewc; lamol and ewc."
+    ).replace("lamol_kd and lamol; ", "")
 
 
-def test_too_few_pairs_claim_nothing_however_far_apart() -> None:
-    comparison = compare_runs([*many("lamol_kd", [90.0, 91.0, 92.0]), *many("ewc", [10.0] * 3)])
-    assert "too few pairs for a claim" in sentence_of(comparison)
-    assert told_apart(comparison) == [
-        "compare: no two methods are told apart by these runs (comparison.md says why)."
+def test_two_seeds_claim_nothing_however_far_apart_and_in_many_orders() -> None:
+    orders = [("a", "b"), ("b", "a")]
+    runs = [
+        one
+        for tasks in orders
+        for method, score in (("lamol_kd", 90.0), ("ewc", 10.0))
+        for one in many(method, [score, score + 1], tasks=tasks)
     ]
+    comparison = compare_runs(runs)
+    assert all(one.num_pairs == 4 for one in comparison.differences)
+    assert claims(comparison) == [] and sentences(comparison)[0] == NOTHING_TOLD
 
 
 def test_an_interval_with_zero_in_it_claims_nothing() -> None:
     first = many("lamol_kd", [80.0, 70.0, 85.0, 72.0, 80.0, 74.0])
     comparison = compare_runs([*first, *many("lamol", [75.0, 76.0, 77.0, 78.0, 79.0, 76.0])])
-    assert "are not told apart" in sentence_of(comparison)
+    assert claims(comparison) == []
+    assert any("is not told apart from" in one for one in sentences(comparison))
 
 
 def test_other_data_is_another_group_and_no_pair() -> None:
     few = {"tasks.a.source.limit_per_target": 10, "tasks.a.after": "base"}
     runs = [*many("lamol_kd", [80.0] * 6, **few), *many("lamol", [70.0] * 6)]
-    assert compare_runs(runs).differences == ()
+    assert compare_runs(runs).differences == () and sentences(compare_runs(runs)) == []
     assert len(label_runs([*runs, *many("lamol_kd", [90.0])])) == 3
 
 
@@ -161,15 +267,18 @@ def test_pairs_have_seed_and_order_in_common() -> None:
     ]
     comparison = compare_runs(runs)
     assert all(difference.num_pairs == 1 for difference in comparison.differences)
-    assert "nothing follows" in sentence_of(comparison)
+    assert "nothing follows" in sentences(comparison)[-1]
     (mixed,) = [group for group in comparison.groups if group.label == "lamol"]
     assert mixed.num_orders == 2
 
 
-def write_run(folder: Path, method: str, seed: int, final: float) -> None:
+def write_run(
+    folder: Path, method: str, seed: int, final: float, tasks: Mapping[str, Any] | None = None
+) -> None:
     (folder / "reports").mkdir(parents=True)
+    params = {"method": method, "seed": seed, "lamol": {"gamma": 0.2}, "tasks": tasks or {}}
     with (folder / "params.yaml").open("w") as out:
-        YAML().dump({"method": method, "seed": seed, "lamol": {"gamma": 0.2}}, out)
+        YAML().dump(params, out)
     summary = summary_of(final)
     content = json.dumps({**summary, "chains": [summary]})
     (folder / "reports" / "summary.json").write_text(content)
@@ -188,6 +297,7 @@ def test_folders_are_read_wherever_they_lie_and_written_as_three_files(tmp_path:
     assert "forward transfer" not in text, "what no run has measured is no column"
     assert "| lamol_kd | 6 | 1 | 81.0 ± 0.9 [" in text
     kept = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert kept == json.loads(json.dumps(comparison_json(comparison)))
     assert kept["groups"][0]["figures"]["final_average"]["values"] == [80.0, 81.0, 82.0] * 2
     assert any(one["told_apart"] for one in kept["differences"])
     svg = (tmp_path / "out" / "comparison.svg").read_text()
@@ -196,13 +306,21 @@ def test_folders_are_read_wherever_they_lie_and_written_as_three_files(tmp_path:
 
 
 def test_a_tree_of_orders_is_a_run_for_each(tmp_path: Path) -> None:
-    write_run(tmp_path, "lamol_kd", 0, 80.0)
-    path = tmp_path / "reports" / "summary.json"
-    chains = [summary_of(80.0, ("a", "b")), summary_of(70.0, ("b", "a"))]
+    tasks = {name: {"source": {"kind": "demo", "task": name}} for name in ("a", "b")}
+    tree = order_tree(tasks, [["a", "b"], ["b", "a"]])
+    assert list(tree) == ["a", "b", "b-2", "a-2"]
+    write_run(tmp_path / "tree", "lamol_kd", 0, 80.0, tree)
+    path = tmp_path / "tree" / "reports" / "summary.json"
+    chains = [summary_of(80.0, ("a", "b")), summary_of(70.0, ("b-2", "a-2"))]
     path.write_text(json.dumps({**chains[-1], "chains": chains}))
-    runs = read_folders([tmp_path])
-    assert [r.summary["final_average"] for r in runs] == [80.0, 70.0]
-    assert compare_runs(runs).groups[0].num_orders == 2
+    write_run(tmp_path / "plain", "lamol_kd", 1, 90.0, order_tree(tasks, [["a", "b"]]))
+    write_run(tmp_path / "other", "lamol", 0, 75.0, order_tree(tasks, [["a", "b"]]))
+    comparison = compare_runs(read_folders([tmp_path]))
+    assert [(g.label, len(g.names), g.num_orders) for g in comparison.groups] == [
+        ("lamol_kd", 3, 2),
+        ("lamol", 1, 1),
+    ]
+    assert {one.num_pairs for one in comparison.differences} == {1}, "order a, b of seed 0"
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
@@ -221,5 +339,5 @@ def test_a_run_with_forgotten_rows_is_held_against_no_other() -> None:
         for r in many("lamol_kd", [90.0] * 6)
     ]
     comparison = compare_runs([*whole, *gaps])
-    assert "lamol_kd, without a (forgotten)" in {group.label for group in comparison.groups}
+    assert "lamol_kd (without a: forgotten)" in {group.label for group in comparison.groups}
     assert not any(one.is_told_apart for one in comparison.differences)

@@ -58,8 +58,9 @@ def test_all_orders_of_four_tasks() -> None:
     ("orders", "message"),
     [
         ([["a", "x"]], "no task 'x'"),
-        ([["a", "a"]], "every task once"),
-        ([["a", "b"], ["a", "b", "c"]], "the beginning of a,b,c"),
+        ([["a", "b", "c", "d", "a"]], "every task once"),
+        ([list("abcd"), ["b", "a"]], "order b,a: name every task once; c, d left out"),
+        ([list("abcd"), list("bacd"), list("abcd")], "order a,b,c,d: it is there twice"),
     ],
 )
 def test_wrong_orders_are_told(orders: list[list[str]], message: str) -> None:
@@ -70,7 +71,7 @@ def test_wrong_orders_are_told(orders: list[list[str]], message: str) -> None:
 def test_a_name_that_is_taken_is_told() -> None:
     tasks = {**TASKS, "a-2": TASKS["a"]}
     with pytest.raises(ConfigError, match="'a-2' is the name of a task"):
-        order_tree(tasks, [["a", "b"], ["b", "a"]])
+        order_tree(tasks, [["a", "b", "c", "d", "a-2"], ["b", "a", "c", "d", "a-2"]])
 
 
 def test_random_orders_differ_and_begin_with_the_given_one() -> None:
