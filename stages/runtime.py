@@ -106,11 +106,12 @@ class Cost:
         """Libraries are imported now: what went by is start-up."""
         self._start_up_s = time.perf_counter() - self._started
 
-    def figures(self) -> dict[str, float | int]:
+    def figures(self, seconds_before: float = 0.0) -> dict[str, float | int]:
+        """`seconds_before`: what another process had done of the work before it was cut off."""
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         scale = 1 if sys.platform == "darwin" else 1024
         return {
-            "seconds": round(time.perf_counter() - self._started, 2),
+            "seconds": round(time.perf_counter() - self._started + seconds_before, 2),
             "start_up_seconds": round(self._start_up_s, 2),
             "peak_memory_bytes": peak_kib * scale,
         }

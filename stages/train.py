@@ -132,9 +132,10 @@ def train(
         "inputs_cut": trained.num_cut,
         "curve": thin_curve(trained.log_rows),
         "kept": count_kept(layout.state(task), data, params.method).as_dict(),
-        **cost.figures(),
+        **cost.figures(trained.trained.seconds_before),
     }
     write_json(layout.figure(task, "train"), figures, MEASURED)
+    trained.end()
     if trained.num_cut:
         say(f"train {task}: {trained.num_cut} inputs were cut to fit train.max_length")
     say(

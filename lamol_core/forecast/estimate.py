@@ -33,7 +33,8 @@ class TaskEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a whole sequence takes: each task's part, and disk for its checkpoints."""
+    """What a whole sequence takes from its beginning: each task's part, and disk for checkpoints
+    and for what the method keeps."""
 
     tasks: tuple[TaskEstimate, ...]
     disk_bytes: int
@@ -58,7 +59,7 @@ class Estimate:
     def sentence(self) -> str:
         return (
             f"about {say_time(self.total_s)} for {len(self.tasks)} tasks, "
-            f"{self.disk_bytes / 1e9:.1f} GB of checkpoints, {self.peak_memory_bytes / 1e9:.1f} GB "
+            f"{self.disk_bytes / 1e9:.1f} GB on disk, {self.peak_memory_bytes / 1e9:.1f} GB "
             "of memory. Measured just now; other work on this machine makes it longer."
         )
 
@@ -94,8 +95,8 @@ def estimate(
         )
         for one in work
     )
-    num_checkpoints = 1 + len(tasks)  # the backbone's own is kept too
-    return Estimate(tasks, num_checkpoints * rates.checkpoint_bytes, peak_memory_bytes)
+    disk = rates.backbone_bytes + len(tasks) * (rates.student_bytes + rates.state_bytes)
+    return Estimate(tasks, disk, peak_memory_bytes)
 
 
 def say_time(seconds: float) -> str:

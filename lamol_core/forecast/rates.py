@@ -5,24 +5,32 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from accelerate import PartialState
 
-from lamol_core.config import EwcParams, GenerateParams, Params
+from lamol_core.config import EwcParams, GenerateParams, Params, ReplayParams
 from lamol_core.data.mixing import mix_rows
 from lamol_core.evaluation.predict import predict
 from lamol_core.forecast.work import VIEW_EXTRA, TaskRows
+from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.registry import build_method
 from lamol_core.methods.rehearsal import find_sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, PseudoSample, TaskFacts
 from lamol_core.sampling.plan import Request
 from lamol_core.sampling.pseudo import PseudoSampler
+from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.loop import LogRow
-from lamol_core.training.run import Checkpoints, TrainingSet, train_from_checkpoint
+from lamol_core.training.run import (
+    Checkpoints,
+    TrainedStudent,
+    TrainingSet,
+    train_from_checkpoint,
+)
 
 TRIED_STEPS = 4
 """The first is not counted: memory is being taken, caches are cold."""
@@ -40,25 +48,27 @@ class Rates:
     drawn_tokens_per_s: float
     answered_tokens_per_s: float
     fisher_row_s: float
-    checkpoint_bytes: int
+    backbone_bytes: int
+    student_bytes: int
+    state_bytes: int
+    """What the method keeps of the tasks before, once it keeps all that it may."""
 
 
 def measure_lengths(
     codec: TextCodec, facts: Mapping[str, TaskFacts], rows: Mapping[str, Sequence[Example]]
 ) -> dict[str, TaskRows]:
-    """Each task's facts with the mean tokens of its training rows."""
+    """Each task's facts with the mean tokens of its training rows; those of all other tasks' where
+    its own are gone."""
 
     def mean(texts: list[str]) -> float:
         return sum(map(len, codec.encode(texts))) / len(texts)
 
-    return {
-        name: TaskRows(
-            facts[name],
-            mean([row.input for row in rows[name]]),
-            mean([row.target for row in rows[name]]),
-        )
-        for name in facts
+    known = {
+        name: (mean([row.input for row in own]), mean([row.target for row in own]))
+        for name, own in rows.items()
     }
+    inputs, targets = (fmean(means) for means in zip(*known.values(), strict=True))
+    return {name: TaskRows(facts[name], *known.get(name, (inputs, targets))) for name in facts}
 
 
 def measure_rates(
@@ -67,7 +77,7 @@ def measure_rates(
     """Train some steps, draw and answer some rows, with the backbone; nothing of it is kept.
 
     `rows` are a task's training rows, as long as `lengths` says on average."""
-    trained, fisher_row_s = _training_rate(backbone, params, rows)
+    trial = _try_training(backbone, params, rows)
     model = load_model(backbone, PartialState().device)
     codec = TextCodec.load(backbone)
     inputs = [row.input for row in rows[:TRIED_ROWS]]
@@ -94,23 +104,39 @@ def measure_rates(
     drawn = sampler.draw([Request(BEFORE, codec.control.gen_for(0, True), TRIED_ROWS)])
     tokens = sum(len(s.input_ids) + len(s.target_ids) + VIEW_EXTRA["gen"] for s in drawn)
     drawn_per_s = tokens / (time.perf_counter() - started)
-    size = sum(file.stat().st_size for file in backbone.rglob("*") if file.is_file())
-    return Rates(trained, drawn_per_s, answered_per_s, fisher_row_s, size)
+    return Rates(
+        trial.tokens_per_s,
+        drawn_per_s,
+        answered_per_s,
+        trial.fisher_row_s,
+        bytes_below(backbone),
+        trial.student_bytes,
+        trial.state_bytes,
+    )
 
 
-def _training_rate(backbone: Path, params: Params, rows: Sequence[Example]) -> tuple[float, float]:
-    """Tokens a second of training, and seconds of a row's own backward after it (ewc)."""
+@dataclass(frozen=True)
+class _Trial:
+    tokens_per_s: float
+    fisher_row_s: float
+    """Of a row's own backward after the training (ewc)."""
+    student_bytes: int
+    state_bytes: int
+
+
+def _try_training(backbone: Path, params: Params, rows: Sequence[Example]) -> _Trial:
+    """A few steps as the second task of a sequence takes them, with what the first has left."""
     batch_size = params.train.batch_size
     new = list(rows[: TRIED_STEPS * batch_size])
+    codec = TextCodec.load(backbone)
     sampling = find_sampling(params)
     pseudo: list[PseudoSample] = []
     if sampling is not None:
-        codec = TextCodec.load(backbone)
         count = max(round(min(sampling.gamma, 1.0) * len(new)), 1)
         pseudo = [_as_pseudo(row, codec) for row in new[:count]]
     mix = mix_rows(new, pseudo, new[0].task, params.seed)
     few = EwcParams(weight=params.ewc.weight, fisher_rows=TRIED_FISHER_ROWS)
-    train = params.train.model_copy(update={"steps": TRIED_STEPS})
+    method = build_method(params.model_copy(update={"ewc": few}))
     log: list[LogRow] = []
     ended = 0.0
 
@@ -120,18 +146,46 @@ def _training_rate(backbone: Path, params: Params, rows: Sequence[Example]) -> t
         ended = time.perf_counter()
 
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
-        train_from_checkpoint(
-            Checkpoints(backbone, states=Path(folder) / "teacher", backbone=backbone),
-            TrainingSet(mix, new, pseudo, (BEFORE, new[0].task)),
-            build_method(params.model_copy(update={"ewc": few})),
-            train,
-            params.seed,
-            on_step,
-        )
-    fisher_row_s = (time.perf_counter() - ended) / TRIED_FISHER_ROWS
+        checkpoints = Checkpoints(backbone, states=Path(folder) / "teacher", backbone=backbone)
+
+        def train(steps: int, state: Path | None) -> TrainedStudent:
+            log.clear()
+            return train_from_checkpoint(
+                replace(checkpoints, state=state),
+                TrainingSet(mix, new, pseudo, (BEFORE, new[0].task)),
+                method,
+                params.train.model_copy(update={"steps": steps}),
+                params.seed,
+                on_step,
+            )
+
+        kept = None
+        if type(method.memory(MemoryContext(params.seed, codec.decode))) is not Memory:
+            kept = Path(folder) / "state"
+            train(1, None).save_state(kept, Provenance())
+        student = train(TRIED_STEPS, kept)
+        fisher_row_s = (time.perf_counter() - ended) / TRIED_FISHER_ROWS
+        student.save_state(Path(folder) / "after", Provenance())
+        state_bytes = _when_full(Path(folder) / "after", params)
     counted = log[1:]
     seconds = sum(row["seconds"] for row in counted)
-    return sum(row["tokens"] for row in counted) / seconds, fisher_row_s
+    student_bytes = sum(p.numel() * p.element_size() for p in student.model.parameters())
+    return _Trial(
+        sum(row["tokens"] for row in counted) / seconds, fisher_row_s, student_bytes, state_bytes
+    )
+
+
+def _when_full(state: Path, params: Params) -> int:
+    """Bytes of a state once its memory of rows is full; others are as large from the first task."""
+    block = getattr(params, params.method, None)
+    if not isinstance(block, ReplayParams):
+        return bytes_below(state)
+    filled = read_manifest(state / MANIFEST, "").rows["slots"] / block.buffer_size
+    return round(bytes_below(state) / filled) if filled else 0
+
+
+def bytes_below(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _as_pseudo(row: Example, codec: TextCodec) -> PseudoSample:

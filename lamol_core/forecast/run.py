@@ -9,14 +9,17 @@ from pathlib import Path
 
 from lamol_core.config import Params
 from lamol_core.data.prepare import find_facts, read_task_source
+from lamol_core.data.record import read_record
 from lamol_core.data.sources import read_texts
 from lamol_core.data.splits import complete_splits
+from lamol_core.errors import ConfigError
 from lamol_core.forecast.rates import Rates, measure_lengths, measure_rates
 from lamol_core.forecast.work import TaskWork, plan_work
 from lamol_core.methods.registry import build_method
 from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.records import Example
+from lamol_core.storage.layout import Layout
 from lamol_core.storage.manifest import Provenance
 from lamol_core.text.tokenizer import TextCodec
 
@@ -30,19 +33,29 @@ def try_sequence(
     """The work of all tasks of params.yaml, and how fast this machine, as it is now, does it.
 
     `root` is the folder of params.yaml, `student` where its backbone is if it was made already.
+    Forgotten rows are not read: such a task is taken to have rows as long as the others'. Raises
+    ConfigError where no task has rows left.
     """
     facts, train = {}, {}
     for name, task in params.tasks.items():
+        record = read_record(Layout(root).forgotten(name))
+        if record is not None:
+            facts[name] = record.facts
+            continue
         rows = complete_splits(read_task_source(name, task, root), params.prepare, name)
         facts[name] = find_facts(name, task, rows)
         train[name] = [
             Example(f"{name}/train/{number:06d}", name, row.input, row.target, 0)
             for number, row in enumerate(rows["train"])
         ]
+    if not train:
+        raise ConfigError(
+            "check: the rows of all tasks were forgotten: none are left to try the machine with."
+        )
     with _backbone(params, root, student) as backbone:
         say("a few steps are trained, some rows drawn and answered")
         lengths = measure_lengths(TextCodec.load(backbone), facts, train)
-        longest = max(lengths, key=lambda name: lengths[name].row_tokens)
+        longest = max(train, key=lambda name: lengths[name].row_tokens)
         rates = measure_rates(backbone, params, train[longest], lengths[longest])
     return plan_work(params, build_method(params), lengths, params.evaluate.split), rates
 

@@ -127,7 +127,8 @@ def _task_work(
 
 
 def _draws_per_row(generate: GenerateParams) -> int:
-    """Where labels are drawn for, the most that are: how many a teacher forgot is not known yet."""
+    """Where labels are drawn for, all that balancing them may ask for. Tasks whose rows are still
+    short then are drawn for up to `max_attempts`: how many that is, only the teacher can tell."""
     if generate.known_labels and generate.balance_labels:
         return max(generate.draws_per_row, min(generate.max_attempts, DRAWS_FOR_BALANCE))
     return generate.draws_per_row

@@ -38,7 +38,7 @@ from lamol_core.text.template import ControlTokens
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.batches import cut_rows
 from lamol_core.training.body import as_body
-from lamol_core.training.loop import LogRow, Trainer, count_steps
+from lamol_core.training.loop import LogRow, Trained, Trainer, count_steps
 from lamol_core.training.objective import TeacherStates
 from lamol_core.training.resume import Resume
 from lamol_core.training.rows import encode_mix
@@ -64,13 +64,18 @@ class TrainingSet:
 @dataclass(frozen=True)
 class TrainedStudent:
     """The student in the precision it was computed in, what its method keeps, its log, and how many
-    inputs were cut."""
+    inputs were cut. Until `end` it can be had again from what is left for a resumed training."""
 
     model: PreTrainedModel
     memory: Memory
-    log_rows: list[LogRow]
+    trained: Trained
     num_cut: int
     is_main_process: bool
+    resume: Resume | None = None
+
+    @property
+    def log_rows(self) -> list[LogRow]:
+        return self.trained.log_rows
 
     def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
         """Write the checkpoint (from the main process alone)."""
@@ -81,6 +86,11 @@ class TrainedStudent:
         """Write what the method keeps until the next task (from the main process alone)."""
         if self.is_main_process:
             write_state(out, provenance, self.memory.write)
+
+    def end(self) -> None:
+        """Once all is written: remove what a training that was cut off would go on from."""
+        if self.resume is not None:
+            self.resume.remove()
 
 
 @dataclass(frozen=True)
@@ -139,8 +149,8 @@ def train_from_checkpoint(
         fitting.fit(expert, new, method.expert_loss, None, Memory())
         return expert.eval()
 
-    trained = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
-    lesson = Lesson.of(method.loss, codec.control, rows, trained)
+    made_by = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
+    lesson = Lesson.of(method.loss, codec.control, rows, made_by)
     source = checkpoints.teacher if method.expert_loss is None else checkpoints.backbone
     # the teacher computes as the student does: at the first step they differ by float order
     with teaching(
@@ -154,10 +164,10 @@ def train_from_checkpoint(
             resume = Resume(
                 checkpoints.resume, inputs_of(checkpoints, rows, method, params, seed, lesson)
             )
-        log_rows = fitting.fit(student, rows, method.loss, taught, memory, resume)
-        if resume is not None:
-            resume.remove()
-    return TrainedStudent(student, memory, log_rows, num_cut, fitting.accelerator.is_main_process)
+        trained = fitting.fit(student, rows, method.loss, taught, memory, resume)
+    return TrainedStudent(
+        student, memory, trained, num_cut, fitting.accelerator.is_main_process, resume
+    )
 
 
 class _Fitting:
@@ -191,8 +201,8 @@ class _Fitting:
         teacher: TeacherStates | None,
         memory: Memory,
         resume: Resume | None = None,
-    ) -> list[LogRow]:
-        """Train a model in place; gives its log."""
+    ) -> Trained:
+        """Train a model in place."""
         params = self._params
         if params.gradient_checkpointing:
             checkpoint_activations(model)
@@ -200,7 +210,7 @@ class _Fitting:
         compiled = resolve_compile(params.compile, flops, self.accelerator.device)
         with as_body(model, self.attention, compiled) as body:
             trainer = Trainer(self.accelerator, body, teacher, loss, self._control, params, memory)
-            return trainer.train(rows, self._seed, self._on_step, resume).log_rows
+            return trainer.train(rows, self._seed, self._on_step, resume)
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 from lamol_core.config import Params
+from lamol_core.errors import ConfigError
 from lamol_core.forecast.estimate import estimate, say_time
-from lamol_core.forecast.rates import Rates
+from lamol_core.forecast.rates import Rates, bytes_below, measure_rates
+from lamol_core.forecast.run import try_sequence
 from lamol_core.forecast.work import TaskRows, TaskWork, lineage_of, plan_work
+from lamol_core.methods.ewc import FisherMemory
 from lamol_core.methods.registry import METHODS, build_method
-from lamol_core.records import TaskFacts
+from lamol_core.models.checkpoints import load_model
+from lamol_core.records import Example, TaskFacts
+from lamol_core.storage.layout import Layout
 
 RATES = Rates(
     trained_tokens_per_s=100.0,
     drawn_tokens_per_s=50.0,
     answered_tokens_per_s=200.0,
     fisher_row_s=0.5,
-    checkpoint_bytes=1_000_000,
+    backbone_bytes=5_000_000,
+    student_bytes=1_000_000,
+    state_bytes=200_000,
 )
 
 
@@ -93,7 +103,7 @@ def test_seconds_are_work_over_rates() -> None:
     (first, *_), one = foreseen.tasks, work[0]
     assert first.train_s == one.trained_tokens / 100 + one.fisher_rows * 0.5
     assert first.evaluate_s == one.answered_tokens / 200
-    assert foreseen.disk_bytes == 4_000_000, "three students and the backbone"
+    assert foreseen.disk_bytes == 8_600_000, "the backbone, three students, three states"
     assert foreseen.total_s == pytest.approx(sum(task.total_s for task in foreseen.tasks))
     faster = estimate(work, replace(RATES, trained_tokens_per_s=200.0), 2.0, 7)
     assert faster.total_s < foreseen.total_s
@@ -105,3 +115,59 @@ def test_seconds_are_work_over_rates() -> None:
 )
 def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert say_time(seconds) == said
+
+
+@pytest.mark.parametrize("method", ["ewc", "derpp", "finetune"])
+def test_a_trial_trains_with_what_the_task_before_has_left(
+    method: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = Params.model_validate({"tasks": {}, "method": method, "train": {"batch_size": 4}})
+    rows = [Example(f"a/train/{i}", "a", f"turn the light {i}", "on", 0) for i in range(12)]
+    penalties: list[float] = []
+    original = FisherMemory.add_penalty
+
+    def add_penalty(self: FisherMemory, model: nn.Module) -> float:
+        penalties.append(original(self, model))
+        return penalties[-1]
+
+    monkeypatch.setattr(FisherMemory, "add_penalty", add_penalty)
+    lengths = TaskRows(TaskFacts("a", "accuracy", "classes", ("on",), {"train": 12}), 5.0, 1.0)
+    rates = measure_rates(tiny_checkpoint, params, rows, lengths)
+    weights = sum(p.numel() for p in load_model(tiny_checkpoint, "cpu").parameters())
+    assert rates.student_bytes in (2 * weights, 4 * weights)
+    assert rates.backbone_bytes == bytes_below(tiny_checkpoint) > 4 * weights
+    if method == "ewc":
+        assert penalties[-1] > 0, "the penalty costs time once there is something to hold"
+        assert 4 * weights < rates.state_bytes < 5 * weights + 10_000
+    if method == "derpp":
+        logits = params.derpp.buffer_size * 2 * 2 * load_vocabulary(tiny_checkpoint)
+        assert logits < rates.state_bytes < 2 * logits, "200 rows, answer and EOS, fp16"
+    if method == "finetune":
+        assert rates.state_bytes < 2_000
+
+
+def load_vocabulary(checkpoint: Path) -> int:
+    return int(load_model(checkpoint, "cpu").get_output_embeddings().weight.shape[0])
+
+
+def test_a_forgotten_task_is_as_long_as_the_others(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    (tmp_path / "a.csv").write_text("input,target\n", encoding="utf-8")
+    rows = "".join(f"turn the light {i},{'on' if i % 2 else 'off'}\n" for i in range(40))
+    (tmp_path / "b.csv").write_text("input,target\n" + rows, encoding="utf-8")
+    tasks = {
+        "a": {"after": "base", "source": {"kind": "csv", "path": "a.csv"}},
+        "b": {"after": "a", "source": {"kind": "csv", "path": "b.csv"}},
+    }
+    params = Params.model_validate({"tasks": tasks, "train": {"batch_size": 4, "epochs": 1}})
+    facts = TaskFacts("a", "accuracy", "classes", ("x", "y"), {"train": 50, "dev": 5, "test": 9})
+    gone = Layout(tmp_path).forgotten("a")
+    gone.mkdir(parents=True)
+    (gone / "facts.json").write_text(json.dumps(facts.as_dict()), encoding="utf-8")
+    (gone / "forgotten.json").write_text(json.dumps({}), encoding="utf-8")
+    work, _ = try_sequence(params, tmp_path, tiny_checkpoint, lambda text: None)
+    first, second = work
+    assert (first.new_rows, first.steps) == (50, 13)
+    assert first.trained_tokens / 50 == pytest.approx(second.trained_tokens / second.new_rows, 0.5)
+    alone = params.model_copy(update={"tasks": {"a": params.tasks["a"]}})
+    with pytest.raises(ConfigError, match="rows of all tasks were forgotten"):
+        try_sequence(alone, tmp_path, tiny_checkpoint, lambda text: None)

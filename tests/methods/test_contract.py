@@ -98,6 +98,7 @@ def learn(
     assert len(told) == count_all_steps(rows.mix, method, params.train)
     trained.save(folder / TASKS[place] / "student", before, Provenance())
     trained.save_state(folder / TASKS[place] / "state", Provenance())
+    trained.end()
     return trained
 
 
@@ -146,8 +147,31 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
         return original(self, model, optimizer, batch, step)
 
     monkeypatch.setattr(Trainer, "_accumulate", accumulate)
-    learn(tmp_path / "cut", 1, params, tiny_checkpoint)
+    student = learn(tmp_path / "cut", 1, params, tiny_checkpoint)
     assert started[expert_steps] == 3, "the steps that were saved are not done again"
+    assert student.trained.seconds_before == sum(r["seconds"] for r in student.log_rows[:3]) > 0
+    assert not list((tmp_path / "cut" / "resume").iterdir())
+    (tmp_path / "cut" / "resume").rmdir()
+    assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
+
+
+def test_what_a_training_goes_on_from_is_there_until_its_student_is_written(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk or a kill while the checkpoint is written costs no step."""
+    params = params_of("lamol")
+    learn(tmp_path / "whole", 0, params, tiny_checkpoint)
+    monkeypatch.setattr(resume, "EVERY_S", 0.0)
+
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(TrainedStudent, "save", no_room)
+        with pytest.raises(OSError, match="No space"):
+            learn(tmp_path / "cut", 0, params, tiny_checkpoint)
+    student = learn(tmp_path / "cut", 0, params, tiny_checkpoint)
+    assert student.trained.seconds_before == sum(row["seconds"] for row in student.log_rows)
     assert not list((tmp_path / "cut" / "resume").iterdir())
     (tmp_path / "cut" / "resume").rmdir()
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
