@@ -247,9 +247,35 @@ def test_derpp_keeps_the_logits_that_a_row_came_with(tiny_checkpoint: Path, tmp_
     assert trained.log_rows[0]["mse_qa_memory"] > 0 and trained.log_rows[0]["ce_qa_memory"] > 0
 
 
+def test_fisher_information_is_the_mean_of_each_row_s_own_squared_gradient(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    params = Params.model_validate(
+        {**params_of("ewc").model_dump(by_alias=True), "ewc": {"fisher_rows": None}}
+    )
+    model, codec = (
+        learn(tmp_path, 0, params, tiny_checkpoint).model,
+        TextCodec.load(tiny_checkpoint),
+    )
+    rows = real_rows("a")
+    expected = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    for row in rows:
+        (x,), (y,) = codec.encode([row.input]), codec.encode([row.target])
+        read, said = [*x, codec.control.ans], [*y, codec.control.eos]
+        logits = model(torch.tensor([read + said])).logits[0, len(read) - 1 : -1]
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(logits, torch.tensor(said), reduction="sum").backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None
+            expected[name] += parameter.grad**2 / len(rows)
+    fisher = load_file(tmp_path / "a" / "state" / "fisher.safetensors")
+    assert fisher.keys() == expected.keys()
+    for name, square in expected.items():
+        torch.testing.assert_close(fisher[name], square, rtol=1e-3, atol=1e-6)
+
+
 def test_ewc_holds_the_weights_that_mattered(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """The Fisher information is of the sum of each answer's log-likelihoods, a row at a time, and
-    a strong penalty keeps the weights it is large for where they were."""
+    """A strong penalty keeps the weights that the Fisher information is large for in place."""
     params = params_of("ewc")
     learn(tmp_path, 0, params, tiny_checkpoint)
     fisher = load_file(tmp_path / "a" / "state" / "fisher.safetensors")

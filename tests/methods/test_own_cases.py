@@ -14,12 +14,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from lamol_core.config import LamolKdParams, LamolParams
+from lamol_core.config import DerppParams, EwcParams, LamolKdParams, LamolParams, ReplayParams
 from lamol_core.data.encoded import EncodedRow
 from lamol_core.methods.base import Method
+from lamol_core.methods.derpp import Derpp
+from lamol_core.methods.ewc import Ewc
 from lamol_core.methods.finetune import Finetune
+from lamol_core.methods.l2kd import L2kd
 from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.replay import Replay
 from lamol_core.text.template import ControlTokens
 from lamol_core.training.batches import IGNORED, MicroBatch, OptimizerBatch
 from lamol_core.training.objective import losses_of
@@ -30,6 +34,7 @@ CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
 NEW = EncodedRow("n0", "new", (6, 7, 8), (9,), 5)
 NEW_LONG = EncodedRow("n1", "new", (11, 6, 6, 10), (7, 8), 5)
 PSEUDO = EncodedRow("p0", "pseudo", (10, 11), (6, 9), 4)
+REMEMBERED = EncodedRow("m0", "memory", (7, 9), (10,), 4)
 
 
 def table_model(weights: tuple[int, int, int], modulus: int, scale: float) -> Table:
@@ -70,6 +75,10 @@ CASES = {
     "pseudo alone": (kd("next_token"), (PSEUDO,), 0.947743746),
     "lamol": (Lamol(LamolParams()), (NEW, PSEUDO, NEW_LONG), 2.817698426),
     "finetune": (Finetune(), (NEW, NEW_LONG), 2.176878816),
+    "l2kd": (L2kd(LamolParams()), (NEW, PSEUDO, NEW_LONG), 1.543457633),
+    "replay": (Replay(ReplayParams()), (NEW, REMEMBERED, NEW_LONG), 2.333230180),
+    "derpp": (Derpp(DerppParams()), (NEW, NEW_LONG, REMEMBERED), 4.135287278),
+    "ewc, penalty apart": (Ewc(EwcParams()), (NEW, NEW_LONG), 2.176878816),
 }
 
 
@@ -81,7 +90,9 @@ def test_the_loss_is_the_number_worked_out_apart(name: str, max_tokens: int) -> 
     batch, loss = OptimizerBatch(rows), method.loss
     counts = batch.count_tokens(loss.views)
     total = sum(
-        losses_of(micro, loss, counts, STUDENT, None, TableTeacher()).total.item()
+        losses_of(
+            micro, loss, counts, STUDENT, None, TableTeacher(), recalled=TableTeacher()
+        ).total.item()
         for micro in batch.micro_batches(loss.views, CONTROL, max_tokens, 0, 1)
     )
     assert total == pytest.approx(expected, rel=1e-5)
