@@ -57,12 +57,19 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         num_test_rows=found["evaluate"]["num_test_rows"],
         seconds={stage: content["seconds"] for stage, content in found.items()},
         peak_memory_bytes=max(content["peak_memory_bytes"] for content in found.values()),
-        pseudo={key: found["generate"][key] for key in ("valid", "rejected")},
+        pseudo=_pseudo_counts(found["generate"]),
         kept=kept | {"bytes": kept["bytes"] + found["generate"].get("kept_bytes", 0)},
         curve=found["train"]["curve"],
         zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
         audit={key: audit[key] for key in ("verdict", "failed", "rows_flagged") if key in audit},
     )
+
+
+def _pseudo_counts(generated: dict[str, Any]) -> dict[str, int]:
+    counts = {key: generated[key] for key in ("valid", "rejected")}
+    more = {key: generated.get(key, 0) for key in ("carried", "surplus")}
+    more["duplicates"] = generated.get("reasons", {}).get("duplicate", 0)
+    return counts | {key: count for key, count in more.items() if count}
 
 
 def write_report(

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.scores import SCORES_NOTE
 from lamol_core.reporting.plots import MAX_NAMED_LINES, embed_script
-from lamol_core.reporting.summary import HIGH_REJECTED_SHARE
+from lamol_core.reporting.summary import HIGH_REJECTED_SHARE, poor_share
 
 # One sentence a figure, in the order in which the page shows them.
 HEADLINES = {
@@ -107,6 +107,7 @@ def render_page(
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html.j2")
+    pseudo = _pseudo_rows(summary)
     script = Markup(embed_script(EMBED)) if specs else None
     return template.render(
         summary=summary,
@@ -115,7 +116,9 @@ def render_page(
         max_named_lines=MAX_NAMED_LINES,
         charts={name: inline_svg(name, svg) for name, svg in charts_svg.items()},
         stages=_stage_rows(summary),
-        pseudo=_pseudo_rows(summary),
+        pseudo=pseudo,
+        carried=any(row["carried"] for row in pseudo),
+        surplus=any(row["surplus"] for row in pseudo),
         chains=_chain_rows(summary),
         comparison=comparison,
         parameters=_flatten(parameters),
@@ -237,21 +240,21 @@ def _stage_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+PSEUDO_COLUMNS = ("valid", "carried", "rejected", "surplus")
+
+
 def _pseudo_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for task, counts in summary["pseudo"].items():
-        valid, rejected = counts.get("valid", 0), counts.get("rejected", 0)
-        drawn = valid + rejected
-        share = rejected / drawn if drawn else None
-        audit = summary.get("audits", {}).get(task) if valid else None
+        share = poor_share(counts)
+        is_used = counts.get("valid", 0) + counts.get("carried", 0) > 0
         rows.append(
             {
                 "task": task,
-                "valid": valid,
-                "rejected": rejected,
-                "rejected_percent": None if share is None else 100 * share,
+                **{key: counts.get(key, 0) for key in PSEUDO_COLUMNS},
+                "poor_percent": None if share is None else 100 * share,
                 "high": share is not None and share > HIGH_REJECTED_SHARE,
-                "audit": audit,
+                "audit": summary.get("audits", {}).get(task) if is_used else None,
             }
         )
     return rows

@@ -246,3 +246,13 @@ def test_without_scripts_every_chart_is_there() -> None:
     page = live_page_of(summary_of("home", "travel"))
     assert page.count("<svg") >= 4 and "Loss terms over steps" in page
     assert "Loss terms over steps" not in page_of(summary_of("home", "travel"))
+
+
+def test_rows_used_again_and_rows_not_needed_have_columns_where_there_are_such() -> None:
+    summary = summary_of("a", "b")
+    assert "<th>carried over" not in (plain := page_of(summary)) and "surplus" not in plain
+    summary["pseudo"]["b"] = {"valid": 113, "rejected": 75, "carried": 1287, "surplus": 312}
+    page = page_of(summary)
+    assert "<th>carried over</th>" in page and "<td>1287</td>" in page
+    assert "<th>surplus</th>" in page and "<td>312</td>" in page
+    assert "<td>15 %</td>" in page, "75 of 500 drawn were no row of its tasks"

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.scores import ZeroShot
-from lamol_core.reporting.summary import TaskFigures, build_summary
+from lamol_core.reporting.summary import TaskFigures, build_summary, poor_share
 from lamol_core.reporting.tables import markdown_table, score_table
 
 
@@ -126,6 +126,13 @@ def test_advice_pseudo(rejected: int, num_lines: int) -> None:
     assert all("raise `lambda`" in line for line in advice)
 
 
+def test_texts_said_twice_and_rows_that_balancing_did_not_need_are_no_poor_ones() -> None:
+    """Counts of a run on five domains of CLINC150 with labels balanced."""
+    counts = {"valid": 160, "rejected": 333, "surplus": 1107, "duplicates": 115}
+    assert poor_share(counts) == (333 - 115) / 1600
+    assert poor_share({"valid": 0, "rejected": 0, "carried": 70}) is None
+
+
 def test_advice_unstable() -> None:
     def with_losses(losses: list[float]) -> list[str]:
         curve = [{"step": float(i), "loss": loss} for i, loss in enumerate(losses)]
@@ -134,7 +141,8 @@ def test_advice_unstable() -> None:
 
     falling = [5.0, 4.0] + [2.0 - i / 20 for i in range(18)]
     assert with_losses(falling) == []
-    assert with_losses([*falling[:12], 3.0, 3.2, *falling[14:]])[0].endswith("`temperature`.")
+    assert with_losses([*falling[:12], 3.0, 3.2, *falling[14:]]) == [], "it fell again"
+    assert with_losses([*falling[:16], 2.8, 2.9, 2.7, 2.8])[0].endswith("`temperature`.")
     assert with_losses([loss / 100 for loss in falling[:-1]] + [0.08]) == [], "too small to matter"
     assert with_losses([9.0, 9.5, 1.0]) == [], "too short to tell"
 
