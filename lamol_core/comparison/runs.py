@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -16,6 +17,8 @@ from lamol_core.config import Params
 from lamol_core.data.orders import original_name
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.reporting.figures import read_json
+
+log = logging.getLogger(__name__)
 
 SEED_KEYS = ("seed", "backbone.nano.seed")
 """What repeats a run: not part of what is compared."""
@@ -131,14 +134,15 @@ def _completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
     """The finished experiments of the project at `root`, those of HEAD or of every commit.
 
-    Experiments without a report (failed, or still in the queue) are left out. Raises ConfigError
-    where there is none.
+    Those without a report (failed, or still in the queue) are left out, and the log says how many.
+    Raises ConfigError where there is none.
     """
     from dvc import api
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    runs = []
+    runs: list[FinishedRun] = []
+    left_out = []
     try:
         with Repo(str(root)) as repo:
             listed = repo.experiments.ls(all_commits=all_commits)
@@ -150,8 +154,11 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
             summary = api.read(str(prefix / SUMMARY), repo=str(root), rev=revision)
             params = api.read(str(prefix / "params.yaml"), repo=str(root), rev=revision)
         except (DvcException, OSError):
+            left_out.append(name)
             continue
         runs += split_chains(name, YAML(typ="safe").load(StringIO(params)), json.loads(summary))
+    if left_out:
+        log.warning("no report, left out: %s", ", ".join(left_out))
     if not runs:
         raise ConfigError(
             f"{root}: no finished experiment here. Make some with `dvc exp run --queue -S "

@@ -1,0 +1,89 @@
+"""`lamol compare` over the experiments of `dvc exp`, and `lamol orders`, as commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+STAGE = """
+import json, pathlib
+from ruamel.yaml import YAML
+params = YAML(typ="safe").load(pathlib.Path("params.yaml"))
+score = {"lamol": 70.0, "lamol_kd": 80.0}[params["method"]] + params["seed"]
+figures = {name: score for name in ("final_average", "incremental_average", "forgetting")}
+figures |= {"backward_transfer": 0.0, "forward_transfer": None, "seconds": 1.0}
+figures |= {"peak_memory_bytes": 1, "kept_bytes": 0, "kept_real_rows": 0}
+figures |= {"method": params["method"], "tasks": ["a"]}
+pathlib.Path("reports").mkdir(exist_ok=True)
+pathlib.Path("reports/summary.json").write_text(json.dumps({**figures, "chains": [figures]}))
+"""
+
+
+def run(folder: Path, *command: str, expect: int = 0) -> str:
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project below the top of a Git repository, with one committed run of `lamol`, seed 0."""
+    top = tmp_path_factory.mktemp("repository")
+    folder = top / "project"
+    folder.mkdir()
+    (folder / "stage.py").write_text(STAGE)
+    source = {"kind": "demo", "task": "home"}
+    tasks = {name: {"after": "base", "source": {**source, "task": name}} for name in ("a", "b")}
+    with (folder / "params.yaml").open("w") as out:
+        YAML().dump({"method": "lamol", "seed": 0, "tasks": tasks}, out)
+    stage = {
+        "cmd": f"{sys.executable} stage.py",
+        "deps": ["stage.py"],
+        "params": ["method", "seed"],
+    }
+    with (folder / "dvc.yaml").open("w") as out:
+        YAML().dump({"stages": {"report": {**stage, "outs": ["reports/summary.json"]}}}, out)
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run([*git, "init", "-q"], cwd=top, check=True)
+    run(folder, "dvc", "init", "--subdir", "-q")
+    run(folder, "dvc", "repro", "-q")
+    subprocess.run([*git, "add", "-A"], cwd=top, check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "one"], cwd=top, check=True)
+    return folder
+
+
+def test_experiments_are_compared(project: Path) -> None:
+    assert "no finished experiment here" in run(project, "stages.cli", "compare", expect=3)
+    for method in ("lamol", "lamol_kd"):
+        for seed in range(3):
+            run(project, "dvc", "exp", "run", "-q", "-S", f"method={method}", "-S", f"seed={seed}")
+    output = run(project, "stages.cli", "compare", "--out", "comparison")
+    assert "lamol_kd is better than lamol by 10.0 points [10.0, 10.0; 3 seeds]." in output
+    told = json.loads((project / "comparison" / "comparison.json").read_text())
+    assert [(group["label"], len(group["names"])) for group in told["groups"]] == [
+        ("lamol_kd", 3),
+        ("lamol", 3),
+    ]
+
+
+def test_orders_rewrites_the_tasks_and_changes_nothing_in_a_dry_run(project: Path) -> None:
+    before = (project / "params.yaml").read_bytes()
+    output = run(project, "stages.cli", "orders", "a,b", "b,a", "--dry-run")
+    assert "b-2: after base" in output and "2 orders of 4 tasks in all are 4 trainings" in output
+    assert "name every task once; b left out" in run(project, "stages.cli", "orders", "a", expect=3)
+    assert (project / "params.yaml").read_bytes() == before
+    run(project, "stages.cli", "orders", "--random", "2")
+    tasks = YAML(typ="safe").load(project / "params.yaml")["tasks"]
+    assert {name: task["after"] for name, task in tasks.items()} == {
+        "a": "base", "b": "a", "b-2": "base", "a-2": "b-2",
+    }  # fmt: skip
