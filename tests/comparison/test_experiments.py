@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.code_imports import ROOT
+
 STAGE = """
 import json, pathlib
 from ruamel.yaml import YAML
@@ -26,7 +28,7 @@ pathlib.Path("reports/summary.json").write_text(json.dumps({**figures, "chains":
 
 
 def run(folder: Path, *command: str, expect: int = 0) -> str:
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": os.getcwd()}
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True,
         text=True,
