@@ -32,7 +32,7 @@ def check(
     from pathlib import Path
 
     from lamol_core.config import Params
-    from lamol_core.data.checking import check_sequence, describe_sequence
+    from lamol_core.data.checking import check_sequence, describe_sequence, find_hints
     from lamol_core.errors import ConfigError
     from lamol_core.params_file import read_params
     from stages.console import print_json, print_rows, say
@@ -49,6 +49,8 @@ def check(
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigError(f"params.yaml: {len(problems)} to mend:\n{listed}")
+    for hint in find_hints(Params.model_validate(data)):
+        say(f"check: {hint}")
     if not json:
         print_rows(describe_sequence(Params.model_validate(data), Path()))
         if foreseen is not None:

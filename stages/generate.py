@@ -29,7 +29,7 @@ def generate(
     cost = Cost()
     from collections import Counter
 
-    from lamol_core.audit.gate import flagged_rows
+    from lamol_core.audit.gate import FLAGS, flagged_rows
     from lamol_core.data.mixing import pseudo_rows_by_task
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.rehearsal import drawing_settings, find_sampling
@@ -38,7 +38,7 @@ def generate(
     from lamol_core.sampling.carried import carried_rows
     from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
     from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Provenance, check_folder
+    from lamol_core.storage.manifest import Provenance, check_folder, sha256_of
     from lamol_core.storage.tables import read_table, size_of, write_table
     from stages.console import print_json, say
 
@@ -66,6 +66,7 @@ def generate(
         rows = [s for s in from_table(table, PseudoSample) if s.row_id not in flagged]
         carried = carried_rows(rows, wanted, params.generate.balance_labels)
         inputs["carried"] = source.content_sha256
+        inputs["flags"] = sha256_of(layout.audit(after) / FLAGS)
     total = sum(shares) - len(carried)
 
     samples = carried

@@ -105,6 +105,16 @@ def train(
             on_step=lambda row, _: advance(1, f"loss {row['loss']:.3f}"),
             say=lambda message: say(f"train {task}: {message}"),
         )
+    inputs = {
+        "data": data.content_sha256,
+        "mix": mix_manifest.content_sha256,
+        "pseudo": pseudo_manifest.content_sha256,
+        "state": state_manifest.content_sha256,
+        "teacher": teacher_manifest.content_sha256,
+    }
+    if method.expert_loss is not None:
+        remedy = "Run `dvc repro backbone` again."
+        inputs["backbone"] = check_folder(layout.student(BASE), CHECKPOINT, remedy).content_sha256
     provenance = Provenance(
         parameters={
             "method": params.method,
@@ -112,13 +122,7 @@ def train(
             **{f"{params.method}.{k}": v for k, v in method.parameters(bool(pseudo)).items()},
             **{f"train.{k}": v for k, v in params.train.model_dump().items()},
         },
-        inputs={
-            "data": data.content_sha256,
-            "mix": mix_manifest.content_sha256,
-            "pseudo": pseudo_manifest.content_sha256,
-            "state": state_manifest.content_sha256,
-            "teacher": teacher_manifest.content_sha256,
-        },
+        inputs=inputs,
     )
     trained.save(layout.student(task), teacher, provenance)
     trained.save_state(layout.state(task), provenance)

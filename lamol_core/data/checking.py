@@ -49,6 +49,18 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     return problems
 
 
+def find_hints(params: Params) -> list[str]:
+    """What is allowed and does nothing, a sentence each."""
+    generate = params.generate
+    chooses = generate.known_labels or generate.draws_per_row > 1 or generate.carry_over
+    if generate.balance_labels and not chooses:
+        return [
+            "generate.balance_labels has nothing to choose from: set generate.known_labels, or "
+            "generate.draws_per_row above 1."
+        ]
+    return []
+
+
 def describe_sequence(params: Params, root: Path) -> list[dict[str, Any]]:
     """One row a task, in the order of params.yaml, for a table; reads every source.
 

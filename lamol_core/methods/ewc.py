@@ -3,8 +3,9 @@
     L   = CE_qa + weight / 2 sum_i F_i (theta_i - theta*_i)^2
     F_i = sum over the tasks so far of mean_rows ( d log p(y | x) / d theta_i )^2
 
-theta* are the weights as they were before the task. F is the diagonal of the Fisher information,
-from the gradient of each row's own log-likelihood, at the end of each task.
+theta* are the weights as they were before the task. F is the diagonal of the empirical Fisher
+information, from the gradient of each row's own log-likelihood, at the end of each task. Distances
+are those of the weights in the forward: with bf16 the masters' finer moves are not pulled at.
 Keeps no real row: one number a weight, in runs/T/state/fisher.safetensors.
 """
 

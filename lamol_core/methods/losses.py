@@ -46,7 +46,7 @@ def kl_per_token(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
 def squared_difference_per_token(student: Tensor, stored: Tensor) -> Tensor:
     """mean over V of (student - stored)^2 per row. Inputs (N, V) each, result (N,).
 
-    Buzzega et al. 2020, equation 6."""
+    Buzzega et al. 2020, equation 6, with the mean that their code takes for the squared norm."""
     return (student - stored).square().mean(dim=-1)
 
 

@@ -220,22 +220,9 @@ def to_svg(chart: Chart, background: str = "transparent") -> str:
     return spec_to_svg(_spec(chart, background))
 
 
-def to_png(chart: Chart, background: str = "white", scale: float = 2.0) -> bytes:
-    """The chart as the bytes of a PNG, `scale` pixels per SVG unit."""
-    spec = _spec(chart, background)
-    return vl_convert.vegalite_to_png(
-        spec, vl_version=_vl_version(), scale=scale, allowed_base_urls=[]
-    )
-
-
 def save_svg(chart: Chart, path: Path) -> None:
     """Writes the chart on white as SVG; the caller makes it atomic by passing a scratch path."""
     path.write_text(to_svg(chart, "white"), encoding="utf-8")
-
-
-def save_png(chart: Chart, path: Path, scale: float = 2.0) -> None:
-    """Writes the chart on white as PNG; the caller makes it atomic by passing a scratch path."""
-    path.write_bytes(to_png(chart, scale=scale))
 
 
 def _matrix(summary: dict[str, Any]) -> ScoreMatrix:

@@ -30,16 +30,6 @@ def score_table(summary: dict[str, Any]) -> Table:
     return table
 
 
-def markdown_table(summary: dict[str, Any]) -> str:
-    """The score matrix and the headline figures as Markdown; percent, one decimal."""
-    tasks, rows = summary["tasks"], summary["score_matrix"]
-    lines = [markdown_row("after learning", *tasks), "|---|" + "---:|" * len(tasks)]
-    for task, row in zip(tasks, rows, strict=True):
-        scores = [cell(score) for score in row]
-        lines.append(markdown_row(task, *scores, *[""] * (len(tasks) - len(row))))
-    return "\n".join([*lines, "", headline(summary), ""])
-
-
 def headline(summary: dict[str, Any]) -> str:
     """The four figures in one line, like "final average 80.1, ... forgetting not defined"."""
     names = ("final_average", "incremental_average", "forgetting", "backward_transfer")

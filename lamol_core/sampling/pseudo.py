@@ -119,7 +119,7 @@ class PseudoSampler:
                 self._params,
             )
             for place, answer in zip(places, answers, strict=True):
-                if answer != drawn[place].target_ids:
+                if normalise(self._codec.decode(answer)) != normalise(drawn[place].target):
                     drawn[place] = rejected(drawn[place], "inconsistent")
         return drawn
 

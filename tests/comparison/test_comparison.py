@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -341,3 +342,11 @@ def test_a_run_with_forgotten_rows_is_held_against_no_other() -> None:
     comparison = compare_runs([*whole, *gaps])
     assert "lamol_kd (without a: forgotten)" in {group.label for group in comparison.groups}
     assert not any(one.is_told_apart for one in comparison.differences)
+
+
+def test_a_run_that_nothing_scores_comes_last() -> None:
+    (unscored,) = many("ewc", [0.0])
+    unscored = replace(unscored, summary={**unscored.summary, "final_average": None})
+    comparison = compare_runs([unscored, *many("lamol", [10.0])])
+    assert [group.label for group in comparison.groups] == ["lamol", "ewc"]
+    assert "| ewc | 1 | 1 | not measured |" in comparison_markdown(comparison)

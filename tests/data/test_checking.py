@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lamol_core.config import Params
-from lamol_core.data.checking import check_sequence, describe_sequence
+from lamol_core.data.checking import check_sequence, describe_sequence, find_hints
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import read_params
 
@@ -140,3 +140,18 @@ def test_the_table_of_a_broken_sequence_names_the_task(tmp_path: Path) -> None:
     params = Params.model_validate({"tasks": {"a": demo("base", "hme")}})
     with pytest.raises(ConfigError, match=r"^tasks\.a\.source: "):
         describe_sequence(params, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, True),
+        ({"known_labels": True}, False),
+        ({"draws_per_row": 2}, False),
+        ({"carry_over": True}, False),
+    ],
+)
+def test_labels_that_nothing_balances_are_hinted_at(more: dict[str, Any], told: bool) -> None:
+    params = Params.model_validate({"tasks": {}, "generate": {"balance_labels": True, **more}})
+    assert bool(find_hints(params)) == told
+    assert find_hints(Params.model_validate({"tasks": {}})) == []

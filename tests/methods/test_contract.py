@@ -315,13 +315,22 @@ def test_an_expert_is_the_backbone_trained_on_the_new_task_alone(
     assert any(row["ce_qa"] > 0 for row in later.log_rows)
 
 
-def test_the_first_task_needs_no_state(tiny_checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_the_first_task_needs_no_state(method: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     """What `lamol backbone` leaves is an empty state, for every method."""
     write_state(tmp_path / "base", Provenance())
-    params = params_of("derpp")
+    params = params_of(method)
     rows = training_set(0, params, TextCodec.load(tiny_checkpoint))
-    checkpoints = Checkpoints(tiny_checkpoint, tmp_path / "states", tmp_path / "base")
-    method = build_method(params)
-    trained = train_from_checkpoint(checkpoints, rows, method, params.train, 0)
-    # the memory fills up while the first task is learnt
-    assert trained.log_rows[0]["ce_qa_memory"] == 0 and trained.log_rows[-1]["ce_qa_memory"] > 0
+    checkpoints = Checkpoints(
+        tiny_checkpoint, tmp_path / "states", tmp_path / "base", backbone=tiny_checkpoint
+    )
+    trained = train_from_checkpoint(checkpoints, rows, build_method(params), params.train, 0)
+    assert len(trained.log_rows) == 4
+    if method in {"replay", "derpp"}:
+        assert trained.log_rows[0]["loss"] > 0
+        trained.save_state(tmp_path / "after", Provenance())
+        assert len(read_rows(tmp_path / "after" / "memory.parquet", MEMORY_SCHEMA, "")) == BUFFER
+    if method == "derpp":
+        # the memory fills up while the first task is learnt
+        losses = [row["ce_qa_memory"] for row in trained.log_rows]
+        assert losses[0] == 0 and losses[-1] > 0

@@ -20,7 +20,6 @@ from lamol_core.reporting.page import HEADLINES, duration, render_page
 from lamol_core.reporting.summary import TaskFigures, build_summary
 
 EVIL = '<script>alert("1")</script>'
-PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def summary_of(*tasks: str) -> dict[str, Any]:
@@ -180,13 +179,10 @@ def test_forgetting_bars_have_their_signs() -> None:
     assert "+2.5" in texts and "-5.0" in texts
 
 
-def test_saves_files(tmp_path: Path) -> None:
+def test_a_chart_is_saved(tmp_path: Path) -> None:
     chart = plots.score_matrix_chart(summary_of("home", "travel"))
     plots.save_svg(chart, tmp_path / "heat.svg")
-    plots.save_png(chart, tmp_path / "heat.png", scale=1.0)
     assert ElementTree.parse(tmp_path / "heat.svg").getroot().tag.endswith("svg")
-    png = (tmp_path / "heat.png").read_bytes()
-    assert png.startswith(PNG_MAGIC) and len(png) > 2000
 
 
 @pytest.mark.parametrize(
