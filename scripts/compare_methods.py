@@ -7,12 +7,14 @@ A run is METHOD:SEED[:KEY=VALUE...]; the key `order` is a list of task names wit
 `lamol orders`. Each copy is a sequence of its own under --out, with its share of the cores; a run
 that is there already is continued by `dvc repro`. Checkpoints are removed when a run has ended
 (--keep keeps them). `lamol compare OUT` is called at the end; its files are in OUT.
-With --results, what it reads of each run is kept: docs/results/ was made so.
+With --results, what it reads of each run is kept, with the commit that ran it: docs/results/ was
+made so.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import shutil
 import subprocess
@@ -27,6 +29,7 @@ from ruamel.yaml import YAML
 from lamol_core.data.orders import order_tree
 
 SUMMARY = Path("reports") / "summary.json"
+COMMIT = Path("commit.txt")
 PLAIN = YAML(typ="safe", pure=True)
 PLAIN.default_flow_style = False
 PLAIN.sort_base_mapping_type_on_output = False  # tasks stay in their order
@@ -57,10 +60,13 @@ def main() -> None:
 
 
 def run_one(example: Path, folder: Path, name: str, threads: str, keep: bool) -> None:
+    params = resolved(params_of(example, name), example)
+    if not folder.exists():
+        copy_sequence(example, folder, params)
+    elif PLAIN.load((folder / "params.yaml").read_text(encoding="utf-8")) != params:
+        sys.exit(f"{folder}: has a run with other parameters. Remove it, or name another --out.")
     if (folder / SUMMARY).is_file():
         return
-    if not folder.exists():
-        copy_sequence(example, folder, name)
     environment = os.environ | {"OMP_NUM_THREADS": threads}
     started = time.perf_counter()
     with (folder / "repro.log").open("a") as log:
@@ -74,13 +80,8 @@ def run_one(example: Path, folder: Path, name: str, threads: str, keep: bool) ->
             shutil.rmtree(checkpoint)
 
 
-def copy_sequence(example: Path, folder: Path, name: str) -> None:
-    """The example as a run wants it, with sources that resolve there too, and DVC set up."""
-    params = params_of(example, name)
-    for task in params["tasks"].values():
-        path = Path(task["source"].get("path", "/")).expanduser()
-        if not path.is_absolute():
-            task["source"]["path"] = str((example / path).resolve())
+def copy_sequence(example: Path, folder: Path, params: dict[str, Any]) -> None:
+    """The example with a run's parameters, DVC set up, and the commit that runs it."""
     folder.mkdir(parents=True)
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
         PLAIN.dump(params, stream)
@@ -88,6 +89,21 @@ def copy_sequence(example: Path, folder: Path, name: str) -> None:
     subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=folder, check=True)
     for option in ("core.analytics=false", "cache.type=hardlink,symlink,copy"):
         subprocess.run(["dvc", "config", *option.split("=")], cwd=folder, check=True)
+    describe = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    commit = subprocess.run(
+        describe, cwd=Path(__file__).parent, check=True, capture_output=True, text=True
+    )
+    (folder / COMMIT).write_text(commit.stdout, encoding="utf-8")
+
+
+def resolved(params: dict[str, Any], example: Path) -> dict[str, Any]:
+    """Parameters with sources that resolve in another folder too."""
+    params = copy.deepcopy(params)
+    for task in params["tasks"].values():
+        path = Path(task["source"].get("path", "/")).expanduser()
+        if not path.is_absolute():
+            task["source"]["path"] = str((example / path).resolve())
+    return params
 
 
 def params_of(example: Path, name: str) -> dict[str, Any]:
@@ -109,12 +125,14 @@ def params_of(example: Path, name: str) -> dict[str, Any]:
 
 
 def keep_result(example: Path, out: Path, name: str, results: Path) -> None:
-    """What `lamol compare` reads of a run, small enough for Git: parameters and summary."""
+    """Of a run, small enough for Git: parameters and summary, as `lamol compare` reads them, and
+    the commit."""
     folder = results / folder_name(name)
     (folder / SUMMARY).parent.mkdir(parents=True, exist_ok=True)
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
         PLAIN.dump(params_of(example, name), stream)
-    shutil.copyfile(out / folder_name(name) / SUMMARY, folder / SUMMARY)
+    for kept in (SUMMARY, COMMIT):
+        shutil.copyfile(out / folder_name(name) / kept, folder / kept)
 
 
 def folder_name(name: str) -> str:

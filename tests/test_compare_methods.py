@@ -1,0 +1,51 @@
+"""The script that runs methods side by side: a run's name says all of its parameters."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.code_imports import ROOT
+
+EXAMPLE = ROOT / "examples" / "clinc150"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "compare_methods", ROOT / "scripts" / "compare_methods.py"
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_name_sets_method_seed_order_and_parameters(script: ModuleType) -> None:
+    plain = script.params_of(EXAMPLE, "lamol:3")
+    assert (plain["method"], plain["seed"]) == ("lamol", 3)
+    order = list(reversed(plain["tasks"]))
+    turned = script.params_of(
+        EXAMPLE, f"derpp:0:order={','.join(order)}:generate.unique=true:derpp.alpha=0.25"
+    )
+    assert list(turned["tasks"]) == order and turned["tasks"][order[0]]["after"] == "base"
+    assert turned["generate"]["unique"] is True and turned["derpp"]["alpha"] == 0.25
+
+
+def test_a_folder_with_other_parameters_is_no_run_of_this_name(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    name = "lamol:0"
+    params = script.resolved(script.params_of(EXAMPLE, name), EXAMPLE)
+    assert all(Path(task["source"]["path"]).is_absolute() for task in params["tasks"].values())
+    folder = tmp_path / script.folder_name(name)
+    script.copy_sequence(EXAMPLE, folder, params)
+    assert (folder / "commit.txt").read_text().strip()
+    (folder / "reports").mkdir()
+    (folder / "reports" / "summary.json").write_text("{}")
+    script.run_one(EXAMPLE, folder, name, "1", keep=False)  # has ended: nothing to do
+    with pytest.raises(SystemExit, match="has a run with other parameters"):
+        script.run_one(EXAMPLE, folder, f"{name}:train.epochs=1", "1", keep=False)
