@@ -136,7 +136,7 @@ def train(
         "inputs_cut": trained.num_cut,
         "curve": thin_curve(trained.log_rows),
         "kept": count_kept(layout.state(task), data, params.method).as_dict(),
-        **cost.figures(trained.trained.seconds_before),
+        **cost.figures(trained.seconds_before),
     }
     write_json(layout.figure(task, "train"), figures, MEASURED)
     trained.end()

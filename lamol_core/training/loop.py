@@ -42,8 +42,6 @@ class Trained:
     """The log, one row a step. The model was trained in place."""
 
     log_rows: list[LogRow]
-    seconds_before: float = 0.0
-    """Of the steps that a training that was cut off had done."""
 
 
 def count_steps(num_rows: int, params: TrainParams) -> int:
@@ -96,10 +94,8 @@ class Trainer:
         optimizer = MasterAdamW(model.parameters(), params.weight_decay)
         self._memory.begin(self._student.model)
         log_rows: list[LogRow] = []
-        seconds_before = 0.0
         if resume is not None:
             log_rows = resume.load(self._student.model, optimizer, self._memory)
-            seconds_before = sum(row["seconds"] for row in log_rows)
             for row in log_rows:
                 on_step(row, num_steps)
         for step, batch in enumerate(optimizer_batches(rows, params.batch_size, num_steps, seed)):
@@ -135,7 +131,7 @@ class Trainer:
         self._memory.finish(
             self._student.model, new, likelihood_backward(self._student, self._control)
         )
-        return Trained(log_rows, seconds_before)
+        return Trained(log_rows)
 
     def _answer_logits(self, rows: Sequence[EncodedRow]) -> list[Tensor]:
         budget = self._params.micro_batch_tokens

@@ -39,6 +39,8 @@ class Resume:
 
     root: Path
     inputs: Mapping[str, Any]
+    seconds_before: float = field(default=0.0, init=False)
+    """Of the steps that were loaded."""
     _saved_at: float = field(default_factory=time.perf_counter)
 
     @property
@@ -68,6 +70,7 @@ class Resume:
         memory.read(self.folder / MEMORY)
         rows = json.loads((self.folder / PROGRESS).read_text(encoding="utf-8"))["log_rows"]
         assert isinstance(rows, list)
+        self.seconds_before = sum(row["seconds"] for row in rows)
         return rows
 
     def save_now_and_then(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ from lamol_core.text.template import ControlTokens
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.batches import cut_rows
 from lamol_core.training.body import as_body
-from lamol_core.training.loop import LogRow, Trained, Trainer, count_steps
+from lamol_core.training.loop import LogRow, Trainer, count_steps
 from lamol_core.training.objective import TeacherStates
 from lamol_core.training.resume import Resume
 from lamol_core.training.rows import encode_mix
@@ -68,14 +69,15 @@ class TrainedStudent:
 
     model: PreTrainedModel
     memory: Memory
-    trained: Trained
+    log_rows: list[LogRow]
     num_cut: int
     is_main_process: bool
-    resume: Resume | None = None
+    ways_back: tuple[Resume, ...] = ()
 
     @property
-    def log_rows(self) -> list[LogRow]:
-        return self.trained.log_rows
+    def seconds_before(self) -> float:
+        """Of the steps that this training was spared, since one that was cut off had done them."""
+        return sum(way.seconds_before for way in self.ways_back)
 
     def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
         """Write the checkpoint (from the main process alone)."""
@@ -89,8 +91,8 @@ class TrainedStudent:
 
     def end(self) -> None:
         """Once all is written: remove what a training that was cut off would go on from."""
-        if self.resume is not None:
-            self.resume.remove()
+        for way in self.ways_back:
+            way.remove()
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,11 @@ class Checkpoints:
     """What a method's expert starts from."""
     resume: Path | None = None
     """Where a training that is cut off leaves what it needs to go on; None: it does not."""
+
+    @property
+    def expert_resume(self) -> Path | None:
+        """The same of a method's expert."""
+        return self.resume and self.resume.with_name(f"{self.resume.name}.expert")
 
 
 def train_from_checkpoint(
@@ -139,6 +146,18 @@ def train_from_checkpoint(
     if checkpoints.state is not None and not is_first:
         memory.read(checkpoints.state)
 
+    made_by = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
+    lesson = Lesson.of(method.loss, codec.control, rows, made_by)
+    ways_back: list[Resume] = []
+
+    def way_back(folder: Path | None) -> Resume | None:
+        # each process would need its own random state
+        if folder is None or fitting.accelerator.num_processes > 1:
+            return None
+        inputs = inputs_of(checkpoints, rows, method, params, seed, lesson)
+        ways_back.append(Resume(folder, inputs))
+        return ways_back[-1]
+
     def load_teacher() -> PreTrainedModel:
         if method.expert_loss is None:
             return fitting.load(checkpoints.teacher)
@@ -146,11 +165,13 @@ def train_from_checkpoint(
         expert = fitting.load(checkpoints.backbone)
         say("an expert of the new task alone is trained first, then the student")
         new = [row for row in rows if row.origin == "new"]
-        fitting.fit(expert, new, method.expert_loss, None, Memory())
+        resume = way_back(checkpoints.expert_resume)
+        fitting.fit(expert, new, method.expert_loss, None, Memory(), resume)
         return expert.eval()
 
-    made_by = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
-    lesson = Lesson.of(method.loss, codec.control, rows, made_by)
+    if method.expert_loss is None and checkpoints.expert_resume is not None:
+        # of another method's training that was cut off
+        shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
     source = checkpoints.teacher if method.expert_loss is None else checkpoints.backbone
     # the teacher computes as the student does: at the first step they differ by float order
     with teaching(
@@ -158,15 +179,10 @@ def train_from_checkpoint(
         checkpoints.states, say,
     ) as taught:  # fmt: skip
         student = fitting.load(checkpoints.teacher)
-        resume = None
-        # each process would need its own random state
-        if checkpoints.resume is not None and fitting.accelerator.num_processes == 1:
-            resume = Resume(
-                checkpoints.resume, inputs_of(checkpoints, rows, method, params, seed, lesson)
-            )
-        trained = fitting.fit(student, rows, method.loss, taught, memory, resume)
+        resume = way_back(checkpoints.resume)
+        log_rows = fitting.fit(student, rows, method.loss, taught, memory, resume)
     return TrainedStudent(
-        student, memory, trained, num_cut, fitting.accelerator.is_main_process, resume
+        student, memory, log_rows, num_cut, fitting.accelerator.is_main_process, tuple(ways_back)
     )
 
 
@@ -201,8 +217,8 @@ class _Fitting:
         teacher: TeacherStates | None,
         memory: Memory,
         resume: Resume | None = None,
-    ) -> Trained:
-        """Train a model in place."""
+    ) -> list[LogRow]:
+        """Train a model in place; gives its log."""
         params = self._params
         if params.gradient_checkpointing:
             checkpoint_activations(model)
@@ -210,7 +226,7 @@ class _Fitting:
         compiled = resolve_compile(params.compile, flops, self.accelerator.device)
         with as_body(model, self.attention, compiled) as body:
             trainer = Trainer(self.accelerator, body, teacher, loss, self._control, params, memory)
-            return trainer.train(rows, self._seed, self._on_step, resume)
+            return trainer.train(rows, self._seed, self._on_step, resume).log_rows
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
