@@ -10,37 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from lamol_core import __version__
 from lamol_core.config import TrainParams
 from lamol_core.data.encoded import EncodedRow
-from lamol_core.errors import ConfigError
 from lamol_core.methods.base import Method
 from lamol_core.methods.memory import Memory, MemoryContext
-from lamol_core.methods.terms import Loss
 from lamol_core.models.checkpoints import (
-    load_model,
-    require_positions,
     save_checkpoint,
     write_state,
 )
 from lamol_core.models.precision import (
-    resolve_attention,
-    resolve_compile,
     resolve_precision,
-    weights_attention,
 )
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.seeds import derive_seed
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
-from lamol_core.text.template import ControlTokens
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.batches import cut_rows
-from lamol_core.training.body import as_body
-from lamol_core.training.loop import LogRow, Trainer, count_steps
-from lamol_core.training.objective import TeacherStates
+from lamol_core.training.fitting import Fitting
+from lamol_core.training.loop import LogRow, count_steps
 from lamol_core.training.resume import Resume
 from lamol_core.training.rows import encode_mix
 from lamol_core.training.teaching import Lesson, digest_of, teaching
@@ -141,7 +132,7 @@ def train_from_checkpoint(
     )
     rows, num_cut = cut_rows(encoded, params.max_length)
     task, is_first = training_set.lineage[-1], len(training_set.lineage) == 1
-    fitting = _Fitting(codec.control, params, rows, derive_seed(seed, "train", task), on_step)
+    fitting = Fitting(codec.control, params, rows, derive_seed(seed, "train", task), on_step)
     memory = method.memory(MemoryContext(seed, codec.decode))
     if checkpoints.state is not None and not is_first:
         memory.read(checkpoints.state)
@@ -186,63 +177,6 @@ def train_from_checkpoint(
     )
 
 
-class _Fitting:
-    """What the models of one training have in common: device, format, attention, seed."""
-
-    def __init__(
-        self,
-        control: ControlTokens,
-        params: TrainParams,
-        rows: Sequence[EncodedRow],
-        seed: int,
-        on_step: Callable[[LogRow, int], None],
-    ) -> None:
-        self._control, self._params, self._seed, self._on_step = control, params, seed, on_step
-        self._longest = max((len(r.input_ids) + len(r.target_ids) + 3 for r in rows), default=0)
-        self._dtype = resolve_precision(params.precision, PartialState().device)
-        self.accelerator = Accelerator(mixed_precision="no")
-        self.attention = resolve_attention(params.attention, self.accelerator.device)
-
-    def load(self, checkpoint: Path) -> PreTrainedModel:
-        device, attention = self.accelerator.device, weights_attention(self.attention)
-        model = load_model(checkpoint, device, self._dtype, attention)
-        require_positions(model, self._longest, "train.max_length")
-        return model
-
-    def fit(
-        self,
-        model: PreTrainedModel,
-        rows: Sequence[EncodedRow],
-        loss: Loss,
-        teacher: TeacherStates | None,
-        memory: Memory,
-        resume: Resume | None = None,
-    ) -> list[LogRow]:
-        """Train a model in place; gives its log."""
-        params = self._params
-        if params.gradient_checkpointing:
-            checkpoint_activations(model)
-        flops = training_flops(model, rows, loss, self._control, params)
-        compiled = resolve_compile(params.compile, flops, self.accelerator.device)
-        with as_body(model, self.attention, compiled) as body:
-            trainer = Trainer(self.accelerator, body, teacher, loss, self._control, params, memory)
-            return trainer.train(rows, self._seed, self._on_step, resume).log_rows
-
-
-def checkpoint_activations(model: PreTrainedModel) -> None:
-    """Keep the blocks' inputs alone and compute the rest again in the backward: memory for time.
-
-    Raises ConfigError for a model that cannot.
-    """
-    try:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    except ValueError as error:
-        raise ConfigError(
-            f"params.yaml: train.gradient_checkpointing: {type(model).__name__} does not support "
-            "it. Set it to false, and lower train.micro_batch_tokens where memory is short."
-        ) from error
-
-
 def inputs_of(
     checkpoints: Checkpoints,
     rows: Sequence[EncodedRow],
@@ -267,19 +201,6 @@ def inputs_of(
         "device": str(PartialState().device),
         "dtype": str(resolve_precision(params.precision, PartialState().device)),
     }
-
-
-def training_flops(
-    model: PreTrainedModel,
-    rows: Sequence[EncodedRow],
-    loss: Loss,
-    control: ControlTokens,
-    params: TrainParams,
-) -> float:
-    """6 N D: forward and backward of all parameters, for every token of every step."""
-    tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views, control))
-    epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
-    return 6.0 * model.num_parameters() * tokens * epochs
 
 
 def count_all_steps(mix: Sequence[MixRow], method: Method, params: TrainParams) -> int:
