@@ -7,8 +7,7 @@ A run is METHOD:SEED[:KEY=VALUE...]; the key `order` is a list of task names wit
 `lamol orders`. Each copy is a sequence of its own under --out, with its share of the cores; a run
 that is there already is continued by `dvc repro`. Checkpoints are removed when a run has ended
 (--keep keeps them). `lamol compare OUT` is called at the end; its files are in OUT.
-With --results, what it reads of each run is kept, with the commit that ran it: docs/results/ was
-made so.
+With --results, what it reads of each run is kept, with the commits that ran it: docs/results/.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from ruamel.yaml import YAML
 from lamol_core.data.orders import order_tree
 
 SUMMARY = Path("reports") / "summary.json"
-COMMIT = Path("commit.txt")
+COMMITS = Path("commits.txt")
 PLAIN = YAML(typ="safe", pure=True)
 PLAIN.default_flow_style = False
 PLAIN.sort_base_mapping_type_on_output = False  # tasks stay in their order
@@ -54,19 +53,19 @@ def main() -> None:
         if options.results is not None:
             keep_result(options.example, options.out, name, options.results)
 
+    for name in options.runs:
+        refuse_other_parameters(options.example, options.out / folder_name(name), name)
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(run, options.runs))
     subprocess.run(["lamol", "compare", options.out, "--out", options.out], check=True)
 
 
 def run_one(example: Path, folder: Path, name: str, threads: str, keep: bool) -> None:
-    params = resolved(params_of(example, name), example)
-    if not folder.exists():
-        copy_sequence(example, folder, params)
-    elif PLAIN.load((folder / "params.yaml").read_text(encoding="utf-8")) != params:
-        sys.exit(f"{folder}: has a run with other parameters. Remove it, or name another --out.")
     if (folder / SUMMARY).is_file():
         return
+    if not folder.exists():
+        copy_sequence(folder, resolved(params_of(example, name), example), example / "dvc.yaml")
+    note_commit(folder)
     environment = os.environ | {"OMP_NUM_THREADS": threads}
     started = time.perf_counter()
     with (folder / "repro.log").open("a") as log:
@@ -80,20 +79,35 @@ def run_one(example: Path, folder: Path, name: str, threads: str, keep: bool) ->
             shutil.rmtree(checkpoint)
 
 
-def copy_sequence(example: Path, folder: Path, params: dict[str, Any]) -> None:
-    """The example with a run's parameters, DVC set up, and the commit that runs it."""
+def refuse_other_parameters(example: Path, folder: Path, name: str) -> None:
+    """Exits where a folder has a run that its name does not describe."""
+    if not folder.exists():
+        return
+    there = PLAIN.load((folder / "params.yaml").read_text(encoding="utf-8"))
+    if there != resolved(params_of(example, name), example):
+        sys.exit(f"{folder}: has a run with other parameters. Remove it, or name another --out.")
+
+
+def copy_sequence(folder: Path, params: dict[str, Any], pipeline: Path) -> None:
+    """A sequence of its own with these parameters, and DVC set up."""
     folder.mkdir(parents=True)
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
         PLAIN.dump(params, stream)
-    shutil.copyfile(example / "dvc.yaml", folder / "dvc.yaml")
+    shutil.copyfile(pipeline, folder / "dvc.yaml")
     subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=folder, check=True)
     for option in ("core.analytics=false", "cache.type=hardlink,symlink,copy"):
         subprocess.run(["dvc", "config", *option.split("=")], cwd=folder, check=True)
+
+
+def note_commit(folder: Path) -> None:
+    """Add the commit of this checkout to those that have run a sequence."""
     describe = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    commit = subprocess.run(
+    found = subprocess.run(
         describe, cwd=Path(__file__).parent, check=True, capture_output=True, text=True
     )
-    (folder / COMMIT).write_text(commit.stdout, encoding="utf-8")
+    path = folder / COMMITS
+    before = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    path.write_text("\n".join(dict.fromkeys([*before, found.stdout.strip()])) + "\n")
 
 
 def resolved(params: dict[str, Any], example: Path) -> dict[str, Any]:
@@ -126,13 +140,14 @@ def params_of(example: Path, name: str) -> dict[str, Any]:
 
 def keep_result(example: Path, out: Path, name: str, results: Path) -> None:
     """Of a run, small enough for Git: parameters and summary, as `lamol compare` reads them, and
-    the commit."""
+    commits."""
     folder = results / folder_name(name)
     (folder / SUMMARY).parent.mkdir(parents=True, exist_ok=True)
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
         PLAIN.dump(params_of(example, name), stream)
-    for kept in (SUMMARY, COMMIT):
-        shutil.copyfile(out / folder_name(name) / kept, folder / kept)
+    for kept in (SUMMARY, COMMITS):
+        if (out / folder_name(name) / kept).is_file():  # runs before commits were noted have none
+            shutil.copyfile(out / folder_name(name) / kept, folder / kept)
 
 
 def folder_name(name: str) -> str:

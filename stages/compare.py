@@ -55,16 +55,17 @@ def compare(
     from lamol_core.comparison.labels import CommonName
     from lamol_core.comparison.runs import read_experiments, read_folders
     from lamol_core.comparison.statistics import compare_runs
-    from lamol_core.comparison.wording import NOTHING_TOLD, claims
+    from lamol_core.comparison.wording import told
     from stages.console import print_json, print_table, say
 
+    names = [CommonName.parse(text) for text in call or ()]
     runs = read_folders(folders) if folders else read_experiments(Path(), all_commits)
-    comparison = compare_runs(runs, [CommonName.parse(text) for text in call or ()])
+    comparison = compare_runs(runs, names)
     if json:
         print_json(comparison_json(comparison))
     else:
         print_table(comparison_table(comparison))
-        for sentence in claims(comparison, ["final_average"]) or [NOTHING_TOLD]:
+        for sentence in told(comparison):
             say(sentence)
     if out is not None:
         write_comparison(comparison, out)

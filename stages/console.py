@@ -95,13 +95,18 @@ def _plain_progress(what: str, total: int, unit: str) -> Iterator[Advance]:
 
 
 def print_table(table: Any) -> None:
-    """A rich table on stdout; where the terminal is narrower than its cells, wider than that."""
+    """A rich table on stdout; where the terminal is too narrow for its columns, as wide as they."""
     from rich.console import Console
     from rich.measure import Measurement
 
     console = Console()
-    needed = Measurement.get(console, console.options, table).minimum
-    console.print(table, width=max(console.width, needed))
+    unbound = console.options.update(max_width=10_000)
+    for column in table.columns:
+        if column.no_wrap:
+            whole = [Measurement.get(console, unbound, cell).maximum for cell in column.cells]
+            column.min_width = max([column.min_width or 0, *whole])
+    needed = Measurement.get(console, unbound, table).minimum
+    Console(width=max(console.width, needed)).print(table)
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:

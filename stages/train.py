@@ -69,6 +69,16 @@ def train(
         layout.pseudo(task), PSEUDO, PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` again."
     )
     method = build_method(params)
+    inputs = {
+        "data": data.content_sha256,
+        "mix": mix_manifest.content_sha256,
+        "pseudo": pseudo_manifest.content_sha256,
+        "state": state_manifest.content_sha256,
+        "teacher": teacher_manifest.content_sha256,
+    }
+    if method.expert_loss is not None:
+        remedy = "Run `dvc repro backbone` again."
+        inputs["backbone"] = check_folder(layout.student(BASE), CHECKPOINT, remedy).content_sha256
     mix = from_table(mix_table, MixRow)
     real = data.rows("train")
     if params.method in MIXES_REAL_ROWS:
@@ -105,16 +115,6 @@ def train(
             on_step=lambda row, _: advance(1, f"loss {row['loss']:.3f}"),
             say=lambda message: say(f"train {task}: {message}"),
         )
-    inputs = {
-        "data": data.content_sha256,
-        "mix": mix_manifest.content_sha256,
-        "pseudo": pseudo_manifest.content_sha256,
-        "state": state_manifest.content_sha256,
-        "teacher": teacher_manifest.content_sha256,
-    }
-    if method.expert_loss is not None:
-        remedy = "Run `dvc repro backbone` again."
-        inputs["backbone"] = check_folder(layout.student(BASE), CHECKPOINT, remedy).content_sha256
     provenance = Provenance(
         parameters={
             "method": params.method,
@@ -139,7 +139,7 @@ def train(
         **cost.figures(trained.seconds_before),
     }
     write_json(layout.figure(task, "train"), figures, MEASURED)
-    trained.end()
+    trained.discard_resumes()
     if trained.num_cut:
         say(f"train {task}: {trained.num_cut} inputs were cut to fit train.max_length")
     say(

@@ -42,10 +42,23 @@ def test_a_folder_with_other_parameters_is_no_run_of_this_name(
     params = script.resolved(script.params_of(EXAMPLE, name), EXAMPLE)
     assert all(Path(task["source"]["path"]).is_absolute() for task in params["tasks"].values())
     folder = tmp_path / script.folder_name(name)
-    script.copy_sequence(EXAMPLE, folder, params)
-    assert (folder / "commit.txt").read_text().strip()
-    (folder / "reports").mkdir()
-    (folder / "reports" / "summary.json").write_text("{}")
-    script.run_one(EXAMPLE, folder, name, "1", keep=False)  # has ended: nothing to do
+    script.copy_sequence(folder, params, EXAMPLE / "dvc.yaml")
+    script.refuse_other_parameters(EXAMPLE, folder, name)
     with pytest.raises(SystemExit, match="has a run with other parameters"):
-        script.run_one(EXAMPLE, folder, f"{name}:train.epochs=1", "1", keep=False)
+        script.refuse_other_parameters(EXAMPLE, folder, f"{name}:train.epochs=1")
+
+
+def test_a_run_s_commits_are_noted_and_kept(script: ModuleType, tmp_path: Path) -> None:
+    name = "lamol:0"
+    folder = tmp_path / "out" / script.folder_name(name)
+    (folder / "reports").mkdir(parents=True)
+    (folder / "reports" / "summary.json").write_text("{}")
+    script.keep_result(EXAMPLE, tmp_path / "out", name, tmp_path / "kept")
+    kept = tmp_path / "kept" / script.folder_name(name)
+    assert not (kept / "commits.txt").exists(), "an older run has none"
+    (folder / "commits.txt").write_text("abc1234\n")
+    for _ in range(2):
+        script.note_commit(folder)
+    script.keep_result(EXAMPLE, tmp_path / "out", name, tmp_path / "kept")
+    first, second = (kept / "commits.txt").read_text().split()
+    assert first == "abc1234" and second

@@ -51,7 +51,7 @@ def comparison_table(comparison: Comparison) -> Table:
             cell if column.key in COMPARED else cell.partition(" ±")[0]
             for column, cell in zip(columns, cells, strict=True)
         ]
-        table.add_row(*map(Text, (group.label, str(len(group.names)), *brief)))
+        table.add_row(*map(Text, (group.label, str(group.num_runs), *brief)))
     return table
 
 
@@ -140,7 +140,7 @@ def _titles(comparison: Comparison) -> list[str]:
 def _cells(group: Group, comparison: Comparison) -> list[str]:
     figures = [(column, group.figures[column.key]) for column in _columns(comparison)]
     numbers = [_cell(column, estimate) for column, estimate in figures]
-    return [group.label, str(len(group.names)), str(group.num_orders), *numbers]
+    return [group.label, str(group.num_runs), str(group.num_orders), *numbers]
 
 
 def _cell(column: Column, estimate: Estimate | None, between: str = " ") -> str:

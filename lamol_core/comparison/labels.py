@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from lamol_core.comparison.runs import SEED_KEYS, FinishedRun, flatten
-from lamol_core.config import LamolParams, Params
+from lamol_core.config import Columns, LamolParams, Params, TaskParams
 from lamol_core.errors import ConfigError
 
 NOT_COMPARED = frozenset({"method", "lamol_version"})
@@ -17,30 +18,33 @@ OF_AUDITS = frozenset(
 )
 """What of an audit's parameters can change which rows are trained on."""
 METHODS = frozenset(get_args(Params.model_fields["method"].annotation))
+NAMED_TASKS = 3
+"""Tasks by which a benchmark is named, at the most."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A parameter in which runs of one method differ, and what this run has for it."""
+    """A parameter in which runs differ, and what a run has for it, as JSON."""
 
     key: str
     short_key: str
-    """The end of the key that no other parameter has: `unique` of `generate.unique`."""
-    value: Any
+    """The end of the key, where no other parameter ends so: `unique` of `generate.unique`."""
+    value: str
 
     def __str__(self) -> str:
-        return self.short_key if self.value is True else f"{self.short_key}={self._json}"
+        if self.key == "tasks":
+            tasks = json.loads(self.value)
+            more = f", ... ({len(tasks)} tasks)" if len(tasks) > NAMED_TASKS else ""
+            return f"on {', '.join(tasks[:NAMED_TASKS])}{more}"
+        return self.short_key if self.value == "true" else f"{self.short_key}={self.value}"
 
     @property
     def spellings(self) -> set[str]:
         """All that `lamol compare --call` may write for it."""
-        spelt = {f"{key}={self._json}" for key in (self.key, self.short_key)}
-        spelt |= {f"{key}={self.value}" for key in (self.key, self.short_key)}
-        return spelt | ({self.key, self.short_key} if self.value is True else set())
-
-    @property
-    def _json(self) -> str:
-        return json.dumps(self.value)
+        keys = {self.key, self.short_key}
+        plain = self.value.strip('"')
+        spelt = {f"{key}={value}" for key in keys for value in (self.value, plain)}
+        return spelt | keys if self.value == "true" else spelt
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,26 @@ class CommonName:
     """One word for several settings that were made together."""
 
     name: str
-    settings: frozenset[str]
+    settings: tuple[str, ...]
     """As in a label (`unique`, `rows_per_class=5`), or with the whole key and value."""
 
     @classmethod
     def parse(cls, text: str) -> CommonName:
         """From NAME=SETTING,SETTING. Raises ConfigError for anything else."""
         name, _, settings = text.partition("=")
-        if not name or not settings:
+        parts = tuple(part.strip() for part in settings.split(","))
+        if not name.strip() or not all(parts):
             raise ConfigError(
                 f"--call {text}: write a name and the settings it stands for, such as "
                 "`--call better=unique,rows_per_class=5`."
             )
-        return cls(name, frozenset(settings.split(",")))
+        return cls(name.strip(), parts)
+
+    def meant(self, settings: Sequence[Setting]) -> list[Setting]:
+        """The settings that it stands for; none where one of them is not there."""
+        meant = [next((s for s in settings if text in s.spellings), None) for text in self.settings]
+        found = [setting for setting in meant if setting is not None]
+        return found if len(found) == len(meant) else []
 
 
 def label_runs(
@@ -70,21 +81,21 @@ def label_runs(
     where they are not the default, such as `lamol_kd (unique, gamma=0.5)`.
 
     A parameter counts for a method if it can change what it learns: its own block does, and what
-    all methods share (the tasks' sources too), but no seed, no order of tasks, nothing that an
-    audit only tells, and nothing of sampling where a method draws no pseudo-samples. Raises
-    ConfigError for a name whose settings no run has.
+    all methods share, but no seed, no order of tasks, nothing that an audit only tells, and nothing
+    of sampling where a method draws no pseudo-samples. Raises ConfigError for a name that stands
+    for no run's settings, or for something else already.
     """
-    settings = [_settings_of(run, runs) for run in runs]
-    for name in names:
-        if not any(_meant(name, mine) for mine in settings):
-            known = sorted({str(setting) for mine in settings for setting in mine})
-            raise ConfigError(
-                f"--call {name.name}: no run has all of {', '.join(sorted(name.settings))}. "
-                f"Settings in which these runs differ: {', '.join(known) or 'none'}."
-            )
+    settings = _differing_settings(runs)
+    _check_names(names, settings)
     groups: dict[str, list[FinishedRun]] = {}
-    for run, mine in zip(runs, settings, strict=True):
-        inside = _named(mine, names)
+    for run, own in zip(runs, settings, strict=True):
+        inside, left = [], own
+        for name in names:
+            meant = name.meant(left)
+            if meant:
+                inside.append(name.name)
+                left = [setting for setting in left if setting not in meant]
+        inside += map(str, left)
         if run.unscored:
             inside.append(f"without {' and '.join(run.unscored)}: forgotten")
         label = f"{run.method} ({', '.join(inside)})" if inside else run.method
@@ -92,60 +103,102 @@ def label_runs(
     return groups
 
 
-def _settings_of(run: FinishedRun, runs: Sequence[FinishedRun]) -> list[Setting]:
-    """Of a run, those in which runs that have the parameter differ and that are not the default."""
+def _check_names(names: Sequence[CommonName], settings: Sequence[Sequence[Setting]]) -> None:
+    known = {setting for own in settings for setting in own}
+    taken = {spelling for setting in known for spelling in setting.spellings}
+    for place, name in enumerate(names):
+        if name.name in taken or name.name in {other.name for other in names[:place]}:
+            raise ConfigError(
+                f"--call {name.name}: is the name of something else here. Choose one."
+            )
+        if not any(name.meant(own) for own in settings):
+            listed = ", ".join(sorted(map(str, known))) or "none"
+            raise ConfigError(
+                f"--call {name.name}: no run differs from others by all of "
+                f"{', '.join(name.settings)}. Settings in which these runs differ: {listed}."
+            )
+
+
+def _differing_settings(runs: Sequence[FinishedRun]) -> list[list[Setting]]:
+    """For each run the settings, other than defaults, in which runs of its benchmark differ; the
+    benchmark itself where there are several."""
     defaults = flatten(Params(tasks={}).model_dump(mode="json", by_alias=True))
-    own = sorted(key for key in run.params if _counts(key, run.method))
-    return [
-        Setting(key, _shortened(key, own), run.params[key])
-        for key in own
-        if (key not in defaults or run.params[key] != defaults[key])
-        and len({_value(one, key) for one in runs if _counts(key, one.method)}) > 1
-    ]
+    counted = [_counted(run, defaults) for run in runs]
+    by_benchmark: dict[str, list[Mapping[str, str]]] = {}
+    for run, own in zip(runs, counted, strict=True):
+        by_benchmark.setdefault(_benchmark(run), []).append(own)
+    differing = {name: _differing_keys(members) for name, members in by_benchmark.items()}
+    ends = Counter(_end(key) for key in {key for own in counted for key in own})
+    found = []
+    for run, own in zip(runs, counted, strict=True):
+        name = _benchmark(run)
+        settings = [Setting("tasks", "tasks", name)] if len(by_benchmark) > 1 else []
+        for key in sorted(differing[name] & own.keys()):
+            if own[key] != _default_of(key, defaults):
+                whole = key.replace("own.", f"{run.method}.", 1) if key[:4] == "own." else key
+                is_plain = ends[_end(key)] == 1 and not key.startswith("tasks.")
+                settings.append(Setting(whole, _end(key) if is_plain else whole, own[key]))
+        found.append(settings)
+    return found
 
 
-def _counts(key: str, method: str) -> bool:
-    """Whether a parameter can change what a method learns."""
-    block = key.partition(".")[0]
-    if key in SEED_KEYS or block in NOT_COMPARED or block in METHODS - {method}:
-        return False
+def _end(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _benchmark(run: FinishedRun) -> str:
+    """The tasks of a run in no order, as JSON."""
+    return json.dumps(sorted({key.split(".")[1] for key in run.params if key.startswith("tasks.")}))
+
+
+def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters that can change what a method learns, as JSON, with defaults for what is left
+    out. The method's own block is `own`: what several methods have is compared across them."""
+    counted = {}
+    for key, value in {**defaults, **run.params}.items():
+        block, _, rest = key.partition(".")
+        if key in SEED_KEYS or block in NOT_COMPARED or block in METHODS - {run.method}:
+            continue
+        if block == "generate" and not _draws(run.method):
+            continue
+        if block == "audit" and not (_draws(run.method) and key in OF_AUDITS):
+            continue
+        if key == "tasks" or key.endswith(".after"):
+            continue
+        name = f"own.{rest}" if block == run.method else key
+        counted[name] = json.dumps(value, sort_keys=True)
+    return counted
+
+
+def _differing_keys(runs: Sequence[Mapping[str, str]]) -> set[str]:
+    """Where values differ, or a task's key is not everywhere."""
+    values: dict[str, list[str]] = {}
+    for counted in runs:
+        for key, value in counted.items():
+            values.setdefault(key, []).append(value)
+    return {
+        key
+        for key, there in values.items()
+        if len(set(there)) > 1 or (key.startswith("tasks.") and len(there) < len(runs))
+    }
+
+
+def _default_of(key: str, defaults: Mapping[str, Any]) -> str | None:
+    """As JSON; None for a key that must be given."""
+    block, _, rest = key.partition(".")
     if block == "tasks":
-        return not key.endswith(".after")
-    if block == "generate":
-        return _draws(method)
-    if block == "audit":
-        return _draws(method) and key in OF_AUDITS
-    return True
+        for model in (TaskParams, Columns):
+            field = model.model_fields.get(_end(key))
+            if field is not None and not field.is_required():
+                return json.dumps(field.default)
+        return None
+    for written in [f"{method}.{rest}" for method in METHODS] if block == "own" else [key]:
+        if written in defaults:
+            return json.dumps(defaults[written], sort_keys=True)
+    return None
 
 
 def _draws(method: str) -> bool:
     """Whether a method trains on pseudo-samples: its block says how they are drawn."""
     block = Params.model_fields[method].annotation if method in Params.model_fields else None
     return isinstance(block, type) and issubclass(block, LamolParams)
-
-
-def _value(run: FinishedRun, key: str) -> str:
-    return json.dumps(run.params.get(key), sort_keys=True)
-
-
-def _shortened(key: str, keys: Sequence[str]) -> str:
-    """The last part of a key where no other key ends so; a task's keys stay whole."""
-    last = key.rpartition(".")[2]
-    ends_so = [other for other in keys if other.rpartition(".")[2] == last]
-    return last if ends_so == [key] and not key.startswith("tasks.") else key
-
-
-def _meant(name: CommonName, settings: Sequence[Setting]) -> list[Setting]:
-    """The settings that a name stands for; none where one of them is not there."""
-    meant = [setting for setting in settings if setting.spellings & name.settings]
-    return meant if len(meant) == len(name.settings) else []
-
-
-def _named(settings: Sequence[Setting], names: Sequence[CommonName]) -> list[str]:
-    found, left = [], list(settings)
-    for name in names:
-        meant = _meant(name, left)
-        if meant:
-            found.append(name.name)
-            left = [setting for setting in left if setting not in meant]
-    return [*found, *map(str, left)]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 
 from lamol_core.config import Params
-from lamol_core.data.orders import original_name
+from lamol_core.data.orders import original_names
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.reporting.figures import read_json
 
@@ -29,6 +29,8 @@ class Pairing(NamedTuple):
     """What a run of another method must have in common to be a run's pair."""
 
     seed: str
+    """What counts as one run in a claim, with whatever nano model."""
+    nano_seed: str
     tasks: tuple[str, ...]
     """In the order of learning."""
     sources: str
@@ -51,7 +53,8 @@ class FinishedRun:
     def pairing(self) -> Pairing:
         sources = {key: value for key, value in self.params.items() if key.startswith("tasks.")}
         return Pairing(
-            json.dumps([self.params.get(key) for key in SEED_KEYS]),
+            json.dumps(self.params.get("seed")),
+            json.dumps(self.params.get("backbone.nano.seed")),
             tuple(self.summary["tasks"]),
             json.dumps(sources, sort_keys=True),
             tuple(self.unscored),
@@ -92,7 +95,11 @@ def read_folder(folder: Path) -> list[FinishedRun]:
     except OSError as error:
         raise ArtifactError(f"{path}: not readable ({error}). Compare whole folders.") from error
     summary = read_json(folder / SUMMARY, f"Run `dvc repro` in {folder} again.")
-    return split_chains(str(folder), YAML(typ="safe").load(text), summary)
+    try:
+        params = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise ArtifactError(f"{path}: no YAML ({error}). Compare whole folders.") from error
+    return split_chains(str(folder), params, summary)
 
 
 def split_chains(
@@ -101,11 +108,17 @@ def split_chains(
     """A run for each order of the tasks: a tree of them holds several.
 
     Each has its own tasks alone, under the names that they have in a sequence of one order."""
-    whole, chains = _completed(params), summary["chains"]
-    tasks = whole.get("tasks", {})
+    try:
+        whole, chains = _completed(params), summary["chains"]
+        tasks = whole.get("tasks", {})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{name}: params.yaml or {SUMMARY} is not what lamol writes ({error}). Run `dvc repro` "
+            "there again."
+        ) from error
     runs = []
     for chain in chains:
-        names = {task: original_name(task, tasks) for task in chain["tasks"]}
+        names = original_names(chain["tasks"], tasks)
         blocks = {names[task]: _without_after(tasks[task]) for task in names if task in tasks}
         order = list(names.values())
         runs.append(
@@ -134,7 +147,7 @@ def _completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
     """The finished experiments of the project at `root`, those of HEAD or of every commit.
 
-    Those without a report (failed, or still in the queue) are left out, and the log says how many.
+    Those without a report (failed, or still in the queue) are left out, and the log names them.
     Raises ConfigError where there is none.
     """
     from dvc import api

@@ -98,6 +98,8 @@ class Group:
 
     label: str
     names: tuple[str, ...]
+    num_runs: int
+    """Runs of a seed and order each; the same run again is no other one."""
     num_orders: int
     figures: dict[str, Estimate | None]
 
@@ -164,7 +166,7 @@ def _group(label: str, runs: Sequence[FinishedRun]) -> Group:
         whole = len(known) == len(pairings)
         figures[column.key] = Estimate.of(list(known.values())) if whole else None
     orders = {tuple(run.summary["tasks"]) for run in runs}
-    return Group(label, tuple(run.name for run in runs), len(orders), figures)
+    return Group(label, tuple(run.name for run in runs), len(pairings), len(orders), figures)
 
 
 def _final_average(group: Group) -> float:

@@ -4,45 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lamol_core.comparison.statistics import COMPARED, MIN_SEEDS, Comparison, Difference
+from lamol_core.comparison.statistics import MIN_SEEDS, Comparison, Difference
 
 NOTHING_TOLD = "No two methods are told apart by these runs."
 
 
 def sentences(comparison: Comparison) -> list[str]:
     """Claims first, then what is not told apart, then what has too few seeds, in one sentence."""
-    if not comparison.differences:
-        return []
-    untold = [one for one in comparison.differences if one.interval and not one.is_told_apart]
-    few = [f"{one.first} and {one.second}" for one in comparison.differences if not one.interval]
-    return [
-        *(claims(comparison) or [NOTHING_TOLD]),
-        *_not_told_apart(untold),
-        *(
-            [
-                f"Fewer than {MIN_SEEDS} seeds in common, from which nothing follows: "
-                f"{'; '.join(dict.fromkeys(few))}."
-            ]
-            if few
-            else []
-        ),
-    ]
+    with_interval = [one for one in comparison.differences if one.interval is not None]
+    said = told(comparison)
+    said += _not_told_apart([one for one in with_interval if not one.is_told_apart])
+    compared = {(one.first, one.second) for one in with_interval}
+    few = dict.fromkeys(
+        f"{one.first} and {one.second}"
+        for one in comparison.differences
+        if (one.first, one.second) not in compared
+    )
+    if few:
+        why = f"Fewer than {MIN_SEEDS} seeds in common, from which nothing follows"
+        said.append(f"{why}: {'; '.join(few)}.")
+    return said
 
 
-def claims(comparison: Comparison, figures: Sequence[str] = COMPARED) -> list[str]:
-    """A sentence for each figure and each method that is better than others in it."""
+def told(comparison: Comparison) -> list[str]:
+    """A sentence for each figure and each method that is better than others in it; one that says
+    so where there is none, and nothing where there is nothing to compare."""
     better: dict[tuple[str, str], list[str]] = {}
     for one in comparison.differences:
-        if one.is_told_apart and one.figure in figures:
+        if one.is_told_apart:
             winner, loser = one.first, one.second
             if not one.first_is_better:
                 winner, loser = loser, winner
             shown = f"than {loser} by {abs(one.mean):.1f} points {_interval(one, one.mean < 0)}"
             better.setdefault((one.figure, winner), []).append(shown)
-    return [
+    claims = [
         f"{_words(figure)}: {winner} is better {'; '.join(others)}."
         for (figure, winner), others in better.items()
     ]
+    return claims or ([NOTHING_TOLD] if comparison.differences else [])
 
 
 def _not_told_apart(differences: Sequence[Difference]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from lamol_core.config import (
     BASE,
     BackboneParams,
+    LamolParams,
     Params,
     PrepareParams,
     Source,
@@ -52,8 +53,9 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
 def find_hints(params: Params) -> list[str]:
     """What is allowed and does nothing, a sentence each."""
     generate = params.generate
+    draws = isinstance(getattr(params, params.method, None), LamolParams)
     chooses = generate.known_labels or generate.draws_per_row > 1 or generate.carry_over
-    if generate.balance_labels and not chooses:
+    if draws and generate.balance_labels and not chooses:
         return [
             "generate.balance_labels has nothing to choose from: set generate.known_labels, or "
             "generate.draws_per_row above 1."

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lamol_core.config import BASE
 from lamol_core.errors import ConfigError, did_you_mean
+
+COPY = re.compile(r"(.+)-([2-9]|[1-9][0-9]+)", re.ASCII)
+"""What `order_tree` calls a task that it meets again."""
 
 
 def order_tree(
@@ -49,9 +53,16 @@ def original_name(name: str, tasks: Mapping[str, Mapping[str, Any]]) -> str:
     def block(name: str) -> dict[str, Any]:
         return {key: value for key, value in tasks[name].items() if key != "after"}
 
-    original, _, number = name.rpartition("-")
-    is_copy = number.isdigit() and {name, original} <= tasks.keys()
-    return original if is_copy and block(original) == block(name) else name
+    found = COPY.fullmatch(name)
+    if found is None or not {name, found[1]} <= tasks.keys():
+        return name
+    return found[1] if block(found[1]) == block(name) else name
+
+
+def original_names(order: Sequence[str], tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The original names of an order's tasks; their own where a task is learnt twice in it."""
+    names = {name: original_name(name, tasks) for name in order}
+    return names if len(set(names.values())) == len(order) else {name: name for name in order}
 
 
 def _check_order(

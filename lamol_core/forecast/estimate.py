@@ -59,8 +59,9 @@ class Estimate:
     def sentence(self) -> str:
         return (
             f"about {say_time(self.total_s)} for {len(self.tasks)} tasks, "
-            f"{self.disk_bytes / 1e9:.1f} GB on disk, {self.peak_memory_bytes / 1e9:.1f} GB "
-            "of memory. Measured just now; other work on this machine makes it longer."
+            f"{self.disk_bytes / 1e9:.1f} GB of checkpoints and what is kept, "
+            f"{self.peak_memory_bytes / 1e9:.1f} GB of memory. Measured just now; "
+            "other work on this machine makes it longer."
         )
 
     def rows(self) -> list[dict[str, str]]:

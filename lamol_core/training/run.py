@@ -18,13 +18,8 @@ from lamol_core.config import TrainParams
 from lamol_core.data.encoded import EncodedRow
 from lamol_core.methods.base import Method
 from lamol_core.methods.memory import Memory, MemoryContext
-from lamol_core.models.checkpoints import (
-    save_checkpoint,
-    write_state,
-)
-from lamol_core.models.precision import (
-    resolve_precision,
-)
+from lamol_core.models.checkpoints import save_checkpoint, write_state
+from lamol_core.models.precision import resolve_precision
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.seeds import derive_seed
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
@@ -56,19 +51,19 @@ class TrainingSet:
 @dataclass(frozen=True)
 class TrainedStudent:
     """The student in the precision it was computed in, what its method keeps, its log, and how many
-    inputs were cut. Until `end` it can be had again from what is left for a resumed training."""
+    inputs were cut. What a resumed training would go on from is there until it is discarded."""
 
     model: PreTrainedModel
     memory: Memory
     log_rows: list[LogRow]
     num_cut: int
     is_main_process: bool
-    ways_back: tuple[Resume, ...] = ()
+    resumes: tuple[Resume, ...] = ()
 
     @property
     def seconds_before(self) -> float:
         """Of the steps that this training was spared, since one that was cut off had done them."""
-        return sum(way.seconds_before for way in self.ways_back)
+        return sum(resume.seconds_before for resume in self.resumes)
 
     def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
         """Write the checkpoint (from the main process alone)."""
@@ -80,10 +75,10 @@ class TrainedStudent:
         if self.is_main_process:
             write_state(out, provenance, self.memory.write)
 
-    def end(self) -> None:
+    def discard_resumes(self) -> None:
         """Once all is written: remove what a training that was cut off would go on from."""
-        for way in self.ways_back:
-            way.remove()
+        for resume in self.resumes:
+            resume.remove()
 
 
 @dataclass(frozen=True)
@@ -139,15 +134,15 @@ def train_from_checkpoint(
 
     made_by = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
     lesson = Lesson.of(method.loss, codec.control, rows, made_by)
-    ways_back: list[Resume] = []
+    resumes: list[Resume] = []
 
-    def way_back(folder: Path | None) -> Resume | None:
+    def resume_at(folder: Path | None) -> Resume | None:
         # each process would need its own random state
         if folder is None or fitting.accelerator.num_processes > 1:
             return None
         inputs = inputs_of(checkpoints, rows, method, params, seed, lesson)
-        ways_back.append(Resume(folder, inputs))
-        return ways_back[-1]
+        resumes.append(Resume(folder, inputs))
+        return resumes[-1]
 
     def load_teacher() -> PreTrainedModel:
         if method.expert_loss is None:
@@ -156,7 +151,7 @@ def train_from_checkpoint(
         expert = fitting.load(checkpoints.backbone)
         say("an expert of the new task alone is trained first, then the student")
         new = [row for row in rows if row.origin == "new"]
-        resume = way_back(checkpoints.expert_resume)
+        resume = resume_at(checkpoints.expert_resume)
         fitting.fit(expert, new, method.expert_loss, None, Memory(), resume)
         return expert.eval()
 
@@ -170,10 +165,10 @@ def train_from_checkpoint(
         checkpoints.states, say,
     ) as taught:  # fmt: skip
         student = fitting.load(checkpoints.teacher)
-        resume = way_back(checkpoints.resume)
+        resume = resume_at(checkpoints.resume)
         log_rows = fitting.fit(student, rows, method.loss, taught, memory, resume)
     return TrainedStudent(
-        student, memory, log_rows, num_cut, fitting.accelerator.is_main_process, tuple(ways_back)
+        student, memory, log_rows, num_cut, fitting.accelerator.is_main_process, tuple(resumes)
     )
 
 

@@ -30,9 +30,10 @@ from lamol_core.comparison.statistics import (
     paired_differences,
     t_interval,
 )
-from lamol_core.comparison.wording import NOTHING_TOLD, claims, sentences
+from lamol_core.comparison.wording import NOTHING_TOLD, sentences, told
 from lamol_core.data.orders import order_tree
 from lamol_core.errors import ArtifactError, ConfigError
+from stages.console import print_table
 
 
 def summary_of(final: float, tasks: tuple[str, ...] = ("a", "b")) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def test_one_run_has_no_spread() -> None:
 def test_the_same_run_again_is_no_evidence_more() -> None:
     twice = many("lamol", [80.0, 84.0])
     (once,), (thrice,) = compare_runs(twice).groups, compare_runs(twice * 3).groups
-    assert once.figures == thrice.figures
+    assert once.figures == thrice.figures and once.num_runs == thrice.num_runs == 2
 
 
 def labels_of(runs: list[FinishedRun], *names: str) -> dict[str, int]:
@@ -130,6 +131,31 @@ def test_a_setting_that_all_methods_share_is_named_for_each() -> None:
     assert labels_of(runs) == {"lamol (epochs=9)": 3, "ewc (epochs=9)": 1, "ewc": 1}
     alike = [*many("lamol", [80.0], **long), *many("ewc", [70.0], **long)]
     assert labels_of(alike) == {"lamol": 1, "ewc": 1}
+
+
+def test_what_several_methods_draw_rows_by_is_compared_across_them() -> None:
+    runs = [run("lamol_kd", 0, 80.0, **{"lamol_kd.gamma": 1.0}), run("lamol", 0, 70.0)]
+    assert labels_of(runs) == {"lamol_kd (gamma=1.0)": 1, "lamol": 1}
+
+
+def test_benchmarks_are_told_apart_by_their_tasks_in_a_word() -> None:
+    def on(method: str, *names: str, **more: Any) -> FinishedRun:
+        blocks = {f"tasks.{n}.source.path": n for n in names} | {
+            f"tasks.{n}.metric": "auto" for n in names
+        }
+        return run(method, 0, 80.0, names, **{**blocks, **more})
+
+    few = {"tasks.a.source.limit_train": 9}
+    runs = [on("ewc", "a", "b"), on("ewc", *"abcdef"), on("ewc", "a", "b", **few)]
+    assert labels_of(runs) == {
+        "ewc (on a, b)": 1,
+        "ewc (on a, b, c, ... (6 tasks))": 1,
+        "ewc (on a, b, tasks.a.source.limit_train=9)": 1,
+    }
+    assert labels_of([on("ewc", "a", "b"), on("lamol", "a", "b", **few)]) == {
+        "ewc": 1,
+        "lamol (tasks.a.source.limit_train=9)": 1,
+    }
 
 
 def test_keys_that_end_alike_stay_whole() -> None:
@@ -156,29 +182,51 @@ def test_settings_made_together_have_one_name() -> None:
     }
     assert labels_of(runs, "better=unique,rows_per_class=5") == wanted
     assert labels_of(runs, "better=generate.unique=true,lamol_kd.rows_per_class=5") == wanted
-    with pytest.raises(ConfigError, match=r"--call x: no run has all of refill=false"):
+    with pytest.raises(ConfigError, match=r"--call x: no run differs from others by all of refill"):
         labels_of(runs, "x=refill=false")
-    with pytest.raises(ConfigError, match=r"--call better: write a name and the settings"):
-        labels_of(runs, "better")
+    for wrong in ("better", "better=", "=unique", "better=unique,,rows_per_class=5"):
+        with pytest.raises(ConfigError, match=r"write a name and the settings"):
+            labels_of(runs, wrong)
+    assert labels_of(runs, "better= unique, rows_per_class=5") == wanted
+    with pytest.raises(ConfigError, match="is the name of something else"):
+        labels_of(runs, "carry_over=unique")
+    with pytest.raises(ConfigError, match="is the name of something else"):
+        labels_of(runs, "r=unique", "r=carry_over")
 
 
-def test_a_long_name_is_there_in_the_terminal_s_table_and_in_the_chart() -> None:
-    from io import StringIO
+def test_nano_models_are_no_seeds_more() -> None:
+    runs = [
+        run(method, 0, score + nano, **{"backbone.nano.seed": nano})
+        for method, score in (("lamol", 70.0), ("lamol_kd", 80.0))
+        for nano in range(3)
+    ]
+    (of_final,) = [d for d in compare_runs(runs).differences if d.figure == "final_average"]
+    assert (of_final.num_pairs, of_final.by_seed) == (3, (10.0,))
 
-    from rich.console import Console
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_names_and_figures_are_whole_in_the_terminal_s_table(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = {"generate.unique": True, "generate.known_labels": True, "lamol_kd.topk": 7}
     runs = [*many("lamol_kd", [80.0, 83.5]), *many("lamol_kd", [88.2, 83.1], **settings)]
+    for one in runs:
+        one.summary.update({"seconds": 36000.0, "kept_bytes": 1_538_134_152})  # type: ignore[attr-defined]
     comparison = compare_runs(runs)
-    label = "lamol_kd (known_labels, unique, topk=7)"
-    assert [group.label for group in comparison.groups] == [label, "lamol_kd"]
-    out = StringIO()
-    Console(file=out, width=80).print(comparison_table(comparison))
-    shown = "".join(line[:17].strip() for line in out.getvalue().splitlines())
-    assert "lamol_kd(known_labels,unique, topk=7)" in shown.replace("unique,topk", "unique, topk")
-    assert comparison_chart(comparison).to_dict()["spec"]["layer"][0]["encoding"]["y"]["axis"] == {
-        "labelLimit": 420
-    }
+    assert [group.label for group in comparison.groups] == [
+        "lamol_kd (known_labels, unique, topk=7)",
+        "lamol_kd",
+    ]
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_table(comparison_table(comparison))
+    shown = capsys.readouterr().out
+    for word in ("lamol_kd", "known_labels,", "topk=7)", "[80.0, 83.5]", "36000", "1538.13"):
+        assert word in shown, shown
+
+
+def test_a_long_name_is_whole_in_the_chart() -> None:
+    axis = comparison_chart(compare_runs(many("lamol_kd", [80.0, 83.5]))).to_dict()
+    assert axis["spec"]["layer"][0]["encoding"]["y"]["axis"] == {"labelLimit": 420}
 
 
 def test_a_clear_difference_over_enough_seeds_is_told() -> None:
@@ -187,12 +235,12 @@ def test_a_clear_difference_over_enough_seeds_is_told() -> None:
     assert [group.label for group in comparison.groups] == ["lamol_kd", "lamol"]
     low, high = t_interval([10.0, 9.0, 10.0])
     shown = f"by 9.7 points [{low:.1f}, {high:.1f}; 3 seeds]."
-    assert claims(comparison) == [
+    assert told(comparison) == [
         f"final average: lamol_kd is better than lamol {shown}",
         f"incremental average: lamol_kd is better than lamol {shown}",
         f"forgetting: lamol_kd is better than lamol {shown}",
     ]
-    assert sentences(comparison) == claims(comparison)
+    assert sentences(comparison) == told(comparison)
     assert 8.2 < low < 8.3 and 11.0 < high < 11.2, "2 degrees of freedom: 4.303 standard errors"
 
 
@@ -205,15 +253,15 @@ def test_the_one_with_less_forgetting_is_the_better_one_wherever_it_stands() -> 
 
     first = forgets(many("lamol_kd", [80.0, 82.0, 81.0]), 30.0)
     comparison = compare_runs([*first, *forgets(many("lamol", [70.0, 73.0, 71.0]), 10.0)])
-    assert claims(comparison, ["forgetting"]) == [
+    assert [one for one in told(comparison) if one.startswith("forgetting")] == [
         "forgetting: lamol is better than lamol_kd by 20.0 points [20.0, 20.0; 3 seeds]."
     ]
 
 
 def test_what_an_audit_only_tells_is_no_other_setting() -> None:
-    told = [run("lamol", seed, 80.0, **{"audit.min_rows": 30 + seed}) for seed in range(2)]
+    plain = [run("lamol", seed, 80.0, **{"audit.min_rows": 30 + seed}) for seed in range(2)]
     dropped = [run("lamol", 0, 80.0, **{"audit.drop_flagged": True})]
-    assert labels_of([*told, *dropped]) == {"lamol": 2, "lamol (drop_flagged)": 1}
+    assert labels_of([*plain, *dropped]) == {"lamol": 2, "lamol (drop_flagged)": 1}
 
 
 def test_claims_come_first_and_too_few_seeds_are_one_sentence() -> None:
@@ -223,8 +271,8 @@ def test_claims_come_first_and_too_few_seeds_are_one_sentence() -> None:
     assert len(said) == 3 + 1 and all("is better than" in one for one in said[:3])
     assert said[-1] == (
         "Fewer than 3 seeds in common, from which nothing follows: derpp and lamol_kd; "
-        "derpp and lamol; derpp and ewc; lamol_kd and lamol; lamol_kd and ewc; lamol and ewc."
-    ).replace("lamol_kd and lamol; ", "")
+        "derpp and lamol; derpp and ewc; lamol_kd and ewc; lamol and ewc."
+    )
 
 
 def test_two_seeds_claim_nothing_however_far_apart_and_in_many_orders() -> None:
@@ -237,13 +285,13 @@ def test_two_seeds_claim_nothing_however_far_apart_and_in_many_orders() -> None:
     ]
     comparison = compare_runs(runs)
     assert all(one.num_pairs == 4 for one in comparison.differences)
-    assert claims(comparison) == [] and sentences(comparison)[0] == NOTHING_TOLD
+    assert told(comparison) == [NOTHING_TOLD] == sentences(comparison)[:1]
 
 
 def test_an_interval_with_zero_in_it_claims_nothing() -> None:
     first = many("lamol_kd", [80.0, 70.0, 85.0, 72.0, 80.0, 74.0])
     comparison = compare_runs([*first, *many("lamol", [75.0, 76.0, 77.0, 78.0, 79.0, 76.0])])
-    assert claims(comparison) == []
+    assert told(comparison) == [NOTHING_TOLD]
     assert any("is not told apart from" in one for one in sentences(comparison))
 
 
@@ -342,6 +390,18 @@ def test_a_run_with_forgotten_rows_is_held_against_no_other() -> None:
     comparison = compare_runs([*whole, *gaps])
     assert "lamol_kd (without a: forgotten)" in {group.label for group in comparison.groups}
     assert not any(one.is_told_apart for one in comparison.differences)
+
+
+def test_a_single_method_is_compared_with_nothing() -> None:
+    assert told(compare_runs(many("ewc", [1.0, 2.0, 3.0]))) == []
+
+
+def test_a_folder_that_lamol_did_not_write_is_told(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "lamol", 0, 1.0)
+    for text, message in (("a: [", "no YAML"), ("- 1", "not what lamol writes")):
+        (tmp_path / "a" / "params.yaml").write_text(text)
+        with pytest.raises(ArtifactError, match=message):
+            read_folders([tmp_path])
 
 
 def test_a_run_that_nothing_scores_comes_last() -> None:

@@ -71,6 +71,10 @@ def test_experiments_are_compared(project: Path) -> None:
             run(project, "dvc", "exp", "run", "-q", "-S", f"method={method}", "-S", f"seed={seed}")
     output = run(project, "stages.cli", "compare", "--out", "comparison")
     assert "lamol_kd is better than lamol by 10.0 points [10.0, 10.0; 3 seeds]." in output
+    (lost,) = YAML(typ="safe").load(project / "dvc.lock")["stages"]["report"]["outs"]
+    (project / ".dvc/cache/files/md5" / lost["md5"][:2] / lost["md5"][2:]).unlink()
+    output = run(project, "stages.cli", "compare")
+    assert "no report, left out: " in output
     told = json.loads((project / "comparison" / "comparison.json").read_text())
     assert [(group["label"], len(group["names"])) for group in told["groups"]] == [
         ("lamol_kd", 3),

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from lamol_core.config import BASE
-from lamol_core.data.orders import distinct_tasks, order_tree, random_orders
+from lamol_core.data.orders import distinct_tasks, order_tree, original_names, random_orders
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import find_order_problems
 
@@ -80,3 +80,12 @@ def test_random_orders_differ_and_begin_with_the_given_one() -> None:
     assert orders == random_orders("abcd", 5, seed=3) != random_orders("abcd", 5, seed=4)
     with pytest.raises(ConfigError, match="fewer than 7"):
         random_orders("abc", 7, seed=0)
+
+
+def test_names_that_no_tree_gives_are_a_task_s_own() -> None:
+    twin = dict.fromkeys(("a", "a-2", "a-1", "a-02", "a-²"), TASKS["a"])
+    assert list(distinct_tasks(twin)) == ["a", "a-1", "a-02", "a-\u00b2"]
+    assert original_names(["a", "b"], TASKS) == {"a": "a", "b": "b"}
+    again = ["a", "a-2"]
+    assert original_names(["a-2"], twin) == {"a-2": "a"}
+    assert original_names(again, twin) == {"a": "a", "a-2": "a-2"}, "learnt twice in one order"

@@ -98,7 +98,7 @@ def learn(
     assert len(told) == count_all_steps(rows.mix, method, params.train)
     trained.save(folder / TASKS[place] / "student", before, Provenance())
     trained.save_state(folder / TASKS[place] / "state", Provenance())
-    trained.end()
+    trained.discard_resumes()
     return trained
 
 
