@@ -34,6 +34,8 @@ __pycache__
 .lamol
 """
 GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
+DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
+"""As DVC writes it where Git is there already: the cache is no part of a repository made later."""
 README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
 
 
@@ -49,12 +51,15 @@ random weights: a model that writes badly runs out of draws."""
 
 
 def create_sequence(folder: Path, tasks: list[str], backbone: str, method: str) -> None:
-    """Write a sequence into a new or empty folder and set up DVC there.
+    """Write a sequence into a new or empty folder (a Git repository's own files do not count) and
+    set up DVC there.
 
     Paths of tasks and of the backbone are relative to the current folder. Raises ConfigError for
     a folder that is not empty, a path that is not there, a name that is none.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (
+        not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
+    ):
         raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
     params = make_params(folder, tasks, backbone, method)
     problems = find_problems(params)
@@ -162,16 +167,20 @@ def adapt_pipeline(pipeline: dict[str, Any], params: dict[str, Any]) -> dict[str
 
 
 def set_up_dvc(folder: Path) -> None:
-    """`dvc init` without git, analytics off, and links before copies."""
+    """`dvc init`, without Git where there is none, analytics off, and links before copies."""
     command = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
     inside_git = subprocess.run(
         ["git", "rev-parse", "--is-inside-work-tree"], cwd=folder, capture_output=True, check=False
     )
     if inside_git.returncode == 0:
-        command[command.index("--no-scm")] = "--subdir"
+        is_top = (folder / ".git").exists()
+        command[command.index("--no-scm") : command.index("--quiet")] = (
+            [] if is_top else ["--subdir"]
+        )
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ConfigError(f"{folder}: dvc init failed: {done.stderr.strip()}")
+    (folder / ".dvc" / ".gitignore").write_text(DVC_GITIGNORE, encoding="utf-8")
     config = folder / ".dvc" / "config"
     no_scm = "no_scm" in config.read_text(encoding="utf-8")
     text = DVC_CONFIG.replace("[cache]", "    no_scm = true\n[cache]") if no_scm else DVC_CONFIG

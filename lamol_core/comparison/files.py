@@ -22,6 +22,7 @@ from lamol_core.comparison.statistics import (
     Group,
 )
 from lamol_core.comparison.wording import sentences
+from lamol_core.errors import ConfigError
 from lamol_core.reporting.figures import write_json
 from lamol_core.reporting.page import ComparisonTable
 from lamol_core.reporting.plots import INK, Chart, save_svg
@@ -117,7 +118,9 @@ def comparison_chart(comparison: Comparison) -> Chart:
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
-    """Write comparison.md, .json and .svg into a folder."""
+    """Write comparison.md, .json and .svg into a folder. Raises ConfigError where it is none."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: a file, and no folder. Name a folder.")
     with atomic_path(out / "comparison.md") as scratch:
         scratch.write_text(comparison_markdown(comparison), encoding="utf-8")
     write_json(out / "comparison.json", comparison_json(comparison))

@@ -114,8 +114,8 @@ def _check_names(names: Sequence[CommonName], settings: Sequence[Sequence[Settin
         if not any(name.meant(own) for own in settings):
             listed = ", ".join(sorted(map(str, known))) or "none"
             raise ConfigError(
-                f"--call {name.name}: no run differs from others by all of "
-                f"{', '.join(name.settings)}. Settings in which these runs differ: {listed}."
+                f"--call {name.name}: no run differs from others by {' and '.join(name.settings)}. "
+                f"Settings (method and seed are none) in which these runs differ: {listed}."
             )
 
 

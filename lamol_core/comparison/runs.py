@@ -161,7 +161,10 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
             listed = repo.experiments.ls(all_commits=all_commits)
             prefix = Path(root).resolve().relative_to(Path(repo.scm.root_dir).resolve())
     except DvcException as error:
-        raise ConfigError(f"{root}: experiments can't be listed ({error}).") from error
+        raise ConfigError(
+            f"{root}: experiments can't be listed ({error}). Call it in a sequence's folder, in a "
+            "Git repository with a commit, or name folders."
+        ) from error
     for name, revision in [entry for entries in listed.values() for entry in entries]:
         try:
             summary = api.read(str(prefix / SUMMARY), repo=str(root), rev=revision)

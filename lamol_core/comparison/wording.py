@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from lamol_core.comparison.statistics import MIN_SEEDS, Comparison, Difference
 
-NOTHING_TOLD = "No two methods are told apart by these runs."
+NOTHING_TOLD = (
+    "No two methods are told apart by these runs "
+    f"(a claim needs {MIN_SEEDS} seeds that two of them have in common)."
+)
 
 
 def sentences(comparison: Comparison) -> list[str]:

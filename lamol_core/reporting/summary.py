@@ -209,8 +209,9 @@ def _is_unstable(curve: Sequence[Mapping[str, float]]) -> bool:
 
 
 def poor_share(pseudo: Mapping[str, int]) -> float | None:
-    """Of all rows drawn for a task, those that were no row of its tasks: malformed, or with a label
-    of no task, or contradicted. A text said twice is none of these. None where none was drawn."""
+    """Of all rows drawn for a task, those that were rejected as malformed, or (where the options of
+    `generate` look for it) as having a label of no task or contradicted. A text said twice is none
+    of these. None where none was drawn."""
     drawn = pseudo.get("valid", 0) + pseudo.get("rejected", 0) + pseudo.get("surplus", 0)
     poor = pseudo.get("rejected", 0) - pseudo.get("duplicates", 0)
     return poor / drawn if drawn else None

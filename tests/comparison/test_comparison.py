@@ -182,7 +182,7 @@ def test_settings_made_together_have_one_name() -> None:
     }
     assert labels_of(runs, "better=unique,rows_per_class=5") == wanted
     assert labels_of(runs, "better=generate.unique=true,lamol_kd.rows_per_class=5") == wanted
-    with pytest.raises(ConfigError, match=r"--call x: no run differs from others by all of refill"):
+    with pytest.raises(ConfigError, match=r"--call x: no run differs from others by refill"):
         labels_of(runs, "x=refill=false")
     for wrong in ("better", "better=", "=unique", "better=unique,,rows_per_class=5"):
         with pytest.raises(ConfigError, match=r"write a name and the settings"):
@@ -379,6 +379,9 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     (tmp_path / "a" / "params.yaml").unlink()
     with pytest.raises(ArtifactError, match=r"params.yaml"):
         read_folders([tmp_path])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="a file, and no folder"):
+        write_comparison(compare_runs(many("lamol", [1.0])), tmp_path / "file")
 
 
 def test_a_run_with_forgotten_rows_is_held_against_no_other() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
+import pytest
+
 from lamol_core.config import Params
-from stages.new_sequence import make_params
+from lamol_core.errors import ConfigError
+from stages.new_sequence import create_sequence, make_params
 from tests.stages.sequences import write_csv
 
 
@@ -24,3 +28,38 @@ def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_train
     assert real.lamol_kd.rows_per_class == 5 and real.train == published.train
     assert nano.generate == published.generate and nano.lamol_kd == published.lamol_kd
     assert nano.train.steps == 400
+
+
+@pytest.mark.parametrize("when", ["before", "after", "above"])
+def test_git_comes_before_or_after_and_never_has_the_cache(when: str, tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    folder = tmp_path / "new" / "mine"
+    folder.mkdir(parents=True)
+
+    def git(*command: str) -> str:
+        done = subprocess.run(
+            ["git", *command], cwd=folder, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    if when == "above":
+        subprocess.run(["git", "init", "-q"], cwd=folder.parent, check=True)
+    if when == "before":
+        git("init", "-q")
+    create_sequence(folder, tasks, "nano", "lamol_kd")
+    if when == "after":
+        git("init", "-q")
+    assert ("no_scm" in (folder / ".dvc" / "config").read_text()) == (when == "after")
+    for path in (".dvc/cache/files/md5/ab/cdef", ".dvc/tmp/lock", "data/a", "runs/a"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("real rows")
+    git("add", "-A")
+    assert set(git("ls-files").split()) == {
+        ".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml",
+    }  # fmt: skip
+
+
+def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    with pytest.raises(ConfigError, match="not an empty folder"):
+        create_sequence(tmp_path, tasks, "nano", "lamol_kd")
