@@ -32,6 +32,15 @@ CallOption = Annotated[
         show_default=False,
     ),
 ]
+AgainstOption = Annotated[
+    str | None,
+    typer.Option(
+        "--against",
+        metavar="METHOD",
+        help="Compare all with this one alone, by its name in the table; what each has more.",
+        show_default=False,
+    ),
+]
 
 
 @guarded
@@ -40,6 +49,7 @@ def compare(
     out: OutOption = None,
     all_commits: AllOption = False,
     call: CallOption = None,
+    against: AgainstOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -50,6 +60,7 @@ def compare(
     from lamol_core.comparison.files import (
         comparison_json,
         comparison_table,
+        difference_table,
         write_comparison,
     )
     from lamol_core.comparison.labels import CommonName
@@ -60,11 +71,13 @@ def compare(
 
     names = [CommonName.parse(text) for text in call or ()]
     runs = read_folders(folders) if folders else read_experiments(Path(), all_commits)
-    comparison = compare_runs(runs, names)
+    comparison = compare_runs(runs, names, against)
     if json:
         print_json(comparison_json(comparison))
     else:
         print_table(comparison_table(comparison))
+        if against is not None:
+            print_table(difference_table(comparison))
         for sentence in told(comparison):
             say(sentence)
     if out is not None:

@@ -2,63 +2,60 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from lamol_core.comparison.files import comparison_markdown
-from lamol_core.comparison.labels import CommonName
-from lamol_core.comparison.runs import read_folders
-from lamol_core.comparison.statistics import Comparison, compare_runs
 from tests.code_imports import ROOT
 
 RESULTS = ROOT / "docs" / "results"
 RESULTS_PAGE = ROOT / "docs" / "results.md"
-BENCHMARKS = sorted(path for path in RESULTS.glob("*") if path.is_dir())
+COMMANDS = re.findall(r"^    (lamol compare docs/results/.*)$", RESULTS_PAGE.read_text(), re.M)
 
 
-def test_results_are_kept() -> None:
-    assert BENCHMARKS
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What each command of results.md writes."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    folders = {}
+    for command in COMMANDS:
+        folders[command] = tmp_path_factory.mktemp("compared")
+        subprocess.run(
+            ["bash", "-c", f"{command} --out {folders[command]}"],
+            cwd=ROOT, env=os.environ | {"PATH": path}, check=True, capture_output=True,
+        )  # fmt: skip
+    return folders
 
 
-def command_at(folder: Path, written: str) -> int:
-    """Where results.md calls `lamol compare` on a benchmark."""
-    command = rf"^    lamol compare docs/results/{folder.name}(?= |$)"
-    (at,) = [found.start() for found in re.finditer(command, written, re.M)]
-    return at
+def test_every_kept_benchmark_is_compared() -> None:
+    kept = {path.name for path in RESULTS.glob("*") if path.is_dir()}
+    assert kept == {name for line in COMMANDS for name in re.findall(r"results/(\w+)", line)}
 
 
-def compared(folder: Path, written: str) -> Comparison:
-    """As the command in results.md compares it."""
-    section = written[command_at(folder, written) :]
-    names = re.findall(r"--call (\S+)", section[: section.index("\n\n")])
-    return compare_runs(read_folders([folder]), [CommonName.parse(name) for name in names])
-
-
-@pytest.mark.parametrize("folder", BENCHMARKS, ids=lambda path: path.name)
-def test_a_table_is_that_of_the_kept_runs(folder: Path) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_tables_are_those_of_the_kept_runs(command: str, compared: dict[str, Path]) -> None:
     written = RESULTS_PAGE.read_text(encoding="utf-8")
-    section = written[command_at(folder, written) :]
-    table = section[section.index("\n|") + 1 : section.index("\n\nMean ±")]
-    made = comparison_markdown(compared(folder, written))
-    wanted = [line for line in made.splitlines() if line.startswith("|")]
-    assert table.splitlines() == wanted, f"`lamol compare {folder.relative_to(ROOT)} --out ...`"
+    section = written[written.index(f"    {command}\n") :]
+    last = "\n\nMean over seeds" if "--against" in command else "\n\nMean ±"
+    tables = [line for line in section[: section.index(last)].splitlines() if line[:1] == "|"]
+    made = (compared[command] / "comparison.md").read_text(encoding="utf-8")
+    assert tables == [line for line in made.splitlines() if line[:1] == "|"]
 
 
-def test_intervals_in_the_text_are_those_of_the_kept_runs() -> None:
-    written = RESULTS_PAGE.read_text(encoding="utf-8")
-    known = {
-        interval
-        for folder in BENCHMARKS
-        for one in compared(folder, written).differences
-        if one.interval is not None
-        for low, high in [one.interval, (-one.interval[1], -one.interval[0])]
-        for interval in [f"[{low:.1f}, {high:.1f}]"]
-    }
-    groups = [group for folder in BENCHMARKS for group in compared(folder, written).groups]
-    for estimate in (one for group in groups for one in group.figures.values() if one is not None):
-        known.add(f"[{estimate.low or 0:.1f}, {estimate.high or 0:.1f}]")
+def test_intervals_in_the_text_are_those_of_the_kept_runs(compared: dict[str, Path]) -> None:
+    known = set()
+    for folder in compared.values():
+        comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+        for low, high in filter(None, (one["interval"] for one in comparison["differences"])):
+            known |= {f"[{low:.1f}, {high:.1f}]", f"[{-high:.1f}, {-low:.1f}]"}
+        for group in comparison["groups"]:
+            for figure in filter(None, group["figures"].values()):
+                known.add(f"[{figure['low'] or 0:.1f}, {figure['high'] or 0:.1f}]")
     told = 0
     for page in (RESULTS_PAGE, ROOT / "README.md", ROOT / "docs" / "method.md"):
         text = page.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lamol_core.comparison.statistics import (
     RESAMPLES,
     Column,
     Comparison,
+    Difference,
     Estimate,
     Group,
 )
@@ -29,6 +31,7 @@ from lamol_core.reporting.plots import INK, Chart, save_svg
 from lamol_core.reporting.tables import markdown_row
 from lamol_core.storage.atomic import atomic_path
 
+COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
 LABEL_PIXELS = 420
 """Room for a method's name in the chart; what is longer is cut off."""
 
@@ -56,6 +59,25 @@ def comparison_table(comparison: Comparison) -> Table:
     return table
 
 
+def difference_table(comparison: Comparison) -> Table:
+    """What each method has more than the baseline, for a terminal of 80 columns."""
+    table = Table(
+        title=Text(f"more (+) or less (-) than {comparison.baseline}"),
+        caption=Text("Student's 95 % interval over seeds below"),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("method", overflow="fold", min_width=16)
+    for title in ("seeds", "pairs", *(column.short for column in COMPARED_COLUMNS)):
+        table.add_column(title.replace("%", "points"), justify="right", no_wrap=True)
+    for cells in _difference_rows(comparison, "\n"):
+        table.add_row(*map(Text, cells))
+    return table
+
+
 def comparison_section(comparison: Comparison) -> ComparisonTable:
     """The table and its sentences, for the report's page."""
     rows = [_cells(group, comparison) for group in comparison.groups]
@@ -68,6 +90,12 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines = [markdown_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
     lines += [markdown_row(*_cells(group, comparison)) for group in comparison.groups]
     lines += ["", "Mean ± standard deviation [95 % bootstrap interval of the mean].", ""]
+    if comparison.baseline is not None:
+        named = [column.title.replace("%", "points") for column in COMPARED_COLUMNS]
+        titles = [f"more (+) or less (-) than {comparison.baseline}", "seeds", "pairs", *named]
+        lines += [markdown_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
+        lines += [markdown_row(*cells) for cells in _difference_rows(comparison, " ")]
+        lines += ["", "Mean over seeds [Student's 95 % interval].", ""]
     lines += [f"- {sentence}" for sentence in sentences(comparison)]
     return "\n".join(lines) + "\n"
 
@@ -77,6 +105,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
     return {
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
+        "baseline": comparison.baseline,
         "groups": [asdict(group) for group in comparison.groups],
         "differences": [
             {
@@ -144,6 +173,23 @@ def _cells(group: Group, comparison: Comparison) -> list[str]:
     figures = [(column, group.figures[column.key]) for column in _columns(comparison)]
     numbers = [_cell(column, estimate) for column, estimate in figures]
     return [group.label, str(group.num_runs), str(group.num_orders), *numbers]
+
+
+def _difference_rows(comparison: Comparison, between: str) -> Iterator[list[str]]:
+    """A row for every method that has pairs with the baseline, best first."""
+    for group in comparison.groups:
+        found = {one.figure: one for one in comparison.differences if one.first == group.label}
+        if found:
+            any_one = next(iter(found.values()))
+            cells = [_difference_cell(found.get(key), between) for key in COMPARED]
+            yield [group.label, str(len(any_one.by_seed)), str(any_one.num_pairs), *cells]
+
+
+def _difference_cell(one: Difference | None, between: str) -> str:
+    if one is None:
+        return "not measured"
+    interval = "" if one.interval is None else "{}[{:.1f}, {:.1f}]".format(between, *one.interval)
+    return f"{one.mean:+.1f}{interval}"
 
 
 def _cell(column: Column, estimate: Estimate | None, between: str = " ") -> str:

@@ -20,13 +20,13 @@ from scipy.stats import t as student_t
 
 from lamol_core.comparison.labels import CommonName, label_runs
 from lamol_core.comparison.runs import FinishedRun, Pairing
+from lamol_core.errors import ConfigError
 from lamol_core.seeds import derive_seed
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 MIN_SEEDS = 3
-"""With two, the interval is thirteen times as wide as the difference of the two: no answer. Many
-comparisons at once find some difference by chance: no correction is made."""
+"""With two, the interval is thirteen times as wide as the difference of the two: no answer."""
 
 
 @dataclass(frozen=True)
@@ -140,22 +140,32 @@ class Difference:
 class Comparison:
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
+    """Of every two groups; of every other one and the baseline, where there is one."""
+    baseline: str | None = None
 
 
-def compare_runs(runs: Sequence[FinishedRun], names: Sequence[CommonName] = ()) -> Comparison:
-    """Group runs by method and setting, best final average first, and compare every two groups.
-    Raises ConfigError for a name whose settings no run has."""
+def compare_runs(
+    runs: Sequence[FinishedRun], names: Sequence[CommonName] = (), against: str | None = None
+) -> Comparison:
+    """Group runs by method and setting, best final average first, and compare every two groups, or
+    all with one, `against`, by its label. Raises ConfigError for a name whose settings no run has
+    and for a label that is none."""
     labelled = label_runs(runs, names)
     groups = [_group(label, members) for label, members in labelled.items()]
     groups.sort(key=_final_average, reverse=True)
     labels = [group.label for group in groups]
+    compared = list(combinations(labels, 2))
+    if against is not None:
+        if against not in labels:
+            raise ConfigError(f"--against {against}: none of these. Choose: {'; '.join(labels)}.")
+        compared = [(label, against) for label in labels if label != against]
     differences = [
         Difference(figure, first, second, *paired)
         for figure in COMPARED
-        for first, second in combinations(labels, 2)
+        for first, second in compared
         if (paired := paired_differences(figure, labelled[first], labelled[second])) is not None
     ]
-    return Comparison(tuple(groups), tuple(differences))
+    return Comparison(tuple(groups), tuple(differences), against)
 
 
 def _group(label: str, runs: Sequence[FinishedRun]) -> Group:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lamol_core.comparison.statistics import MIN_SEEDS, Comparison, Difference
+from lamol_core.comparison.statistics import CONFIDENCE, MIN_SEEDS, Comparison, Difference
 
 NOTHING_TOLD = (
     "No two methods are told apart by these runs "
@@ -30,8 +30,8 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def told(comparison: Comparison) -> list[str]:
-    """A sentence for each figure and each method that is better than others in it; one that says
-    so where there is none, and nothing where there is nothing to compare."""
+    """A sentence for each figure and each method that is better than others in it, and one on
+    chance; one that says so where there is none, and nothing where there is nothing to compare."""
     better: dict[tuple[str, str], list[str]] = {}
     for one in comparison.differences:
         if one.is_told_apart:
@@ -44,7 +44,20 @@ def told(comparison: Comparison) -> list[str]:
         f"{_words(figure)}: {winner} is better {'; '.join(others)}."
         for (figure, winner), others in better.items()
     ]
-    return claims or ([NOTHING_TOLD] if comparison.differences else [])
+    if claims:
+        return [*claims, _on_chance(comparison)]
+    return [NOTHING_TOLD] if comparison.differences else []
+
+
+def _on_chance(comparison: Comparison) -> str:
+    """No correction is made for many comparisons: whoever reads must know how many there are."""
+    tested = sum(one.interval is not None for one in comparison.differences)
+    found = sum(one.is_told_apart for one in comparison.differences)
+    by_chance = (1 - CONFIDENCE) * tested
+    return (
+        f"{tested} differences were tested, each by itself, and {found} found: were there none at "
+        f"all, some {by_chance:.1f} would have been found by chance."
+    )
 
 
 def _not_told_apart(differences: Sequence[Difference]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from lamol_core.comparison.files import (
     comparison_json,
     comparison_markdown,
     comparison_table,
+    difference_table,
     write_comparison,
 )
 from lamol_core.comparison.labels import CommonName, label_runs
@@ -239,6 +240,8 @@ def test_a_clear_difference_over_enough_seeds_is_told() -> None:
         f"final average: lamol_kd is better than lamol {shown}",
         f"incremental average: lamol_kd is better than lamol {shown}",
         f"forgetting: lamol_kd is better than lamol {shown}",
+        "3 differences were tested, each by itself, and 3 found: were there none at all, some 0.2 "
+        "would have been found by chance.",
     ]
     assert sentences(comparison) == told(comparison)
     assert 8.2 < low < 8.3 and 11.0 < high < 11.2, "2 degrees of freedom: 4.303 standard errors"
@@ -258,6 +261,39 @@ def test_the_one_with_less_forgetting_is_the_better_one_wherever_it_stands() -> 
     ]
 
 
+def test_against_one_method_each_other_is_held_once_and_turned_towards_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = [*many("lamol_kd", [80.0, 81.0, 82.0]), *many("lamol", [70.0, 72.0, 71.0])]
+    runs += [*many("derpp", [90.0, 91.5]), *many("ewc", [60.0, 63.0, 66.0]), run("l2kd", 9, 1.0)]
+    comparison = compare_runs(runs, against="lamol_kd")
+    assert {(one.first, one.second) for one in comparison.differences} == {
+        (method, "lamol_kd") for method in ("derpp", "lamol", "ewc")
+    }, "l2kd has no seed in common"
+    low, high = t_interval([-20.0, -18.0, -16.0])
+    table = comparison_markdown(comparison).split("\n\n")[2].splitlines()
+    assert table == [
+        "| more (+) or less (-) than lamol_kd | seeds | pairs | final average, points "
+        "| incremental average, points | forgetting, points |",
+        "|---|---:|---:|---:|---:|---:|",
+        "| derpp | 2 | 2 | +10.2 | +10.2 | -10.2 |",
+        "| lamol | 3 | 3 | -10.0 [-12.5, -7.5] | -10.0 [-12.5, -7.5] | +10.0 [7.5, 12.5] |",
+        f"| ewc | 3 | 3 | -18.0 [{low:.1f}, {high:.1f}] | -18.0 [{low:.1f}, {high:.1f}] "
+        f"| +18.0 [{-high:.1f}, {-low:.1f}] |",
+    ]
+    assert told(comparison)[0].startswith("final average: lamol_kd is better than lamol by 10.0")
+    assert "6 differences were tested" in told(comparison)[-1]
+    assert comparison_json(comparison)["baseline"] == "lamol_kd"
+    print_table(difference_table(comparison))
+    shown = capsys.readouterr().out
+    assert "less (-) than lamol_kd" in shown and "[-12.5, -7.5]" in shown and "l2kd" not in shown
+
+
+def test_against_a_method_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(ConfigError, match=r"--against lamol_kd: none of these. Choose: ewc; lamol"):
+        compare_runs([*many("ewc", [80.0]), *many("lamol", [70.0])], against="lamol_kd")
+
+
 def test_what_an_audit_only_tells_is_no_other_setting() -> None:
     plain = [run("lamol", seed, 80.0, **{"audit.min_rows": 30 + seed}) for seed in range(2)]
     dropped = [run("lamol", 0, 80.0, **{"audit.drop_flagged": True})]
@@ -268,7 +304,8 @@ def test_claims_come_first_and_too_few_seeds_are_one_sentence() -> None:
     runs = [*many("lamol_kd", [80.0, 81.0, 82.0]), *many("lamol", [70.0, 72.0, 71.0])]
     runs += [*many("ewc", [75.0, 60.0]), run("derpp", 0, 90.0)]
     said = sentences(compare_runs(runs))
-    assert len(said) == 3 + 1 and all("is better than" in one for one in said[:3])
+    assert len(said) == 3 + 2 and all("is better than" in one for one in said[:3])
+    assert said[3].startswith("3 differences were tested")
     assert said[-1] == (
         "Fewer than 3 seeds in common, from which nothing follows: derpp and lamol_kd; "
         "derpp and lamol; derpp and ewc; lamol_kd and ewc; lamol and ewc."
