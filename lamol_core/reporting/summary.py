@@ -181,11 +181,7 @@ def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
             "The two lines above pull `distill_weight` in opposite directions: change it in small "
             "steps and compare the final average."
         )
-    poor = [
-        f"{figure.task} {100 * share:.0f} %"
-        for figure in chain
-        if (share := poor_share(figure.pseudo)) is not None and share > HIGH_REJECTED_SHARE
-    ]
+    poor = [said for figure in chain if (said := _poor_pseudo_samples(figure))]
     if poor:
         advice.append(f"Many pseudo-samples were poor (for {_some(poor)}): raise `lambda`.")
     unstable = [figure.task for figure in chain[1:] if _is_unstable(figure.curve)]
@@ -195,6 +191,16 @@ def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
             "`temperature`."
         )
     return advice
+
+
+def _poor_pseudo_samples(figure: TaskFigures) -> str | None:
+    """Of a task whose pseudo-samples were poor: its name and why."""
+    share = poor_share(figure.pseudo)
+    if share is not None and share > HIGH_REJECTED_SHARE:
+        return f"{figure.task} {100 * share:.0f} %"
+    if "faithfulness" in figure.audit.get("failed", ()):
+        return f"{figure.task}, by its audit's faithfulness"
+    return None
 
 
 def _is_unstable(curve: Sequence[Mapping[str, float]]) -> bool:

@@ -126,6 +126,18 @@ def test_advice_pseudo(rejected: int, num_lines: int) -> None:
     assert all("raise `lambda`" in line for line in advice)
 
 
+def test_rows_that_are_not_of_their_task_are_poor_ones() -> None:
+    def advice(*failed: str) -> list[str]:
+        audit = {"verdict": "fail", "failed": list(failed), "rows_flagged": 35}
+        rows = [SEQUENCE[0], figures("b", "a", [80.0, 80.0], ["a"], audit=audit)]
+        return build_summary("lamol_kd", rows, ["a", "b"])["advice"]
+
+    assert advice("faithfulness") == [
+        "Many pseudo-samples were poor (for b, by its audit's faithfulness): raise `lambda`."
+    ]
+    assert advice("memorisation", "validity") == [], "validity counts texts said twice too"
+
+
 def test_texts_said_twice_and_rows_that_balancing_did_not_need_are_no_poor_ones() -> None:
     """Counts of a run on five domains of CLINC150 with labels balanced."""
     counts = {"valid": 160, "rejected": 333, "surplus": 1107, "duplicates": 115}
