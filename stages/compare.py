@@ -12,7 +12,8 @@ from stages.runtime import DebugOption, JsonOption, guarded, run_alone
 FoldersArgument = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Folders of sequences, or that hold some. Default: the experiments of `dvc exp`.",
+        help="Folders of sequences, or that hold some. Default: the experiments of `dvc exp` and "
+        "the folder's own run.",
         show_default=False,
     ),
 ]

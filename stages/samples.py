@@ -36,7 +36,8 @@ def samples(
     shape: FormatOption = "table",
     debug: DebugOption = False,
 ) -> None:
-    """Show pseudo-samples drawn for TASK, with what the audit says of each.
+    """Show the pseudo-samples of earlier tasks that were drawn before TASK was learnt, with what
+    the audit says of each.
 
     Example: lamol samples travel --verdict flagged --format csv
     """

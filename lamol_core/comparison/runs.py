@@ -145,10 +145,11 @@ def _completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
-    """The finished experiments of the project at `root`, those of HEAD or of every commit.
+    """The finished experiments of the project at `root`, those of HEAD or of every commit, and its
+    own run.
 
     Those without a report (failed, or still in the queue) are left out, and the log names them.
-    Raises ConfigError where there is none.
+    Raises ConfigError where there is no experiment.
     """
     from dvc import api
     from dvc.exceptions import DvcException
@@ -180,7 +181,26 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
             f"{root}: no finished experiment here. Make some with `dvc exp run --queue -S "
             "method=...` and `dvc queue start`, or name folders."
         )
-    return runs
+    return runs + [own for own in _own_run(root) if own.params not in [run.params for run in runs]]
+
+
+def _own_run(root: Path) -> list[FinishedRun]:
+    """What stands in the project's folder itself, if it is whole and of the parameters there."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    if not (root / SUMMARY).is_file():
+        return []
+    try:
+        with Repo(str(root)) as repo:
+            is_whole = not repo.status()
+    except DvcException as error:
+        log.warning("this folder's own run is left out: %s", error)
+        return []
+    if not is_whole:
+        log.warning("this folder's own run is not up to date, and left out. Run `dvc repro`.")
+        return []
+    return read_folder(root)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -75,11 +75,26 @@ def test_experiments_are_compared(project: Path) -> None:
     (project / ".dvc/cache/files/md5" / lost["md5"][:2] / lost["md5"][2:]).unlink()
     output = run(project, "stages.cli", "compare")
     assert "no report, left out: " in output
+    (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# newer\n")
+    (project / "reports" / "summary.json").write_text("{}")
+    assert "own run is not up to date, and left out" in run(project, "stages.cli", "compare")
     told = json.loads((project / "comparison" / "comparison.json").read_text())
     assert [(group["label"], len(group["names"])) for group in told["groups"]] == [
         ("lamol_kd", 3),
         ("lamol", 3),
     ]
+
+
+def test_the_folder_s_own_run_is_compared_with_its_experiments(project: Path) -> None:
+    run(project, "dvc", "exp", "run", "-q", "-S", "method=lamol_kd", "-S", "seed=7")
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("seed: 7", "seed: 8"))
+    run(project, "dvc", "repro", "-q")
+    output = run(project, "stages.cli", "compare", "--json")
+    told = json.loads(output.splitlines()[0])  # a warning may follow
+    groups = {group["label"]: group for group in told["groups"]}
+    assert 88.0 in groups["lamol_kd"]["figures"]["final_average"]["values"]
+    assert len(groups["lamol_kd"]["names"]) == groups["lamol_kd"]["num_runs"], "none twice"
 
 
 def test_orders_rewrites_the_tasks_and_changes_nothing_in_a_dry_run(project: Path) -> None:
