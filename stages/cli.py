@@ -28,8 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Continual learning of language models that keeps no old data (LAMOL_KD). "
     "`dvc repro` runs a whole sequence; each command below runs one stage of it by hand.",
-    epilog="Exit codes: 0 done, 2 usage, 3 configuration or data, 4 corrupt or missing artefact, "
-    "5 training diverged or generation failed, 1 a bug of lamol's.",
+    epilog="Exit codes: 0 done, 2 usage, 3 configuration or data, 4 corrupt or missing artefact, 5 "
+    "training diverged, generation failed, or an audit did (audit.gate: fail), 1 a bug of lamol's.",
 )
 
 SEQUENCE, PIPELINE = "A sequence", "Stages, in the order dvc runs them"

@@ -231,7 +231,7 @@ class Check(ABC):
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         """Figures and flags, not judged yet."""
 
-    def num_rows(self, task: SampledTask) -> int:
+    def num_rows(self, task: SampledTask, origin: Origin) -> int:
         """How many rows its figures of a task stand on: few are not judged alone."""
         return len(task.kept)
 
@@ -241,7 +241,7 @@ def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams)
     judged = []
     for figure, bad_side in check.limits.items():
         limit: Limit = getattr(params.limits, figure)
-        sizes = {task.name: check.num_rows(task) for task in audited.tasks}
+        sizes = {task.name: check.num_rows(task, audited.origin) for task in audited.tasks}
         scopes = [("", finding.figures)] + [
             (task, figures)
             for task, figures in finding.by_task.items()

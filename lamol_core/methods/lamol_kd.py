@@ -1,4 +1,6 @@
-"""LAMOL_KD: new rows by cross-entropy, earlier tasks by distilling the teacher on pseudo rows.
+"""LAMOL_KD (Zheng, Qiu and Ma 2023, "Learn or Recall? Revisiting Incremental Learning with
+Pre-trained Language Models"): new rows by cross-entropy, earlier tasks by distilling the teacher on
+pseudo rows.
 
     first task    L = CE_qa + lambda CE_gen
     later tasks   L = L_new + distill_weight L_old

@@ -528,6 +528,25 @@ def test_a_row_that_was_carried_over_is_that_of_the_table_before() -> None:
     assert [(f.row_id, f.reason) for f in flags] == [(old[1].row_id, "edited_row")]
 
 
+def test_a_rejected_draw_beside_rows_that_were_carried_over_is_no_verdict() -> None:
+    audited = clean(size=100)
+    (task,) = audited.tasks
+    rejected = {
+        i: replace(task.drawn[i], valid=False, reject_reason="duplicate") for i in range(60, 100)
+    }
+    rows = with_rows(audited, rejected)
+
+    def judged(num_rejected: int) -> set[str]:
+        (few,) = rows.tasks
+        some = replace(few, drawn=few.drawn[: 60 + num_rejected])
+        origin = replace(rows.origin, carried={s.row_id: s for s in few.drawn[:60]})
+        result = audit(replace(rows, tasks=[some], origin=origin))
+        (found,) = [finding for finding in result.findings if finding.check == "validity"]
+        return {one.task for one in found.judged if one.figure == "rejected_share"}
+
+    assert judged(29) == {""} and judged(30) == {"", TASK}
+
+
 def test_rejected_rows_and_limits_are_counted() -> None:
     audited = clean(size=100)
     (task,) = audited.tasks

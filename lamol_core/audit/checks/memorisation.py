@@ -50,6 +50,7 @@ from lamol_core.audit.base import (
     Finding,
     Flag,
     Neighbour,
+    Origin,
     SampledTask,
     pooled,
 )
@@ -70,7 +71,7 @@ class Memorisation(Check):
         "extracted_share": "high",
     }
 
-    def num_rows(self, task: SampledTask) -> int:
+    def num_rows(self, task: SampledTask, origin: Origin) -> int:
         return task.num_told
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
@@ -95,7 +96,7 @@ class Memorisation(Check):
                     task, task.fingerprint, audited.seed, self.name, among
                 )
                 by_task[task.name] = figures
-                parts.append((self.num_rows(task), figures))
+                parts.append((task.num_told, figures))
                 flags += found
         in_order = {task.name: by_task[task.name] for task in audited.tasks if task.name in by_task}
         figures = _whole(parts)

@@ -24,7 +24,7 @@ from functools import partial
 import phonenumbers
 from stdnum import iban, luhn
 
-from lamol_core.audit.base import Audited, Check, Finding, Flag, SampledTask, pooled
+from lamol_core.audit.base import Audited, Check, Finding, Flag, Origin, SampledTask, pooled
 from lamol_core.config import AuditParams
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.normal import without_unseen
@@ -124,7 +124,7 @@ class PersonalData(Check):
     title = "Does it name people"
     limits = {"personal_share": "high", "replayed_personal_share": "high"}  # noqa: RUF012
 
-    def num_rows(self, task: SampledTask) -> int:
+    def num_rows(self, task: SampledTask, origin: Origin) -> int:
         return len(task.drawn)
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:

@@ -21,8 +21,9 @@ class Validity(Check):
     title = "Could it be used"
     limits = {"rejected_share": "high", "truncated_share": "high"}  # noqa: RUF012
 
-    def num_rows(self, task: SampledTask) -> int:
-        return len(task.kept) + len(task.rejected)
+    def num_rows(self, task: SampledTask, origin: Origin) -> int:
+        """Draws: where a task's rows are carried over, one more and its rejection say nothing."""
+        return _num_drawn(task.kept, origin) + len(task.rejected)
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         origin = audited.origin
@@ -47,7 +48,7 @@ class Validity(Check):
 def _figures(
     kept: Sequence[PseudoSample], rejected: Sequence[PseudoSample], origin: Origin
 ) -> dict[str, Figure]:
-    drawn = sum(sample.row_id not in origin.carried for sample in kept)
+    drawn = _num_drawn(kept, origin)
     truncated = sum(_is_truncated(sample, origin.generate) for sample in kept)
     return {
         "rows_kept": float(len(kept)),
@@ -55,6 +56,10 @@ def _figures(
         "attempts_per_row": (drawn + len(rejected)) / drawn if drawn else None,
         "truncated_share": truncated / len(kept) if kept else None,
     }
+
+
+def _num_drawn(kept: Sequence[PseudoSample], origin: Origin) -> int:
+    return sum(sample.row_id not in origin.carried for sample in kept)
 
 
 def _is_truncated(sample: PseudoSample, generate: GenerateParams) -> bool:
