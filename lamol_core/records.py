@@ -97,17 +97,25 @@ class Prediction:
 class TaskFacts:
     """What later stages need to know of a task besides its rows.
 
-    `classes` are the names of its labels, none for free text."""
+    `classes` are the names of its labels, none for free text; the first `num_learnt_classes` of
+    them have training rows."""
 
     name: str
     metric: str
     targets: Literal["classes", "text"]
     classes: tuple[str, ...]
     num_rows: dict[str, int]
+    num_learnt_classes: int | None = None
+    """None: all of them."""
 
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def learnt_classes(self) -> tuple[str, ...]:
+        """Those that a model can have learnt: no label that test or dev rows alone have."""
+        return self.classes[: self.num_learnt_classes]
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import copy
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def main() -> None:
         if options.results is not None:
             keep_result(options.example, options.out, name, options.results)
 
+    refuse_shared_folders(options.runs)
     for name in options.runs:
         refuse_other_parameters(options.example, options.out / folder_name(name), name)
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -77,6 +79,15 @@ def run_one(example: Path, folder: Path, name: str, threads: str, keep: bool) ->
         shutil.rmtree(folder / ".dvc" / "cache", ignore_errors=True)
         for checkpoint in (*folder.glob("runs/*/student"), *folder.glob("runs/*/teacher")):
             shutil.rmtree(checkpoint)
+
+
+def refuse_shared_folders(names: list[str]) -> None:
+    """Exits where two runs would have the same folder."""
+    by_folder: dict[str, str] = {}
+    for name in names:
+        other = by_folder.setdefault(folder_name(name), name)
+        if other != name or names.count(name) > 1:
+            sys.exit(f"{name} and {other} have one folder, {folder_name(name)}. Leave one out.")
 
 
 def refuse_other_parameters(example: Path, folder: Path, name: str) -> None:
@@ -111,12 +122,14 @@ def note_commit(folder: Path) -> None:
 
 
 def resolved(params: dict[str, Any], example: Path) -> dict[str, Any]:
-    """Parameters with sources that resolve in another folder too."""
+    """Parameters with files that are found from another folder too."""
     params = copy.deepcopy(params)
-    for task in params["tasks"].values():
-        path = Path(task["source"].get("path", "/")).expanduser()
-        if not path.is_absolute():
-            task["source"]["path"] = str((example / path).resolve())
+    backbone = params.get("backbone", {})
+    corpus = backbone.get("nano", {}).get("corpus", [])
+    for block in (backbone, *corpus, *(task["source"] for task in params["tasks"].values())):
+        path = block.get("path")
+        if path and block["kind"] != "hub" and not Path(path).expanduser().is_absolute():
+            block["path"] = str((example / path).resolve())
     return params
 
 
@@ -151,7 +164,7 @@ def keep_result(example: Path, out: Path, name: str, results: Path) -> None:
 
 
 def folder_name(name: str) -> str:
-    return name.replace(":", "-").replace("=", "-").replace(",", "-")
+    return re.sub("[:=,/]", "-", name)
 
 
 if __name__ == "__main__":

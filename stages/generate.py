@@ -53,7 +53,7 @@ def generate(
         shares = pseudo_rows_by_task(
             sampling.gamma,
             data.facts.num_rows["train"],
-            [facts.num_classes for facts in data.earlier],
+            [len(facts.learnt_classes) for facts in data.earlier],
             sampling.rows_per_class,
         )
     wanted = dict(zip((facts.name for facts in data.earlier), shares, strict=True))
@@ -86,7 +86,7 @@ def generate(
                 sampling,
                 params.generate,
                 new_task=task,
-                labels_by_task={facts.name: facts.classes for facts in data.earlier},
+                labels_by_task={facts.name: facts.learnt_classes for facts in data.earlier},
                 seed=params.seed,
                 carried=carried,
                 on_rows_done=advance,

@@ -36,19 +36,20 @@ def orders(
 
     from ruamel.yaml import YAML
 
-    from lamol_core.data.orders import distinct_tasks, order_tree, random_orders
+    from lamol_core.data.orders import distinct_tasks, listed_order, order_tree, random_orders
     from lamol_core.errors import ConfigError
-    from lamol_core.params_file import read_params
+    from lamol_core.params_file import load_params, read_params
     from lamol_core.storage.atomic import atomic_path
     from stages.console import say
 
     path = Path("params.yaml")
+    load_params(path, ())  # whole and right, before anything is made of it
     tasks = distinct_tasks(read_params(path)["tasks"])
     if bool(wanted) == (random is not None):
         raise ConfigError("orders: name orders, or ask for --random N of them.")
     chosen = [order.split(",") for order in wanted or ()]
     if random is not None:
-        chosen = random_orders(list(tasks), random, seed)
+        chosen = random_orders(listed_order(read_params(path)["tasks"]), random, seed)
     tree = order_tree(tasks, chosen)
     yaml = YAML()
     yaml.width = 100

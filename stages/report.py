@@ -47,8 +47,8 @@ def report(
     parameters = params.model_dump(mode="json", by_alias=True)
     section = None
     if compare:
-        mine = split_chains("this run", parameters, summary)
-        comparison = compare_runs([*mine, *read_folders(compare)])
+        mine = split_chains("this run", parameters, summary, Path())
+        comparison = compare_runs([*mine, *read_folders(compare, without=[Path()])])
         section = (comparison_section(comparison), comparison_chart(comparison))
     write_report(layout, summary, curves, parameters, section)
     if json:

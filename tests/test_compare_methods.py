@@ -62,3 +62,33 @@ def test_a_run_s_commits_are_noted_and_kept(script: ModuleType, tmp_path: Path) 
     script.keep_result(EXAMPLE, tmp_path / "out", name, tmp_path / "kept")
     first, second = (kept / "commits.txt").read_text().split()
     assert first == "abc1234" and second
+
+
+def test_files_of_all_kinds_are_found_from_a_copy_and_hub_ids_stay(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    params = {
+        "backbone": {
+            "kind": "folder",
+            "path": "model",
+            "nano": {"corpus": [{"kind": "csv", "path": "text.csv"}, {"kind": "demo"}]},
+        },
+        "tasks": {
+            "a": {"source": {"kind": "hub", "path": "owner/rows"}},
+            "b": {"source": {"kind": "csv", "path": "b.csv"}},
+            "c": {"source": {"kind": "demo", "task": "home"}},
+        },
+    }
+    found = script.resolved(params, tmp_path)
+    assert found["backbone"]["path"] == str(tmp_path / "model")
+    assert found["backbone"]["nano"]["corpus"][0]["path"] == str(tmp_path / "text.csv")
+    paths = [task["source"].get("path") for task in found["tasks"].values()]
+    assert paths == ["owner/rows", str(tmp_path / "b.csv"), None]
+    assert params["backbone"]["path"] == "model", "the example's own stay"
+
+
+def test_two_runs_with_one_folder_are_refused(script: ModuleType) -> None:
+    script.refuse_shared_folders(["lamol:0", "lamol:1"])
+    for names in (["lamol:0:order=a,b-c", "lamol:0:order=a-b,c"], ["lamol:0", "lamol:0"]):
+        with pytest.raises(SystemExit, match="have one folder"):
+            script.refuse_shared_folders(names)

@@ -47,23 +47,29 @@ def test_tables_are_those_of_the_kept_runs(command: str, compared: dict[str, Pat
     assert tables == [line for line in made.splitlines() if line[:1] == "|"]
 
 
-def test_intervals_in_the_text_are_those_of_the_kept_runs(compared: dict[str, Path]) -> None:
+NUMBER = r"[+-]?\d+\.\d"
+INTERVAL = rf"\[({NUMBER}),\s+({NUMBER})\]"
+
+
+def test_differences_in_the_text_are_those_of_the_kept_runs(compared: dict[str, Path]) -> None:
+    """Each interval, with the number before it: the mean difference."""
     known = set()
     for folder in compared.values():
         comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-        for low, high in filter(None, (one["interval"] for one in comparison["differences"])):
-            known |= {f"[{low:.1f}, {high:.1f}]", f"[{-high:.1f}, {-low:.1f}]"}
-        for group in comparison["groups"]:
-            for figure in filter(None, group["figures"].values()):
-                known.add(f"[{figure['low'] or 0:.1f}, {figure['high'] or 0:.1f}]")
-    told = 0
+        for one in comparison["differences"]:
+            if one["interval"] is not None:
+                low, high = one["interval"]
+                known |= {shown(one["mean"], low, high), shown(-one["mean"], -high, -low)}
     for page in (RESULTS_PAGE, ROOT / "README.md", ROOT / "docs" / "method.md"):
         text = page.read_text(encoding="utf-8")
-        prose = "\n".join(line for line in text.splitlines() if " ± " not in line)
-        quoted = re.findall(r"\[-?\d+\.\d,\s+-?\d+\.\d\]", prose)
-        told += len(quoted)
-        assert not {re.sub(r"\s+", " ", one) for one in quoted} - known, page.name
-    assert told > 5
+        prose = "\n".join(line for line in text.splitlines() if line[:1] != "|" or "±" not in line)
+        told = re.findall(rf"({NUMBER})[^\d\[]*{INTERVAL}", prose)
+        assert len(told) == len(re.findall(INTERVAL, prose)) > 0, page.name
+        assert not {shown(*map(float, one)) for one in told} - known, page.name
+
+
+def shown(mean: float, low: float, high: float) -> str:
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}]".replace("-0.0", "0.0")
 
 
 def test_no_kept_result_names_a_machine_s_folders() -> None:

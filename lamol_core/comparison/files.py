@@ -32,6 +32,9 @@ from lamol_core.reporting.tables import markdown_row
 from lamol_core.storage.atomic import atomic_path
 
 COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
+MEANS_INTERVAL = (
+    "from three seeds, 95 % bootstrap interval of the mean over seeds, too narrow with few"
+)
 LABEL_PIXELS = 420
 """Room for a method's name in the chart; what is longer is cut off."""
 
@@ -39,7 +42,10 @@ LABEL_PIXELS = 420
 def comparison_table(comparison: Comparison) -> Table:
     """A method and setting a row, with the figures that a terminal of 80 columns has room for."""
     table = Table(
-        caption=Text("mean ± standard deviation, 95 % bootstrap interval of the mean below"),
+        caption=Text(
+            "mean ± standard deviation; below it, from three seeds, a 95 % bootstrap interval\n"
+            "of the mean over seeds, which is too narrow with few of them"
+        ),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -89,7 +95,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     titles = _titles(comparison)
     lines = [markdown_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
     lines += [markdown_row(*_cells(group, comparison)) for group in comparison.groups]
-    lines += ["", "Mean ± standard deviation [95 % bootstrap interval of the mean].", ""]
+    lines += ["", f"Mean ± standard deviation [{MEANS_INTERVAL}].", ""]
     if comparison.baseline is not None:
         named = [column.title.replace("%", "points") for column in COMPARED_COLUMNS]
         titles = [f"more (+) or less (-) than {comparison.baseline}", "seeds", "pairs", *named]
@@ -200,9 +206,9 @@ def _cell(column: Column, estimate: Estimate | None, between: str = " ") -> str:
         return f"{value / column.divide_by:.{column.decimals}f}"
 
     text = shown(estimate.mean)
-    if estimate.deviation is None or estimate.low is None or estimate.high is None:
+    if not estimate.deviation:
         return text
-    if estimate.deviation == 0:
+    text = f"{text} ± {shown(estimate.deviation)}"
+    if estimate.low is None or estimate.high is None:
         return text
-    interval = f"[{shown(estimate.low)}, {shown(estimate.high)}]"
-    return f"{text} ± {shown(estimate.deviation)}{between}{interval}"
+    return f"{text}{between}[{shown(estimate.low)}, {shown(estimate.high)}]"

@@ -13,10 +13,9 @@ from lamol_core.config import Columns, LamolParams, Params, TaskParams
 from lamol_core.errors import ConfigError
 
 NOT_COMPARED = frozenset({"method", "lamol_version"})
-OF_AUDITS = frozenset(
-    f"audit.{name}" for name in ("drop_flagged", "canaries", "ask_teacher", "phone_regions")
-)
-"""What of an audit's parameters can change which rows are trained on."""
+CANARIES = "audit.canaries"
+OF_AUDITS = frozenset(f"audit.{name}" for name in ("drop_flagged", "ask_teacher", "phone_regions"))
+"""What of an audit's parameters can change which pseudo-samples are trained on."""
 METHODS = frozenset(get_args(Params.model_fields["method"].annotation))
 NAMED_TASKS = 3
 """Tasks by which a benchmark is named, at the most."""
@@ -161,7 +160,8 @@ def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
             continue
         if block == "generate" and not _draws(run.method):
             continue
-        if block == "audit" and not (_draws(run.method) and key in OF_AUDITS):
+        is_of_rows = key == CANARIES or (_draws(run.method) and key in OF_AUDITS)
+        if block == "audit" and not is_of_rows:
             continue
         if key == "tasks" or key.endswith(".after"):
             continue

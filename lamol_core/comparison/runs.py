@@ -67,11 +67,13 @@ class FinishedRun:
         return list(self.summary.get("not_scored", ()))
 
 
-def read_folders(folders: Sequence[Path]) -> list[FinishedRun]:
-    """The runs below folders: each a sequence's own folder, or one that holds several.
+def read_folders(folders: Sequence[Path], without: Sequence[Path] = ()) -> list[FinishedRun]:
+    """The runs below folders: each a sequence's own folder, or one that holds several; those of
+    `without` are left out.
 
     Raises ConfigError where a folder holds none."""
-    runs, seen = [], set()
+    runs: list[FinishedRun] = []
+    seen = {folder.resolve() for folder in without}
     for folder in folders:
         found = sorted(
             {
@@ -99,18 +101,23 @@ def read_folder(folder: Path) -> list[FinishedRun]:
         params = YAML(typ="safe").load(text)
     except YAMLError as error:
         raise ArtifactError(f"{path}: no YAML ({error}). Compare whole folders.") from error
-    return split_chains(str(folder), params, summary)
+    return split_chains(str(folder), params, summary, folder)
 
 
 def split_chains(
-    name: str, params: Mapping[str, Any], summary: Mapping[str, Any]
+    name: str, params: Mapping[str, Any], summary: Mapping[str, Any], folder: Path
 ) -> list[FinishedRun]:
     """A run for each order of the tasks: a tree of them holds several.
 
-    Each has its own tasks alone, under the names that they have in a sequence of one order."""
+    Each has its own tasks alone, under the names that they have in a sequence of one order, and
+    their files wherever they lie. Raises ArtifactError where parameters and summary are not of the
+    same run."""
     try:
         whole, chains = _completed(params), summary["chains"]
-        tasks = whole.get("tasks", {})
+        tasks = {
+            key: _with_whole_path(task, folder) for key, task in whole.get("tasks", {}).items()
+        }
+        _check_same_run(name, whole, tasks, chains)
     except (AttributeError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{name}: params.yaml or {SUMMARY} is not what lamol writes ({error}). Run `dvc repro` "
@@ -119,7 +126,7 @@ def split_chains(
     runs = []
     for chain in chains:
         names = original_names(chain["tasks"], tasks)
-        blocks = {names[task]: _without_after(tasks[task]) for task in names if task in tasks}
+        blocks = {names[task]: _without_after(tasks[task]) for task in names}
         order = list(names.values())
         runs.append(
             FinishedRun(
@@ -129,6 +136,30 @@ def split_chains(
             )
         )
     return runs
+
+
+def _check_same_run(
+    name: str,
+    params: Mapping[str, Any],
+    tasks: Mapping[str, Any],
+    chains: Sequence[Mapping[str, Any]],
+) -> None:
+    ran = {chain["method"] for chain in chains} | {t for chain in chains for t in chain["tasks"]}
+    unknown = ran - tasks.keys() - {params.get("method")}
+    if unknown:
+        raise ArtifactError(
+            f"{name}: {SUMMARY} is of {', '.join(sorted(unknown))}, which params.yaml no longer "
+            "has. Run `dvc repro` there."
+        )
+
+
+def _with_whole_path(task: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """A task's block with the path of its file as it is from anywhere, if it is there."""
+    source = task["source"]
+    path = source.get("path")
+    if source.get("kind") == "hub" or not path or not (folder / path).exists():
+        return task
+    return {**task, "source": {**source, "path": str((folder / path).resolve())}}
 
 
 def _without_after(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +204,8 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
         except (DvcException, OSError):
             left_out.append(name)
             continue
-        runs += split_chains(name, YAML(typ="safe").load(StringIO(params)), json.loads(summary))
+        values = YAML(typ="safe").load(StringIO(params))
+        runs += split_chains(name, values, json.loads(summary), root)
     if left_out:
         log.warning("no report, left out: %s", ", ".join(left_out))
     if not runs:

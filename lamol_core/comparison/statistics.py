@@ -1,7 +1,8 @@
 """Methods side by side: means, spreads and bootstrap intervals over seeds and orders of tasks.
 
 A method's interval is that of its mean: the 2.5 and 97.5 percentiles of the means of resampled
-runs (Efron 1979), which over a few runs is too narrow and is there to show the spread. Two methods
+seeds, each with the runs of all its orders (Efron 1979; Field and Welsh 2007, "Bootstrapping
+clustered data"). Over a few seeds it is too narrow, and is there to show the spread. Two methods
 are told apart by another one: Student's t interval of their mean difference, in which a seed counts
 once. Runs of one seed in several orders draw from the same streams of random numbers and are no new
 evidence of the same weight, so their differences are averaged first.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
@@ -59,8 +60,8 @@ LESS_IS_BETTER = frozenset({"forgetting"})
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure over runs: mean, standard deviation (n - 1) and the mean's interval; the last two
-    are None for one run."""
+    """A figure over runs: mean, standard deviation (n - 1; None for one run) and the mean's
+    interval (None below MIN_SEEDS)."""
 
     values: tuple[float, ...]
     mean: float
@@ -69,18 +70,24 @@ class Estimate:
     high: float | None
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Estimate:
-        if len(values) == 1:
-            return cls(tuple(values), values[0], None, None, None)
-        low, high = bootstrap_interval(values)
-        return cls(tuple(values), fmean(values), stdev(values), low, high)
+    def of(cls, by_seed: Sequence[Sequence[float]]) -> Estimate:
+        """Of each seed's runs."""
+        values = tuple(value for seed in by_seed for value in seed)
+        deviation = stdev(values) if len(values) > 1 else None
+        low, high = bootstrap_interval(by_seed) if len(by_seed) >= MIN_SEEDS else (None, None)
+        return cls(values, fmean(values), deviation, low, high)
 
 
-def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The percentile interval of the mean; the same values give the same interval."""
-    chooser = random.Random(derive_seed(0, "bootstrap", *map(str, values)))
-    size = len(values)
-    means = sorted(fmean(chooser.choices(values, k=size)) for _ in range(RESAMPLES))
+def bootstrap_interval(by_seed: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The percentile interval of the mean over runs, whole seeds resampled; the same values give
+    the same interval."""
+    chooser = random.Random(derive_seed(0, "bootstrap", *map(str, by_seed)))
+    sums = [(math.fsum(seed), len(seed)) for seed in by_seed]
+    means = []
+    for _ in range(RESAMPLES):
+        drawn = chooser.choices(sums, k=len(sums))
+        means.append(math.fsum(total for total, _ in drawn) / sum(size for _, size in drawn))
+    means.sort()
     tail = round((1 - CONFIDENCE) / 2 * RESAMPLES)
     return means[tail], means[-tail - 1]
 
@@ -128,7 +135,15 @@ class Difference:
 
     @property
     def is_told_apart(self) -> bool:
-        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
+        """Seeds that differ by the very same, as few test rows bring about, have no spread to judge
+        by."""
+        if self.interval is None or self.has_no_spread:
+            return False
+        return not self.interval[0] <= 0 <= self.interval[1]
+
+    @property
+    def has_no_spread(self) -> bool:
+        return max(self.by_seed) - min(self.by_seed) < 1e-9
 
     @property
     def first_is_better(self) -> bool:
@@ -174,7 +189,7 @@ def _group(label: str, runs: Sequence[FinishedRun]) -> Group:
     for column in COLUMNS:
         known = _by_pairing(runs, column.key)
         whole = len(known) == len(pairings)
-        figures[column.key] = Estimate.of(list(known.values())) if whole else None
+        figures[column.key] = Estimate.of(list(_by_seed(known).values())) if whole else None
     orders = {tuple(run.summary["tasks"]) for run in runs}
     return Group(label, tuple(run.name for run in runs), len(pairings), len(orders), figures)
 
@@ -191,12 +206,18 @@ def paired_differences(
     """How many pairs of runs two groups have, and for each seed the mean difference of its pairs;
     None where they have none."""
     mine, theirs = _by_pairing(runs, figure), _by_pairing(others, figure)
-    by_seed: dict[str, list[float]] = {}
-    for pairing in sorted(set(mine) & set(theirs)):
-        by_seed.setdefault(pairing.seed, []).append(mine[pairing] - theirs[pairing])
-    if not by_seed:
+    both = sorted(set(mine) & set(theirs))
+    if not both:
         return None
-    return sum(map(len, by_seed.values())), tuple(map(fmean, by_seed.values()))
+    by_seed = _by_seed({pairing: mine[pairing] - theirs[pairing] for pairing in both})
+    return len(both), tuple(map(fmean, by_seed.values()))
+
+
+def _by_seed(values: Mapping[Pairing, float]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for pairing, value in values.items():
+        found.setdefault(pairing.seed, []).append(value)
+    return found
 
 
 def _by_pairing(runs: Sequence[FinishedRun], figure: str) -> dict[Pairing, float]:

@@ -6,6 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from lamol_core.comparison.statistics import CONFIDENCE, MIN_SEEDS, Comparison, Difference
 
+NOTHING_PAIRED = (
+    "No two methods here have a seed, an order of tasks and data in common: nothing is said of one "
+    "against another."
+)
 NOTHING_TOLD = (
     "No two methods are told apart by these runs "
     f"(a claim needs {MIN_SEEDS} seeds that two of them have in common)."
@@ -31,7 +35,7 @@ def sentences(comparison: Comparison) -> list[str]:
 
 def told(comparison: Comparison) -> list[str]:
     """A sentence for each figure and each method that is better than others in it, and one on
-    chance; one that says so where there is none, and nothing where there is nothing to compare."""
+    chance; one that says why where there is none, and nothing of a single method."""
     better: dict[tuple[str, str], list[str]] = {}
     for one in comparison.differences:
         if one.is_told_apart:
@@ -46,7 +50,9 @@ def told(comparison: Comparison) -> list[str]:
     ]
     if claims:
         return [*claims, _on_chance(comparison)]
-    return [NOTHING_TOLD] if comparison.differences else []
+    if comparison.differences:
+        return [NOTHING_TOLD]
+    return [NOTHING_PAIRED] if len(comparison.groups) > 1 else []
 
 
 def _on_chance(comparison: Comparison) -> str:
@@ -64,7 +70,10 @@ def _not_told_apart(differences: Sequence[Difference]) -> Iterator[str]:
     """A sentence for each figure and method, with all that it was held against."""
     against: dict[tuple[str, str], list[str]] = {}
     for one in differences:
-        shown = f"from {one.second} ({one.mean:+.1f} {_interval(one, False)})"
+        found = _interval(one, turned=False)
+        if one.has_no_spread:
+            found = f"in each of {len(one.by_seed)} seeds: no spread to judge by"
+        shown = f"from {one.second} ({one.mean:+.1f} {found})"
         against.setdefault((one.figure, one.first), []).append(shown)
     for (figure, first), others in against.items():
         yield f"{_words(figure)}: {first} is not told apart {'; '.join(others)}."

@@ -47,6 +47,18 @@ def distinct_tasks(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[
     return {name: task for name, task in tasks.items() if original_name(name, tasks) == name}
 
 
+def listed_order(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The distinct tasks as they are learnt: in a tree of orders the first one, and as they are
+    listed where no order has them all."""
+    names = list(distinct_tasks(tasks))
+    order: list[str] = []
+    last = BASE
+    while following := [name for name, task in tasks.items() if task["after"] == last]:
+        last = following[0]
+        order.append(original_name(last, tasks))
+    return order if sorted(order) == sorted(names) else names
+
+
 def original_name(name: str, tasks: Mapping[str, Mapping[str, Any]]) -> str:
     """`name` of a task `name-2` that `order_tree` made: one with the same block but for `after`."""
 

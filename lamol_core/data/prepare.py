@@ -146,6 +146,7 @@ def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
         targets=targets,
         classes=tuple(_classes(rows)) if targets == "classes" else (),
         num_rows={split: len(rows[split]) for split in SPLITS},
+        num_learnt_classes=len(set(train_targets)) if targets == "classes" else 0,
     )
 
 

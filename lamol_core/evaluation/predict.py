@@ -21,7 +21,8 @@ def predict(
     max_length: int,
     on_rows_done: Progress = lambda count: None,
 ) -> list[str]:
-    """The answer to each input, in order. Inputs are cut as in training (the end is kept)."""
+    """The answer to each input, in order. Of an input the last `max_length - 2` tokens are kept:
+    more than training keeps, which leaves room for a target."""
     control = codec.control
     room = max_length - 2
     prompts = [(*ids[-room:], control.ans) for ids in codec.encode(inputs)]

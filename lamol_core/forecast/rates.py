@@ -14,7 +14,7 @@ from accelerate import PartialState
 from lamol_core.config import EwcParams, GenerateParams, Params, ReplayParams
 from lamol_core.data.mixing import mix_rows
 from lamol_core.evaluation.predict import predict
-from lamol_core.forecast.work import VIEW_EXTRA, TaskRows
+from lamol_core.forecast.work import VIEW_EXTRA, RowTokens, TaskRows
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.registry import build_method
 from lamol_core.methods.rehearsal import find_sampling
@@ -23,6 +23,7 @@ from lamol_core.records import Example, PseudoSample, TaskFacts
 from lamol_core.sampling.plan import Request
 from lamol_core.sampling.pseudo import PseudoSampler
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.text.template import cut_input
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.loop import LogRow
 from lamol_core.training.run import (
@@ -55,20 +56,36 @@ class Rates:
 
 
 def measure_lengths(
-    codec: TextCodec, facts: Mapping[str, TaskFacts], rows: Mapping[str, Sequence[Example]]
+    codec: TextCodec,
+    facts: Mapping[str, TaskFacts],
+    rows: Mapping[str, Sequence[Example]],
+    params: Params,
 ) -> dict[str, TaskRows]:
-    """Each task's facts with the mean tokens of its training rows; those of all other tasks' where
-    its own are gone."""
+    """Each task's facts with the mean tokens of its training rows, cut as training and sampling
+    cut them; those of all other tasks' where its own are gone. Raises ConfigError for a target
+    that does not fit `train.max_length`."""
+    limits = params.generate
+    real, drawn = {}, {}
+    for name, own in rows.items():
+        inputs = codec.encode([row.input for row in own])
+        targets = codec.encode([row.target for row in own])
+        pairs = list(zip(inputs, targets, strict=True))
+        cut = [cut_input(x, y, params.train.max_length)[0] for x, y in pairs]
+        real[name] = RowTokens(fmean(map(len, cut)), fmean(map(len, targets)))
+        drawn[name] = RowTokens(
+            fmean(min(len(x), limits.max_input_tokens) for x in inputs),
+            fmean(min(len(y), limits.max_target_tokens) for y in targets),
+        )
 
-    def mean(texts: list[str]) -> float:
-        return sum(map(len, codec.encode(texts))) / len(texts)
+    def mean(known: Mapping[str, RowTokens]) -> RowTokens:
+        return RowTokens(
+            fmean(row.input for row in known.values()), fmean(row.target for row in known.values())
+        )
 
-    known = {
-        name: (mean([row.input for row in own]), mean([row.target for row in own]))
-        for name, own in rows.items()
+    return {
+        name: TaskRows(facts[name], real.get(name, mean(real)), drawn.get(name, mean(drawn)))
+        for name in facts
     }
-    inputs, targets = (fmean(means) for means in zip(*known.values(), strict=True))
-    return {name: TaskRows(facts[name], *known.get(name, (inputs, targets))) for name in facts}
 
 
 def measure_rates(
@@ -81,17 +98,17 @@ def measure_rates(
     model = load_model(backbone, PartialState().device)
     codec = TextCodec.load(backbone)
     inputs = [row.input for row in rows[:TRIED_ROWS]]
-    longest = round(lengths.target_tokens) + 1
+    longest = round(lengths.real.target) + 1
     started = time.perf_counter()
     evaluate = params.evaluate.model_copy(update={"max_target_tokens": longest})
     predict(model, codec, inputs, evaluate, params.train.max_length)
-    answered = len(inputs) * (lengths.row_tokens + VIEW_EXTRA["qa"])
+    answered = len(inputs) * (lengths.real.total + VIEW_EXTRA["qa"])
     answered_per_s = answered / (time.perf_counter() - started)
 
     # a model without training writes until a limit: set to the rows' mean, rows get that long
     limits = GenerateParams(
-        max_input_tokens=max(round(lengths.input_tokens), 1),
-        max_target_tokens=max(round(lengths.target_tokens), 1),
+        max_input_tokens=max(round(lengths.drawn.input), 1),
+        max_target_tokens=max(round(lengths.drawn.target), 1),
         batch_size=params.generate.batch_size,
         refill=False,
     )

@@ -54,8 +54,8 @@ def try_sequence(
         )
     with _backbone(params, root, student) as backbone:
         say("a few steps are trained, some rows drawn and answered")
-        lengths = measure_lengths(TextCodec.load(backbone), facts, train)
-        longest = max(train, key=lambda name: lengths[name].row_tokens)
+        lengths = measure_lengths(TextCodec.load(backbone), facts, train, params)
+        longest = max(train, key=lambda name: lengths[name].real.total)
         rates = measure_rates(backbone, params, train[longest], lengths[longest])
     return plan_work(params, build_method(params), lengths, params.evaluate.split), rates
 

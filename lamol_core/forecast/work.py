@@ -22,16 +22,24 @@ VIEW_EXTRA = {"qa": 2, "gen": 3}
 
 
 @dataclass(frozen=True)
-class TaskRows:
-    """A task's facts, and the mean tokens of its inputs and targets."""
+class RowTokens:
+    """Mean tokens of a row."""
 
-    facts: TaskFacts
-    input_tokens: float
-    target_tokens: float
+    input: float
+    target: float
 
     @property
-    def row_tokens(self) -> float:
-        return self.input_tokens + self.target_tokens
+    def total(self) -> float:
+        return self.input + self.target
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """A task's facts, and how long its real and its pseudo rows are, each cut to its limits."""
+
+    facts: TaskFacts
+    real: RowTokens
+    drawn: RowTokens
 
 
 @dataclass(frozen=True)
@@ -81,18 +89,18 @@ def _task_work(
     sampling = find_sampling(params)
     counts = _pseudo_counts(sampling, task, earlier)
 
-    def view_tokens(one: TaskRows) -> float:
-        return sum(one.row_tokens + VIEW_EXTRA[view] for view in method.loss.views)
+    def view_tokens(row: RowTokens) -> float:
+        return sum(row.total + VIEW_EXTRA[view] for view in method.loss.views)
 
-    new_tokens = sum(one.facts.num_rows["train"] * view_tokens(one) for one in learnt)
+    new_tokens = sum(one.facts.num_rows["train"] * view_tokens(one.real) for one in learnt)
     pseudo_tokens = sum(
-        count * view_tokens(one) for count, one in zip(counts, earlier, strict=True)
+        count * view_tokens(one.drawn) for count, one in zip(counts, earlier, strict=True)
     )
     steps, passes = _steps(params, new_rows + sum(counts))
     trained = passes * (new_tokens + pseudo_tokens)
     block = getattr(params, params.method, None)
     if isinstance(block, ReplayParams):
-        remembered = fmean(view_tokens(one) for one in seen)
+        remembered = fmean(view_tokens(one.real) for one in seen)
         trained += steps * min(block.batch_size, block.buffer_size) * remembered
     if method.expert_loss is not None:
         expert_steps, expert_passes = _steps(params, new_rows)
@@ -106,13 +114,13 @@ def _task_work(
     if params.generate.carry_over and earlier:
         carried = [*_pseudo_counts(sampling, earlier[-1], earlier[:-1]), 0]
     drawn = _draws_per_row(params.generate) * sum(
-        max(count - there, 0) * (one.row_tokens + VIEW_EXTRA["gen"])
+        max(count - there, 0) * (one.drawn.total + VIEW_EXTRA["gen"])
         for count, there, one in zip(counts, carried, earlier, strict=True)
     )
     answered = drawn if params.generate.self_consistent else 0.0
     again = 2 if params.evaluate.forward_transfer and earlier else 0
     for one in (*seen, *[task] * again):
-        answered += one.facts.num_rows[split] * (one.row_tokens + VIEW_EXTRA["qa"])
+        answered += one.facts.num_rows[split] * (one.real.total + VIEW_EXTRA["qa"])
     return TaskWork(
         task=task.facts.name,
         new_rows=new_rows,
@@ -142,7 +150,7 @@ def _pseudo_counts(
     return pseudo_rows_by_task(
         sampling.gamma,
         task.facts.num_rows["train"],
-        [one.facts.num_classes for one in earlier],
+        [len(one.facts.learnt_classes) for one in earlier],
         sampling.rows_per_class,
     )
 

@@ -101,6 +101,9 @@ def write_report(
     _write(layout.reports / "score_matrix.csv", _csv(score_rows(summary)))
 
 
+SCORE_COLUMNS = ("step", "after_learning", "score_on", "score")
+
+
 def score_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """The score matrix as one row a cell."""
     tasks = summary["tasks"]
@@ -134,7 +137,7 @@ def _processor() -> str:
 
 def _csv(rows: list[dict[str, Any]]) -> str:
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(buffer, fieldnames=SCORE_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()

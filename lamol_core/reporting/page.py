@@ -39,7 +39,7 @@ HEADLINES = {
         "Backward transfer",
         "Change in an earlier task's score since it was learnt, on average; below 0 is loss.",
     ),
-    "seconds": ("Time", "Wall time of all stages of this sequence."),
+    "seconds": ("Time", "Wall time of sampling, audits, training and evaluation."),
     "peak_memory_bytes": ("Peak memory", "The most memory that any one task's stages used."),
     "kept_bytes": (
         "Kept of old tasks",

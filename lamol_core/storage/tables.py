@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,15 +22,19 @@ from lamol_core.storage.manifest import (
 )
 
 
-def write_rows(path: Path, records: list, schema: pa.Schema) -> None:
+def write_rows(path: Path | BinaryIO, records: list, schema: pa.Schema) -> None:
     """Write records as Parquet to a path that is scratch already (inside a folder being made)."""
     table = pa.table(to_columns(records, schema), schema=schema)
     pq.write_table(table, path, compression="zstd")
 
 
 def size_of(records: list, schema: pa.Schema) -> int:
-    """Bytes that records take as Arrow columns."""
-    return pa.table(to_columns(records, schema), schema=schema).nbytes if records else 0
+    """Bytes that records take as a Parquet file of their own."""
+    if not records:
+        return 0
+    buffer = io.BytesIO()
+    write_rows(buffer, records, schema)
+    return buffer.tell()
 
 
 def write_table(

@@ -23,7 +23,7 @@ def thin_curve(log_rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
         point = {"step": fmean(row["step"] for row in stretch)}
         for name in log_rows[0]:
             values = [row[name] for row in stretch if row[name] is not None]
-            if name not in NOT_TERMS and any(values):
+            if name not in NOT_TERMS and (any(values) or name == "loss"):
                 point[name] = float(f"{fmean(values):.5g}")
         points.append(point)
     return points

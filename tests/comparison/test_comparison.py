@@ -31,7 +31,7 @@ from lamol_core.comparison.statistics import (
     paired_differences,
     t_interval,
 )
-from lamol_core.comparison.wording import NOTHING_TOLD, sentences, told
+from lamol_core.comparison.wording import NOTHING_PAIRED, NOTHING_TOLD, sentences, told
 from lamol_core.data.orders import order_tree
 from lamol_core.errors import ArtifactError, ConfigError
 from stages.console import print_table
@@ -63,18 +63,26 @@ def many(method: str, scores: list[float], **params: Any) -> list[FinishedRun]:
 
 def test_the_interval_of_a_mean_covers_it_and_narrows_with_more_runs() -> None:
     values = [81.0, 84.0, 86.0, 80.0, 88.0, 83.0]
-    low, high = bootstrap_interval(values)
+    seeds = [[value] for value in values]
+    low, high = bootstrap_interval(seeds)
     assert min(values) < low < sum(values) / 6 < high < max(values)
-    assert bootstrap_interval(values) == (low, high)
-    narrow = bootstrap_interval(values * 8)
+    assert bootstrap_interval(seeds) == (low, high)
+    narrow = bootstrap_interval(seeds * 8)
     assert narrow[1] - narrow[0] < 0.5 * (high - low)
-    assert bootstrap_interval([5.0, 5.0]) == (5.0, 5.0)
+    assert bootstrap_interval([[5.0], [5.0]]) == (5.0, 5.0)
+
+
+def test_orders_of_a_seed_are_resampled_with_it() -> None:
+    low, high = bootstrap_interval([[81.0, 81.0], [84.0, 84.0], [86.0, 86.0]])
+    assert (low, high) == pytest.approx(bootstrap_interval([[81.0], [84.0], [86.0]]), abs=0.3)
+    alone = bootstrap_interval([[81.0], [81.0], [84.0], [84.0], [86.0], [86.0]])
+    assert alone[1] - alone[0] < 0.9 * (high - low), "runs would promise more"
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     chooser, hits, trials = random.Random(0), 0, 200
     for _ in range(trials):
-        values = [chooser.gauss(50, 3) for _ in range(20)]
+        values = [[chooser.gauss(50, 3)] for _ in range(20)]
         low, high = bootstrap_interval(values)
         hits += low <= 50 <= high
     assert 0.88 <= hits / trials <= 0.98
@@ -102,8 +110,14 @@ def test_a_claim_is_false_as_seldom_as_it_says_though_orders_share_their_seed(
 
 
 def test_one_run_has_no_spread() -> None:
-    alone = Estimate.of([80.0])
+    alone = Estimate.of([[80.0]])
     assert (alone.mean, alone.deviation, alone.low, alone.high) == (80.0, None, None, None)
+
+
+def test_two_seeds_have_a_spread_and_no_interval() -> None:
+    two = Estimate.of([[80.0, 82.0], [84.0]])
+    assert (two.mean, two.deviation) == (82.0, 2.0) and two.low is None and two.high is None
+    assert Estimate.of([[80.0], [82.0], [84.0]]).low == 80.0
 
 
 def test_the_same_run_again_is_no_evidence_more() -> None:
@@ -210,7 +224,7 @@ def test_names_and_figures_are_whole_in_the_terminal_s_table(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = {"generate.unique": True, "generate.known_labels": True, "lamol_kd.topk": 7}
-    runs = [*many("lamol_kd", [80.0, 83.5]), *many("lamol_kd", [88.2, 83.1], **settings)]
+    runs = [*many("lamol_kd", [80.0, 82, 83.5]), *many("lamol_kd", [88, 83, 85.0], **settings)]
     for one in runs:
         one.summary.update({"seconds": 36000.0, "kept_bytes": 1_538_134_152})  # type: ignore[attr-defined]
     comparison = compare_runs(runs)
@@ -250,15 +264,25 @@ def test_a_clear_difference_over_enough_seeds_is_told() -> None:
 def test_the_one_with_less_forgetting_is_the_better_one_wherever_it_stands() -> None:
     def forgets(runs: list[FinishedRun], by: float) -> list[FinishedRun]:
         return [
-            FinishedRun(r.name, r.params, {**r.summary, "forgetting": by + i})
+            FinishedRun(r.name, r.params, {**r.summary, "forgetting": by + i**2})
             for i, r in enumerate(runs)
         ]
 
     first = forgets(many("lamol_kd", [80.0, 82.0, 81.0]), 30.0)
-    comparison = compare_runs([*first, *forgets(many("lamol", [70.0, 73.0, 71.0]), 10.0)])
-    assert [one for one in told(comparison) if one.startswith("forgetting")] == [
-        "forgetting: lamol is better than lamol_kd by 20.0 points [20.0, 20.0; 3 seeds]."
-    ]
+    comparison = compare_runs([*first, *forgets(many("lamol", [70.0, 73.0, 71.0])[::-1], 10.0)])
+    (said,) = [one for one in told(comparison) if one.startswith("forgetting")]
+    low, high = t_interval([24.0, 20.0, 16.0])
+    shown = f"[{low:.1f}, {high:.1f}; 3 seeds]"
+    assert said == f"forgetting: lamol is better than lamol_kd by 20.0 points {shown}."
+
+
+def test_seeds_that_differ_by_the_same_have_no_spread_to_judge_by() -> None:
+    comparison = compare_runs([*many("lamol", [80.0] * 3), *many("ewc", [79.9] * 3)])
+    assert told(comparison) == [NOTHING_TOLD]
+    assert sentences(comparison)[1] == (
+        "final average: lamol is not told apart from ewc (+0.1 in each of 3 seeds: no spread to "
+        "judge by)."
+    )
 
 
 def test_against_one_method_each_other_is_held_once_and_turned_towards_it(
@@ -298,6 +322,13 @@ def test_what_an_audit_only_tells_is_no_other_setting() -> None:
     plain = [run("lamol", seed, 80.0, **{"audit.min_rows": 30 + seed}) for seed in range(2)]
     dropped = [run("lamol", 0, 80.0, **{"audit.drop_flagged": True})]
     assert labels_of([*plain, *dropped]) == {"lamol": 2, "lamol (drop_flagged)": 1}
+    other = [run("ewc", 0, 80.0, **{"audit.drop_flagged": True}), run("ewc", 1, 80.0)]
+    assert labels_of(other) == {"ewc": 2}, "it has no pseudo-samples"
+
+
+def test_sentences_planted_in_the_rows_are_another_setting_of_every_method() -> None:
+    runs = [*many("ewc", [80.0, 81.0]), run("ewc", 0, 70.0, **{"audit.canaries": 50})]
+    assert labels_of(runs) == {"ewc": 2, "ewc (canaries=50)": 1}
 
 
 def test_claims_come_first_and_too_few_seeds_are_one_sentence() -> None:
@@ -335,7 +366,8 @@ def test_an_interval_with_zero_in_it_claims_nothing() -> None:
 def test_other_data_is_another_group_and_no_pair() -> None:
     few = {"tasks.a.source.limit_per_target": 10, "tasks.a.after": "base"}
     runs = [*many("lamol_kd", [80.0] * 6, **few), *many("lamol", [70.0] * 6)]
-    assert compare_runs(runs).differences == () and sentences(compare_runs(runs)) == []
+    assert compare_runs(runs).differences == ()
+    assert sentences(compare_runs(runs)) == [NOTHING_PAIRED]
     assert len(label_runs([*runs, *many("lamol_kd", [90.0])])) == 3
 
 
@@ -362,10 +394,14 @@ def write_run(
     folder: Path, method: str, seed: int, final: float, tasks: Mapping[str, Any] | None = None
 ) -> None:
     (folder / "reports").mkdir(parents=True)
-    params = {"method": method, "seed": seed, "lamol": {"gamma": 0.2}, "tasks": tasks or {}}
+    blocks = tasks or {
+        name: {"after": after, "source": {"kind": "demo", "task": name}}
+        for name, after in (("a", "base"), ("b", "a"))
+    }
+    params = {"method": method, "seed": seed, "lamol": {"gamma": 0.2}, "tasks": blocks}
     with (folder / "params.yaml").open("w") as out:
         YAML().dump(params, out)
-    summary = summary_of(final)
+    summary = {**summary_of(final), "method": method}
     content = json.dumps({**summary, "chains": [summary]})
     (folder / "reports" / "summary.json").write_text(content)
 
@@ -397,7 +433,8 @@ def test_a_tree_of_orders_is_a_run_for_each(tmp_path: Path) -> None:
     assert list(tree) == ["a", "b", "b-2", "a-2"]
     write_run(tmp_path / "tree", "lamol_kd", 0, 80.0, tree)
     path = tmp_path / "tree" / "reports" / "summary.json"
-    chains = [summary_of(80.0, ("a", "b")), summary_of(70.0, ("b-2", "a-2"))]
+    orders = ((80.0, ("a", "b")), (70.0, ("b-2", "a-2")))
+    chains = [{**summary_of(*order), "method": "lamol_kd"} for order in orders]
     path.write_text(json.dumps({**chains[-1], "chains": chains}))
     write_run(tmp_path / "plain", "lamol_kd", 1, 90.0, order_tree(tasks, [["a", "b"]]))
     write_run(tmp_path / "other", "lamol", 0, 75.0, order_tree(tasks, [["a", "b"]]))
@@ -419,6 +456,34 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="a file, and no folder"):
         write_comparison(compare_runs(many("lamol", [1.0])), tmp_path / "file")
+
+
+def test_a_summary_of_another_method_or_task_is_no_run_of_these_parameters(
+    tmp_path: Path,
+) -> None:
+    write_run(tmp_path / "a", "lamol", 0, 1.0)
+    for old, new in (("method: lamol", "method: ewc"), ("  b:", "  c:")):
+        path = tmp_path / "a" / "params.yaml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        with pytest.raises(ArtifactError, match=r"is of (lamol|b), which params.yaml no longer"):
+            read_folders([tmp_path])
+        path.write_text(text)
+
+
+def test_one_file_is_the_same_data_however_its_path_is_written(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("input,target\n")
+    for method, path in (("lamol", "../rows.csv"), ("ewc", str(tmp_path / "rows.csv"))):
+        tasks = {
+            name: {"after": after, "source": {"kind": "csv", "path": path}}
+            for name, after in (("a", "base"), ("b", "a"))
+        }
+        write_run(tmp_path / method, method, 0, 80.0, tasks)
+    comparison = compare_runs(read_folders([tmp_path]))
+    assert [group.label for group in comparison.groups] == ["ewc", "lamol"]
+    assert {one.num_pairs for one in comparison.differences} == {1}
+    assert len(read_folders([tmp_path], without=[tmp_path / "ewc"])) == 1
 
 
 def test_a_run_with_forgotten_rows_is_held_against_no_other() -> None:

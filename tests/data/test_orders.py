@@ -7,7 +7,13 @@ from itertools import permutations
 import pytest
 
 from lamol_core.config import BASE
-from lamol_core.data.orders import distinct_tasks, order_tree, original_names, random_orders
+from lamol_core.data.orders import (
+    distinct_tasks,
+    listed_order,
+    order_tree,
+    original_names,
+    random_orders,
+)
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import find_order_problems
 
@@ -89,3 +95,12 @@ def test_names_that_no_tree_gives_are_a_task_s_own() -> None:
     again = ["a", "a-2"]
     assert original_names(["a-2"], twin) == {"a-2": "a"}
     assert original_names(again, twin) == {"a": "a", "a-2": "a-2"}, "learnt twice in one order"
+
+
+def test_the_listed_order_is_that_of_learning_not_of_keys() -> None:
+    blocks = {name: {"after": after, "source": name} for name, after in (("b", "a"), ("a", "base"))}
+    assert listed_order(blocks) == ["a", "b"]
+    tree = order_tree(TASKS, [list("dcba"), list("abcd")])
+    assert listed_order(tree) == list("dcba")
+    branched = {**blocks, "c": {"after": "a", "source": "c"}}
+    assert listed_order(branched) == ["b", "a", "c"], "no order has all of them"

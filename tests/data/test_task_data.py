@@ -8,8 +8,9 @@ import pytest
 
 from lamol_core.config import PrepareParams, TaskParams
 from lamol_core.data.canaries import read_canaries
-from lamol_core.data.prepare import prepare_task, write_base
-from lamol_core.data.task_data import TaskData
+from lamol_core.data.columns import RawRow
+from lamol_core.data.prepare import find_facts, prepare_task, write_base
+from lamol_core.data.task_data import TaskData, facts_from
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.records import SPLITS, TaskFacts
 
@@ -102,7 +103,7 @@ def test_lineage_is_in_learning_order_with_auto_resolved(sequence: Sequence) -> 
     data = sequence.load("c")
     assert data.name == "c"
     num_rows = {"train": 42, "dev": 6, "test": 12}
-    assert data.facts == TaskFacts("c", "accuracy", "classes", data.facts.classes, num_rows)
+    assert data.facts == TaskFacts("c", "accuracy", "classes", data.facts.classes, num_rows, 3)
     assert data.facts.num_classes == 3
     assert [(f.name, f.metric, f.targets, f.num_classes) for f in data.earlier] == [
         ("a", "accuracy", "classes", 2),
@@ -283,3 +284,13 @@ def test_empty_tables_can_be_read_and_linked(sequence: Sequence) -> None:
     seal_folder(folder, "data", {"train": 0}, Provenance())
     sequence.prepare("b", "a")
     assert sequence.load("b").seen_rows("a", "train") == []
+
+
+def test_labels_of_test_rows_alone_are_not_learnt() -> None:
+    targets = {"train": ("yes", "no", "yes"), "dev": ("no",), "test": ("maybe", "yes")}
+    rows = {split: [RawRow("a", target) for target in targets[split]] for split in targets}
+    task = TaskParams.model_validate({"after": "base", "source": {"kind": "demo", "task": "home"}})
+    facts = find_facts("a", task.model_copy(update={"targets": "classes"}), rows)
+    assert facts.classes == ("no", "yes", "maybe"), "each has its index"
+    assert facts.learnt_classes == ("no", "yes"), "what a teacher can be asked for"
+    assert facts_from(json.loads(json.dumps(facts.as_dict()))) == facts

@@ -13,14 +13,15 @@ from torch import nn
 from lamol_core.config import Params
 from lamol_core.errors import ConfigError
 from lamol_core.forecast.estimate import estimate, say_time
-from lamol_core.forecast.rates import Rates, bytes_below, measure_rates
+from lamol_core.forecast.rates import Rates, bytes_below, measure_lengths, measure_rates
 from lamol_core.forecast.run import try_sequence
-from lamol_core.forecast.work import TaskRows, TaskWork, lineage_of, plan_work
+from lamol_core.forecast.work import RowTokens, TaskRows, TaskWork, lineage_of, plan_work
 from lamol_core.methods.ewc import FisherMemory
 from lamol_core.methods.registry import METHODS, build_method
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, TaskFacts
 from lamol_core.storage.layout import Layout
+from lamol_core.text.tokenizer import TextCodec
 
 RATES = Rates(
     trained_tokens_per_s=100.0,
@@ -46,7 +47,8 @@ def plan(method: str, **blocks: Any) -> list[TaskWork]:
     )
     sizes = {"train": 100, "test": 10}
     facts = {name: TaskFacts(name, "accuracy", "classes", ("x", "y"), sizes) for name in ORDER}
-    rows = {name: TaskRows(facts[name], 8.0, 2.0) for name in ORDER}
+    tokens = RowTokens(8.0, 2.0)
+    rows = {name: TaskRows(facts[name], tokens, tokens) for name in ORDER}
     return plan_work(params, build_method(params), rows, "test")
 
 
@@ -131,7 +133,8 @@ def test_a_trial_trains_with_what_the_task_before_has_left(
         return penalties[-1]
 
     monkeypatch.setattr(FisherMemory, "add_penalty", add_penalty)
-    lengths = TaskRows(TaskFacts("a", "accuracy", "classes", ("on",), {"train": 12}), 5.0, 1.0)
+    facts = TaskFacts("a", "accuracy", "classes", ("on",), {"train": 12})
+    lengths = TaskRows(facts, RowTokens(5.0, 1.0), RowTokens(5.0, 1.0))
     rates = measure_rates(tiny_checkpoint, params, rows, lengths)
     weights = sum(p.numel() for p in load_model(tiny_checkpoint, "cpu").parameters())
     assert rates.student_bytes in (2 * weights, 4 * weights)
@@ -148,6 +151,19 @@ def test_a_trial_trains_with_what_the_task_before_has_left(
 
 def load_vocabulary(checkpoint: Path) -> int:
     return int(load_model(checkpoint, "cpu").get_output_embeddings().weight.shape[0])
+
+
+def test_rows_are_as_long_as_training_and_sampling_cut_them(tiny_checkpoint: Path) -> None:
+    long = "turn the light on " * 50
+    rows = {"a": [Example(f"a/train/{i}", "a", long, "on", 0) for i in range(3)]}
+    facts = {"a": TaskFacts("a", "accuracy", "classes", ("on",), {"train": 3})}
+    codec = TextCodec.load(tiny_checkpoint)
+    (answer,) = codec.encode(["on"])
+    limits = {"train": {"max_length": 40}, "generate": {"max_input_tokens": 7}}
+    params = Params.model_validate({"tasks": {}, **limits})
+    (task,) = measure_lengths(codec, facts, rows, params).values()
+    assert task.real == RowTokens(40 - len(answer) - 3, len(answer))
+    assert task.drawn == RowTokens(7, len(answer))
 
 
 def test_a_forgotten_task_is_as_long_as_the_others(tmp_path: Path, tiny_checkpoint: Path) -> None:

@@ -17,7 +17,7 @@ from lamol_core.records import (
     from_table,
 )
 from lamol_core.storage.manifest import Provenance, table_manifest
-from lamol_core.storage.tables import read_rows, read_table, write_table
+from lamol_core.storage.tables import read_rows, read_table, size_of, write_table
 
 REMEDY = "Run `dvc repro mix@a` again."
 ROWS = [MixRow(0, "new", "a", "a/train/000000", 3), MixRow(1, "pseudo", "z", "a/pseudo/z/0.1", -1)]
@@ -52,6 +52,11 @@ def test_records_come_back_as_they_went(table: Path, tmp_path: Path) -> None:
     assert from_table(read_table(pseudo, "pseudo", PSEUDO_SCHEMA, REMEDY)[0], PseudoSample) == [
         SAMPLE
     ]
+
+
+def test_the_size_of_rows_is_that_of_their_file(table: Path) -> None:
+    assert size_of(ROWS, MIX_SCHEMA) == table.stat().st_size
+    assert size_of([], MIX_SCHEMA) == 0
 
 
 def test_an_empty_table_has_its_whole_schema(tmp_path: Path) -> None:

@@ -21,3 +21,8 @@ def test_neighbours_of_a_long_log_are_averaged() -> None:
     assert len(curve) == MAX_POINTS
     assert curve[0] == {"step": 4.5, "loss": 2.0, "ce_qa": 4.5}
     assert curve[-1]["ce_qa"] == curve[-1]["step"] == 10 * MAX_POINTS - 7
+
+
+def test_a_loss_of_zero_is_a_loss() -> None:
+    (point,) = thin_curve([row(0, loss=0.0, ce_qa=0.0)])
+    assert point == {"step": 0.0, "loss": 0.0}, "a term that is always zero took no part"
