@@ -42,10 +42,7 @@ LABEL_PIXELS = 420
 def comparison_table(comparison: Comparison) -> Table:
     """A method and setting a row, with the figures that a terminal of 80 columns has room for."""
     table = Table(
-        caption=Text(
-            "mean ± standard deviation; below it, from three seeds, a 95 % bootstrap interval\n"
-            "of the mean over seeds, which is too narrow with few of them"
-        ),
+        caption=Text(_caption(comparison)),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -68,8 +65,8 @@ def comparison_table(comparison: Comparison) -> Table:
 def difference_table(comparison: Comparison) -> Table:
     """What each method has more than the baseline, for a terminal of 80 columns."""
     table = Table(
-        title=Text(f"more (+) or less (-) than {comparison.baseline}"),
-        caption=Text("Student's 95 % interval over seeds below"),
+        title=Text(f"\nmore (+) or less (-) than {comparison.baseline}"),
+        caption=Text("mean over seeds [Student's 95 % interval, from three seeds]"),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -161,6 +158,13 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     write_json(out / "comparison.json", comparison_json(comparison))
     with atomic_path(out / "comparison.svg") as scratch:
         save_svg(comparison_chart(comparison), scratch)
+
+
+def _caption(comparison: Comparison) -> str:
+    found = [one for group in comparison.groups for one in group.figures.values() if one]
+    if any(one.low is not None for one in found):
+        return "mean ± standard deviation [95 % bootstrap interval of the mean]"
+    return "mean ± standard deviation" if any(one.deviation is not None for one in found) else ""
 
 
 def _columns(comparison: Comparison) -> list[Column]:
