@@ -33,7 +33,7 @@ from lamol_core.storage.atomic import atomic_path
 
 COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
 MEANS_INTERVAL = (
-    "from three seeds, 95 % bootstrap interval of the mean over seeds, too narrow with few"
+    "from three seeds or orders, 95 % bootstrap interval of the mean over them, too narrow with few"
 )
 LABEL_PIXELS = 420
 """Room for a method's name in the chart; what is longer is cut off."""

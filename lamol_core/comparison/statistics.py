@@ -1,11 +1,12 @@
 """Methods side by side: means, spreads and bootstrap intervals over seeds and orders of tasks.
 
 A method's interval is that of its mean: the 2.5 and 97.5 percentiles of the means of resampled
-seeds, each with the runs of all its orders (Efron 1979; Field and Welsh 2007, "Bootstrapping
-clustered data"). Over a few seeds it is too narrow, and is there to show the spread. Two methods
-are told apart by another one: Student's t interval of their mean difference, in which a seed counts
-once. Runs of one seed in several orders draw from the same streams of random numbers and are no new
-evidence of the same weight, so their differences are averaged first.
+seeds, each with the runs of all its orders, or where there are fewer than three seeds of resampled
+orders (Efron 1979; Field and Welsh 2007, "Bootstrapping clustered data"). Over a few it is too
+narrow, and is there to show the spread. Two methods are told apart by another one: Student's t
+interval of their mean difference, in which a seed counts once. Runs of one seed in several orders
+draw from the same streams of random numbers and are no new evidence of the same weight, so their
+differences are averaged first.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ LESS_IS_BETTER = frozenset({"forgetting"})
 @dataclass(frozen=True)
 class Estimate:
     """A figure over runs: mean, standard deviation (n - 1; None for one run) and the mean's
-    interval (None below MIN_SEEDS)."""
+    interval (None below MIN_SEEDS of what is resampled)."""
 
     values: tuple[float, ...]
     mean: float
@@ -70,19 +71,19 @@ class Estimate:
     high: float | None
 
     @classmethod
-    def of(cls, by_seed: Sequence[Sequence[float]]) -> Estimate:
-        """Of each seed's runs."""
-        values = tuple(value for seed in by_seed for value in seed)
+    def of(cls, clusters: Sequence[Sequence[float]]) -> Estimate:
+        """Of runs that are resampled together: those of a seed, or of an order."""
+        values = tuple(value for cluster in clusters for value in cluster)
         deviation = stdev(values) if len(values) > 1 else None
-        low, high = bootstrap_interval(by_seed) if len(by_seed) >= MIN_SEEDS else (None, None)
+        low, high = bootstrap_interval(clusters) if len(clusters) >= MIN_SEEDS else (None, None)
         return cls(values, fmean(values), deviation, low, high)
 
 
-def bootstrap_interval(by_seed: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """The percentile interval of the mean over runs, whole seeds resampled; the same values give
-    the same interval."""
-    chooser = random.Random(derive_seed(0, "bootstrap", *map(str, by_seed)))
-    sums = [(math.fsum(seed), len(seed)) for seed in by_seed]
+def bootstrap_interval(clusters: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The percentile interval of the mean over runs, whole clusters resampled; the same values
+    give the same interval."""
+    chooser = random.Random(derive_seed(0, "bootstrap", *map(str, clusters)))
+    sums = [(math.fsum(cluster), len(cluster)) for cluster in clusters]
     means = []
     for _ in range(RESAMPLES):
         drawn = chooser.choices(sums, k=len(sums))
@@ -189,7 +190,7 @@ def _group(label: str, runs: Sequence[FinishedRun]) -> Group:
     for column in COLUMNS:
         known = _by_pairing(runs, column.key)
         whole = len(known) == len(pairings)
-        figures[column.key] = Estimate.of(list(_by_seed(known).values())) if whole else None
+        figures[column.key] = Estimate.of(_clusters(known)) if whole else None
     orders = {tuple(run.summary["tasks"]) for run in runs}
     return Group(label, tuple(run.name for run in runs), len(pairings), len(orders), figures)
 
@@ -211,6 +212,17 @@ def paired_differences(
         return None
     by_seed = _by_seed({pairing: mine[pairing] - theirs[pairing] for pairing in both})
     return len(both), tuple(map(fmean, by_seed.values()))
+
+
+def _clusters(values: Mapping[Pairing, float]) -> list[list[float]]:
+    """The runs of each seed; of each order where there are too few seeds and enough orders."""
+    by_seed = _by_seed(values)
+    by_order: dict[tuple[str, ...], list[float]] = {}
+    for pairing, value in values.items():
+        by_order.setdefault(pairing.tasks, []).append(value)
+    if len(by_seed) >= MIN_SEEDS or len(by_order) < MIN_SEEDS:
+        return list(by_seed.values())
+    return list(by_order.values())
 
 
 def _by_seed(values: Mapping[Pairing, float]) -> dict[str, list[float]]:

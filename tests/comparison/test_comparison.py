@@ -120,6 +120,22 @@ def test_two_seeds_have_a_spread_and_no_interval() -> None:
     assert Estimate.of([[80.0], [82.0], [84.0]]).low == 80.0
 
 
+def test_where_seeds_are_few_orders_are_resampled() -> None:
+    orders = (("a", "b", "c"), ("b", "c", "a"), ("c", "a", "b"))
+    scores = ((80.0, 81.0), (83.0, 84.0), (86.0, 90.0))
+    runs = [
+        run("lamol", seed, score, tasks)
+        for tasks, both in zip(orders, scores, strict=True)
+        for seed, score in enumerate(both)
+    ]
+    (group,) = compare_runs(runs).groups
+    estimate = group.figures["final_average"]
+    assert estimate is not None
+    assert (estimate.low, estimate.high) == bootstrap_interval(scores) == (80.5, 88.0)
+    (two,) = compare_runs(runs[:4]).groups
+    assert two.figures["final_average"] is not None and two.figures["final_average"].low is None
+
+
 def test_the_same_run_again_is_no_evidence_more() -> None:
     twice = many("lamol", [80.0, 84.0])
     (once,), (thrice,) = compare_runs(twice).groups, compare_runs(twice * 3).groups
