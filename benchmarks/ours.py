@@ -83,13 +83,13 @@ def evaluate(workspace: Workspace, num_rows: int, params: EvaluateParams) -> tup
     rows = workspace.test[:num_rows]
     by_task = {name: [row for row in rows if row.task == name] for name in workspace.lineage}
     with work_timer() as timer:
-        predictions = predict_from_checkpoint(
+        scored = predict_from_checkpoint(
             workspace.teacher, by_task, dict.fromkeys(by_task, "accuracy"), params,
             workspace.params.train.max_length,
         )  # fmt: skip
         seconds = timer.seconds
     # the teacher has learnt the first task alone
-    scores = [p.score for p in predictions if p.task == workspace.lineage[0]]
+    scores = [p.score for p in scored.predictions if p.task == workspace.lineage[0]]
     return len(rows) / seconds, 100 * sum(scores) / max(len(scores), 1)
 
 

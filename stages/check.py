@@ -36,9 +36,12 @@ def check(
     from lamol_core.errors import ConfigError
     from lamol_core.params_file import read_params
     from stages.console import print_json, print_rows, say
+    from stages.new_sequence import pipeline_problems
 
     data = read_params(Path("params.yaml"), overrides or ())
     problems = check_sequence(data, Path())
+    if not problems:
+        problems = pipeline_problems(Params.model_validate(data), Path())
     if not problems:
         problems = _forgotten_rows_needed(Params.model_validate(data), data)
     foreseen = None

@@ -60,7 +60,7 @@ def evaluate(
     known = {facts.name: data.rows_left(facts.name, split) for facts in data.lineage}
     rows = {name: of_task for name, of_task in known.items() if of_task}
     with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
-        predictions = predict_from_checkpoint(
+        scoring = predict_from_checkpoint(
             student,
             rows,
             {facts.name: facts.metric for facts in data.lineage if facts.name in rows},
@@ -68,6 +68,7 @@ def evaluate(
             params.train.max_length,
             on_rows_done=advance,
         )
+    predictions = scoring.predictions
     zero_shot = None
     if params.evaluate.forward_transfer and data.earlier and task in rows:
         zero_shot = {
@@ -99,6 +100,7 @@ def evaluate(
         "scores": scores,
         **({"zero_shot": zero_shot} if zero_shot else {}),
         "num_test_rows": num_test_rows,
+        "inputs_cut": scoring.inputs_cut,
         **cost.figures(),
     }
     write_json(layout.figure(task, "evaluate"), figures, MEASURED)
@@ -106,6 +108,8 @@ def evaluate(
     if len(scored) < len(known):
         gone = ", ".join(name for name in known if name not in scored)
         say(f"evaluate {task}: {gone} not scored, the rows were forgotten")
+    if scoring.inputs_cut:
+        say(f"evaluate {task}: {scoring.inputs_cut} inputs were cut to fit train.max_length")
     told = "no score" if average is None else f"average {average:.1f} ({shown})"
     say(f"evaluate {task}: {told} -> {layout.metrics(task)}")
     if json:
@@ -121,10 +125,10 @@ def _zero_shot_score(checkpoint: Path, data: TaskData, params: Params) -> float:
     task = data.facts
     check_folder(checkpoint, CHECKPOINT, f"Run `dvc repro snapshot@{task.name}` again.")
     rows = {task.name: data.rows(params.evaluate.split)}
-    predictions = predict_from_checkpoint(
+    scored = predict_from_checkpoint(
         checkpoint, rows, {task.name: task.metric}, params.evaluate, params.train.max_length
     )
-    return 100 * sum(p.score for p in predictions) / len(predictions)
+    return 100 * sum(p.score for p in scored.predictions) / len(scored.predictions)
 
 
 if __name__ == "__main__":

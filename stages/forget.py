@@ -69,7 +69,7 @@ def forget(
     )
     folders = folders_with(task, layout.data(task))
     _require_no_other_rows(layout, params.method, task, folders)
-    sources = source_files(params, task) if empty_source else []
+    sources = source_files(params, task, Path()) if empty_source else []
     source = getattr(params.task(task).source, "path", None)
     emptied = [source] if sources and source else []
 

@@ -11,13 +11,15 @@ from typing import Any, get_args
 from ruamel.yaml import YAML
 
 from lamol_core import __version__
-from lamol_core.config import BASE, Params
+from lamol_core.config import BASE, FileSource, Params
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import find_problems
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 CODE = ("stages/", "lamol_core/")
 """How a code dependency of the checkout's dvc.yaml begins."""
+SOURCE = "${item.source.path}"
+"""What `prepare` depends on in a folder whose tasks are all read from files."""
 DVC_CONFIG = """\
 [core]
     analytics = false
@@ -158,12 +160,30 @@ def adapt_pipeline(pipeline: dict[str, Any], params: dict[str, Any]) -> dict[str
         block["deps"] = [dep for dep in block.get("deps", []) if not dep.startswith(CODE)]
         block["params"] = [*block.get("params", []), "lamol_version"]
         if name == "prepare":
-            block["deps"].append("${item.source.path}")
+            block["deps"].append(SOURCE)
         if name == "backbone" and params["backbone"]["kind"] == "nano":
             block["deps"] += [source["path"] for source in params["backbone"]["nano"]["corpus"]]
         if not block["deps"]:
             del block["deps"]
     return pipeline
+
+
+def pipeline_problems(params: Params, root: Path) -> list[str]:
+    """Where dvc.yaml can't have the tasks of params.yaml, or is blind to their files."""
+    path = root / "dvc.yaml"
+    if not path.is_file():
+        return []
+    stages = YAML(typ="safe").load(path.read_text(encoding="utf-8")).get("stages", {})
+    deps = stages.get("prepare", {}).get("do", {}).get("deps", [])
+    read = {name: isinstance(task.source, FileSource) for name, task in params.tasks.items()}
+    others = [name for name, is_file in read.items() if not is_file]
+    if SOURCE in deps and others:
+        return [
+            f"dvc.yaml: `prepare` depends on `{SOURCE}`, and {', '.join(others)} is read from no "
+            "file, which DVC can't resolve. Take that line out of `prepare` (DVC then does not see "
+            "when a task's file changes: `dvc repro -f prepare@TASK` reads it again)."
+        ]
+    return []
 
 
 def set_up_dvc(folder: Path) -> None:

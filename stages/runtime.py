@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gc
 import logging
@@ -9,6 +10,7 @@ import os
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +35,8 @@ SetOption = Annotated[
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
+"""What a disk refuses: no room, no permission. No bug of ours."""
 MEASURED = ("seconds", "start_up_seconds", "peak_memory_bytes")
 """Keys of a figures file that differ from run to run."""
 
@@ -45,8 +49,6 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        from lamol_core.errors import LamolError
-
         debug = bool(kwargs.get("debug"))
         # imports make some hundred thousand objects that stay: looking through them for garbage
         # again and again is a tenth of their time (docs/performance.md)
@@ -54,23 +56,32 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         _quiet_libraries()
         try:
             command(*args, **kwargs)
-        except LamolError as error:
-            if debug:
-                raise
-            _say(f"error: {error}")
-            raise typer.Exit(error.exit_code) from error
         except (typer.Exit, typer.Abort, KeyboardInterrupt):
             raise
         except Exception as error:
             if debug:
-                raise
-            _say(
-                f"error: a bug of lamol's: {type(error).__name__}: {error}. "
-                "Run the same command with --debug and report what it shows."
-            )
-            raise typer.Exit(1) from error
+                traceback.print_exc()
+            sentence, exit_code = _told(error)
+            _say(f"error: {sentence}")
+            raise typer.Exit(exit_code) from error
 
     return run
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """An error's sentence for the user, and the exit code that it ends a command with."""
+    from lamol_core.errors import ArtifactError, LamolError
+
+    if isinstance(error, LamolError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        where = f"{error.filename}: " if error.filename else ""
+        remedy = "Mend that and run the same command again; what was whole before still is."
+        return f"{where}{error.strerror}. {remedy}", ArtifactError.exit_code
+    return (
+        f"a bug of lamol's: {type(error).__name__}: {error}. "
+        "Run the same command with --debug and report what it shows."
+    ), 1
 
 
 def run_alone(command: Callable[..., None]) -> None:

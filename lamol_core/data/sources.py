@@ -67,7 +67,7 @@ def _read_demo(source: DemoSource, root: Path) -> dict[str, Table]:
 
 def _read_files(reader: FileReader, source: FileSource, root: Path) -> dict[str, Table]:
     needed = needed_columns(source)
-    return collect(_find_files(source, root), lambda _, path: _open(reader, path, needed))
+    return collect(find_files(source, root), lambda _, path: _open(reader, path, needed))
 
 
 def _open(reader: FileReader, path: Path, needed: Sequence[str]) -> Table:
@@ -77,7 +77,9 @@ def _open(reader: FileReader, path: Path, needed: Sequence[str]) -> Table:
         raise SourceError([f"{path}: cannot be read ({error.strerror or error})."]) from error
 
 
-def _find_files(source: FileSource, root: Path) -> dict[str, Path]:
+def find_files(source: FileSource, root: Path) -> dict[str, Path]:
+    """The file of each split that a file or folder holds. Raises SourceError where there is no
+    training file, or two for one split."""
     path = resolve_path(source.path, root)
     if path.is_file():
         return {"train": path}

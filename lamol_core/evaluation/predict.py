@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
@@ -13,6 +14,14 @@ from lamol_core.sampling.rows import Greedy, Progress
 from lamol_core.text.tokenizer import TextCodec
 
 
+@dataclass(frozen=True)
+class Answers:
+    """The answer to each input, in order, and how many inputs were cut."""
+
+    texts: list[str]
+    num_cut: int
+
+
 def predict(
     model: PreTrainedModel,
     codec: TextCodec,
@@ -20,19 +29,21 @@ def predict(
     params: EvaluateParams,
     max_length: int,
     on_rows_done: Progress = lambda count: None,
-) -> list[str]:
-    """The answer to each input, in order. Of an input the last `max_length - 2` tokens are kept:
-    more than training keeps, which leaves room for a target."""
+) -> Answers:
+    """Greedy answers. Of an input the last `max_length - 2` tokens are kept: more than training
+    keeps, which leaves room for a target."""
     control = codec.control
     room = max_length - 2
-    prompts = [(*ids[-room:], control.ans) for ids in codec.encode(inputs)]
+    encoded = codec.encode(inputs)
+    prompts = [(*ids[-room:], control.ans) for ids in encoded]
     longest = max(map(len, prompts), default=0) + params.max_target_tokens
     require_positions(model, longest, "train.max_length and evaluate.max_target_tokens")
 
     forbidden = (control.ans, *control.never_in_text)
     chooser = Greedy(len(prompts), control.eos, forbidden, params.max_target_tokens, model.device)
     completions = decode(model, prompts, chooser, params.batch_size, control.pad, on_rows_done)
-    return [
+    texts = [
         codec.decode([token for token in completion.ids if token != control.eos])
         for completion in completions
     ]
+    return Answers(texts, sum(len(ids) > room for ids in encoded))

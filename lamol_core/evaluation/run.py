@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from accelerate import PartialState
@@ -16,6 +17,14 @@ from lamol_core.sampling.rows import Progress
 from lamol_core.text.tokenizer import TextCodec
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The scored answer to every row, and how many inputs were cut to `max_length`."""
+
+    predictions: list[Prediction]
+    inputs_cut: int
+
+
 def predict_from_checkpoint(
     student: Path,
     rows_by_task: Mapping[str, Sequence[Example]],
@@ -23,10 +32,10 @@ def predict_from_checkpoint(
     params: EvaluateParams,
     max_length: int,
     on_rows_done: Progress = lambda count: None,
-) -> list[Prediction]:
+) -> Scored:
     """Answer and score every row, all tasks in one pass; no task is told to the model."""
     if not any(rows_by_task.values()):
-        return []
+        return Scored([], 0)
     rows = [row for task_rows in rows_by_task.values() for row in task_rows]
     model = load_model(student, PartialState().device)
     answers = predict(
@@ -35,11 +44,11 @@ def predict_from_checkpoint(
     )  # fmt: skip
     predictions: list[Prediction] = []
     for task, metric in metric_by_task.items():
-        chosen = [(row, answer) for row, answer in zip(rows, answers, strict=True)
+        chosen = [(row, answer) for row, answer in zip(rows, answers.texts, strict=True)
                   if row.task == task]  # fmt: skip
         scores = score_rows(metric, [a for _, a in chosen], [row.target for row, _ in chosen])
         predictions += [
             Prediction(task, row.row_id, answer, score)
             for (row, answer), score in zip(chosen, scores, strict=True)
         ]
-    return predictions
+    return Scored(predictions, answers.num_cut)

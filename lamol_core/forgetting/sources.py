@@ -6,29 +6,38 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lamol_core.config import FileSource, Params
+from lamol_core.data.columns import SourceError
+from lamol_core.data.sources import find_files, resolve_path
 from lamol_core.errors import ConfigError
-from lamol_core.records import SPLITS
 
 
-def source_files(params: Params, task: str) -> list[Path]:
-    """The files of a task's source. Raises ConfigError where it is no file of its own."""
+def source_files(params: Params, task: str, root: Path) -> list[Path]:
+    """The files that a task's source is read from, `root` being the folder of params.yaml; of a
+    file that is gone, its place. Raises ConfigError where they are no files of its own."""
     source = params.task(task).source
     if not isinstance(source, FileSource):
         raise ConfigError(f"tasks.{task}.source: {source.kind} is no file that could be emptied.")
+    own = _files(source, root)
     sharing = [
         name
         for name, other in params.tasks.items()
-        if name != task and getattr(other.source, "path", None) == source.path
+        if name != task and isinstance(other.source, FileSource)
+        if own & _files(other.source, root)
     ]
     if sharing:
         raise ConfigError(
             f"tasks.{task}.source: {', '.join(sharing)} reads {source.path} too, it can't be "
             "emptied. Remove the rows from it by hand once all are forgotten."
         )
-    path = Path(source.path).expanduser()
-    if path.is_dir():
-        return sorted(p for p in path.iterdir() if p.stem in SPLITS and p.is_file())
-    return [path]
+    return sorted(own)
+
+
+def _files(source: FileSource, root: Path) -> set[Path]:
+    try:
+        found = list(find_files(source, root).values())
+    except SourceError:
+        found = [resolve_path(source.path, root)]
+    return {path.resolve() for path in found}
 
 
 def empty_files(paths: Iterable[Path]) -> None:

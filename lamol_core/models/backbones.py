@@ -114,9 +114,14 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    # no pickle is read and no code of a model's own is run, whatever is asked on a terminal
+    weights = {} if "gguf_file" in options else {"use_safetensors": True}
+    options |= {"trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, **weights, **options
+        )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"params.yaml: {where}: no causal language model ({reason}).") from error

@@ -1,7 +1,7 @@
 """Where a training that was cut off goes on: weights, optimizer, memory and log, now and then.
 
-They lie in `.lamol/resume/<hash of inputs>`, outside of DVC's outputs, which are deleted before a
-stage runs. A training that was resumed ends in the same bytes as one that never stopped.
+They lie in `.lamol/resume/<task>/<hash of inputs>`, outside of DVC's outputs, which are deleted
+before a stage runs. A training that was resumed ends in the same bytes as one that never stopped.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ import torch
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
-from lamol_core import __version__
 from lamol_core.config import TrainParams
 from lamol_core.data.encoded import EncodedRow
 from lamol_core.methods.base import Method
@@ -25,6 +24,7 @@ from lamol_core.seeds import derive_seed
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.batches import cut_rows
+from lamol_core.training.code import code_digest
 from lamol_core.training.fitting import Fitting
 from lamol_core.training.loop import LogRow, count_steps
 from lamol_core.training.resume import Resume
@@ -183,7 +183,7 @@ def inputs_of(
     """All that decides what a training ends in: a resumed one must have the same."""
     folders = (checkpoints.teacher, checkpoints.state, checkpoints.backbone)
     return {
-        "code": __version__,
+        "code": code_digest(),
         "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
         "rows": digest_of(rows),
         "loss": repr(method.loss),

@@ -14,13 +14,13 @@ from pathlib import Path
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
-from lamol_core import __version__
 from lamol_core.config import TrainParams
 from lamol_core.data.encoded import EncodedRow
 from lamol_core.methods.terms import Loss
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.text.template import ControlTokens
 from lamol_core.training.body import as_body
+from lamol_core.training.code import code_digest
 from lamol_core.training.objective import TeacherStates
 from lamol_core.training.teacher import OnlineTeacher, StatesPlan, store_states
 
@@ -91,7 +91,7 @@ def teaching(
                 "dtype": str(plan.dtype),
                 "attention": attention,
                 "micro_batch_tokens": params.micro_batch_tokens,
-                "code": __version__,
+                "code": code_digest(),
                 "trained": lesson.trained,
             },
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -164,3 +165,24 @@ def test_an_empty_state_is_sealed_and_checked(tmp_path: Path) -> None:
     assert (manifest.files, manifest.inputs) == ({}, {"mix": "abc"})
     with pytest.raises(ArtifactError, match=r"missing. Run it\."):
         check_state(tmp_path / "nowhere", "Run it.")
+
+
+def test_a_backbone_s_pickle_is_not_read_and_its_code_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = build_backbone(tiny_backbone_params(), Path(), CORPUS)
+    for name in ("pickle", "code"):
+        save_checkpoint(tmp_path / name, model, Provenance(), tokenizer=tokenizer)
+    (tmp_path / "pickle" / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "pickle" / "pytorch_model.bin")
+    config = tmp_path / "code" / "config.json"
+    values = {**json.loads(config.read_text()), "model_type": "own", "architectures": ["Own"]}
+    values["auto_map"] = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Own"}
+    config.write_text(json.dumps(values))
+    (tmp_path / "code" / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.setattr("builtins.input", lambda *asked: "y")
+    for name in ("pickle", "code"):
+        params = BackboneParams(kind="folder", path=str(tmp_path / name))
+        with pytest.raises(ConfigError, match="no causal language model"):
+            build_backbone(params, Path(), [])
+    assert not (tmp_path / "ran").exists()

@@ -9,7 +9,7 @@ import pytest
 
 from lamol_core.config import Params
 from lamol_core.errors import ConfigError
-from stages.new_sequence import create_sequence, make_params
+from stages.new_sequence import SOURCE, create_sequence, make_params, pipeline_problems
 from tests.stages.sequences import write_csv
 
 
@@ -63,3 +63,20 @@ def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
     with pytest.raises(ConfigError, match="not an empty folder"):
         create_sequence(tmp_path, tasks, "nano", "lamol_kd")
+
+
+def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    folder = tmp_path / "new"
+    create_sequence(folder, tasks, "nano", "lamol_kd")
+    params = Params.model_validate(make_params(folder, tasks, "nano", "lamol_kd"))
+    assert pipeline_problems(params, folder) == []
+    source = {"kind": "hub", "path": "owner/data", "train": "train"}
+    more = {**params.tasks, "far": {"after": "colours", "source": source}}
+    with_hub = Params.model_validate({"tasks": more})
+    (problem,) = pipeline_problems(with_hub, folder)
+    assert SOURCE in problem and "far is read from no file" in problem
+    text = (folder / "dvc.yaml").read_text()
+    (folder / "dvc.yaml").write_text(text.replace(f"      - {SOURCE}\n", ""))
+    assert pipeline_problems(with_hub, folder) == []
+    assert pipeline_problems(with_hub, tmp_path) == [], "no dvc.yaml"

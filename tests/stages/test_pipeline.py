@@ -189,6 +189,7 @@ def test_a_changed_artefact_is_refused(sequence: Path) -> None:
     output = run(sequence, "lamol", "mix", "sums", expect=4)
     assert "pseudo.parquet" in output and "dvc repro generate@sums" in output
     assert "Traceback" not in output
+    assert "Traceback" in run(sequence, "lamol", "mix", "sums", "--debug", expect=4)
 
 
 def test_forward_transfer_runs_evaluation_alone_again(sequence: Path) -> None:

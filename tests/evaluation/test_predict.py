@@ -1,0 +1,25 @@
+"""Answers to test rows: what is cut is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lamol_core.config import EvaluateParams
+from lamol_core.evaluation.predict import predict
+from lamol_core.models.checkpoints import load_model
+from lamol_core.text.tokenizer import TextCodec
+
+
+def test_inputs_are_cut_at_their_beginning_and_counted(tiny_checkpoint: Path) -> None:
+    model, codec = load_model(tiny_checkpoint, torch.device("cpu")), TextCodec.load(tiny_checkpoint)
+    short, long = "the light", "turn on the light " * 30
+    params = EvaluateParams(max_target_tokens=3)
+    answers = predict(model, codec, [short, long], params, max_length=12)
+    assert len(answers.texts) == 2 and answers.num_cut == 1
+    (kept,) = codec.encode([long])
+    end = codec.decode(kept[-10:])
+    assert codec.encode([end])[0] == kept[-10:], "what is kept can be written as a text"
+    (alone,) = predict(model, codec, [end], params, max_length=12).texts
+    assert alone == answers.texts[1]

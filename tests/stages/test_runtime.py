@@ -1,0 +1,40 @@
+"""How an error ends a command."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+import typer
+
+from lamol_core.errors import ArtifactError, ConfigError, DivergedError
+from stages.runtime import guarded
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "runs/a/student")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ConfigError("params.yaml: wrong."), 3, "error: params.yaml: wrong."),
+        (ArtifactError("gone."), 4, "error: gone."),
+        (DivergedError("not finite."), 5, "error: not finite."),
+        (FULL, 4, "error: runs/a/student: No space left on device. Mend that and run the same"),
+        (PermissionError(errno.EACCES, "Permission denied", "data/a"), 4, "data/a: Permission den"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "x"), 1, "a bug of lamol's: FileNotFound"),
+        (KeyError("tasks"), 1, "a bug of lamol's: KeyError"),
+    ],
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_error_is_a_sentence_and_a_code(
+    error: Exception, code: int, said: str, debug: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @guarded
+    def command(debug: bool) -> None:
+        raise error
+
+    with pytest.raises(typer.Exit) as ended:
+        command(debug=debug)
+    assert ended.value.exit_code == code
+    told = capsys.readouterr().err
+    assert said in told and ("Traceback" in told) == debug

@@ -1,0 +1,42 @@
+"""Which files `lamol forget --empty-source` may empty: those that the task alone is read from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lamol_core.config import Params
+from lamol_core.errors import ConfigError
+from lamol_core.forgetting.sources import source_files
+
+
+def params_of(**paths: str) -> Params:
+    tasks, after = {}, "base"
+    for name, path in paths.items():
+        tasks[name] = {"after": after, "source": {"kind": "csv", "path": path}}
+        after = name
+    return Params.model_validate({"tasks": tasks})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "mails").mkdir()
+    for name in ("train.csv", "validation.csv", "test.csv", "train.json", "dev.md", "notes.csv"):
+        (tmp_path / "mails" / name).write_text("input,target\n")
+    return tmp_path
+
+
+def test_of_a_folder_those_that_are_read_and_no_other(root: Path) -> None:
+    found = source_files(params_of(mails="mails"), "mails", root)
+    assert [path.name for path in found] == ["test.csv", "train.csv", "validation.csv"]
+
+
+@pytest.mark.parametrize("other", ["./mails", "mails/../mails", "mails/train.csv"])
+def test_a_file_that_another_task_reads_stays(other: str, root: Path) -> None:
+    with pytest.raises(ConfigError, match="b reads mails too"):
+        source_files(params_of(a="mails", b=other), "a", root)
+
+
+def test_of_a_file_that_is_gone_its_place(root: Path) -> None:
+    assert source_files(params_of(a="a.csv", b="mails"), "a", root) == [root / "a.csv"]
