@@ -21,7 +21,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(root, "lamol", "init", "sequence", *tasks)
     folder = root / "sequence"
     make_tiny(folder)
-    run(folder, "dvc", "repro")
+    (root / "home").mkdir()
+    run(folder, "dvc", "repro", home=root / "home")
     return folder
 
 

@@ -70,14 +70,18 @@ def edit_params(folder: Path, change: Any) -> None:
         yaml.dump(params, stream)
 
 
-def run(folder: Path, *command: str, expect: int = 0) -> str:
-    """Run a command of this environment; its output, stderr included."""
+def run(folder: Path, *command: str, expect: int = 0, home: Path | None = None) -> str:
+    """Run a command of this environment; its output, stderr included. `home` is where its caches
+    go, if not into the user's."""
     bin_folder = str(Path(sys.executable).parent)
     environment = os.environ | {
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
         "DVC_NO_ANALYTICS": "1",
     }
+    if home is not None:
+        environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
+        environment |= {"HF_HOME": str(home / "huggingface")}
     done = subprocess.run(
         command, cwd=folder, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
