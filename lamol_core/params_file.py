@@ -193,3 +193,24 @@ def _twice(path: Path) -> str:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def resolve_path(path: str, root: Path) -> Path:
+    """A path of params.yaml, whose folder `root` is: `~` expanded, absolute ones as they are."""
+    try:
+        return root / Path(path).expanduser()
+    except RuntimeError:  # the home of a user that is not there
+        return root / path
+
+
+def say_missing(path: Path, given: str, root: Path) -> str:
+    """That a path of params.yaml is not there, and why that may be."""
+    if not given.startswith(("/", "~")):
+        parts = root.resolve().parts
+        if any(parts[i : i + 3] == (".dvc", "tmp", "exps") for i in range(len(parts))):
+            return (
+                f"{path}: no such file or folder in this copy of the project. `dvc exp run --temp` "
+                "and `--queue` copy only what Git or DVC track, and relative paths that lead out "
+                "of the project do not resolve there: give `path` as an absolute path."
+            )
+    return f"{path}: no such file or folder. A relative `path` starts at the folder of params.yaml."

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.runtime import Cost, DebugOption, JsonOption, SetOption, guarded, run_alone
+from stages.runtime import (
+    Cost,
+    DebugOption,
+    JsonOption,
+    SetOption,
+    guarded,
+    run_alone,
+    version_problems,
+)
 
 if TYPE_CHECKING:
     from lamol_core.config import Params
@@ -41,7 +49,8 @@ def check(
     data = read_params(Path("params.yaml"), overrides or ())
     problems = check_sequence(data, Path())
     if not problems:
-        problems = pipeline_problems(Params.model_validate(data), Path())
+        params = Params.model_validate(data)
+        problems = version_problems(params) + pipeline_problems(params, Path())
     if not problems:
         problems = _forgotten_rows_needed(Params.model_validate(data), data)
     foreseen = None
@@ -67,8 +76,9 @@ def _forgotten_rows_needed(params: Params, data: dict[str, Any]) -> list[str]:
     it is overridden), and can't without rows that were forgotten."""
     from pathlib import Path
 
+    from lamol_core.config import FileSource
     from lamol_core.data.record import read_record
-    from lamol_core.data.sources import resolve_path
+    from lamol_core.params_file import resolve_path
     from lamol_core.storage.layout import Layout
     from stages.pipeline import Pipeline
 
@@ -79,10 +89,11 @@ def _forgotten_rows_needed(params: Params, data: dict[str, Any]) -> list[str]:
     problems = []
     with Pipeline.opened() as pipeline:
         for task in forgotten:
-            given = getattr(params.task(task).source, "path", None)
-            if given and not resolve_path(given, Path()).exists():
+            source = params.task(task).source
+            path = resolve_path(source.path, Path()) if isinstance(source, FileSource) else None
+            if path is not None and not path.exists():
                 problems.append(
-                    f"tasks.{task}.source: {given} is gone; its rows were forgotten, but DVC looks "
+                    f"tasks.{task}.source: {path} is gone; its rows were forgotten, but DVC looks "
                     f"for the file. `dvc checkout` and `lamol forget {task} --empty-source` put an "
                     "empty one there."
                 )

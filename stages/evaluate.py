@@ -101,6 +101,7 @@ def evaluate(
         **({"zero_shot": zero_shot} if zero_shot else {}),
         "num_test_rows": num_test_rows,
         "inputs_cut": scoring.inputs_cut,
+        "answers_cut": scoring.answers_cut,
         **cost.figures(),
     }
     write_json(layout.figure(task, "evaluate"), figures, MEASURED)
@@ -110,6 +111,9 @@ def evaluate(
         say(f"evaluate {task}: {gone} not scored, the rows were forgotten")
     if scoring.inputs_cut:
         say(f"evaluate {task}: {scoring.inputs_cut} inputs were cut to fit train.max_length")
+    if scoring.answers_cut:
+        where = f"evaluate.max_target_tokens, {params.evaluate.max_target_tokens}"
+        say(f"evaluate {task}: {scoring.answers_cut} answers ended at {where}")
     told = "no score" if average is None else f"average {average:.1f} ({shown})"
     say(f"evaluate {task}: {told} -> {layout.metrics(task)}")
     if json:

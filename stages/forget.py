@@ -44,6 +44,7 @@ def forget(
     """
     from datetime import UTC, datetime
 
+    from lamol_core.config import FileSource
     from lamol_core.data.canaries import CANARIES
     from lamol_core.data.record import write_record
     from lamol_core.errors import ConfigError
@@ -56,6 +57,11 @@ def forget(
     from stages.console import say
     from stages.pipeline import Pipeline
 
+    if keep_held_out and empty_source:
+        raise ConfigError(
+            "forget: --keep-held-out keeps rows that a later `lamol prepare` reads from the "
+            "source, which --empty-source empties. Give one of them."
+        )
     params, layout = open_params(overrides), Layout()
     if task not in params.tasks and layout.data(task).is_dir():
         raise ConfigError(
@@ -70,7 +76,9 @@ def forget(
     folders = folders_with(task, layout.data(task))
     _require_no_other_rows(layout, params.method, task, folders)
     sources = source_files(params, task, Path()) if empty_source else []
-    source = getattr(params.task(task).source, "path", None)
+    _require_writable(sources)
+    given = params.task(task).source
+    source = given.path if isinstance(given, FileSource) else None
     emptied = [source] if sources and source else []
 
     touched = [folder.folder.as_posix() for folder in folders]
@@ -117,6 +125,20 @@ def forget(
             f"forget {task}: {source} is yours and stays. `lamol forget {task} --empty-source` "
             "empties a file; do not delete it, DVC would look for it."
         )
+    for other, block in params.tasks.items():
+        if other != task and block.source == given and layout.data(other).is_dir():
+            say(f"forget {task}: {other} has the same rows; `lamol forget {other}` for them too")
+
+
+def _require_writable(sources: Sequence[Path]) -> None:
+    """Before anything is removed."""
+    import os
+
+    from lamol_core.errors import ConfigError
+
+    for path in sources:
+        if path.exists() and not os.access(path, os.W_OK):
+            raise ConfigError(f"{path}: can't be emptied, no permission to write. Allow it first.")
 
 
 def _require_no_other_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from importlib import resources
@@ -13,7 +14,7 @@ from ruamel.yaml import YAML
 from lamol_core import __version__
 from lamol_core.config import BASE, FileSource, Params
 from lamol_core.errors import ConfigError
-from lamol_core.params_file import find_problems
+from lamol_core.params_file import find_problems, resolve_path
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 CODE = ("stages/", "lamol_core/")
@@ -67,7 +68,20 @@ def create_sequence(folder: Path, tasks: list[str], backbone: str, method: str) 
     problems = find_problems(params)
     if problems:
         raise ConfigError("The new sequence would be wrong:\n  - " + "\n  - ".join(problems))
+    there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_sequence(folder, params)
+    except BaseException:
+        for path in folder.iterdir():
+            if path.name != ".git":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not there:
+            folder.rmdir()
+        raise
+
+
+def _write_sequence(folder: Path, params: dict[str, Any]) -> None:
     yaml = YAML()
     yaml.width = 100
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
@@ -112,7 +126,7 @@ def make_params(folder: Path, tasks: list[str], backbone: str, method: str) -> d
 
 def find_source(folder: Path, path: Path) -> dict[str, str]:
     """The source block of a file or folder. Raises ConfigError when it is neither."""
-    path = path.expanduser()
+    path = resolve_path(str(path), Path())
     if path.is_dir():
         train = sorted(p for p in path.glob("train.*") if p.suffix in SUFFIXES)
         if not train:
@@ -132,7 +146,7 @@ def make_backbone(
     folder: Path, backbone: str, defaults: dict[str, Any], corpus: list[Any]
 ) -> dict[str, Any]:
     """The backbone block for `nano`, a GGUF file, a local folder or a hub id."""
-    path = Path(backbone).expanduser()
+    path = resolve_path(backbone, Path())
     if backbone == "nano":
         return {**defaults, "kind": "nano", "nano": {**defaults["nano"], "corpus": corpus}}
     if path.is_file():
@@ -175,24 +189,32 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
         return []
     stages = YAML(typ="safe").load(path.read_text(encoding="utf-8")).get("stages", {})
     deps = stages.get("prepare", {}).get("do", {}).get("deps", [])
-    read = {name: isinstance(task.source, FileSource) for name, task in params.tasks.items()}
-    others = [name for name, is_file in read.items() if not is_file]
-    if SOURCE in deps and others:
-        return [
-            f"dvc.yaml: `prepare` depends on `{SOURCE}`, and {', '.join(others)} is read from no "
-            "file, which DVC can't resolve. Take that line out of `prepare` (DVC then does not see "
-            "when a task's file changes: `dvc repro -f prepare@TASK` reads it again)."
-        ]
-    return []
+    if SOURCE not in deps:
+        return []
+    problems = []
+    for name, task in params.tasks.items():
+        if not isinstance(task.source, FileSource):
+            problems.append(
+                f"dvc.yaml: `prepare` depends on `{SOURCE}`, and {name} is read from no file, "
+                "which DVC can't resolve. Take that line out of `prepare` (DVC then does not see "
+                "when a task's file changes: `dvc repro -f prepare@TASK` reads it again)."
+            )
+        elif task.source.path.startswith("~"):
+            problems.append(
+                f"tasks.{name}.source: DVC knows no `~` ({task.source.path}). Write the whole path."
+            )
+    return problems
+
+
+def _is_inside_git(folder: Path) -> bool:
+    command = ["git", "rev-parse", "--is-inside-work-tree"]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
 
 
 def set_up_dvc(folder: Path) -> None:
     """`dvc init`, without Git where there is none, analytics off, and links before copies."""
     command = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
-    inside_git = subprocess.run(
-        ["git", "rev-parse", "--is-inside-work-tree"], cwd=folder, capture_output=True, check=False
-    )
-    if inside_git.returncode == 0:
+    if shutil.which("git") and _is_inside_git(folder):
         is_top = (folder / ".git").exists()
         command[command.index("--no-scm") : command.index("--quiet")] = (
             [] if is_top else ["--subdir"]

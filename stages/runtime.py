@@ -35,7 +35,9 @@ SetOption = Annotated[
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
+OF_THE_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
+}  # fmt: skip
 """What a disk refuses: no room, no permission. No bug of ours."""
 MEASURED = ("seconds", "start_up_seconds", "peak_memory_bytes")
 """Keys of a figures file that differ from run to run."""
@@ -93,17 +95,25 @@ def run_alone(command: Callable[..., None]) -> None:
 
 def open_params(overrides: list[str] | None) -> Params:
     """params.yaml of the current folder, checked, with the overrides laid over it."""
-    from lamol_core import __version__
     from lamol_core.errors import ConfigError
     from lamol_core.params_file import load_params
 
     params = load_params(Path("params.yaml"), overrides or ())
-    if params.lamol_version not in (None, __version__):
-        raise ConfigError(
-            f"params.yaml: lamol_version is {params.lamol_version}, installed is {__version__}. "
-            "Write the installed one there (every stage then runs again), or install the other."
-        )
+    for problem in version_problems(params):
+        raise ConfigError(f"params.yaml: {problem}")
     return params
+
+
+def version_problems(params: Params) -> list[str]:
+    """Whether another version of lamol is wanted than the one that is installed."""
+    from lamol_core import __version__
+
+    if params.lamol_version in (None, __version__):
+        return []
+    return [
+        f"lamol_version is {params.lamol_version}, installed is {__version__}. Write the installed "
+        "one there (every stage then runs again), or install the other."
+    ]
 
 
 class Cost:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from lamol_core.config import (
     BASE,
     BackboneParams,
+    FileSource,
     LamolParams,
     Params,
     PrepareParams,
@@ -20,9 +21,9 @@ from lamol_core.config import (
 from lamol_core.data.columns import SourceError
 from lamol_core.data.prepare import find_facts, read_task_source
 from lamol_core.data.record import read_record
-from lamol_core.data.sources import read_source, resolve_path
+from lamol_core.data.sources import read_source
 from lamol_core.data.splits import complete_splits
-from lamol_core.params_file import find_problems
+from lamol_core.params_file import find_problems, resolve_path
 from lamol_core.storage.layout import Layout
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,6 +47,7 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     for name, task in tasks.items():
         source = _valid_source(task.get("source")) if isinstance(task, Mapping) else None
         if source is not None and name not in gone:
+            problems += _place_problems(source, str(name), tasks, root)
             problems += _source_problems(source, str(name), prepare, root)
     return problems
 
@@ -89,6 +91,22 @@ def describe_sequence(params: Params, root: Path) -> list[dict[str, Any]]:
             }
         )
     return described
+
+
+def _place_problems(source: Source, name: str, tasks: Mapping[Any, Any], root: Path) -> list[str]:
+    """Of a file that a stage would write over, or DVC remove."""
+    if not isinstance(source, FileSource):
+        return []
+    layout = Layout(root)
+    written = [layout.reports, *(place(str(task)) for task in (BASE, *tasks)
+                                 for place in (layout.data, layout.run))]  # fmt: skip
+    path = resolve_path(source.path, root)
+    inside = [folder for folder in written if path.resolve().is_relative_to(folder.resolve())]
+    return [
+        f"tasks.{name}.source: {path} lies in {folder}, which a stage writes anew. Move it to "
+        "another folder."
+        for folder in inside
+    ]
 
 
 def _source_problems(source: Source, name: str, prepare: PrepareParams, root: Path) -> list[str]:
@@ -148,7 +166,8 @@ def _depth(tasks: Mapping[Any, Any], name: Any) -> int:
         if name in path:
             return 0
         path.append(name)
-        name = tasks[name].get("after") if isinstance(tasks[name], Mapping) else None
+        after = tasks[name].get("after") if isinstance(tasks[name], Mapping) else None
+        name = after if isinstance(after, str) else None
     return len(path)
 
 

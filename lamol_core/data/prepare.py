@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lamol_core.config import PrepareParams, TaskParams
+from lamol_core.config import FileSource, PrepareParams, TaskParams
 from lamol_core.data.canaries import make_canaries, write_canaries
 from lamol_core.data.columns import RawRow, SourceError, counted
 from lamol_core.data.record import Record
@@ -17,6 +17,7 @@ from lamol_core.data.sources import read_source
 from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.data.task_data import LINEAGE, SEEN, TaskData, remedy_for
 from lamol_core.errors import ArtifactError
+from lamol_core.params_file import resolve_path
 from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, TaskFacts
 from lamol_core.storage.atomic import atomic_folder, link_tree
 from lamol_core.storage.kinds import DATA
@@ -61,6 +62,13 @@ def prepare_task(
     }
     if record is not None and record.is_complete:
         return _write_forgotten(name, parameters, before, out, record)
+    if isinstance(task.source, FileSource):
+        source = resolve_path(task.source.path, root)
+        if source.resolve().is_relative_to(out.resolve()):
+            raise SourceError([
+                f"tasks.{name}.source: {source} lies in {out}, which is written anew. Move it to "
+                "another folder."
+            ])  # fmt: skip
     given = read_task_source(name, task, root)
     rows = complete_splits(given, prepare, name)
     facts = find_facts(name, task, rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from lamol_core.data.columns import (
 )
 from lamol_core.data.demo import demo_rows
 from lamol_core.errors import ConfigError
+from lamol_core.params_file import resolve_path, say_missing
 from lamol_core.records import SPLITS
 
 __all__ = ["SOURCES", "RawRow", "SourceError", "read_source", "read_texts", "resolve_path"]
@@ -30,6 +32,8 @@ __all__ = ["SOURCES", "RawRow", "SourceError", "read_source", "read_texts", "res
 Reader = Callable[[Any, Path], dict[str, Table]]
 """From a source and the folder of params.yaml to the cells of the splits that it has."""
 FileReader = Callable[[Path, Sequence[str]], Table]
+Record = tuple[int, list[str]]
+"""The number of a line, and its fields."""
 _FILE_NAMES = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
 
 
@@ -81,10 +85,14 @@ def find_files(source: FileSource, root: Path) -> dict[str, Path]:
     """The file of each split that a file or folder holds. Raises SourceError where there is no
     training file, or two for one split."""
     path = resolve_path(source.path, root)
-    if path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:  # a name that is too long
+        raise SourceError([f"{path}: cannot be read ({error.strerror or error})."]) from error
+    if is_file:
         return {"train": path}
-    if not path.is_dir():
-        raise SourceError([_missing(path, source.path, root)])
+    if not is_folder:
+        raise SourceError([say_missing(path, source.path, root)])
     found: dict[str, Path] = {}
     problems = []
     for split, names in _FILE_NAMES.items():
@@ -105,26 +113,6 @@ def find_files(source: FileSource, root: Path) -> dict[str, Path]:
     if problems:
         raise SourceError(problems)
     return found
-
-
-def resolve_path(path: str, root: Path) -> Path:
-    """A path of params.yaml, whose folder `root` is: `~` expanded, absolute ones as they are."""
-    try:
-        return root / Path(path).expanduser()
-    except RuntimeError:  # the home of a user that is not there
-        return root / path
-
-
-def _missing(path: Path, given: str, root: Path) -> str:
-    if not given.startswith(("/", "~")):
-        parts = root.resolve().parts
-        if any(parts[i : i + 3] == (".dvc", "tmp", "exps") for i in range(len(parts))):
-            return (
-                f"{path}: no such file or folder in this copy of the project. `dvc exp run --temp` "
-                "and `--queue` copy only what Git or DVC track, and relative paths that lead out "
-                "of the project do not resolve there: give `path` as an absolute path."
-            )
-    return f"{path}: no such file or folder. A relative `path` starts at the folder of params.yaml."
 
 
 def _read_jsonl(path: Path, needed: Sequence[str]) -> Table:
@@ -154,9 +142,29 @@ def _read_jsonl(path: Path, needed: Sequence[str]) -> Table:
     return Table(str(path), "line", columns, rows)
 
 
-def _read_csv(delimiter: str, path: Path, needed: Sequence[str]) -> Table:
+def _read_csv(path: Path, needed: Sequence[str]) -> Table:
+    return _table_of(path, _quoted_records(path, ","))
+
+
+def _read_tsv(path: Path, needed: Sequence[str]) -> Table:
+    """A line a row, if all have the fields of the first: a quotation mark is text like any other,
+    and only around a whole field it is taken off. Else fields in quotes may hold tabs and ends of
+    lines, as in CSV."""
+    lines = _read_text(path).replace("\r\n", "\n").split("\n")
+    records = [
+        (number, [_unquoted(field) for field in line.split("\t")])
+        for number, line in enumerate(lines, start=1)
+        if line
+    ]
+    if len({len(fields) for _, fields in records}) > 1:
+        records = _quoted_records(path, "\t")
+    return _table_of(path, records)
+
+
+def _quoted_records(path: Path, delimiter: str) -> list[Record]:
+    csv.field_size_limit(2**31 - 1)  # a long field is cut where it is trained on
     reader = csv.reader(io.StringIO(_read_text(path), newline=""), delimiter=delimiter, strict=True)
-    records: list[tuple[int, list[str]]] = []
+    records: list[Record] = []
     start = 1
     try:
         for record in reader:
@@ -165,6 +173,16 @@ def _read_csv(delimiter: str, path: Path, needed: Sequence[str]) -> Table:
             start = reader.line_num + 1
     except csv.Error as error:
         raise SourceError([_broken_lines(path, [(start, f"is broken ({error})")])]) from error
+    return records
+
+
+def _unquoted(field: str) -> str:
+    whole = re.fullmatch(r'"((?:[^"]|"")*)"', field)
+    return whole[1].replace('""', '"') if whole else field
+
+
+def _table_of(path: Path, records: Sequence[Record]) -> Table:
+    """Rows by the names in the first record. Raises SourceError where they do not fit."""
     if not records:
         raise SourceError([f"{path}: empty; its first line must name the columns."])
     (_, header), *body = records
@@ -271,8 +289,8 @@ def _first_line(error: Exception) -> str:
 SOURCES: dict[str, Reader] = {
     "demo": _read_demo,
     "jsonl": partial(_read_files, _read_jsonl),
-    "csv": partial(_read_files, partial(_read_csv, ",")),
-    "tsv": partial(_read_files, partial(_read_csv, "\t")),
+    "csv": partial(_read_files, _read_csv),
+    "tsv": partial(_read_files, _read_tsv),
     "parquet": partial(_read_files, _read_parquet),
     "hub": _read_hub,
 }

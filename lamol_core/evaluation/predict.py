@@ -16,10 +16,12 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class Answers:
-    """The answer to each input, in order, and how many inputs were cut."""
+    """The answer to each input, in order; how many inputs were cut, and how many answers ended at
+    `max_target_tokens`."""
 
     texts: list[str]
-    num_cut: int
+    inputs_cut: int
+    answers_cut: int
 
 
 def predict(
@@ -46,4 +48,8 @@ def predict(
         codec.decode([token for token in completion.ids if token != control.eos])
         for completion in completions
     ]
-    return Answers(texts, sum(len(ids) > room for ids in encoded))
+    return Answers(
+        texts,
+        inputs_cut=sum(len(ids) > room for ids in encoded),
+        answers_cut=sum(completion.ids[-1] != control.eos for completion in completions),
+    )

@@ -19,10 +19,12 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class Scored:
-    """The scored answer to every row, and how many inputs were cut to `max_length`."""
+    """The scored answer to every row; how many inputs were cut to `max_length`, and how many
+    answers ended at `max_target_tokens`."""
 
     predictions: list[Prediction]
     inputs_cut: int
+    answers_cut: int
 
 
 def predict_from_checkpoint(
@@ -35,7 +37,7 @@ def predict_from_checkpoint(
 ) -> Scored:
     """Answer and score every row, all tasks in one pass; no task is told to the model."""
     if not any(rows_by_task.values()):
-        return Scored([], 0)
+        return Scored([], 0, 0)
     rows = [row for task_rows in rows_by_task.values() for row in task_rows]
     model = load_model(student, PartialState().device)
     answers = predict(
@@ -51,4 +53,4 @@ def predict_from_checkpoint(
             Prediction(task, row.row_id, answer, score)
             for (row, answer), score in zip(chosen, scores, strict=True)
         ]
-    return Scored(predictions, answers.num_cut)
+    return Scored(predictions, answers.inputs_cut, answers.answers_cut)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from lamol_core.config import FileSource, Params
 from lamol_core.data.columns import SourceError
-from lamol_core.data.sources import find_files, resolve_path
+from lamol_core.data.sources import find_files
 from lamol_core.errors import ConfigError
+from lamol_core.params_file import resolve_path
 
 
 def source_files(params: Params, task: str, root: Path) -> list[Path]:

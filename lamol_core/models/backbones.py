@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lamol_core.config import BackboneParams
 from lamol_core.errors import ConfigError
+from lamol_core.params_file import resolve_path, say_missing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -103,9 +104,9 @@ BACKBONES: dict[str, Callable[[BackboneParams, Path, list[str]], Pair]] = {
 def _existing(params: BackboneParams, root: Path) -> Path:
     if params.path is None:
         raise ConfigError(f"params.yaml: backbone.path: missing, kind {params.kind!r} needs it.")
-    path = root / Path(params.path).expanduser()
+    path = resolve_path(params.path, root)
     if not path.exists():
-        raise ConfigError(f"params.yaml: backbone.path: {path} does not exist.")
+        raise ConfigError(f"params.yaml: backbone.path: {say_missing(path, params.path, root)}")
     return path
 
 
@@ -122,7 +123,7 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
         model = AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.float32, **weights, **options
         )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"params.yaml: {where}: no causal language model ({reason}).") from error
     return model, tokenizer

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TOKENIZER_FILES = (
     "tokenizer*.json", "special_tokens_map.json", "chat_template*", "vocab*", "merges*",
+    "additional_chat_templates/*",
 )  # fmt: skip
 
 
@@ -80,9 +81,12 @@ def save_checkpoint(
         if tokenizer_from is not None:
             for pattern in TOKENIZER_FILES:
                 for file in tokenizer_from.glob(pattern):
-                    shutil.copyfile(file, scratch / file.name)
-        for file in scratch.iterdir():
-            file.chmod(0o644)
+                    copy = scratch / file.relative_to(tokenizer_from)
+                    copy.parent.mkdir(exist_ok=True)
+                    shutil.copyfile(file, copy)
+        for file in scratch.rglob("*"):
+            if file.is_file():
+                file.chmod(0o644)
         seal_folder(scratch, CHECKPOINT, {"parameters": model.num_parameters()}, provenance)
 
 

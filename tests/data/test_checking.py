@@ -155,3 +155,29 @@ def test_labels_that_nothing_balances_are_hinted_at(more: dict[str, Any], told: 
     params = Params.model_validate({"tasks": {}, "generate": {"balance_labels": True, **more}})
     assert bool(find_hints(params)) == told
     assert find_hints(Params.model_validate({"tasks": {}})) == []
+
+
+@pytest.mark.parametrize("place", ["data/a", "data/b/raw", "data/base", "runs/a", "reports"])
+def test_a_source_where_a_stage_writes_is_refused(place: str, tmp_path: Path) -> None:
+    folder = tmp_path / place
+    folder.mkdir(parents=True)
+    rows = "".join(f"say {i},{'x' if i % 2 else 'y'}\n" for i in range(40))
+    (folder / "train.csv").write_text("input,target\n" + rows)
+    source = {"kind": "csv", "path": place}
+    data = {"tasks": {"a": {"after": "base", "source": source}, "b": demo("a")}}
+    (problem,) = check_sequence(data, tmp_path)
+    assert (
+        problem.startswith("tasks.a.source: ") and "which a stage writes anew. Move it" in problem
+    )
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    (folder / "train.csv").rename(tmp_path / "data" / "raw" / "train.csv")
+    source["path"] = "data/raw"
+    assert check_sequence(data, tmp_path) == [], "beside the tasks' folders it is safe"
+
+
+def test_an_after_that_is_no_name_is_told(tmp_path: Path) -> None:
+    for after in (["a"], {"a": 1}, 3):
+        data = {"tasks": {"a": demo("base"), "b": {**demo("a"), "after": after}}}
+        assert any(
+            problem.startswith("tasks.b.after") for problem in check_sequence(data, tmp_path)
+        )

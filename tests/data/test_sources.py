@@ -418,3 +418,28 @@ def test_every_kind_of_the_configuration_has_a_reader() -> None:
         for kind in model.model_fields["kind"].annotation.__args__  # type: ignore[union-attr]
     }
     assert set(SOURCES) == kinds
+
+
+def test_quotation_marks_in_a_tsv_are_text(tmp_path: Path) -> None:
+    lines = ["input\ttarget", '"good film\tpos', "bad one\tneg", 'the end"\tpos',
+             '"Good" film\tpos', '"in ""quotes"", whole"\tneg']  # fmt: skip
+    (tmp_path / "x.tsv").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8")
+    rows = read_source(make(kind="tsv", path="x.tsv"), tmp_path)["train"]
+    assert pairs_of(rows) == [
+        ('"good film', "pos"),
+        ("bad one", "neg"),
+        ('the end"', "pos"),
+        ('"Good" film', "pos"),
+        ('in "quotes", whole', "neg"),
+    ]
+
+
+def test_a_field_of_any_length_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "x.csv", rows_of(("long " * 40_000, "a"), ("b", "c")))
+    rows = read_source(make(kind="csv", path="x.csv"), tmp_path)["train"]
+    assert len(rows[0].input) > 199_000
+
+
+def test_a_path_that_no_disk_could_have_is_told(tmp_path: Path) -> None:
+    (problem,) = problems(make(kind="csv", path="x" * 300), tmp_path)
+    assert "cannot be read (File name too long)" in problem

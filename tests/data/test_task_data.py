@@ -294,3 +294,15 @@ def test_labels_of_test_rows_alone_are_not_learnt() -> None:
     assert facts.classes == ("no", "yes", "maybe"), "each has its index"
     assert facts.learnt_classes == ("no", "yes"), "what a teacher can be asked for"
     assert facts_from(json.loads(json.dumps(facts.as_dict()))) == facts
+
+
+def test_a_source_is_not_written_over(tmp_path: Path) -> None:
+    write_base(tmp_path / "base")
+    out = tmp_path / "data" / "a"
+    out.mkdir(parents=True)
+    (out / "train.csv").write_text("input,target\nx,y\n")
+    source = {"kind": "csv", "path": "data/a"}
+    task = TaskParams.model_validate({"after": "base", "source": source})
+    with pytest.raises(ConfigError, match=r"tasks.a.source: .* lies in .*, which is written anew"):
+        prepare_task("a", task, PrepareParams(), tmp_path / "base", out, tmp_path)
+    assert (out / "train.csv").read_text() == "input,target\nx,y\n"

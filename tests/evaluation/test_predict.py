@@ -17,7 +17,8 @@ def test_inputs_are_cut_at_their_beginning_and_counted(tiny_checkpoint: Path) ->
     short, long = "the light", "turn on the light " * 30
     params = EvaluateParams(max_target_tokens=3)
     answers = predict(model, codec, [short, long], params, max_length=12)
-    assert len(answers.texts) == 2 and answers.num_cut == 1
+    assert len(answers.texts) == 2 and answers.inputs_cut == 1
+    assert answers.answers_cut == 2, "without training it ends nowhere"
     (kept,) = codec.encode([long])
     end = codec.decode(kept[-10:])
     assert codec.encode([end])[0] == kept[-10:], "what is kept can be written as a text"

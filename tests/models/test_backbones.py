@@ -88,7 +88,7 @@ def test_a_missing_path_is_told(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "gguf"])
 def test_a_path_that_is_not_there_is_told(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="does not exist") as caught:
+    with pytest.raises(ConfigError, match="no such file or folder") as caught:
         build_backbone(tiny_backbone_params(kind=kind, path="nowhere"), tmp_path, [])
     assert str(tmp_path / "nowhere") in str(caught.value)
 
@@ -186,3 +186,16 @@ def test_a_backbone_s_pickle_is_not_read_and_its_code_not_run(
         with pytest.raises(ConfigError, match="no causal language model"):
             build_backbone(params, Path(), [])
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_folder_of_the_tokenizer_goes_into_every_checkpoint(tmp_path: Path) -> None:
+    model, tokenizer = build_backbone(tiny_backbone_params(), Path(), CORPUS)
+    save_checkpoint(tmp_path / "1", model, Provenance(), tokenizer=tokenizer)
+    templates = tmp_path / "1" / "additional_chat_templates"
+    templates.mkdir()
+    (templates / "rag.jinja").write_text("{{ messages }}")
+    save_checkpoint(tmp_path / "2", model, Provenance(), tokenizer_from=tmp_path / "1")
+    copy = tmp_path / "2" / "additional_chat_templates"
+    assert (copy / "rag.jinja").read_text() == "{{ messages }}"
+    assert copy.stat().st_mode & 0o111, "a folder that others can open"
+    check_folder(tmp_path / "2", CHECKPOINT, "")

@@ -118,6 +118,8 @@ def test_held_out_rows_can_stay_and_go_later(sequence: Path) -> None:
     assert len(remains) == 4, "three tables in the cache, one of a training that was cut off"
     forget_rows(own, "animals", ("train",), "2026-01-01", {})
 
+    both = ("--keep-held-out", "--empty-source")
+    assert "Give one of them" in run(sequence, "lamol", "forget", "animals", *both, expect=3)
     told = run(sequence, "lamol", "forget", "animals", "--keep-held-out")
     assert "1 tables with its rows removed from .lamol" in told
     assert {Path(path).name for path in stored_rows(sequence, "animals")} & {
@@ -143,7 +145,7 @@ def test_nothing_is_trained_on_an_empty_table(sequence: Path) -> None:
     assert (sequence / "runs" / "animals" / "mix.parquet").read_bytes() == before
     run(sequence, "lamol", "mix", "sums", "--set", "method=multitask", expect=4)
     folder = sequence / "data" / "animals"
-    shutil.rmtree(folder)  # as DVC does before it runs the stage again
+    shutil.rmtree(folder)  # whoever did that: the rows do not come back
     assert "not read again" in run(sequence, "lamol", "prepare", "animals")
     assert stored_rows(sequence, "animals") == {}
     assert "up to date" in run(sequence, "dvc", "status")

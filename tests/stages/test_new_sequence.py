@@ -80,3 +80,40 @@ def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Pa
     (folder / "dvc.yaml").write_text(text.replace(f"      - {SOURCE}\n", ""))
     assert pipeline_problems(with_hub, folder) == []
     assert pipeline_problems(with_hub, tmp_path) == [], "no dvc.yaml"
+
+
+def test_without_git_a_sequence_is_made_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    monkeypatch.setattr("stages.new_sequence.shutil.which", lambda name: None)
+    create_sequence(tmp_path / "new", tasks, "nano", "lamol_kd")
+    assert "no_scm = true" in (tmp_path / "new" / ".dvc" / "config").read_text()
+
+
+def test_what_failed_leaves_nothing_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    (tmp_path / "mine" / ".git").mkdir(parents=True)
+
+    def fail(folder: Path) -> None:
+        raise ConfigError("dvc init failed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("stages.new_sequence.set_up_dvc", fail)
+        for name in ("new", "mine"):
+            with pytest.raises(ConfigError, match="dvc init failed"):
+                create_sequence(tmp_path / name, tasks, "nano", "lamol_kd")
+    assert not (tmp_path / "new").exists()
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [".git"]
+    create_sequence(tmp_path / "new", tasks, "nano", "lamol_kd")
+
+
+def test_a_home_that_only_a_shell_knows_is_told(tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    create_sequence(tmp_path / "new", tasks, "nano", "lamol_kd")
+    source = {"kind": "csv", "path": "~/colours.csv"}
+    params = Params.model_validate({"tasks": {"colours": {"after": "base", "source": source}}})
+    (problem,) = pipeline_problems(params, tmp_path / "new")
+    assert "DVC knows no `~`" in problem

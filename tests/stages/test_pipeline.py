@@ -351,6 +351,12 @@ def test_a_missing_artefact_is_refused(sequence: Path) -> None:
     assert "runs/animals/student" in output and "dvc repro train@animals" in output
 
 
+def test_another_version_is_told_beforehand(sequence: Path) -> None:
+    edit_params(sequence, lambda p: p.update(lamol_version="0.0.1"))
+    for command in (("check",), ("mix", "sums")):
+        assert "lamol_version is 0.0.1" in run(sequence, "lamol", *command, expect=3)
+
+
 def test_wrong_parameters_are_told_all_at_once(sequence: Path) -> None:
     def spoil(params: dict) -> None:
         params["lamol_kd"]["temprature"] = 3
