@@ -43,6 +43,7 @@ def forget(
     Example: lamol forget travel --keep-held-out
     """
     from datetime import UTC, datetime
+    from pathlib import Path
 
     from lamol_core.config import FileSource
     from lamol_core.data.canaries import CANARIES
