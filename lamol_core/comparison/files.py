@@ -198,8 +198,14 @@ def _difference_rows(comparison: Comparison, between: str) -> Iterator[list[str]
 def _difference_cell(one: Difference | None, between: str) -> str:
     if one is None:
         return "not measured"
-    interval = "" if one.interval is None else "{}[{:.1f}, {:.1f}]".format(between, *one.interval)
-    return f"{one.mean:+.1f}{interval}"
+    if one.interval is None:
+        return _signed(one.mean)
+    low, high = one.interval
+    return f"{_signed(one.mean)}{between}[{low:.1f}, {high:.1f}]"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"  # no -0.0
 
 
 def _cell(column: Column, estimate: Estimate | None, between: str = " ") -> str:
