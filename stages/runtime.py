@@ -58,8 +58,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         _quiet_libraries()
         try:
             command(*args, **kwargs)
-        except (typer.Exit, typer.Abort, KeyboardInterrupt):
-            raise
+        except (typer.Exit, typer.Abort, KeyboardInterrupt, BrokenPipeError):
+            raise  # the last: whoever reads has heard enough (`lamol compare | head`)
         except Exception as error:
             if debug:
                 traceback.print_exc()

@@ -38,3 +38,13 @@ def test_an_error_is_a_sentence_and_a_code(
     assert ended.value.exit_code == code
     told = capsys.readouterr().err
     assert said in told and ("Traceback" in told) == debug
+
+
+def test_a_reader_that_went_away_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    @guarded
+    def command() -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):  # which Typer ends quietly
+        command()
+    assert capsys.readouterr().err == ""
