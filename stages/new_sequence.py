@@ -183,13 +183,10 @@ def adapt_pipeline(pipeline: dict[str, Any], params: dict[str, Any]) -> dict[str
 
 
 def pipeline_problems(params: Params, root: Path) -> list[str]:
-    """Where dvc.yaml can't have the tasks of params.yaml, or is blind to their files."""
+    """Where the dvc.yaml of `lamol init` can't have the tasks of params.yaml."""
     path = root / "dvc.yaml"
-    if not path.is_file():
-        return []
-    stages = YAML(typ="safe").load(path.read_text(encoding="utf-8")).get("stages", {})
-    deps = stages.get("prepare", {}).get("do", {}).get("deps", [])
-    if SOURCE not in deps:
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if f"- {SOURCE}\n" not in text:
         return []
     problems = []
     for name, task in params.tasks.items():

@@ -44,12 +44,13 @@ def orders(
 
     path = Path("params.yaml")
     load_params(path, ())  # whole and right, before anything is made of it
-    tasks = distinct_tasks(read_params(path)["tasks"])
+    blocks = read_params(path)["tasks"]
+    tasks = distinct_tasks(blocks)
     if bool(wanted) == (random is not None):
         raise ConfigError("orders: name orders, or ask for --random N of them.")
     chosen = [order.split(",") for order in wanted or ()]
     if random is not None:
-        chosen = random_orders(listed_order(read_params(path)["tasks"]), random, seed)
+        chosen = random_orders(listed_order(blocks), random, seed)
     tree = order_tree(tasks, chosen)
     yaml = YAML()
     yaml.width = 100

@@ -36,8 +36,7 @@ def samples(
     shape: FormatOption = "table",
     debug: DebugOption = False,
 ) -> None:
-    """Show the pseudo-samples of earlier tasks that were drawn before TASK was learnt, with what
-    the audit says of each.
+    """Show the pseudo-samples of earlier tasks that TASK is learnt with, and what the audit says.
 
     Example: lamol samples travel --verdict flagged --format csv
     """

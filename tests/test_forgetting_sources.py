@@ -40,3 +40,11 @@ def test_a_file_that_another_task_reads_stays(other: str, root: Path) -> None:
 
 def test_of_a_file_that_is_gone_its_place(root: Path) -> None:
     assert source_files(params_of(a="a.csv", b="mails"), "a", root) == [root / "a.csv"]
+
+
+def test_a_folder_without_training_rows_is_told_before_anything_is_removed(root: Path) -> None:
+    (root / "mails" / "train.csv").unlink()
+    with pytest.raises(ConfigError, match=r"no file train.csv in this folder"):
+        source_files(params_of(a="mails"), "a", root)
+    (root / "b.csv").write_text("input,target\n")
+    assert source_files(params_of(a="mails", b="b.csv"), "b", root) == [root / "b.csv"]

@@ -14,10 +14,13 @@ from lamol_core.params_file import resolve_path
 
 def source_files(params: Params, task: str, root: Path) -> list[Path]:
     """The files that a task's source is read from, `root` being the folder of params.yaml; of a
-    file that is gone, its place. Raises ConfigError where they are no files of its own."""
+    file that is gone, its place. Raises ConfigError where they are no files of its own, or a folder
+    is not what a task can be read from."""
     source = params.task(task).source
     if not isinstance(source, FileSource):
         raise ConfigError(f"tasks.{task}.source: {source.kind} is no file that could be emptied.")
+    if resolve_path(source.path, root).is_dir():
+        find_files(source, root)
     own = _files(source, root)
     sharing = [
         name
