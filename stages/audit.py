@@ -19,8 +19,12 @@ from stages.runtime import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamol_core.audit.base import Audited, Check
+    from lamol_core.audit.run import Audit
     from lamol_core.config import AuditParams, Params
+    from lamol_core.storage.manifest import Provenance
 
 DropOption = Annotated[
     bool,
@@ -48,8 +52,7 @@ def audit(
     from lamol_core.audit.run import audit_table
     from lamol_core.reporting.figures import write_json
     from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Provenance
-    from stages.console import print_json, print_table, say
+    from stages.console import print_json, say
 
     params, layout = open_params(overrides), Layout()
     after = params.task(task).after
@@ -60,24 +63,16 @@ def audit(
     checks = _checks(audited, params, settings)
     cost.imported()
     found = audit_table(audited, checks, settings)
-    origin = audited.origin
-    acting = settings.model_dump(mode="json", exclude={"gate", "canaries"})
-    provenance = Provenance(
-        {"seed": params.seed, **acting},
-        {
-            "pseudo": origin.manifest.content_sha256,
-            "table": origin.table_sha256,
-            "teacher": origin.teacher_sha256,
-        },
-    )
     cleaned = None
-    if settings.drop_flagged and origin.table_is_as_written:
+    if settings.drop_flagged and audited.origin.table_is_as_written:
         cleaned = audit_table(clean_audited(audited, found), checks, settings)
     history = read_history(layout.audit(after))
     if audited.tasks and not history.verdicts:
         say(f"audit {task}: no audit of {after} is there: nothing is told of how memory fades.")
-    shows = settings.show_real_rows
-    content = write_audit(layout.audit(task), found, audited, history, shows, provenance, cleaned)
+    content = write_audit(
+        layout.audit(task), found, audited, history, settings.show_real_rows,
+        _provenance(audited, params.seed, settings), cleaned,
+    )  # fmt: skip
     figures = {
         "verdict": found.verdict,
         "failed": found.failed,
@@ -93,21 +88,45 @@ def audit(
     write_json(layout.figure(task, "audit"), figures, MEASURED)
     if json:
         print_json(content)
-    elif found.findings:
-        from lamol_core.audit.tables import audit_table_of
+    _tell(
+        task, found, content["rows_flagged"], layout.audit(task) / "index.html",
+        with_table=not json, not_cleaned=settings.drop_flagged and cleaned is None,
+    )  # fmt: skip
 
+
+def _provenance(audited: Audited, seed: int, settings: AuditParams) -> Provenance:
+    from lamol_core.storage.manifest import Provenance
+
+    origin = audited.origin
+    return Provenance(
+        {"seed": seed, **settings.model_dump(mode="json", exclude={"gate", "canaries"})},
+        {
+            "pseudo": origin.manifest.content_sha256,
+            "table": origin.table_sha256,
+            "teacher": origin.teacher_sha256,
+        },
+    )
+
+
+def _tell(
+    task: str, found: Audit, rows_flagged: int, page: Path, with_table: bool, not_cleaned: bool
+) -> None:
+    from lamol_core.audit.tables import audit_table_of
+    from stages.console import print_table, say
+
+    if with_table and found.findings:
         print_table(audit_table_of(found))
     for note in found.notes:
         say(f"audit {task}: {note}")
-    if settings.drop_flagged and cleaned is None:
+    if not_cleaned:
         say(
             f"audit {task}: no cleaned table: rows of a table that was changed can't be told from "
             f"those that were drawn. Run `dvc repro generate@{task}` again."
         )
     failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
     say(
-        f"audit {task}: {found.verdict}{failed}, {content['rows_flagged']} of {found.rows_drawn} "
-        f"rows flagged -> {layout.audit(task) / 'index.html'}"
+        f"audit {task}: {found.verdict}{failed}, {rows_flagged} of {found.rows_drawn} "
+        f"rows flagged -> {page}"
     )
 
 

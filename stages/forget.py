@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,21 +43,13 @@ def forget(
 
     Example: lamol forget travel --keep-held-out
     """
-    from datetime import UTC, datetime
     from pathlib import Path
 
-    from lamol_core.config import FileSource
-    from lamol_core.data.canaries import CANARIES
-    from lamol_core.data.record import write_record
     from lamol_core.errors import ConfigError
-    from lamol_core.forgetting.rows import folders_with, forget_rows
-    from lamol_core.forgetting.sources import empty_files, source_files
+    from lamol_core.forgetting.rows import folders_with
+    from lamol_core.forgetting.sources import source_files
     from lamol_core.records import SPLITS
-    from lamol_core.storage.kinds import CHECKPOINT
     from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import check_folder
-    from stages.console import say
-    from stages.pipeline import Pipeline
 
     if keep_held_out and empty_source:
         raise ConfigError(
@@ -64,24 +57,49 @@ def forget(
             "source, which --empty-source empties. Give one of them."
         )
     params, layout = open_params(overrides), Layout()
-    if task not in params.tasks and layout.data(task).is_dir():
-        raise ConfigError(
-            f"params.yaml: has no task {task!r} any more. Delete {layout.data(task)} and "
-            f"{layout.run(task)}; tasks that followed it lose its rows by `dvc repro`."
-        )
-    params.task(task)
     splits = ("train",) if keep_held_out else SPLITS
-    check_folder(
-        layout.student(task), CHECKPOINT, f"Run `dvc repro train@{task}`: it is not learnt yet."
-    )
+    _require_learnt(task, params, layout)
     folders = folders_with(task, layout.data(task))
     _require_no_other_rows(layout, params.method, task, folders)
     sources = source_files(params, task, Path()) if empty_source else []
     _require_writable(sources)
-    given = params.task(task).source
-    source = given.path if isinstance(given, FileSource) else None
-    emptied = [source] if sources and source else []
+    removal = _remove(task, splits, folders, sources, params, layout)
+    _tell(task, folders, removal, layout)
+    _tell_of_sources(task, sources, params, layout)
 
+
+@dataclass(frozen=True)
+class _Removal:
+    """What a removal did: rows by split, sentences about repeated rows, the fingerprint's files,
+    and how many stages DVC has on record anew."""
+
+    rows: dict[str, int]
+    repeated: Sequence[str]
+    fingerprint: dict[str, bytes]
+    num_stages: int
+
+
+def _remove(
+    task: str,
+    splits: Sequence[str],
+    folders: Sequence[TaskData],
+    sources: Sequence[Path],
+    params: Params,
+    layout: Layout,
+) -> _Removal:
+    """Remove the rows from every folder, and have DVC take what is there now for what it knows."""
+    from datetime import UTC, datetime
+
+    from lamol_core.config import FileSource
+    from lamol_core.data.canaries import CANARIES
+    from lamol_core.data.record import write_record
+    from lamol_core.forgetting.rows import forget_rows
+    from lamol_core.forgetting.sources import empty_files
+    from stages.pipeline import Pipeline
+
+    own = folders[0]
+    given = params.task(task).source
+    emptied = [given.path] if sources and isinstance(given, FileSource) else []
     touched = [folder.folder.as_posix() for folder in folders]
     # a folder whose rows went before, in a run that was cut off, is not what DVC knows
     known = [f.folder.as_posix() for f in folders if set(splits) <= set(f.forgotten(task))]
@@ -89,46 +107,77 @@ def forget(
         _require_current(task, pipeline.stale(pipeline.before(task), [*known, *emptied]))
         stages = pipeline.stages_on([*touched, *emptied])
         stale = pipeline.stale(stages, [*known, *emptied])
-        kept = _fingerprint(layout, folders[0], params)
+        kept = _fingerprint(layout, own, params)
         today = datetime.now(tz=UTC).date().isoformat()
-        before = {name for name in splits if name in folders[0].forgotten(task)}
-        repeated = _say_what_is_repeated(layout, folders[0])
+        before = {name for name in splits if name in own.forgotten(task)}
+        repeated = _say_what_is_repeated(layout, own)
         for folder in folders:
             gone = forget_rows(folder, task, splits, today, kept)
-        canaries = [CANARIES] if (folders[0].folder / CANARIES).is_file() else []
-        write_record(layout.forgotten(task), folders[0], [*kept, *canaries])
+        canaries = [CANARIES] if (own.folder / CANARIES).is_file() else []
+        write_record(layout.forgotten(task), own, [*kept, *canaries])
         empty_files(sources)
         _remove_remains(layout, pipeline, task, splits)
         current = [stage for stage in stages if stage not in stale]
         pipeline.commit(current)
+    rows = {split: gone[split].rows for split in splits if split not in before}
+    return _Removal(rows, repeated, kept, len(current))
 
-    counts = ", ".join(f"{gone[split].rows} {split}" for split in splits if split not in before)
-    if counts:
-        say(f"forget {task}: {counts} rows are gone from {', '.join(touched)}")
+
+def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Layout) -> None:
+    from stages.console import say
+
+    if removal.rows:
+        counts = ", ".join(f"{rows} {split}" for split, rows in removal.rows.items())
+        where = ", ".join(folder.folder.as_posix() for folder in folders)
+        say(f"forget {task}: {counts} rows are gone from {where}")
     else:
         say(f"forget {task}: its rows were gone before; all folders and DVC's record were checked")
-    for sentence in repeated:
+    for sentence in removal.repeated:
         say(f"forget {task}: {sentence}")
-    if kept:
+    if removal.fingerprint:
         say(
-            f"forget {task}: a fingerprint is kept, {sum(map(len, kept.values()))} bytes, and its "
-            f"key in {layout.fingerprint_key}: whoever has both can test guesses of the rows."
+            f"forget {task}: a fingerprint is kept, "
+            f"{sum(map(len, removal.fingerprint.values()))} bytes, and its key in "
+            f"{layout.fingerprint_key}: whoever has both can test guesses of the rows."
         )
-    if current:
+    if removal.num_stages:
         say(
-            f"forget {task}: {len(current)} stages are recorded anew, dvc repro runs none of them "
-            "again; git commit dvc.lock keeps that."
+            f"forget {task}: {removal.num_stages} stages are recorded anew, dvc repro runs none of "
+            "them again; git commit dvc.lock keeps that."
         )
-    if sources:
-        say(f"forget {task}: emptied {', '.join(map(str, sources))}")
-    elif source is not None:
+
+
+def _tell_of_sources(task: str, emptied: Sequence[Path], params: Params, layout: Layout) -> None:
+    """Where the rows still are: the task's own source, other tasks of the same."""
+    from lamol_core.config import FileSource
+    from stages.console import say
+
+    source = params.task(task).source
+    if emptied:
+        say(f"forget {task}: emptied {', '.join(map(str, emptied))}")
+    elif isinstance(source, FileSource):
         say(
-            f"forget {task}: {source} is yours and stays. `lamol forget {task} --empty-source` "
-            "empties a file; do not delete it, DVC would look for it."
+            f"forget {task}: {source.path} is yours and stays. `lamol forget {task} "
+            "--empty-source` empties a file; do not delete it, DVC would look for it."
         )
     for other, block in params.tasks.items():
-        if other != task and block.source == given and layout.data(other).is_dir():
+        if other != task and block.source == source and layout.data(other).is_dir():
             say(f"forget {task}: {other} has the same rows; `lamol forget {other}` for them too")
+
+
+def _require_learnt(task: str, params: Params, layout: Layout) -> None:
+    from lamol_core.errors import ConfigError
+    from lamol_core.storage.kinds import CHECKPOINT
+    from lamol_core.storage.manifest import check_folder
+
+    if task not in params.tasks and layout.data(task).is_dir():
+        raise ConfigError(
+            f"params.yaml: has no task {task!r} any more. Delete {layout.data(task)} and "
+            f"{layout.run(task)}; tasks that followed it lose its rows by `dvc repro`."
+        )
+    params.task(task)
+    remedy = f"Run `dvc repro train@{task}`: it is not learnt yet."
+    check_folder(layout.student(task), CHECKPOINT, remedy)
 
 
 def _require_writable(sources: Sequence[Path]) -> None:

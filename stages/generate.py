@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
 from stages.runtime import (
     MEASURED,
     Cost,
@@ -13,6 +17,12 @@ from stages.runtime import (
     open_params,
     run_alone,
 )
+
+if TYPE_CHECKING:
+    from lamol_core.config import GenerateParams, Params
+    from lamol_core.methods.rehearsal import Sampling
+    from lamol_core.records import PseudoSample, TaskFacts
+    from lamol_core.storage.layout import Layout
 
 
 @guarded
@@ -27,26 +37,68 @@ def generate(
     Example: lamol generate travel --set lamol_kd.topk=5
     """
     cost = Cost()
-    from collections import Counter
-
-    from lamol_core.audit.gate import FLAGS, flagged_rows
-    from lamol_core.data.mixing import pseudo_rows_by_task
-    from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.rehearsal import drawing_settings, find_sampling
-    from lamol_core.records import PSEUDO_SCHEMA, SURPLUS, PseudoSample, from_table
+    from lamol_core.records import PSEUDO_SCHEMA
     from lamol_core.reporting.figures import write_json
-    from lamol_core.sampling.carried import carried_rows
-    from lamol_core.storage.kinds import CHECKPOINT, PSEUDO
+    from lamol_core.storage.kinds import PSEUDO
     from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Provenance, check_folder, sha256_of
-    from lamol_core.storage.tables import read_table, size_of, write_table
+    from lamol_core.storage.manifest import Provenance
+    from lamol_core.storage.tables import write_table
     from stages.console import print_json, say
 
     params, layout = open_params(overrides), Layout()
+    wanted = _read(task, params, layout)
+    samples = wanted.carried
+    if wanted.sampling and wanted.num_to_draw:
+        samples = _draw(task, params, layout, wanted, wanted.sampling, cost)
+    provenance = Provenance(wanted.settings(params), wanted.inputs)
+    write_table(layout.pseudo(task), PSEUDO, samples, PSEUDO_SCHEMA, provenance)
+    figures = _figures(samples, len(wanted.carried), params.generate.carry_over) | cost.figures()
+    write_json(layout.figure(task, "generate"), figures, MEASURED)
+    carried = f" and {len(wanted.carried)} carried over" if wanted.carried else ""
+    say(
+        f"generate {task}: {figures['valid']} valid rows of {len(wanted.earlier)} earlier tasks"
+        f"{carried}, {figures['rejected']} rejected -> {layout.pseudo(task)}"
+    )
+    if json:
+        print_json({"task": task, **figures})
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """How many rows of which earlier tasks, what there is of them already, and what it hangs on."""
+
+    sampling: Sampling | None
+    """How the method samples; None where it has no use for pseudo-samples."""
+    earlier: Sequence[TaskFacts]
+    count_by_task: dict[str, int]
+    carried: list[PseudoSample]
+    inputs: dict[str, str]
+
+    @property
+    def num_to_draw(self) -> int:
+        return sum(self.count_by_task.values()) - len(self.carried)
+
+    def settings(self, params: Params) -> dict[str, object]:
+        """The parameters that acted on the table."""
+        from lamol_core.methods.rehearsal import drawing_settings
+
+        if self.sampling is None or not any(self.count_by_task.values()):
+            return {}
+        return drawing_settings(params, self.sampling)
+
+
+def _read(task: str, params: Params, layout: Layout) -> _Wanted:
+    from lamol_core.data.mixing import pseudo_rows_by_task
+    from lamol_core.data.task_data import TaskData
+    from lamol_core.methods.rehearsal import find_sampling
+    from lamol_core.storage.kinds import CHECKPOINT
+    from lamol_core.storage.manifest import check_folder
+
     after = params.task(task).after
     data = TaskData.load(layout.data(task))
-    teacher = layout.teacher(task)
-    manifest = check_folder(teacher, CHECKPOINT, f"Run `dvc repro snapshot@{task}` again.")
+    remedy = f"Run `dvc repro snapshot@{task}` again."
+    teacher = check_folder(layout.teacher(task), CHECKPOINT, remedy)
+    inputs = {"teacher": teacher.content_sha256, "data": data.content_sha256}
     sampling = find_sampling(params)
     shares = [0] * len(data.earlier)
     if sampling:
@@ -56,69 +108,74 @@ def generate(
             [len(facts.learnt_classes) for facts in data.earlier],
             sampling.rows_per_class,
         )
-    wanted = dict(zip((facts.name for facts in data.earlier), shares, strict=True))
-    inputs = {"teacher": manifest.content_sha256, "data": data.content_sha256}
+    counts = dict(zip((facts.name for facts in data.earlier), shares, strict=True))
     carried: list[PseudoSample] = []
     if params.generate.carry_over:
-        remedy = f"Run `dvc repro generate@{task}` again."
-        table, source = read_table(layout.pseudo(after), PSEUDO, PSEUDO_SCHEMA, remedy)
-        flagged = flagged_rows(layout.audit(after), f"Run `dvc repro audit@{after}` again.")
-        rows = [s for s in from_table(table, PseudoSample) if s.row_id not in flagged]
-        carried = carried_rows(rows, wanted, params.generate.balance_labels)
-        inputs["carried"] = source.content_sha256
-        inputs["flags"] = sha256_of(layout.audit(after) / FLAGS)
-    total = sum(shares) - len(carried)
+        carried, of_carried = _carry_over(task, after, layout, counts, params.generate)
+        inputs |= of_carried
+    return _Wanted(sampling, data.earlier, counts, carried, inputs)
 
-    samples = carried
-    acting: dict[str, object] = {}
-    if sampling and sum(shares):
-        acting = drawing_settings(params, sampling)
-    if sampling and total:
-        from lamol_core.sampling.run import draw_from_checkpoint
-        from stages.console import progress
 
-        cost.imported()
-        with progress(f"generate {task}", total * params.generate.draws_per_row, "rows") as advance:
-            samples = draw_from_checkpoint(
-                teacher,
-                manifest.content_sha256,
-                wanted,
-                sampling,
-                params.generate,
-                new_task=task,
-                labels_by_task={facts.name: facts.learnt_classes for facts in data.earlier},
-                seed=params.seed,
-                carried=carried,
-                on_rows_done=advance,
-            )
-    write_table(
-        layout.pseudo(task),
-        PSEUDO,
-        samples,
-        PSEUDO_SCHEMA,
-        Provenance(acting, inputs),
-    )
-    unused = Counter(sample.reject_reason for sample in samples if not sample.valid)
-    surplus = unused.pop(SURPLUS, 0)
-    rejected = unused
-    kept = [sample for sample in samples if sample.valid and params.generate.carry_over]
-    figures = {
-        "carried": len(carried),
-        "kept_bytes": size_of(kept, PSEUDO_SCHEMA),
-        "valid": sum(sample.valid for sample in samples) - len(carried),
+def _carry_over(
+    task: str, after: str, layout: Layout, counts: dict[str, int], params: GenerateParams
+) -> tuple[list[PseudoSample], dict[str, str]]:
+    """Rows of the table before that its audit did not flag, and the hashes of both."""
+    from lamol_core.audit.gate import FLAGS, flagged_rows
+    from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
+    from lamol_core.sampling.carried import carried_rows
+    from lamol_core.storage.kinds import PSEUDO
+    from lamol_core.storage.manifest import sha256_of
+    from lamol_core.storage.tables import read_table
+
+    remedy = f"Run `dvc repro generate@{task}` again."
+    table, source = read_table(layout.pseudo(after), PSEUDO, PSEUDO_SCHEMA, remedy)
+    flagged = flagged_rows(layout.audit(after), f"Run `dvc repro audit@{after}` again.")
+    rows = [row for row in from_table(table, PseudoSample) if row.row_id not in flagged]
+    hashes = {"carried": source.content_sha256, "flags": sha256_of(layout.audit(after) / FLAGS)}
+    return carried_rows(rows, counts, params.balance_labels), hashes
+
+
+def _draw(
+    task: str, params: Params, layout: Layout, wanted: _Wanted, sampling: Sampling, cost: Cost
+) -> list[PseudoSample]:
+    from lamol_core.sampling.run import draw_from_checkpoint
+    from stages.console import progress
+
+    cost.imported()
+    draws = wanted.num_to_draw * params.generate.draws_per_row
+    with progress(f"generate {task}", draws, "rows") as advance:
+        return draw_from_checkpoint(
+            layout.teacher(task),
+            wanted.inputs["teacher"],
+            wanted.count_by_task,
+            sampling,
+            params.generate,
+            new_task=task,
+            labels_by_task={facts.name: facts.learnt_classes for facts in wanted.earlier},
+            seed=params.seed,
+            carried=wanted.carried,
+            on_rows_done=advance,
+        )
+
+
+def _figures(samples: list[PseudoSample], num_carried: int, keeps: bool) -> dict[str, Any]:
+    """What the report tells of a table; `keeps`: its rows go on to later tasks."""
+    from collections import Counter
+
+    from lamol_core.records import PSEUDO_SCHEMA, SURPLUS
+    from lamol_core.storage.tables import size_of
+
+    valid = [sample for sample in samples if sample.valid]
+    rejected = Counter(sample.reject_reason for sample in samples if not sample.valid)
+    surplus = rejected.pop(SURPLUS, 0)
+    return {
+        "carried": num_carried,
+        "kept_bytes": size_of(valid if keeps else [], PSEUDO_SCHEMA),
+        "valid": len(valid) - num_carried,
         "rejected": rejected.total(),
         "surplus": surplus,
         "reasons": dict(sorted(rejected.items())),
-        **cost.figures(),
     }
-    write_json(layout.figure(task, "generate"), figures, MEASURED)
-    say(
-        f"generate {task}: {figures['valid']} valid rows of {len(data.earlier)} earlier tasks"
-        f"{f' and {len(carried)} carried over' if carried else ''}, "
-        f"{figures['rejected']} rejected -> {layout.pseudo(task)}"
-    )
-    if json:
-        print_json({"task": task, **figures})
 
 
 if __name__ == "__main__":

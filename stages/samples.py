@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,10 +17,8 @@ VerdictOption = Annotated[
 ]
 GrepOption = Annotated[str, typer.Option("--grep", help="Rows that hold this text alone.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="So many rows at the most.")]
-FormatOption = Annotated[
-    Literal["table", "json", "csv"], typer.Option("--format", help="table, json or csv.")
-]
-
+Shape = Literal["table", "json", "csv"]
+FormatOption = Annotated[Shape, typer.Option("--format", help="table, json or csv.")]
 
 ON_A_TERMINAL = ("source_task", "input", "target", "verdict", "reasons")
 """What a line of 80 characters has room for; json and csv have row ids and likelihoods too."""
@@ -40,15 +39,12 @@ def samples(
 
     Example: lamol samples travel --verdict flagged --format csv
     """
-    import sys
-
-    from lamol_core.audit.samples import Judgement, Wanted, choose, read_judgement, to_csv
-    from lamol_core.audit.words import visible
+    from lamol_core.audit.samples import Judgement, Wanted, choose, read_judgement
     from lamol_core.errors import ConfigError
     from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.tables import read_rows
-    from stages.console import print_json, print_rows, say
+    from stages.console import say
 
     open_params(None).task(task)
     layout = Layout()
@@ -63,16 +59,7 @@ def samples(
     all_rows = from_table(table, PseudoSample)
     matching = list(choose(all_rows, judgement or Judgement(), wanted))
     found = matching[:limit]
-    if shape == "json":
-        for row in found:
-            print_json(row)
-    elif shape == "csv":
-        text = to_csv(found)
-        typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
-    elif found:
-        # what a model wrote could hold terminal codes
-        shown = [{name: row[name] for name in ON_A_TERMINAL} for row in found]
-        print_rows([{key: visible(str(value)) for key, value in row.items()} for row in shown])
+    _print(found, shape)
     if judgement is None:
         say(
             f"samples {task}: no audit of this table is there, so no row is clean or flagged. "
@@ -87,6 +74,24 @@ def samples(
         f"samples {task}: {len(found)} rows shown of {len(matching)} that match (--limit), "
         f"{table.num_rows} in all"
     )
+
+
+def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
+    import sys
+
+    from lamol_core.audit.samples import to_csv
+    from lamol_core.audit.words import visible
+    from stages.console import print_json, print_rows
+
+    if shape == "json":
+        for row in rows:
+            print_json(row)
+    elif shape == "csv":
+        text = to_csv(rows)
+        typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
+    elif rows:
+        # what a model wrote could hold terminal codes
+        print_rows([{name: visible(str(row[name])) for name in ON_A_TERMINAL} for row in rows])
 
 
 if __name__ == "__main__":
