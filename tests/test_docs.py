@@ -14,13 +14,14 @@ import pytest
 from tests.code_imports import ROOT
 
 RESULTS = ROOT / "docs" / "results"
-RESULTS_PAGE = ROOT / "docs" / "results.md"
-COMMANDS = re.findall(r"^    (lamol compare docs/results/.*)$", RESULTS_PAGE.read_text(), re.M)
+PAGES = [ROOT / "docs" / "results.md", ROOT / "docs" / "results_earlier.md"]
+WRITTEN = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+COMMANDS = re.findall(r"^    (lamol compare docs/results/.*)$", WRITTEN, re.M)
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """What each command of results.md writes."""
+    """What each command of the pages writes."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     folders = {}
     for command in COMMANDS:
@@ -39,8 +40,7 @@ def test_every_kept_benchmark_is_compared() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_tables_are_those_of_the_kept_runs(command: str, compared: dict[str, Path]) -> None:
-    written = RESULTS_PAGE.read_text(encoding="utf-8")
-    section = written[written.index(f"    {command}\n") :]
+    section = WRITTEN[WRITTEN.index(f"    {command}\n") :]
     last = "\n\nMean over seeds" if "--against" in command else "\n\nMean ±"
     tables = [line for line in section[: section.index(last)].splitlines() if line[:1] == "|"]
     made = (compared[command] / "comparison.md").read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def test_differences_in_the_text_are_those_of_the_kept_runs(compared: dict[str, 
             if one["interval"] is not None:
                 low, high = one["interval"]
                 known |= {shown(one["mean"], low, high), shown(-one["mean"], -high, -low)}
-    for page in (RESULTS_PAGE, ROOT / "README.md", ROOT / "docs" / "method.md"):
+    for page in (PAGES[0], ROOT / "README.md", ROOT / "docs" / "method.md"):
         text = page.read_text(encoding="utf-8")
         prose = "\n".join(line for line in text.splitlines() if line[:1] != "|" or "±" not in line)
         told = re.findall(rf"({NUMBER})[^\d\[]*{INTERVAL}", prose)
