@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,6 @@ from stages.runtime import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lamol_core.audit.base import Audited, Check
     from lamol_core.audit.run import Audit
     from lamol_core.config import AuditParams, Params
@@ -52,7 +50,7 @@ def audit(
     from lamol_core.audit.run import audit_table
     from lamol_core.reporting.figures import write_json
     from lamol_core.storage.layout import Layout
-    from stages.console import print_json, say
+    from stages.console import print_json, print_table, say
 
     params, layout = open_params(overrides), Layout()
     after = params.task(task).after
@@ -73,25 +71,41 @@ def audit(
         layout.audit(task), found, audited, history, settings.show_real_rows,
         _provenance(audited, params.seed, settings), cleaned,
     )  # fmt: skip
-    figures = {
+    figures = _figures(found, content, settings.drop_flagged) | cost.figures()
+    write_json(layout.figure(task, "audit"), figures, MEASURED)
+    if json:
+        print_json(content)
+    elif found.findings:
+        from lamol_core.audit.tables import audit_table_of
+
+        print_table(audit_table_of(found))
+    for note in found.notes:
+        say(f"audit {task}: {note}")
+    if settings.drop_flagged and cleaned is None:
+        say(
+            f"audit {task}: no cleaned table: rows of a table that was changed can't be told from "
+            f"those that were drawn. Run `dvc repro generate@{task}` again."
+        )
+    failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
+    say(
+        f"audit {task}: {found.verdict}{failed}, {content['rows_flagged']} of {found.rows_drawn} "
+        f"rows flagged -> {layout.audit(task) / 'index.html'}"
+    )
+
+
+def _figures(found: Audit, content: dict[str, Any], dropped: bool) -> dict[str, Any]:
+    """What the report tells of an audit."""
+    return {
         "verdict": found.verdict,
         "failed": found.failed,
         "verdicts": content["verdicts"],
         "rows_flagged": content["rows_flagged"],
-        "flagged_rows_dropped": settings.drop_flagged,
+        "flagged_rows_dropped": dropped,
         "checks": {
             name: {key: told[key] for key in ("verdict", "rows_flagged")}
             for name, told in content["checks"].items()
         },
-        **cost.figures(),
     }
-    write_json(layout.figure(task, "audit"), figures, MEASURED)
-    if json:
-        print_json(content)
-    _tell(
-        task, found, content["rows_flagged"], layout.audit(task) / "index.html",
-        with_table=not json, not_cleaned=settings.drop_flagged and cleaned is None,
-    )  # fmt: skip
 
 
 def _provenance(audited: Audited, seed: int, settings: AuditParams) -> Provenance:
@@ -105,28 +119,6 @@ def _provenance(audited: Audited, seed: int, settings: AuditParams) -> Provenanc
             "table": origin.table_sha256,
             "teacher": origin.teacher_sha256,
         },
-    )
-
-
-def _tell(
-    task: str, found: Audit, rows_flagged: int, page: Path, with_table: bool, not_cleaned: bool
-) -> None:
-    from lamol_core.audit.tables import audit_table_of
-    from stages.console import print_table, say
-
-    if with_table and found.findings:
-        print_table(audit_table_of(found))
-    for note in found.notes:
-        say(f"audit {task}: {note}")
-    if not_cleaned:
-        say(
-            f"audit {task}: no cleaned table: rows of a table that was changed can't be told from "
-            f"those that were drawn. Run `dvc repro generate@{task}` again."
-        )
-    failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
-    say(
-        f"audit {task}: {found.verdict}{failed}, {rows_flagged} of {found.rows_drawn} "
-        f"rows flagged -> {page}"
     )
 
 

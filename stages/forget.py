@@ -46,6 +46,11 @@ def forget(
     from pathlib import Path
 
     from lamol_core.errors import ConfigError
+    from lamol_core.forgetting.refusals import (
+        require_learnt,
+        require_no_other_rows,
+        require_writable,
+    )
     from lamol_core.forgetting.rows import folders_with
     from lamol_core.forgetting.sources import source_files
     from lamol_core.records import SPLITS
@@ -58,11 +63,11 @@ def forget(
         )
     params, layout = open_params(overrides), Layout()
     splits = ("train",) if keep_held_out else SPLITS
-    _require_learnt(task, params, layout)
+    require_learnt(task, params, layout)
     folders = folders_with(task, layout.data(task))
-    _require_no_other_rows(layout, params.method, task, folders)
+    require_no_other_rows(layout, params.method, task, folders)
     sources = source_files(params, task, Path()) if empty_source else []
-    _require_writable(sources)
+    require_writable(sources)
     removal = _remove(task, splits, folders, sources, params, layout)
     _tell(task, folders, removal, layout)
     _tell_of_sources(task, sources, params, layout)
@@ -70,13 +75,15 @@ def forget(
 
 @dataclass(frozen=True)
 class _Removal:
-    """What a removal did: rows by split, sentences about repeated rows, the fingerprint's files,
-    and how many stages DVC has on record anew."""
+    """What a removal did."""
 
     rows: dict[str, int]
+    """By split."""
     repeated: Sequence[str]
-    fingerprint: dict[str, bytes]
+    """Sentences about pseudo-samples that are rows word for word."""
+    fingerprint_bytes: int
     num_stages: int
+    """That DVC has on record anew."""
 
 
 def _remove(
@@ -87,12 +94,15 @@ def _remove(
     params: Params,
     layout: Layout,
 ) -> _Removal:
-    """Remove the rows from every folder, and have DVC take what is there now for what it knows."""
+    """Remove the rows from every folder, and have DVC take what is there now for what it knows.
+
+    Raises ArtifactError, before anything is removed, where DVC's record is not current."""
     from datetime import UTC, datetime
 
     from lamol_core.config import FileSource
     from lamol_core.data.canaries import CANARIES
     from lamol_core.data.record import write_record
+    from lamol_core.forgetting.fingerprinting import fingerprint_files
     from lamol_core.forgetting.rows import forget_rows
     from lamol_core.forgetting.sources import empty_files
     from stages.pipeline import Pipeline
@@ -107,10 +117,11 @@ def _remove(
         _require_current(task, pipeline.stale(pipeline.before(task), [*known, *emptied]))
         stages = pipeline.stages_on([*touched, *emptied])
         stale = pipeline.stale(stages, [*known, *emptied])
-        kept = _fingerprint(layout, own, params)
+        key_file, is_wanted = layout.fingerprint_key, params.audit.keep_fingerprint
+        kept = fingerprint_files(own, key_file, params.seed, is_wanted)
         today = datetime.now(tz=UTC).date().isoformat()
         before = {name for name in splits if name in own.forgotten(task)}
-        repeated = _say_what_is_repeated(layout, own)
+        repeated = _repeated(layout, own)
         for folder in folders:
             gone = forget_rows(folder, task, splits, today, kept)
         canaries = [CANARIES] if (own.folder / CANARIES).is_file() else []
@@ -120,7 +131,7 @@ def _remove(
         current = [stage for stage in stages if stage not in stale]
         pipeline.commit(current)
     rows = {split: gone[split].rows for split in splits if split not in before}
-    return _Removal(rows, repeated, kept, len(current))
+    return _Removal(rows, repeated, sum(map(len, kept.values())), len(current))
 
 
 def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Layout) -> None:
@@ -134,11 +145,10 @@ def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Lay
         say(f"forget {task}: its rows were gone before; all folders and DVC's record were checked")
     for sentence in removal.repeated:
         say(f"forget {task}: {sentence}")
-    if removal.fingerprint:
+    if removal.fingerprint_bytes:
         say(
-            f"forget {task}: a fingerprint is kept, "
-            f"{sum(map(len, removal.fingerprint.values()))} bytes, and its key in "
-            f"{layout.fingerprint_key}: whoever has both can test guesses of the rows."
+            f"forget {task}: a fingerprint is kept, {removal.fingerprint_bytes} bytes, and its "
+            f"key in {layout.fingerprint_key}: whoever has both can test guesses of the rows."
         )
     if removal.num_stages:
         say(
@@ -147,77 +157,22 @@ def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Lay
         )
 
 
-def _tell_of_sources(task: str, emptied: Sequence[Path], params: Params, layout: Layout) -> None:
+def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout: Layout) -> None:
     """Where the rows still are: the task's own source, other tasks of the same."""
     from lamol_core.config import FileSource
     from stages.console import say
 
-    source = params.task(task).source
-    if emptied:
-        say(f"forget {task}: emptied {', '.join(map(str, emptied))}")
-    elif isinstance(source, FileSource):
+    given = params.task(task).source
+    if sources:
+        say(f"forget {task}: emptied {', '.join(map(str, sources))}")
+    elif isinstance(given, FileSource):
         say(
-            f"forget {task}: {source.path} is yours and stays. `lamol forget {task} "
+            f"forget {task}: {given.path} is yours and stays. `lamol forget {task} "
             "--empty-source` empties a file; do not delete it, DVC would look for it."
         )
     for other, block in params.tasks.items():
-        if other != task and block.source == source and layout.data(other).is_dir():
+        if other != task and block.source == given and layout.data(other).is_dir():
             say(f"forget {task}: {other} has the same rows; `lamol forget {other}` for them too")
-
-
-def _require_learnt(task: str, params: Params, layout: Layout) -> None:
-    from lamol_core.errors import ConfigError
-    from lamol_core.storage.kinds import CHECKPOINT
-    from lamol_core.storage.manifest import check_folder
-
-    if task not in params.tasks and layout.data(task).is_dir():
-        raise ConfigError(
-            f"params.yaml: has no task {task!r} any more. Delete {layout.data(task)} and "
-            f"{layout.run(task)}; tasks that followed it lose its rows by `dvc repro`."
-        )
-    params.task(task)
-    remedy = f"Run `dvc repro train@{task}`: it is not learnt yet."
-    check_folder(layout.student(task), CHECKPOINT, remedy)
-
-
-def _require_writable(sources: Sequence[Path]) -> None:
-    """Before anything is removed."""
-    import os
-
-    from lamol_core.errors import ConfigError
-
-    for path in sources:
-        if path.exists() and not os.access(path, os.W_OK):
-            raise ConfigError(f"{path}: can't be emptied, no permission to write. Allow it first.")
-
-
-def _require_no_other_rows(
-    layout: Layout, method: str, task: str, folders: Sequence[TaskData]
-) -> None:
-    """Refuse where rows of the task are elsewhere than in `data/`, or will be needed again."""
-    from lamol_core.audit.gate import shows_real_rows
-    from lamol_core.errors import ConfigError
-    from lamol_core.methods.rehearsal import MIXES_REAL_ROWS
-    from lamol_core.storage.manifest import MANIFEST, read_manifest
-
-    if method in MIXES_REAL_ROWS:
-        raise ConfigError(
-            f"params.yaml: {method} trains on the real rows of every task, {task!r} can't be "
-            "forgotten. Choose a method that keeps none (lamol_kd, lamol, l2kd, ewc, finetune)."
-        )
-    for name in (folder.name for folder in folders):
-        state, audit = layout.state(name), layout.audit(name)
-        manifest = state / MANIFEST
-        if manifest.is_file() and read_manifest(manifest, "").rows.get("real_rows", 0):
-            raise ConfigError(
-                f"{state}: real rows are kept there, as the method {method} does by definition. "
-                f"{task!r} can't be forgotten; choose a method that keeps none."
-            )
-        if name != task and shows_real_rows(audit):
-            raise ConfigError(
-                f"{audit / 'index.html'}: shows real rows of {task!r}. Set audit.show_real_rows: "
-                f"false, run `dvc repro audit@{name}`, then forget."
-            )
 
 
 def _require_current(task: str, stale: Sequence[str]) -> None:
@@ -231,7 +186,7 @@ def _require_current(task: str, stale: Sequence[str]) -> None:
         )
 
 
-def _say_what_is_repeated(layout: Layout, own: TaskData) -> list[str]:
+def _repeated(layout: Layout, own: TaskData) -> list[str]:
     """How many pseudo-samples are rows of the task word for word: a model wrote them, they stay."""
     from lamol_core.forgetting.remains import num_repeated
     from lamol_core.records import SPLITS
@@ -244,23 +199,6 @@ def _say_what_is_repeated(layout: Layout, own: TaskData) -> list[str]:
         "DVC's cache, and on the audit's page)."
         for path, num in found.items()
     ]
-
-
-def _fingerprint(layout: Layout, own: TaskData, params: Params) -> dict[str, bytes]:
-    """The files of the task's fingerprint: those that are there, new ones where they are asked for
-    and all rows are still here, else none."""
-    from lamol_core.audit.fingerprint import FIGURES, HASHES, own_key, to_files
-    from lamol_core.audit.reading import sampled_task
-    from lamol_core.forgetting.fingerprinting import fingerprint_of
-
-    there = {name: own.folder / name for name in (HASHES, FIGURES)}
-    if all(path.is_file() for path in there.values()):
-        return {name: path.read_bytes() for name, path in there.items()}
-    if own.forgotten(own.name) or not params.audit.keep_fingerprint:
-        return {}
-    key = own_key(layout.fingerprint_key)
-    task = sampled_task(own, len(own.lineage) - 1, (), layout.fingerprint_key)
-    return to_files(fingerprint_of(task, key, params.seed))
 
 
 def _remove_remains(layout: Layout, pipeline: Pipeline, task: str, splits: Sequence[str]) -> None:

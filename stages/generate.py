@@ -37,6 +37,7 @@ def generate(
     Example: lamol generate travel --set lamol_kd.topk=5
     """
     cost = Cost()
+    from lamol_core.methods.rehearsal import drawing_settings
     from lamol_core.records import PSEUDO_SCHEMA
     from lamol_core.reporting.figures import write_json
     from lamol_core.storage.kinds import PSEUDO
@@ -49,8 +50,11 @@ def generate(
     wanted = _read(task, params, layout)
     samples = wanted.carried
     if wanted.sampling and wanted.num_to_draw:
-        samples = _draw(task, params, layout, wanted, wanted.sampling, cost)
-    provenance = Provenance(wanted.settings(params), wanted.inputs)
+        samples = _draw(task, params, layout, wanted, cost)
+    acting: dict[str, object] = {}
+    if wanted.sampling and any(wanted.count_by_task.values()):
+        acting = drawing_settings(params, wanted.sampling)
+    provenance = Provenance(acting, wanted.inputs)
     write_table(layout.pseudo(task), PSEUDO, samples, PSEUDO_SCHEMA, provenance)
     figures = _figures(samples, len(wanted.carried), params.generate.carry_over) | cost.figures()
     write_json(layout.figure(task, "generate"), figures, MEASURED)
@@ -78,16 +82,9 @@ class _Wanted:
     def num_to_draw(self) -> int:
         return sum(self.count_by_task.values()) - len(self.carried)
 
-    def settings(self, params: Params) -> dict[str, object]:
-        """The parameters that acted on the table."""
-        from lamol_core.methods.rehearsal import drawing_settings
-
-        if self.sampling is None or not any(self.count_by_task.values()):
-            return {}
-        return drawing_settings(params, self.sampling)
-
 
 def _read(task: str, params: Params, layout: Layout) -> _Wanted:
+    """Raises ArtifactError with the command that mends it."""
     from lamol_core.data.mixing import pseudo_rows_by_task
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.rehearsal import find_sampling
@@ -136,19 +133,20 @@ def _carry_over(
 
 
 def _draw(
-    task: str, params: Params, layout: Layout, wanted: _Wanted, sampling: Sampling, cost: Cost
+    task: str, params: Params, layout: Layout, wanted: _Wanted, cost: Cost
 ) -> list[PseudoSample]:
     from lamol_core.sampling.run import draw_from_checkpoint
     from stages.console import progress
 
     cost.imported()
+    assert wanted.sampling is not None, "without it nothing is drawn"
     draws = wanted.num_to_draw * params.generate.draws_per_row
     with progress(f"generate {task}", draws, "rows") as advance:
         return draw_from_checkpoint(
             layout.teacher(task),
             wanted.inputs["teacher"],
             wanted.count_by_task,
-            sampling,
+            wanted.sampling,
             params.generate,
             new_task=task,
             labels_by_task={facts.name: facts.learnt_classes for facts in wanted.earlier},

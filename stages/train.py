@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lamol_core.records import Example
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance
+    from lamol_core.training.kept import Kept
     from lamol_core.training.run import Checkpoints, TrainedStudent, TrainingSet
 
 
@@ -41,8 +42,10 @@ def train(
     cost = Cost()
     from lamol_core.methods.registry import build_method
     from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
-    from lamol_core.reporting.figures import write_json
+    from lamol_core.reporting.figures import write_csv, write_json
     from lamol_core.storage.layout import Layout
+    from lamol_core.training.kept import count_kept
+    from lamol_core.training.loop import MEASURED_COLUMNS
     from lamol_core.training.run import count_all_steps, train_from_checkpoint
     from stages.console import print_json, progress, say
 
@@ -67,7 +70,11 @@ def train(
             say=lambda message: say(f"train {task}: {message}"),
         )
     provenance = _provenance(params, method, given)
-    figures = _write(task, params.method, layout, given, trained, provenance)
+    trained.save(layout.student(task), layout.teacher(task), provenance)
+    trained.save_state(layout.state(task), provenance)
+    write_csv(layout.train_log(task), trained.log_rows, MEASURED_COLUMNS)
+    kept = count_kept(layout.state(task), given.data, params.method)
+    figures = _figures(len(given.training_set.mix), trained, kept)
     figures |= cost.figures(trained.seconds_before)
     write_json(layout.figure(task, "train"), figures, MEASURED)
     trained.discard_resumes()
@@ -91,6 +98,7 @@ class _Given:
 
 
 def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
+    """Raises ArtifactError with the command that mends it."""
     from lamol_core.config import BASE
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.rehearsal import find_sampling
@@ -101,16 +109,17 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
     from lamol_core.storage.tables import read_table
     from lamol_core.training.run import TrainingSet
 
-    def again(stage: str) -> str:
-        return f"Run `dvc repro {stage}` again."
-
     after = params.task(task).after
     data = TaskData.load(layout.data(task))
-    teacher = check_folder(layout.teacher(task), CHECKPOINT, again(f"snapshot@{task}"))
-    state = check_state(layout.state(after), again(f"train@{after}"))
-    mix, of_mix = read_table(layout.mix(task), MIX, MIX_SCHEMA, again(f"mix@{task}"))
+    teacher = check_folder(
+        layout.teacher(task), CHECKPOINT, f"Run `dvc repro snapshot@{task}` again."
+    )
+    state = check_state(layout.state(after), f"Run `dvc repro train@{after}` again.")
+    mix, of_mix = read_table(
+        layout.mix(task), MIX, MIX_SCHEMA, f"Run `dvc repro mix@{task}` again."
+    )
     pseudo, of_pseudo = read_table(
-        layout.pseudo(task), PSEUDO, PSEUDO_SCHEMA, again(f"generate@{task}")
+        layout.pseudo(task), PSEUDO, PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` again."
     )
     inputs = {
         "data": data.content_sha256,
@@ -120,7 +129,7 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
         "teacher": teacher.content_sha256,
     }
     if method.expert_loss is not None:
-        backbone = check_folder(layout.student(BASE), CHECKPOINT, again("backbone"))
+        backbone = check_folder(layout.student(BASE), CHECKPOINT, "Run `dvc repro backbone` again.")
         inputs["backbone"] = backbone.content_sha256
     sampling = find_sampling(params)
     training_set = TrainingSet(
@@ -170,31 +179,18 @@ def _provenance(params: Params, method: Method, given: _Given) -> Provenance:
     )
 
 
-def _write(
-    task: str,
-    method: str,
-    layout: Layout,
-    given: _Given,
-    trained: TrainedStudent,
-    provenance: Provenance,
-) -> dict[str, Any]:
-    """The student, what its method keeps, and the log. What of it goes into the report."""
-    from lamol_core.reporting.figures import write_csv
+def _figures(num_rows: int, trained: TrainedStudent, kept: Kept) -> dict[str, Any]:
+    """What the report tells of a training."""
     from lamol_core.training.curves import thin_curve
-    from lamol_core.training.kept import count_kept
-    from lamol_core.training.loop import MEASURED_COLUMNS
 
-    trained.save(layout.student(task), layout.teacher(task), provenance)
-    trained.save_state(layout.state(task), provenance)
-    write_csv(layout.train_log(task), trained.log_rows, MEASURED_COLUMNS)
     return {
-        "rows": len(given.training_set.mix),
+        "rows": num_rows,
         "steps": len(trained.log_rows),
         "tokens": sum(row["tokens"] for row in trained.log_rows),
         "final_loss": trained.log_rows[-1]["loss"],
         "inputs_cut": trained.num_cut,
         "curve": thin_curve(trained.log_rows),
-        "kept": count_kept(layout.state(task), given.data, method).as_dict(),
+        "kept": kept.as_dict(),
     }
 
 

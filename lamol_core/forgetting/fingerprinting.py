@@ -5,19 +5,37 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from lamol_core.audit.base import SampledTask
 from lamol_core.audit.checks.copies import repeat_shares
 from lamol_core.audit.checks.variety import variety_of
 from lamol_core.audit.excess import LEAST_BLOCK, Blocks, cut_blocks
-from lamol_core.audit.fingerprint import Fingerprint
+from lamol_core.audit.fingerprint import FIGURES, HASHES, Fingerprint, own_key, to_files
 from lamol_core.audit.hashing import KeyedHash
+from lamol_core.audit.reading import sampled_task
 from lamol_core.audit.reference import Figure, Measure
+from lamol_core.data.task_data import TaskData
 from lamol_core.seeds import derive_seed
 
 SIZES = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 """Figures are kept for so many rows: samples are held against the largest size they reach."""
 MEASURES: tuple[Measure, ...] = (repeat_shares, variety_of)
+
+
+def fingerprint_files(
+    own: TaskData, key_file: Path, seed: int, is_wanted: bool
+) -> dict[str, bytes]:
+    """The files of a task's fingerprint: those that are there, new ones where they are wanted and
+    all rows are still here, else none."""
+    there = {name: own.folder / name for name in (HASHES, FIGURES)}
+    if all(path.is_file() for path in there.values()):
+        return {name: path.read_bytes() for name, path in there.items()}
+    if own.forgotten(own.name) or not is_wanted:
+        return {}
+    key = own_key(key_file)
+    task = sampled_task(own, len(own.lineage) - 1, (), key_file)
+    return to_files(fingerprint_of(task, key, seed))
 
 
 def fingerprint_of(task: SampledTask, key: bytes, seed: int) -> Fingerprint:

@@ -351,6 +351,15 @@ def test_a_missing_artefact_is_refused(sequence: Path) -> None:
     assert "runs/animals/student" in output and "dvc repro train@animals" in output
 
 
+def test_what_is_damaged_is_found_before_anything_is_scored(sequence: Path) -> None:
+    (sequence / "reports" / "figures" / "animals.audit.json").write_text("{")
+    predictions = sequence / "runs" / "animals" / "predictions.parquet"
+    predictions.unlink()
+    output = run(sequence, "lamol", "evaluate", "animals", expect=4)
+    assert "animals.audit.json" in output and "dvc repro audit@animals" in output
+    assert not predictions.exists()
+
+
 def test_another_version_is_told_beforehand(sequence: Path) -> None:
     edit_params(sequence, lambda p: p.update(lamol_version="0.0.1"))
     for command in (("check",), ("mix", "sums")):
