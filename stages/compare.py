@@ -60,7 +60,7 @@ def compare(
     """
     from lamol_core.comparison.files import (
         comparison_json,
-        comparison_table,
+        comparison_tables,
         difference_table,
         write_comparison,
     )
@@ -76,7 +76,8 @@ def compare(
     if json:
         print_json(comparison_json(comparison))
     else:
-        print_table(comparison_table(comparison))
+        for table in comparison_tables(comparison):
+            print_table(table)
         if against is not None:
             print_table(difference_table(comparison))
         for sentence in told(comparison):

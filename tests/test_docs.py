@@ -7,10 +7,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lamol_core.comparison.labels import CommonName, label_runs
+from lamol_core.comparison.runs import read_folders
+from lamol_core.reporting.tables import markdown_row
 from tests.code_imports import ROOT
 
 RESULTS = ROOT / "docs" / "results"
@@ -49,23 +54,79 @@ def test_tables_are_those_of_the_kept_runs(command: str, compared: dict[str, Pat
 
 NUMBER = r"[+-]?\d+\.\d"
 INTERVAL = rf"\[({NUMBER}),\s+({NUMBER})\]"
+SECTIONS = re.split(r"^(?=## )", PAGES[0].read_text(encoding="utf-8"), flags=re.M)
 
 
-def test_differences_in_the_text_are_those_of_the_kept_runs(compared: dict[str, Path]) -> None:
-    """Each interval, with the number before it: the mean difference."""
-    known = set()
-    for folder in compared.values():
-        comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-        for one in comparison["differences"]:
-            if one["interval"] is not None:
-                low, high = one["interval"]
-                known |= {shown(one["mean"], low, high), shown(-one["mean"], -high, -low)}
-    for page in (PAGES[0], ROOT / "README.md", ROOT / "docs" / "method.md"):
-        text = page.read_text(encoding="utf-8")
-        prose = "\n".join(line for line in text.splitlines() if line[:1] != "|" or "±" not in line)
-        told = re.findall(rf"({NUMBER})[^\d\[]*{INTERVAL}", prose)
-        assert len(told) == len(re.findall(INTERVAL, prose)) > 0, page.name
-        assert not {shown(*map(float, one)) for one in told} - known, page.name
+def differences_in(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    return [
+        one
+        for folder in folders
+        for one in json.loads((folder / "comparison.json").read_text("utf-8"))["differences"]
+    ]
+
+
+def assert_told(text: str, known: list[dict[str, Any]], where: str) -> None:
+    """Each interval stands behind the mean of its difference; each "n of m pairs" is one's too."""
+    intervals = set()
+    for one in known:
+        if one["interval"] is not None:
+            low, high = one["interval"]
+            intervals |= {shown(one["mean"], low, high), shown(-one["mean"], -high, -low)}
+    prose = "\n".join(line for line in text.splitlines() if line[:1] != "|" or "±" not in line)
+    told = re.findall(rf"({NUMBER})[^\d\[]*{INTERVAL}", prose)
+    assert len(told) == len(re.findall(INTERVAL, prose)), where
+    assert not {shown(*map(float, one)) for one in told} - intervals, where
+    ahead = {(one["pairs"]["num_higher"], one["pairs"]["num"]) for one in known}
+    ahead |= {(num - higher, num) for higher, num in ahead}
+    said = re.findall(r"(\d+)\s+of\s+(\d+)\s+pairs", prose)
+    assert not {(int(n), int(m)) for n, m in said} - ahead, where
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda text: text.partition("\n")[0])
+def test_differences_in_a_section_are_those_of_its_runs(
+    section: str, compared: dict[str, Path]
+) -> None:
+    own = [folder for command, folder in compared.items() if f"    {command}\n" in section]
+    known = differences_in(own)
+    assert_told(section, known, section.partition("\n")[0])
+    tested = [one for one in known if one["interval"] is not None]
+    found = sum(one["told_apart"] for one in tested)
+    for told, of in re.findall(r"(\d+)\s+of\s+(\d+)\s+differences", section):
+        assert (int(told), int(of)) == (found, len(tested))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/method.md", "docs/results_earlier.md"])
+def test_differences_in_other_texts_are_those_of_kept_runs(
+    page: str, compared: dict[str, Path]
+) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert_told(text, differences_in(compared.values()), page)
+
+
+def test_every_run_of_the_five_domains_stands_in_its_table() -> None:
+    command = next(line for line in COMMANDS if "results/clinc150 " in line)
+    names = [CommonName.parse(text) for text in re.findall(r"--call (\S+)", command)]
+    labelled = label_runs(read_folders([RESULTS / "clinc150"]), names)
+    made = set()
+    for label, runs in labelled.items():
+        for run in runs:
+            order = "as listed" if run.summary["tasks"][0] == "banking" else "reversed"
+            figures = [run.summary[f"{name}_average"] for name in ("final", "incremental")]
+            figures.append(run.summary["forgetting"])
+            made.add(
+                markdown_row(label, order, str(run.params["seed"]), *(f"{n:.1f}" for n in figures))
+            )
+    (section,) = [text for text in SECTIONS if f"    {command}\n" in text]
+    table = section[section.index("| method | order | seed |") :].split("\n\n")[0]
+    assert set(table.splitlines()[2:]) == made
+
+
+def test_finetune_forgets_and_multitask_does_not() -> None:
+    forgetting: dict[str, list[float]] = {}
+    for run in read_folders([RESULTS / "clinc150", RESULTS / "sst2_woz"]):
+        forgetting.setdefault(run.method, []).append(run.summary["forgetting"])
+    assert min(forgetting["finetune"]) > 50 and max(forgetting["multitask"]) < 3
+    assert max(forgetting["lamol_kd"]) < min(forgetting["finetune"])
 
 
 def shown(mean: float, low: float, high: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,20 +35,30 @@ COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
 MEANS_INTERVAL = (
     "from three seeds or orders, 95 % bootstrap interval of the mean over them, too narrow with few"
 )
+DRAWN = (*COMPARED, "seconds", "peak_memory_bytes", "kept_bytes")
 LABEL_PIXELS = 420
 """Room for a method's name in the chart; what is longer is cut off."""
 
 
-def comparison_table(comparison: Comparison) -> Table:
-    """A method and setting a row, with the figures that a terminal of 80 columns has room for."""
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """What is known at the end, and what it takes: a method and setting a row, the figures in two
+    tables, as a terminal of 80 columns has room for."""
+    columns = _columns(comparison)
+    rest = [column for column in columns if column.key not in COMPARED]
+    return [
+        _table(comparison, COMPARED_COLUMNS, _caption(comparison)),
+        _table(comparison, rest, "means"),
+    ]
+
+
+def _table(comparison: Comparison, columns: Sequence[Column], caption: str) -> Table:
     table = Table(
-        caption=Text(_caption(comparison)),
+        caption=Text(caption),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
     )
-    columns = [column for column in _columns(comparison) if column.short]
     table.add_column("method", overflow="fold", min_width=16)
     for title in ("runs", *(column.short for column in columns)):
         table.add_column(title, justify="right", no_wrap=True)
@@ -124,27 +134,32 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def comparison_chart(comparison: Comparison) -> Chart:
-    """Every run a point, the mean and its interval a bar, a row a method, a panel a figure."""
+    """Every run a point, the mean and its interval a bar, a row a method, a panel a figure: what is
+    known at the end above, what it takes below."""
     labels = [group.label for group in comparison.groups]
+    columns = [column for column in _columns(comparison) if column.key in DRAWN]
     points: list[dict[str, Any]] = []
     for group in comparison.groups:
-        for key in COMPARED:
-            estimate = group.figures[key]
+        for column in columns:
+            estimate = group.figures[column.key]
             if estimate is not None:
-                mean = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-                named = {"method": group.label, "figure": key.replace("_", " ")}
-                points += [{**named, **mean, "value": value} for value in estimate.values]
+                bar = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
+                bar = {key: at and at / column.divide_by for key, at in bar.items()}
+                named = {"method": group.label, "figure": column.title}
+                points += [
+                    {**named, **bar, "value": value / column.divide_by} for value in estimate.values
+                ]
     axis = alt.Axis(labelLimit=LABEL_PIXELS)
     base = alt.Chart().encode(y=alt.Y("method:N", title=None, sort=labels, axis=axis))
     interval = base.mark_rule(strokeWidth=2.5, color="#2f7fc1").encode(
-        x=alt.X("low:Q", title="percent or points", scale=alt.Scale(zero=False)), x2="high:Q"
+        x=alt.X("low:Q", title=None, scale=alt.Scale(zero=False)), x2="high:Q"
     )
     mean = base.mark_tick(thickness=3, size=16, color="#2f7fc1").encode(x="mean:Q")
     runs = base.mark_point(size=24, filled=True, opacity=0.55, color=INK).encode(x="value:Q")
     layers = alt.layer(interval, mean, runs).properties(width=230, height=alt.Step(24))
-    names = [key.replace("_", " ") for key in COMPARED]
+    titles = [column.title for column in columns]
     return layers.facet(
-        facet=alt.Facet("figure:N", sort=names, title=None), columns=3,
+        facet=alt.Facet("figure:N", sort=titles, title=None), columns=len(COMPARED),
         data=alt.Data(values=points),
     ).resolve_scale(x="independent")  # fmt: skip
 
@@ -192,7 +207,13 @@ def _difference_rows(comparison: Comparison, between: str) -> Iterator[list[str]
         if found:
             any_one = next(iter(found.values()))
             cells = [_difference_cell(found.get(key), between) for key in COMPARED]
-            yield [group.label, str(len(any_one.by_seed)), str(any_one.num_pairs), *cells]
+            yield [group.label, str(len(any_one.by_seed)), _pairs_cell(any_one, between), *cells]
+
+
+def _pairs_cell(one: Difference, between: str) -> str:
+    between = ", " if between == " " else between
+    alike = f"{between}{one.pairs.num_alike} alike" if one.pairs.num_alike else ""
+    return f"{one.pairs.num}{alike}"
 
 
 def _difference_cell(one: Difference | None, between: str) -> str:

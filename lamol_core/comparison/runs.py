@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 SEED_KEYS = ("seed", "backbone.nano.seed")
 """What repeats a run: not part of what is compared."""
 SUMMARY = Path("reports") / "summary.json"
+COMMITS = Path("commits.txt")
+"""Commits of lamol that ran a sequence, a line each: where a benchmark was made by a checkout."""
 
 
 class Pairing(NamedTuple):
@@ -44,6 +46,13 @@ class FinishedRun:
     name: str
     params: Mapping[str, Any]
     summary: Mapping[str, Any]
+    commits: str = ""
+    """Of lamol, where they were noted."""
+
+    @property
+    def version(self) -> str:
+        """Of the code that ran it, as far as it is known."""
+        return self.commits or str(self.params.get("lamol_version"))
 
     @property
     def method(self) -> str:
@@ -101,7 +110,10 @@ def read_folder(folder: Path) -> list[FinishedRun]:
         params = YAML(typ="safe").load(text)
     except YAMLError as error:
         raise ArtifactError(f"{path}: no YAML ({error}). Compare whole folders.") from error
-    return split_chains(str(folder), params, summary, folder)
+    noted = folder / COMMITS
+    commits = noted.read_text(encoding="utf-8").strip() if noted.is_file() else ""
+    runs = split_chains(str(folder), params, summary, folder)
+    return [replace(run, commits=commits) for run in runs]
 
 
 def split_chains(

@@ -11,9 +11,10 @@ differences are averaged first.
 
 from __future__ import annotations
 
+import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
@@ -37,8 +38,8 @@ class Column:
 
     key: str
     title: str
-    short: str = ""
-    """Its title on a terminal; without one it is not shown there."""
+    short: str
+    """Its title on a terminal."""
     divide_by: float = 1.0
     decimals: int = 1
 
@@ -47,12 +48,12 @@ COLUMNS = (
     Column("final_average", "final average, %", "final\n%"),
     Column("incremental_average", "incremental average, %", "incr.\n%"),
     Column("forgetting", "forgetting, points", "forgets\npoints"),
-    Column("backward_transfer", "backward transfer, points"),
-    Column("forward_transfer", "forward transfer, points"),
+    Column("backward_transfer", "backward transfer, points", "backward\npoints"),
+    Column("forward_transfer", "forward transfer, points", "forward\npoints"),
     Column("seconds", "seconds", "time\ns", decimals=0),
-    Column("peak_memory_bytes", "peak memory, GB", divide_by=1e9, decimals=2),
+    Column("peak_memory_bytes", "peak memory, GB", "memory\nGB", 1e9, 2),
     Column("kept_bytes", "kept of old tasks, MB", "kept\nMB", 1e6, 2),
-    Column("kept_real_rows", "real rows kept", decimals=0),
+    Column("kept_real_rows", "real rows kept", "real\nrows", decimals=0),
 )
 COMPARED = ("final_average", "incremental_average", "forgetting")
 """The figures by whose differences methods are told apart."""
@@ -113,15 +114,32 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Runs of two methods that have seed, order and data in common, and how a figure differs."""
+
+    num: int
+    num_higher: int
+    """In which the first one's figure is the higher one."""
+    num_alike: int
+    """Whose score matrices are the same: what the methods differ in had nothing to do there."""
+    num_across_versions: int
+    """By different versions of the code, so that the same seed need not be the same start."""
+    by_seed: tuple[float, ...]
+    """For each seed the mean difference over its orders."""
+
+
+@dataclass(frozen=True)
 class Difference:
     """`first` minus `second` in one figure, over pairs of runs of the same seed and order."""
 
     figure: str
     first: str
     second: str
-    num_pairs: int
-    by_seed: tuple[float, ...]
-    """For each seed the mean over its orders."""
+    pairs: Pairs
+
+    @property
+    def by_seed(self) -> tuple[float, ...]:
+        return self.pairs.by_seed
 
     @property
     def mean(self) -> float:
@@ -176,10 +194,10 @@ def compare_runs(
             raise ConfigError(f"--against {against}: none of these. Choose: {'; '.join(labels)}.")
         compared = [(label, against) for label in labels if label != against]
     differences = [
-        Difference(figure, first, second, *paired)
+        Difference(figure, first, second, pairs)
         for figure in COMPARED
         for first, second in compared
-        if (paired := paired_differences(figure, labelled[first], labelled[second])) is not None
+        if (pairs := paired(figure, labelled[first], labelled[second])) is not None
     ]
     return Comparison(tuple(groups), tuple(differences), against)
 
@@ -201,17 +219,42 @@ def _final_average(group: Group) -> float:
     return -math.inf if estimate is None else estimate.mean
 
 
-def paired_differences(
-    figure: str, runs: Sequence[FinishedRun], others: Sequence[FinishedRun]
-) -> tuple[int, tuple[float, ...]] | None:
-    """How many pairs of runs two groups have, and for each seed the mean difference of its pairs;
-    None where they have none."""
+def paired(figure: str, runs: Sequence[FinishedRun], others: Sequence[FinishedRun]) -> Pairs | None:
+    """The pairs of runs of two groups; None where they have none."""
     mine, theirs = _by_pairing(runs, figure), _by_pairing(others, figure)
     both = sorted(set(mine) & set(theirs))
     if not both:
         return None
     by_seed = _by_seed({pairing: mine[pairing] - theirs[pairing] for pairing in both})
-    return len(both), tuple(map(fmean, by_seed.values()))
+    return Pairs(
+        num=len(both),
+        num_higher=sum(mine[pairing] > theirs[pairing] for pairing in both),
+        num_alike=_num_equal(both, runs, others, _scores),
+        num_across_versions=len(both) - _num_equal(both, runs, others, _version),
+        by_seed=tuple(map(fmean, by_seed.values())),
+    )
+
+
+def _num_equal(
+    pairings: Sequence[Pairing],
+    runs: Sequence[FinishedRun],
+    others: Sequence[FinishedRun],
+    what: Callable[[FinishedRun], str],
+) -> int:
+    """Pairs whose runs have the same of something."""
+    mine, theirs = (
+        {pairing: {what(run) for run in group if run.pairing == pairing} for pairing in pairings}
+        for group in (runs, others)
+    )
+    return sum(mine[pairing] == theirs[pairing] for pairing in pairings)
+
+
+def _scores(run: FinishedRun) -> str:
+    return json.dumps(run.summary.get("score_matrix", run.name))
+
+
+def _version(run: FinishedRun) -> str:
+    return run.version
 
 
 def _clusters(values: Mapping[Pairing, float]) -> list[list[float]]:

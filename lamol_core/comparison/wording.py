@@ -30,7 +30,20 @@ def sentences(comparison: Comparison) -> list[str]:
     if few:
         why = f"Fewer than {MIN_SEEDS} seeds in common, from which nothing follows"
         said.append(f"{why}: {'; '.join(few)}.")
-    return said
+    return said + _across_versions(comparison)
+
+
+def _across_versions(comparison: Comparison) -> list[str]:
+    across = {
+        (one.first, one.second) for one in comparison.differences if one.pairs.num_across_versions
+    }
+    if not across:
+        return []
+    compared = {(one.first, one.second) for one in comparison.differences}
+    return [
+        f"{len(across)} of {len(compared)} comparisons pair runs of different versions of lamol: "
+        "the same seed need not be the same start there."
+    ]
 
 
 def told(comparison: Comparison) -> list[str]:
@@ -73,6 +86,8 @@ def _not_told_apart(differences: Sequence[Difference]) -> Iterator[str]:
         found = _interval(one, turned=False)
         if one.has_no_spread:
             found = f"in each of {len(one.by_seed)} seeds: no spread to judge by"
+        if one.pairs.num_alike == one.pairs.num:
+            found = f"the same scores in each of {one.pairs.num} runs"
         shown = f"from {one.second} ({one.mean:+.1f} {found})"
         against.setdefault((one.figure, one.first), []).append(shown)
     for (figure, first), others in against.items():
@@ -85,8 +100,12 @@ def _interval(one: Difference, turned: bool) -> str:
     low, high = one.interval
     if turned:
         low, high = -high, -low
-    pairs = "" if one.num_pairs == len(one.by_seed) else f", {one.num_pairs} pairs"
-    return f"[{low:.1f}, {high:.1f}; {len(one.by_seed)} seeds{pairs}]"
+    parts = [f"{low:.1f}, {high:.1f}; {len(one.by_seed)} seeds"]
+    if one.pairs.num != len(one.by_seed):
+        parts.append(f"{one.pairs.num} pairs")
+    if one.pairs.num_alike:
+        parts.append(f"{one.pairs.num_alike} of {one.pairs.num} runs alike in every score")
+    return f"[{', '.join(parts)}]"
 
 
 def _words(figure: str) -> str:

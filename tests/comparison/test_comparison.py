@@ -16,7 +16,7 @@ from lamol_core.comparison.files import (
     comparison_chart,
     comparison_json,
     comparison_markdown,
-    comparison_table,
+    comparison_tables,
     difference_table,
     write_comparison,
 )
@@ -28,7 +28,7 @@ from lamol_core.comparison.statistics import (
     Estimate,
     bootstrap_interval,
     compare_runs,
-    paired_differences,
+    paired,
     t_interval,
 )
 from lamol_core.comparison.wording import NOTHING_PAIRED, NOTHING_TOLD, sentences, told
@@ -43,6 +43,7 @@ def summary_of(final: float, tasks: tuple[str, ...] = ("a", "b")) -> dict[str, A
         **summary,
         "method": "x",
         "tasks": list(tasks),
+        "score_matrix": [[final + 2], [final - 1, final + 1]],
         "final_average": final,
         "incremental_average": final + 1,
         "forgetting": 100 - final,
@@ -103,9 +104,9 @@ def test_a_claim_is_false_as_seldom_as_it_says_though_orders_share_their_seed(
             ]
             for method, wins in (("lamol_kd", 1), ("lamol", 0))
         )
-        paired = paired_differences("final_average", mine, theirs)
-        assert paired is not None and paired[0] == 2 * num_seeds == 2 * len(paired[1])
-        false_claims += Difference("final_average", "lamol_kd", "lamol", *paired).is_told_apart
+        pairs = paired("final_average", mine, theirs)
+        assert pairs is not None and pairs.num == 2 * num_seeds == 2 * len(pairs.by_seed)
+        false_claims += Difference("final_average", "lamol_kd", "lamol", pairs).is_told_apart
     assert 0.02 <= false_claims / trials <= 0.09
 
 
@@ -232,7 +233,7 @@ def test_nano_models_are_no_seeds_more() -> None:
         for nano in range(3)
     ]
     (of_final,) = [d for d in compare_runs(runs).differences if d.figure == "final_average"]
-    assert (of_final.num_pairs, of_final.by_seed) == (3, (10.0,))
+    assert (of_final.pairs.num, of_final.by_seed) == (3, (10.0,))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -249,9 +250,14 @@ def test_names_and_figures_are_whole_in_the_terminal_s_table(
         "lamol_kd",
     ]
     monkeypatch.setenv("COLUMNS", str(width))
-    print_table(comparison_table(comparison))
+    scores, costs = comparison_tables(comparison)
+    print_table(scores)
     shown = capsys.readouterr().out
-    for word in ("lamol_kd", "known_labels,", "topk=7)", "[80.0, 83.5]", "36000", "1538.13"):
+    for word in ("lamol_kd", "known_labels,", "topk=7)", "[80.0, 83.5]"):
+        assert word in shown, shown
+    print_table(costs)
+    shown = capsys.readouterr().out
+    for word in ("lamol_kd", "known_labels,", "topk=7)", "backward", "36000", "memory", "1538.13"):
         assert word in shown, shown
 
 
@@ -290,6 +296,34 @@ def test_the_one_with_less_forgetting_is_the_better_one_wherever_it_stands() -> 
     low, high = t_interval([24.0, 20.0, 16.0])
     shown = f"[{low:.1f}, {high:.1f}; 3 seeds]"
     assert said == f"forgetting: lamol is better than lamol_kd by 20.0 points {shown}."
+
+
+def test_runs_that_are_the_same_run_are_told() -> None:
+    """Where a setting had nothing to do: three seeds, of which one is evidence."""
+    refill = {"generate.refill": False}
+    with_it, without = many("lamol_kd", [80.0, 82, 81], **refill), many("lamol_kd", [80.0, 82, 84])
+    comparison = compare_runs([*with_it, *without], against="lamol_kd (refill=false)")
+    (one, *_) = comparison.differences
+    assert (one.pairs.num, one.pairs.num_alike, one.pairs.num_higher) == (3, 2, 1)
+    assert any("3 seeds, 2 of 3 runs alike in every score]" in s for s in sentences(comparison))
+    assert "| lamol_kd | 3 | 3, 2 alike |" in comparison_markdown(comparison)
+    same = compare_runs([*with_it, *many("lamol_kd", [80.0, 82, 81])])
+    assert any("the same scores in each of 3 runs" in sentence for sentence in sentences(same))
+
+
+def test_pairs_of_different_versions_are_told(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path / f"a{seed}", "lamol_kd", seed, 80.0 + seed)
+        write_run(tmp_path / f"b{seed}", "finetune", seed, 20.0 + seed % 2)
+        (tmp_path / f"a{seed}" / "commits.txt").write_text("0123456\n")
+    told_of = "1 of 1 comparisons pair runs of different versions of lamol"
+    assert any(
+        told_of in sentence for sentence in sentences(compare_runs(read_folders([tmp_path])))
+    )
+    for seed in range(3):
+        (tmp_path / f"b{seed}" / "commits.txt").write_text("0123456\n")
+    runs = read_folders([tmp_path])
+    assert not any("versions" in sentence for sentence in sentences(compare_runs(runs)))
 
 
 def test_seeds_that_differ_by_the_same_have_no_spread_to_judge_by() -> None:
@@ -368,7 +402,7 @@ def test_two_seeds_claim_nothing_however_far_apart_and_in_many_orders() -> None:
         for one in many(method, [score, score + 1], tasks=tasks)
     ]
     comparison = compare_runs(runs)
-    assert all(one.num_pairs == 4 for one in comparison.differences)
+    assert all(one.pairs.num == 4 for one in comparison.differences)
     assert told(comparison) == [NOTHING_TOLD] == sentences(comparison)[:1]
 
 
@@ -400,7 +434,7 @@ def test_pairs_have_seed_and_order_in_common() -> None:
         run("lamol", 0, 71.0),
     ]
     comparison = compare_runs(runs)
-    assert all(difference.num_pairs == 1 for difference in comparison.differences)
+    assert all(difference.pairs.num == 1 for difference in comparison.differences)
     assert "nothing follows" in sentences(comparison)[-1]
     (mixed,) = [group for group in comparison.groups if group.label == "lamol"]
     assert mixed.num_orders == 2
@@ -440,7 +474,7 @@ def test_folders_are_read_wherever_they_lie_and_written_as_three_files(tmp_path:
     assert any(one["told_apart"] for one in kept["differences"])
     svg = (tmp_path / "out" / "comparison.svg").read_text()
     assert "lamol_kd" in svg and "final average" in svg
-    assert comparison_table(comparison).row_count == 2
+    assert [table.row_count for table in comparison_tables(comparison)] == [2, 2]
 
 
 def test_a_tree_of_orders_is_a_run_for_each(tmp_path: Path) -> None:
@@ -459,7 +493,7 @@ def test_a_tree_of_orders_is_a_run_for_each(tmp_path: Path) -> None:
         ("lamol_kd", 3, 2),
         ("lamol", 1, 1),
     ]
-    assert {one.num_pairs for one in comparison.differences} == {1}, "order a, b of seed 0"
+    assert {one.pairs.num for one in comparison.differences} == {1}, "order a, b of seed 0"
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
@@ -498,7 +532,7 @@ def test_one_file_is_the_same_data_however_its_path_is_written(tmp_path: Path) -
         write_run(tmp_path / method, method, 0, 80.0, tasks)
     comparison = compare_runs(read_folders([tmp_path]))
     assert [group.label for group in comparison.groups] == ["ewc", "lamol"]
-    assert {one.num_pairs for one in comparison.differences} == {1}
+    assert {one.pairs.num for one in comparison.differences} == {1}
     assert len(read_folders([tmp_path], without=[tmp_path / "ewc"])) == 1
 
 
