@@ -99,10 +99,18 @@ def test_advice_forgetting() -> None:
     assert build_summary("lamol_kd", at_the_bound, ["a", "b"])["advice"] == []
 
 
-def test_advice_new_task_low() -> None:
-    rows = [figures("a", "base", [95.0]), figures("b", "a", [95.0, 70.0], ["a"])]
-    (line,) = build_summary("lamol_kd", rows, ["a", "b"])["advice"]
-    assert "b 70.0 %" in line and "lower `distill_weight`" in line
+@pytest.mark.parametrize("num_tasks", [2, 5, 15])
+def test_advice_new_task_low(num_tasks: int) -> None:
+    """Distilling too much is bad for every task but the first, however many there are."""
+    names = [f"t{place}" for place in range(num_tasks)]
+    scores = [95.0, *[70.0] * (num_tasks - 1)]
+    rows = [
+        figures(name, names[place - 1] if place else "base", scores[: place + 1], names[:place])
+        for place, name in enumerate(names)
+    ]
+    (line,) = build_summary("lamol_kd", rows, names)["advice"]
+    assert "t1 70.0 %" in line and "t0, in which nothing is distilled, 95.0 %" in line
+    assert "lower `distill_weight`" in line
 
 
 def test_no_advice_for_a_low_first_task() -> None:
