@@ -251,6 +251,27 @@ def test_derpp_keeps_the_logits_that_a_row_came_with(tiny_checkpoint: Path, tmp_
     assert trained.log_rows[0]["mse_qa_memory"] > 0 and trained.log_rows[0]["ce_qa_memory"] > 0
 
 
+def test_derpp_s_logits_are_those_that_tell_the_answer(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """Of its own row, one position before each token of it: with a student that stands still."""
+    params = params_of("derpp")
+    still = params.train.model_copy(update={"learning_rate": 1e-12})
+    params = params.model_copy(update={"train": still})
+    model = learn(tmp_path, 0, params, tiny_checkpoint).model
+    control = TextCodec.load(tiny_checkpoint).control
+    stored = load_file(tmp_path / "a" / "state" / "logits.safetensors")
+    rows = from_table(read_rows(tmp_path / "a/state/memory.parquet", MEMORY_SCHEMA, ""), MemoryRow)
+    assert len({row.row_id for row in rows}) > 2
+    for row in rows:
+        read, said = [*row.input_ids, control.ans], [*row.target_ids, control.eos]
+        with torch.no_grad():
+            logits = model(torch.tensor([read + said])).logits[0, len(read) - 1 : -1]
+        torch.testing.assert_close(
+            stored[f"{row.slot:06d}"].float(), logits, rtol=2e-3, atol=2e-3, msg=row.row_id
+        )
+
+
 def test_fisher_information_is_the_mean_of_each_row_s_own_squared_gradient(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
