@@ -39,7 +39,7 @@ OF_THE_DISK = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
 }  # fmt: skip
 """What a disk refuses: no room, no permission. No bug of ours."""
-MEASURED = ("seconds", "start_up_seconds", "peak_memory_bytes")
+MEASURED = ("seconds", "start_up_seconds", "peak_memory_bytes", "machine")
 """Keys of a figures file that differ from run to run."""
 
 
@@ -127,14 +127,18 @@ class Cost:
         """Libraries are imported now: what went by is start-up."""
         self._start_up_s = time.perf_counter() - self._started
 
-    def figures(self, seconds_before: float = 0.0) -> dict[str, float | int]:
-        """`seconds_before`: what another process had done of the work before it was cut off."""
+    def figures(self, seconds_before: float = 0.0) -> dict[str, Any]:
+        """Under the keys of MEASURED. `seconds_before`: what another process had done of the work
+        before it was cut off."""
+        from lamol_core.machine import describe_machine
+
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         scale = 1 if sys.platform == "darwin" else 1024
         return {
             "seconds": round(time.perf_counter() - self._started + seconds_before, 2),
             "start_up_seconds": round(self._start_up_s, 2),
             "peak_memory_bytes": peak_kib * scale,
+            "machine": describe_machine(),
         }
 
 

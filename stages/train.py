@@ -76,6 +76,7 @@ def train(
     kept = count_kept(layout.state(task), given.data, params.method)
     figures = _figures(len(given.training_set.mix), trained, kept)
     figures |= cost.figures(trained.seconds_before)
+    figures["machine"]["device"] = str(trained.model.device)
     write_json(layout.figure(task, "train"), figures, MEASURED)
     trained.discard_resumes()
     if trained.num_cut:

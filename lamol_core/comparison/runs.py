@@ -50,9 +50,10 @@ class FinishedRun:
     """Of lamol, where they were noted."""
 
     @property
-    def version(self) -> str:
-        """Of the code that ran it, as far as it is known."""
-        return self.commits or str(self.params.get("lamol_version"))
+    def made_by(self) -> tuple[str, ...]:
+        """The code and the processors that ran it, as far as they are known."""
+        code = self.commits or str(self.params.get("lamol_version"))
+        return code, *sorted({one["processor"] for one in self.summary.get("machines", ())})
 
     @property
     def method(self) -> str:

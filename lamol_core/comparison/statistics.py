@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
@@ -122,8 +122,8 @@ class Pairs:
     """In which the first one's figure is the higher one."""
     num_alike: int
     """Whose score matrices are the same: what the methods differ in had nothing to do there."""
-    num_across_versions: int
-    """By different versions of the code, so that the same seed need not be the same start."""
+    num_across: int
+    """By different versions of the code or on different processors."""
     by_seed: tuple[float, ...]
     """For each seed the mean difference over its orders."""
 
@@ -230,7 +230,7 @@ def paired(figure: str, runs: Sequence[FinishedRun], others: Sequence[FinishedRu
         num=len(both),
         num_higher=sum(mine[pairing] > theirs[pairing] for pairing in both),
         num_alike=_num_equal(both, runs, others, _scores),
-        num_across_versions=len(both) - _num_equal(both, runs, others, _version),
+        num_across=len(both) - _num_equal(both, runs, others, lambda run: run.made_by),
         by_seed=tuple(map(fmean, by_seed.values())),
     )
 
@@ -239,7 +239,7 @@ def _num_equal(
     pairings: Sequence[Pairing],
     runs: Sequence[FinishedRun],
     others: Sequence[FinishedRun],
-    what: Callable[[FinishedRun], str],
+    what: Callable[[FinishedRun], Hashable],
 ) -> int:
     """Pairs whose runs have the same of something."""
     mine, theirs = (
@@ -251,10 +251,6 @@ def _num_equal(
 
 def _scores(run: FinishedRun) -> str:
     return json.dumps(run.summary.get("score_matrix", run.name))
-
-
-def _version(run: FinishedRun) -> str:
-    return run.version
 
 
 def _clusters(values: Mapping[Pairing, float]) -> list[list[float]]:

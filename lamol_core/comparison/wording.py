@@ -30,19 +30,17 @@ def sentences(comparison: Comparison) -> list[str]:
     if few:
         why = f"Fewer than {MIN_SEEDS} seeds in common, from which nothing follows"
         said.append(f"{why}: {'; '.join(few)}.")
-    return said + _across_versions(comparison)
+    return said + _across(comparison)
 
 
-def _across_versions(comparison: Comparison) -> list[str]:
-    across = {
-        (one.first, one.second) for one in comparison.differences if one.pairs.num_across_versions
-    }
+def _across(comparison: Comparison) -> list[str]:
+    across = {(one.first, one.second) for one in comparison.differences if one.pairs.num_across}
     if not across:
         return []
     compared = {(one.first, one.second) for one in comparison.differences}
     return [
-        f"{len(across)} of {len(compared)} comparisons pair runs of different versions of lamol: "
-        "the same seed need not be the same start there."
+        f"{len(across)} of {len(compared)} comparisons pair runs of different versions of lamol or "
+        "on different processors: the same seed need not be the same start there."
     ]
 
 

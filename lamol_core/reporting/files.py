@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import platform
 from pathlib import Path
 from typing import Any
 
-from lamol_core import __version__
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.scores import ZeroShot
 from lamol_core.reporting.figures import read_json, write_json
@@ -61,6 +58,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         kept=kept | {"bytes": kept["bytes"] + found["generate"].get("kept_bytes", 0)},
         curve=found["train"]["curve"],
         zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
+        machine=found["train"].get("machine", {}),
         audit={key: audit[key] for key in ("verdict", "failed", "rows_flagged") if key in audit},
     )
 
@@ -96,7 +94,7 @@ def write_report(
         # a chart that is not defined (forgetting of one task) is an empty picture: dvc wants a file
         empty = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
         _write(layout.reports / f"{name}.svg", charts.get(name, empty))
-    page = render_page(summary, charts, parameters, describe_machine(), specs, table)
+    page = render_page(summary, charts, parameters, specs, table)
     _write(layout.reports / "index.html", page)
     _write(layout.reports / "score_matrix.csv", _csv(score_rows(summary)))
 
@@ -113,26 +111,6 @@ def score_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
         for j, score in enumerate(row)
         if score is not None
     ]
-
-
-def describe_machine() -> dict[str, str]:
-    """What the figures were measured on, as far as it can be told without a network."""
-    return {
-        "lamol": __version__,
-        "Python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-    }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -90,12 +90,11 @@ def render_page(
     summary: Mapping[str, Any],
     charts_svg: Mapping[str, str],
     parameters: Mapping[str, Any],
-    machine: Mapping[str, Any],
     specs: Mapping[str, Mapping[str, Any]] | None = None,
     comparison: ComparisonTable | None = None,
 ) -> str:
     """The page's HTML. `summary` is as `build_summary` gives it, `charts_svg` as `charts_svg` of
-    plots.py gives it; `parameters` and `machine` are any nested mappings, shown flattened. With
+    plots.py gives it; `parameters` is any nested mapping, shown flattened. With
     `specs`, the charts' Vega-Lite by the same names, they show values under the pointer.
     `comparison` sets this run beside others; its chart is "comparison".
     Raises ArtifactError for a chart that is not plain SVG (scripts, links, style sheets)."""
@@ -122,11 +121,22 @@ def render_page(
         chains=_chain_rows(summary),
         comparison=comparison,
         parameters=_flatten(parameters),
-        machine=_flatten(machine),
+        machine=_machine_rows(summary["machines"]),
         specs={name: inline_json(spec) for name, spec in (specs or {}).items()},
         script=script,
         script_hash=None if script is None else policy_hash(script),
     )
+
+
+def _machine_rows(machines: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Of several machines each line has a number."""
+    if len(machines) == 1:
+        return list(machines[0].items())
+    return [
+        (f"{place}. {name}", value)
+        for place, machine in enumerate(machines, start=1)
+        for name, value in machine.items()
+    ] or [("machine", "not noted by the version of lamol that trained")]
 
 
 EMBED = """

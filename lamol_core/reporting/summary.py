@@ -38,7 +38,8 @@ class TaskFigures:
     again), "surplus" (well formed, not needed) and "duplicates" among the rejected; `kept` is what
     the method has of old tasks: "real_rows" and "bytes"; `curve` is curves.py's; `zero_shot` is
     None where it was not measured; `audit` has the "verdict", the names of the checks that "failed"
-    and "rows_flagged", {} without an audit."""
+    and "rows_flagged", {} without an audit; `machine` is what the training ran on, {} where it was
+    not noted."""
 
     task: str
     after: str
@@ -51,6 +52,7 @@ class TaskFigures:
     curve: list[dict[str, float]] = field(default_factory=list)
     zero_shot: ZeroShot | None = None
     audit: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
 
 
 def build_summary(method: str, figures: list[TaskFigures], order: list[str]) -> dict[str, Any]:
@@ -135,8 +137,18 @@ def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
         "pseudo": {figure.task: dict(figure.pseudo) for figure in chain},
         "not_scored": matrix.not_scored(),
         "audits": {figure.task: dict(figure.audit) for figure in chain if figure.audit},
+        "machines": _machines(chain),
         "advice": _advice(matrix, chain) if method == "lamol_kd" else [],
     }
+
+
+def _machines(chain: list[TaskFigures]) -> list[dict[str, str]]:
+    """What the trainings ran on, each machine once."""
+    found: list[dict[str, str]] = []
+    for figure in chain:
+        if figure.machine and figure.machine not in found:
+            found.append(figure.machine)
+    return found
 
 
 def _score_matrix(chain: list[TaskFigures]) -> ScoreMatrix:

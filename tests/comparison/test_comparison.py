@@ -311,7 +311,7 @@ def test_runs_that_are_the_same_run_are_told() -> None:
     assert any("the same scores in each of 3 runs" in sentence for sentence in sentences(same))
 
 
-def test_pairs_of_different_versions_are_told(tmp_path: Path) -> None:
+def test_pairs_of_different_versions_or_processors_are_told(tmp_path: Path) -> None:
     for seed in range(3):
         write_run(tmp_path / f"a{seed}", "lamol_kd", seed, 80.0 + seed)
         write_run(tmp_path / f"b{seed}", "finetune", seed, 20.0 + seed % 2)
@@ -324,6 +324,11 @@ def test_pairs_of_different_versions_are_told(tmp_path: Path) -> None:
         (tmp_path / f"b{seed}" / "commits.txt").write_text("0123456\n")
     runs = read_folders([tmp_path])
     assert not any("versions" in sentence for sentence in sentences(compare_runs(runs)))
+    moved = [
+        replace(run, summary={**run.summary, "machines": [{"processor": run.method}]})
+        for run in runs
+    ]
+    assert any(told_of in sentence for sentence in sentences(compare_runs(moved)))
 
 
 def test_seeds_that_differ_by_the_same_have_no_spread_to_judge_by() -> None:

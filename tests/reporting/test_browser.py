@@ -1,7 +1,9 @@
 """The page in a real browser: it opens, answers to a pointer, fits a phone, and logs nothing.
 
-Needs Debian's chromium and chromium-driver. With LAMOL_PICTURE=FILE.png the page's picture is left
-there: README.md shows it.
+Needs Debian's chromium and chromium-driver. README.md's picture is one of the demo's own page:
+
+    LAMOL_PICTURE_OF=reports/index.html LAMOL_PICTURE=docs/report.png \\
+        pytest -n 0 -k the_picture tests/reporting/test_browser.py
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "index.html"
     parameters = {"lamol_kd": {"gamma": 0.2, "temperature": 2.0}}
     section = comparison_section(comparison)
-    text = render_page(summary, charts, parameters, {"cores": 2}, specs, section)
+    text = render_page(summary, charts, parameters, specs, section)
     path.write_text(text, encoding="utf-8")
     return path
 

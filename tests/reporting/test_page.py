@@ -32,6 +32,7 @@ def summary_of(*tasks: str) -> dict[str, Any]:
             seconds={"generate": 3.0, "train": 61.0},
             peak_memory_bytes=3 * 2**29,
             pseudo={"valid": 57, "rejected": 23} if i else {"valid": 0, "rejected": 0},
+            machine={"processor": "Abacus 9", "cores": "2"},
         )
         for i, task in enumerate(tasks)
     ]
@@ -39,7 +40,7 @@ def summary_of(*tasks: str) -> dict[str, Any]:
 
 
 def page_of(summary: dict[str, Any], **parameters: Any) -> str:
-    return render_page(summary, plots.charts_svg(summary), parameters, {"cores": 2})
+    return render_page(summary, plots.charts_svg(summary), parameters)
 
 
 class Elements(HTMLParser):
@@ -65,10 +66,19 @@ def test_holds_every_section() -> None:
         assert title in text and explanation in text
     assert page.count("<svg") == 3
     for shown in (
-        "lamol_kd.gamma", "0.2", "null", "cores", "3 min 12 s", "1.50", "57", "29 %",
+        "lamol_kd.gamma", "0.2", "null", "cores", "Abacus 9", "3 min 12 s", "1.50", "57", "29 %",
         "What to try next", "raise lambda", "91.2",
     ):  # fmt: skip
         assert shown in text, shown
+
+
+def test_names_every_machine_that_trained_and_says_where_none_is_known() -> None:
+    summary = summary_of("home", "travel")
+    summary["machines"] = [{"processor": "Abacus 9"}, {"processor": "Slide Rule"}]
+    text = Elements(page_of(summary)).text
+    assert "1. processor" in text and "2. processor" in text and "Slide Rule" in text
+    summary["machines"] = []
+    assert "not noted by the version of lamol that trained" in Elements(page_of(summary)).text
 
 
 def test_tells_what_the_audits_said() -> None:
@@ -143,7 +153,7 @@ def test_escapes_names_and_parameters() -> None:
 )
 def test_refuses_a_chart_that_is_not_plain(svg: str) -> None:
     with pytest.raises(ArtifactError, match="'accuracy' is not plain SVG"):
-        render_page(summary_of("home"), {"accuracy": svg}, {}, {})
+        render_page(summary_of("home"), {"accuracy": svg}, {})
 
 
 @pytest.mark.parametrize("num_tasks", [1, 2, 9, 50])
@@ -215,7 +225,7 @@ CURVES = {"home": [{"step": 0.0, "loss": 2.0, "ce_qa": 1.5}, {"step": 9.0, "loss
 def live_page_of(summary: dict[str, Any], **parameters: Any) -> str:
     specs = plots.chart_specs(summary, CURVES)
     charts = {name: plots.spec_to_svg(spec) for name, spec in specs.items()}
-    return render_page(summary, charts, parameters, {"cores": 2}, specs)
+    return render_page(summary, charts, parameters, specs)
 
 
 def test_the_one_script_is_the_one_that_the_policy_names() -> None:

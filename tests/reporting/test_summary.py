@@ -99,6 +99,17 @@ def test_advice_forgetting() -> None:
     assert build_summary("lamol_kd", at_the_bound, ["a", "b"])["advice"] == []
 
 
+def test_each_machine_is_named_once() -> None:
+    here, there = {"processor": "Abacus 9"}, {"processor": "Slide Rule"}
+    rows = [
+        figures("a", "base", [80.0], machine=here),
+        figures("b", "a", [79.0, 81.0], ["a"], machine=there),
+        figures("c", "b", [78.0, 80.0, 82.0], ["a", "b"], machine=here),
+    ]
+    assert build_summary("lamol_kd", rows, ["a", "b", "c"])["machines"] == [here, there]
+    assert build_summary("lamol_kd", SEQUENCE, ["a", "b", "c"])["machines"] == []
+
+
 @pytest.mark.parametrize("num_tasks", [2, 5, 15])
 def test_advice_new_task_low(num_tasks: int) -> None:
     """Distilling too much is bad for every task but the first, however many there are."""

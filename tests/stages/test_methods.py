@@ -97,6 +97,8 @@ def test_a_method_learns_a_sequence_and_what_it_keeps_is_told(method: str, seque
         assert memory.num_rows == 9 and real_rows > 4
     summary = json.loads(Path("reports/summary.json").read_text(encoding="utf-8"))
     assert summary["method"] == method and summary["tasks"] == list(NAMES)
+    (machine,) = summary["machines"]
+    assert machine["device"] == "cpu" and int(machine["cores"]) > 0 and machine["processor"]
     assert summary["kept_real_rows"] == real_rows
     assert summary["kept_bytes"] == sum(path.stat().st_size for path in files)
     assert bool(files) == (method in KEEPS_REAL_ROWS or method == "ewc")

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -358,6 +359,25 @@ def test_what_is_damaged_is_found_before_anything_is_scored(sequence: Path) -> N
     output = run(sequence, "lamol", "evaluate", "animals", expect=4)
     assert "animals.audit.json" in output and "dvc repro audit@animals" in output
     assert not predictions.exists()
+
+
+def test_a_method_from_the_queue_is_compared_with_the_run(sequence: Path) -> None:
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    run(sequence, *git, "init", "-q")
+    run(sequence, "dvc", "config", "core.no_scm", "false")
+    run(sequence, *git, "add", "-A")
+    run(sequence, *git, "commit", "-q", "-m", "a run of lamol_kd")
+    run(sequence, "dvc", "exp", "run", "--queue", "-S", "method=finetune", "-S", "train.epochs=2")
+    run(sequence, "dvc", "queue", "start")
+    deadline = time.monotonic() + 300
+    while "Success" not in (status := run(sequence, "dvc", "queue", "status")):
+        assert "Failed" not in status and time.monotonic() < deadline, status
+        time.sleep(2)
+    run(sequence, "dvc", "queue", "stop")
+    output = run(sequence, "lamol", "compare", "--json")
+    compared = json.loads(next(line for line in output.splitlines() if line[:1] == "{"))
+    labels = {group["label"].partition(" ")[0] for group in compared["groups"]}
+    assert labels == {"lamol_kd", "finetune"}
 
 
 def test_another_version_is_told_beforehand(sequence: Path) -> None:

@@ -1,0 +1,39 @@
+"""What figures are measured on, as far as it can be told without a network."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from lamol_core import __version__
+
+
+def describe_machine() -> dict[str, str]:
+    """Software and hardware of this process; `threads` are those that it was allowed."""
+    return {
+        "lamol": __version__,
+        "Python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "threads": os.environ.get("OMP_NUM_THREADS", "one a core"),
+        "memory": _memory(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def _memory() -> str:
+    try:
+        num_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # no such name on this system
+        return "unknown"
+    return f"{num_bytes / 1e9:.0f} GB"
