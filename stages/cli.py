@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stages.ask import ask
 from stages.audit import audit
 from stages.backbone import backbone
 from stages.check import check
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 
 SEQUENCE, PIPELINE = "A sequence", "Stages, in the order dvc runs them"
-for command in (init, orders, check, compare, samples, forget):
+for command in (init, orders, check, compare, samples, ask, forget):
     app.command(rich_help_panel=SEQUENCE)(command)
 for command in (backbone, prepare, snapshot, generate, audit, mix, train, evaluate, report):
     app.command(rich_help_panel=PIPELINE)(command)

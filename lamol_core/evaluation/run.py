@@ -10,7 +10,7 @@ from accelerate import PartialState
 
 from lamol_core.config import EvaluateParams
 from lamol_core.evaluation.metrics import score_rows
-from lamol_core.evaluation.predict import predict
+from lamol_core.evaluation.predict import Answers, predict
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, Prediction
 from lamol_core.sampling.rows import Progress
@@ -27,6 +27,18 @@ class Scored:
     answers_cut: int
 
 
+def answer_from_checkpoint(
+    student: Path,
+    inputs: Sequence[str],
+    params: EvaluateParams,
+    max_length: int,
+    on_rows_done: Progress = lambda count: None,
+) -> Answers:
+    """Load a student (eval mode) and answer every input."""
+    model = load_model(student, PartialState().device)
+    return predict(model, TextCodec.load(student), inputs, params, max_length, on_rows_done)
+
+
 def predict_from_checkpoint(
     student: Path,
     rows_by_task: Mapping[str, Sequence[Example]],
@@ -39,11 +51,8 @@ def predict_from_checkpoint(
     if not any(rows_by_task.values()):
         return Scored([], 0, 0)
     rows = [row for task_rows in rows_by_task.values() for row in task_rows]
-    model = load_model(student, PartialState().device)
-    answers = predict(
-        model, TextCodec.load(student), [row.input for row in rows], params, max_length,
-        on_rows_done,
-    )  # fmt: skip
+    inputs = [row.input for row in rows]
+    answers = answer_from_checkpoint(student, inputs, params, max_length, on_rows_done)
     predictions: list[Prediction] = []
     for task, metric in metric_by_task.items():
         chosen = [(row, answer) for row, answer in zip(rows, answers.texts, strict=True)

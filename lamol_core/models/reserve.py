@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from lamol_core.config import BackboneParams
 from lamol_core.errors import ConfigError
-from lamol_core.text.tokenizer import ANS, PAD, reserved_tokens
+from lamol_core.text.template import ANS
+from lamol_core.text.tokenizer import PAD, reserved_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor

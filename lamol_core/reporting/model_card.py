@@ -6,11 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lamol_core.reporting.tables import cell, markdown_row
+from lamol_core.text.template import ANS
 
 NOTE = (
     "It was trained on real rows of its last task, and held to its earlier ones by what its method "
     "keeps. It can repeat what it was trained on; nothing about it is anonymous."
 )
+
+ASKING = f"""\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained(".")
+tokenizer = AutoTokenizer.from_pretrained(".")
+asked = tokenizer("an input of yours{ANS}", return_tensors="pt")
+told = model.generate(**asked, max_new_tokens=64, do_sample=False)
+print(tokenizer.decode(told[0, asked.input_ids.shape[1]:], skip_special_tokens=True))
+"""
 
 
 def model_card(
@@ -41,6 +52,13 @@ def model_card(
         markdown_row("average", cell(average), ""),
         "",
         *_gaps(scores),
+        "## Asking it",
+        "",
+        "An input, then the token that its answer follows; greedy, as it was scored. No task is "
+        "named, no chat template is used. In the student's folder:",
+        "",
+        *(f"    {line}" for line in ASKING.splitlines()),
+        "",
         "## Audits of the pseudo-samples it was trained on",
         "",
     ]

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from lamol_core.errors import ConfigError
 from lamol_core.records import View
 
+ANS = "<|lamol:ans|>"
+"""What ANS is called in a checkpoint's tokenizer."""
+
 
 @dataclass(frozen=True)
 class ControlTokens:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamol_core.errors import ArtifactError
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import ANS, ControlTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ANS = "<|lamol:ans|>"
 PAD = "<|lamol:pad|>"
 GEN = "<|lamol:gen|>"
 FALLBACK_BYTE = re.compile("<0x[0-9A-F]{2}>")

@@ -25,6 +25,7 @@ def test_it_tells_tasks_scores_and_verdicts() -> None:
     )
     front = YAML(typ="safe").load(card.split("---\n")[1])
     assert front["library_name"] == "transformers"
+    assert 'tokenizer("an input of yours<|lamol:ans|>"' in card
     assert "| a | 90.0 | 9 |" in card and "| average | 85.2 |" in card
     assert "| b | 40 | fail | drift, validity |" in card and "| a | 0 |" not in card
     assert "Of the last: warn." in card and "without the flagged rows" in card

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -350,6 +351,30 @@ def test_a_missing_artefact_is_refused(sequence: Path) -> None:
     shutil.rmtree(sequence / "runs" / "animals" / "student")
     output = run(sequence, "lamol", "evaluate", "animals", expect=4)
     assert "runs/animals/student" in output and "dvc repro train@animals" in output
+
+
+def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
+    finished: Path,
+) -> None:
+    run_folder = finished / "runs" / "sums"
+    table = pq.read_table(run_folder / "predictions.parquet").to_pylist()
+    answered = {row["row_id"]: row["prediction"] for row in table}
+    rows = [row for name in NAMES for row in TaskData.load(finished / "data" / name).rows("test")]
+    expected = [answered[row.row_id] for row in rows]
+    assert len(set(expected)) > 1
+    output = run(finished, "lamol", "ask", "sums", *(row.input for row in rows), "--json")
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [line["input"] for line in lines] == [row.input for row in rows]
+    assert [line["answer"] for line in lines] == expected
+    assert run(finished, "lamol", "ask", "sums", rows[0].input).splitlines() == expected[:1]
+    assert "no input" in run(finished, "lamol", "ask", "sums", " ", expect=3)
+
+    # the model card's own lines, in the student's folder
+    card = (run_folder / "model_card.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^    from transformers.*?(?=^##)", card, re.M | re.S)
+    script = textwrap.dedent(script).replace("an input of yours", rows[0].input)
+    told = run(run_folder / "student", sys.executable, "-c", script)
+    assert told.splitlines()[-1] == expected[0]
 
 
 def test_what_is_damaged_is_found_before_anything_is_scored(sequence: Path) -> None:

@@ -1,0 +1,70 @@
+"""`lamol ask T`: the student of a task answers inputs of yours."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stages.runtime import (
+    DebugOption,
+    JsonOption,
+    SetOption,
+    TaskArgument,
+    guarded,
+    open_params,
+    run_alone,
+)
+
+InputsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Inputs, each in quotes. Default: the lines of stdin.", show_default=False),
+]
+
+
+@guarded
+def ask(
+    task: TaskArgument,
+    inputs: InputsArgument = None,
+    overrides: SetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Answer inputs of any task learnt so far, with the student of TASK: a line each.
+
+    Example: lamol ask travel "do i need a visa for brazil"
+    """
+    import sys
+
+    from lamol_core.audit.words import visible
+    from lamol_core.errors import ConfigError
+    from lamol_core.evaluation.run import answer_from_checkpoint
+    from lamol_core.storage.kinds import CHECKPOINT
+    from lamol_core.storage.layout import Layout
+    from lamol_core.storage.manifest import check_folder
+    from stages.console import print_json, say
+
+    params, layout = open_params(overrides), Layout()
+    params.task(task)
+    student = layout.student(task)
+    check_folder(student, CHECKPOINT, f"Run `dvc repro train@{task}` first.")
+    if not inputs and sys.stdin.isatty():
+        say(f"ask {task}: one input a line; Ctrl-D ends them.")
+    asked = inputs or [line.rstrip("\n") for line in sys.stdin]
+    asked = [text for text in asked if text.strip()]
+    if not asked:
+        raise ConfigError("ask: no input. Write one in quotes, or send lines to stdin.")
+    answers = answer_from_checkpoint(student, asked, params.evaluate, params.train.max_length)
+    for text, answer in zip(asked, answers.texts, strict=True):
+        if json:
+            print_json({"input": text, "answer": answer})
+        else:
+            line = " ".join(answer.splitlines())
+            # what a model wrote could hold terminal codes
+            typer.echo(visible(line) if sys.stdout.isatty() else line)
+    if answers.inputs_cut:
+        say(f"ask {task}: {answers.inputs_cut} inputs were cut to fit train.max_length")
+
+
+if __name__ == "__main__":
+    run_alone(ask)
