@@ -18,10 +18,18 @@ def init(
             "--task",
             metavar="NAME=PATH",
             help="A task and its rows, repeatable, in learning order. PATH: a CSV, TSV, JSONL or "
-            "Parquet file with columns `input` and `target`, or a folder with train.* (and "
-            "dev.*, test.*).",
+            "Parquet file, or a folder with train.* (and dev.*, test.*).",
         ),
     ] = None,
+    input_column: Annotated[
+        str,
+        typer.Option(
+            "--input", help='Their column, or a template of columns such as "{context} {question}".'
+        ),
+    ] = "input",
+    target_column: Annotated[
+        str, typer.Option("--target", help="The same of what is to be answered.")
+    ] = "target",
     backbone: Annotated[
         str,
         typer.Option(help="`nano`, a GGUF file, a folder that save_pretrained wrote, or a hub id."),
@@ -43,7 +51,8 @@ def init(
 
     if not task:
         raise ConfigError("--task: name at least one, like --task news=news.csv.")
-    create_sequence(Path(folder), task, backbone, method)
+    columns = {"input": input_column, "target": target_column}
+    create_sequence(Path(folder), task, backbone, method, columns)
     say(f"init: {folder} is ready. Next: cd {folder} && lamol check && dvc repro")
 
 

@@ -53,18 +53,25 @@ BETTER_SAMPLES = {
 random weights: a model that writes badly runs out of draws."""
 
 
-def create_sequence(folder: Path, tasks: list[str], backbone: str, method: str) -> None:
+def create_sequence(
+    folder: Path,
+    tasks: list[str],
+    backbone: str,
+    method: str,
+    columns: dict[str, str] | None = None,
+) -> None:
     """Write a sequence into a new or empty folder (a Git repository's own files do not count) and
     set up DVC there.
 
-    Paths of tasks and of the backbone are relative to the current folder. Raises ConfigError for
+    Paths of tasks and of the backbone are relative to the current folder; `columns` are what every
+    task calls its `input` and `target`. Raises ConfigError for
     a folder that is not empty, a path that is not there, a name that is none.
     """
     if folder.exists() and (
         not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
     ):
         raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
-    params = make_params(folder, tasks, backbone, method)
+    params = make_params(folder, tasks, backbone, method, columns)
     problems = find_problems(params)
     if problems:
         raise ConfigError("The new sequence would be wrong:\n  - " + "\n  - ".join(problems))
@@ -95,8 +102,15 @@ def _write_sequence(folder: Path, params: dict[str, Any]) -> None:
     set_up_dvc(folder)
 
 
-def make_params(folder: Path, tasks: list[str], backbone: str, method: str) -> dict[str, Any]:
+def make_params(
+    folder: Path,
+    tasks: list[str],
+    backbone: str,
+    method: str,
+    columns: dict[str, str] | None = None,
+) -> dict[str, Any]:
     """params.yaml of a new sequence as plain data, every key spelt out."""
+    named = {key: column for key, column in (columns or {}).items() if column != key}
     blocks: dict[str, Any] = {}
     after = BASE
     for option in tasks:
@@ -105,7 +119,7 @@ def make_params(folder: Path, tasks: list[str], backbone: str, method: str) -> d
             raise ConfigError(f"--task {option}: wanted NAME=PATH, like news=news.csv.")
         if name in blocks:
             raise ConfigError(f"--task {option}: there are two tasks {name!r}.")
-        blocks[name] = {"after": after, "source": find_source(folder, Path(path))}
+        blocks[name] = {"after": after, "source": {**find_source(folder, Path(path)), **named}}
         after = name
     if method not in METHODS:
         raise ConfigError(f"--method {method}: none of {', '.join(METHODS)}.")

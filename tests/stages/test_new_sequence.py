@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from lamol_core.config import Params
 from lamol_core.errors import ConfigError
 from stages.new_sequence import SOURCE, create_sequence, make_params, pipeline_problems
-from tests.stages.sequences import write_csv
+from tests.stages.sequences import run, write_csv
 
 
 def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_training(
@@ -117,3 +118,17 @@ def test_a_home_that_only_a_shell_knows_is_told(tmp_path: Path) -> None:
     params = Params.model_validate({"tasks": {"colours": {"after": "base", "source": source}}})
     (problem,) = pipeline_problems(params, tmp_path / "new")
     assert "DVC knows no `~`" in problem
+
+
+def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "colours.csv", "colours")
+    table.write_text(table.read_text().replace("input,target", "text,label"))
+    columns = ("--input", "say {text}", "--target", "label")
+    run(tmp_path, "lamol", "init", "new", "--task", f"colours={table}", *columns)
+    assert "nothing is wrong" in run(tmp_path / "new", "lamol", "check")
+    run(tmp_path / "new", "lamol", "backbone")
+    run(tmp_path / "new", "lamol", "prepare", "colours")
+    rows = pq.read_table(tmp_path / "new" / "data" / "colours" / "train.parquet").to_pylist()
+    assert all(row["input"].startswith("say what is ") for row in rows)
+    run(tmp_path, "lamol", "init", "other", "--task", f"colours={table}")
+    assert "no column 'input'" in run(tmp_path / "other", "lamol", "check", expect=3)
