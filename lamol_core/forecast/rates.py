@@ -70,11 +70,17 @@ def measure_lengths(
         inputs = codec.encode([row.input for row in own])
         targets = codec.encode([row.target for row in own])
         pairs = list(zip(inputs, targets, strict=True))
-        cut = [cut_input(x, y, params.train.max_length)[0] for x, y in pairs]
-        real[name] = RowTokens(fmean(map(len, cut)), fmean(map(len, targets)))
+        cut = [cut_input(x, y, params.train.max_length) for x, y in pairs]
+        real[name] = RowTokens(
+            fmean(len(x) for x, _ in cut),
+            fmean(map(len, targets)),
+            fmean(was_cut for _, was_cut in cut),
+        )
+        longest = limits.max_input_tokens, limits.max_target_tokens
         drawn[name] = RowTokens(
-            fmean(min(len(x), limits.max_input_tokens) for x in inputs),
-            fmean(min(len(y), limits.max_target_tokens) for y in targets),
+            fmean(min(len(x), longest[0]) for x in inputs),
+            fmean(min(len(y), longest[1]) for y in targets),
+            fmean(len(x) > longest[0] or len(y) > longest[1] for x, y in pairs),
         )
 
     def mean(known: Mapping[str, RowTokens]) -> RowTokens:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from lamol_core.data.sources import read_texts
 from lamol_core.data.splits import complete_splits
 from lamol_core.errors import ConfigError
 from lamol_core.forecast.rates import Rates, measure_lengths, measure_rates
-from lamol_core.forecast.work import TaskWork, plan_work
+from lamol_core.forecast.work import TaskRows, TaskWork, plan_work
 from lamol_core.methods.registry import build_method
+from lamol_core.methods.rehearsal import find_sampling
 from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.records import Example
@@ -55,9 +56,27 @@ def try_sequence(
     with _backbone(params, root, student) as backbone:
         say("a few steps are trained, some rows drawn and answered")
         lengths = measure_lengths(TextCodec.load(backbone), facts, train, params)
+        for sentence in _what_is_cut(lengths, params):
+            say(sentence)
         longest = max(train, key=lambda name: lengths[name].real.total)
         rates = measure_rates(backbone, params, train[longest], lengths[longest])
     return plan_work(params, build_method(params), lengths, params.evaluate.split), rates
+
+
+def _what_is_cut(lengths: Mapping[str, TaskRows], params: Params) -> Iterator[str]:
+    for name, task in lengths.items():
+        num_rows = task.facts.num_rows["train"]
+        if task.real.share_cut:
+            yield (
+                f"{name}: {round(task.real.share_cut * num_rows)} of {num_rows} inputs are longer "
+                f"than train.max_length ({params.train.max_length} tokens) has room for: their "
+                "beginnings will be cut off"
+            )
+        if task.drawn.share_cut and find_sampling(params) is not None:
+            yield (
+                f"{name}: {round(task.drawn.share_cut * num_rows)} of {num_rows} rows are longer "
+                "than pseudo-samples can be (generate.max_input_tokens, generate.max_target_tokens)"
+            )
 
 
 @contextmanager

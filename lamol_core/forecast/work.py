@@ -23,10 +23,11 @@ VIEW_EXTRA = {"qa": 2, "gen": 3}
 
 @dataclass(frozen=True)
 class RowTokens:
-    """Mean tokens of a row."""
+    """Mean tokens of a row, and the share of rows that were cut to a limit."""
 
     input: float
     target: float
+    share_cut: float = 0.0
 
     @property
     def total(self) -> float:

@@ -162,8 +162,30 @@ def test_rows_are_as_long_as_training_and_sampling_cut_them(tiny_checkpoint: Pat
     limits = {"train": {"max_length": 40}, "generate": {"max_input_tokens": 7}}
     params = Params.model_validate({"tasks": {}, **limits})
     (task,) = measure_lengths(codec, facts, rows, params).values()
-    assert task.real == RowTokens(40 - len(answer) - 3, len(answer))
-    assert task.drawn == RowTokens(7, len(answer))
+    assert task.real == RowTokens(40 - len(answer) - 3, len(answer), share_cut=1.0)
+    assert task.drawn == RowTokens(7, len(answer), share_cut=1.0)
+
+
+def test_what_will_be_cut_is_told_beforehand(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    lines = [f"{'turn the light on ' * (1 + 20 * (i < 3))}{i},{i % 2}\n" for i in range(40)]
+    (tmp_path / "a.csv").write_text("input,target\n" + "".join(lines), encoding="utf-8")
+    split = tmp_path / "a"
+    split.mkdir()
+    for name in ("train", "dev", "test"):
+        (split / f"{name}.csv").write_text((tmp_path / "a.csv").read_text(), encoding="utf-8")
+    source = {"kind": "csv", "path": "a"}
+    blocks = {"train": {"max_length": 60, "epochs": 1}, "generate": {"max_input_tokens": 30}}
+    told: dict[str, list[str]] = {}
+    for method in ("lamol_kd", "finetune"):
+        params = Params.model_validate(
+            {"method": method, "tasks": {"a": {"after": "base", "source": source}}, **blocks}
+        )
+        told[method] = []
+        try_sequence(params, tmp_path, tiny_checkpoint, told[method].append)
+    cut = "a: 3 of 40 inputs are longer than train.max_length (60 tokens)"
+    assert [line for line in told["finetune"] if line.startswith(cut)]
+    assert not any("pseudo-samples" in line for line in told["finetune"])
+    assert any("a: 3 of 40 rows are longer than pseudo-samples" in s for s in told["lamol_kd"])
 
 
 def test_a_forgotten_task_is_as_long_as_the_others(tmp_path: Path, tiny_checkpoint: Path) -> None:
