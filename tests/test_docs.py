@@ -121,6 +121,30 @@ def test_every_run_of_the_five_domains_stands_in_its_table() -> None:
     assert set(rows) == made and len(rows) == len(made)
 
 
+def test_readme_s_table_is_of_the_kept_runs(compared: dict[str, Path]) -> None:
+    """Of each method its own figures, of that with better pseudo-samples those with any option."""
+    known: dict[str, set[str]] = {}
+    for command, folder in compared.items():
+        if "clinc150 " in command or "clinc150_15_tasks " in command:
+            content = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+            for group in content["groups"]:
+                method, has_options, _ = group["label"].partition(" (")
+                of_group = {
+                    f"{group['figures'][key]['mean']:.1f}"
+                    for key in ("final_average", "forgetting")
+                }
+                known.setdefault(f"{method}{' better' if has_options else ''}", set()).update(
+                    of_group
+                )
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("What came out (mean") :].split("\n\n")[1].splitlines()[2:]
+    assert len(table) == 9
+    for line in table:
+        method, _, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        name = method.split("`")[1] + (" better" if "better" in method else "")
+        assert {cell.split()[0] for cell in cells if cell} <= known[name], line
+
+
 def test_finetune_forgets_and_multitask_does_not() -> None:
     forgetting: dict[str, list[float]] = {}
     for run in read_folders([RESULTS / "clinc150", RESULTS / "sst2_woz"]):
