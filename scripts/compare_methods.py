@@ -26,10 +26,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from lamol_core.comparison.runs import COMMITS, SUMMARY
 from lamol_core.data.orders import order_tree
 
-SUMMARY = Path("reports") / "summary.json"
-COMMITS = Path("commits.txt")
 PLAIN = YAML(typ="safe", pure=True)
 PLAIN.default_flow_style = False
 PLAIN.sort_base_mapping_type_on_output = False  # tasks stay in their order

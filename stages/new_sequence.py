@@ -64,8 +64,8 @@ def create_sequence(
     set up DVC there.
 
     Paths of tasks and of the backbone are relative to the current folder; `columns` are what every
-    task calls its `input` and `target`. Raises ConfigError for
-    a folder that is not empty, a path that is not there, a name that is none.
+    task calls its `input` and `target`. Raises ConfigError for a folder that is not empty, a path
+    that is not there, a name that is none.
     """
     if folder.exists() and (
         not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
