@@ -192,7 +192,7 @@ def _repeated(layout: Layout, own: TaskData) -> list[str]:
     from lamol_core.records import SPLITS
 
     inputs = {row.input for split in SPLITS for row in own.rows_left(own.name, split)}
-    tables = sorted(layout.run(own.name).parent.glob("*/pseudo.parquet"))
+    tables = sorted(layout.all_runs.glob("*/pseudo.parquet"))
     found = {path: num for path in tables if (num := num_repeated(path, own.name, inputs))}
     return [
         f"{path} repeats its rows word for word {num} times: a model wrote that, it stays (and in "
@@ -202,15 +202,19 @@ def _repeated(layout: Layout, own: TaskData) -> list[str]:
 
 
 def _remove_remains(layout: Layout, pipeline: Pipeline, task: str, splits: Sequence[str]) -> None:
-    """Tables of earlier or interrupted runs that have rows of the task; copies that `dvc exp` made
-    are whole projects, and are named."""
+    """What killed processes were writing, and tables of earlier or interrupted runs that have rows
+    of the task; copies that `dvc exp` made are whole projects, and are named."""
+    import shutil
+
     from lamol_core.forgetting.remains import tables_with_rows
+    from lamol_core.storage.atomic import left_over_scratch
     from stages.console import say
 
-    ours: list[Path] = [layout.resume(task).parent.parent, *layout.data(task).parent.glob(".*.*")]
-    if pipeline.cache is not None:
-        ours.append(pipeline.cache)
-    for folder in ours:
+    for folder in (layout.all_data, layout.all_runs):
+        for scratch in left_over_scratch(folder):
+            shutil.rmtree(scratch, ignore_errors=True)
+            say(f"forget {task}: {scratch} removed, which a killed stage left behind")
+    for folder in filter(None, (layout.private, pipeline.cache)):
         found = list(tables_with_rows(folder, task, splits))
         for path in found:
             path.unlink()

@@ -1,8 +1,8 @@
 """Real rows of a task that lie outside `data/`: whatever a file is called, its content tells.
 
 Tables of earlier runs can be in DVC's cache (memories of `replay` and `derpp`; `data/` itself after
-a `dvc commit` by hand), in the state of a training that was cut off, and in scratch folders that a
-killed process left behind.
+a `dvc commit` by hand), and in the state of a training that was cut off. (What a killed process was
+writing is removed as a whole: storage/atomic.py.)
 """
 
 from __future__ import annotations

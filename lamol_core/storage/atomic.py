@@ -39,6 +39,12 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         yield scratch
 
 
+def left_over_scratch(parent: Path) -> list[Path]:
+    """Scratch folders below `parent`, outermost first: what processes were writing when they were
+    killed (or write now)."""
+    return sorted(path for path in parent.rglob(".*.????????") if path.is_dir())  # mkdtemp's names
+
+
 def link_tree(source: Path, target: Path) -> None:
     """Hard-link every file of a folder into a new folder; copy where links are not possible."""
     shutil.copytree(source, target, copy_function=_link_or_copy)

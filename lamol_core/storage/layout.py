@@ -17,22 +17,35 @@ class Layout:
         return self.root / "params.yaml"
 
     @property
+    def all_data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def all_runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def private(self) -> Path:
+        """What is no output of a stage: trainings that were cut off, records of forgotten tasks."""
+        return self.root / ".lamol"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 
     @property
     def figures(self) -> Path:
         """One JSON file a task and stage: what it scored and what it cost; `report` reads it."""
-        return self.root / "reports" / "figures"
+        return self.reports / "figures"
 
     def figure(self, task: str, stage: str) -> Path:
         return self.figures / f"{task}.{stage}.json"
 
     def data(self, task: str) -> Path:
-        return self.root / "data" / task
+        return self.all_data / task
 
     def run(self, task: str) -> Path:
-        return self.root / "runs" / task
+        return self.all_runs / task
 
     def student(self, task: str) -> Path:
         return self.run(task) / "student"
@@ -57,20 +70,20 @@ class Layout:
 
     def teacher_states(self, task: str) -> Path:
         """What training asks of the teacher; there only while a task is trained."""
-        return self.root / ".lamol" / "teacher" / task
+        return self.private / "teacher" / task
 
     def resume(self, task: str) -> Path:
         """What a training that was cut off goes on from, in a folder named by its inputs' hash."""
-        return self.root / ".lamol" / "resume" / task
+        return self.private / "resume" / task
 
     def forgotten(self, task: str) -> Path:
         """That a task's rows were forgotten, and what stands in their place."""
-        return self.root / ".lamol" / "forgotten" / task
+        return self.private / "forgotten" / task
 
     @property
     def fingerprint_key(self) -> Path:
         """The key of the hashes that are kept of forgotten rows: not beside them."""
-        return self.root / ".lamol" / "fingerprint.key"
+        return self.private / "fingerprint.key"
 
     def predictions(self, task: str) -> Path:
         return self.run(task) / "predictions.parquet"

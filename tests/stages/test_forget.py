@@ -110,9 +110,13 @@ def test_held_out_rows_can_stay_and_go_later(sequence: Path) -> None:
     run(sequence, "dvc", "commit", "--force", "prepare@sums")
     assert set(stored_rows(sequence / ".dvc", "animals")) == set(), "nor in dvc's run cache"
     cached = sequence / ".dvc" / "cache" / "files" / "md5" / "ab"  # of a method that keeps rows
-    scratch = sequence / "data" / ".animals.x" / "replaced"
+    scratch = sequence / "data" / ".animals.x1y2z3w4" / "replaced"
+    state = sequence / "runs" / "sums" / ".state.x1y2z3w4" / "state"
+    page = sequence / "runs" / "sums" / ".audit.x1y2z3w4" / "audit" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<p>a row of animals, of an audit that was killed</p>")
     memory = sequence / ".lamol" / "resume" / "sums" / "memory"
-    for folder in (scratch, memory, cached):
+    for folder in (scratch, state, memory, cached):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(own.folder / "train.parquet", folder / "rows")
     remains = [path for path in stored_rows(sequence, "animals") if path.startswith(".")]
@@ -123,6 +127,7 @@ def test_held_out_rows_can_stay_and_go_later(sequence: Path) -> None:
     assert "Give one of them" in run(sequence, "lamol", "forget", "animals", *both, expect=3)
     told = run(sequence, "lamol", "forget", "animals", "--keep-held-out")
     assert "1 tables with its rows removed from .lamol" in told
+    assert not any(path.exists() for path in (scratch, state, page))
     assert {Path(path).name for path in stored_rows(sequence, "animals")} & {
         "train.parquet",
         "rows",

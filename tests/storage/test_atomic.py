@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lamol_core.storage.atomic import atomic_folder, atomic_path, link_tree
+from lamol_core.storage.atomic import atomic_folder, atomic_path, left_over_scratch, link_tree
 
 
 def write(path: Path, text: str) -> None:
@@ -35,6 +35,14 @@ def test_an_exception_leaves_the_old_file_and_no_scratch(tmp_path: Path) -> None
         raise ZeroDivisionError
     assert out.read_text() == "old"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_scratch_of_a_process_that_was_killed_is_found(tmp_path: Path) -> None:
+    write(tmp_path / "run" / ".hidden.file", "no scratch")
+    with atomic_path(tmp_path / "run" / "memory.parquet") as scratch:
+        scratch.write_text("half")
+        assert left_over_scratch(tmp_path) == [scratch.parent]
+    assert left_over_scratch(tmp_path) == []
 
 
 def test_an_exception_leaves_the_old_folder_and_no_scratch(tmp_path: Path) -> None:
