@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
-from lamol_core.config import (
-    BASE,
-    RESERVED_NAMES,
-    TASK_NAME,
-    AuditLimits,
-    AuditParams,
-    BackboneParams,
-    DemoSource,
-    DerppParams,
-    EvaluateParams,
-    EwcParams,
-    FileSource,
-    GenerateParams,
-    HubSource,
-    LamolKdParams,
-    NanoParams,
-    Params,
-    PrepareParams,
-    TaskParams,
-    TrainParams,
-)  # fmt: skip
+from lamol_core.config import BASE, RESERVED_NAMES, TASK_NAME, Params
 from lamol_core.errors import ConfigError, did_you_mean
 
 
@@ -131,24 +111,57 @@ def _sentence(detail: dict[str, Any]) -> str:
         del location[4:5]
     key = ".".join(location)
     if detail["type"] == "extra_forbidden":
-        return f"{key}: unknown key{did_you_mean(location[-1], _known_keys())}."
+        return _unknown_key(location)
     if detail["type"] == "missing":
         return f"{key}: missing."
+    if detail.get("input") is None and detail["type"] in ("model_type", "dict_type"):
+        return f"{key}: nothing stands below it. Delete the line, or give it keys."
     given = repr(detail.get("input"))
     shown = given if len(given) <= 60 else given[:57] + "..."
     message = detail["msg"].removeprefix("Value error, ")
     return f"{key}: {message} (given: {shown})."
 
 
-def _known_keys() -> set[str]:
-    keys: set[str] = set()
-    for model in (
-        Params, TaskParams, PrepareParams, NanoParams, BackboneParams, GenerateParams, AuditParams,
-        AuditLimits, LamolKdParams, EwcParams, DerppParams, TrainParams, EvaluateParams, DemoSource,
-        FileSource, HubSource,
-    ):  # fmt: skip
-        keys |= {field.alias or name for name, field in model.model_fields.items()}
-    return keys
+def _unknown_key(location: Sequence[str]) -> str:
+    """Where the key stands in another section, or what it may be a slip of in its own."""
+    *above, key = location
+    places = [key] if key in Params.model_fields else []
+    for name, field in Params.model_fields.items():
+        if key in _keys_of(_sections_in(field.annotation)):
+            places.append(f"{'tasks.TASK' if name == 'tasks' else name}.{key}")
+    if places:
+        hint = f" (did you mean {' or '.join(places)}?)"
+    else:
+        hint = did_you_mean(key, _keys_of(_sections_at(above)))
+    return f"{'.'.join(location)}: unknown key{hint}."
+
+
+def _sections_at(location: Sequence[str]) -> list[type[BaseModel]]:
+    """The sections (of a union: its members) that keys lead to; names of tasks, places in lists and
+    members of unions lead no further."""
+    sections: list[type[BaseModel]] = [Params]
+    for part in location:
+        below = [
+            section
+            for above in sections
+            for name, field in above.model_fields.items()
+            if (field.alias or name) == part
+            for section in _sections_in(field.annotation)
+        ]
+        sections = below or sections
+    return sections
+
+
+def _sections_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_in(part)]
+
+
+def _keys_of(sections: Iterable[type[BaseModel]]) -> set[str]:
+    return {
+        field.alias or name for section in sections for name, field in section.model_fields.items()
+    }
 
 
 def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
@@ -159,6 +172,11 @@ def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
     *parents, last = key.split(".")
     for part in parents:
         child = node.setdefault(part, {})
+        if child is None:
+            raise ConfigError(
+                f"--set {override}: in params.yaml nothing stands below {part!r}. Delete its line, "
+                "or give it keys."
+            )
         if not isinstance(child, dict):
             raise ConfigError(f"--set {override}: {part!r} is a value, it has no keys below it.")
         node = child

@@ -39,8 +39,8 @@ def check(
     """
     from pathlib import Path
 
+    from lamol_core.checking import check_sequence, describe_sequence, find_hints
     from lamol_core.config import Params
-    from lamol_core.data.checking import check_sequence, describe_sequence, find_hints
     from lamol_core.errors import ConfigError
     from lamol_core.params_file import read_params
     from stages.console import print_json, print_rows, say

@@ -44,6 +44,7 @@ def init(
     Example: lamol init mine --task news=news.csv --task mails=mails/ --backbone nano
     """
     from pathlib import Path
+    from shlex import quote
 
     from lamol_core.errors import ConfigError
     from stages.console import say
@@ -53,7 +54,7 @@ def init(
         raise ConfigError("--task: name at least one, like --task news=news.csv.")
     columns = {"input": input_column, "target": target_column}
     create_sequence(Path(folder), task, backbone, method, columns)
-    say(f"init: {folder} is ready. Next: cd {folder} && lamol check && dvc repro")
+    say(f"init: {folder} is ready. Next: cd {quote(folder)} && lamol check && dvc repro")
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
         _real_rows(data, params.method),
         from_table(pseudo, PseudoSample),
         lineage=tuple(facts.name for facts in data.lineage),
-        task_specific_token=sampling is None or sampling.task_specific_token,
+        task_specific_token=sampling is not None and sampling.task_specific_token,
     )
     return _Given(data, training_set, inputs)
 

@@ -23,6 +23,7 @@ def with_key(path: str, value: Any = 1) -> dict[str, Any]:
     data = sequence(a="base")
     data |= {"backbone": {"nano": {"corpus": [dict(DEMO)]}}, "lamol_kd": {}, "lamol": {}}
     data |= {"generate": {}, "train": {}, "evaluate": {}, "prepare": {}}
+    data |= {"audit": {"limits": {"exposure": {"warn": 5.0, "fail": 8.0}}}}
     node: Any = data
     *parents, last = path.split(".")
     for part in parents:
@@ -84,6 +85,31 @@ def test_did_you_mean() -> None:
     params = Params.model_validate(sequence(kitchen="base"))
     with pytest.raises(ConfigError, match=r"no task 'kitchn' \(did you mean 'kitchen'\?\)"):
         params.task("kitchn")
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("lamol.temperature", "lamol_kd.temperature"),
+        ("train.topk", "lamol_kd.topk or lamol.topk or l2kd.topk"),
+        ("train.seed", "seed"),
+        ("metric", "tasks.TASK.metric"),
+        ("audit.limits.exposure.wran", "'warn'"),
+        ("backbone.nano.hiden_size", "'hidden_size'"),
+        ("tasks.a.source.limit_tran", "'limit_train'"),
+    ],
+)
+def test_a_key_is_looked_for_where_it_belongs(path: str, hint: str) -> None:
+    (problem,) = find_problems(with_key(path))
+    assert problem == f"{path}: unknown key (did you mean {hint}?)."
+
+
+def test_a_section_without_keys_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("generate:\ntasks: {a: {after: base}}\n")
+    (problem,) = [p for p in find_problems({"generate": None, "tasks": {}}) if "generate" in p]
+    assert problem == "generate: nothing stands below it. Delete the line, or give it keys."
+    with pytest.raises(ConfigError, match="nothing stands below 'generate'"):
+        read_params(tmp_path / "params.yaml", ["generate.format=reject"])
 
 
 @pytest.mark.parametrize(

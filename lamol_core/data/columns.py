@@ -137,20 +137,26 @@ def to_rows(table: Table, columns: Columns) -> list[RawRow]:
     return rows
 
 
-def narrow(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[RawRow]]:
-    """Apply `max_targets` to every split, then the limits: the first rows stay.
+def keep_targets(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[RawRow]]:
+    """Apply `max_targets` to every split.
 
     Raises SourceError when a split has no row of the targets that stay."""
-    if columns.max_targets is not None:
-        stay = set(sorted({row.target for row in rows["train"]})[: columns.max_targets])
-        rows = {s: [row for row in part if row.target in stay] for s, part in rows.items()}
-        empty = [split for split, part in rows.items() if not part]
-        if empty:
-            raise SourceError(
-                f"the {split} split has no row of the {len(stay)} targets that max_targets keeps. "
-                "Raise max_targets, or leave the split out."
-                for split in empty
-            )
+    if columns.max_targets is None:
+        return rows
+    stay = set(sorted({row.target for row in rows["train"]})[: columns.max_targets])
+    rows = {s: [row for row in part if row.target in stay] for s, part in rows.items()}
+    empty = [split for split, part in rows.items() if not part]
+    if empty:
+        raise SourceError(
+            f"the {split} split has no row of the {len(stay)} targets that max_targets keeps. "
+            "Raise max_targets, or leave the split out."
+            for split in empty
+        )
+    return rows
+
+
+def limit_rows(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[RawRow]]:
+    """Apply the limits, each to its split: the first rows stay."""
     if columns.limit_per_target is not None:
         seen: Counter[str] = Counter()
         limited = []

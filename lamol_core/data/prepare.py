@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lamol_core.config import FileSource, PrepareParams, TaskParams
 from lamol_core.data.canaries import make_canaries, write_canaries
-from lamol_core.data.columns import RawRow, SourceError, counted
+from lamol_core.data.columns import RawRow, SourceError, counted, limit_rows
 from lamol_core.data.record import Record
 from lamol_core.data.sources import read_source
 from lamol_core.data.splits import complete_splits, looks_like_classes
@@ -25,6 +25,15 @@ from lamol_core.storage.manifest import MANIFEST, Provenance, seal_folder
 from lamol_core.storage.tables import write_rows
 
 Rows = Mapping[str, Sequence[RawRow]]
+
+
+@dataclass(frozen=True)
+class SplitRows:
+    """What a task is learnt from and scored on."""
+
+    by_split: dict[str, list[RawRow]]
+    num_cut: dict[str, int]
+    """Rows cut off the training rows for each split that the source lacks, before limits."""
 
 
 def write_base(folder: Path) -> None:
@@ -69,8 +78,8 @@ def prepare_task(
                 f"tasks.{name}.source: {source} lies in {out}, which is written anew. Move it to "
                 "another folder."
             ])  # fmt: skip
-    given = read_task_source(name, task, root)
-    rows = complete_splits(given, prepare, name)
+    read = read_task_rows(name, task, prepare, root)
+    rows = read.by_split
     facts = find_facts(name, task, rows)
     canaries, planted = make_canaries(name, num_canaries, rows["train"], prepare.split_seed)
     rows = {**rows, "train": [*rows["train"], *planted]}
@@ -84,7 +93,7 @@ def prepare_task(
         if record is not None:
             record.copy_into(scratch)
         _complete(scratch, before, facts, parameters, record)
-    notes = _notes(task, facts, given, rows)
+    notes = _notes(task, facts, read.num_cut, rows)
     if record is not None:
         notes.append(_forgotten_note(name, record))
     if canaries:
@@ -127,12 +136,16 @@ def _complete(
     seal_folder(scratch, DATA, rows, provenance)
 
 
-def read_task_source(name: str, task: TaskParams, root: Path) -> dict[str, list[RawRow]]:
-    """`read_source` of a task. Raises SourceError whose sentences name the task."""
+def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Path) -> SplitRows:
+    """All three splits of a task: what its source lacks is cut off the training rows, then limits
+    act. Raises SourceError whose sentences name the task."""
     try:
-        return read_source(task.source, root)
+        given = read_source(task.source, root)
     except SourceError as error:
         raise error.below(f"tasks.{name}.source") from error
+    rows = complete_splits(given, prepare, name)
+    num_cut = {split: len(rows[split]) for split in rows if split not in given}
+    return SplitRows(limit_rows(rows, task.source), num_cut)
 
 
 def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
@@ -201,13 +214,13 @@ def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
     (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")
 
 
-def _notes(task: TaskParams, facts: TaskFacts, given: Rows, rows: Rows) -> list[str]:
+def _notes(task: TaskParams, facts: TaskFacts, num_cut: Mapping[str, int], rows: Rows) -> list[str]:
     """What a user may want to know of the rows. Rows are named, never quoted: notes get logged."""
     notes = [
-        f"the source has no {split} split: {counted(facts.num_rows[split], 'row')} were cut off "
-        "its training rows."
+        f"the source has no {split} split: {counted(num_cut[split], 'row')} were cut off its "
+        "training rows."
         for split in ("dev", "test")
-        if split not in given
+        if split in num_cut
     ]
     distinct = {row.target for row in rows["train"]}
     if task.targets == task.metric == "auto" and facts.targets == "text":

@@ -18,7 +18,8 @@ from lamol_core.data.columns import (
     Table,
     collect,
     counted,
-    narrow,
+    keep_targets,
+    limit_rows,
     needed_columns,
     to_rows,
 )
@@ -26,8 +27,6 @@ from lamol_core.data.demo import demo_rows
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import resolve_path, say_missing
 from lamol_core.records import SPLITS
-
-__all__ = ["SOURCES", "RawRow", "SourceError", "read_source", "read_texts", "resolve_path"]
 
 Reader = Callable[[Any, Path], dict[str, Table]]
 """From a source and the folder of params.yaml to the cells of the splits that it has."""
@@ -40,11 +39,12 @@ _FILE_NAMES = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test
 def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:
     """The pairs of each split that the source has, in its order; "train" is always there.
 
-    `root` is the folder of params.yaml, which relative paths start from.
+    Limits do not act yet: they are of the splits as they are learnt and scored, some of which may
+    have to be cut off first. `root` is the folder of params.yaml, which relative paths start from.
     Raises SourceError (a ConfigError) with every problem: file, line or row, column, remedy."""
     tables = SOURCES[source.kind](source, root)
     rows = collect(tables, lambda _, table: to_rows(table, source))
-    return narrow(rows, source)
+    return keep_targets(rows, source)
 
 
 def read_texts(sources: Sequence[Source], root: Path) -> list[str]:
@@ -52,7 +52,7 @@ def read_texts(sources: Sequence[Source], root: Path) -> list[str]:
     return [
         text
         for source in sources
-        for row in read_source(source, root)["train"]
+        for row in limit_rows(read_source(source, root), source)["train"]
         for text in (row.input, row.target)
     ]
 

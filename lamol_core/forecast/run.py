@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lamol_core.config import Params
-from lamol_core.data.prepare import find_facts, read_task_source
+from lamol_core.data.prepare import find_facts, read_task_rows
 from lamol_core.data.record import read_record
 from lamol_core.data.sources import read_texts
-from lamol_core.data.splits import complete_splits
 from lamol_core.errors import ConfigError
 from lamol_core.forecast.rates import Rates, measure_lengths, measure_rates
 from lamol_core.forecast.work import TaskRows, TaskWork, plan_work
@@ -43,7 +42,7 @@ def try_sequence(
         if record is not None:
             facts[name] = record.facts
             continue
-        rows = complete_splits(read_task_source(name, task, root), params.prepare, name)
+        rows = read_task_rows(name, task, params.prepare, root).by_split
         facts[name] = find_facts(name, task, rows)
         train[name] = [
             Example(f"{name}/train/{number:06d}", name, row.input, row.target, 0)

@@ -10,7 +10,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from lamol_core.config import Source
-from lamol_core.data.sources import SOURCES, RawRow, SourceError, read_source
+from lamol_core.data.columns import RawRow, SourceError, limit_rows
+from lamol_core.data.sources import SOURCES, read_source
 from lamol_core.errors import ConfigError
 
 PAIRS = [("hello there", "greet"), ("bye 👋🏽", "part"), ('say "hi", now', "greet")]
@@ -43,6 +44,10 @@ def rows_of(*pairs: tuple[str, str]) -> list[dict[str, str]]:
 
 def pairs_of(rows: list[RawRow]) -> list[tuple[str, str]]:
     return [(row.input, row.target) for row in rows]
+
+
+def limited(source: Source, root: Path) -> dict[str, list[RawRow]]:
+    return limit_rows(read_source(source, root), source)
 
 
 def problems(source: Source, root: Path) -> tuple[str, ...]:
@@ -128,11 +133,11 @@ class TestEveryFileKind:
         write(tmp_path / f"d/train.{kind}", rows)
         write(tmp_path / f"d/test.{kind}", rows)
         limits = {"max_targets": 2, "limit_per_target": 1}
-        read = read_source(make(kind=kind, path="d", **limits), tmp_path)
+        read = limited(make(kind=kind, path="d", **limits), tmp_path)
         assert pairs_of(read["train"]) == [("1", "y"), ("2", "x")]
         assert pairs_of(read["test"]) == [(f"{i}", "zyx"[i % 3]) for i in (1, 2, 4, 5, 7, 8)]
         limits = {"max_targets": 2, "limit_train": 3, "limit_test": 2}
-        read = read_source(make(kind=kind, path="d", **limits), tmp_path)
+        read = limited(make(kind=kind, path="d", **limits), tmp_path)
         assert pairs_of(read["train"]) == [("1", "y"), ("2", "x"), ("4", "y")]
         assert pairs_of(read["test"]) == [("1", "y"), ("2", "x")]
 
@@ -294,7 +299,7 @@ def test_parquet_labels_in_a_dictionary_and_numbers(tmp_path: Path) -> None:
 
 
 def test_demo_has_all_splits() -> None:
-    rows = read_source(make(kind="demo", task="home", limit_per_target=2), Path())
+    rows = limited(make(kind="demo", task="home", limit_per_target=2), Path())
     assert {split: len(part) for split, part in rows.items()} == {
         "train": 16,
         "dev": 60,

@@ -99,6 +99,22 @@ def test_canaries_are_planted_among_training_rows_alone(tmp_path: Path) -> None:
         assert (row.row_id, row.input) == (canary.row_id, canary.text)
 
 
+def test_limits_are_of_the_splits_that_were_cut(tmp_path: Path) -> None:
+    made = Sequence(tmp_path)
+    write_jsonl(tmp_path / "raw" / "d.jsonl", classes("d", "pqrs", 400))
+    source = {"kind": "jsonl", "path": "raw/d.jsonl"}
+
+    def numbers(**limits: int) -> tuple[dict[str, int], list[str]]:
+        notes = made.prepare("d", "base", source={**source, **limits})
+        return made.load("d").facts.num_rows, notes
+
+    assert numbers(limit_per_target=40)[0] == {"train": 160, "dev": 40, "test": 80}
+    assert numbers(limit_train=100)[0] == {"train": 100, "dev": 40, "test": 80}
+    rows, notes = numbers(limit_test=10)
+    assert rows == {"train": 280, "dev": 40, "test": 10}
+    assert "the source has no test split: 80 rows were cut off its training rows." in notes
+
+
 def test_lineage_is_in_learning_order_with_auto_resolved(sequence: Sequence) -> None:
     data = sequence.load("c")
     assert data.name == "c"

@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 
-from lamol_core.config import Params
-from lamol_core.data.checking import check_sequence, describe_sequence, find_hints
+from lamol_core.checking import check_sequence, describe_sequence, find_hints
+from lamol_core.config import Params, PrepareParams, TaskParams
+from lamol_core.data.prepare import prepare_task, write_base
+from lamol_core.data.record import write_record
+from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ConfigError
+from lamol_core.forgetting.rows import forget_rows
 from lamol_core.params_file import read_params
+from lamol_core.records import SPLITS
 
 
 def demo(after: str, task: str = "home", **rest: Any) -> dict[str, Any]:
@@ -68,11 +73,31 @@ def test_hopeless_files_have_problems_not_tracebacks(data: dict[str, Any]) -> No
     assert check_sequence(data, Path())
 
 
+@pytest.mark.parametrize("block", [None, "x", {"after": "base", "source": 3}])
+def test_a_forgotten_task_whose_block_is_broken(block: object, tmp_path: Path) -> None:
+    write_base(tmp_path / "data" / "base")
+    task = TaskParams.model_validate(demo("base"))
+    data = tmp_path / "data" / "a"
+    prepare_task("a", task, PrepareParams(), data.parent / "base", data, tmp_path)
+    own = TaskData.load(data)
+    forget_rows(own, "a", SPLITS, "2026-01-01", {})
+    write_record(tmp_path / ".lamol" / "forgotten" / "a", own, [])
+    assert check_sequence({"tasks": {"a": demo("base")}}, tmp_path) == []
+    assert check_sequence({"tasks": {"a": block}}, tmp_path)
+
+
 def test_depth_is_counted_along_the_order() -> None:
     tasks = chain(3) | {"side": demo("t0"), "other": demo("base")}
     assert check_sequence({"tasks": tasks, "backbone": {"max_tasks": 3}}, Path()) == []
     (problem,) = check_sequence({"tasks": tasks, "backbone": {"max_tasks": 2}}, Path())
     assert "backbone.max_tasks: 2, but task 't2' is number 3 of its order" in problem
+
+
+@pytest.mark.parametrize(
+    "block", [{"method": "ewc"}, {"lamol_kd": {"use_task_specific_gen_token": False}}]
+)
+def test_depth_does_not_matter_without_a_token_per_task(block: dict[str, Any]) -> None:
+    assert check_sequence({"tasks": chain(3), "backbone": {"max_tasks": 2}, **block}, Path()) == []
 
 
 class TestBackbone:

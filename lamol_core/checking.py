@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,17 +13,16 @@ from lamol_core.config import (
     BASE,
     BackboneParams,
     FileSource,
-    LamolParams,
     Params,
     PrepareParams,
     Source,
     TaskParams,
 )
 from lamol_core.data.columns import SourceError
-from lamol_core.data.prepare import find_facts, read_task_source
+from lamol_core.data.prepare import find_facts, read_task_rows
 from lamol_core.data.record import read_record
 from lamol_core.data.sources import read_source
-from lamol_core.data.splits import complete_splits
+from lamol_core.methods.rehearsal import find_sampling
 from lamol_core.params_file import find_problems, resolve_path
 from lamol_core.storage.layout import Layout
 
@@ -40,12 +40,12 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
         problems += _backbone_problems(backbone, root, tasks if isinstance(tasks, Mapping) else {})
     if not isinstance(tasks, Mapping):
         return problems
-    if backbone is not None:
+    if backbone is not None and _wants_gen_tokens(data):
         problems += _depth_problems(tasks, backbone.max_tasks)
     prepare = _valid(PrepareParams, data.get("prepare", {})) or PrepareParams()
     gone = _forgotten(tasks, root)
     for name, task in tasks.items():
-        source = _valid_source(task.get("source")) if isinstance(task, Mapping) else None
+        source = _source_of(task)
         if source is not None and name not in gone:
             problems += _place_problems(source, str(name), tasks, root)
             problems += _source_problems(source, str(name), prepare, root)
@@ -55,9 +55,8 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
 def find_hints(params: Params) -> list[str]:
     """What is allowed and does nothing, a sentence each."""
     generate = params.generate
-    draws = isinstance(getattr(params, params.method, None), LamolParams)
     chooses = generate.known_labels or generate.draws_per_row > 1 or generate.carry_over
-    if draws and generate.balance_labels and not chooses:
+    if find_sampling(params) is not None and generate.balance_labels and not chooses:
         return [
             "generate.balance_labels has nothing to choose from: set generate.known_labels, or "
             "generate.draws_per_row above 1."
@@ -77,7 +76,7 @@ def describe_sequence(params: Params, root: Path) -> list[dict[str, Any]]:
         if record is not None and record.is_complete:
             facts, distinct = record.facts, record.facts.num_classes
         else:
-            rows = complete_splits(read_task_source(name, task, root), params.prepare, name)
+            rows = read_task_rows(name, task, params.prepare, root).by_split
             facts = find_facts(name, task, rows)
             distinct = len({row.target for row in rows["train"]})
         num_rows = facts.num_rows if record is None else record.rows(facts)
@@ -111,7 +110,7 @@ def _place_problems(source: Source, name: str, tasks: Mapping[Any, Any], root: P
 
 def _source_problems(source: Source, name: str, prepare: PrepareParams, root: Path) -> list[str]:
     task = TaskParams(after=BASE, source=source)
-    return _problems_of(lambda: complete_splits(read_task_source(name, task, root), prepare, name))
+    return _problems_of(partial(read_task_rows, name, task, prepare, root))
 
 
 def _problems_of(read: Callable[[], object]) -> list[str]:
@@ -131,11 +130,11 @@ def _forgotten(tasks: Mapping[Any, Any], root: Path) -> set[str]:
 def _backbone_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any, Any]) -> list[str]:
     if backbone.kind == "nano":
         problems = []
-        gone = [_valid_source(tasks[name].get("source")) for name in _forgotten(tasks, root)]
+        gone = [_source_of(tasks[name]) for name in _forgotten(tasks, root)]
         for index, source in enumerate(backbone.nano.corpus):
             if source in gone:
                 continue
-            found = _problems_of(lambda source=source: read_source(source, root))  # type: ignore[misc]
+            found = _problems_of(partial(read_source, source, root))
             problems += [f"backbone.nano.corpus.{index}: {problem}" for problem in found]
         return problems
     if backbone.path is None:
@@ -146,6 +145,14 @@ def _backbone_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any,
     if backbone.kind == "gguf" and not path.is_file():
         return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
     return []
+
+
+def _wants_gen_tokens(data: Mapping[str, Any]) -> bool:
+    """Whether the method prompts each task's pseudo-samples with a token of its own."""
+    names = ("method", "lamol_kd", "lamol", "l2kd")
+    params = _valid(Params, {"tasks": {}, **{name: data[name] for name in names if name in data}})
+    sampling = None if params is None else find_sampling(params)
+    return sampling is not None and sampling.task_specific_token
 
 
 def _depth_problems(tasks: Mapping[Any, Any], max_tasks: int) -> list[str]:
@@ -178,8 +185,11 @@ def _valid(model: type[M], block: object) -> M | None:
         return None
 
 
-def _valid_source(block: object) -> Source | None:
+def _source_of(task: object) -> Source | None:
+    """The source of a task's block, or None where either is not well-formed."""
+    if not isinstance(task, Mapping):
+        return None
     try:
-        return TypeAdapter[Source](Source).validate_python(block)
+        return TypeAdapter[Source](Source).validate_python(task.get("source"))
     except ValidationError:
         return None
