@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from lamol_core.config import (
     BASE,
     BackboneParams,
     FileSource,
+    GenerateParams,
     Params,
     PrepareParams,
     Source,
@@ -22,9 +24,10 @@ from lamol_core.data.columns import SourceError
 from lamol_core.data.prepare import find_facts, read_task_rows
 from lamol_core.data.record import read_record
 from lamol_core.data.sources import read_source
-from lamol_core.methods.rehearsal import find_sampling
+from lamol_core.methods.rehearsal import Sampling, find_sampling
 from lamol_core.params_file import find_problems, resolve_path
 from lamol_core.storage.layout import Layout
+from lamol_core.text.template import NUM_CONTROL
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -40,8 +43,12 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
         problems += _backbone_problems(backbone, root, tasks if isinstance(tasks, Mapping) else {})
     if not isinstance(tasks, Mapping):
         return problems
-    if backbone is not None and _wants_gen_tokens(data):
-        problems += _depth_problems(tasks, backbone.max_tasks)
+    sampling = _sampling(data)
+    if backbone is not None and sampling is not None:
+        if sampling.task_specific_token:
+            problems += _depth_problems(tasks, backbone.max_tasks)
+        generate = _valid(GenerateParams, data.get("generate", {})) or GenerateParams()
+        problems += _length_problems(generate, backbone, root)
     prepare = _valid(PrepareParams, data.get("prepare", {})) or PrepareParams()
     gone = _forgotten(tasks, root)
     for name, task in tasks.items():
@@ -147,12 +154,30 @@ def _backbone_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any,
     return []
 
 
-def _wants_gen_tokens(data: Mapping[str, Any]) -> bool:
-    """Whether the method prompts each task's pseudo-samples with a token of its own."""
+def _sampling(data: Mapping[str, Any]) -> Sampling | None:
+    """How the method draws pseudo-samples, whatever else is wrong."""
     names = ("method", "lamol_kd", "lamol", "l2kd")
     params = _valid(Params, {"tasks": {}, **{name: data[name] for name in names if name in data}})
-    sampling = None if params is None else find_sampling(params)
-    return sampling is not None and sampling.task_specific_token
+    return None if params is None else find_sampling(params)
+
+
+def _length_problems(generate: GenerateParams, backbone: BackboneParams, root: Path) -> list[str]:
+    """Of pseudo-samples that are longer than the model can read, which the second task would meet:
+    where its positions are known without loading it."""
+    positions = backbone.nano.max_positions if backbone.kind == "nano" else None
+    if backbone.kind == "folder" and backbone.path is not None:
+        config = resolve_path(backbone.path, root) / "config.json"
+        if config.is_file():
+            said = json.loads(config.read_text(encoding="utf-8"))
+            positions = said.get("max_position_embeddings")
+    wanted = generate.max_input_tokens + generate.max_target_tokens + NUM_CONTROL["gen"]
+    if positions is None or wanted <= positions:
+        return []
+    return [
+        f"generate.max_input_tokens and generate.max_target_tokens: pseudo-samples of {wanted} "
+        f"tokens are wanted, the backbone has {positions} positions. Lower them, or take a model "
+        "with more."
+    ]
 
 
 def _depth_problems(tasks: Mapping[Any, Any], max_tasks: int) -> list[str]:

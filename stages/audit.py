@@ -48,8 +48,8 @@ def audit(
     from lamol_core.audit.files import clean_audited, read_history, write_audit
     from lamol_core.audit.reading import read_audited
     from lamol_core.audit.run import audit_table
-    from lamol_core.reporting.figures import write_json
     from lamol_core.storage.layout import Layout
+    from lamol_core.storage.measured import write_json
     from stages.console import print_json, print_table, say
 
     params, layout = open_params(overrides), Layout()

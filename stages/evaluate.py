@@ -42,11 +42,11 @@ def evaluate(
     cost = Cost()
     from lamol_core.evaluation.run import predict_from_checkpoint
     from lamol_core.records import PREDICTION_SCHEMA
-    from lamol_core.reporting.figures import write_json
     from lamol_core.reporting.model_card import model_card
     from lamol_core.storage.atomic import atomic_path
     from lamol_core.storage.kinds import PREDICTIONS
     from lamol_core.storage.layout import Layout
+    from lamol_core.storage.measured import write_json
     from lamol_core.storage.tables import write_table
     from stages.console import print_json, progress
 
@@ -105,9 +105,9 @@ class _Given:
 def _read(task: str, params: Params, layout: Layout) -> _Given:
     """Raises ArtifactError with the command that mends it."""
     from lamol_core.data.task_data import TaskData
-    from lamol_core.reporting.figures import read_json
     from lamol_core.storage.kinds import CHECKPOINT
     from lamol_core.storage.manifest import Provenance, check_folder
+    from lamol_core.storage.measured import read_json
 
     params.task(task)
     data = TaskData.load(layout.data(task))

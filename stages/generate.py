@@ -39,10 +39,10 @@ def generate(
     cost = Cost()
     from lamol_core.methods.rehearsal import drawing_settings
     from lamol_core.records import PSEUDO_SCHEMA
-    from lamol_core.reporting.figures import write_json
     from lamol_core.storage.kinds import PSEUDO
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Provenance
+    from lamol_core.storage.measured import write_json
     from lamol_core.storage.tables import write_table
     from stages.console import print_json, say
 

@@ -42,8 +42,8 @@ def train(
     cost = Cost()
     from lamol_core.methods.registry import build_method
     from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
-    from lamol_core.reporting.figures import write_csv, write_json
     from lamol_core.storage.layout import Layout
+    from lamol_core.storage.measured import write_csv, write_json
     from lamol_core.training.kept import count_kept
     from lamol_core.training.loop import MEASURED_COLUMNS
     from lamol_core.training.run import count_all_steps, train_from_checkpoint

@@ -27,8 +27,10 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.fakes import CORPUS, tiny_backbone_params
 
     folder = tmp_path_factory.mktemp("tiny") / "student"
-    model, tokenizer = build_backbone(tiny_backbone_params(), Path(), CORPUS)
-    save_checkpoint(folder, model, Provenance({"seed": 0}), tokenizer=tokenizer)
+    params = tiny_backbone_params()
+    model, tokenizer = build_backbone(params, Path(), CORPUS)
+    made_of = Provenance(params.model_dump(mode="json"))
+    save_checkpoint(folder, model, made_of, tokenizer=tokenizer)
     return folder
 
 

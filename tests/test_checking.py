@@ -100,6 +100,19 @@ def test_depth_does_not_matter_without_a_token_per_task(block: dict[str, Any]) -
     assert check_sequence({"tasks": chain(3), "backbone": {"max_tasks": 2}, **block}, Path()) == []
 
 
+def test_pseudo_samples_longer_than_the_model_are_told_at_once(tmp_path: Path) -> None:
+    long = {"tasks": chain(2), "generate": {"max_input_tokens": 500}}
+    (problem,) = check_sequence(long, Path())
+    assert "pseudo-samples of 535 tokens are wanted, the backbone has 512 positions" in problem
+    assert check_sequence({**long, "method": "ewc"}, Path()) == []
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"max_position_embeddings": 534}')
+    folder = {"kind": "folder", "path": "model"}
+    assert len(check_sequence({**long, "backbone": folder}, tmp_path)) == 1
+    (tmp_path / "model" / "config.json").write_text("{}")
+    assert check_sequence({**long, "backbone": folder}, tmp_path) == []
+
+
 class TestBackbone:
     def check(self, root: Path, **backbone: Any) -> list[str]:
         return check_sequence({"tasks": {"a": demo("base")}, "backbone": backbone}, root)

@@ -14,11 +14,11 @@ from lamol_core.audit.page import fading_chart, render_audit
 from lamol_core.audit.run import Audit, History
 from lamol_core.errors import ArtifactError
 from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
-from lamol_core.reporting.figures import read_json, write_json
 from lamol_core.reporting.plots import save_svg
 from lamol_core.storage.atomic import atomic_folder, atomic_path
 from lamol_core.storage.kinds import AUDIT, PSEUDO
 from lamol_core.storage.manifest import Provenance, seal_folder
+from lamol_core.storage.measured import read_json, write_json
 from lamol_core.storage.tables import write_rows, write_table
 
 

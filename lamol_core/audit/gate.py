@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from lamol_core.config import AuditParams
 from lamol_core.errors import ArtifactError, GenerationError
 from lamol_core.records import PseudoSample, TaskFacts
-from lamol_core.reporting.figures import read_json, write_json
 from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.kinds import AUDIT
 from lamol_core.storage.layout import Layout
@@ -26,6 +25,7 @@ from lamol_core.storage.manifest import (
     sha256_of,
     table_manifest,
 )
+from lamol_core.storage.measured import read_json, write_json
 from lamol_core.storage.tables import read_rows, write_rows
 
 log = logging.getLogger(__name__)

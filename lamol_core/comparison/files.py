@@ -25,11 +25,11 @@ from lamol_core.comparison.statistics import (
 )
 from lamol_core.comparison.wording import sentences
 from lamol_core.errors import ConfigError
-from lamol_core.reporting.figures import write_json
 from lamol_core.reporting.page import ComparisonTable
 from lamol_core.reporting.plots import INK, Chart, save_svg
 from lamol_core.reporting.tables import markdown_row
 from lamol_core.storage.atomic import atomic_path
+from lamol_core.storage.measured import write_json
 
 COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
 MEANS_INTERVAL = (

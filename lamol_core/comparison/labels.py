@@ -133,8 +133,8 @@ def _differing_settings(runs: Sequence[FinishedRun]) -> list[list[Setting]]:
         name = _benchmark(run)
         settings = [Setting("tasks", "tasks", name)] if len(by_benchmark) > 1 else []
         for key in sorted(differing[name] & own.keys()):
-            if own[key] != _default_of(key, defaults):
-                whole = key.replace("own.", f"{run.method}.", 1) if key[:4] == "own." else key
+            whole = key.replace("own.", f"{run.method}.", 1) if key[:4] == "own." else key
+            if own[key] != _default_of(whole, defaults):
                 is_plain = ends[_end(key)] == 1 and not key.startswith("tasks.")
                 settings.append(Setting(whole, _end(key) if is_plain else whole, own[key]))
         found.append(settings)
@@ -185,17 +185,13 @@ def _differing_keys(runs: Sequence[Mapping[str, str]]) -> set[str]:
 
 def _default_of(key: str, defaults: Mapping[str, Any]) -> str | None:
     """As JSON; None for a key that must be given."""
-    block, _, rest = key.partition(".")
-    if block == "tasks":
+    if key.startswith("tasks."):
         for model in (TaskParams, Columns):
             field = model.model_fields.get(_end(key))
             if field is not None and not field.is_required():
                 return json.dumps(field.default)
         return None
-    for written in [f"{method}.{rest}" for method in METHODS] if block == "own" else [key]:
-        if written in defaults:
-            return json.dumps(defaults[written], sort_keys=True)
-    return None
+    return json.dumps(defaults[key], sort_keys=True) if key in defaults else None
 
 
 def _draws(method: str) -> bool:

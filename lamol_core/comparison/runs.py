@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,8 @@ from ruamel.yaml import YAML, YAMLError
 from lamol_core.config import Params
 from lamol_core.data.orders import original_names
 from lamol_core.errors import ArtifactError, ConfigError
-from lamol_core.reporting.figures import read_json
+from lamol_core.storage.manifest import sha256_of
+from lamol_core.storage.measured import read_json
 
 log = logging.getLogger(__name__)
 
@@ -123,13 +125,11 @@ def split_chains(
     """A run for each order of the tasks: a tree of them holds several.
 
     Each has its own tasks alone, under the names that they have in a sequence of one order, and
-    their files wherever they lie. Raises ArtifactError where parameters and summary are not of the
+    the hashes of their files. Raises ArtifactError where parameters and summary are not of the
     same run."""
     try:
         whole, chains = _completed(params), summary["chains"]
-        tasks = {
-            key: _with_whole_path(task, folder) for key, task in whole.get("tasks", {}).items()
-        }
+        tasks = {key: _with_content(task, folder) for key, task in whole.get("tasks", {}).items()}
         _check_same_run(name, whole, tasks, chains)
     except (AttributeError, KeyError, TypeError) as error:
         raise ArtifactError(
@@ -166,13 +166,24 @@ def _check_same_run(
         )
 
 
-def _with_whole_path(task: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """A task's block with the path of its file as it is from anywhere, if it is there."""
+def _with_content(task: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """A task's block with the hash of its file in place of the path, if it is there: copies of a
+    sequence have the same rows in files of their own."""
     source = task["source"]
-    path = source.get("path")
-    if source.get("kind") == "hub" or not path or not (folder / path).exists():
+    given = source.get("path")
+    if source.get("kind") == "hub" or not given or not (folder / given).exists():
         return task
-    return {**task, "source": {**source, "path": str((folder / path).resolve())}}
+    path = (folder / given).resolve()
+    files = {file.name: file for file in ([path] if path.is_file() else sorted(path.iterdir()))}
+    hashes = {name: sha256_of(file) for name, file in files.items() if _has_content(file)}
+    if not hashes:  # emptied, when its rows were forgotten
+        return {**task, "source": {**source, "path": str(path)}}
+    digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+    return {**task, "source": {**source, "path": f"{path.name}, sha256 {digest[:16]}"}}
+
+
+def _has_content(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0
 
 
 def _without_after(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from transformers import PreTrainedModel
 
 from lamol_core.config import EvaluateParams
-from lamol_core.models.checkpoints import require_positions
+from lamol_core.models.checkpoints import num_positions, require_positions
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.rows import Greedy, Progress
+from lamol_core.text.template import NUM_CONTROL
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -32,14 +33,16 @@ def predict(
     max_length: int,
     on_rows_done: Progress = lambda count: None,
 ) -> Answers:
-    """Greedy answers. Of an input the last `max_length - 2` tokens are kept: more than training
-    keeps, which leaves room for a target."""
+    """Greedy answers. Of an input the last `max_length - 2` tokens are kept (more than training
+    keeps, which leaves room for a target), or as many as the model's positions leave beside the
+    longest answer. Raises ConfigError where they leave none."""
     control = codec.control
-    room = max_length - 2
+    room = max_length - NUM_CONTROL["qa"]
+    require_positions(model, 2 + params.max_target_tokens, "evaluate.max_target_tokens")
+    if (positions := num_positions(model)) is not None:
+        room = min(room, positions - params.max_target_tokens - 1)
     encoded = codec.encode(inputs)
     prompts = [(*ids[-room:], control.ans) for ids in encoded]
-    longest = max(map(len, prompts), default=0) + params.max_target_tokens
-    require_positions(model, longest, "train.max_length and evaluate.max_target_tokens")
 
     forbidden = (control.ans, *control.never_in_text)
     chooser = Greedy(len(prompts), control.eos, forbidden, params.max_target_tokens, model.device)

@@ -14,7 +14,7 @@ from accelerate import PartialState
 from lamol_core.config import EwcParams, GenerateParams, Params, ReplayParams
 from lamol_core.data.mixing import mix_rows
 from lamol_core.evaluation.predict import predict
-from lamol_core.forecast.work import VIEW_EXTRA, RowTokens, TaskRows
+from lamol_core.forecast.work import RowTokens, TaskRows
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.registry import build_method
 from lamol_core.methods.rehearsal import find_sampling
@@ -23,7 +23,7 @@ from lamol_core.records import Example, PseudoSample, TaskFacts
 from lamol_core.sampling.plan import Request
 from lamol_core.sampling.pseudo import PseudoSampler
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
-from lamol_core.text.template import cut_input
+from lamol_core.text.template import NUM_CONTROL, cut_input
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.loop import LogRow
 from lamol_core.training.run import (
@@ -110,7 +110,7 @@ def measure_rates(
     started = time.perf_counter()
     evaluate = params.evaluate.model_copy(update={"max_target_tokens": longest})
     predict(model, codec, inputs, evaluate, params.train.max_length)
-    answered = len(inputs) * (lengths.real.total + VIEW_EXTRA["qa"])
+    answered = len(inputs) * (lengths.real.total + NUM_CONTROL["qa"])
     answered_per_s = answered / (time.perf_counter() - started)
 
     # a model without training writes until a limit: set to the rows' mean, rows get that long
@@ -128,7 +128,7 @@ def measure_rates(
     )
     count = min(TRIED_ROWS, params.generate.batch_size)
     drawn = sampler.draw([Request(BEFORE, codec.control.gen_for(0, True), count)])
-    tokens = sum(len(s.input_ids) + len(s.target_ids) + VIEW_EXTRA["gen"] for s in drawn)
+    tokens = sum(len(s.input_ids) + len(s.target_ids) + NUM_CONTROL["gen"] for s in drawn)
     drawn_per_s = tokens / (time.perf_counter() - started)
     return Rates(
         trial.tokens_per_s,

@@ -20,7 +20,7 @@ from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.records import Example
 from lamol_core.storage.layout import Layout
-from lamol_core.storage.manifest import Provenance
+from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -52,7 +52,7 @@ def try_sequence(
         raise ConfigError(
             "check: the rows of all tasks were forgotten: none are left to try the machine with."
         )
-    with _backbone(params, root, student) as backbone:
+    with the_backbone(params, root, student) as backbone:
         say("a few steps are trained, some rows drawn and answered")
         lengths = measure_lengths(TextCodec.load(backbone), facts, train, params)
         for sentence in _what_is_cut(lengths, params):
@@ -79,11 +79,14 @@ def _what_is_cut(lengths: Mapping[str, TaskRows], params: Params) -> Iterator[st
 
 
 @contextmanager
-def _backbone(params: Params, root: Path, student: Path) -> Iterator[Path]:
-    """The sequence's own backbone, or one that is made for as long as it is needed."""
-    if (student / "config.json").is_file():
-        yield student
-        return
+def the_backbone(params: Params, root: Path, student: Path) -> Iterator[Path]:
+    """The sequence's own backbone, or one that is made for as long as it is needed: where there is
+    none yet, or one of other parameters."""
+    if (student / MANIFEST).is_file():
+        made_of = read_manifest(student / MANIFEST, "Run `dvc repro backbone` again.").parameters
+        if made_of == params.backbone.model_dump(mode="json"):
+            yield student
+            return
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
         is_nano = params.backbone.kind == "nano"
         corpus = read_texts(params.backbone.nano.corpus, root) if is_nano else []

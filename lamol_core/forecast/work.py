@@ -16,9 +16,7 @@ from lamol_core.methods.base import Method
 from lamol_core.methods.rehearsal import MIXES_REAL_ROWS, Sampling, find_sampling
 from lamol_core.records import TaskFacts
 from lamol_core.sampling.plan import DRAWS_FOR_BALANCE
-
-VIEW_EXTRA = {"qa": 2, "gen": 3}
-"""Control tokens of a view: ANS and EOS, and GEN before the second."""
+from lamol_core.text.template import NUM_CONTROL
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def _task_work(
     counts = _pseudo_counts(sampling, task, earlier)
 
     def view_tokens(row: RowTokens) -> float:
-        return sum(row.total + VIEW_EXTRA[view] for view in method.loss.views)
+        return sum(row.total + NUM_CONTROL[view] for view in method.loss.views)
 
     new_tokens = sum(one.facts.num_rows["train"] * view_tokens(one.real) for one in learnt)
     pseudo_tokens = sum(
@@ -115,13 +113,13 @@ def _task_work(
     if params.generate.carry_over and earlier:
         carried = [*_pseudo_counts(sampling, earlier[-1], earlier[:-1]), 0]
     drawn = _draws_per_row(params.generate) * sum(
-        max(count - there, 0) * (one.drawn.total + VIEW_EXTRA["gen"])
+        max(count - there, 0) * (one.drawn.total + NUM_CONTROL["gen"])
         for count, there, one in zip(counts, carried, earlier, strict=True)
     )
     answered = drawn if params.generate.self_consistent else 0.0
     again = 2 if params.evaluate.forward_transfer and earlier else 0
     for one in (*seen, *[task] * again):
-        answered += one.facts.num_rows[split] * (one.real.total + VIEW_EXTRA["qa"])
+        answered += one.facts.num_rows[split] * (one.real.total + NUM_CONTROL["qa"])
     return TaskWork(
         task=task.facts.name,
         new_rows=new_rows,

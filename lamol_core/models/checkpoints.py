@@ -54,10 +54,15 @@ def load_model(
     return model.eval()
 
 
+def num_positions(model: PreTrainedModel) -> int | None:
+    """How many tokens a row can have; None where the model sets no limit."""
+    config = model.config.get_text_config(decoder=True)
+    return getattr(config, "max_position_embeddings", None)
+
+
 def require_positions(model: PreTrainedModel, num_tokens: int, keys: str) -> None:
     """Raises ConfigError, naming the keys to lower, where rows are longer than its positions."""
-    config = model.config.get_text_config(decoder=True)
-    limit = getattr(config, "max_position_embeddings", None)
+    limit = num_positions(model)
     if limit is not None and num_tokens > limit:
         raise ConfigError(
             f"params.yaml: {keys}: rows of {num_tokens} tokens are wanted, "

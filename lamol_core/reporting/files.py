@@ -9,12 +9,12 @@ from typing import Any
 
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.scores import ZeroShot
-from lamol_core.reporting.figures import read_json, write_json
 from lamol_core.reporting.page import ComparisonTable, render_page
 from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
 from lamol_core.storage.atomic import atomic_path
 from lamol_core.storage.layout import Layout
+from lamol_core.storage.measured import read_json, write_json
 
 STAGES = ("generate", "train", "evaluate")
 HEADLINE_KEYS = (

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lamol_core.sampling.characters import NOT_TO_BE_MENDED, WHOLE, CharacterSteps
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import NUM_CONTROL, ControlTokens
 
 NEVER = float("-inf")
 
@@ -25,7 +25,7 @@ class Limits:
     @property
     def max_tokens(self) -> int:
         """x, ANS, y, EOS."""
-        return self.max_input_tokens + self.max_target_tokens + 2
+        return self.max_input_tokens + self.max_target_tokens + NUM_CONTROL["qa"]
 
 
 @dataclass(frozen=True)

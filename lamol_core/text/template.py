@@ -14,6 +14,8 @@ from lamol_core.records import View
 
 ANS = "<|lamol:ans|>"
 """What ANS is called in a checkpoint's tokenizer."""
+NUM_CONTROL: dict[View, int] = {"qa": 2, "gen": 3}
+"""Control tokens in a view: ANS and EOS, and GEN_t before the second."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,22 @@ def gen_view(x: Sequence[int], y: Sequence[int], control: ControlTokens, gen: in
     return TokenSequence(ids, 1, "gen")
 
 
+def num_supervised(view: View, x: Sequence[int], y: Sequence[int]) -> int:
+    """y EOS, and in the GEN view x ANS before them."""
+    return len(y) + 1 + (len(x) + 1 if view == "gen" else 0)
+
+
 def cut_input(x: Sequence[int], y: Sequence[int], max_length: int) -> tuple[Sequence[int], bool]:
     """x so short that the longest view fits `max_length`, and whether it was cut.
 
     The end of x is kept (questions stand there) and y always whole. Raises ConfigError when
     y alone does not fit.
     """
-    room = max_length - len(y) - 3  # GEN, ANS, EOS
+    room = max_length - len(y) - NUM_CONTROL["gen"]
     if room < 1:
         raise ConfigError(
             f"params.yaml: a target of {len(y)} tokens does not fit train.max_length = "
-            f"{max_length} (needed: {len(y) + 4}). Raise it: targets are never cut."
+            f"{max_length} (needed: {len(y) + NUM_CONTROL['gen'] + 1}). Raise it: targets are "
+            "never cut."
         )
     return (x, False) if len(x) <= room else (x[len(x) - room :], True)

@@ -12,18 +12,23 @@ import torch
 from torch import Tensor
 
 from lamol_core.data.encoded import EncodedRow
+from lamol_core.errors import ConfigError
 from lamol_core.records import Origin, View
 from lamol_core.seeds import derive_seed
-from lamol_core.text.template import ControlTokens, TokenSequence, cut_input
+from lamol_core.text.template import ControlTokens, TokenSequence, cut_input, num_supervised
 
 IGNORED = -100
 
 
 def cut_rows(rows: Sequence[EncodedRow], max_length: int) -> tuple[list[EncodedRow], int]:
-    """Rows whose views fit `max_length`, and how many inputs had to be cut for it."""
+    """Rows whose views fit `max_length`, and how many inputs had to be cut for it. Raises
+    ConfigError, naming the row, where a target alone does not fit."""
     fitting, num_cut = [], 0
     for row in rows:
-        input_ids, cut = cut_input(row.input_ids, row.target_ids, max_length)
+        try:
+            input_ids, cut = cut_input(row.input_ids, row.target_ids, max_length)
+        except ConfigError as error:
+            raise ConfigError(f"{error} (Row {row.row_id}.)") from error
         num_cut += cut
         fitting.append(EncodedRow(row.row_id, row.origin, input_ids, row.target_ids, row.gen_token))
     return fitting, num_cut
@@ -111,8 +116,7 @@ class OptimizerBatch:
         counts: Counter[tuple[View, Origin]] = Counter()
         for row in self.rows:
             for view in views:
-                prompt = len(row.input_ids) + 1 if view == "gen" else 0
-                counts[view, row.origin] += prompt + len(row.target_ids) + 1
+                counts[view, row.origin] += num_supervised(view, row.input_ids, row.target_ids)
         return counts
 
     def micro_batches(

@@ -20,7 +20,7 @@ from lamol_core.models.precision import (
     resolve_precision,
     weights_attention,
 )
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import NUM_CONTROL, ControlTokens
 from lamol_core.training.body import as_body
 from lamol_core.training.loop import LogRow, Trainer, count_steps
 from lamol_core.training.objective import TeacherStates
@@ -39,7 +39,8 @@ class Fitting:
         on_step: Callable[[LogRow, int], None],
     ) -> None:
         self._control, self._params, self._seed, self._on_step = control, params, seed, on_step
-        self._longest = max((len(r.input_ids) + len(r.target_ids) + 3 for r in rows), default=0)
+        lengths = (len(row.input_ids) + len(row.target_ids) for row in rows)
+        self._longest = max(lengths, default=0) + NUM_CONTROL["gen"]
         self._dtype = resolve_precision(params.precision, PartialState().device)
         self.accelerator = Accelerator(mixed_precision="no")
         self.attention = resolve_attention(params.attention, self.accelerator.device)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TERMS = ("ce_qa", "ce_gen", "kl_qa", "kl_gen", "ce_qa_memory", "mse_qa_memory", "penalty")
+"""Columns that every log has, so that logs of different methods can be laid side by side."""
 MEASURED_COLUMNS = ("seconds", "tokens_per_s")
 """Columns of the log that differ from run to run."""
 
@@ -173,7 +174,8 @@ class Trainer:
 
     def _named(self, means: list[float], penalty: float | None) -> dict[str, float | None]:
         """The loss and its terms, by their columns in the log; None where a method has none."""
-        named: dict[str, float | None] = {"loss": penalty or 0.0, **dict.fromkeys(TERMS)}
+        columns = dict.fromkeys([*TERMS, *(term.name for _, term in self._loss.parts)])
+        named: dict[str, float | None] = {"loss": penalty or 0.0, **columns}
         named["penalty"] = penalty
         for (weight, term), mean in zip(self._loss.parts, means, strict=True):
             named["loss"] = (named["loss"] or 0.0) + weight * mean

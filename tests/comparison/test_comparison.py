@@ -482,6 +482,29 @@ def test_folders_are_read_wherever_they_lie_and_written_as_three_files(tmp_path:
     assert [table.row_count for table in comparison_tables(comparison)] == [2, 2]
 
 
+def test_runs_pair_by_what_their_files_hold(tmp_path: Path) -> None:
+    """Copies of a sequence, each with a file of its own."""
+
+    def made(name: str, method: str, seed: int, rows: str) -> None:
+        source = {"kind": "csv", "path": "rows.csv"}
+        tasks = {"a": {"after": "base", "source": source}}
+        tasks["b"] = {"after": "a", "source": {"kind": "csv", "path": "folder"}}
+        write_run(tmp_path / name, method, seed, 80.0 + seed, tasks)
+        (tmp_path / name / "rows.csv").write_text(rows)
+        (tmp_path / name / "folder").mkdir()
+        (tmp_path / name / "folder" / "train.csv").write_text("the same")
+
+    for seed in range(3):
+        made(f"a{seed}", "lamol_kd", seed, "input,target")
+        made(f"b{seed}", "finetune", seed, "input,target")
+    comparison = compare_runs(read_folders([tmp_path]))
+    assert [group.label for group in comparison.groups] == ["lamol_kd", "finetune"]
+    assert comparison.differences
+    made("c", "lamol_kd", 0, "other rows")
+    labels = [group.label for group in compare_runs(read_folders([tmp_path])).groups]
+    assert len(labels) == 3 and any("rows.csv, sha256" in label for label in labels)
+
+
 def test_a_tree_of_orders_is_a_run_for_each(tmp_path: Path) -> None:
     tasks = {name: {"source": {"kind": "demo", "task": name}} for name in ("a", "b")}
     tree = order_tree(tasks, [["a", "b"], ["b", "a"]])

@@ -14,7 +14,7 @@ from lamol_core.config import Params
 from lamol_core.errors import ConfigError
 from lamol_core.forecast.estimate import estimate, say_time
 from lamol_core.forecast.rates import Rates, bytes_below, measure_lengths, measure_rates
-from lamol_core.forecast.run import try_sequence
+from lamol_core.forecast.run import the_backbone, try_sequence
 from lamol_core.forecast.work import RowTokens, TaskRows, TaskWork, lineage_of, plan_work
 from lamol_core.methods.ewc import FisherMemory
 from lamol_core.methods.registry import METHODS, build_method
@@ -22,6 +22,7 @@ from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, TaskFacts
 from lamol_core.storage.layout import Layout
 from lamol_core.text.tokenizer import TextCodec
+from tests.fakes import tiny_backbone_params
 
 RATES = Rates(
     trained_tokens_per_s=100.0,
@@ -175,6 +176,7 @@ def test_what_will_be_cut_is_told_beforehand(tmp_path: Path, tiny_checkpoint: Pa
         (split / f"{name}.csv").write_text((tmp_path / "a.csv").read_text(), encoding="utf-8")
     source = {"kind": "csv", "path": "a"}
     blocks = {"train": {"max_length": 60, "epochs": 1}, "generate": {"max_input_tokens": 30}}
+    blocks |= {"backbone": tiny_backbone_params().model_dump()}
     told: dict[str, list[str]] = {}
     for method in ("lamol_kd", "finetune"):
         params = Params.model_validate(
@@ -196,7 +198,10 @@ def test_a_forgotten_task_is_as_long_as_the_others(tmp_path: Path, tiny_checkpoi
         "a": {"after": "base", "source": {"kind": "csv", "path": "a.csv"}},
         "b": {"after": "a", "source": {"kind": "csv", "path": "b.csv"}},
     }
-    params = Params.model_validate({"tasks": tasks, "train": {"batch_size": 4, "epochs": 1}})
+    blocks = {"train": {"batch_size": 4, "epochs": 1}}
+    params = Params.model_validate(
+        {"tasks": tasks, "backbone": tiny_backbone_params().model_dump(), **blocks}
+    )
     facts = TaskFacts("a", "accuracy", "classes", ("x", "y"), {"train": 50, "dev": 5, "test": 9})
     gone = Layout(tmp_path).forgotten("a")
     gone.mkdir(parents=True)
@@ -209,3 +214,15 @@ def test_a_forgotten_task_is_as_long_as_the_others(tmp_path: Path, tiny_checkpoi
     alone = params.model_copy(update={"tasks": {"a": params.tasks["a"]}})
     with pytest.raises(ConfigError, match="rows of all tasks were forgotten"):
         try_sequence(alone, tmp_path, tiny_checkpoint, lambda text: None)
+
+
+def test_another_backbone_than_the_one_that_is_there_is_made(tiny_checkpoint: Path) -> None:
+    params = Params(tasks={}, backbone=tiny_backbone_params())
+    with the_backbone(params, Path(), tiny_checkpoint) as folder:
+        assert folder == tiny_checkpoint
+    nano = params.backbone.nano.model_dump() | {"layers": 1}
+    nano["corpus"] = [{"kind": "demo", "task": "home"}]
+    other = Params(tasks={}, backbone=tiny_backbone_params(nano=nano))
+    with the_backbone(other, Path(), tiny_checkpoint) as folder:
+        assert json.loads((folder / "config.json").read_text())["num_hidden_layers"] == 1
+    assert not folder.exists()

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamol_core.errors import ConfigError
-from lamol_core.text.template import ControlTokens, cut_input, gen_view, qa_view
+from lamol_core.text.template import (
+    NUM_CONTROL,
+    ControlTokens,
+    cut_input,
+    gen_view,
+    num_supervised,
+    qa_view,
+)
 
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
 IDS = st.lists(st.integers(6, 50), max_size=12)
@@ -28,6 +35,9 @@ def test_views_hold_each_id_once_and_the_target_is_always_supervised(
     assert gen.ids == (CONTROL.gen, *qa.ids)
     assert qa.ids.count(CONTROL.ans) == qa.ids.count(CONTROL.eos) == 1
     assert list(qa.ids[qa.supervised_from :]) == [*y, CONTROL.eos]
+    for view in (qa, gen):
+        assert len(view.ids) == len(x) + len(y) + NUM_CONTROL[view.view]
+        assert len(view.ids) - view.supervised_from == num_supervised(view.view, x, y)
 
 
 def test_tokens_of_tasks_in_learning_order() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,8 +16,10 @@ from lamol_core.config import LamolKdParams, LamolParams, TrainParams
 from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.base import Method
+from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.terms import Loss, cross_entropy
 from lamol_core.models.attention import PACKED
 from lamol_core.training.batches import OptimizerBatch
 from lamol_core.training.body import as_body
@@ -224,6 +227,19 @@ def test_a_method_without_a_term_leaves_its_column_empty(accelerator: Accelerato
     student, _ = pair()
     (row,) = train(accelerator, student, None, ROWS, Lamol(LamolParams()))
     assert row["kl_qa"] is None and row["kl_gen"] is None and row["ce_gen"] > 0
+
+
+def test_a_term_that_no_method_had_gets_its_column(accelerator: Accelerator) -> None:
+    class Recalling(Finetune):
+        @property
+        def loss(self) -> Loss:
+            return cross_entropy("qa", "new") + cross_entropy("gen", "memory")
+
+    student, _ = pair()
+    rows = [*ROWS, replace(ROWS[0], row_id="kept", origin="memory")]
+    (row,) = train(accelerator, student, None, rows, Recalling())
+    assert row["ce_gen_memory"] > 0
+    assert row["loss"] == pytest.approx(row["ce_qa"] + row["ce_gen_memory"], rel=1e-5)
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])

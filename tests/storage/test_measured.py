@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lamol_core.errors import ArtifactError
-from lamol_core.reporting.figures import read_json, write_csv, write_json
+from lamol_core.storage.measured import read_json, write_csv, write_json
 
 FIRST = [{"step": 0, "loss": 1.25, "kl": None, "seconds": 0.5}]
 
