@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -17,6 +17,7 @@ TASK_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
 Precision = Literal["auto", "fp32", "bf16"]
 MethodName = Literal["lamol_kd", "lamol", "l2kd", "ewc", "derpp", "replay", "finetune", "multitask"]
+METHOD_NAMES: tuple[MethodName, ...] = get_args(MethodName)
 MetricName = Literal["auto", "accuracy", "token_f1", "rouge_l", "joint_slots"]
 Alignment = Literal["next_token", "reference"]
 
@@ -190,6 +191,24 @@ class Limit(Section):
 
     warn: float
     fail: float
+    sign: ClassVar[int] = 1
+    """-1 where low figures are the bad ones."""
+
+    @model_validator(mode="after")
+    def _fail_is_beyond_warn(self) -> Self:
+        if self.sign * self.fail < self.sign * self.warn:
+            side = "below" if self.sign > 0 else "above"
+            raise ValueError(
+                f"fail {self.fail:g} is {side} warn {self.warn:g}, a figure would fail before it "
+                "warns; swap them"
+            )
+        return self
+
+
+class LowLimit(Limit):
+    """Of a figure that is bad where it is low."""
+
+    sign: ClassVar[int] = -1
 
 
 class AuditLimits(Section):
@@ -199,8 +218,8 @@ class AuditLimits(Section):
     truncated_share: Limit = Limit(warn=0.1, fail=0.5)
     duplicate_excess: Limit = Limit(warn=0.2, fail=0.5)
     near_duplicate_excess: Limit = Limit(warn=0.3, fail=0.6)
-    distinct_2_ratio: Limit = Limit(warn=0.6, fail=0.3)
-    compression_ratio: Limit = Limit(warn=0.6, fail=0.3)
+    distinct_2_ratio: LowLimit = LowLimit(warn=0.6, fail=0.3)
+    compression_ratio: LowLimit = LowLimit(warn=0.6, fail=0.3)
     self_bleu_excess: Limit = Limit(warn=20.0, fail=50.0)
     unknown_label_share: Limit = Limit(warn=0.02, fail=0.2)
     label_variation_excess: Limit = Limit(warn=0.1, fail=0.4)
@@ -217,18 +236,6 @@ class AuditLimits(Section):
     foreign_code: Limit = Limit(warn=0.0, fail=1.0)
     canary_share: Limit = Limit(warn=0.0, fail=0.1)
     exposure: Limit = Limit(warn=5.0, fail=8.0)
-
-    @model_validator(mode="after")
-    def _fail_is_beyond_warn(self) -> Self:
-        for name, limit in self:
-            low_is_bad = name in ("distinct_2_ratio", "compression_ratio")
-            if limit.fail > limit.warn if low_is_bad else limit.fail < limit.warn:
-                side = "above" if low_is_bad else "below"
-                raise ValueError(
-                    f"{name}: fail {limit.fail:g} is {side} warn {limit.warn:g}, a figure would "
-                    "fail before it warns; swap them"
-                )
-        return self
 
 
 class AuditParams(Section):
@@ -286,6 +293,12 @@ class Params(Section):
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
     audit: AuditParams = AuditParams()
+
+    @property
+    def method_block(self) -> Section | None:
+        """The parameters of the chosen method; None where it has none of its own."""
+        block = getattr(self, self.method, None)
+        return block if isinstance(block, Section) else None
 
     def task(self, name: str) -> TaskParams:
         """The task's block. Raises ConfigError for a name that params.yaml does not have."""

@@ -38,3 +38,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: the known one nearest to it, or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def first_line(error: Exception) -> str:
+    """What another library's error says, without its end of the sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+R = TypeVar("R")
 
 MixOrigin = Literal["new", "pseudo"]
 Origin = Literal["new", "pseudo", "memory"]
@@ -31,12 +37,17 @@ class Example:
     label_idx_cil: int
 
 
+def pseudo_row_id(new_task: str, prompted: str, index: int, attempt: int) -> str:
+    """The id of a draw for `new_task`, prompted with the token of the task `prompted`."""
+    return f"{new_task}/pseudo/{prompted}/{index:06d}.{attempt}"
+
+
 @dataclass(frozen=True)
 class PseudoSample:
     """A row that the teacher wrote, kept whether it was valid or not.
 
-    `row_id` names the task whose token it was prompted with, `source_task` the one that it is a row
-    of: another one where `generate.known_labels` found its label to be that task's.
+    `row_id` is a `pseudo_row_id`; `source_task` is the task that it is a row of: another one than
+    it was prompted for where `generate.known_labels` found its label to be that task's.
     `nll` is the mean negative log-likelihood of its tokens under the teacher, in nats.
     """
 
@@ -54,6 +65,12 @@ class PseudoSample:
     seed: int
     teacher_sha256: str
     label_idx_cil: int = PSEUDO_LABEL
+
+    @property
+    def prompted_task(self) -> str:
+        """The task whose token it was prompted with; "" where its id is of another form."""
+        parts = self.row_id.split("/")
+        return parts[2] if len(parts) == 4 else ""
 
 
 @dataclass(frozen=True)
@@ -178,12 +195,12 @@ PREDICTION_SCHEMA = pa.schema(
 )
 
 
-def to_columns(records: list, schema: pa.Schema) -> dict[str, list]:
+def to_columns(records: Sequence[object], schema: pa.Schema) -> dict[str, list[Any]]:
     """Records of one dataclass as columns in the schema's order."""
     return {name: [getattr(record, name) for record in records] for name in schema.names}
 
 
-def from_table(table: pa.Table, record: type) -> list:
+def from_table(table: pa.Table, record: type[R]) -> list[R]:
     """The rows of a table as records of the dataclass whose fields are its columns."""
-    names = [field.name for field in fields(record)]
+    names = [field.name for field in fields(cast("type[DataclassInstance]", record))]
     return [record(*values) for values in zip(*(table[n].to_pylist() for n in names), strict=True)]

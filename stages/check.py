@@ -115,13 +115,14 @@ def _estimate(params: Params) -> Estimate:
     cost = Cost()
     from pathlib import Path
 
+    from lamol_core.config import BASE
     from lamol_core.forecast.estimate import estimate
     from lamol_core.forecast.run import try_sequence
     from lamol_core.storage.layout import Layout
     from stages.console import say
 
     cost.imported()
-    student = Layout().student("base")
+    student = Layout().student(BASE)
     work, rates = try_sequence(params, Path(), student, lambda text: say(f"check: {text}"))
     figures = cost.figures()
     peak = int(figures["peak_memory_bytes"])

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from ruamel.yaml import YAML
 
 from lamol_core import __version__
-from lamol_core.config import BASE, FileSource, Params
+from lamol_core.config import BASE, METHOD_NAMES, FileSource, Params
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import find_problems, resolve_path
 
@@ -42,7 +42,6 @@ DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
 README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
 
 
-METHODS: tuple[str, ...] = get_args(Params.model_fields["method"].annotation)
 NANO_TRAINING = {"steps": 400, "batch_size": 16, "learning_rate": 1.5e-3, "warmup_fraction": 0.1}
 """Random weights have all to learn, however few the rows are: the defaults are a real model's."""
 BETTER_SAMPLES = {
@@ -71,7 +70,7 @@ def create_sequence(
         not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
     ):
         raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
-    params = make_params(folder, tasks, backbone, method, columns)
+    params = make_params(tasks, backbone, method, columns)
     problems = find_problems(params)
     if problems:
         raise ConfigError("The new sequence would be wrong:\n  - " + "\n  - ".join(problems))
@@ -103,7 +102,6 @@ def _write_sequence(folder: Path, params: dict[str, Any]) -> None:
 
 
 def make_params(
-    folder: Path,
     tasks: list[str],
     backbone: str,
     method: str,
@@ -119,10 +117,10 @@ def make_params(
             raise ConfigError(f"--task {option}: wanted NAME=PATH, like news=news.csv.")
         if name in blocks:
             raise ConfigError(f"--task {option}: there are two tasks {name!r}.")
-        blocks[name] = {"after": after, "source": {**find_source(folder, Path(path)), **named}}
+        blocks[name] = {"after": after, "source": {**find_source(Path(path)), **named}}
         after = name
-    if method not in METHODS:
-        raise ConfigError(f"--method {method}: none of {', '.join(METHODS)}.")
+    if method not in METHOD_NAMES:
+        raise ConfigError(f"--method {method}: none of {', '.join(METHOD_NAMES)}.")
     chosen = {"train": NANO_TRAINING} if backbone == "nano" else BETTER_SAMPLES
     defaults = Params.model_validate({"tasks": {}, "method": method, **chosen}).model_dump(
         mode="json", by_alias=True
@@ -132,13 +130,13 @@ def make_params(
         "lamol_version": __version__,
         **{key: defaults[key] for key in ("seed", "method")},
         "tasks": blocks,
-        "backbone": make_backbone(folder, backbone, defaults["backbone"], corpus),
+        "backbone": make_backbone(backbone, defaults["backbone"], corpus),
         **{key: value for key, value in defaults.items()
            if key not in ("lamol_version", "seed", "method", "tasks", "backbone")},
     }  # fmt: skip
 
 
-def find_source(folder: Path, path: Path) -> dict[str, str]:
+def find_source(path: Path) -> dict[str, str]:
     """The source block of a file or folder. Raises ConfigError when it is neither."""
     path = resolve_path(str(path), Path())
     if path.is_dir():
@@ -156,9 +154,7 @@ def find_source(folder: Path, path: Path) -> dict[str, str]:
     return {"kind": kind, "path": str(path.resolve())}
 
 
-def make_backbone(
-    folder: Path, backbone: str, defaults: dict[str, Any], corpus: list[Any]
-) -> dict[str, Any]:
+def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) -> dict[str, Any]:
     """The backbone block for `nano`, a GGUF file, a local folder or a hub id."""
     path = resolve_path(backbone, Path())
     if backbone == "nano":

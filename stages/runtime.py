@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.console import say
+
 if TYPE_CHECKING:
     from lamol_core.config import Params
 
@@ -64,7 +66,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             if debug:
                 traceback.print_exc()
             sentence, exit_code = _told(error)
-            _say(f"error: {sentence}")
+            say(f"error: {sentence}")
             raise typer.Exit(exit_code) from error
 
     return run
@@ -151,7 +153,3 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TQDM_DISABLE", "1")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-
-
-def _say(message: str) -> None:
-    typer.echo(message, err=True)

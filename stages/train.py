@@ -168,7 +168,7 @@ def _checkpoints(task: str, params: Params, layout: Layout) -> Checkpoints:
 def _provenance(params: Params, method: Method, given: _Given) -> Provenance:
     from lamol_core.storage.manifest import Provenance
 
-    acting = method.parameters(bool(given.training_set.pseudo))
+    acting = method.parameters(given.training_set.has_pseudo_rows)
     return Provenance(
         parameters={
             "method": params.method,

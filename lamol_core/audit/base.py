@@ -222,8 +222,8 @@ class Check(ABC):
     name: str
     title: str
     """The question, without its mark."""
-    limits: Mapping[str, Literal["high", "low"]]
-    """The figures that have a limit in params.yaml, and on which side of it they are bad."""
+    limits: tuple[str, ...]
+    """The figures that have a limit in params.yaml."""
     headline: str = ""
     """The one without which a table is no pass."""
 
@@ -239,7 +239,7 @@ class Check(ABC):
 def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams) -> Finding:
     """The finding with verdicts: on the whole table, and on each task with `min_rows` rows."""
     judged = []
-    for figure, bad_side in check.limits.items():
+    for figure in check.limits:
         limit: Limit = getattr(params.limits, figure)
         sizes = {task.name: check.num_rows(task, audited.origin) for task in audited.tasks}
         scopes = [("", finding.figures)] + [
@@ -250,18 +250,17 @@ def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams)
         for task, figures in scopes:
             value = figures.get(figure)
             if value is not None:
-                verdict = judge_figure(value, limit, bad_side)
+                verdict = judge_figure(value, limit)
                 judged.append(Judged(figure, task, value, limit, verdict))
     decided = {one.figure for one in judged if not one.task}
     undecided = bool(check.headline) and check.headline not in decided
     return replace(finding, judged=judged, undecided=undecided)
 
 
-def judge_figure(value: float, limit: Limit, bad_side: Literal["high", "low"]) -> Verdict:
-    sign = 1 if bad_side == "high" else -1
-    if sign * value > sign * limit.fail:
+def judge_figure(value: float, limit: Limit) -> Verdict:
+    if limit.sign * value > limit.sign * limit.fail:
         return "fail"
-    return "warn" if sign * value > sign * limit.warn else "pass"
+    return "warn" if limit.sign * value > limit.sign * limit.warn else "pass"
 
 
 def number(value: Figure) -> str:
@@ -281,7 +280,9 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return SEVERITY[max(found, default=0)]
 
 
-def pooled(by_task: Mapping[str, Mapping[str, Figure]], weights: Mapping[str, int]) -> dict:
+def pooled(
+    by_task: Mapping[str, Mapping[str, Figure]], weights: Mapping[str, int]
+) -> dict[str, Figure]:
     """The mean of each figure over tasks, weighted by their rows; None where no task has it."""
     names = list(dict.fromkeys(name for figures in by_task.values() for name in figures))
     means: dict[str, Figure] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lamol_core.config import AuditParams
+from lamol_core.config import BASE, AuditParams
 from lamol_core.errors import ArtifactError, GenerationError
 from lamol_core.records import PseudoSample, TaskFacts
 from lamol_core.storage.atomic import atomic_folder
@@ -50,7 +50,7 @@ def write_base_audit(folder: Path) -> None:
     """The audit before any task: nothing was drawn or flagged, no figure has a history."""
     with atomic_folder(folder) as scratch:
         write_rows(scratch / FLAGS, [], FLAG_SCHEMA)
-        write_json(scratch / FIGURES, {"task": "base", "verdicts": [], "fading": []})
+        write_json(scratch / FIGURES, {"task": BASE, "verdicts": [], "fading": []})
         seal_folder(scratch, AUDIT, {}, Provenance())
 
 

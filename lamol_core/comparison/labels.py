@@ -6,17 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from lamol_core.comparison.runs import SEED_KEYS, FinishedRun, flatten
-from lamol_core.config import Columns, LamolParams, Params, TaskParams
+from lamol_core.config import METHOD_NAMES, Columns, LamolParams, Params, TaskParams
 from lamol_core.errors import ConfigError
 
 NOT_COMPARED = frozenset({"method", "lamol_version"})
 CANARIES = "audit.canaries"
 OF_AUDITS = frozenset(f"audit.{name}" for name in ("drop_flagged", "ask_teacher", "phone_regions"))
 """What of an audit's parameters can change which pseudo-samples are trained on."""
-METHODS = frozenset(get_args(Params.model_fields["method"].annotation))
 NAMED_TASKS = 3
 """Tasks by which a benchmark is named, at the most."""
 
@@ -156,7 +155,9 @@ def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
     counted = {}
     for key, value in {**defaults, **run.params}.items():
         block, _, rest = key.partition(".")
-        if key in SEED_KEYS or block in NOT_COMPARED or block in METHODS - {run.method}:
+        if key in SEED_KEYS or block in NOT_COMPARED:
+            continue
+        if block in METHOD_NAMES and block != run.method:
             continue
         if block == "generate" and not _draws(run.method):
             continue

@@ -24,7 +24,7 @@ from lamol_core.data.columns import (
     to_rows,
 )
 from lamol_core.data.demo import demo_rows
-from lamol_core.errors import ConfigError
+from lamol_core.errors import ConfigError, first_line
 from lamol_core.params_file import resolve_path, say_missing
 from lamol_core.records import SPLITS
 
@@ -128,7 +128,7 @@ def _read_jsonl(path: Path, needed: Sequence[str]) -> Table:
             reason = (
                 f"{error.msg}, column {error.colno}"
                 if isinstance(error, json.JSONDecodeError)
-                else _first_line(error)
+                else first_line(error)
             )
             broken.append((number, f"is not JSON ({reason})"))
             continue
@@ -209,7 +209,7 @@ def _read_parquet(path: Path, needed: Sequence[str]) -> Table:
         columns = file.schema_arrow.names
         table = file.read(columns=[name for name in needed if name in columns])
     except pa.ArrowException as error:
-        raise SourceError([f"{path}: not readable as Parquet ({_first_line(error)})."]) from error
+        raise SourceError([f"{path}: not readable as Parquet ({first_line(error)})."]) from error
     return Table(str(path), "row", columns, list(enumerate(table.to_pylist(), start=1)))
 
 
@@ -255,7 +255,7 @@ def _read_hub_split(source: HubSource, root: Path, split: str, needed: Sequence[
         there = [name for name in needed if name in features]
         rows: list[dict[str, object]] = list(data.select_columns(there) if there else data)
     except Exception as error:  # the library's many dependencies raise what they like
-        raise SourceError([f"{where}: {_first_line(error)}. {_hub_advice(error)}"]) from error
+        raise SourceError([f"{where}: {first_line(error)}. {_hub_advice(error)}"]) from error
     for name in there:
         if isinstance(feature := features[name], ClassLabel):
             for row in rows:
@@ -280,10 +280,6 @@ def _hub_advice(error: Exception) -> str:
         "Check the network and try again, or fetch the data set once elsewhere, save it as "
         "Parquet and read that with `kind: parquet`."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 SOURCES: dict[str, Reader] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 
 from accelerate import PartialState
+from transformers import PreTrainedModel
 
 from lamol_core.config import EwcParams, GenerateParams, Params, ReplayParams
 from lamol_core.data.mixing import mix_rows
@@ -105,40 +107,53 @@ def measure_rates(
     trial = _try_training(backbone, params, rows)
     model = load_model(backbone, PartialState().device)
     codec = TextCodec.load(backbone)
-    inputs = [row.input for row in rows[: min(TRIED_ROWS, params.evaluate.batch_size)]]
-    longest = round(lengths.real.target) + 1
-    started = time.perf_counter()
-    evaluate = params.evaluate.model_copy(update={"max_target_tokens": longest})
-    predict(model, codec, inputs, evaluate, params.train.max_length)
-    answered = len(inputs) * (lengths.real.total + NUM_CONTROL["qa"])
-    answered_per_s = answered / (time.perf_counter() - started)
-
-    # a model without training writes until a limit: set to the rows' mean, rows get that long
-    limits = GenerateParams(
-        max_input_tokens=max(round(lengths.drawn.input), 1),
-        max_target_tokens=max(round(lengths.drawn.target), 1),
-        batch_size=params.generate.batch_size,
-        refill=False,
-    )
-    sampling = find_sampling(params)
-    topk = sampling.topk if sampling else 20
-    started = time.perf_counter()
-    sampler = PseudoSampler(
-        model, codec, limits, topk, new_task=BEFORE, seed=params.seed, teacher_sha256=""
-    )
-    count = min(TRIED_ROWS, params.generate.batch_size)
-    drawn = sampler.draw([Request(BEFORE, codec.control.gen_for(0, True), count)])
-    tokens = sum(len(s.input_ids) + len(s.target_ids) + NUM_CONTROL["gen"] for s in drawn)
-    drawn_per_s = tokens / (time.perf_counter() - started)
     return Rates(
         trial.tokens_per_s,
-        drawn_per_s,
-        answered_per_s,
+        _draw_speed(model, codec, params, lengths.drawn),
+        _answer_speed(model, codec, params, rows, lengths.real),
         trial.fisher_row_s,
         bytes_below(backbone),
         trial.student_bytes,
         trial.state_bytes,
     )
+
+
+def _answer_speed(
+    model: PreTrainedModel,
+    codec: TextCodec,
+    params: Params,
+    rows: Sequence[Example],
+    row: RowTokens,
+) -> float:
+    """Tokens a second of a batch of inputs and their answers."""
+    inputs = [one.input for one in rows[: min(TRIED_ROWS, params.evaluate.batch_size)]]
+    longest = round(row.target) + 1
+    evaluate = params.evaluate.model_copy(update={"max_target_tokens": longest})
+    started = time.perf_counter()
+    predict(model, codec, inputs, evaluate, params.train.max_length)
+    return len(inputs) * (row.total + NUM_CONTROL["qa"]) / (time.perf_counter() - started)
+
+
+def _draw_speed(model: PreTrainedModel, codec: TextCodec, params: Params, row: RowTokens) -> float:
+    """Tokens a second of a batch of pseudo-samples; infinite for a method that draws none."""
+    sampling = find_sampling(params)
+    if sampling is None:
+        return math.inf
+    # a model without training writes until a limit: set to the rows' mean, rows get that long
+    limits = GenerateParams(
+        max_input_tokens=max(round(row.input), 1),
+        max_target_tokens=max(round(row.target), 1),
+        batch_size=params.generate.batch_size,
+        refill=False,
+    )
+    started = time.perf_counter()
+    sampler = PseudoSampler(
+        model, codec, limits, sampling.topk, new_task=BEFORE, seed=params.seed, teacher_sha256=""
+    )
+    count = min(TRIED_ROWS, params.generate.batch_size)
+    drawn = sampler.draw([Request(BEFORE, codec.control.gen_for(0, True), count)])
+    tokens = sum(len(s.input_ids) + len(s.target_ids) + NUM_CONTROL["gen"] for s in drawn)
+    return tokens / (time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
@@ -203,7 +218,7 @@ def _try_training(backbone: Path, params: Params, rows: Sequence[Example]) -> _T
 
 def _when_full(state: Path, params: Params) -> int:
     """Bytes of a state once its memory of rows is full; others are as large from the first task."""
-    block = getattr(params, params.method, None)
+    block = params.method_block
     if not isinstance(block, ReplayParams):
         return bytes_below(state)
     filled = read_manifest(state / MANIFEST, "").rows["slots"] / block.buffer_size

@@ -59,7 +59,7 @@ def try_sequence(
             say(sentence)
         longest = max(train, key=lambda name: lengths[name].real.total)
         rates = measure_rates(backbone, params, train[longest], lengths[longest])
-    return plan_work(params, build_method(params), lengths, params.evaluate.split), rates
+    return plan_work(params, build_method(params), lengths), rates
 
 
 def _what_is_cut(lengths: Mapping[str, TaskRows], params: Params) -> Iterator[str]:

@@ -59,11 +59,9 @@ class TaskWork:
     answered_tokens: float
 
 
-def plan_work(
-    params: Params, method: Method, tasks: Mapping[str, TaskRows], split: str
-) -> list[TaskWork]:
+def plan_work(params: Params, method: Method, tasks: Mapping[str, TaskRows]) -> list[TaskWork]:
     """The work of every task of params.yaml, in its order."""
-    return [_task_work(params, method, tasks, lineage_of(params, name), split) for name in tasks]
+    return [_task_work(params, method, tasks, lineage_of(params, name)) for name in tasks]
 
 
 def lineage_of(params: Params, task: str) -> list[str]:
@@ -75,32 +73,19 @@ def lineage_of(params: Params, task: str) -> list[str]:
 
 
 def _task_work(
-    params: Params,
-    method: Method,
-    tasks: Mapping[str, TaskRows],
-    lineage: Sequence[str],
-    split: str,
+    params: Params, method: Method, tasks: Mapping[str, TaskRows], lineage: Sequence[str]
 ) -> TaskWork:
     seen = [tasks[name] for name in lineage]
     *earlier, task = seen
+    counts = _pseudo_counts(find_sampling(params), task, earlier)
     learnt = seen if params.method in MIXES_REAL_ROWS else [task]
     new_rows = sum(one.facts.num_rows["train"] for one in learnt)
-    sampling = find_sampling(params)
-    counts = _pseudo_counts(sampling, task, earlier)
-
-    def view_tokens(row: RowTokens) -> float:
-        return sum(row.total + NUM_CONTROL[view] for view in method.loss.views)
-
-    new_tokens = sum(one.facts.num_rows["train"] * view_tokens(one.real) for one in learnt)
+    new_tokens = sum(one.facts.num_rows["train"] * _view_tokens(method, one.real) for one in learnt)
     pseudo_tokens = sum(
-        count * view_tokens(one.drawn) for count, one in zip(counts, earlier, strict=True)
+        count * _view_tokens(method, one.drawn) for count, one in zip(counts, earlier, strict=True)
     )
     steps, passes = _steps(params, new_rows + sum(counts))
-    trained = passes * (new_tokens + pseudo_tokens)
-    block = getattr(params, params.method, None)
-    if isinstance(block, ReplayParams):
-        remembered = fmean(view_tokens(one.real) for one in seen)
-        trained += steps * min(block.batch_size, block.buffer_size) * remembered
+    trained = passes * (new_tokens + pseudo_tokens) + steps * _recalled_tokens(params, method, seen)
     if method.expert_loss is not None:
         expert_steps, expert_passes = _steps(params, new_rows)
         steps += expert_steps
@@ -108,18 +93,8 @@ def _task_work(
     distilled = {origin for term in method.loss.distilled for origin in term.origins}
     taught = new_tokens * ("new" in distilled) + pseudo_tokens * ("pseudo" in distilled)
     taught *= passes if params.train.teacher_targets == "online" else 1
-    wanted = params.ewc.fisher_rows or new_rows
-    carried = [0] * len(earlier)
-    if params.generate.carry_over and earlier:
-        carried = [*_pseudo_counts(sampling, earlier[-1], earlier[:-1]), 0]
-    drawn = _draws_per_row(params.generate) * sum(
-        max(count - there, 0) * (one.drawn.total + NUM_CONTROL["gen"])
-        for count, there, one in zip(counts, carried, earlier, strict=True)
-    )
-    answered = drawn if params.generate.self_consistent else 0.0
-    again = 2 if params.evaluate.forward_transfer and earlier else 0
-    for one in (*seen, *[task] * again):
-        answered += one.facts.num_rows[split] * (one.real.total + NUM_CONTROL["qa"])
+    drawn = _drawn_tokens(params, counts, earlier)
+    checked = drawn if params.generate.self_consistent else 0.0
     return TaskWork(
         task=task.facts.name,
         new_rows=new_rows,
@@ -127,9 +102,49 @@ def _task_work(
         steps=steps,
         trained_tokens=trained,
         taught_tokens=taught,
-        fisher_rows=min(wanted, new_rows) if params.method == "ewc" else 0,
+        fisher_rows=_fisher_rows(params, new_rows),
         drawn_tokens=drawn,
-        answered_tokens=answered,
+        answered_tokens=checked + _answered_tokens(params, seen),
+    )
+
+
+def _view_tokens(method: Method, row: RowTokens) -> float:
+    """Tokens of a row in all views that the method trains on."""
+    return sum(row.total + NUM_CONTROL[view] for view in method.loss.views)
+
+
+def _recalled_tokens(params: Params, method: Method, seen: Sequence[TaskRows]) -> float:
+    """Tokens of the memory's rows in each step."""
+    block = params.method_block
+    if not isinstance(block, ReplayParams):
+        return 0.0
+    rows = min(block.batch_size, block.buffer_size)
+    return rows * fmean(_view_tokens(method, one.real) for one in seen)
+
+
+def _fisher_rows(params: Params, new_rows: int) -> int:
+    if params.method != "ewc":
+        return 0
+    return min(params.ewc.fisher_rows or new_rows, new_rows)
+
+
+def _drawn_tokens(params: Params, counts: Sequence[int], earlier: Sequence[TaskRows]) -> float:
+    """Tokens that the teacher writes; `counts` are rows wanted of each earlier task."""
+    carried = [0] * len(earlier)
+    if params.generate.carry_over and earlier:
+        carried = [*_pseudo_counts(find_sampling(params), earlier[-1], earlier[:-1]), 0]
+    return _draws_per_row(params.generate) * sum(
+        max(count - there, 0) * (one.drawn.total + NUM_CONTROL["gen"])
+        for count, there, one in zip(counts, carried, earlier, strict=True)
+    )
+
+
+def _answered_tokens(params: Params, seen: Sequence[TaskRows]) -> float:
+    """Tokens of the evaluation: all tasks so far; for zero-shot scores the new one twice more."""
+    again = 2 if params.evaluate.forward_transfer and len(seen) > 1 else 0
+    return sum(
+        one.facts.num_rows[params.evaluate.split] * (one.real.total + NUM_CONTROL["qa"])
+        for one in (*seen, *[seen[-1]] * again)
     )
 
 

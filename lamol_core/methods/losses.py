@@ -77,7 +77,7 @@ class TokenLosses:
 
 def losses_of_logits(logits: Tensor, segments: Sequence[Segment]) -> TokenLosses:
     """The plain form, for logits (N, V) of the segments' tokens one after the other."""
-    sums: list[Tensor] = [logits.new_zeros((), dtype=torch.float32)]
+    sums: list[Tensor] = []
     start, total = 0, logits.sum() * 0.0  # hangs on the graph where there is no segment
     for segment in segments:
         part = logits[start : start + segment.num_tokens].float()
@@ -93,7 +93,7 @@ def losses_of_logits(logits: Tensor, segments: Sequence[Segment]) -> TokenLosses
                 loss = squared_difference_per_token(part, wanted).sum()
         sums.append(loss.detach())
         total, start = total + segment.weight * loss, start + segment.num_tokens
-    return TokenLosses(total, torch.stack(sums[1:] or sums))
+    return TokenLosses(total, torch.stack(sums) if sums else logits.new_zeros(0))
 
 
 def losses_of_hidden(hidden: Tensor, head: LinearHead, segments: Sequence[Segment]) -> TokenLosses:

@@ -23,7 +23,7 @@ class Sampling:
 
 def find_sampling(params: Params) -> Sampling | None:
     """How the method draws pseudo-samples: its block says so if it is a LamolParams, else None."""
-    block = getattr(params, params.method, None)
+    block = params.method_block
     if not isinstance(block, LamolParams):
         return None
     return Sampling(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamol_core.config import BackboneParams
-from lamol_core.errors import ConfigError
+from lamol_core.errors import ConfigError, first_line
 from lamol_core.params_file import resolve_path, say_missing
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
             name, dtype=torch.float32, **weights, **options
         )
     except (OSError, ValueError, LookupError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"params.yaml: {where}: no causal language model ({reason}).") from error
+        raise ConfigError(
+            f"params.yaml: {where}: no causal language model ({first_line(error)})."
+        ) from error
     return model, tokenizer

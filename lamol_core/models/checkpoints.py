@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.errors import ArtifactError, ConfigError, first_line
 from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.kinds import CHECKPOINT, STATE
 from lamol_core.storage.manifest import Manifest, Provenance, check_folder, seal_folder
@@ -47,7 +47,7 @@ def load_model(
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise ArtifactError(
-            f"{folder}: no causal language model in safetensors ({_first_line(error)}). "
+            f"{folder}: no causal language model in safetensors ({first_line(error)}). "
             "Run the stage that writes it again."
         ) from error
     nn.Module.to(model, device)
@@ -110,7 +110,3 @@ def write_state(
 def check_state(folder: Path, remedy: str) -> Manifest:
     """The state's manifest, after its files were checked."""
     return check_folder(folder, STATE, remedy)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -93,8 +93,8 @@ def render_page(
     specs: Mapping[str, Mapping[str, Any]] | None = None,
     comparison: ComparisonTable | None = None,
 ) -> str:
-    """The page's HTML. `summary` is as `build_summary` gives it, `charts_svg` as `charts_svg` of
-    plots.py gives it; `parameters` is any nested mapping, shown flattened. With
+    """The page's HTML. `summary` is as `build_summary` gives it, `charts_svg` each chart
+    as `spec_to_svg` draws it; `parameters` is any nested mapping, shown flattened. With
     `specs`, the charts' Vega-Lite by the same names, they show values under the pointer.
     `comparison` sets this run beside others; its chart is "comparison".
     Raises ArtifactError for a chart that is not plain SVG (scripts, links, style sheets)."""
@@ -175,7 +175,7 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
     minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _headlines(summary: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -193,7 +193,7 @@ def _headline_value(name: str, value: float | None) -> dict[str, str]:
     if name == "kept_bytes":
         return {"value": f"{value / 1e6:.1f}", "unit": "MB"}
     if name == "peak_memory_bytes":
-        return {"value": f"{value / 2**30:.2f}", "unit": "GiB"}
+        return {"value": f"{value / 1e9:.2f}", "unit": "GB"}
     return {"value": f"{value:.1f}".replace("-", "\N{MINUS SIGN}"), "unit": _UNITS[name]}
 
 

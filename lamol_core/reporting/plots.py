@@ -200,11 +200,6 @@ def chart_spec(chart: Chart) -> dict[str, Any]:
     return _spec(chart, "transparent")
 
 
-def charts_svg(summary: dict[str, Any]) -> dict[str, str]:
-    """The SVG text of the charts of a summary alone."""
-    return {name: spec_to_svg(spec) for name, spec in chart_specs(summary, {}).items()}
-
-
 def spec_to_svg(spec: dict[str, Any]) -> str:
     return vl_convert.vegalite_to_svg(spec, vl_version=_vl_version(), allowed_base_urls=[])
 

@@ -7,12 +7,12 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+from lamol_core.config import BASE
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.scores import ScoreMatrix, ZeroShot, forward_transfer
 
 logger = logging.getLogger(__name__)
 
-BASE = "base"
 
 # With the few hundred test rows a task usually has, one score's standard error is 2 to 3 points
 # (sqrt(p(1-p)/n)); differences of 10 points are beyond it, so advice does not chase noise.

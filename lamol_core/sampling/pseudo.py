@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from lamol_core.config import GenerateParams
 from lamol_core.errors import GenerationError
 from lamol_core.models.checkpoints import require_positions
-from lamol_core.records import SURPLUS, PseudoSample
+from lamol_core.records import SURPLUS, PseudoSample, pseudo_row_id
 from lamol_core.sampling.answers import answers_of
 from lamol_core.sampling.characters import CharacterSteps
 from lamol_core.sampling.decode import decode
@@ -20,7 +20,7 @@ from lamol_core.sampling.plan import DrawingPlan, Place, Request, credited, reje
 from lamol_core.sampling.rows import Completion, Progress
 from lamol_core.sampling.selection import keep_best
 from lamol_core.sampling.topk import FormatAutomaton, FreeFormat, Limits, TopKSampler
-from lamol_core.seeds import derive_seed
+from lamol_core.seeds import pseudo_seed
 from lamol_core.text.normal import normalise
 from lamol_core.text.tokenizer import TextCodec
 
@@ -128,7 +128,7 @@ class PseudoSampler:
     ) -> list[PseudoSample]:
         """One sample for each (request, index); the rows of all tasks are drawn together."""
         seeds = [
-            derive_seed(self._seed, "pseudo", self._new_task, request.source_task, index, attempt)
+            pseudo_seed(self._seed, self._new_task, request.source_task, index, attempt)
             for request, index in wanted
         ]
         control, device = self._codec.control, self._teacher.device
@@ -155,7 +155,7 @@ class PseudoSampler:
     ) -> PseudoSample:
         parsed = parse_sample(completion.ids, self._codec.control, self._codec.decode)
         return PseudoSample(
-            row_id=f"{self._new_task}/pseudo/{request.source_task}/{index:06d}.{attempt}",
+            row_id=pseudo_row_id(self._new_task, request.source_task, index, attempt),
             source_task=request.source_task,
             gen_index=index,
             attempt=attempt,
@@ -172,7 +172,7 @@ class PseudoSampler:
 
     def _too_few(self, request: Request, samples: list[PseudoSample], missing: int) -> str:
         name = request.source_task
-        prompted = [s for s in samples if s.row_id.split("/")[2] == name]
+        prompted = [s for s in samples if s.prompted_task == name]
         reasons = Counter(s.reject_reason for s in prompted if not s.valid)
         elsewhere = sum(s.valid and s.source_task != name for s in prompted)
         listed = [f"{reason} {count}" for reason, count in reasons.most_common()]

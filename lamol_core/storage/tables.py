@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,13 +23,13 @@ from lamol_core.storage.manifest import (
 )
 
 
-def write_rows(path: Path | BinaryIO, records: list, schema: pa.Schema) -> None:
+def write_rows(path: Path | BinaryIO, records: Sequence[object], schema: pa.Schema) -> None:
     """Write records as Parquet to a path that is scratch already (inside a folder being made)."""
     table = pa.table(to_columns(records, schema), schema=schema)
     pq.write_table(table, path, compression="zstd")
 
 
-def size_of(records: list, schema: pa.Schema) -> int:
+def size_of(records: Sequence[object], schema: pa.Schema) -> int:
     """Bytes that records take as a Parquet file of their own."""
     if not records:
         return 0
@@ -38,7 +39,7 @@ def size_of(records: list, schema: pa.Schema) -> int:
 
 
 def write_table(
-    path: Path, kind: str, records: list, schema: pa.Schema, provenance: Provenance
+    path: Path, kind: str, records: Sequence[object], schema: pa.Schema, provenance: Provenance
 ) -> Manifest:
     """Write a table that stands alone, then the manifest beside it."""
     with atomic_path(path) as scratch:

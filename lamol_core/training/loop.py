@@ -152,7 +152,7 @@ class Trainer:
             accelerator.num_processes,
         )
         penalty = self._memory.add_penalty(self._student.model)
-        shares = torch.zeros(len(loss.parts), device=accelerator.device)
+        means = torch.zeros(len(loss.parts), device=accelerator.device)
         for place, micro in enumerate(micros):
             micro = micro.to(accelerator.device)
             is_last = place == len(micros) - 1
@@ -161,16 +161,16 @@ class Trainer:
                     micro, loss, counts, model, self._student.head, self._teacher, self._recalled
                 )
                 self._check_finite(float(computed.total.detach()), "loss", batch, step)
-                # Accelerate averages gradients over processes; the shares must be added up
+                # Accelerate averages gradients over processes; they must be added up
                 accelerator.backward(computed.total * accelerator.num_processes)
-            shares += computed.sums
+            means += computed.term_means
             # over processes, gradients are exchanged with the last micro-batch, not before
             if len(micros) > 1 and accelerator.num_processes == 1:
                 optimizer.collect_gradients()
         num_tokens = torch.tensor(sum(micro.num_tokens for micro in micros))
-        shares = accelerator.reduce(shares, reduction="sum")
+        means = accelerator.reduce(means, reduction="sum")
         num_tokens = accelerator.reduce(num_tokens.to(accelerator.device), reduction="sum")
-        return self._named(shares.tolist(), penalty), int(num_tokens)
+        return self._named(means.tolist(), penalty), int(num_tokens)
 
     def _named(self, means: list[float], penalty: float | None) -> dict[str, float | None]:
         """The loss and its terms, by their columns in the log; None where a method has none."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from lamol_core.methods.losses import (
     Segment,
-    TokenLosses,
     losses_of_hidden,
     losses_of_logits,
 )
@@ -20,6 +20,9 @@ from lamol_core.records import Origin, View
 from lamol_core.training.batches import IGNORED, Member, MicroBatch
 
 Counts = Mapping[tuple[View, Origin], int]
+StudentStates = Callable[[MicroBatch, Tensor], Tensor]
+"""From a micro-batch and the places (N,) of tokens in it to their states (N, d), or their logits
+where the head is no matrix."""
 
 
 class TeacherStates(Protocol):
@@ -34,20 +37,29 @@ class TeacherStates(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class BatchLoss:
+    """What a micro-batch adds to the loss of its batch."""
+
+    total: Tensor
+    """(), on the graph."""
+    term_means: Tensor
+    """(terms,), detached: what it adds to the mean of each term, in nats."""
+
+
 def losses_of(
     micro: MicroBatch,
     loss: Loss,
     counts: Counts,
-    student: Any,
+    student: StudentStates,
     head: LinearHead | None,
     teacher: TeacherStates | None,
     recalled: TeacherStates | None = None,
-) -> TokenLosses:
-    """One forward of the student for all terms; `sums` are each term's share of its mean.
+) -> BatchLoss:
+    """One forward of the student for all terms.
 
-    `student(micro, at)` gives the states (N, d) of tokens; `counts` are the denominators, those of
-    the whole optimizer batch: the loss does not depend on how it is cut. kl terms are held to the
-    `teacher`, mse terms to what a memory has `recalled`.
+    `counts` are the denominators, those of the whole optimizer batch: the loss does not depend on
+    how it is cut. kl terms are held to the `teacher`, mse terms to what a memory has `recalled`.
     """
     places, segments, num_in_batch = [], [], []
     taught = _taught_tokens(micro, loss.of_kind("kl"), teacher)
@@ -74,10 +86,10 @@ def losses_of(
         computed = losses_of_logits(states, filled)
     else:
         computed = losses_of_hidden(states, head, filled)
-    shares = states.new_zeros(len(segments), dtype=torch.float32)
-    kept = torch.tensor([bool(s.num_tokens) for s in segments], device=shares.device)
-    shares[kept] = computed.sums
-    return TokenLosses(computed.total, shares / shares.new_tensor(num_in_batch))
+    sums = states.new_zeros(len(segments), dtype=torch.float32)
+    is_filled = torch.tensor([bool(s.num_tokens) for s in segments], device=sums.device)
+    sums[is_filled] = computed.sums
+    return BatchLoss(computed.total, sums / sums.new_tensor(num_in_batch))
 
 
 def supervised_tokens(micro: MicroBatch, members: tuple[Member, ...]) -> Tensor:
@@ -95,7 +107,7 @@ def _members(micro: MicroBatch, *terms: Term) -> tuple[Member, ...]:
 
 def _taught_tokens(
     micro: MicroBatch, terms: tuple[Term, ...], teacher: TeacherStates | None
-) -> dict[Term, Any]:
+) -> dict[Term, _LogitsOf]:
     """How each of these terms' segments asks for the logits it is held to: one pass for all."""
     members = _members(micro, *terms)
     if not members or not micro.counts:  # the row of an idle process is nobody's

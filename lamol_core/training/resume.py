@@ -52,6 +52,7 @@ class Resume:
         """Put everything back as it was after the last step that was saved; the log up to there,
         which is empty where nothing was saved."""
         self._forget_others()
+        self._saved_at = time.perf_counter()
         try:
             check_folder(self.folder, RESUME, "")
         except ArtifactError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,14 @@ from lamol_core.training.fitting import Fitting
 from lamol_core.training.loop import LogRow, count_steps
 from lamol_core.training.resume import Resume
 from lamol_core.training.rows import encode_mix
-from lamol_core.training.teaching import Lesson, digest_of, teaching
+from lamol_core.training.teaching import (
+    ExpertTeacher,
+    FrozenTeacher,
+    Lesson,
+    TeacherSource,
+    digest_of,
+    teaching,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +53,10 @@ class TrainingSet:
     pseudo: Sequence[PseudoSample]
     lineage: tuple[str, ...]
     task_specific_token: bool = True
+
+    @property
+    def has_pseudo_rows(self) -> bool:
+        return any(row.origin == "pseudo" for row in self.mix)
 
 
 @dataclass(frozen=True)
@@ -117,7 +128,36 @@ def train_from_checkpoint(
     room: an expert, an offline teacher's states. `on_step` is told of the expert's steps too.
     """
     codec = TextCodec.load(checkpoints.teacher)
-    encoded = encode_mix(
+    rows, num_cut = cut_rows(_encode(training_set, codec), params.max_length)
+    seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
+    fitting = Fitting(codec.control, params, rows, seed_of_task, on_step)
+    memory = method.memory(MemoryContext(seed, codec.decode))
+    if checkpoints.state is not None and len(training_set.lineage) > 1:
+        memory.read(checkpoints.state)
+
+    made_by = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
+    lesson = Lesson.of(method.loss, codec.control, rows, made_by)
+    inputs = inputs_of(
+        checkpoints, rows, method.parameters(training_set.has_pseudo_rows), method, params, seed
+    )
+    of_expert = None if method.expert_loss is None else checkpoints.expert_resume
+    resume, resume_expert = (
+        _resume_at(f, inputs, fitting) for f in (checkpoints.resume, of_expert)
+    )
+    source = _teacher_source(checkpoints, fitting, method, rows, resume_expert, say)
+    # the teacher computes as the student does: at the first step they differ by float order
+    with teaching(
+        source, lesson, params, fitting.attention, checkpoints.states, say
+    ) as taught:  # fmt: skip
+        student = fitting.load(checkpoints.teacher)
+        log_rows = fitting.fit(student, rows, method.loss, taught, memory, resume)
+    resumes = tuple(one for one in (resume_expert, resume) if one is not None)
+    is_main = fitting.accelerator.is_main_process
+    return TrainedStudent(student, memory, log_rows, num_cut, is_main, resumes)
+
+
+def _encode(training_set: TrainingSet, codec: TextCodec) -> list[EncodedRow]:
+    return encode_mix(
         training_set.mix,
         training_set.real,
         training_set.pseudo,
@@ -125,70 +165,52 @@ def train_from_checkpoint(
         training_set.lineage,
         training_set.task_specific_token,
     )
-    rows, num_cut = cut_rows(encoded, params.max_length)
-    task, is_first = training_set.lineage[-1], len(training_set.lineage) == 1
-    fitting = Fitting(codec.control, params, rows, derive_seed(seed, "train", task), on_step)
-    memory = method.memory(MemoryContext(seed, codec.decode))
-    if checkpoints.state is not None and not is_first:
-        memory.read(checkpoints.state)
 
-    made_by = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
-    lesson = Lesson.of(method.loss, codec.control, rows, made_by)
-    resumes: list[Resume] = []
 
-    def resume_at(folder: Path | None) -> Resume | None:
-        # each process would need its own random state
-        if folder is None or fitting.accelerator.num_processes > 1:
-            return None
-        inputs = inputs_of(checkpoints, rows, method, params, seed, lesson)
-        resumes.append(Resume(folder, inputs))
-        return resumes[-1]
+def _resume_at(folder: Path | None, inputs: dict[str, Any], fitting: Fitting) -> Resume | None:
+    """None where each of several processes would need its own random state."""
+    if folder is None or fitting.accelerator.num_processes > 1:
+        return None
+    return Resume(folder, inputs)
 
-    def load_teacher() -> PreTrainedModel:
-        if method.expert_loss is None:
-            return fitting.load(checkpoints.teacher)
+
+def _teacher_source(
+    checkpoints: Checkpoints,
+    fitting: Fitting,
+    method: Method,
+    rows: Sequence[EncodedRow],
+    resume: Resume | None,
+    say: Callable[[str], None],
+) -> TeacherSource:
+    """The student as it was, or the method's expert."""
+    if method.expert_loss is not None:
         assert checkpoints.backbone is not None, "an expert starts from the backbone"
-        expert = fitting.load(checkpoints.backbone)
-        say("an expert of the new task alone is trained first, then the student")
         new = [row for row in rows if row.origin == "new"]
-        resume = resume_at(checkpoints.expert_resume)
-        fitting.fit(expert, new, method.expert_loss, None, Memory(), resume)
-        return expert.eval()
-
-    if method.expert_loss is None and checkpoints.expert_resume is not None:
+        return ExpertTeacher(checkpoints.backbone, fitting, method.expert_loss, new, resume, say)
+    if checkpoints.expert_resume is not None:
         # of another method's training that was cut off
         shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
-    source = checkpoints.teacher if method.expert_loss is None else checkpoints.backbone
-    # the teacher computes as the student does: at the first step they differ by float order
-    with teaching(
-        load_teacher, lesson, params, fitting.attention, source or checkpoints.teacher,
-        checkpoints.states, say,
-    ) as taught:  # fmt: skip
-        student = fitting.load(checkpoints.teacher)
-        resume = resume_at(checkpoints.resume)
-        log_rows = fitting.fit(student, rows, method.loss, taught, memory, resume)
-    return TrainedStudent(
-        student, memory, log_rows, num_cut, fitting.accelerator.is_main_process, tuple(resumes)
-    )
+    return FrozenTeacher(checkpoints.teacher, fitting)
 
 
 def inputs_of(
     checkpoints: Checkpoints,
     rows: Sequence[EncodedRow],
+    acting: Mapping[str, Any],
     method: Method,
     params: TrainParams,
     seed: int,
-    lesson: Lesson,
 ) -> dict[str, Any]:
-    """All that decides what a training ends in: a resumed one must have the same."""
+    """All that decides what a training ends in: a resumed one must have the same. `acting` are the
+    method's parameters that act in it."""
     folders = (checkpoints.teacher, checkpoints.state, checkpoints.backbone)
     return {
         "code": code_digest(),
         "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
         "rows": digest_of(rows),
         "loss": repr(method.loss),
-        "method": [type(method).__name__, method.parameters(bool(lesson.rows))],
-        "expert": lesson.trained,
+        "method": [type(method).__name__, acting],
+        "expert": repr(method.expert_loss),
         "train": params.model_dump(),
         "seed": seed,
         "threads": torch.get_num_threads(),

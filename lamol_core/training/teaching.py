@@ -10,18 +10,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from lamol_core.config import TrainParams
 from lamol_core.data.encoded import EncodedRow
+from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Loss
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.text.template import ControlTokens
 from lamol_core.training.body import as_body
 from lamol_core.training.code import code_digest
+from lamol_core.training.fitting import Fitting
 from lamol_core.training.objective import TeacherStates
+from lamol_core.training.resume import Resume
 from lamol_core.training.teacher import OnlineTeacher, StatesPlan, store_states
 
 log = logging.getLogger(__name__)
@@ -49,13 +53,52 @@ class Lesson:
         return cls(loss, control, [row for row in rows if row.origin in origins], trained)
 
 
+class TeacherSource(Protocol):
+    """Where a teacher comes from, if it is needed."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """What it is, or what it is trained from."""
+        ...
+
+    def load(self) -> PreTrainedModel: ...
+
+
+@dataclass(frozen=True)
+class FrozenTeacher:
+    """The student as it was before the task."""
+
+    checkpoint: Path
+    fitting: Fitting
+
+    def load(self) -> PreTrainedModel:
+        return self.fitting.load(self.checkpoint)
+
+
+@dataclass(frozen=True)
+class ExpertTeacher:
+    """An expert of the new task alone, which is trained first."""
+
+    checkpoint: Path
+    fitting: Fitting
+    loss: Loss
+    rows: Sequence[EncodedRow]
+    resume: Resume | None
+    say: Callable[[str], None]
+
+    def load(self) -> PreTrainedModel:
+        expert = self.fitting.load(self.checkpoint)
+        self.say("an expert of the new task alone is trained first, then the student")
+        self.fitting.fit(expert, self.rows, self.loss, None, Memory(), self.resume)
+        return expert.eval()
+
+
 @contextmanager
 def teaching(
-    load: Callable[[], PreTrainedModel],
+    source: TeacherSource,
     lesson: Lesson,
     params: TrainParams,
     attention: str,
-    checkpoint: Path,
     folder: Path,
     say: Callable[[str], None],
 ) -> Iterator[TeacherStates | None]:
@@ -69,7 +112,7 @@ def teaching(
         _remove(folder)
         yield None
         return
-    with as_body(load(), attention) as body:
+    with as_body(source.load(), attention) as body:
         if params.teacher_targets == "online" or body.head is None:
             if params.teacher_targets == "offline":
                 log.warning("The teacher's head is more than a matrix: it runs online.")
@@ -84,27 +127,32 @@ def teaching(
             f"the teacher's states of {plan.num_tokens} tokens, {plan.num_bytes / 1e6:.1f} MB, "
             f"are kept in {folder} while the student is trained"
         )
-        provenance = Provenance(
-            {
-                "views": list(views),
-                "shift": shift,
-                "dtype": str(plan.dtype),
-                "attention": attention,
-                "micro_batch_tokens": params.micro_batch_tokens,
-                "code": code_digest(),
-                "trained": lesson.trained,
-            },
-            {
-                "teacher": read_manifest(checkpoint / MANIFEST, "").content_sha256,
-                "rows": digest_of(lesson.rows),
-            },
-        )
+        provenance = _states_provenance(source, lesson, plan, attention, params)
         with PartialState().local_main_process_first():
             stored = store_states(body, plan, folder, provenance)
     del body
     yield stored
     PartialState().wait_for_everyone()
     _remove(folder)
+
+
+def _states_provenance(
+    source: TeacherSource, lesson: Lesson, plan: StatesPlan, attention: str, params: TrainParams
+) -> Provenance:
+    """All that decides a teacher's states: those of a training that was cut off are found by it."""
+    teacher = read_manifest(source.checkpoint / MANIFEST, "Run the stage that writes it again.")
+    return Provenance(
+        {
+            "views": list(lesson.loss.views),
+            "shift": plan.shift,
+            "dtype": str(plan.dtype),
+            "attention": attention,
+            "micro_batch_tokens": params.micro_batch_tokens,
+            "code": code_digest(),
+            "trained": lesson.trained,
+        },
+        {"teacher": teacher.content_sha256, "rows": digest_of(lesson.rows)},
+    )
 
 
 def _remove(folder: Path) -> None:

@@ -50,7 +50,7 @@ def plan(method: str, **blocks: Any) -> list[TaskWork]:
     facts = {name: TaskFacts(name, "accuracy", "classes", ("x", "y"), sizes) for name in ORDER}
     tokens = RowTokens(8.0, 2.0)
     rows = {name: TaskRows(facts[name], tokens, tokens) for name in ORDER}
-    return plan_work(params, build_method(params), rows, "test")
+    return plan_work(params, build_method(params), rows)
 
 
 ORDER = {"a": "base", "b": "a", "c": "b"}

@@ -20,10 +20,8 @@ def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_train
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
-    real = Params.model_validate(
-        make_params(tmp_path / "new", tasks, str(tmp_path / "model"), "lamol_kd")
-    )
-    nano = Params.model_validate(make_params(tmp_path / "new", tasks, "nano", "lamol_kd"))
+    real = Params.model_validate(make_params(tasks, str(tmp_path / "model"), "lamol_kd"))
+    nano = Params.model_validate(make_params(tasks, "nano", "lamol_kd"))
     published = Params(tasks={})
     assert real.generate.known_labels and real.generate.balance_labels and real.generate.unique
     assert real.lamol_kd.rows_per_class == 5 and real.train == published.train
@@ -70,7 +68,7 @@ def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Pa
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
     folder = tmp_path / "new"
     create_sequence(folder, tasks, "nano", "lamol_kd")
-    params = Params.model_validate(make_params(folder, tasks, "nano", "lamol_kd"))
+    params = Params.model_validate(make_params(tasks, "nano", "lamol_kd"))
     assert pipeline_problems(params, folder) == []
     source = {"kind": "hub", "path": "owner/data", "train": "train"}
     more = {**params.tasks, "far": {"after": "colours", "source": source}}

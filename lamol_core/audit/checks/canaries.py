@@ -26,7 +26,7 @@ TRIED = 1023
 class Canaries(Check):
     name = "canaries"
     title = "Do planted secrets come back"
-    limits = {"canary_share": "high", "exposure": "high"}  # noqa: RUF012
+    limits = ("canary_share", "exposure")
 
     def __init__(self, scored: Scored | None = None) -> None:
         self._scored = scored

@@ -26,7 +26,7 @@ PERMUTATIONS = 64
 class Copies(Check):
     name = "copies"
     title = "Does it repeat itself"
-    limits = {"duplicate_excess": "high", "near_duplicate_excess": "high"}  # noqa: RUF012
+    limits = ("duplicate_excess", "near_duplicate_excess")
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         by_task, flags = {}, []

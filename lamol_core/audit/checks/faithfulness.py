@@ -43,12 +43,12 @@ KS_1_PERCENT = 1.628
 class Faithfulness(Check):
     name = "faithfulness"
     title = "Is it of its task"
-    limits = {  # noqa: RUF012
-        "unknown_label_share": "high",
-        "label_variation_excess": "high",
-        "length_excess": "high",
-        "disagreement_share": "high",
-    }
+    limits = (
+        "unknown_label_share",
+        "label_variation_excess",
+        "length_excess",
+        "disagreement_share",
+    )
 
     def __init__(self, asked: Asked | None = None) -> None:
         self._asked = asked

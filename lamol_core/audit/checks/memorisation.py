@@ -64,12 +64,7 @@ class Memorisation(Check):
     name = "memorisation"
     title = "Does it repeat its training rows"
     headline = "copied_excess"
-    limits = {  # noqa: RUF012
-        "copied_excess": "high",
-        "overlap_excess": "high",
-        "repeated_share": "high",
-        "extracted_share": "high",
-    }
+    limits = ("copied_excess", "overlap_excess", "repeated_share", "extracted_share")
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
         return task.num_told

@@ -122,7 +122,7 @@ def personal_data_in(text: str, phone_regions: Sequence[str]) -> set[tuple[str, 
 class PersonalData(Check):
     name = "personal_data"
     title = "Does it name people"
-    limits = {"personal_share": "high", "replayed_personal_share": "high"}  # noqa: RUF012
+    limits = ("personal_share", "replayed_personal_share")
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
         return len(task.drawn)

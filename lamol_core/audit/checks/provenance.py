@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from lamol_core import __version__
 from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, Origin
 from lamol_core.config import AuditParams
-from lamol_core.records import PseudoSample
-from lamol_core.seeds import derive_seed
+from lamol_core.records import PseudoSample, pseudo_row_id
+from lamol_core.seeds import pseudo_seed
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -29,7 +29,7 @@ Decode = Callable[[Sequence[int]], str]
 class ProvenanceCheck(Check):
     name = "provenance"
     title = "Is every row what the teacher wrote"
-    limits = {"broken_share": "high", "foreign_code": "high"}  # noqa: RUF012
+    limits = ("broken_share", "foreign_code")
 
     def __init__(self, decode: Decode | None = None) -> None:
         self._decode = decode
@@ -77,13 +77,12 @@ class ProvenanceCheck(Check):
         if sample.row_id in origin.carried:
             return "" if origin.carried[sample.row_id] == sample else "edited_row"
         new_task, index, attempt = origin.new_task, sample.gen_index, sample.attempt
-        prompted = sample.row_id.split("/")[2] if sample.row_id.count("/") == 3 else ""
-        if sample.row_id != f"{new_task}/pseudo/{prompted}/{index:06d}.{attempt}":
+        prompted = sample.prompted_task
+        if sample.row_id != pseudo_row_id(new_task, prompted, index, attempt):
             return "foreign_id"
         if sample.teacher_sha256 != origin.teacher_sha256:
             return "foreign_teacher"
-        seed = derive_seed(origin.seed, "pseudo", new_task, prompted, index, attempt)
-        if sample.seed != seed:
+        if sample.seed != pseudo_seed(origin.seed, new_task, prompted, index, attempt):
             return "foreign_seed"
         if min((*sample.input_ids, *sample.target_ids), default=0) < 0:
             return "edited_text"

@@ -19,7 +19,7 @@ from lamol_core.records import PseudoSample
 class Validity(Check):
     name = "validity"
     title = "Could it be used"
-    limits = {"rejected_share": "high", "truncated_share": "high"}  # noqa: RUF012
+    limits = ("rejected_share", "truncated_share")
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
         """Draws: where a task's rows are carried over, one more and its rejection say nothing."""

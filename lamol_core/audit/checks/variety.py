@@ -30,11 +30,7 @@ BLEU_LEAST = 10
 class Variety(Check):
     name = "variety"
     title = "Does it say different things"
-    limits = {  # noqa: RUF012
-        "distinct_2_ratio": "low",
-        "compression_ratio": "low",
-        "self_bleu_excess": "high",
-    }
+    limits = ("distinct_2_ratio", "compression_ratio", "self_bleu_excess")
 
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         by_task = {}
