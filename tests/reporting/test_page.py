@@ -35,7 +35,7 @@ def summary_of(*tasks: str) -> dict[str, Any]:
             scores={seen: 91.25 - (i - j) for j, seen in enumerate(tasks[: i + 1])},
             num_test_rows=dict.fromkeys(tasks[: i + 1], 40),
             seconds={"generate": 3.0, "train": 61.0},
-            peak_memory_bytes=3 * 2**29,
+            peak_memory_bytes=1_500_000_000,
             pseudo={"valid": 57, "rejected": 23} if i else {"valid": 0, "rejected": 0},
             machine={"processor": "Abacus 9", "cores": "2"},
         )
