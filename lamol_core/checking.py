@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,11 +22,12 @@ from lamol_core.config import (
     TaskParams,
 )
 from lamol_core.data.columns import SourceError
-from lamol_core.data.prepare import find_facts, read_task_rows
+from lamol_core.data.prepare import find_facts, notes_on, read_task_rows
 from lamol_core.data.record import read_record
 from lamol_core.data.sources import read_source
 from lamol_core.methods.rehearsal import Sampling, find_sampling
 from lamol_core.params_file import find_problems, resolve_path
+from lamol_core.records import SPLITS, TaskFacts
 from lamol_core.storage.layout import Layout
 from lamol_core.text.template import NUM_CONTROL
 
@@ -71,31 +73,48 @@ def find_hints(params: Params) -> list[str]:
     return []
 
 
-def describe_sequence(params: Params, root: Path) -> list[dict[str, Any]]:
-    """One row a task, in the order of params.yaml, for a table; reads every source.
+@dataclass(frozen=True)
+class TaskOverview:
+    """A task as its rows show it."""
 
-    Keys: task, after, targets, metric, train, dev, test (rows), distinct_targets (of train).
+    task: str
+    after: str
+    facts: TaskFacts
+    num_rows: Mapping[str, int]
+    """By split; 0 where they were forgotten."""
+    distinct_targets: int
+    """Of the training rows."""
+    notes: tuple[str, ...] = ()
+    """What a user may want to know of the rows."""
+
+    def row(self) -> dict[str, Any]:
+        """For a table."""
+        return {
+            "task": self.task,
+            "after": self.after,
+            "targets": self.facts.targets,
+            "metric": self.facts.metric,
+            **{split: self.num_rows[split] for split in SPLITS},
+            "distinct_targets": self.distinct_targets,
+        }
+
+
+def describe_sequence(params: Params, root: Path) -> list[TaskOverview]:
+    """Every task in the order of params.yaml; reads every source.
+
     Raises SourceError (a ConfigError) when a source is wrong."""
     described = []
     for name, task in params.tasks.items():
-        told = {"task": name, "after": task.after}
         record = read_record(Layout(root).forgotten(name))
         if record is not None and record.is_complete:
-            facts, distinct = record.facts, record.facts.num_classes
+            facts, distinct, notes = record.facts, record.facts.num_classes, []
         else:
-            rows = read_task_rows(name, task, params.prepare, root).by_split
-            facts = find_facts(name, task, rows)
-            distinct = len({row.target for row in rows["train"]})
+            read = read_task_rows(name, task, params.prepare, root)
+            facts = find_facts(name, task, read.by_split)
+            distinct = len({row.target for row in read.by_split["train"]})
+            notes = notes_on(task, facts, read.num_cut, read.by_split)
         num_rows = facts.num_rows if record is None else record.rows(facts)
-        described.append(
-            {
-                **told,
-                "targets": facts.targets,
-                "metric": facts.metric,
-                **num_rows,
-                "distinct_targets": distinct,
-            }
-        )
+        described.append(TaskOverview(name, task.after, facts, num_rows, distinct, tuple(notes)))
     return described
 
 
@@ -137,9 +156,9 @@ def _forgotten(tasks: Mapping[Any, Any], root: Path) -> set[str]:
 def _backbone_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any, Any]) -> list[str]:
     if backbone.kind == "nano":
         problems = []
-        gone = [_source_of(tasks[name]) for name in _forgotten(tasks, root)]
+        of_tasks = [_source_of(task) for task in tasks.values()]  # told there, or forgotten
         for index, source in enumerate(backbone.nano.corpus):
-            if source in gone:
+            if source in of_tasks:
                 continue
             found = _problems_of(partial(read_source, source, root))
             problems += [f"backbone.nano.corpus.{index}: {problem}" for problem in found]

@@ -45,7 +45,8 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
     problems = find_problems(data)
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigError(f"{path}: {len(problems)} to mend:\n{listed}")
+        where = f"{path} with --set" if overrides else path
+        raise ConfigError(f"{where}: {len(problems)} to mend:\n{listed}")
     return Params.model_validate(data)
 
 

@@ -8,7 +8,6 @@ import typer
 
 from stages.runtime import (
     DebugOption,
-    JsonOption,
     SetOption,
     TaskArgument,
     guarded,
@@ -22,6 +21,11 @@ InputsArgument = Annotated[
 ]
 
 
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="A JSON object a line, with input and answer.")
+]
+
+
 @guarded
 def ask(
     task: TaskArgument,
@@ -30,7 +34,8 @@ def ask(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Answer inputs of any task learnt so far, with the student of TASK: a line each.
+    """Answer inputs of any task learnt so far, with the student of TASK: a line each, an empty one
+    for an empty input.
 
     Example: lamol ask travel "do i need a visa for brazil"
     """
@@ -50,12 +55,14 @@ def ask(
     check_folder(student, CHECKPOINT, f"Run `dvc repro train@{task}` first.")
     if not inputs and sys.stdin.isatty():
         say(f"ask {task}: one input a line; Ctrl-D ends them.")
-    asked = inputs or [line.rstrip("\n") for line in sys.stdin]
-    asked = [text for text in asked if text.strip()]
+    given = inputs or [line.rstrip("\r\n") for line in sys.stdin]
+    asked = [text for text in given if text.strip()]
     if not asked:
         raise ConfigError("ask: no input. Write one in quotes, or send lines to stdin.")
     answers = answer_from_checkpoint(student, asked, params.evaluate, params.train.max_length)
-    for text, answer in zip(asked, answers.texts, strict=True):
+    told = iter(answers.texts)
+    for text in given:
+        answer = next(told) if text.strip() else ""
         if json:
             print_json({"input": text, "answer": answer})
         else:

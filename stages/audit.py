@@ -45,7 +45,13 @@ def audit(
     Example: lamol audit travel --drop-flagged
     """
     cost = Cost()
-    from lamol_core.audit.files import clean_audited, read_history, write_audit
+    from lamol_core.audit.files import (
+        clean_audited,
+        is_audit_of,
+        read_audit,
+        read_history,
+        write_audit,
+    )
     from lamol_core.audit.reading import read_audited
     from lamol_core.audit.run import audit_table
     from lamol_core.storage.layout import Layout
@@ -58,6 +64,16 @@ def audit(
     if drop_flagged:
         settings = settings.model_copy(update={"drop_flagged": True})
     audited = read_audited(layout, task, params)
+    provenance = _provenance(audited, params.seed, settings)
+    if audited.has_forgotten_rows and is_audit_of(layout.audit(task), provenance):
+        say(
+            f"audit {task}: real rows were forgotten since; the audit that was made of this very "
+            f"table before stays: {layout.audit(task) / 'index.html'}. To have it made anew "
+            "without them, remove that folder."
+        )
+        if json:
+            print_json(read_audit(layout.audit(task)))
+        return
     checks = _checks(audited, params, settings)
     cost.imported()
     found = audit_table(audited, checks, settings)
@@ -68,9 +84,8 @@ def audit(
     if audited.tasks and not history.verdicts:
         say(f"audit {task}: no audit of {after} is there: nothing is told of how memory fades.")
     content = write_audit(
-        layout.audit(task), found, audited, history, settings.show_real_rows,
-        _provenance(audited, params.seed, settings), cleaned,
-    )  # fmt: skip
+        layout.audit(task), found, audited, history, settings.show_real_rows, provenance, cleaned
+    )
     figures = _figures(found, content, settings.drop_flagged) | cost.figures()
     write_json(layout.figure(task, "audit"), figures, MEASURED)
     if json:

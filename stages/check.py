@@ -56,15 +56,21 @@ def check(
     foreseen = None
     if estimate and not problems:
         foreseen = _estimate(Params.model_validate(data))
+    tasks = [] if problems else describe_sequence(Params.model_validate(data), Path())
     if json:
-        print_json({"problems": problems, **({"estimate": foreseen.as_dict()} if foreseen else {})})
+        told = {"problems": problems, "tasks": [{**one.row(), "notes": one.notes} for one in tasks]}
+        print_json(told | ({"estimate": foreseen.as_dict()} if foreseen else {}))
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigError(f"params.yaml: {len(problems)} to mend:\n{listed}")
+        where = "params.yaml with --set" if overrides else "params.yaml"
+        raise ConfigError(f"{where}: {len(problems)} to mend:\n{listed}")
     for hint in find_hints(Params.model_validate(data)):
         say(f"check: {hint}")
+    for one in tasks:
+        for note in one.notes:
+            say(f"check: {one.task}: {note}")
     if not json:
-        print_rows(describe_sequence(Params.model_validate(data), Path()))
+        print_rows([one.row() for one in tasks])
         if foreseen is not None:
             print_rows(foreseen.rows())
             say(f"check: {foreseen.sentence}")

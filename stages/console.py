@@ -110,7 +110,7 @@ def print_table(table: Any) -> None:
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
-    """Dictionaries of equal keys as a table on stdout."""
+    """Dictionaries of equal keys as a table on stdout, in the order of the first."""
     from rich.table import Table
     from rich.text import Text
 
@@ -118,5 +118,5 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(value)) for value in row.values()))  # never markup
+        table.add_row(*(Text(str(row[name])) for name in rows[0]))  # never markup
     print_table(table)

@@ -53,7 +53,9 @@ def init(
     if not task:
         raise ConfigError("--task: name at least one, like --task news=news.csv.")
     columns = {"input": input_column, "target": target_column}
-    create_sequence(Path(folder), task, backbone, method, columns)
+    params = create_sequence(Path(folder), task, backbone, method, columns)
+    if params["backbone"]["kind"] == "hub":
+        say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")
     say(f"init: {folder} is ready. Next: cd {quote(folder)} && lamol check && dvc repro")
 
 

@@ -12,9 +12,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lamol_core import __version__
+from lamol_core.checking import check_sequence
 from lamol_core.config import BASE, METHOD_NAMES, FileSource, Params
-from lamol_core.errors import ConfigError
-from lamol_core.params_file import find_problems, resolve_path
+from lamol_core.errors import ConfigError, did_you_mean
+from lamol_core.params_file import resolve_path
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 CODE = ("stages/", "lamol_core/")
@@ -39,7 +40,10 @@ __pycache__
 GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
 DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
 """As DVC writes it where Git is there already: the cache is no part of a repository made later."""
-README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
+README = (
+    '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
+    "# (`*id001` stands for what `&id001` names: the same source, of a task and of the corpus.)\n"
+)
 
 
 NANO_TRAINING = {"steps": 400, "batch_size": 16, "learning_rate": 1.5e-3, "warmup_fraction": 0.1}
@@ -58,22 +62,27 @@ def create_sequence(
     backbone: str,
     method: str,
     columns: dict[str, str] | None = None,
-) -> None:
+) -> dict[str, Any]:
     """Write a sequence into a new or empty folder (a Git repository's own files do not count) and
-    set up DVC there.
+    set up DVC there; gives its parameters.
 
     Paths of tasks and of the backbone are relative to the current folder; `columns` are what every
-    task calls its `input` and `target`. Raises ConfigError for a folder that is not empty, a path
-    that is not there, a name that is none.
+    task calls its `input` and `target`. Raises ConfigError for a folder that is not empty, and
+    with all that `lamol check` would find.
     """
     if folder.exists() and (
         not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
     ):
         raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
     params = make_params(tasks, backbone, method, columns)
-    problems = find_problems(params)
+    problems = check_sequence(params, folder)
     if problems:
-        raise ConfigError("The new sequence would be wrong:\n  - " + "\n  - ".join(problems))
+        listed = "\n  - ".join(problems)
+        hint = "--input and --target say what columns are called."
+        columns = f"\n{hint}" if any(": no column " in problem for problem in problems) else ""
+        raise ConfigError(
+            f"Nothing was written; the new sequence would be wrong:\n  - {listed}{columns}"
+        )
     there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -85,6 +94,7 @@ def create_sequence(
         if not there:
             folder.rmdir()
         raise
+    return params
 
 
 def _write_sequence(folder: Path, params: dict[str, Any]) -> None:
@@ -143,6 +153,9 @@ def find_source(path: Path) -> dict[str, str]:
         train = sorted(p for p in path.glob("train.*") if p.suffix in SUFFIXES)
         if not train:
             raise ConfigError(f"{path}: no train.csv, train.tsv, train.jsonl or train.parquet.")
+        if len(train) > 1:
+            both = " and ".join(file.name for file in train)
+            raise ConfigError(f"{path}: holds {both}; only one can be the training split.")
         kind = SUFFIXES[train[0].suffix]
     elif path.is_file():
         if path.suffix not in SUFFIXES:
@@ -163,6 +176,10 @@ def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) ->
         return {**defaults, "kind": "gguf", "path": str(path.resolve())}
     if path.is_dir():
         return {**defaults, "kind": "folder", "path": str(path.resolve())}
+    if backbone.startswith((".", "/", "~")) or backbone.endswith(("/", ".gguf")):
+        raise ConfigError(f"--backbone {backbone}: no such file or folder.")
+    if hint := did_you_mean(backbone, ["nano"]):
+        raise ConfigError(f"--backbone {backbone}: no such file or folder{hint}.")
     return {**defaults, "kind": "hub", "path": backbone}
 
 

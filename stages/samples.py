@@ -18,7 +18,9 @@ VerdictOption = Annotated[
 GrepOption = Annotated[str, typer.Option("--grep", help="Rows that hold this text alone.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="So many rows at the most.")]
 Shape = Literal["table", "json", "csv"]
-FormatOption = Annotated[Shape, typer.Option("--format", help="table, json or csv.")]
+FormatOption = Annotated[
+    Shape, typer.Option("--format", help="table, json (an object a line) or csv.")
+]
 
 ON_A_TERMINAL = ("source_task", "input", "target", "verdict", "reasons")
 """What a line of 80 characters has room for; json and csv have row ids and likelihoods too."""

@@ -138,6 +138,15 @@ class TestBackbone:
     def test_a_hub_id_is_not_looked_for(self, tmp_path: Path) -> None:
         assert self.check(tmp_path, kind="hub", path="owner/model") == []
 
+    def test_a_source_of_a_task_is_not_told_twice(self, tmp_path: Path) -> None:
+        source = {"kind": "csv", "path": "gone.csv"}
+        data = {
+            "tasks": {"a": {"after": "base", "source": source}},
+            "backbone": {"nano": {"corpus": [dict(source)]}},
+        }
+        (problem,) = check_sequence(data, tmp_path)
+        assert problem.startswith("tasks.a.source: ")
+
     def test_the_corpus_of_nano_is_opened(self, tmp_path: Path) -> None:
         corpus = [{"kind": "demo", "task": "home"}, {"kind": "csv", "path": "gone.csv"}]
         (problem,) = self.check(tmp_path, nano={"corpus": corpus})
@@ -161,7 +170,7 @@ def test_the_table_of_a_sequence(tmp_path: Path) -> None:
     tasks = {"a": {"after": "base", "source": source}, "b": demo("a", "query")}
     params = Params.model_validate({"tasks": tasks})
     first, second = describe_sequence(params, tmp_path)
-    assert first == {
+    assert first.row() == {
         "task": "a",
         "after": "base",
         "targets": "classes",
@@ -171,7 +180,19 @@ def test_the_table_of_a_sequence(tmp_path: Path) -> None:
         "test": 8,
         "distinct_targets": 2,
     }
-    assert (second["after"], second["metric"], second["test"]) == ("a", "token_f1", 100)
+    assert list(first.row()) == list(second.row())
+    assert (second.after, second.facts.metric, second.num_rows["test"]) == ("a", "token_f1", 100)
+    cut, *others = first.notes
+    assert cut == "the source has no dev split: 4 rows were cut off its training rows."
+    assert any("8 test rows: a score on so few says little" in note for note in others)
+
+
+def test_one_target_for_all_is_told(tmp_path: Path) -> None:
+    lines = [f"row {i},x" for i in range(40)]
+    (tmp_path / "a.csv").write_text("\n".join(["input,target", *lines]))
+    tasks = {"a": {"after": "base", "source": {"kind": "csv", "path": "a.csv"}}}
+    (only,) = describe_sequence(Params.model_validate({"tasks": tasks}), tmp_path)
+    assert "all its training rows have the same target." in only.notes
 
 
 def test_the_table_of_a_broken_sequence_names_the_task(tmp_path: Path) -> None:

@@ -151,6 +151,10 @@ class Audited:
     seed: int
     """Of resampling: the same table has the same figures."""
 
+    @property
+    def has_forgotten_rows(self) -> bool:
+        return any(task.forgotten_on for task in self.tasks)
+
 
 @dataclass(frozen=True)
 class Flag:

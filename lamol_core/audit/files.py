@@ -17,7 +17,7 @@ from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
 from lamol_core.reporting.plots import save_svg
 from lamol_core.storage.atomic import atomic_folder, atomic_path
 from lamol_core.storage.kinds import AUDIT, PSEUDO
-from lamol_core.storage.manifest import Provenance, seal_folder
+from lamol_core.storage.manifest import Provenance, check_folder, seal_folder
 from lamol_core.storage.measured import read_json, write_json
 from lamol_core.storage.tables import write_rows, write_table
 
@@ -76,13 +76,29 @@ def clean_audited(audited: Audited, audit: Audit) -> Audited:
     return replace(audited, tasks=tasks)
 
 
+def is_audit_of(folder: Path, provenance: Provenance) -> bool:
+    """Whether a folder holds a whole audit of this table by these settings."""
+    try:
+        manifest = check_folder(folder, AUDIT, "")
+    except ArtifactError:
+        return False
+    return (manifest.parameters, manifest.inputs) == (provenance.parameters, provenance.inputs)
+
+
+def read_audit(folder: Path) -> dict[str, Any]:
+    """The content of audit.json. Raises ArtifactError where there is none."""
+    return read_json(folder / FIGURES, f"Run `dvc repro audit@{folder.parent.name}` again.")
+
+
 def read_history(folder: Path) -> History:
     """What the audit of the task before, and those before it, said; nothing where there is none."""
     path = folder / FIGURES
     if not path.is_file():
         return History()
-    remedy = f"Run `dvc repro audit@{folder.parent.name}` again."
-    content = read_json(path, remedy)
+    content = read_audit(folder)
     if not all(isinstance(content.get(name), list) for name in ("verdicts", "fading")):
-        raise ArtifactError(f"{path}: is no audit, or one of an older lamol. {remedy}")
+        raise ArtifactError(
+            f"{path}: is no audit, or one of an older lamol. "
+            f"Run `dvc repro audit@{folder.parent.name}` again."
+        )
     return History(content["verdicts"], content["fading"])

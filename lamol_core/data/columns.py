@@ -227,7 +227,19 @@ def _nothing_kept(table: Table, columns: Columns) -> str:
     return f"{table.where}: `where` keeps none of its {len(table.rows)} rows: {'; '.join(held)}."
 
 
+SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas", "|": "bars"}
+
+
 def _no_column(table: Table, name: str) -> str:
+    if len(table.columns) == 1:
+        (whole,) = map(str, table.columns)
+        for mark, called in SEPARATORS.items():
+            if mark in whole:
+                return (
+                    f"{table.where}: no column {name!r}; the fields of its first line, {whole!r}, "
+                    f"seem to be separated by {called}. Save it with commas for `kind: csv`, with "
+                    "tabs for `kind: tsv`."
+                )
     known = ", ".join(map(str, table.columns)) or "none"
     hint = did_you_mean(name, map(str, table.columns))
     return f"{table.where}: no column {name!r}{hint}. Its columns are: {known}."

@@ -25,6 +25,7 @@ from lamol_core.storage.manifest import MANIFEST, Provenance, seal_folder
 from lamol_core.storage.tables import write_rows
 
 Rows = Mapping[str, Sequence[RawRow]]
+FEW_TEST_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def prepare_task(
         if record is not None:
             record.copy_into(scratch)
         _complete(scratch, before, facts, parameters, record)
-    notes = _notes(task, facts, read.num_cut, rows)
+    notes = notes_on(task, facts, read.num_cut, rows)
     if record is not None:
         notes.append(_forgotten_note(name, record))
     if canaries:
@@ -214,7 +215,9 @@ def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
     (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")
 
 
-def _notes(task: TaskParams, facts: TaskFacts, num_cut: Mapping[str, int], rows: Rows) -> list[str]:
+def notes_on(
+    task: TaskParams, facts: TaskFacts, num_cut: Mapping[str, int], rows: Rows
+) -> list[str]:
     """What a user may want to know of the rows. Rows are named, never quoted: notes get logged."""
     notes = [
         f"the source has no {split} split: {counted(num_cut[split], 'row')} were cut off its "
@@ -222,7 +225,11 @@ def _notes(task: TaskParams, facts: TaskFacts, num_cut: Mapping[str, int], rows:
         for split in ("dev", "test")
         if split in num_cut
     ]
+    if len(rows["test"]) < FEW_TEST_ROWS:
+        notes.append(f"{counted(len(rows['test']), 'test row')}: a score on so few says little.")
     distinct = {row.target for row in rows["train"]}
+    if len(distinct) == 1:
+        notes.append("all its training rows have the same target.")
     if task.targets == task.metric == "auto" and facts.targets == "text":
         num_train = facts.num_rows["train"]
         if len(distinct) <= num_train / 2:

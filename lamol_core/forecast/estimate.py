@@ -59,7 +59,7 @@ class Estimate:
     def sentence(self) -> str:
         return (
             f"about {say_time(self.total_s)} for {len(self.tasks)} tasks, "
-            f"{self.disk_bytes / 1e9:.1f} GB of checkpoints and what is kept, "
+            f"{_say_size(self.disk_bytes)} of checkpoints and what is kept, "
             f"{self.peak_memory_bytes / 1e9:.1f} GB of memory. Measured just now; "
             "other work on this machine makes it longer."
         )
@@ -98,6 +98,10 @@ def estimate(
     )
     disk = rates.backbone_bytes + len(tasks) * (rates.student_bytes + rates.state_bytes)
     return Estimate(tasks, disk, peak_memory_bytes)
+
+
+def _say_size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
 
 
 def say_time(seconds: float) -> str:

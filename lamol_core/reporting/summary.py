@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 # (sqrt(p(1-p)/n)); differences of 10 points are beyond it, so advice does not chase noise.
 HIGH_FORGETTING_POINTS = 10.0
 LOW_NEW_TASK_POINTS = 10.0
+# Fewer pseudo-samples than an audit judges by themselves (audit.min_rows). Chosen, not measured.
+FEW_PSEUDO_ROWS = 30
 # One draw in five no row of its tasks: a quarter more sampling than the rows. Chosen, not measured.
 HIGH_REJECTED_SHARE = 0.20
 # A training's last fifth has a mean loss beyond both above an earlier fifth's. Of 511 trainings of
@@ -169,6 +171,16 @@ def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
     advice = []
     forgetting = matrix.forgetting()
     forgets = forgetting is not None and forgetting > HIGH_FORGETTING_POINTS
+    few = [
+        f"{figure.task} {figure.pseudo['valid']}"
+        for figure in chain[1:]
+        if figure.pseudo["valid"] < FEW_PSEUDO_ROWS
+    ]
+    if forgets and few:
+        advice.append(
+            f"Old tasks are held by few rows ({_some(few)}): raise `gamma` or `rows_per_class` "
+            "first, the rest of this advice stands on them."
+        )
     if forgets:
         advice.append(f"Forgetting is high ({forgetting:.1f} points): raise `distill_weight`.")
     first, *later = [row[-1] for row in matrix.rows]

@@ -22,6 +22,7 @@ from lamol_core.seeds import derive_seed
 from lamol_core.text.template import ControlTokens
 from lamol_core.training.batches import OptimizerBatch, optimizer_batches
 from lamol_core.training.body import Body
+from lamol_core.training.interruption import Interruption
 from lamol_core.training.objective import TeacherStates, losses_of
 from lamol_core.training.optimizer import MasterAdamW
 from lamol_core.training.recall import RecalledLogits, answer_logits, likelihood_backward
@@ -99,40 +100,53 @@ class Trainer:
             log_rows = resume.load(self._student.model, optimizer, self._memory)
             for row in log_rows:
                 on_step(row, num_steps)
-        for step, batch in enumerate(optimizer_batches(rows, params.batch_size, num_steps, seed)):
-            if step < len(log_rows):
-                continue
-            started = time.perf_counter()
-            recalled = OptimizerBatch((*batch.rows, *self._memory.rows(step)))
-            terms, num_tokens = self._accumulate(model, optimizer, recalled, step)
-            norm = float(optimizer.gradient_norm())
-            self._check_finite(norm, "gradient norm", batch, step)
-            self._memory.observe(
-                [row for row in batch.rows if row.origin == "new"], self._answer_logits
-            )
-            learning_rate = learning_rate_at(step, num_steps, params)
-            optimizer.step(learning_rate, min(params.max_grad_norm / (norm + 1e-6), 1.0))
-            seconds = time.perf_counter() - started
-            log_rows.append(
-                {
-                    "step": step,
-                    **terms,
-                    "grad_norm": norm,
-                    "learning_rate": learning_rate,
-                    "tokens": num_tokens,
-                    "seconds": round(seconds, 4),
-                    "tokens_per_s": round(num_tokens / seconds, 1),
-                }
-            )
-            on_step(log_rows[-1], num_steps)
-            if resume is not None:
-                resume.save_now_and_then(self._student.model, optimizer, self._memory, log_rows)
+        with Interruption() if resume is not None else nullcontext() as interruption:
+            for step, batch in enumerate(
+                optimizer_batches(rows, params.batch_size, num_steps, seed)
+            ):
+                if step < len(log_rows):
+                    continue
+                log_rows.append(self._step(model, optimizer, batch, step, num_steps))
+                on_step(log_rows[-1], num_steps)
+                if resume is not None:
+                    resume.save_now_and_then(self._student.model, optimizer, self._memory, log_rows)
+                    if interruption is not None and interruption.came:
+                        resume.save(self._student.model, optimizer, self._memory, log_rows)
+                        resume.say(
+                            f"stopped after step {step + 1}: the next run goes on from there"
+                        )
+                        interruption.end()
         self._student.eval()
         new = [row for row in rows if row.origin == "new"]
         self._memory.finish(
             self._student.model, new, likelihood_backward(self._student, self._control)
         )
         return Trained(log_rows)
+
+    def _step(
+        self, model: Any, optimizer: MasterAdamW, batch: OptimizerBatch, step: int, num_steps: int
+    ) -> LogRow:
+        """One step of the optimizer on a batch and what the memory recalls beside it."""
+        started = time.perf_counter()
+        recalled = OptimizerBatch((*batch.rows, *self._memory.rows(step)))
+        terms, num_tokens = self._accumulate(model, optimizer, recalled, step)
+        norm = float(optimizer.gradient_norm())
+        self._check_finite(norm, "gradient norm", batch, step)
+        self._memory.observe(
+            [row for row in batch.rows if row.origin == "new"], self._answer_logits
+        )
+        learning_rate = learning_rate_at(step, num_steps, self._params)
+        optimizer.step(learning_rate, min(self._params.max_grad_norm / (norm + 1e-6), 1.0))
+        seconds = time.perf_counter() - started
+        return {
+            "step": step,
+            **terms,
+            "grad_norm": norm,
+            "learning_rate": learning_rate,
+            "tokens": num_tokens,
+            "seconds": round(seconds, 4),
+            "tokens_per_s": round(num_tokens / seconds, 1),
+        }
 
     def _answer_logits(self, rows: Sequence[EncodedRow]) -> list[Tensor]:
         budget = self._params.micro_batch_tokens

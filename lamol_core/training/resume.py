@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ EVERY_S = 300.0
 TENSORS, PROGRESS, MEMORY = "tensors.safetensors", "progress.json", "memory"
 LogRow = dict[str, Any]
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Resume:
@@ -39,6 +42,7 @@ class Resume:
 
     root: Path
     inputs: Mapping[str, Any]
+    say: Callable[[str], None] = log.info
     seconds_before: float = field(default=0.0, init=False)
     """Of the steps that were loaded."""
     _saved_at: float = field(default_factory=time.perf_counter)
@@ -72,14 +76,20 @@ class Resume:
         rows = json.loads((self.folder / PROGRESS).read_text(encoding="utf-8"))["log_rows"]
         assert isinstance(rows, list)
         self.seconds_before = sum(row["seconds"] for row in rows)
+        self.say(f"goes on after step {len(rows)} of a training that was cut off")
         return rows
 
     def save_now_and_then(
         self, model: nn.Module, optimizer: MasterAdamW, memory: Memory, log_rows: list[LogRow]
     ) -> None:
         """Write the state after a step, if EVERY_S have gone by since the last time."""
-        if time.perf_counter() - self._saved_at < EVERY_S:
-            return
+        if time.perf_counter() - self._saved_at >= EVERY_S:
+            self.save(model, optimizer, memory, log_rows)
+
+    def save(
+        self, model: nn.Module, optimizer: MasterAdamW, memory: Memory, log_rows: list[LogRow]
+    ) -> None:
+        """Write the state after a step."""
         if PartialState().is_local_main_process:
             tensors = {f"weight.{name}": p.detach() for name, p in model.named_parameters()}
             tensors |= {f"optimizer.{name}": t for name, t in optimizer.state().items()}

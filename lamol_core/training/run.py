@@ -142,7 +142,7 @@ def train_from_checkpoint(
     )
     of_expert = None if method.expert_loss is None else checkpoints.expert_resume
     resume, resume_expert = (
-        _resume_at(f, inputs, fitting) for f in (checkpoints.resume, of_expert)
+        _resume_at(f, inputs, fitting, say) for f in (checkpoints.resume, of_expert)
     )
     source = _teacher_source(checkpoints, fitting, method, rows, resume_expert, say)
     # the teacher computes as the student does: at the first step they differ by float order
@@ -167,11 +167,13 @@ def _encode(training_set: TrainingSet, codec: TextCodec) -> list[EncodedRow]:
     )
 
 
-def _resume_at(folder: Path | None, inputs: dict[str, Any], fitting: Fitting) -> Resume | None:
+def _resume_at(
+    folder: Path | None, inputs: dict[str, Any], fitting: Fitting, say: Callable[[str], None]
+) -> Resume | None:
     """None where each of several processes would need its own random state."""
     if folder is None or fitting.accelerator.num_processes > 1:
         return None
-    return Resume(folder, inputs)
+    return Resume(folder, inputs, say)
 
 
 def _teacher_source(

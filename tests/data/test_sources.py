@@ -445,6 +445,13 @@ def test_a_field_of_any_length_is_read(tmp_path: Path) -> None:
     assert len(rows[0].input) > 199_000
 
 
+def test_a_csv_with_semicolons_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("input;target\na;b\n")
+    for problem in problems(make(kind="csv", path="x.csv"), tmp_path):
+        assert "'input;target', seem to be separated by semicolons" in problem
+        assert "did you mean" not in problem
+
+
 def test_a_path_that_no_disk_could_have_is_told(tmp_path: Path) -> None:
     (problem,) = problems(make(kind="csv", path="x" * 300), tmp_path)
     assert "cannot be read (File name too long)" in problem

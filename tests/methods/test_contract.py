@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,28 +81,39 @@ def training_set(place: int, params: Params, codec: TextCodec) -> TrainingSet:
 
 
 def learn(
-    folder: Path, place: int, params: Params, backbone: Path, stop_at: int | None = None
+    folder: Path,
+    place: int,
+    params: Params,
+    backbone: Path,
+    stop_at: int | None = None,
+    stop: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda message: None,
 ) -> TrainedStudent:
-    """Train a task in a folder as the stage does, and write student and state."""
+    """Train a task in a folder as the stage does, and write student and state; `stop` is called
+    when a step has been told after `stop_at` others."""
     before = backbone if place == 0 else folder / TASKS[place - 1] / "student"
     state = None if place == 0 else folder / TASKS[place - 1] / "state"
     codec, told = TextCodec.load(before), []
 
     def on_step(row: LogRow, num_steps: int) -> None:
         if len(told) == stop_at:
-            raise KeyboardInterrupt
+            stop()
         told.append(row)
 
     method, rows = build_method(params), training_set(place, params, codec)
     trained = train_from_checkpoint(
         Checkpoints(before, folder / "states", state, backbone, folder / "resume"),
-        rows, method, params.train, params.seed, on_step, lambda message: None,
+        rows, method, params.train, params.seed, on_step, say,
     )  # fmt: skip
     assert len(told) == count_all_steps(rows.mix, method, params.train)
     trained.save(folder / TASKS[place] / "student", before, Provenance())
     trained.save_state(folder / TASKS[place] / "state", Provenance())
     trained.discard_resumes()
     return trained
+
+
+def fall() -> None:
+    raise KeyboardInterrupt
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -138,7 +152,7 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
     has_expert = method == "l2kd"
     expert_steps = 4 if has_expert else 0
     with pytest.raises(KeyboardInterrupt):
-        learn(tmp_path / "cut", 1, params, tiny_checkpoint, stop_at=expert_steps + 3)
+        learn(tmp_path / "cut", 1, params, tiny_checkpoint, stop_at=expert_steps + 3, stop=fall)
     assert len(list((tmp_path / "cut" / "resume").iterdir())) == 1
     started: list[int] = []
     original = Trainer._accumulate
@@ -155,6 +169,30 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
         assert not list((tmp_path / "cut" / "resume.expert").iterdir())
         (tmp_path / "cut" / "resume.expert").rmdir()
     assert not list((tmp_path / "cut" / "resume").iterdir())
+    (tmp_path / "cut" / "resume").rmdir()
+    assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("number", "ends_with"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
+    number: signal.Signals, ends_with: type, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    params, handler = params_of("lamol"), signal.getsignal(number)
+    learn(tmp_path / "whole", 0, params, tiny_checkpoint)
+    told: list[str] = []
+
+    def ask_to_stop() -> None:
+        os.kill(os.getpid(), number)
+
+    with pytest.raises(ends_with):
+        learn(tmp_path / "cut", 0, params, tiny_checkpoint, 1, ask_to_stop, told.append)
+    assert told == ["stopped after step 2: the next run goes on from there"]
+    assert signal.getsignal(number) is handler
+    student = learn(tmp_path / "cut", 0, params, tiny_checkpoint, say=told.append)
+    assert told[1:] == ["goes on after step 2 of a training that was cut off"]
+    assert student.seconds_before == sum(row["seconds"] for row in student.log_rows[:2])
     (tmp_path / "cut" / "resume").rmdir()
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
@@ -187,7 +225,7 @@ def test_a_training_of_other_inputs_does_not_go_on(
     monkeypatch.setattr(resume, "EVERY_S", 0.0)
     params = params_of("finetune")
     with pytest.raises(KeyboardInterrupt):
-        learn(tmp_path, 0, params, tiny_checkpoint, stop_at=2)
+        learn(tmp_path, 0, params, tiny_checkpoint, stop_at=2, stop=fall)
     changed = params.model_copy(
         update={"train": params.train.model_copy(update={"learning_rate": 1e-3})}
     )

@@ -25,7 +25,7 @@ def figures(
         "num_test_rows": dict.fromkeys(tasks, 10),
         "seconds": {"generate": 2.0, "train": 10.0},
         "peak_memory_bytes": 100 * len(tasks),
-        "pseudo": {"valid": 9, "rejected": 1} if before else {"valid": 0, "rejected": 0},
+        "pseudo": {"valid": 90, "rejected": 10} if before else {"valid": 0, "rejected": 0},
         **changes,
     }
     return TaskFigures(**values)  # type: ignore[arg-type]
@@ -56,7 +56,7 @@ def test_plain_sequence() -> None:
     assert summary["seconds"] == pytest.approx(36.0)
     assert summary["seconds_by_stage"] == {"generate": 6.0, "train": 30.0}
     assert summary["peak_memory_bytes"] == 300
-    assert summary["pseudo"]["b"] == {"valid": 9, "rejected": 1}
+    assert summary["pseudo"]["b"] == {"valid": 90, "rejected": 10}
     assert summary["advice"] == []
     (chain,) = summary["chains"]
     assert chain == {key: value for key, value in summary.items() if key != "chains"}
@@ -128,6 +128,15 @@ def test_no_advice_for_a_low_first_task() -> None:
     """Nothing is distilled in the first task, so distill_weight is not to blame."""
     rows = [figures("a", "base", [50.0]), figures("b", "a", [50.0, 90.0], ["a"])]
     assert build_summary("lamol_kd", rows, ["a", "b"])["advice"] == []
+
+
+def test_few_pseudo_samples_are_told_first_where_much_is_forgotten() -> None:
+    few = {"pseudo": {"valid": 6, "rejected": 0}}
+    forgets = [figures("a", "base", [90.0]), figures("b", "a", [70.0, 90.0], ["a"], **few)]
+    first, second = build_summary("lamol_kd", forgets, ["a", "b"])["advice"]
+    assert "few rows (b 6): raise `gamma`" in first and "raise `distill_weight`" in second
+    holds = [figures("a", "base", [90.0]), figures("b", "a", [89.0, 90.0], ["a"], **few)]
+    assert build_summary("lamol_kd", holds, ["a", "b"])["advice"] == []
 
 
 def test_advice_names_opposite_pulls() -> None:

@@ -83,6 +83,9 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     assert len(said["sha256"]) == 64
     assert (sequence / "runs" / "colours" / "student" / "model.safetensors").read_bytes() == student
     assert stages_run(run(sequence, "dvc", "repro")) == []
+    told = run(sequence, "lamol", "audit", "animals")
+    assert "was made of this very table before stays" in told
+    assert "up to date" in run(sequence, "dvc", "status")
     assert "its rows were gone before" in run(sequence, "lamol", "forget", "colours")
 
     add_fruits(sequence, tmp_path)

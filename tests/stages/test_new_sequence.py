@@ -64,6 +64,26 @@ def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
         create_sequence(tmp_path, tasks, "nano", "lamol_kd")
 
 
+@pytest.mark.parametrize("backbone", ["namo", "./gone", "~/gone", "gone/", "gone.gguf"])
+def test_a_slip_becomes_no_model_of_the_hub(backbone: str, tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    with pytest.raises(ConfigError, match="no such file or folder"):
+        make_params(tasks, backbone, "lamol_kd")
+    assert make_params(tasks, "owner/model", "lamol_kd")["backbone"]["kind"] == "hub"
+
+
+def test_wrong_data_are_told_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text,label\na,b\n")
+    with pytest.raises(ConfigError, match=r"Nothing was written(.|\n)*no column 'input'"):
+        create_sequence(tmp_path / "new", [f"x={tmp_path / 'x.csv'}"], "nano", "lamol_kd")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "two").mkdir()
+    for name in ("train.csv", "train.tsv"):
+        (tmp_path / "two" / name).touch()
+    with pytest.raises(ConfigError, match=r"train\.csv and train\.tsv; only one"):
+        make_params([f"x={tmp_path / 'two'}"], "nano", "lamol_kd")
+
+
 def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Path) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
     folder = tmp_path / "new"
@@ -128,5 +148,5 @@ def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
     run(tmp_path / "new", "lamol", "prepare", "colours")
     rows = pq.read_table(tmp_path / "new" / "data" / "colours" / "train.parquet").to_pylist()
     assert all(row["input"].startswith("say what is ") for row in rows)
-    run(tmp_path, "lamol", "init", "other", "--task", f"colours={table}")
-    assert "no column 'input'" in run(tmp_path / "other", "lamol", "check", expect=3)
+    told = run(tmp_path, "lamol", "init", "other", "--task", f"colours={table}", expect=3)
+    assert "no column 'input'" in told and "--input and --target say" in told

@@ -368,6 +368,8 @@ def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
     assert [line["answer"] for line in lines] == expected
     assert run(finished, "lamol", "ask", "sums", rows[0].input).splitlines() == expected[:1]
     assert "no input" in run(finished, "lamol", "ask", "sums", " ", expect=3)
+    both = run(finished, "lamol", "ask", "sums", rows[0].input, " ", rows[0].input).splitlines()
+    assert both == [expected[0], "", expected[0]], "a line for each input"
 
     # the model card's own lines, in the student's folder
     card = (run_folder / "model_card.md").read_text(encoding="utf-8")
