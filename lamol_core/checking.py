@@ -49,8 +49,10 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     if backbone is not None and sampling is not None:
         if sampling.task_specific_token:
             problems += _depth_problems(tasks, backbone.max_tasks)
-        generate = _valid(GenerateParams, data.get("generate", {})) or GenerateParams()
-        problems += _length_problems(generate, backbone, root)
+        draws = sampling.gamma > 0 or sampling.rows_per_class > 0
+        if draws and any(_depth(tasks, name) > 1 for name in tasks):
+            generate = _valid(GenerateParams, data.get("generate", {})) or GenerateParams()
+            problems += _length_problems(generate, backbone, root)
     prepare = _valid(PrepareParams, data.get("prepare", {})) or PrepareParams()
     gone = _forgotten(tasks, root)
     for name, task in tasks.items():
@@ -176,19 +178,16 @@ def _backbone_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any,
 def _sampling(data: Mapping[str, Any]) -> Sampling | None:
     """How the method draws pseudo-samples, whatever else is wrong."""
     names = ("method", "lamol_kd", "lamol", "l2kd")
-    params = _valid(Params, {"tasks": {}, **{name: data[name] for name in names if name in data}})
+    given = {name: data[name] for name in names if name in data}
+    alone = {name: data[name] for name in names[:1] if name in data}
+    params = _valid(Params, {"tasks": {}, **given}) or _valid(Params, {"tasks": {}, **alone})
     return None if params is None else find_sampling(params)
 
 
 def _length_problems(generate: GenerateParams, backbone: BackboneParams, root: Path) -> list[str]:
     """Of pseudo-samples that are longer than the model can read, which the second task would meet:
     where its positions are known without loading it."""
-    positions = backbone.nano.max_positions if backbone.kind == "nano" else None
-    if backbone.kind == "folder" and backbone.path is not None:
-        config = resolve_path(backbone.path, root) / "config.json"
-        if config.is_file():
-            said = json.loads(config.read_text(encoding="utf-8"))
-            positions = said.get("max_position_embeddings")
+    positions = _positions(backbone, root)
     wanted = generate.max_input_tokens + generate.max_target_tokens + NUM_CONTROL["gen"]
     if positions is None or wanted <= positions:
         return []
@@ -197,6 +196,22 @@ def _length_problems(generate: GenerateParams, backbone: BackboneParams, root: P
         f"tokens are wanted, the backbone has {positions} positions. Lower them, or take a model "
         "with more."
     ]
+
+
+def _positions(backbone: BackboneParams, root: Path) -> int | None:
+    """How many tokens a row of the backbone can have; None where that takes loading it."""
+    if backbone.kind == "nano":
+        return backbone.nano.max_positions
+    if backbone.kind != "folder" or backbone.path is None:
+        return None
+    try:
+        path = resolve_path(backbone.path, root) / "config.json"
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # `lamol backbone` tells what is wrong with it
+        return None
+    said = said.get("text_config", said) if isinstance(said, dict) else {}
+    found = said.get("max_position_embeddings") if isinstance(said, dict) else None
+    return found if isinstance(found, int) else None
 
 
 def _depth_problems(tasks: Mapping[Any, Any], max_tasks: int) -> list[str]:

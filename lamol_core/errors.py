@@ -36,8 +36,14 @@ class GenerationError(LamolError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: the known one nearest to it, or nothing."""
+    close = nearest(name, known)
+    return f" (did you mean {close!r}?)" if close else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that an unknown one may be a slip of."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return close[0] if close else None
 
 
 def first_line(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from lamol_core.config import BASE, RESERVED_NAMES, TASK_NAME, Params
-from lamol_core.errors import ConfigError, did_you_mean
+from lamol_core.errors import ConfigError, did_you_mean, nearest
 
 
 def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
@@ -116,6 +116,8 @@ def _sentence(detail: dict[str, Any]) -> str:
     if detail["type"] == "missing":
         return f"{key}: missing."
     if detail.get("input") is None and detail["type"] in ("model_type", "dict_type"):
+        if key == "tasks":
+            return "tasks: names no task. Name at least one below it."
         return f"{key}: nothing stands below it. Delete the line, or give it keys."
     given = repr(detail.get("input"))
     shown = given if len(given) <= 60 else given[:57] + "..."
@@ -124,17 +126,29 @@ def _sentence(detail: dict[str, Any]) -> str:
 
 
 def _unknown_key(location: Sequence[str]) -> str:
-    """Where the key stands in another section, or what it may be a slip of in its own."""
+    """Where the key stands elsewhere, or what it may be a slip of: in its own section first."""
     *above, key = location
-    places = [key] if key in Params.model_fields else []
-    for name, field in Params.model_fields.items():
-        if key in _keys_of(_sections_in(field.annotation)):
-            places.append(f"{'tasks.TASK' if name == 'tasks' else name}.{key}")
+    keys = dict(_all_keys(Params))
+    places = [place for place, name in keys.items() if name == key]
+    hint = did_you_mean(key, _keys_of(_sections_at(above)))
     if places:
         hint = f" (did you mean {' or '.join(places)}?)"
-    else:
-        hint = did_you_mean(key, _keys_of(_sections_at(above)))
+    elif not hint and (near := nearest(key, keys.values())):
+        hint = f" (did you mean {' or '.join(p for p, name in keys.items() if name == near)}?)"
     return f"{'.'.join(location)}: unknown key{hint}."
+
+
+def _all_keys(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every key of params.yaml below a section: where it stands, and its last part. (Sources of a
+    nano model's corpus have the keys of a task's.)"""
+    for name, field in section.model_fields.items():
+        key = field.alias or name
+        yield f"{prefix}{key}", key
+        if key == "corpus":
+            continue
+        below = f"{prefix}{key}.TASK." if key == "tasks" else f"{prefix}{key}."
+        for part in _sections_in(field.annotation):
+            yield from _all_keys(part, below)
 
 
 def _sections_at(location: Sequence[str]) -> list[type[BaseModel]]:

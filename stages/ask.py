@@ -43,6 +43,7 @@ def ask(
 
     from lamol_core.audit.words import visible
     from lamol_core.errors import ConfigError
+    from lamol_core.evaluation.predict import CUT_TO_FIT
     from lamol_core.evaluation.run import answer_from_checkpoint
     from lamol_core.storage.kinds import CHECKPOINT
     from lamol_core.storage.layout import Layout
@@ -70,7 +71,7 @@ def ask(
             # what a model wrote could hold terminal codes
             typer.echo(visible(line) if sys.stdout.isatty() else line)
     if answers.inputs_cut:
-        say(f"ask {task}: {answers.inputs_cut} inputs were cut to fit train.max_length")
+        say(f"ask {task}: {answers.inputs_cut} inputs were cut {CUT_TO_FIT}")
 
 
 if __name__ == "__main__":

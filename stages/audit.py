@@ -47,14 +47,15 @@ def audit(
     cost = Cost()
     from lamol_core.audit.files import (
         clean_audited,
-        is_audit_of,
         read_audit,
         read_history,
         write_audit,
     )
     from lamol_core.audit.reading import read_audited
     from lamol_core.audit.run import audit_table
+    from lamol_core.storage.kinds import AUDIT
     from lamol_core.storage.layout import Layout
+    from lamol_core.storage.manifest import is_whole
     from lamol_core.storage.measured import write_json
     from stages.console import print_json, print_table, say
 
@@ -65,11 +66,11 @@ def audit(
         settings = settings.model_copy(update={"drop_flagged": True})
     audited = read_audited(layout, task, params)
     provenance = _provenance(audited, params.seed, settings)
-    if audited.has_forgotten_rows and is_audit_of(layout.audit(task), provenance):
+    if audited.has_forgotten_rows and is_whole(layout.audit(task), AUDIT, provenance):
         say(
-            f"audit {task}: real rows were forgotten since; the audit that was made of this very "
-            f"table before stays: {layout.audit(task) / 'index.html'}. To have it made anew "
-            "without them, remove that folder."
+            f"audit {task}: real rows are forgotten; the audit of this very table that is there "
+            f"stays: {layout.audit(task) / 'index.html'}. To have it made anew without them, "
+            "remove that folder."
         )
         if json:
             print_json(read_audit(layout.audit(task)))
@@ -151,7 +152,7 @@ def _checks(audited: Audited, params: Params, settings: AuditParams) -> list[Che
     from lamol_core.sampling.answers import AskedTeacher
 
     sampling = find_sampling(params)
-    task_token = sampling is None or sampling.task_specific_token
+    task_token = sampling is not None and sampling.task_specific_token
     teacher = AskedTeacher(audited.origin.teacher, audited.origin.generate, task_token)
     return build_checks(decode, teacher.answers, teacher.score)
 

@@ -154,13 +154,14 @@ def _tell(
     max_target_tokens: int,
     written: Path,
 ) -> None:
+    from lamol_core.evaluation.predict import CUT_TO_FIT
     from stages.console import say
 
     gone = [name for name, score in scores.items() if score is None]
     if gone:
         say(f"evaluate {task}: {', '.join(gone)} not scored, the rows were forgotten")
     if scored.inputs_cut:
-        say(f"evaluate {task}: {scored.inputs_cut} inputs were cut to fit train.max_length")
+        say(f"evaluate {task}: {scored.inputs_cut} inputs were cut {CUT_TO_FIT}")
     if scored.answers_cut:
         where = f"evaluate.max_target_tokens, {max_target_tokens}"
         say(f"evaluate {task}: {scored.answers_cut} answers ended at {where}")

@@ -212,7 +212,9 @@ def _remove_remains(layout: Layout, pipeline: Pipeline, task: str, splits: Seque
 
     for folder in (layout.all_data, layout.all_runs):
         for scratch in left_over_scratch(folder):
-            shutil.rmtree(scratch, ignore_errors=True)
+            if not scratch.exists():  # it was inside another one
+                continue
+            shutil.rmtree(scratch)
             say(f"forget {task}: {scratch} removed, which a killed stage left behind")
     for folder in filter(None, (layout.private, pipeline.cache)):
         found = list(tables_with_rows(folder, task, splits))

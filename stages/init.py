@@ -22,14 +22,18 @@ def init(
         ),
     ] = None,
     input_column: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            "--input", help='Their column, or a template of columns such as "{context} {question}".'
+            "--input",
+            help='Their column, or a template of columns such as "{context} {question}": once for '
+            "all tasks, or once for each in their order.",
+            show_default="input",
         ),
-    ] = "input",
+    ] = None,
     target_column: Annotated[
-        str, typer.Option("--target", help="The same of what is to be answered.")
-    ] = "target",
+        list[str] | None,
+        typer.Option("--target", help="The same of what is to be answered.", show_default="target"),
+    ] = None,
     backbone: Annotated[
         str,
         typer.Option(help="`nano`, a GGUF file, a folder that save_pretrained wrote, or a hub id."),
@@ -52,7 +56,7 @@ def init(
 
     if not task:
         raise ConfigError("--task: name at least one, like --task news=news.csv.")
-    columns = {"input": input_column, "target": target_column}
+    columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
     params = create_sequence(Path(folder), task, backbone, method, columns)
     if params["backbone"]["kind"] == "hub":
         say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")

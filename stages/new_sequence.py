@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,8 @@ __pycache__
 GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
 DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
 """As DVC writes it where Git is there already: the cache is no part of a repository made later."""
-README = (
-    '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
+README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
+ABOUT_ANCHORS = (
     "# (`*id001` stands for what `&id001` names: the same source, of a task and of the corpus.)\n"
 )
 
@@ -61,14 +62,14 @@ def create_sequence(
     tasks: list[str],
     backbone: str,
     method: str,
-    columns: dict[str, str] | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Write a sequence into a new or empty folder (a Git repository's own files do not count) and
     set up DVC there; gives its parameters.
 
-    Paths of tasks and of the backbone are relative to the current folder; `columns` are what every
-    task calls its `input` and `target`. Raises ConfigError for a folder that is not empty, and
-    with all that `lamol check` would find.
+    Paths of tasks and of the backbone are relative to the current folder; `columns` are what
+    tasks call their `input` and `target`: one name for all, or one for each. Raises ConfigError
+    for a folder that is not empty, and with all that `lamol check` would find.
     """
     if folder.exists() and (
         not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
@@ -79,9 +80,9 @@ def create_sequence(
     if problems:
         listed = "\n  - ".join(problems)
         hint = "--input and --target say what columns are called."
-        columns = f"\n{hint}" if any(": no column " in problem for problem in problems) else ""
+        advice = f"\n{hint}" if any(": no column " in problem for problem in problems) else ""
         raise ConfigError(
-            f"Nothing was written; the new sequence would be wrong:\n  - {listed}{columns}"
+            f"Nothing was written; the new sequence would be wrong:\n  - {listed}{advice}"
         )
     there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,6 +103,8 @@ def _write_sequence(folder: Path, params: dict[str, Any]) -> None:
     yaml.width = 100
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
         stream.write(README)
+        if params["backbone"]["kind"] == "nano":
+            stream.write(ABOUT_ANCHORS)
         yaml.dump(params, stream)
     pipeline = adapt_pipeline(yaml.load(read_pipeline()), params)
     with (folder / "dvc.yaml").open("w", encoding="utf-8") as stream:
@@ -115,19 +118,19 @@ def make_params(
     tasks: list[str],
     backbone: str,
     method: str,
-    columns: dict[str, str] | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """params.yaml of a new sequence as plain data, every key spelt out."""
-    named = {key: column for key, column in (columns or {}).items() if column != key}
+    named = _named_columns(columns or {}, len(tasks))
     blocks: dict[str, Any] = {}
     after = BASE
-    for option in tasks:
+    for option, own in zip(tasks, named, strict=True):
         name, separator, path = option.partition("=")
         if not separator or not path:
             raise ConfigError(f"--task {option}: wanted NAME=PATH, like news=news.csv.")
         if name in blocks:
             raise ConfigError(f"--task {option}: there are two tasks {name!r}.")
-        blocks[name] = {"after": after, "source": {**find_source(Path(path)), **named}}
+        blocks[name] = {"after": after, "source": {**find_source(Path(path)), **own}}
         after = name
     if method not in METHOD_NAMES:
         raise ConfigError(f"--method {method}: none of {', '.join(METHOD_NAMES)}.")
@@ -136,6 +139,7 @@ def make_params(
         mode="json", by_alias=True
     )
     corpus = [block["source"] for block in blocks.values()]
+    defaults["backbone"]["max_tasks"] = max(defaults["backbone"]["max_tasks"], len(blocks))
     return {
         "lamol_version": __version__,
         **{key: defaults[key] for key in ("seed", "method")},
@@ -144,6 +148,23 @@ def make_params(
         **{key: value for key, value in defaults.items()
            if key not in ("lamol_version", "seed", "method", "tasks", "backbone")},
     }  # fmt: skip
+
+
+def _named_columns(columns: Mapping[str, Sequence[str]], num_tasks: int) -> list[dict[str, str]]:
+    """For each task the columns that have names of their own."""
+    named: list[dict[str, str]] = [{} for _ in range(num_tasks)]
+    for key, given in columns.items():
+        if len(given) not in (1, num_tasks):
+            raise ConfigError(
+                f"--{key}: given {len(given)} times for {num_tasks} tasks. Give it once, for all "
+                "of them, or once for each in their order."
+            )
+        for own, column in zip(
+            named, given if len(given) > 1 else [*given] * num_tasks, strict=True
+        ):
+            if column != key:
+                own[key] = column
+    return named
 
 
 def find_source(path: Path) -> dict[str, str]:
@@ -176,9 +197,9 @@ def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) ->
         return {**defaults, "kind": "gguf", "path": str(path.resolve())}
     if path.is_dir():
         return {**defaults, "kind": "folder", "path": str(path.resolve())}
-    if backbone.startswith((".", "/", "~")) or backbone.endswith(("/", ".gguf")):
+    if backbone.startswith((".", "/", "~")) or backbone.lower().endswith(("/", ".gguf")):
         raise ConfigError(f"--backbone {backbone}: no such file or folder.")
-    if hint := did_you_mean(backbone, ["nano"]):
+    if hint := did_you_mean(backbone.lower(), ["nano"]):
         raise ConfigError(f"--backbone {backbone}: no such file or folder{hint}.")
     return {**defaults, "kind": "hub", "path": backbone}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ OF_A_TASK = ("prepare", "snapshot", "generate", "audit", "mix", "train", "evalua
 class Pipeline:
     """DVC's record of the sequence in the working directory; empty where DVC has run nothing.
 
-    It is locked while it is open: no `dvc repro` runs meanwhile."""
+    It is locked while it is open: no `dvc repro` begins a stage meanwhile, and none is in one."""
 
     def __init__(self, repo: Repo | None) -> None:
         self._repo = repo
@@ -40,6 +41,7 @@ class Pipeline:
         logging.getLogger("dvc").setLevel(logging.ERROR)
         try:
             with Repo() as repo, lock_repo(repo):
+                _require_idle(repo)
                 yield cls(repo)
         except DvcException as error:
             raise ArtifactError(
@@ -133,3 +135,24 @@ def _differs(changed: Iterable[Any], apart_from: Collection[str]) -> bool:
             if what not in ("changed deps", "changed outs") or set(paths) - set(apart_from):
                 return True
     return False
+
+
+def _require_idle(repo: Repo) -> None:
+    """Raises ArtifactError where a stage runs: DVC has let go of its lock then, and lists what the
+    stage reads and writes."""
+    import psutil
+    from dvc.rwlock import RWLOCK_FILE
+
+    path = Path(repo.tmp_dir or ".dvc/tmp") / RWLOCK_FILE
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    readers = [info for infos in listed.get("read", {}).values() for info in infos]
+    users = [*listed.get("write", {}).values(), *readers]
+    running = sorted({info["pid"] for info in users if psutil.pid_exists(info["pid"])})
+    if running:
+        raise ArtifactError(
+            f"{LOCK}: a stage runs (dvc's process {running[0]}). Wait until it has ended, then run "
+            "the same command again."
+        )

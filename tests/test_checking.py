@@ -109,8 +109,13 @@ def test_pseudo_samples_longer_than_the_model_are_told_at_once(tmp_path: Path) -
     (tmp_path / "model" / "config.json").write_text('{"max_position_embeddings": 534}')
     folder = {"kind": "folder", "path": "model"}
     assert len(check_sequence({**long, "backbone": folder}, tmp_path)) == 1
-    (tmp_path / "model" / "config.json").write_text("{}")
-    assert check_sequence({**long, "backbone": folder}, tmp_path) == []
+    for config in ("{}", "[]", "{", '{"max_position_embeddings": "x"}'):
+        (tmp_path / "model" / "config.json").write_text(config)
+        assert check_sequence({**long, "backbone": folder}, tmp_path) == [], config
+    for never_drawn in ({"tasks": chain(1)}, {"lamol_kd": {"gamma": 0}}):
+        assert check_sequence({**long, **never_drawn}, tmp_path) == []
+    with_a_slip = check_sequence({**long, "lamol_kd": {"gama": 1}}, tmp_path)
+    assert len(with_a_slip) == 2, "all problems at once"
 
 
 class TestBackbone:

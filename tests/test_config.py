@@ -92,8 +92,12 @@ def test_did_you_mean() -> None:
     [
         ("lamol.temperature", "lamol_kd.temperature"),
         ("train.topk", "lamol_kd.topk or lamol.topk or l2kd.topk"),
-        ("train.seed", "seed"),
+        ("train.seed", "seed or backbone.nano.seed"),
         ("metric", "tasks.TASK.metric"),
+        ("tasks.a.limit_train", "tasks.TASK.source.limit_train"),
+        ("backbone.layers", "backbone.nano.layers"),
+        ("audit.drift_auc", "audit.limits.drift_auc"),
+        ("temperture", "lamol_kd.temperature"),
         ("audit.limits.exposure.wran", "'warn'"),
         ("backbone.nano.hiden_size", "'hidden_size'"),
         ("tasks.a.source.limit_tran", "'limit_train'"),
@@ -108,6 +112,7 @@ def test_a_section_without_keys_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("generate:\ntasks: {a: {after: base}}\n")
     (problem,) = [p for p in find_problems({"generate": None, "tasks": {}}) if "generate" in p]
     assert problem == "generate: nothing stands below it. Delete the line, or give it keys."
+    assert find_problems({"tasks": None}) == ["tasks: names no task. Name at least one below it."]
     with pytest.raises(ConfigError, match="nothing stands below 'generate'"):
         read_params(tmp_path / "params.yaml", ["generate.format=reject"])
 

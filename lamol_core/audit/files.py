@@ -17,7 +17,7 @@ from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
 from lamol_core.reporting.plots import save_svg
 from lamol_core.storage.atomic import atomic_folder, atomic_path
 from lamol_core.storage.kinds import AUDIT, PSEUDO
-from lamol_core.storage.manifest import Provenance, check_folder, seal_folder
+from lamol_core.storage.manifest import Provenance, seal_folder
 from lamol_core.storage.measured import read_json, write_json
 from lamol_core.storage.tables import write_rows, write_table
 
@@ -74,15 +74,6 @@ def clean_audited(audited: Audited, audit: Audit) -> Audited:
     """The same tasks without the rows that an audit flags."""
     tasks = [replace(t, drawn=without_flagged(t.drawn, audit.flags)) for t in audited.tasks]
     return replace(audited, tasks=tasks)
-
-
-def is_audit_of(folder: Path, provenance: Provenance) -> bool:
-    """Whether a folder holds a whole audit of this table by these settings."""
-    try:
-        manifest = check_folder(folder, AUDIT, "")
-    except ArtifactError:
-        return False
-    return (manifest.parameters, manifest.inputs) == (provenance.parameters, provenance.inputs)
 
 
 def read_audit(folder: Path) -> dict[str, Any]:

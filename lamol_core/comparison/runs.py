@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +15,11 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from ruamel.yaml import YAML, YAMLError
 
-from lamol_core.config import Params
+from lamol_core.config import FileSource, Params
 from lamol_core.data.orders import original_names
+from lamol_core.data.sources import find_files
 from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.params_file import resolve_path
 from lamol_core.storage.manifest import sha256_of
 from lamol_core.storage.measured import read_json
 
@@ -167,23 +170,30 @@ def _check_same_run(
 
 
 def _with_content(task: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """A task's block with the hash of its file in place of the path, if it is there: copies of a
-    sequence have the same rows in files of their own."""
+    """A task's block with the hash of its rows' files in place of the path, if they are there:
+    copies of a sequence have the same rows in files of their own."""
     source = task["source"]
-    given = source.get("path")
-    if source.get("kind") == "hub" or not given or not (folder / given).exists():
+    try:
+        files = find_files(FileSource.model_validate(source), folder)
+    except (ConfigError, ValidationError):  # of another kind or version, or gone
         return task
-    path = (folder / given).resolve()
-    files = {file.name: file for file in ([path] if path.is_file() else sorted(path.iterdir()))}
-    hashes = {name: sha256_of(file) for name, file in files.items() if _has_content(file)}
+    hashes = {split: _hash_of(path) for split, path in files.items() if path.stat().st_size}
+    path = resolve_path(source["path"], folder).resolve()
     if not hashes:  # emptied, when its rows were forgotten
         return {**task, "source": {**source, "path": str(path)}}
     digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
     return {**task, "source": {**source, "path": f"{path.name}, sha256 {digest[:16]}"}}
 
 
-def _has_content(file: Path) -> bool:
-    return file.is_file() and file.stat().st_size > 0
+def _hash_of(path: Path) -> str:
+    there = path.stat()
+    return _hash_of_state(path.resolve(), there.st_mtime_ns, there.st_size)
+
+
+@cache
+def _hash_of_state(path: Path, changed_at: int, size: int) -> str:
+    """Of a file as it was then: runs share their files."""
+    return sha256_of(path)
 
 
 def _without_after(task: Mapping[str, Any]) -> dict[str, Any]:

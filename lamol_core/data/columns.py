@@ -47,6 +47,8 @@ class Table:
     rows: Sequence[tuple[int, Mapping[str, object]]]
     text_only: bool = False
     """Every cell is a str (CSV, TSV), so `where` compares as strings."""
+    separator: str = ""
+    """What stands between its fields, if it is a text."""
 
 
 @dataclass(frozen=True)
@@ -227,19 +229,19 @@ def _nothing_kept(table: Table, columns: Columns) -> str:
     return f"{table.where}: `where` keeps none of its {len(table.rows)} rows: {'; '.join(held)}."
 
 
-SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas", "|": "bars"}
+SEPARATORS = {",": "say `kind: csv`", "\t": "say `kind: tsv`", ";": "save it with commas"}
+"""What may stand between fields, and what to do where it is another mark than the kind's own."""
 
 
 def _no_column(table: Table, name: str) -> str:
-    if len(table.columns) == 1:
-        (whole,) = map(str, table.columns)
-        for mark, called in SEPARATORS.items():
-            if mark in whole:
-                return (
-                    f"{table.where}: no column {name!r}; the fields of its first line, {whole!r}, "
-                    f"seem to be separated by {called}. Save it with commas for `kind: csv`, with "
-                    "tabs for `kind: tsv`."
-                )
+    if table.separator and len(table.columns) == 1:
+        (header,) = table.columns
+        found, remedy = max(SEPARATORS.items(), key=lambda entry: header.count(entry[0]))
+        if found != table.separator and found in header:
+            return (
+                f"{table.where}: no column {name!r}: its first line is {header!r}, in which "
+                f"{found!r} seems to stand between fields; {remedy}."
+            )
     known = ", ".join(map(str, table.columns)) or "none"
     hint = did_you_mean(name, map(str, table.columns))
     return f"{table.where}: no column {name!r}{hint}. Its columns are: {known}."

@@ -228,6 +228,9 @@ def notes_on(
     if len(rows["test"]) < FEW_TEST_ROWS:
         notes.append(f"{counted(len(rows['test']), 'test row')}: a score on so few says little.")
     distinct = {row.target for row in rows["train"]}
+    unscored = distinct - {row.target for row in rows["test"]}
+    if facts.targets == "classes" and unscored:
+        notes.append(f"{len(unscored)} of its {len(distinct)} targets have no test row.")
     if len(distinct) == 1:
         notes.append("all its training rows have the same target.")
     if task.targets == task.metric == "auto" and facts.targets == "text":

@@ -143,7 +143,7 @@ def _read_jsonl(path: Path, needed: Sequence[str]) -> Table:
 
 
 def _read_csv(path: Path, needed: Sequence[str]) -> Table:
-    return _table_of(path, _quoted_records(path, ","))
+    return _table_of(path, _quoted_records(path, ","), ",")
 
 
 def _read_tsv(path: Path, needed: Sequence[str]) -> Table:
@@ -158,7 +158,7 @@ def _read_tsv(path: Path, needed: Sequence[str]) -> Table:
     ]
     if len({len(fields) for _, fields in records}) > 1:
         records = _quoted_records(path, "\t")
-    return _table_of(path, records)
+    return _table_of(path, records, "\t")
 
 
 def _quoted_records(path: Path, delimiter: str) -> list[Record]:
@@ -181,7 +181,7 @@ def _unquoted(field: str) -> str:
     return whole[1].replace('""', '"') if whole else field
 
 
-def _table_of(path: Path, records: Sequence[Record]) -> Table:
+def _table_of(path: Path, records: Sequence[Record], separator: str) -> Table:
     """Rows by the names in the first record. Raises SourceError where they do not fit."""
     if not records:
         raise SourceError([f"{path}: empty; its first line must name the columns."])
@@ -197,7 +197,7 @@ def _table_of(path: Path, records: Sequence[Record]) -> Table:
     if broken:
         raise SourceError([_broken_lines(path, broken)])
     rows = [(number, dict(zip(header, record, strict=True))) for number, record in body]
-    return Table(str(path), "line", header, rows, text_only=True)
+    return Table(str(path), "line", header, rows, text_only=True, separator=separator)
 
 
 def _read_parquet(path: Path, needed: Sequence[str]) -> Table:

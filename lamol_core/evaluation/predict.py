@@ -14,6 +14,9 @@ from lamol_core.sampling.rows import Greedy, Progress
 from lamol_core.text.template import NUM_CONTROL
 from lamol_core.text.tokenizer import TextCodec
 
+CUT_TO_FIT = "to fit train.max_length, or the model's positions beside evaluate.max_target_tokens"
+"""Why an input is cut, for who reads how many were."""
+
 
 @dataclass(frozen=True)
 class Answers:

@@ -93,7 +93,8 @@ def losses_of_logits(logits: Tensor, segments: Sequence[Segment]) -> TokenLosses
                 loss = squared_difference_per_token(part, wanted).sum()
         sums.append(loss.detach())
         total, start = total + segment.weight * loss, start + segment.num_tokens
-    return TokenLosses(total, torch.stack(sums) if sums else logits.new_zeros(0))
+    none = logits.new_zeros(0, dtype=torch.float32)
+    return TokenLosses(total, torch.stack(sums) if sums else none)
 
 
 def losses_of_hidden(hidden: Tensor, head: LinearHead, segments: Sequence[Segment]) -> TokenLosses:

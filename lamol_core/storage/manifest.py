@@ -73,6 +73,15 @@ def check_folder(folder: Path, kind: str, remedy: str) -> Manifest:
     return _check(folder, folder / MANIFEST, folder, kind, remedy)
 
 
+def is_whole(folder: Path, kind: str, provenance: Provenance) -> bool:
+    """Whether a folder is there, unchanged, and of just these parameters and inputs."""
+    try:
+        manifest = check_folder(folder, kind, "")
+    except ArtifactError:
+        return False
+    return (manifest.parameters, manifest.inputs) == (provenance.parameters, provenance.inputs)
+
+
 def check_table(table: Path, kind: str, remedy: str) -> Manifest:
     """The manifest of a table that is there and unchanged, else ArtifactError."""
     return _check(table, table_manifest(table), table.parent, kind, remedy)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HEARD = b"\nstopping at the end of this step, which is kept; once more stops at once\n"
 
 
 class Interruption:
-    """While it is entered, a first signal is kept until somebody asks; a second one ends the
-    process as if nobody listened. Outside the main thread it hears nothing."""
+    """While it is entered, a first signal waits for `end` to be called, at the latest until the
+    end; a second one ends the process as if nobody listened. Signals that are ignored stay so, and
+    outside the main thread it hears nothing."""
 
     def __init__(self) -> None:
         self.came: signal.Signals | None = None
@@ -20,7 +23,10 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+            for number in SIGNALS:
+                handler = signal.getsignal(number)
+                if handler not in (signal.SIG_IGN, None):  # None: not set from Python
+                    self._before[number] = signal.signal(number, self._hear)
         return self
 
     def __exit__(
@@ -31,11 +37,14 @@ class Interruption:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if kind is None and self.came is not None:
+            self.end()
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.came is not None:
             self.end()
         self.came = signal.Signals(number)
+        os.write(2, HEARD)  # a handler may interrupt a print
 
     def end(self) -> None:
         """End the process as the signal would have. Raises KeyboardInterrupt or SystemExit."""

@@ -108,14 +108,13 @@ class Trainer:
                     continue
                 log_rows.append(self._step(model, optimizer, batch, step, num_steps))
                 on_step(log_rows[-1], num_steps)
-                if resume is not None:
-                    resume.save_now_and_then(self._student.model, optimizer, self._memory, log_rows)
-                    if interruption is not None and interruption.came:
-                        resume.save(self._student.model, optimizer, self._memory, log_rows)
-                        resume.say(
-                            f"stopped after step {step + 1}: the next run goes on from there"
-                        )
-                        interruption.end()
+                if resume is None or interruption is None:
+                    continue
+                save = resume.save if interruption.came else resume.save_now_and_then
+                save(self._student.model, optimizer, self._memory, log_rows)
+                if interruption.came:
+                    resume.say(f"stopped after step {step + 1}: the next run goes on from there")
+                    interruption.end()
         self._student.eval()
         new = [row for row in rows if row.origin == "new"]
         self._memory.finish(

@@ -19,12 +19,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lamol_core.data.encoded import EncodedRow
-from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.errors import ConfigError
 from lamol_core.models.head import LinearHead
 from lamol_core.records import View
 from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.kinds import TEACHER_STATES
-from lamol_core.storage.manifest import Provenance, check_folder, seal_folder
+from lamol_core.storage.manifest import Provenance, is_whole, seal_folder
 from lamol_core.text.template import ControlTokens
 from lamol_core.training.batches import IGNORED, MicroBatch, encode_views, pack_under
 from lamol_core.training.body import Body
@@ -121,7 +121,7 @@ def store_states(
     """
     head = body.head
     assert head is not None, "states can be stored for a head that is just a matrix"
-    if not _is_stored(folder, provenance):
+    if not is_whole(folder, TEACHER_STATES, provenance):  # of a training that was cut off
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder.parent).free
@@ -150,12 +150,3 @@ def _write_shards(
         if size >= SHARD_BYTES or place == len(plan.micros) - 1:
             save_file({STATES: torch.cat(waiting)}, folder / f"{num_files:05d}.safetensors")
             num_files, waiting = num_files + 1, []
-
-
-def _is_stored(folder: Path, provenance: Provenance) -> bool:
-    """Whether a training that was cut off has left these very states."""
-    try:
-        manifest = check_folder(folder, TEACHER_STATES, "")
-    except ArtifactError:
-        return False
-    return (manifest.parameters, manifest.inputs) == (provenance.parameters, provenance.inputs)

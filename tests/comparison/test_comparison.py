@@ -493,6 +493,7 @@ def test_runs_pair_by_what_their_files_hold(tmp_path: Path) -> None:
         (tmp_path / name / "rows.csv").write_text(rows)
         (tmp_path / name / "folder").mkdir()
         (tmp_path / name / "folder" / "train.csv").write_text("the same")
+        (tmp_path / name / "folder" / f"notes {name}").write_text("no rows")
 
     for seed in range(3):
         made(f"a{seed}", "lamol_kd", seed, "input,target")

@@ -448,8 +448,12 @@ def test_a_field_of_any_length_is_read(tmp_path: Path) -> None:
 def test_a_csv_with_semicolons_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("input;target\na;b\n")
     for problem in problems(make(kind="csv", path="x.csv"), tmp_path):
-        assert "'input;target', seem to be separated by semicolons" in problem
+        assert "'input;target', in which ';' seems to stand between fields" in problem
         assert "did you mean" not in problem
+    (tmp_path / "x.tsv").write_text("input,target\na,b\n")
+    assert "say `kind: csv`" in problems(make(kind="tsv", path="x.tsv"), tmp_path)[0]
+    (tmp_path / "x.jsonl").write_text('{"name, first": "a"}\n')
+    assert "between fields" not in problems(make(kind="jsonl", path="x.jsonl"), tmp_path)[0]
 
 
 def test_a_path_that_no_disk_could_have_is_told(tmp_path: Path) -> None:

@@ -262,6 +262,12 @@ class TestNotes:
         splits = {"train": rows[:40], "dev": rows[40:50], "test": rows[50:]}
         assert self.prepare(tmp_path, splits) == []
 
+    def test_targets_without_a_test_row_are_told(self, tmp_path: Path) -> None:
+        rows = classes("n", "pq")
+        splits = {"train": rows[:40], "test": [row for row in rows if row[1] == "n-p"]}
+        told = self.prepare(tmp_path, splits)
+        assert any("1 of its 2 targets have no test row." in note for note in told)
+
     def test_what_is_odd_is_told_without_quoting_a_row(self, tmp_path: Path) -> None:
         rows = classes("n", "pq")
         splits = {

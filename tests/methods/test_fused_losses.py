@@ -176,3 +176,10 @@ def test_a_segment_of_equal_logits_has_no_loss_and_no_gradient(kind: Literal["kl
     computed.total.backward()
     assert abs(computed.total.item()) < 1e-4
     assert hidden.grad is not None and hidden.grad.abs().max() < 1e-5
+
+
+def test_no_segment_gives_no_sum_in_any_format() -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        nothing = losses_of_logits(torch.zeros(0, 5, dtype=dtype), [])
+        assert nothing.sums.shape == (0,) and nothing.sums.dtype == torch.float32
+        assert float(nothing.total) == 0.0

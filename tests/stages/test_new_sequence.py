@@ -27,6 +27,8 @@ def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_train
     assert real.lamol_kd.rows_per_class == 5 and real.train == published.train
     assert nano.generate == published.generate and nano.lamol_kd == published.lamol_kd
     assert nano.train.steps == 400
+    many = [f"{tasks[0].replace('colours=', f't{i}=')}" for i in range(40)]
+    assert make_params(many, "nano", "lamol_kd")["backbone"]["max_tasks"] == 40
 
 
 @pytest.mark.parametrize("when", ["before", "after", "above"])
@@ -64,7 +66,7 @@ def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
         create_sequence(tmp_path, tasks, "nano", "lamol_kd")
 
 
-@pytest.mark.parametrize("backbone", ["namo", "./gone", "~/gone", "gone/", "gone.gguf"])
+@pytest.mark.parametrize("backbone", ["namo", "NANO", "./gone", "~/gone", "gone/", "gone.GGUF"])
 def test_a_slip_becomes_no_model_of_the_hub(backbone: str, tmp_path: Path) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
     with pytest.raises(ConfigError, match="no such file or folder"):
@@ -148,5 +150,11 @@ def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
     run(tmp_path / "new", "lamol", "prepare", "colours")
     rows = pq.read_table(tmp_path / "new" / "data" / "colours" / "train.parquet").to_pylist()
     assert all(row["input"].startswith("say what is ") for row in rows)
+    more = write_csv(tmp_path / "sums.csv", "sums")
+    both = ("--task", f"colours={table}", "--task", f"sums={more}")
+    named = ("--input", "text", "--input", "input", "--target", "label", "--target", "target")
+    run(tmp_path, "lamol", "init", "two", *both, *named)
+    told = run(tmp_path, "lamol", "init", "three", *both, *named, "--input", "x", expect=3)
+    assert "--input: given 3 times for 2 tasks" in told
     told = run(tmp_path, "lamol", "init", "other", "--task", f"colours={table}", expect=3)
     assert "no column 'input'" in told and "--input and --target say" in told

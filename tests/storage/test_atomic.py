@@ -38,7 +38,8 @@ def test_an_exception_leaves_the_old_file_and_no_scratch(tmp_path: Path) -> None
 
 
 def test_scratch_of_a_process_that_was_killed_is_found(tmp_path: Path) -> None:
-    write(tmp_path / "run" / ".hidden.file", "no scratch")
+    write(tmp_path / "run" / ".x.abcdefgh", "a file")
+    (tmp_path / "run" / ".x.short").mkdir()
     with atomic_path(tmp_path / "run" / "memory.parquet") as scratch:
         scratch.write_text("half")
         assert left_over_scratch(tmp_path) == [scratch.parent]

@@ -1,0 +1,52 @@
+"""Signals while a training listens: one waits for the end of a step, two do not."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from lamol_core.training.interruption import SIGNALS, Interruption
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_waits_until_it_is_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        assert interruption.came is None
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.came == signal.SIGINT
+        assert "once more stops at once" in capfd.readouterr().err
+        interruption.end()
+
+
+def test_a_signal_that_nobody_asked_for_is_not_lost() -> None:
+    with pytest.raises(SystemExit) as ended, Interruption():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert ended.value.code == 128 + signal.SIGTERM
+
+
+def test_a_second_signal_ends_at_once() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), Interruption():
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append("one")
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append("two")
+    assert reached == ["one"]
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with Interruption() as interruption:
+        os.kill(os.getpid(), signal.SIGINT)
+    assert interruption.came is None
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
