@@ -66,10 +66,10 @@ def check(
         raise ConfigError(f"{where}: {len(problems)} to mend:\n{listed}")
     for hint in find_hints(Params.model_validate(data)):
         say(f"check: {hint}")
-    for one in tasks:
-        for note in one.notes:
-            say(f"check: {one.task}: {note}")
     if not json:
+        for one in tasks:
+            for note in one.notes:
+                say(f"check: {one.task}: {note}")
         print_rows([one.row() for one in tasks])
         if foreseen is not None:
             print_rows(foreseen.rows())

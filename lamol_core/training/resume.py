@@ -12,6 +12,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,8 @@ class Resume:
         """Of a training that has ended."""
         if PartialState().is_local_main_process:
             shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # there is another one, or none was ever left
+                self.root.rmdir()
 
     def _forget_others(self) -> None:
         """What the same task has left with other inputs: nobody would go on from there, and a

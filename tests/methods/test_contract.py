@@ -149,8 +149,7 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
     learn(tmp_path / "whole", 1, params, tiny_checkpoint)
 
     monkeypatch.setattr(resume, "EVERY_S", 0.0)
-    has_expert = method == "l2kd"
-    expert_steps = 4 if has_expert else 0
+    expert_steps = 4 if method == "l2kd" else 0
     with pytest.raises(KeyboardInterrupt):
         learn(tmp_path / "cut", 1, params, tiny_checkpoint, stop_at=expert_steps + 3, stop=fall)
     assert len(list((tmp_path / "cut" / "resume").iterdir())) == 1
@@ -165,11 +164,6 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
     student = learn(tmp_path / "cut", 1, params, tiny_checkpoint)
     assert started[0] == 3, "the steps that were saved are not done again, an expert's neither"
     assert student.seconds_before >= sum(r["seconds"] for r in student.log_rows[:3]) > 0
-    if has_expert:
-        assert not list((tmp_path / "cut" / "resume.expert").iterdir())
-        (tmp_path / "cut" / "resume.expert").rmdir()
-    assert not list((tmp_path / "cut" / "resume").iterdir())
-    (tmp_path / "cut" / "resume").rmdir()
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
 
@@ -179,7 +173,8 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
 def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
     number: signal.Signals, ends_with: type, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    params, handler = params_of("lamol"), signal.getsignal(number)
+    params, handler = params_of("lamol"), signal.default_int_handler
+    before = signal.signal(number, handler)  # a shell's background ignores Ctrl-C
     learn(tmp_path / "whole", 0, params, tiny_checkpoint)
     told: list[str] = []
 
@@ -189,11 +184,10 @@ def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
     with pytest.raises(ends_with):
         learn(tmp_path / "cut", 0, params, tiny_checkpoint, 1, ask_to_stop, told.append)
     assert told == ["stopped after step 2: the next run goes on from there"]
-    assert signal.getsignal(number) is handler
+    assert signal.signal(number, before) is handler
     student = learn(tmp_path / "cut", 0, params, tiny_checkpoint, say=told.append)
     assert told[1:] == ["goes on after step 2 of a training that was cut off"]
     assert student.seconds_before == sum(row["seconds"] for row in student.log_rows[:2])
-    (tmp_path / "cut" / "resume").rmdir()
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
 
@@ -214,8 +208,6 @@ def test_what_a_training_goes_on_from_is_there_until_its_student_is_written(
             learn(tmp_path / "cut", 0, params, tiny_checkpoint)
     student = learn(tmp_path / "cut", 0, params, tiny_checkpoint)
     assert student.seconds_before == sum(row["seconds"] for row in student.log_rows)
-    assert not list((tmp_path / "cut" / "resume").iterdir())
-    (tmp_path / "cut" / "resume").rmdir()
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
 
@@ -232,7 +224,7 @@ def test_a_training_of_other_inputs_does_not_go_on(
     learn(tmp_path, 0, changed, tiny_checkpoint)
     rows = learn(tmp_path / "apart", 0, changed, tiny_checkpoint).log_rows
     assert digests(tmp_path / "a") == digests(tmp_path / "apart" / "a") and len(rows) == 4
-    assert not list((tmp_path / "resume").iterdir()), "nobody would go on from the other one's"
+    assert not (tmp_path / "resume").exists(), "nobody would go on from the other one's"
 
 
 @pytest.mark.parametrize("method", METHODS)

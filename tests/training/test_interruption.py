@@ -13,7 +13,10 @@ from lamol_core.training.interruption import SIGNALS, Interruption
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
+    """As Python sets them, whatever started the tests (a shell's background ignores Ctrl-C)."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
