@@ -43,11 +43,10 @@ def describe(
 ) -> Manifest:
     """The manifest of these files (by the names they shall have)."""
     hashes = {name: sha256_of(path) for name, path in sorted(files.items())}
-    joined = json.dumps(hashes, sort_keys=True).encode()
     return Manifest(
         kind=kind,
         files=hashes,
-        content_sha256=hashlib.sha256(joined).hexdigest(),
+        content_sha256=_hash_of_hashes(hashes),
         rows=rows,
         parameters=provenance.parameters,
         inputs=provenance.inputs,
@@ -60,17 +59,17 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 def seal_folder(folder: Path, kind: str, rows: dict[str, int], provenance: Provenance) -> None:
     """Write the manifest of every file that is in a (scratch) folder."""
-    files = {
-        str(path.relative_to(folder)): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / MANIFEST
-    }
+    files = {name: folder / name for name in _files_below(folder)}
     write_manifest(folder / MANIFEST, describe(kind, files, rows, provenance))
 
 
 def check_folder(folder: Path, kind: str, remedy: str) -> Manifest:
-    """The manifest of a folder whose files are all there and unchanged, else ArtifactError."""
-    return _check(folder, folder / MANIFEST, folder, kind, remedy)
+    """The manifest of a folder that holds its files unchanged and no other, else ArtifactError."""
+    manifest = _check(folder, folder / MANIFEST, folder, kind, remedy)
+    for name in _files_below(folder):
+        if name not in manifest.files:
+            raise ArtifactError(f"{folder / name}: not in the folder's manifest. {remedy}")
+    return manifest
 
 
 def is_whole(folder: Path, kind: str, provenance: Provenance) -> bool:
@@ -84,7 +83,10 @@ def is_whole(folder: Path, kind: str, provenance: Provenance) -> bool:
 
 def check_table(table: Path, kind: str, remedy: str) -> Manifest:
     """The manifest of a table that is there and unchanged, else ArtifactError."""
-    return _check(table, table_manifest(table), table.parent, kind, remedy)
+    manifest = _check(table, table_manifest(table), table.parent, kind, remedy)
+    if table.name not in manifest.files:
+        raise ArtifactError(f"{table_manifest(table)}: is not that of {table.name}. {remedy}")
+    return manifest
 
 
 def table_manifest(table: Path) -> Path:
@@ -112,14 +114,31 @@ def read_manifest(path: Path, remedy: str) -> Manifest:
         raise ArtifactError(f"{path}: missing, so what it describes is not complete. {remedy}")
     try:
         manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        for name in ("files", "rows", "parameters", "inputs"):
+            if not isinstance(getattr(manifest, name), dict):
+                raise TypeError(f"{name!r} is no object")
     except (ValueError, TypeError) as error:
         raise ArtifactError(f"{path}: not a manifest ({error}). {remedy}") from error
+    if manifest.content_sha256 != _hash_of_hashes(manifest.files):
+        raise ArtifactError(f"{path}: it was changed: its hashes do not fit together. {remedy}")
     if manifest.schema_version != SCHEMA_VERSION:
         raise ArtifactError(
             f"{path}: schema version {manifest.schema_version}, this lamol reads "
             f"{SCHEMA_VERSION}. {remedy}"
         )
     return manifest
+
+
+def _files_below(folder: Path) -> list[str]:
+    """All but the manifest, and but what is hidden (a desktop's own files)."""
+    names = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+    shown = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    return [name.as_posix() for name in shown if name != Path(MANIFEST)]
+
+
+def _hash_of_hashes(files: dict[str, str]) -> str:
+    joined = json.dumps(files, sort_keys=True).encode()
+    return hashlib.sha256(joined).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

@@ -73,6 +73,31 @@ def test_a_missing_file_is_found(folder: Path) -> None:
     assert str(folder / "sub" / "config.json") in refusal(folder)
 
 
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "sub/more.json"])
+def test_a_file_more_is_found_but_a_hidden_one(folder: Path, name: str) -> None:
+    (folder / ".DS_Store").write_bytes(b"")
+    check_folder(folder, "checkpoint", REMEDY)
+    (folder / name).write_bytes(b"")
+    assert str(folder / name) in refusal(folder)
+
+
+def test_hashes_that_do_not_fit_together_are_found(folder: Path) -> None:
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    change_manifest(folder, content_sha256="0" * 64)
+    assert str(folder / MANIFEST) in refusal(folder)
+    change_manifest(folder, files={name: files[name] for name in list(files)[:1]})
+    assert str(folder / MANIFEST) in refusal(folder)
+
+
+@pytest.mark.parametrize("part", ["files", "rows", "parameters", "inputs"])
+@pytest.mark.parametrize("value", [None, [], 1])
+def test_a_part_of_the_manifest_of_another_type_is_no_bug(
+    folder: Path, part: str, value: object
+) -> None:
+    change_manifest(folder, **{part: value})
+    assert repr(part) in refusal(folder)
+
+
 def test_a_missing_folder_and_a_missing_manifest(folder: Path, tmp_path: Path) -> None:
     assert str(tmp_path / "none") in refusal(tmp_path / "none")
     (folder / MANIFEST).unlink()

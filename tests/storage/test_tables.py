@@ -96,6 +96,13 @@ def test_a_missing_table_or_manifest(table: Path, tmp_path: Path) -> None:
     assert str(table_manifest(table)) in refusal(table)
 
 
+def test_the_manifest_of_another_table(table: Path) -> None:
+    other = table.with_name("other.parquet")
+    write(other)
+    table_manifest(table).write_bytes(table_manifest(other).read_bytes())
+    assert str(table_manifest(table)) in refusal(table)
+
+
 def test_a_wrong_kind(table: Path) -> None:
     with pytest.raises(ArtifactError, match="'mix', not 'pseudo'"):
         read_table(table, "pseudo", MIX_SCHEMA, REMEDY)
