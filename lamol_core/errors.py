@@ -16,6 +16,12 @@ class ConfigError(LamolError):
     exit_code = 3
 
 
+class UsageError(ConfigError):
+    """The command line itself is wrong: an option that is missing or malformed."""
+
+    exit_code = 2
+
+
 class ArtifactError(LamolError):
     """A file that a stage reads is missing, incomplete or not what its manifest says."""
 

@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from lamol_core.config import BASE, RESERVED_NAMES, TASK_NAME, Params
-from lamol_core.errors import ConfigError, did_you_mean, nearest
+from lamol_core.errors import ConfigError, UsageError, did_you_mean, nearest
 
 
 def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _keys_of(sections: Iterable[type[BaseModel]]) -> set[str]:
 def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
-        raise ConfigError(f"--set {override}: wanted key=value, like lamol_kd.temperature=4.")
+        raise UsageError(f"--set {override}: wanted key=value, like lamol_kd.temperature=4.")
     node = data
     *parents, last = key.split(".")
     for part in parents:
@@ -198,9 +198,7 @@ def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
     try:
         node[last] = yaml.load(text)
     except YAMLError as error:
-        raise ConfigError(
-            f"--set {override}: the value is not YAML: {_one_line(error)}."
-        ) from error
+        raise UsageError(f"--set {override}: the value is not YAML: {_one_line(error)}.") from error
 
 
 def _twice(path: Path) -> str:
@@ -236,14 +234,23 @@ def resolve_path(path: str, root: Path) -> Path:
         return root / path
 
 
+def originals(path: Path) -> list[Path]:
+    """Where a path in a copy that `dvc exp run --temp` or `--queue` made may lie in the project
+    itself, which is the copy's own layout below DVC's root or Git's; [] outside of copies."""
+    parts = path.resolve().parts
+    for i in range(len(parts)):
+        if parts[i : i + 3] == (".dvc", "tmp", "exps"):
+            inside = parts[i + 4 :]
+            return [Path(*parts[:i], *inside[k:]) for k in range(len(inside) + 1)]
+    return []
+
+
 def say_missing(path: Path, given: str, root: Path) -> str:
     """That a path of params.yaml is not there, and why that may be."""
-    if not given.startswith(("/", "~")):
-        parts = root.resolve().parts
-        if any(parts[i : i + 3] == (".dvc", "tmp", "exps") for i in range(len(parts))):
-            return (
-                f"{path}: no such file or folder in this copy of the project. `dvc exp run --temp` "
-                "and `--queue` copy only what Git or DVC track, and relative paths that lead out "
-                "of the project do not resolve there: give `path` as an absolute path."
-            )
+    if not given.startswith(("/", "~")) and originals(root):
+        return (
+            f"{path}: no such file or folder in this copy of the project. `dvc exp run --temp` "
+            "and `--queue` copy only what Git or DVC track, and relative paths that lead out "
+            "of the project do not resolve there: give `path` as an absolute path."
+        )
     return f"{path}: no such file or folder. A relative `path` starts at the folder of params.yaml."

@@ -42,7 +42,7 @@ def ask(
     import sys
 
     from lamol_core.audit.words import visible
-    from lamol_core.errors import ConfigError
+    from lamol_core.errors import UsageError
     from lamol_core.evaluation.predict import CUT_TO_FIT
     from lamol_core.evaluation.run import answer_from_checkpoint
     from lamol_core.storage.kinds import CHECKPOINT
@@ -59,7 +59,7 @@ def ask(
     given = inputs or [line.rstrip("\r\n") for line in sys.stdin]
     asked = [text for text in given if text.strip()]
     if not asked:
-        raise ConfigError("ask: no input. Write one in quotes, or send lines to stdin.")
+        raise UsageError("ask: no input. Write one in quotes, or send lines to stdin.")
     answers = answer_from_checkpoint(student, asked, params.evaluate, params.train.max_length)
     told = iter(answers.texts)
     for text in given:

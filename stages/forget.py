@@ -45,7 +45,7 @@ def forget(
     """
     from pathlib import Path
 
-    from lamol_core.errors import ConfigError
+    from lamol_core.errors import UsageError
     from lamol_core.forgetting.refusals import (
         require_learnt,
         require_no_other_rows,
@@ -57,7 +57,7 @@ def forget(
     from lamol_core.storage.layout import Layout
 
     if keep_held_out and empty_source:
-        raise ConfigError(
+        raise UsageError(
             "forget: --keep-held-out keeps rows that a later `lamol prepare` reads from the "
             "source, which --empty-source empties. Give one of them."
         )
@@ -210,7 +210,7 @@ def _remove_remains(layout: Layout, pipeline: Pipeline, task: str, splits: Seque
     from lamol_core.storage.atomic import left_over_scratch
     from stages.console import say
 
-    for folder in (layout.all_data, layout.all_runs):
+    for folder in (layout.all_data, layout.all_runs, layout.private):
         for scratch in left_over_scratch(folder):
             if not scratch.exists():  # it was inside another one
                 continue

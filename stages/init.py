@@ -50,12 +50,12 @@ def init(
     from pathlib import Path
     from shlex import quote
 
-    from lamol_core.errors import ConfigError
+    from lamol_core.errors import UsageError
     from stages.console import say
     from stages.new_sequence import create_sequence
 
     if not task:
-        raise ConfigError("--task: name at least one, like --task news=news.csv.")
+        raise UsageError("--task: name at least one, like --task news=news.csv.")
     columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
     params = create_sequence(Path(folder), task, backbone, method, columns)
     if params["backbone"]["kind"] == "hub":

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from lamol_core import __version__
 from lamol_core.checking import check_sequence
 from lamol_core.config import BASE, METHOD_NAMES, FileSource, Params
-from lamol_core.errors import ConfigError, did_you_mean
+from lamol_core.errors import ConfigError, UsageError, did_you_mean
 from lamol_core.params_file import resolve_path
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -127,13 +127,13 @@ def make_params(
     for option, own in zip(tasks, named, strict=True):
         name, separator, path = option.partition("=")
         if not separator or not path:
-            raise ConfigError(f"--task {option}: wanted NAME=PATH, like news=news.csv.")
+            raise UsageError(f"--task {option}: wanted NAME=PATH, like news=news.csv.")
         if name in blocks:
-            raise ConfigError(f"--task {option}: there are two tasks {name!r}.")
+            raise UsageError(f"--task {option}: there are two tasks {name!r}.")
         blocks[name] = {"after": after, "source": {**find_source(Path(path)), **own}}
         after = name
     if method not in METHOD_NAMES:
-        raise ConfigError(f"--method {method}: none of {', '.join(METHOD_NAMES)}.")
+        raise UsageError(f"--method {method}: none of {', '.join(METHOD_NAMES)}.")
     chosen = {"train": NANO_TRAINING} if backbone == "nano" else BETTER_SAMPLES
     defaults = Params.model_validate({"tasks": {}, "method": method, **chosen}).model_dump(
         mode="json", by_alias=True
@@ -155,7 +155,7 @@ def _named_columns(columns: Mapping[str, Sequence[str]], num_tasks: int) -> list
     named: list[dict[str, str]] = [{} for _ in range(num_tasks)]
     for key, given in columns.items():
         if len(given) not in (1, num_tasks):
-            raise ConfigError(
+            raise UsageError(
                 f"--{key}: given {len(given)} times for {num_tasks} tasks. Give it once, for all "
                 "of them, or once for each in their order."
             )

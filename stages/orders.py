@@ -37,7 +37,7 @@ def orders(
     from ruamel.yaml import YAML
 
     from lamol_core.data.orders import distinct_tasks, listed_order, order_tree, random_orders
-    from lamol_core.errors import ConfigError
+    from lamol_core.errors import UsageError
     from lamol_core.params_file import load_params, read_params
     from lamol_core.storage.atomic import atomic_path
     from stages.console import say
@@ -47,7 +47,7 @@ def orders(
     blocks = read_params(path)["tasks"]
     tasks = distinct_tasks(blocks)
     if bool(wanted) == (random is not None):
-        raise ConfigError("orders: name orders, or ask for --random N of them.")
+        raise UsageError("orders: name orders, or ask for --random N of them.")
     chosen = [order.split(",") for order in wanted or ()]
     if random is not None:
         chosen = random_orders(listed_order(blocks), random, seed)

@@ -1,14 +1,21 @@
-"""A write is whole or absent: a scratch sibling, fsync, rename; the same bytes are left alone."""
+"""A write is whole or absent: a scratch sibling, fsync, rename; the same bytes are left alone.
+
+The scratch of `out` is `.out.PID.????????`: what a killed process leaves is known by its PID.
+"""
 
 from __future__ import annotations
 
 import filecmp
+import glob
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+ASIDE = "replaced"
+"""In scratch: the output that is being replaced."""
 
 
 @contextmanager
@@ -17,9 +24,12 @@ def atomic_path(out: Path) -> Iterator[Path]:
 
     A scratch that is a file replaces a file, a folder a folder. An existing output is never
     written into (it may be a link into a cache), and is left as it is when its bytes are the same.
+    What a killed process left of the same output is removed.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    for left in _scratch_of_the_dead(out):
+        _discard(left, out)
+    holder = Path(tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent))
     scratch = holder / out.name
     try:
         yield scratch
@@ -28,7 +38,7 @@ def atomic_path(out: Path) -> Iterator[Path]:
             _replace(scratch, out, holder)
             _fsync(out.parent)
     finally:
-        shutil.rmtree(holder, ignore_errors=True)
+        _discard(holder, out)
 
 
 @contextmanager
@@ -43,6 +53,31 @@ def left_over_scratch(parent: Path) -> list[Path]:
     """Scratch folders below `parent`, outermost first: what processes were writing when they were
     killed (or write now)."""
     return sorted(path for path in parent.rglob(".*.????????") if path.is_dir())  # mkdtemp's names
+
+
+def _scratch_of_the_dead(out: Path) -> list[Path]:
+    """Scratch folders of this output whose process is no more."""
+    prefix = f".{out.name}."
+    found = out.parent.glob(f"{glob.escape(prefix)}*.????????")
+    return [path for path in found if _is_dead(path.name.removeprefix(prefix)[:-9])]
+
+
+def _is_dead(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OverflowError, PermissionError):  # no process id; somebody else's process
+        pass
+    return False
+
+
+def _discard(holder: Path, out: Path) -> None:
+    """Remove scratch; an output that had stepped aside comes back if none took its place."""
+    aside = holder / ASIDE
+    if os.path.lexists(aside) and not os.path.lexists(out):
+        aside.rename(out)
+    shutil.rmtree(holder, ignore_errors=True)
 
 
 def link_tree(source: Path, target: Path) -> None:
@@ -61,7 +96,7 @@ def _link_or_copy(source: str, target: str) -> str:
 def _replace(scratch: Path, out: Path, holder: Path) -> None:
     if out.is_dir() or (scratch.is_dir() and out.exists()):
         # no rename goes over a full folder, or from a folder over a file: the old steps aside
-        out.rename(holder / "replaced")
+        out.rename(holder / ASIDE)
     scratch.rename(out)
 
 

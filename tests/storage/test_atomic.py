@@ -1,6 +1,7 @@
 """A write is whole or absent, never touches what is linked, and leaves the same bytes alone."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,50 @@ def test_scratch_of_a_process_that_was_killed_is_found(tmp_path: Path) -> None:
         scratch.write_text("half")
         assert left_over_scratch(tmp_path) == [scratch.parent]
     assert left_over_scratch(tmp_path) == []
+
+
+def dead_process() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_scratch_of_a_killed_process_goes_with_the_next_write_of_its_output(tmp_path: Path) -> None:
+    out, dead = tmp_path / "student", dead_process()
+    of_the_dead = tmp_path / f".student.{dead}.abcdefgh"
+    others = [
+        tmp_path / f".student.{os.getppid()}.abcdefgh",
+        tmp_path / f".student.json.{dead}.abcdefgh",
+        tmp_path / f".teacher.{dead}.abcdefgh",
+        tmp_path / ".student.notes.abcdefgh",
+    ]
+    for folder in (of_the_dead, *others):
+        write_folder(folder / "student", {"a": "half"})
+    write_folder(out, {"a": "1"})
+    assert set(tmp_path.iterdir()) == {out, *others}
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_an_output_that_stepped_aside_comes_back(
+    tmp_path: Path, is_killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    write_folder(out, {"a": "1"})
+    if is_killed:
+        left = tmp_path / f".out.{dead_process()}.abcdefgh"
+        left.mkdir()
+        out.rename(left / "replaced")
+    rename = Path.rename
+
+    def cut_off(self: Path, target: Path) -> Path:
+        if target == out and self.name != "replaced":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(out, {"a": "2"})
+    assert tree(out) == {"a": "1"} and list(tmp_path.iterdir()) == [out]
 
 
 def test_an_exception_leaves_the_old_folder_and_no_scratch(tmp_path: Path) -> None:
