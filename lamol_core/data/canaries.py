@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lamol_core.data.columns import RawRow
+from lamol_core.errors import ArtifactError
 from lamol_core.seeds import derive_seed
 
 CANARIES = "canaries.json"
@@ -58,8 +59,13 @@ def write_canaries(folder: Path, canaries: Sequence[Canary]) -> None:
 
 
 def read_canaries(folder: Path) -> list[Canary]:
-    """Those planted in a task; [] where there are none."""
+    """Those planted in a task; [] where there are none. Raises ArtifactError when broken."""
     path = folder / CANARIES
     if not path.is_file():
         return []
-    return [Canary(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    try:
+        return [Canary(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(
+            f"{path}: holds no canaries ({error}). Run `dvc repro prepare@{folder.name}` again."
+        ) from error

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, facts_from, removed_from
+from lamol_core.errors import ArtifactError
+from lamol_core.params_file import originals
 from lamol_core.records import SPLITS, TaskFacts
 from lamol_core.storage.atomic import atomic_folder
 
@@ -55,8 +57,18 @@ def write_record(folder: Path, own: TaskData, kept: Sequence[str]) -> None:
 
 
 def read_record(folder: Path) -> Record | None:
-    """None where nothing of the task was forgotten."""
-    if not (folder / FACTS).is_file():
+    """None where nothing of the task was forgotten; in a copy that `dvc exp` made of the project
+    the project's own record counts. Raises ArtifactError when it is broken."""
+    places = [place for place in (folder, *originals(folder)) if (place / FACTS).is_file()]
+    if not places:
         return None
-    facts = facts_from(json.loads((folder / FACTS).read_text(encoding="utf-8")))
+    folder = places[0]
+    path = folder / FACTS
+    try:
+        facts = facts_from(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ArtifactError(
+            f"{path}: is no record of a forgotten task ({error}). Put it back, or run `lamol "
+            f"forget {folder.name}` again; without {folder} its source would be read again."
+        ) from error
     return Record(folder, facts, removed_from(folder / FORGOTTEN))

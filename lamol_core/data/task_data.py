@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class TaskData:
     lineage: tuple[TaskFacts, ...]
     """Every task from the first one to this one, in the order of learning."""
     content_sha256: str
+    hashes: Mapping[str, str]
+    """sha256 of each file, by its name in the folder."""
 
     @classmethod
     def load(cls, folder: Path, check: bool = True) -> TaskData:
@@ -54,7 +57,7 @@ class TaskData:
             lineage = tuple(facts_from(facts) for facts in listed)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ArtifactError(f"{path}: missing or not a lineage ({error}). {remedy}") from error
-        return cls(folder, lineage, manifest.content_sha256)
+        return cls(folder, lineage, manifest.content_sha256, manifest.files)
 
     @property
     def name(self) -> str:
@@ -97,6 +100,11 @@ class TaskData:
         """What was removed of a task's rows, by split; {} where all are here."""
         return removed_from(self.file(task, "train").parent / FORGOTTEN)
 
+    @property
+    def train_sha256(self) -> str:
+        """Of the task's own training rows."""
+        return self.hashes["train.parquet"]
+
     def file(self, task: str, split: str) -> Path:
         """Where rows of this task or an earlier one are. Raises ArtifactError for another."""
         if task == self.facts.name:
@@ -116,11 +124,17 @@ def facts_from(stored: dict[str, Any]) -> TaskFacts:
 
 
 def removed_from(path: Path) -> dict[str, Removed]:
-    """The content of a forgotten.json; {} where there is none."""
+    """The content of a forgotten.json; {} where there is none. Raises ArtifactError when broken."""
     if not path.is_file():
         return {}
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    return {split: Removed(**removed) for split, removed in stored.items()}
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return {split: Removed(**removed) for split, removed in stored.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"{path}: does not say what was forgotten ({error}). Run `lamol forget` for its task "
+            "again."
+        ) from error
 
 
 def remedy_for(folder: Path) -> str:

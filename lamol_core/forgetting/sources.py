@@ -47,4 +47,5 @@ def _files(source: FileSource, root: Path) -> set[Path]:
 def empty_files(paths: Iterable[Path]) -> None:
     """Cut files to nothing, as they lie there: other names of the same file are empty too."""
     for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)  # of a file that is gone with its folder
         path.write_bytes(b"")

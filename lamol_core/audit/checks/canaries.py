@@ -34,17 +34,22 @@ class Canaries(Check):
     def run(self, audited: Audited, params: AuditParams) -> Finding:
         by_task: dict[str, dict[str, Figure]] = {}
         flags = []
+        # a row that counts for one task may hold what was planted in another
+        drawn = [
+            (of.name, sample.row_id, f"{sample.input} {sample.target}".replace(" ", ""))
+            for of in audited.tasks
+            for sample in of.drawn
+        ]
         for task in audited.tasks:
             if not task.canaries:
                 continue
             back = set()
-            for sample in task.drawn:
-                text = f"{sample.input} {sample.target}".replace(" ", "")
+            for source, row_id, text in drawn:
                 found = [canary for canary in task.canaries if canary.secret in text]
                 back |= {canary.secret for canary in found}
                 flags += [
-                    Flag(sample.row_id, task.name, self.name, "canary", real_row_id=one.row_id)
-                    for one in found
+                    Flag(row_id, source, self.name, "canary", real_row_id=canary.row_id)
+                    for canary in found
                 ]
             by_task[task.name] = {
                 "canaries": float(len(task.canaries)),
