@@ -18,7 +18,7 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
     from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, PseudoSample, from_table
     from lamol_core.storage.kinds import MIX, PSEUDO
     from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Provenance
+    from lamol_core.storage.manifest import Provenance, read_manifest, table_manifest
     from lamol_core.storage.tables import read_table, write_table
     from stages.console import say
 
@@ -27,7 +27,8 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
     data = TaskData.load(layout.data(task))
     source = passed_table(layout, task, params.audit)
     remedy = f"Run `dvc repro generate@{task}` and `dvc repro audit@{task}` again."
-    table, pseudo_manifest = read_table(source, PSEUDO, PSEUDO_SCHEMA, remedy)
+    table, mixed = read_table(source, PSEUDO, PSEUDO_SCHEMA, remedy)
+    drawn = read_manifest(table_manifest(layout.pseudo(task)), remedy)
     real = data.rows("train")
     if params.method in MIXES_REAL_ROWS and data.earlier:
         names = ", ".join(facts.name for facts in data.earlier)
@@ -38,7 +39,12 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
     if params.audit.drop_flagged:
         require_rows(layout.pseudo(task), pseudo, data.earlier)
     rows = mix_rows(real, pseudo, task, params.seed)
-    inputs = {"pseudo": pseudo_manifest.content_sha256, "data": data.content_sha256}
+    inputs = {
+        "pseudo": drawn.content_sha256,
+        "mixed": mixed.content_sha256,
+        "data": data.content_sha256,
+        "train.parquet": data.train_sha256,
+    }
     write_table(layout.mix(task), MIX, rows, MIX_SCHEMA, Provenance({"seed": params.seed}, inputs))
     num_pseudo = sum(row.origin == "pseudo" for row in rows)
     say(f"mix {task}: {len(rows) - num_pseudo} real + {num_pseudo} pseudo -> {layout.mix(task)}")

@@ -18,12 +18,14 @@ from stages.runtime import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamol_core.config import Params
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.base import Method
     from lamol_core.records import Example
     from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Provenance
+    from lamol_core.storage.manifest import Manifest, Provenance
     from lamol_core.training.kept import Kept
     from lamol_core.training.run import Checkpoints, TrainedStudent, TrainingSet
 
@@ -72,7 +74,8 @@ def train(
     provenance = _provenance(params, method, given)
     trained.save(layout.student(task), layout.teacher(task), provenance)
     trained.save_state(layout.state(task), provenance)
-    write_csv(layout.train_log(task), trained.log_rows, MEASURED_COLUMNS)
+    columns = [name for name in trained.log_rows[0] if name not in MEASURED_COLUMNS]
+    write_csv(layout.train_log(task), trained.log_rows, columns)
     kept = count_kept(layout.state(task), given.data, params.method)
     figures = _figures(len(given.training_set.mix), trained, kept)
     figures |= cost.figures(trained.seconds_before)
@@ -140,7 +143,23 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
         lineage=tuple(facts.name for facts in data.lineage),
         task_specific_token=sampling is not None and sampling.task_specific_token,
     )
+    drawn_by = {"teacher": inputs["teacher"]}
+    _require_made_of(layout.pseudo(task), of_pseudo, drawn_by, f"generate@{task}")
+    mixed_from = {"pseudo": inputs["pseudo"], "train.parquet": data.train_sha256}
+    _require_made_of(layout.mix(task), of_mix, mixed_from, f"mix@{task}")
     return _Given(data, training_set, inputs)
+
+
+def _require_made_of(table: Path, manifest: Manifest, inputs: dict[str, str], stage: str) -> None:
+    """Raises ArtifactError where stages run by hand left a table of other inputs than these."""
+    from lamol_core.errors import ArtifactError
+
+    for name, expected in inputs.items():
+        if manifest.inputs.get(name) != expected:
+            raise ArtifactError(
+                f"{table}: was made with another {name} than is there now. "
+                f"Run `dvc repro {stage}` again."
+            )
 
 
 def _real_rows(data: TaskData, method: str) -> list[Example]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_s
 from lamol_core.reporting.summary import TaskFigures
 from lamol_core.storage.atomic import atomic_path
 from lamol_core.storage.layout import Layout
-from lamol_core.storage.measured import read_json, write_json
+from lamol_core.storage.measured import read_json, write_csv, write_json
 
 STAGES = ("generate", "train", "evaluate")
 HEADLINE_KEYS = (
@@ -33,27 +31,34 @@ CHARTS = ("score_matrix", "accuracy", "forgetting")
 
 
 def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
-    """What the stages of a task measured. Raises ArtifactError for a stage that has not run."""
+    """What the stages of a task measured. Raises ArtifactError for a stage that has not run, and
+    for files that this lamol did not write."""
     found = {
         stage: read_json(layout.figure(task, stage), f"Run `dvc repro {stage}@{task}` first.")
         for stage in STAGES
     }
     if layout.figure(task, "audit").is_file():
-        found["audit"] = read_json(layout.figure(task, "audit"), "")
-    if "kept" not in found["train"]:
+        found["audit"] = read_json(layout.figure(task, "audit"), f"Run `dvc repro audit@{task}`.")
+    try:
+        return _figures_of(task, after, found)
+    except (AttributeError, KeyError, TypeError) as error:
         raise ArtifactError(
-            f"{layout.figure(task, 'train')}: written by an older lamol. Run `dvc repro` again."
-        )
+            f"{layout.figure(task, '*')}: one of them was changed, or written by an older lamol "
+            f"({type(error).__name__}: {error}). Run `dvc repro` again."
+        ) from error
+
+
+def _figures_of(task: str, after: str, found: dict[str, dict[str, Any]]) -> TaskFigures:
     audit = found.get("audit", {})
     zero_shot = found["evaluate"].get("zero_shot")
     kept = found["train"]["kept"]
     return TaskFigures(
         task=task,
         after=after,
-        scores=found["evaluate"]["scores"],
-        num_test_rows=found["evaluate"]["num_test_rows"],
-        seconds={stage: content["seconds"] for stage, content in found.items()},
-        peak_memory_bytes=max(content["peak_memory_bytes"] for content in found.values()),
+        scores=dict(found["evaluate"]["scores"]),
+        num_test_rows=dict(found["evaluate"]["num_test_rows"]),
+        seconds={stage: float(content["seconds"]) for stage, content in found.items()},
+        peak_memory_bytes=max(int(content["peak_memory_bytes"]) for content in found.values()),
         pseudo=_pseudo_counts(found["generate"]),
         kept=kept | {"bytes": kept["bytes"] + found["generate"].get("kept_bytes", 0)},
         curve=found["train"]["curve"],
@@ -96,7 +101,7 @@ def write_report(
         _write(layout.reports / f"{name}.svg", charts.get(name, empty))
     page = render_page(summary, charts, parameters, specs, table)
     _write(layout.reports / "index.html", page)
-    _write(layout.reports / "score_matrix.csv", _csv(score_rows(summary)))
+    write_csv(layout.reports / "score_matrix.csv", score_rows(summary), SCORE_COLUMNS)
 
 
 SCORE_COLUMNS = ("step", "after_learning", "score_on", "score")
@@ -111,14 +116,6 @@ def score_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
         for j, score in enumerate(row)
         if score is not None
     ]
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=SCORE_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Small files that mix results with measurements of time and memory.
+"""Small files of results, and how JSON mixes them with measurements of time and memory.
 
 Seconds differ from run to run though nothing else does. A stage that is run again by hand and
 finds the same results keeps the first run's file: the same inputs leave the same bytes.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,12 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     return content
 
 
-def write_csv(path: Path, rows: list[dict[str, Any]], measured: Sequence[str] = ()) -> None:
-    """Write rows of equal keys as CSV, with the same rule for `measured` columns."""
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write these columns of rows as CSV; None is an empty cell."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    if path.is_file() and measured:
-        there = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-        new = list(csv.DictReader(io.StringIO(buffer.getvalue())))
-        if [_without(r, measured) for r in there] == [_without(r, measured) for r in new]:
-            return
     with atomic_path(path) as scratch:
         scratch.write_text(buffer.getvalue(), encoding="utf-8")
 

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 TERMS = ("ce_qa", "ce_gen", "kl_qa", "kl_gen", "ce_qa_memory", "mse_qa_memory", "penalty")
 """Columns that every log has, so that logs of different methods can be laid side by side."""
 MEASURED_COLUMNS = ("seconds", "tokens_per_s")
-"""Columns of the log that differ from run to run."""
+"""Columns of the log that differ from run to run, and are not in its file."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def encode_mix(
 ) -> list[EncodedRow]:
     """Join a mix to its rows, in its order. `task_names` are in learning order (GEN_t counts them).
 
-    Raises ArtifactError when the mix names a row that is not there.
+    Raises ArtifactError when the mix names a row that is not there, or was rejected.
     """
     tokens = {
         name: codec.control.gen_for(index, task_specific_token)
@@ -31,13 +31,13 @@ def encode_mix(
     ids: dict[str, tuple[Sequence[int], Sequence[int]]] = {
         row.row_id: (x, y) for row, x, y in zip(real, inputs, targets, strict=True)
     }
-    ids |= {row.row_id: (row.input_ids, row.target_ids) for row in pseudo}
+    ids |= {row.row_id: (row.input_ids, row.target_ids) for row in pseudo if row.valid}
     encoded = []
     for row in mix:
         if row.row_id not in ids:
             raise ArtifactError(
-                f"mix.parquet: row {row.row_id!r} is neither in data/ nor in pseudo.parquet. "
-                f"Run `dvc repro mix@{task_names[-1]}` again."
+                f"mix.parquet: row {row.row_id!r} is neither in data/ nor a valid row of "
+                f"pseudo.parquet. Run `dvc repro mix@{task_names[-1]}` again."
             )
         x, y = ids[row.row_id]
         encoded.append(EncodedRow(row.row_id, row.origin, x, y, tokens[row.source_task]))

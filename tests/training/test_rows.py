@@ -1,5 +1,7 @@
 """Joining a mix to its rows: order, tokens of tasks, and what is not there."""
 
+from dataclasses import replace
+
 import pytest
 
 from lamol_core.errors import ArtifactError, ConfigError
@@ -43,6 +45,12 @@ def test_a_row_that_is_not_there_is_named_with_the_remedy(codec: TextCodec) -> N
     mix = [*MIX, MixRow(3, "new", "b", "b/train/9", 0)]
     with pytest.raises(ArtifactError, match=r"'b/train/9'.*dvc repro mix@b"):
         encode_mix(mix, REAL, PSEUDO, codec, ["a", "b"], True)
+
+
+def test_a_pseudo_row_that_was_rejected_is_none_of_the_mix(codec: TextCodec) -> None:
+    rejected = [replace(PSEUDO[0], valid=False, reject_reason="duplicate")]
+    with pytest.raises(ArtifactError, match=r"'b/pseudo/a/0.1'.*dvc repro mix@b"):
+        encode_mix(MIX, REAL, rejected, codec, ["a", "b"], True)
 
 
 def test_more_tasks_than_reserved_tokens(codec: TextCodec) -> None:
