@@ -28,7 +28,7 @@ CORPUS = [
     "light_off",
     "book_flight",
     "book_hotel",
-] * 3
+] * 5
 
 
 def tiny_backbone_params(**changes: Any) -> BackboneParams:

@@ -19,7 +19,7 @@ CARD, CROISSANT = "README.md", "croissant.json"
 TABLE = "pseudo.parquet"
 WARNING = (
     "A language model wrote these rows. They can hold what it was trained on, word for word, and "
-    "they can be wrong; nothing about them is anonymous."
+    "they can be wrong, and they can tell of real people."
 )
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 COLUMNS = {

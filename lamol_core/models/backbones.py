@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,14 @@ from lamol_core.errors import ConfigError, first_line
 from lamol_core.params_file import resolve_path, say_missing
 
 if TYPE_CHECKING:
+    from tokenizers.pre_tokenizers import PreTokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Pair = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
 END_OF_TEXT = "<|endoftext|>"
+COMMON_FROM = 5
+"""Texts. A vocabulary is in every checkpoint and outlives `lamol forget`: a word of few rows, such
+as a name, is none of it and is spelt in pieces."""
 
 
 def build_backbone(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
@@ -31,7 +36,7 @@ def build_backbone(params: BackboneParams, root: Path, corpus: list[str]) -> Pai
 
 
 def build_nano(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
-    """A small Llama with seeded random weights and a byte-level BPE trained on `corpus`."""
+    """A small Llama with seeded random weights and a byte-level BPE of the words in `corpus`."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -43,8 +48,9 @@ def build_nano(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
             "the tokenizer is trained on them."
         )
     bpe = ByteLevelBPETokenizer()
+    words = _common_words(corpus, bpe._tokenizer.pre_tokenizer)
     bpe.train_from_iterator(
-        corpus, nano.vocab_size, min_frequency=2, special_tokens=[END_OF_TEXT], show_progress=False
+        words, nano.vocab_size, min_frequency=2, special_tokens=[END_OF_TEXT], show_progress=False
     )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token=END_OF_TEXT)
     tokenizer.model_max_length = nano.max_positions
@@ -62,6 +68,16 @@ def build_nano(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(nano.seed)
         return LlamaForCausalLM(config), tokenizer
+
+
+def _common_words(corpus: Sequence[str], pre_tokenizer: PreTokenizer) -> Iterator[str]:
+    """Every word of the corpus, in order, but those of fewer texts than COMMON_FROM."""
+    split = [
+        [text[start:stop] for _, (start, stop) in pre_tokenizer.pre_tokenize_str(text)]
+        for text in corpus
+    ]
+    num_texts = Counter(word for words in split for word in set(words))
+    return (word for words in split for word in words if num_texts[word] >= COMMON_FROM)
 
 
 def load_hub(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:

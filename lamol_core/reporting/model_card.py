@@ -10,7 +10,7 @@ from lamol_core.text.template import ANS
 
 NOTE = (
     "It was trained on real rows of its last task, and held to its earlier ones by what its method "
-    "keeps. It can repeat what it was trained on; nothing about it is anonymous."
+    "keeps. It can repeat what it was trained on, and so tell of real people."
 )
 
 ASKING = f"""\

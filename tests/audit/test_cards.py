@@ -24,7 +24,7 @@ def test_the_card_has_front_matter_verdicts_and_columns() -> None:
     assert values["annotations_creators"] == ["machine-generated"]
     assert values["configs"][0]["data_files"][0]["path"] == "pseudo.parquet"
     assert values["size_categories"] == ["n<1K"]
-    assert WARNING in body and "Audit: pass" in body and "anonymous" in body
+    assert WARNING in body and "Audit: pass" in body and "real people" in body
     assert all(f"`{name}`" in body for name in PSEUDO_SCHEMA.names)
     assert "memorisation" in body
 

@@ -11,7 +11,7 @@ import torch
 
 from lamol_core.config import BackboneParams, NanoParams
 from lamol_core.errors import ArtifactError, ConfigError
-from lamol_core.models.backbones import build_backbone
+from lamol_core.models.backbones import COMMON_FROM, build_backbone
 from lamol_core.models.checkpoints import check_state, load_model, save_checkpoint, write_state
 from lamol_core.storage.kinds import CHECKPOINT
 from lamol_core.storage.manifest import Provenance, check_folder
@@ -52,11 +52,20 @@ def test_nano_of_another_seed_is_another_model_and_leaves_the_random_state_alone
 def test_nano_of_the_defaults_is_small() -> None:
     # a corpus of many distinct words fills the vocabulary of the defaults
     rng = random.Random(0)
-    corpus = ["".join(rng.choices("abcdefghij", k=8)) for _ in range(1500)] * 2
+    corpus = ["".join(rng.choices("abcdefghij", k=8)) for _ in range(1500)] * COMMON_FROM
     model, tokenizer = build_backbone(BackboneParams(), Path(), corpus)
     assert len(tokenizer) == NanoParams().vocab_size + 3 + BackboneParams().max_tasks
     assert 500_000 < model.num_parameters() < 5_000_000
     assert not model.training and model.dtype == torch.float32
+
+
+def test_a_word_of_few_texts_is_not_in_the_vocabulary_of_nano() -> None:
+    rare = [f"call zebedee about row {row}" for row in range(COMMON_FROM - 1)] + ["zebedee " * 9]
+    common = ["call quentin about it"] * COMMON_FROM
+    _, tokenizer = build_backbone(tiny_backbone_params(), Path(), [*rare[1:], *common])
+    vocabulary = " ".join(tokenizer.get_vocab())
+    assert "quentin" in vocabulary and "zeb" not in vocabulary
+    assert tokenizer.decode(tokenizer("call zebedee")["input_ids"]) == "call zebedee"
 
 
 def test_nano_without_a_corpus_is_refused() -> None:
