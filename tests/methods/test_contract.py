@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +11,24 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
+from transformers import PreTrainedModel
 
-from lamol_core.config import Params
+from lamol_core.config import EwcParams, Params, ReplayParams
+from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ArtifactError
+from lamol_core.methods.ewc import FisherMemory
+from lamol_core.methods.memory import MemoryContext
 from lamol_core.methods.registry import METHODS, build_method
 from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS, find_sampling
-from lamol_core.models.checkpoints import write_state
+from lamol_core.methods.replay import RowMemory
+from lamol_core.models.checkpoints import load_model, save_checkpoint, write_state
 from lamol_core.records import MEMORY_SCHEMA, Example, MemoryRow, MixRow, PseudoSample, from_table
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest, sha256_of
 from lamol_core.storage.tables import read_rows
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import resume
+from lamol_core.training.fitting import Fitting
 from lamol_core.training.loop import LogRow, Trainer
 from lamol_core.training.run import (
     Checkpoints,
@@ -29,6 +37,7 @@ from lamol_core.training.run import (
     count_all_steps,
     train_from_checkpoint,
 )
+from tests.fakes import make_rows
 
 BUFFER = 6
 TASKS = ("a", "b", "c")
@@ -56,10 +65,10 @@ def real_rows(task: str, count: int = 8) -> list[Example]:
     ]
 
 
-def training_set(place: int, params: Params, codec: TextCodec) -> TrainingSet:
+def training_set(place: int, params: Params, codec: TextCodec, num_rows: int = 8) -> TrainingSet:
     """What the stages would hand over for a task: its rows, and what the method rehearses."""
     lineage = TASKS[: place + 1]
-    real, pseudo = real_rows(lineage[-1]), []
+    real, pseudo = real_rows(lineage[-1], num_rows), []
     if params.method in MIXES_REAL_ROWS:
         real += [row for task in lineage[:-1] for row in real_rows(task)]
     if find_sampling(params) is not None:
@@ -88,6 +97,7 @@ def learn(
     stop_at: int | None = None,
     stop: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda message: None,
+    num_rows: int = 8,
 ) -> TrainedStudent:
     """Train a task in a folder as the stage does, and write student and state; `stop` is called
     when a step has been told after `stop_at` others."""
@@ -100,7 +110,7 @@ def learn(
             stop()
         told.append(row)
 
-    method, rows = build_method(params), training_set(place, params, codec)
+    method, rows = build_method(params), training_set(place, params, codec, num_rows)
     trained = train_from_checkpoint(
         Checkpoints(before, folder / "states", state, backbone, folder / "resume"),
         rows, method, params.train, params.seed, on_step, say,
@@ -110,6 +120,15 @@ def learn(
     trained.save_state(folder / TASKS[place] / "state", Provenance())
     trained.discard_resumes()
     return trained
+
+
+@pytest.fixture
+def dropping_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """The tiny one, with dropout while it is trained."""
+    model = load_model(tiny_checkpoint, torch.device("cpu"))
+    model.config.attention_dropout = 0.5
+    save_checkpoint(tmp_path / "dropping", model, Provenance(), tokenizer_from=tiny_checkpoint)
+    return tmp_path / "dropping"
 
 
 def fall() -> None:
@@ -211,20 +230,32 @@ def test_what_a_training_goes_on_from_is_there_until_its_student_is_written(
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("changed", ["learning_rate", "seed", "rows", "student", "state"])
 def test_a_training_of_other_inputs_does_not_go_on(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changed: str, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resume, "EVERY_S", 0.0)
-    params = params_of("finetune")
+    params, cut, apart = params_of("replay"), tmp_path / "cut", tmp_path / "apart"
+    other = params.model_copy(update={"seed": params.seed + 1})
+    learn(cut, 0, params, tiny_checkpoint)
+    learn(tmp_path / "other", 0, other, tiny_checkpoint)
     with pytest.raises(KeyboardInterrupt):
-        learn(tmp_path, 0, params, tiny_checkpoint, stop_at=2, stop=fall)
-    changed = params.model_copy(
-        update={"train": params.train.model_copy(update={"learning_rate": 1e-3})}
-    )
-    learn(tmp_path, 0, changed, tiny_checkpoint)
-    rows = learn(tmp_path / "apart", 0, changed, tiny_checkpoint).log_rows
-    assert digests(tmp_path / "a") == digests(tmp_path / "apart" / "a") and len(rows) == 4
-    assert not (tmp_path / "resume").exists(), "nobody would go on from the other one's"
+        learn(cut, 1, params, tiny_checkpoint, stop_at=2, stop=fall)
+    if changed in {"student", "state"}:
+        shutil.rmtree(cut / "a" / changed)
+        shutil.copytree(tmp_path / "other" / "a" / changed, cut / "a" / changed)
+    elif changed == "seed":
+        params = other
+    elif changed == "learning_rate":
+        slower = params.train.model_copy(update={"learning_rate": 1e-3})
+        params = params.model_copy(update={"train": slower})
+    shutil.copytree(cut / "a", apart / "a")
+    num_rows = 7 if changed == "rows" else 8
+    for folder in (cut, apart):
+        student = learn(folder, 1, params, tiny_checkpoint, num_rows=num_rows)
+        assert len(student.log_rows) == 4 and student.seconds_before == 0
+    assert digests(cut / "b") == digests(apart / "b")
+    assert not (cut / "resume").exists(), "nobody would go on from the other one's"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -262,6 +293,14 @@ def test_a_memory_of_another_size_is_refused(tiny_checkpoint: Path, tmp_path: Pa
         learn(tmp_path, 1, params.model_copy(update={"replay": larger}), tiny_checkpoint)
 
 
+def test_a_step_recalls_as_many_rows_as_its_batch_takes_and_each_step_others() -> None:
+    params = ReplayParams(buffer_size=BUFFER, batch_size=3)
+    memory = RowMemory(params, MemoryContext(0, decode=str))
+    memory.observe(make_rows(BUFFER, 0), logits_of=lambda rows: [])
+    assert len(memory.rows(0)) == 3
+    assert memory.rows(0) == memory.rows(0) != memory.rows(1)
+
+
 def test_derpp_keeps_the_logits_that_a_row_came_with(tiny_checkpoint: Path, tmp_path: Path) -> None:
     params = params_of("derpp")
     learn(tmp_path, 0, params, tiny_checkpoint)
@@ -282,14 +321,15 @@ def test_derpp_keeps_the_logits_that_a_row_came_with(tiny_checkpoint: Path, tmp_
 
 
 def test_derpp_s_logits_are_those_that_tell_the_answer(
-    tiny_checkpoint: Path, tmp_path: Path
+    dropping_checkpoint: Path, tmp_path: Path
 ) -> None:
-    """Of its own row, one position before each token of it: with a student that stands still."""
+    """Of its own row, one position before each token of it, without dropout: with a student that
+    stands still."""
     params = params_of("derpp")
     still = params.train.model_copy(update={"learning_rate": 1e-12})
     params = params.model_copy(update={"train": still})
-    model = learn(tmp_path, 0, params, tiny_checkpoint).model
-    control = TextCodec.load(tiny_checkpoint).control
+    model = learn(tmp_path, 0, params, dropping_checkpoint).model.eval()
+    control = TextCodec.load(dropping_checkpoint).control
     stored = load_file(tmp_path / "a" / "state" / "logits.safetensors")
     rows = from_table(read_rows(tmp_path / "a/state/memory.parquet", MEMORY_SCHEMA, ""), MemoryRow)
     assert len({row.row_id for row in rows}) > 2
@@ -303,14 +343,15 @@ def test_derpp_s_logits_are_those_that_tell_the_answer(
 
 
 def test_fisher_information_is_the_mean_of_each_row_s_own_squared_gradient(
-    tiny_checkpoint: Path, tmp_path: Path
+    dropping_checkpoint: Path, tmp_path: Path
 ) -> None:
+    """Without dropout."""
     params = Params.model_validate(
         {**params_of("ewc").model_dump(by_alias=True), "ewc": {"fisher_rows": None}}
     )
     model, codec = (
-        learn(tmp_path, 0, params, tiny_checkpoint).model,
-        TextCodec.load(tiny_checkpoint),
+        learn(tmp_path, 0, params, dropping_checkpoint).model.eval(),
+        TextCodec.load(dropping_checkpoint),
     )
     rows = real_rows("a")
     expected = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
@@ -329,6 +370,21 @@ def test_fisher_information_is_the_mean_of_each_row_s_own_squared_gradient(
         torch.testing.assert_close(fisher[name], square, rtol=1e-3, atol=1e-6)
 
 
+def test_fisher_information_is_the_mean_over_rows_that_the_seed_chooses(tmp_path: Path) -> None:
+    rows, model = make_rows(8, 0), nn.Linear(1, 1, bias=False)
+    seen: list[EncodedRow] = []
+
+    def backward(row: EncodedRow) -> None:
+        seen.append(row)
+        model.weight.sum().backward()
+
+    memory = FisherMemory(EwcParams(fisher_rows=2), seed=0)
+    memory.finish(model, rows, backward)
+    memory.write(tmp_path)
+    assert len(seen) == 2 and seen != rows[:2]
+    assert load_file(tmp_path / "fisher.safetensors")["weight"].item() == 1.0
+
+
 def test_ewc_holds_the_weights_that_mattered(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """A strong penalty keeps the weights that the Fisher information is large for in place."""
     params = params_of("ewc")
@@ -339,6 +395,8 @@ def test_ewc_holds_the_weights_that_mattered(tiny_checkpoint: Path, tmp_path: Pa
     )
     trained = learn(tmp_path, 1, params, tiny_checkpoint)
     assert trained.log_rows[0]["penalty"] == 0 and trained.log_rows[-1]["penalty"] > 0
+    for row in trained.log_rows:
+        assert row["loss"] == pytest.approx(row["ce_qa"] + row["penalty"])
     both = load_file(tmp_path / "b" / "state" / "fisher.safetensors")
     assert all((both[name] >= f).all() for name, f in fisher.items()), "tasks are added up"
 
@@ -358,7 +416,7 @@ def test_ewc_holds_the_weights_that_mattered(tiny_checkpoint: Path, tmp_path: Pa
 
 
 def test_an_expert_is_the_backbone_trained_on_the_new_task_alone(
-    tiny_checkpoint: Path, tmp_path: Path
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the first task student and expert start alike, and the expert has already learnt: the
     divergence begins high and falls, and no cross-entropy is asked of new rows."""
@@ -366,7 +424,17 @@ def test_an_expert_is_the_backbone_trained_on_the_new_task_alone(
     losses = [row["kl_qa"] for row in trained.log_rows]
     assert losses[0] > 0 and losses[-1] < losses[0]
     assert all(row["ce_qa"] == 0 for row in trained.log_rows), "there are no pseudo rows yet"
+
+    loaded: list[Path] = []
+    original = Fitting.load
+
+    def load(self: Fitting, checkpoint: Path) -> PreTrainedModel:
+        loaded.append(checkpoint)
+        return original(self, checkpoint)
+
+    monkeypatch.setattr(Fitting, "load", load)
     later = learn(tmp_path, 1, params_of("l2kd"), tiny_checkpoint)
+    assert loaded == [tiny_checkpoint, tmp_path / "a" / "student"], "the expert, then the student"
     assert any(row["ce_qa"] > 0 for row in later.log_rows)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lamol_core.config import LamolKdParams, LamolParams, Params
 from lamol_core.methods.finetune import Finetune
+from lamol_core.methods.l2kd import L2kd
 from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.methods.losses import cross_entropy_per_token, kl_per_token
@@ -179,6 +180,12 @@ def test_lamol_pools_new_and_pseudo_rows() -> None:
     loss = Lamol(LamolParams(**{"lambda": 0.5})).loss
     torch.testing.assert_close(value_of(loss, groups), means["qa"] + 0.5 * means["gen"])
     assert not loss.distilled
+
+
+def test_l2kd_s_expert_learns_both_views_of_new_rows_alone() -> None:
+    groups, loss = make_groups(), L2kd(LamolParams(**{"lambda": 0.3})).expert_loss
+    ce = {view: naive_ce(*groups[view, "new"][:2]).mean() for view in ("qa", "gen")}
+    torch.testing.assert_close(value_of(loss, groups), ce["qa"] + 0.3 * ce["gen"])
 
 
 def test_finetune_is_the_qa_view_of_new_rows_alone() -> None:

@@ -78,6 +78,11 @@ CASES = {
     "l2kd": (L2kd(LamolParams()), (NEW, PSEUDO, NEW_LONG), 1.543457633),
     "replay": (Replay(ReplayParams()), (NEW, REMEMBERED, NEW_LONG), 2.333230180),
     "derpp": (Derpp(DerppParams()), (NEW, NEW_LONG, REMEMBERED), 4.135287278),
+    "derpp, other weights": (
+        Derpp(DerppParams(alpha=0.2, beta=0.7)),
+        (NEW, NEW_LONG, REMEMBERED),
+        4.322296496,
+    ),
     "ewc, penalty apart": (Ewc(EwcParams()), (NEW, NEW_LONG), 2.176878816),
 }
 

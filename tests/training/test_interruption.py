@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -53,3 +54,16 @@ def test_an_ignored_signal_stays_ignored() -> None:
         os.kill(os.getpid(), signal.SIGINT)
     assert interruption.came is None
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_outside_the_main_thread_it_hears_nothing() -> None:
+    def listen() -> signal.Signals | None:
+        with Interruption() as interruption:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return interruption.came
+
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(listen).result() is None
+    assert heard == [signal.SIGTERM]

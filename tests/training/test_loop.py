@@ -19,12 +19,14 @@ from lamol_core.methods.base import Method
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.memory import LogitsOf, Memory
 from lamol_core.methods.terms import Loss, cross_entropy
 from lamol_core.models.attention import PACKED
 from lamol_core.training.batches import OptimizerBatch
 from lamol_core.training.body import as_body
 from lamol_core.training.loop import LogRow, Trainer
 from lamol_core.training.objective import losses_of
+from lamol_core.training.optimizer import MasterAdamW
 from lamol_core.training.teacher import OnlineTeacher
 from tests.fakes import (
     CONTROL,
@@ -55,6 +57,7 @@ def train(
     method: Method = KD,
     seed: int = 0,
     on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
+    memory: Memory | None = None,
     **params: object,
 ) -> list[LogRow]:
     checked = TrainParams.model_validate({**ONE_STEP, **params})
@@ -62,7 +65,7 @@ def train(
         taught = stack.enter_context(as_body(teacher)) if teacher is not None else None
         body = stack.enter_context(as_body(student))
         asked = OnlineTeacher(taught) if taught is not None else None
-        trainer = Trainer(accelerator, body, asked, method.loss, CONTROL, checked)
+        trainer = Trainer(accelerator, body, asked, method.loss, CONTROL, checked, memory)
         return trainer.train(rows, seed, on_step).log_rows
 
 
@@ -152,6 +155,39 @@ def test_one_step_is_adamw_on_the_clipped_naive_gradient(accelerator: Accelerato
     ]
     # Adam's first step is the sign of the gradient: a number of almost 0 may take the other one
     assert min(close) > 0.99
+
+
+@pytest.mark.parametrize("max_grad_norm", [0.5, 1e9])
+def test_a_gradient_is_scaled_down_to_its_largest_norm_and_never_up(
+    accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch, max_grad_norm: float
+) -> None:
+    """Adam's first step is the same whatever the gradient's scale: the factor is what tells."""
+    factors: list[float] = []
+    original = MasterAdamW.step
+
+    def step(self: MasterAdamW, learning_rate: float, factor: float = 1.0) -> None:
+        factors.append(factor)
+        original(self, learning_rate, factor)
+
+    monkeypatch.setattr(MasterAdamW, "step", step)
+    student, teacher = pair()
+    (row,) = train(accelerator, student, teacher, max_grad_norm=max_grad_norm)
+    scaled = max_grad_norm / (row["grad_norm"] + 1e-6)
+    assert (scaled < 1) == (max_grad_norm == 0.5)
+    assert factors == [pytest.approx(min(scaled, 1.0))]
+
+
+def test_a_memory_sees_a_step_before_the_weights_change(accelerator: Accelerator) -> None:
+    seen: list[bytes] = []
+
+    class Watching(Memory):
+        def observe(self, rows: Sequence[EncodedRow], logits_of: LogitsOf) -> None:
+            seen.append(weights(student))
+
+    student, _ = pair()
+    before = weights(student)
+    train(accelerator, student, None, ROWS, Finetune(), memory=Watching())
+    assert seen == [before] and weights(student) != before
 
 
 def test_same_seed_same_bytes(accelerator: Accelerator) -> None:

@@ -92,6 +92,23 @@ def test_an_update_too_small_for_bf16_is_not_lost() -> None:
     assert (before - model.weight).float().mean().item() == pytest.approx(0.03, rel=0.03)
 
 
+def test_an_optimizer_that_takes_up_a_state_steps_as_the_other_one() -> None:
+    model = layer(torch.bfloat16)
+    ours = MasterAdamW(model.parameters(), 0.1)
+    set_gradients(model, 0)
+    ours.step(1e-4)
+    other_model = copy.deepcopy(model)
+    other = MasterAdamW(other_model.parameters(), 0.1)
+    other.load_state(ours.state())
+    for stepped, by in ((model, ours), (other_model, other)):
+        set_gradients(stepped, 1)
+        by.step(1e-4)
+    state, other_state = ours.state(), other.state()
+    assert state.keys() == other_state.keys() >= {"0.lower", "1.lower"}
+    assert all(torch.equal(other_state[name], tensor) for name, tensor in state.items())
+    assert torch.equal(other_model.weight, model.weight)
+
+
 def test_gradients_of_parts_are_added_in_fp32_and_cleared() -> None:
     model = layer(torch.bfloat16)
     ours = MasterAdamW(model.parameters(), weight_decay=0.0)

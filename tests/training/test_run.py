@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.models.checkpoints import load_model, require_positions
 from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.storage.manifest import Provenance
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import teacher as teacher_module
 from lamol_core.training.loop import LogRow
@@ -50,14 +52,19 @@ def train(
     states: Path,
     on_step: Callable[[LogRow, int], None] = lambda row, steps: None,
     say: Callable[[str], None] = lambda message: None,
+    kd: LamolKdParams | None = None,
     **changes: Any,
 ) -> TrainedStudent:
     params = TrainParams.model_validate(
         {"steps": 3, "batch_size": 7, "learning_rate": 1e-3, "precision": "fp32", **changes}
     )
-    method = LamolKd(LamolKdParams())
+    method = LamolKd(kd or LamolKdParams())
     checkpoints = Checkpoints(checkpoint, states)
     return train_from_checkpoint(checkpoints, training_set, method, params, 0, on_step, say)
+
+
+def stop(row: LogRow, num_steps: int) -> None:
+    raise KeyboardInterrupt
 
 
 def weights(student: TrainedStudent) -> torch.Tensor:
@@ -103,21 +110,20 @@ def test_the_size_of_the_states_is_told_and_they_are_gone_afterwards(
     assert not (tmp_path / "states").exists()
 
 
-def test_a_training_that_was_cut_off_finds_its_states_again(
-    tiny_checkpoint: Path,
-    training_set: TrainingSet,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files of teachers' states, as they are written."""
     written: list[Path] = []
     original = teacher_module.save_file
     monkeypatch.setattr(
         teacher_module, "save_file", lambda t, path: (written.append(path), original(t, path))
     )
+    return written
 
-    def stop(row: LogRow, num_steps: int) -> None:
-        raise KeyboardInterrupt
 
+def test_a_training_that_was_cut_off_finds_its_states_again(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path, written: list[Path]
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(tiny_checkpoint, training_set, tmp_path / "states", stop)
     assert (tmp_path / "states").exists()
@@ -132,12 +138,36 @@ def test_a_training_that_was_cut_off_finds_its_states_again(
     assert torch.equal(weights(resumed), weights(again))
 
 
+@pytest.mark.parametrize("changed", ["teacher", "rows", "alignment"])
+def test_states_of_another_training_are_not_taken_for_its_own(
+    changed: str,
+    tiny_checkpoint: Path,
+    training_set: TrainingSet,
+    tmp_path: Path,
+    written: list[Path],
+) -> None:
+    checkpoint, rows, kd = tiny_checkpoint, training_set, LamolKdParams()
+    if changed == "teacher":
+        checkpoint = tmp_path / "other"
+        train(tiny_checkpoint, training_set, tmp_path / "apart").save(
+            checkpoint, tiny_checkpoint, Provenance()
+        )
+    elif changed == "rows":
+        first, *others = training_set.pseudo
+        swapped = replace(first, input_ids=others[0].input_ids)
+        rows = replace(training_set, pseudo=[swapped, *others])
+    else:
+        kd = LamolKdParams(alignment="reference")
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop)
+    before = len(written)
+    train(checkpoint, rows, tmp_path / "states", kd=kd)
+    assert len(written) == before + 1
+
+
 def test_a_training_that_goes_another_way_leaves_no_states(
     tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
 ) -> None:
-    def stop(row: LogRow, num_steps: int) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
         train(tiny_checkpoint, training_set, tmp_path / "states", stop)
     train(tiny_checkpoint, training_set, tmp_path / "states", teacher_targets="online")

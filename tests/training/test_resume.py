@@ -1,0 +1,24 @@
+"""What a training that was cut off goes on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lamol_core.methods.memory import Memory
+from lamol_core.training.optimizer import MasterAdamW
+from lamol_core.training.resume import Resume
+
+
+def test_random_numbers_go_on_where_they_stood(tmp_path: Path) -> None:
+    """What is dropped in a training that was cut off depends on them."""
+    model, resume = nn.Linear(5, 7), Resume(tmp_path, {})
+    optimizer, log_rows = MasterAdamW(model.parameters(), 0.0), [{"seconds": 1.0}]
+    torch.manual_seed(5)
+    resume.save(model, optimizer, Memory(), log_rows)
+    expected = torch.rand(3)
+    torch.manual_seed(9)
+    assert resume.load(model, optimizer, Memory()) == log_rows
+    assert torch.equal(torch.rand(3), expected)
