@@ -61,6 +61,8 @@ class Resume:
         try:
             check_folder(self.folder, RESUME, "")
         except ArtifactError:
+            if self.folder.exists():
+                self.say("what a training that was cut off left is not whole; it begins anew")
             return []
         tensors = load_file(self.folder / TENSORS)
         with torch.no_grad():

@@ -9,7 +9,7 @@ from torch import nn
 
 from lamol_core.methods.memory import Memory
 from lamol_core.training.optimizer import MasterAdamW
-from lamol_core.training.resume import Resume
+from lamol_core.training.resume import TENSORS, Resume
 
 
 def test_random_numbers_go_on_where_they_stood(tmp_path: Path) -> None:
@@ -22,3 +22,13 @@ def test_random_numbers_go_on_where_they_stood(tmp_path: Path) -> None:
     torch.manual_seed(9)
     assert resume.load(model, optimizer, Memory()) == log_rows
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_what_is_not_whole_is_told_of_and_not_gone_on_from(tmp_path: Path) -> None:
+    model, told = nn.Linear(5, 7), list[str]()
+    optimizer, resume = MasterAdamW(model.parameters(), 0.0), Resume(tmp_path, {}, told.append)
+    assert resume.load(model, optimizer, Memory()) == [] and not told
+    resume.save(model, optimizer, Memory(), [{"seconds": 1.0}])
+    (resume.folder / TENSORS).write_bytes(b"half")
+    assert resume.load(model, optimizer, Memory()) == []
+    assert len(told) == 1 and "not whole" in told[0]
