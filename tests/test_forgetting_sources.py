@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lamol_core.config import Params
 from lamol_core.errors import ConfigError
-from lamol_core.forgetting.sources import source_files
+from lamol_core.forgetting.sources import empty_files, source_files
 
 
 def params_of(**paths: str) -> Params:
@@ -48,3 +49,10 @@ def test_a_folder_without_training_rows_is_told_before_anything_is_removed(root:
         source_files(params_of(a="mails"), "a", root)
     (root / "b.csv").write_text("input,target\n")
     assert source_files(params_of(a="mails", b="b.csv"), "b", root) == [root / "b.csv"]
+
+
+def test_an_emptied_file_is_empty_by_its_other_names_too(root: Path) -> None:
+    train, other = root / "mails" / "train.csv", root / "linked.csv"
+    os.link(train, other)
+    empty_files([train])
+    assert train.read_bytes() == other.read_bytes() == b""

@@ -8,16 +8,21 @@ from dataclasses import replace
 
 import pytest
 
-from lamol_core.audit.base import Audited, judge, pooled
+from lamol_core.audit.against_rows import AgainstRows
+from lamol_core.audit.base import Audited, SampledTask, judge, pooled
 from lamol_core.audit.checks.canaries import Canaries
 from lamol_core.audit.checks.drift import Drift
-from lamol_core.audit.checks.memorisation import Memorisation
+from lamol_core.audit.checks.faithfulness import Faithfulness
+from lamol_core.audit.checks.memorisation import HEADLINES, Memorisation
 from lamol_core.audit.checks.personal_data import personal_data_in
+from lamol_core.audit.checks.validity import Validity
+from lamol_core.audit.excess import pooled_excesses
 from lamol_core.audit.registry import build_checks
 from lamol_core.audit.run import Audit, audit_table
-from lamol_core.config import AuditParams
+from lamol_core.config import AuditParams, GenerateParams
 from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
+from lamol_core.forgetting.fingerprinting import fingerprint_of
 from lamol_core.records import PseudoSample
 from lamol_core.storage.manifest import Manifest
 from tests.audit.corpus import (
@@ -30,6 +35,7 @@ from tests.audit.corpus import (
     encode,
     sample,
     sentence,
+    table_of,
     with_rows,
 )
 
@@ -90,6 +96,12 @@ def edited_row(audited: Audited, chooser: random.Random) -> dict[int, PseudoSamp
     return {30: replace(task.drawn[30], input="something else")}
 
 
+def edited_target(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    other = next(label for label in LABELS if label != task.drawn[30].target)
+    return {30: replace(task.drawn[30], target=other)}
+
+
 def foreign_teacher(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
     (task,) = audited.tasks
     return {i: replace(task.drawn[i], teacher_sha256="0" * 64) for i in PLANTED}
@@ -118,6 +130,7 @@ DEFECTS = {
     wrong_labels: "faithfulness",
     personal: "personal_data",
     edited_row: "provenance",
+    edited_target: "provenance",
     foreign_teacher: "provenance",
     foreign_seed: "provenance",
     repeated_id: "provenance",
@@ -186,6 +199,47 @@ def test_a_few_rows_said_again_and_again_are_no_pass() -> None:
     assert found.figures["copied_excess"] == pytest.approx(0.0, abs=0.01)
     assert found.figures["repeated_share"] == 0.4 and found.verdict == "fail"
     assert flagged(result, "memorisation") >= set(range(80))
+
+
+def held_out_too(audited: Audited) -> Audited:
+    (task,) = audited.tasks
+    return replace(audited, tasks=[replace(task, held_out=[*task.held_out, *task.train[:4]])])
+
+
+def but_one_rejected(audited: Audited) -> Audited:
+    (task,) = audited.tasks
+    rows = {i: replace(task.drawn[i], valid=False, reject_reason="no_ans") for i in range(4, 80)}
+    return with_rows(audited, rows)
+
+
+@pytest.mark.parametrize("change", [held_out_too, but_one_rejected])
+def test_rows_that_are_held_out_too_or_were_rejected_are_not_repeated(
+    change: Callable[[Audited], Audited],
+) -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    said = {i: edited(task.drawn[i], task.train[i % 4].input) for i in range(80)}
+    found = Memorisation().run(change(with_rows(audited, said)), AuditParams())
+    assert found.figures["repeated_share"] == 0.0
+
+
+@pytest.mark.parametrize(("words_held_out", "share"), [(12, 1 / 200), (13, 0.0)])
+def test_a_run_is_long_by_what_samples_share_with_held_out_rows(
+    words_held_out: int, share: float
+) -> None:
+    audited = clean()
+    (task,) = audited.tasks
+    seen, unseen = (" ".join(f"{name}{i}" for i in range(30)) for name in "ab")
+    train = [replace(task.train[0], input=seen), *task.train[1:]]
+    held_out = [replace(task.held_out[0], input=unseen), *task.held_out[1:]]
+    audited = replace(audited, tasks=[replace(task, train=train, held_out=held_out)])
+    said = {
+        i: edited(task.drawn[i], " ".join(text.split()[:words]))
+        for i, (text, words) in enumerate([(seen, 25), (unseen, words_held_out)])
+    }
+    found = Memorisation().run(with_rows(audited, said), AuditParams())
+    assert found.figures["longest_span_held_out"] == words_held_out
+    assert found.figures["extracted_share"] == share
 
 
 def test_a_long_run_of_one_training_row_fails() -> None:
@@ -274,11 +328,36 @@ def test_what_is_wrong_with_a_table_at_large_is_found(
     assert found.verdict != "pass"
 
 
+def test_the_variation_of_labels_is_the_share_of_rows_that_would_have_another() -> None:
+    rows = [(f"row {i}", LABELS[i % 2]) for i in range(200)]
+    one_label = table_of(rows, rows, [(text, LABELS[0]) for text, _ in rows])
+    figures = Faithfulness().run(one_label, AuditParams()).figures
+    assert figures["label_variation"] == pytest.approx(0.5)
+    # 1.96 standard deviations of 200 rows' share are chance
+    by_chance = 1.96 * (0.5 * 0.5 / 200) ** 0.5
+    assert figures["label_variation_excess"] == pytest.approx(0.5 - by_chance, abs=0.02)
+
+
 def test_rows_of_few_words_compress_better_than_real_ones() -> None:
     figures = {f.check: f.figures for f in audit(of_few_words(clean())).findings}["variety"]
     compression, real = figures["compression"], figures["compression_real"]
     assert compression is not None and real is not None and compression < 0.75 * real
     assert figures["compression_ratio"] == pytest.approx(compression / real)
+
+
+def test_samples_are_held_against_as_many_real_rows() -> None:
+    """Of two hundred beside fifty, fifty are looked at: more rows repeat more."""
+    audited = clean()
+    (task,) = audited.tasks
+    few = replace(audited, tasks=[replace(task, train=task.train[:50])])
+    figures = {f.check: f.figures for f in audit(few).findings}["variety"]
+    assert figures["distinct_2_ratio"] == pytest.approx(1.0, abs=0.1)
+    assert figures["compression_ratio"] == pytest.approx(1.0, abs=0.1)
+    twice = with_rows(few, {i: edited(task.drawn[i], task.drawn[i - 100].input)
+                            for i in range(100, 200)})  # fmt: skip
+    figures = {f.check: f.figures for f in audit(twice).findings}["copies"]
+    assert figures["duplicate_share"] == 0.5
+    assert 0.0 < (figures["duplicate_excess"] or 0.0) < 0.25, "an eighth is expected"
 
 
 def test_the_whole_table_is_the_mean_over_its_rows() -> None:
@@ -309,6 +388,7 @@ def test_copies_do_not_hide_drift() -> None:
         return found.figures["drift_auc"] or 0.0
 
     assert auc({**copies, **odd}) > auc(odd) - 0.08
+    assert 0.65 < auc({**copies, **odd}) <= 0.75, "of a copy's pairs half are in order"
     assert auc({i: edited(task.drawn[i], task.train[i].input) for i in range(200)}) == 0.5
     assert auc({i: edited(task.drawn[i], task.train[i % 3].input) for i in range(200)}) > 0.9
 
@@ -353,6 +433,44 @@ def test_rows_of_other_tasks_are_looked_at_too() -> None:
     none = replace(audited, tasks=[task, replace(second, drawn=drawn(fresh))])
     (found, *_) = audit_table(none, [Memorisation()], AuditParams()).findings
     assert found.verdict == "pass" and not found.flags
+
+
+def as_second(task: SampledTask) -> SampledTask:
+    drawn = [replace(row, source_task="second") for row in task.drawn]
+    return replace(task, facts=replace(task.facts, name="second"), drawn=drawn)
+
+
+def test_the_whole_table_is_what_its_tasks_are_together() -> None:
+    """One with its rows and one with their fingerprint, each with copies."""
+    audited, other = clean(size=100), clean(size=100, seed=1)
+    (task,), (second,) = audited.tasks, other.tasks
+    copies = [edited(row, real.input) for row, real in zip(task.drawn, task.train, strict=True)]
+    task = replace(task, drawn=[*copies[:30], *task.drawn[30:]])
+    copies = [edited(row, real.input) for row, real in zip(second.drawn, second.train, strict=True)]
+    second = as_second(replace(second, drawn=[*copies[:10], *second.drawn[10:]]))
+    kept = fingerprint_of(second, bytes(32), SEED)
+    gone = replace(second, train=[], held_out=[], forgotten_on="2026-01-01", fingerprint=kept)
+    both = replace(audited, tasks=[task, gone])
+    found = Memorisation().run(both, AuditParams())
+    mine, theirs = found.by_task[TASK], found.by_task["second"]
+    assert mine["longest_span"] != theirs["longest_span"]
+    assert found.figures["longest_span"] == max(mine["longest_span"], theirs["longest_span"])
+    assert (mine["exact_copies"], theirs["exact_copies"]) == (30, 10)
+    assert found.figures["exact_copies"] == 40
+    rows = AgainstRows.of(both.tasks, both.seed)
+    parts = [rows.figures(rows.kept(task)), theirs]
+    pooled_by_hand = pooled_excesses(parts, [100, 100], HEADLINES)
+    assert len(pooled_by_hand) == 6 and found.figures == {**found.figures, **pooled_by_hand}
+
+
+def test_intervals_of_single_tasks_hold_for_all_of_them_at_once() -> None:
+    audited, other = clean(size=100), clean(size=100, seed=1)
+    both = replace(audited, tasks=[*audited.tasks, as_second(*other.tasks)])
+    found = Memorisation().run(both, AuditParams())
+    rows = AgainstRows.of(both.tasks, both.seed)
+    for one in both.tasks:
+        assert found.by_task[one.name] == rows.figures(rows.kept(one), among=2)
+        assert found.by_task[one.name] != rows.figures(rows.kept(one))
 
 
 def test_rejected_rows_are_looked_at_but_not_counted() -> None:
@@ -429,6 +547,17 @@ def test_phone_numbers_are_those_of_the_countries_named(
     assert personal_data_in(text, regions) == ({("phone", number)} if number else set())
 
 
+@pytest.mark.parametrize(
+    ("valid", "invalid"),
+    [
+        ("4111 1111 1111 1111", "4111 1111 1111 1112"),
+        ("GB82 WEST 1234 5698 7654 32", "GB82 WEST 1234 5698 7654 33"),
+    ],
+)
+def test_numbers_with_wrong_check_digits_are_no_personal_data(valid: str, invalid: str) -> None:
+    assert personal_data_in(f"it is {valid}", ()) and not personal_data_in(f"it is {invalid}", ())
+
+
 def test_the_teacher_is_asked_where_it_may_be() -> None:
     audited = clean()
 
@@ -462,11 +591,26 @@ def canaried(audited: Audited) -> Audited:
     return replace(audited, tasks=[replace(task, canaries=canaries)])
 
 
-def test_a_planted_secret_that_comes_back_fails() -> None:
+def in_an_input(row: PseudoSample, secret: str) -> PseudoSample:
+    return edited(row, f"is it {secret} or not")
+
+
+def in_a_target(row: PseudoSample, secret: str) -> PseudoSample:
+    return edited(row, row.input, secret)
+
+
+def in_a_rejected_row(row: PseudoSample, secret: str) -> PseudoSample:
+    return replace(in_an_input(row, secret), valid=False, reject_reason="no_ans")
+
+
+@pytest.mark.parametrize("plant", [in_an_input, in_a_target, in_a_rejected_row])
+def test_a_planted_secret_that_comes_back_fails(
+    plant: Callable[[PseudoSample, str], PseudoSample],
+) -> None:
     audited = canaried(clean())
     (task,) = audited.tasks
     spaced = " ".join(task.canaries[1].secret)
-    result = audit(with_rows(audited, {9: edited(task.drawn[9], f"is it {spaced} or not")}))
+    result = audit(with_rows(audited, {9: plant(task.drawn[9], spaced)}))
     (found,) = [finding for finding in result.findings if finding.check == "canaries"]
     assert found.figures["canary_share"] == pytest.approx(0.2) and found.verdict == "fail"
     assert flagged(result, "canaries") == {9}
@@ -506,8 +650,9 @@ def test_a_manifest_that_does_not_fit_is_told() -> None:
     older = Manifest("pseudo", {}, "", {}, {}, {"teacher": TEACHER}, code_version="0")
     result = audit(replace(audited, origin=replace(audited.origin, manifest=older)))
     assert result.verdict == "warn" and not result.failed, "written by another version"
-    silent = replace(origin, manifest=Manifest("pseudo", {}, "", {}, {}, {}))
-    assert "provenance" in audit(replace(audited, origin=silent)).failed, "it says nothing"
+    for inputs in ({}, {"teacher": TEACHER}):
+        silent = replace(origin, manifest=Manifest("pseudo", {}, "", {}, {}, inputs))
+        assert "provenance" in audit(replace(audited, origin=silent)).failed, "it says nothing"
     for change in ({"table_is_as_written": False}, {"teacher_is_as_written": False}):
         changed = replace(audited, origin=replace(audited.origin, **change))
         assert audit(changed).failed == ["provenance"]
@@ -569,6 +714,20 @@ def test_rejected_rows_and_limits_are_counted() -> None:
     assert "validity" in result.failed
     (found,) = [finding for finding in result.findings if finding.check == "validity"]
     assert found.by_task[TASK]["rejected_share"] == 1.0 and "nothing of it" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("max_input_tokens", "max_target_tokens", "truncated"), [(10, 4, 1), (11, 4, 0), (11, 3, 1)]
+)
+def test_rows_that_fill_either_limit_are_truncated(
+    max_input_tokens: int, max_target_tokens: int, truncated: int
+) -> None:
+    audited = table_of([("real", "pin")], [], [("x" * 10, "pin")])
+    generate = GenerateParams(
+        max_input_tokens=max_input_tokens, max_target_tokens=max_target_tokens
+    )
+    limited = replace(audited, origin=replace(audited.origin, generate=generate))
+    assert Validity().run(limited, AuditParams()).figures["truncated_share"] == truncated
 
 
 def replace_limits(audited: Audited):

@@ -84,6 +84,14 @@ def test_each_task_counts_by_its_own_chance() -> None:
         assert excess(copies, both).mean == pytest.approx(20 / 200, abs=0.01)
 
 
+def test_weight_of_a_task_without_held_out_rows_is_no_memory() -> None:
+    trained = np.concatenate([np.arange(20) < 10, np.ones(20, bool)])
+    both = Pool(np.repeat([0, 1], 20), trained)
+    copies = np.tile(np.arange(20) < 10, 2).astype(float)
+    found = excess_of(copies, both, 0.2, seed=0)
+    assert found is not None and found.mean == pytest.approx(0.1), "half of the weight is known"
+
+
 def test_nothing_is_said_where_nothing_tells_memory_from_chance() -> None:
     assert excess_of(np.ones(5), Pool(np.zeros(5, int), np.ones(5, bool)), 0.1, 0) is None
     half = Pool(np.repeat([0, 1], 5), np.array([True] * 5 + [True, False] * 2 + [True]))
@@ -127,6 +135,8 @@ def test_parts_are_pooled_by_their_rows() -> None:
     pooled = pooled_excesses([one, one], [10, 10], ("x",))
     assert pooled["x_excess_mean"] == pytest.approx(0.1)
     assert pooled["x_excess"] == pytest.approx(0.1 - 0.1 / 2**0.5)
+    other = {"x_excess": 0.4, "x_excess_mean": 0.5, "x_excess_high": 0.6}
+    assert pooled_excesses([one, other], [30, 10], ("x",))["x_excess_mean"] == pytest.approx(0.2)
     alone = pooled_excesses([one, {"x_excess": None}], [10, 90], ("x",))
     assert alone["x_excess"] == pytest.approx(0.0)
     assert pooled_excesses([{"x_excess": None}], [90], ("x",)) == {}

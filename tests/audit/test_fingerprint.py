@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lamol_core.audit.base import Audited
 from lamol_core.audit.fingerprint import (
+    FIGURES,
     HASHES,
     Fingerprint,
     own_key,
@@ -27,9 +28,11 @@ from lamol_core.audit.run import Audit, audit_table
 from lamol_core.audit.samples import Judgement
 from lamol_core.audit.spans import longest_shared_spans
 from lamol_core.audit.words import words_of
-from lamol_core.config import AuditParams
+from lamol_core.config import AuditParams, PrepareParams, TaskParams
+from lamol_core.data.prepare import prepare_task, write_base
+from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
-from lamol_core.forgetting.fingerprinting import fingerprint_of
+from lamol_core.forgetting.fingerprinting import fingerprint_files, fingerprint_of
 from tests.audit.corpus import SEED, TASK, clean, decode, sample, with_rows
 
 KEY = bytes(range(32))
@@ -181,3 +184,14 @@ def test_without_a_fingerprint_it_says_what_is_not_known() -> None:
     assert figures(result, "faithfulness")["unknown_label_share"] == 0.0
     for check, figure in (("copies", "duplicate_excess"), ("variety", "distinct_2_ratio")):
         assert figures(result, check)[figure] is None
+
+
+def test_no_fingerprint_and_no_key_are_made_where_none_is_wanted(tmp_path: Path) -> None:
+    write_base(tmp_path / "base")
+    source = {"kind": "demo", "task": "home"}
+    task = TaskParams.model_validate({"after": "base", "source": source})
+    folder, key_file = tmp_path / "home", tmp_path / "key"
+    prepare_task("home", task, PrepareParams(), tmp_path / "base", folder, Path())
+    own = TaskData.load(folder)
+    assert fingerprint_files(own, key_file, SEED, False) == {} and not key_file.exists()
+    assert set(fingerprint_files(own, key_file, SEED, True)) == {HASHES, FIGURES}

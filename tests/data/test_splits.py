@@ -38,6 +38,13 @@ def test_every_target_has_its_share() -> None:
         assert set(Counter(row.target for row in splits[split]).values()) == {count}
 
 
+def test_small_targets_take_no_more_than_their_share() -> None:
+    rows = [RawRow(f"row {i}", "big" if i % 2 else f"label {i % 60}") for i in range(600)]
+    params = PrepareParams(dev_fraction=0.05)
+    dev = complete_splits({"train": rows, "test": TEXT}, params, "t")["dev"]
+    assert [row.target for row in dev].count("big") == len(dev) / 2 == 15
+
+
 def test_only_what_is_missing_is_cut() -> None:
     given_splits = {"train": CLASSES, "test": TEXT}
     splits = complete_splits(given_splits, PARAMS, "t")

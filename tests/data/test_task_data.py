@@ -1,6 +1,7 @@
 """data/T/: what is written, what later tasks see of it, and that it never differs."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from lamol_core.config import PrepareParams, TaskParams
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.data.prepare import find_facts, prepare_task, write_base
+from lamol_core.data.record import read_record, write_record
 from lamol_core.data.task_data import TaskData, facts_from
 from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.forgetting.rows import forget_rows
 from lamol_core.records import SPLITS, TaskFacts
 
 PREPARE = PrepareParams()
@@ -95,6 +98,7 @@ def test_canaries_are_planted_among_training_rows_alone(tmp_path: Path) -> None:
     assert planted.rows("train")[:-4] == plain.rows("train")
     assert planted.rows("test") == plain.rows("test")
     assert planted.facts.classes == plain.facts.classes
+    assert planted.facts.num_rows["train"] == len(planted.rows("train"))
     for row, canary in zip(planted.rows("train")[-4:], read_canaries(folders[1]), strict=True):
         assert (row.row_id, row.input) == (canary.row_id, canary.text)
 
@@ -288,10 +292,28 @@ class TestNotes:
         assert {row.target: row.label_idx_cil for row in data.rows("train")} == {"n-p": 0, "n-q": 1}
         assert [row.label_idx_cil for row in data.rows("test")] == [2]
         assert data.facts.num_classes == 3
+        following = tmp_path / "data" / "c"
+        prepare_task("c", block("n", "raw/c.jsonl"), PREPARE, data.folder, following, tmp_path)
+        indices = {row.label_idx_cil for row in TaskData.load(following).rows("train")}
+        assert indices == {3, 4, 5}, "the next task's come after it"
 
     def test_repeating_text_targets_may_be_labels(self, tmp_path: Path) -> None:
         rows = classes("n", "pqrst", count=25)
         assert any("say `targets: classes`" in n for n in self.prepare(tmp_path, {"train": rows}))
+
+
+def test_forgotten_rows_do_not_come_back_where_held_out_rows_stay(
+    sequence: Sequence, tmp_path: Path
+) -> None:
+    folder, held_out = sequence.data("a"), sequence.load("a").rows("test")
+    forget_rows(sequence.load("a"), "a", ("train",), "2026-01-01", {})
+    write_record(tmp_path / "record", sequence.load("a"), [])
+    shutil.rmtree(folder)
+    record, task = read_record(tmp_path / "record"), block("base", "raw/a.jsonl")
+    prepare_task("a", task, PREPARE, sequence.data("base"), folder, tmp_path, record=record)
+    data = sequence.load("a")
+    assert data.rows_left("a", "train") == [] and set(data.forgotten("a")) == {"train"}
+    assert data.rows("test") == held_out
 
 
 def test_empty_tables_can_be_read_and_linked(sequence: Sequence) -> None:

@@ -12,7 +12,7 @@ from lamol_core.sampling import engine
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.engine import SlotEngine
 from lamol_core.sampling.probe import runs_in_slots
-from lamol_core.sampling.rows import Completion, Greedy, Written
+from lamol_core.sampling.rows import Completion, Greedy, Written, log_normaliser
 from lamol_core.sampling.slots import bytes_per_slot
 from tests.fakes import (
     ARCHITECTURES,
@@ -225,3 +225,10 @@ def test_every_finished_row_is_told_once() -> None:
 def test_no_prompts_no_completions() -> None:
     model = ARCHITECTURES["llama"]()
     assert decode(model, [], Greedy(0, 0, (2,), 3, CPU), batch_size=4, pad=2) == []
+
+
+def test_likelihoods_of_low_precision_logits_are_summed_in_fp32() -> None:
+    logits = torch.randn(4, 5000, generator=torch.Generator().manual_seed(0)).bfloat16()
+    torch.testing.assert_close(
+        log_normaliser(logits), logits.float().logsumexp(dim=-1), rtol=1e-4, atol=0.0
+    )

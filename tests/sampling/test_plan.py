@@ -9,7 +9,7 @@ import pytest
 
 from lamol_core.config import GenerateParams
 from lamol_core.records import PseudoSample
-from lamol_core.sampling.plan import DrawingPlan, Request
+from lamol_core.sampling.plan import DrawingPlan, Request, credited
 
 
 def drawn(num_valid: int, size: int = 6) -> list[PseudoSample]:
@@ -76,3 +76,20 @@ def test_rows_carried_over_count_in_the_balance(carried: str, again: int) -> Non
     plan = DrawingPlan([request], params)
     samples = [replace(one, target="a") for one in drawn(4, 4)]
     assert len(plan.missing(plan.all_places(), samples, samples, 1)) == again
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "reason"),
+    [
+        ({"a": "yes", "b": "yes", "c": "yes"}, "a", ""),
+        ({"a": "no", "b": "yes", "c": "no"}, "b", ""),
+        ({"a": "no", "b": "yes", "c": "yes"}, "a", "ambiguous_label"),
+        ({"a": "no", "b": "no", "c": "no"}, "a", "unknown_label"),
+    ],
+)
+def test_a_label_is_its_prompts_own_or_that_of_one_other_task(
+    labels: dict[str, str], task: str, reason: str
+) -> None:
+    requests = [Request(name, 5, 1, frozenset({label})) for name, label in labels.items()]
+    found = credited(drawn(1, 1)[0], requests)
+    assert (found.source_task, found.reject_reason, found.valid) == (task, reason, not reason)

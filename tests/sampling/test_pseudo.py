@@ -325,6 +325,23 @@ def test_more_draws_than_rows_keep_the_likelier_ones(
             assert not kept or max(kept) <= min([s.nll for s in rows if not s.valid], default=99)
 
 
+def test_labels_that_are_carried_over_leave_their_places_to_others(
+    writer: PreTrainedModel, codec: TextCodec
+) -> None:
+    limits = {"max_input_tokens": 2, "max_target_tokens": 1}
+    plain = draw(writer, codec, (30,), topk=4, **limits)  # type: ignore[arg-type]
+    common = Counter(normalise(s.target) for s in plain if s.valid).most_common(2)
+    have, lack = (label for label, _ in common)
+    params = GenerateParams.model_validate(
+        {**limits, "known_labels": True, "balance_labels": True, "max_attempts": 200}
+    )
+    sampler = PseudoSampler(writer, codec, params, 4, new_task="new", seed=0, teacher_sha256="abc")
+    gen = codec.control.gen_by_task[0]
+    request = Request("task0", gen, 10, frozenset({have, lack}), Counter({have: 10}))
+    samples = sampler.draw([request])
+    assert Counter(normalise(s.target) for s in samples if s.valid) == {lack: 10}
+
+
 def test_without_refill_rejected_samples_are_missing(
     teacher: PreTrainedModel, codec: TextCodec
 ) -> None:

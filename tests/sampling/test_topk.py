@@ -127,6 +127,16 @@ def test_in_y_there_is_no_ans_and_eos_is_its_own() -> None:
     assert advance(machine, CONTROL.eos).item()
 
 
+def test_the_end_is_one_of_the_likeliest_or_no_candidate() -> None:
+    machine = automaton(1)
+    advance(machine, 8)
+    logits = torch.arange(WORDS, dtype=torch.float)[None]
+    first, second, third = WORDS - 1, WORDS - 2, WORDS - 3
+    assert machine.candidates(logits.clone(), every(1), 3).ids.tolist() == [[first, second, third]]
+    logits[0, CONTROL.ans] = 100.0
+    assert machine.candidates(logits, every(1), 3).ids.tolist() == [[CONTROL.ans, first, second]]
+
+
 def test_limits_force_the_transition_row_by_row() -> None:
     machine = automaton(2, x=2, y=1)
     logits = torch.zeros(2, WORDS)

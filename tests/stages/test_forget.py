@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
+from lamol_core.errors import ConfigError
 from lamol_core.forgetting.rows import forget_rows
 from lamol_core.records import SPLITS
+from stages.forget import forget
 from tests.stages.sequences import edit_params, run, stages_run, write_csv
 
 pytestmark = pytest.mark.slow
@@ -192,3 +197,52 @@ def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> 
     rows = pq.read_table(train)
     pq.write_table(rows.slice(1), train)
     assert "changed" in refused("colours", 4), "rows that it was not trained on"
+
+
+def test_planted_canaries_are_known_after_their_rows_are_gone(sequence: Path) -> None:
+    edit_params(sequence, lambda p: p["audit"].update(canaries=2))
+    run(sequence, "dvc", "repro", "evaluate@colours")
+    folder = sequence / "data" / "colours"
+    planted = read_canaries(folder)
+    assert len(planted) == 2
+    run(sequence, "lamol", "forget", "colours")
+    shutil.rmtree(folder)
+    run(sequence, "lamol", "prepare", "colours")
+    assert read_canaries(folder) == planted
+    assert stored_rows(folder, "colours") == {}
+
+
+def test_where_rows_still_are_is_told(sequence: Path) -> None:
+    """In what a model wrote, in another task of the same rows, in what `dvc exp` copied."""
+    own = sequence / "data" / "colours" / "train.parquet"
+    pseudo = sequence / "runs" / "animals" / "pseudo.parquet"
+    samples = pq.read_table(pseudo)
+    said = [{**row, "input": "red", "source_task": "animals"} for row in samples.to_pylist()]
+    said[0] |= {"input": pq.read_table(own)["input"][0].as_py().upper(), "source_task": "colours"}
+    pq.write_table(pa.Table.from_pylist(said, samples.schema), pseudo)
+    copied = sequence / ".dvc" / "tmp" / "exps" / "one" / "train.parquet"
+    copied.parent.mkdir(parents=True)
+    shutil.copy(own, copied)
+    edit_params(
+        sequence,
+        lambda p: p["tasks"].update({"again": {**p["tasks"]["colours"], "after": "sums"}}),
+    )
+    run(sequence, "lamol", "prepare", "again")
+
+    told = run(sequence, "lamol", "forget", "colours")
+    assert "runs/animals/pseudo.parquet repeats its rows word for word 1 times" in told
+    assert "again has the same rows; `lamol forget again` for them too" in told
+    assert "one/train.parquet has its rows too, in a copy that `dvc exp` made" in told
+    assert copied.exists() and not stored_rows(sequence / "data" / "colours", "colours")
+
+
+def test_a_source_that_may_not_be_written_is_told_before_anything_is_removed(
+    sequence: Path, colours_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stored_rows(sequence, "colours")
+    monkeypatch.chdir(sequence)
+    # not by chmod: root may write what it likes
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != colours_csv)
+    with pytest.raises(ConfigError, match=r"colours\.csv: can't be emptied, no permission"):
+        forget.__wrapped__("colours", empty_source=True)
+    assert stored_rows(sequence, "colours") == before and colours_csv.read_bytes()
