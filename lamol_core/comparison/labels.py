@@ -14,8 +14,10 @@ from lamol_core.errors import ConfigError
 
 NOT_COMPARED = frozenset({"method", "lamol_version"})
 CANARIES = "audit.canaries"
-OF_AUDITS = frozenset(f"audit.{name}" for name in ("drop_flagged", "ask_teacher", "phone_regions"))
-"""What of an audit's parameters can change which pseudo-samples are trained on."""
+DROPS_FLAGGED = "audit.drop_flagged"
+FLAGGED_BY = frozenset({"audit.ask_teacher", "audit.phone_regions"})
+"""What of an audit's parameters can change which pseudo-samples are trained on, where those that
+it flags are dropped, or not carried over."""
 NAMED_TASKS = 3
 """Tasks by which a benchmark is named, at the most."""
 
@@ -152,8 +154,14 @@ def _benchmark(run: FinishedRun) -> str:
 def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
     """The parameters that can change what a method learns, as JSON, with defaults for what is left
     out. The method's own block is `own`: what several methods have is compared across them."""
+    params = {**defaults, **run.params}
+    acting = {CANARIES}
+    if _draws(run.method):
+        acting.add(DROPS_FLAGGED)
+        if params[DROPS_FLAGGED] or params["generate.carry_over"]:
+            acting |= FLAGGED_BY
     counted = {}
-    for key, value in {**defaults, **run.params}.items():
+    for key, value in params.items():
         block, _, rest = key.partition(".")
         if key in SEED_KEYS or block in NOT_COMPARED:
             continue
@@ -161,8 +169,7 @@ def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
             continue
         if block == "generate" and not _draws(run.method):
             continue
-        is_of_rows = key == CANARIES or (_draws(run.method) and key in OF_AUDITS)
-        if block == "audit" and not is_of_rows:
+        if block == "audit" and key not in acting:
             continue
         if key == "tasks" or key.endswith(".after"):
             continue

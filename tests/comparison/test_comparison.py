@@ -398,6 +398,11 @@ def test_what_an_audit_only_tells_is_no_other_setting() -> None:
     plain = [run("lamol", seed, 80.0, **{"audit.min_rows": 30 + seed}) for seed in range(2)]
     dropped = [run("lamol", 0, 80.0, **{"audit.drop_flagged": True})]
     assert labels_of([*plain, *dropped]) == {"lamol": 2, "lamol (drop_flagged)": 1}
+    asked = {"audit.ask_teacher": True}
+    assert labels_of([*plain, run("lamol", 2, 80.0, **asked)]) == {"lamol": 3}
+    carried = {"generate.carry_over": True}
+    both = [run("lamol", 0, 80.0, **carried), run("lamol", 1, 80.0, **carried, **asked)]
+    assert labels_of(both) == {"lamol": 1, "lamol (ask_teacher)": 1}
     other = [run("ewc", 0, 80.0, **{"audit.drop_flagged": True}), run("ewc", 1, 80.0)]
     assert labels_of(other) == {"ewc": 2}, "it has no pseudo-samples"
 
