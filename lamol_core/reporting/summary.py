@@ -182,7 +182,11 @@ def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
             "first, the rest of this advice stands on them."
         )
     if forgets:
-        advice.append(f"Forgetting is high ({forgetting:.1f} points): raise `distill_weight`.")
+        advice.append(
+            f"Forgetting is high ({forgetting:.1f} points): raise `distill_weight`, or draw more "
+            "rows (`gamma`, `rows_per_class`), which helped where both were tried and the weight "
+            "did not."
+        )
     first, *later = [row[-1] for row in matrix.rows]
     # Nothing is distilled in the first task: what one learns without it.
     low = [
