@@ -56,3 +56,9 @@ def test_an_emptied_file_is_empty_by_its_other_names_too(root: Path) -> None:
     os.link(train, other)
     empty_files([train])
     assert train.read_bytes() == other.read_bytes() == b""
+
+
+def test_a_file_that_is_gone_with_its_folder_is_empty_in_its_place(root: Path) -> None:
+    gone = root / "moved" / "away" / "train.csv"
+    empty_files([gone])
+    assert gone.read_bytes() == b""

@@ -618,6 +618,16 @@ def test_a_planted_secret_that_comes_back_fails(
     assert audit(audited).verdict == "pass"
 
 
+def test_a_secret_of_one_task_is_found_in_a_row_of_another() -> None:
+    planted, (other,) = canaried(clean()), clean(seed=1).tasks
+    (task,) = planted.tasks
+    leaking = in_an_input(other.drawn[4], task.canaries[0].secret)
+    second = as_second(replace(other, drawn=[*other.drawn[:4], leaking, *other.drawn[5:]]))
+    found = Canaries().run(replace(planted, tasks=[task, second]), AuditParams())
+    assert found.by_task[TASK]["canary_share"] == pytest.approx(0.2)
+    assert [(flag.row_id, flag.source_task) for flag in found.flags] == [(leaking.row_id, "second")]
+
+
 def test_exposure_is_the_rank_of_the_planted_secret() -> None:
     audited = canaried(clean())
     planted = {canary.text for canary in audited.tasks[0].canaries}
