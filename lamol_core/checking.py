@@ -23,7 +23,7 @@ from lamol_core.config import (
 )
 from lamol_core.data.columns import SourceError
 from lamol_core.data.prepare import find_facts, notes_on, read_task_rows
-from lamol_core.data.record import read_record
+from lamol_core.data.record import forgotten_under_another_name, read_record, read_records
 from lamol_core.data.sources import read_source
 from lamol_core.methods.rehearsal import Sampling, find_sampling
 from lamol_core.params_file import find_problems, resolve_path
@@ -54,12 +54,17 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
             generate = _valid(GenerateParams, data.get("generate", {})) or GenerateParams()
             problems += _length_problems(generate, backbone, root)
     prepare = _valid(PrepareParams, data.get("prepare", {})) or PrepareParams()
-    gone = _forgotten(tasks, root)
+    records = read_records(Layout(root).all_forgotten)
+    gone = {record.task for record in records if record.is_complete}
     for name, task in tasks.items():
         source = _source_of(task)
-        if source is not None and name not in gone:
-            problems += _place_problems(source, str(name), tasks, root)
-            problems += _source_problems(source, str(name), prepare, root)
+        if source is None or name in gone:  # nothing reads it any more: it need not be readable
+            continue
+        if back := forgotten_under_another_name(str(name), source, records, root):
+            problems.append(back)
+            continue
+        problems += _place_problems(source, str(name), tasks, root)
+        problems += _source_problems(source, str(name), prepare, root)
     return problems
 
 
@@ -147,12 +152,6 @@ def _problems_of(read: Callable[[], object]) -> list[str]:
     except SourceError as error:
         return list(error.problems)
     return []
-
-
-def _forgotten(tasks: Mapping[Any, Any], root: Path) -> set[str]:
-    """Tasks whose source need not be readable: nothing reads it any more."""
-    records = {str(name): read_record(Layout(root).forgotten(str(name))) for name in tasks}
-    return {name for name, record in records.items() if record is not None and record.is_complete}
 
 
 def _backbone_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any, Any]) -> list[str]:

@@ -125,7 +125,8 @@ def _remove(
         for folder in folders:
             gone = forget_rows(folder, task, splits, today, kept)
         canaries = [CANARIES] if (own.folder / CANARIES).is_file() else []
-        write_record(layout.forgotten(task), own, [*kept, *canaries])
+        others = _others_with_its_rows(task, params, layout)
+        write_record(layout.forgotten(task), own, [*kept, *canaries], given, others)
         empty_files(sources)
         _remove_remains(layout, pipeline, task, splits)
         current = [stage for stage in stages if stage not in stale]
@@ -170,9 +171,23 @@ def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout:
             f"forget {task}: {given.path} is yours and stays. `lamol forget {task} "
             "--empty-source` empties a file; do not delete it, DVC would look for it."
         )
-    for other, block in params.tasks.items():
-        if other != task and block.source == given and layout.data(other).is_dir():
-            say(f"forget {task}: {other} has the same rows; `lamol forget {other}` for them too")
+    for other in _others_with_its_rows(task, params, layout):
+        say(f"forget {task}: {other} has its rows too; `lamol forget {other}` for them")
+
+
+def _others_with_its_rows(task: str, params: Params, layout: Layout) -> list[str]:
+    """Tasks of the same source that are prepared, and were not forgotten themselves."""
+    from pathlib import Path
+
+    from lamol_core.data.overlap import may_share_rows
+
+    given = params.task(task).source
+    return [
+        other
+        for other, block in params.tasks.items()
+        if other != task and layout.data(other).is_dir()
+        if not layout.forgotten(other).is_dir() and may_share_rows(block.source, given, Path())
+    ]
 
 
 def _require_current(task: str, stale: Sequence[str]) -> None:

@@ -36,14 +36,22 @@ def orders(
 
     from ruamel.yaml import YAML
 
-    from lamol_core.data.orders import distinct_tasks, listed_order, order_tree, random_orders
-    from lamol_core.errors import UsageError
+    from lamol_core.data.orders import (
+        distinct_tasks,
+        listed_order,
+        order_tree,
+        original_name,
+        random_orders,
+    )
+    from lamol_core.data.record import forgotten_under_another_name, read_records
+    from lamol_core.errors import ConfigError, UsageError
     from lamol_core.params_file import load_params, read_params
     from lamol_core.storage.atomic import atomic_path
+    from lamol_core.storage.layout import Layout
     from stages.console import say
 
     path = Path("params.yaml")
-    load_params(path, ())  # whole and right, before anything is made of it
+    params = load_params(path, ())  # whole and right, before anything is made of it
     blocks = read_params(path)["tasks"]
     tasks = distinct_tasks(blocks)
     if bool(wanted) == (random is not None):
@@ -52,16 +60,26 @@ def orders(
     if random is not None:
         chosen = random_orders(listed_order(blocks), random, seed)
     tree = order_tree(tasks, chosen)
+    records = read_records(Layout().all_forgotten)
+    sources = {name: params.task(original_name(name, tree)).source for name in tree}
+    problems = [
+        problem
+        for name, source in sources.items()
+        if (problem := forgotten_under_another_name(name, source, records, Path()))
+    ]
+    if problems:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigError(f"orders: params.yaml stays as it is:\n{listed}")
     yaml = YAML()
     yaml.width = 100
-    params = yaml.load(path.read_text(encoding="utf-8"))
-    params["tasks"] = tree
+    document = yaml.load(path.read_text(encoding="utf-8"))
+    document["tasks"] = tree
     if dry_run:
         for name, task in tree.items():
             typer.echo(f"{name}: after {task['after']}")
     else:
         with atomic_path(path) as scratch, scratch.open("w", encoding="utf-8") as stream:
-            yaml.dump(params, stream)
+            yaml.dump(document, stream)
     total = sum(map(len, chosen))
     say(f"orders: {len(chosen)} orders of {total} tasks in all are {len(tree)} trainings")
 

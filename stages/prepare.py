@@ -14,14 +14,18 @@ def prepare(task: TaskArgument, overrides: SetOption = None, debug: DebugOption 
     from pathlib import Path
 
     from lamol_core.data.prepare import prepare_task
-    from lamol_core.data.record import read_record
+    from lamol_core.data.record import forgotten_under_another_name, read_record, read_records
     from lamol_core.data.task_data import TaskData
+    from lamol_core.errors import ConfigError
     from lamol_core.storage.layout import Layout
     from stages.console import say
 
     params, layout = open_params(overrides), Layout()
     block = params.task(task)
     out = layout.data(task)
+    records = read_records(layout.all_forgotten)
+    if problem := forgotten_under_another_name(task, block.source, records, Path()):
+        raise ConfigError(problem)
     notes = prepare_task(
         task,
         block,

@@ -75,15 +75,41 @@ def test_hopeless_files_have_problems_not_tracebacks(data: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("block", [None, "x", {"after": "base", "source": 3}])
 def test_a_forgotten_task_whose_block_is_broken(block: object, tmp_path: Path) -> None:
-    write_base(tmp_path / "data" / "base")
-    task = TaskParams.model_validate(demo("base"))
-    data = tmp_path / "data" / "a"
-    prepare_task("a", task, PrepareParams(), data.parent / "base", data, tmp_path)
-    own = TaskData.load(data)
-    forget_rows(own, "a", SPLITS, "2026-01-01", {})
-    write_record(tmp_path / ".lamol" / "forgotten" / "a", own, [])
+    forget("a", tmp_path, demo("base"))
     assert check_sequence({"tasks": {"a": demo("base")}}, tmp_path) == []
     assert check_sequence({"tasks": {"a": block}}, tmp_path)
+
+
+def forget(name: str, root: Path, block: dict[str, Any], also_of: tuple[str, ...] = ()) -> None:
+    write_base(root / "data" / "base")
+    task = TaskParams.model_validate(block)
+    data = root / "data" / name
+    prepare_task(name, task, PrepareParams(), data.parent / "base", data, root)
+    own = TaskData.load(data)
+    forget_rows(own, name, SPLITS, "2026-01-01", {})
+    write_record(root / ".lamol" / "forgotten" / name, own, [], task.source, also_of)
+
+
+def test_forgotten_rows_do_not_come_back_under_another_name(tmp_path: Path) -> None:
+    forget("old", tmp_path, demo("base"))
+    (problem,) = check_sequence({"tasks": {"new": demo("base", limit_train=30)}}, tmp_path)
+    assert problem.startswith("tasks.new.source: old was read from there")
+    assert (
+        "forgotten on 2026-01-01" in problem and str(tmp_path / ".lamol/forgotten/old") in problem
+    )
+    assert check_sequence({"tasks": {"new": demo("base", "query")}}, tmp_path) == []
+    kept = {"old": demo("base"), "other": demo("old", "query")}
+    assert check_sequence({"tasks": kept}, tmp_path) == []
+    (problem,) = check_sequence({"tasks": {**kept, "old-2": demo("other")}}, tmp_path)
+    assert problem.startswith("tasks.old-2.source: ")
+
+
+def test_a_task_that_had_the_rows_when_another_forgot_them_keeps_them(tmp_path: Path) -> None:
+    forget("old", tmp_path, demo("base"), also_of=("old-2",))
+    tasks = {"old": demo("base"), "old-2": demo("old")}
+    assert check_sequence({"tasks": tasks}, tmp_path) == []
+    (problem,) = check_sequence({"tasks": {**tasks, "old-3": demo("old")}}, tmp_path)
+    assert problem.startswith("tasks.old-3.source: ")
 
 
 def test_depth_is_counted_along_the_order() -> None:

@@ -2,24 +2,30 @@
 
 DVC empties `data/T` before it runs `prepare@T` again, whatever the reason. With the record that
 stage writes the empty tables anew and leaves the source unread: forgotten rows do not come back by
-accident. Removing the record is how they do.
+accident. Removing the record is how they do. A record goes by the task's name, and by the source
+that its rows came from, which is not read under another name either.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from lamol_core.config import Source
+from lamol_core.data.overlap import may_share_rows
 from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, facts_from, removed_from
-from lamol_core.errors import ArtifactError
+from lamol_core.errors import ArtifactError, first_line
 from lamol_core.params_file import originals
 from lamol_core.records import SPLITS, TaskFacts
 from lamol_core.storage.atomic import atomic_folder
 
 FACTS = "facts.json"
+SOURCE = "source.json"
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,14 @@ class Record:
     folder: Path
     facts: TaskFacts
     removed: Mapping[str, Removed]
+    source: Source | None = None
+    """What the rows were read from; None in a record of an older version, which did not say."""
+    also_of: Collection[str] = ()
+    """Tasks that had rows of that source when they were forgotten, and kept them."""
+
+    @property
+    def task(self) -> str:
+        return self.facts.name
 
     @property
     def is_complete(self) -> bool:
@@ -38,7 +52,7 @@ class Record:
     def copy_into(self, folder: Path) -> None:
         """Put the empty tables, and what was kept of the rows, into a scratch `data/T`."""
         for path in self.folder.iterdir():
-            if path.name != FACTS:
+            if path.name not in (FACTS, SOURCE):
                 shutil.copyfile(path, folder / path.name)
 
     def rows(self, facts: TaskFacts) -> dict[str, int]:
@@ -46,14 +60,23 @@ class Record:
         return {**facts.num_rows, **dict.fromkeys(self.removed, 0)}
 
 
-def write_record(folder: Path, own: TaskData, kept: Sequence[str]) -> None:
+def write_record(
+    folder: Path,
+    own: TaskData,
+    kept: Sequence[str],
+    source: Source | None = None,
+    also_of: Sequence[str] = (),
+) -> None:
     """Of a task's own folder, after its rows were forgotten; `kept` are files in their place."""
     removed = own.forgotten(own.name)
     names = [*(f"{split}.parquet" for split in removed), FORGOTTEN, *kept]
     with atomic_folder(folder) as scratch:
         for name in names:
             shutil.copyfile(own.folder / name, scratch / name)
-        (scratch / FACTS).write_text(json.dumps(own.facts.as_dict()) + "\n", encoding="utf-8")
+        _write_json(scratch / FACTS, own.facts.as_dict())
+        if source is not None:
+            block = source.model_dump(mode="json")
+            _write_json(scratch / SOURCE, {"source": block, "also_of": list(also_of)})
 
 
 def read_record(folder: Path) -> Record | None:
@@ -66,9 +89,51 @@ def read_record(folder: Path) -> Record | None:
     path = folder / FACTS
     try:
         facts = facts_from(json.loads(path.read_text(encoding="utf-8")))
+        path = folder / SOURCE
+        source, also_of = _read_source(path) if path.is_file() else (None, ())
     except (ValueError, TypeError, KeyError) as error:
         raise ArtifactError(
-            f"{path}: is no record of a forgotten task ({error}). Put it back, or run `lamol "
-            f"forget {folder.name}` again; without {folder} its source would be read again."
+            f"{path}: is no record of a forgotten task ({first_line(error)}). Put it back, or run "
+            f"`lamol forget {folder.name}` again; without {folder} its source would be read again."
         ) from error
-    return Record(folder, facts, removed_from(folder / FORGOTTEN))
+    return Record(folder, facts, removed_from(folder / FORGOTTEN), source, also_of)
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Every record below `.lamol/forgotten`, as `read_record` finds them."""
+    places = [folder, *originals(folder)]
+    names = {path.parent.name for place in places for path in place.glob(f"*/{FACTS}")}
+    found = [read_record(folder / name) for name in sorted(names)]
+    return [record for record in found if record is not None]
+
+
+def forgotten_under_another_name(
+    task: str, source: Source, records: Iterable[Record], root: Path
+) -> str | None:
+    """A sentence where a task would bring rows back that were forgotten as another task's; None
+    where it would not, or had them at that time already.
+
+    `root` is the folder of params.yaml."""
+    records = list(records)
+    if task in {record.task for record in records}:
+        return None
+    for record in records:
+        if record.source is None or task in record.also_of:
+            continue
+        if may_share_rows(source, record.source, root):
+            when = max(removed.forgotten_on for removed in record.removed.values())
+            return (
+                f"tasks.{task}.source: {record.task} was read from there, and its rows were "
+                f"forgotten on {when}; they would come back. Give {task} another source, or leave "
+                f"it out. To read them again after all, remove {record.folder}."
+            )
+    return None
+
+
+def _read_source(path: Path) -> tuple[Source, tuple[str, ...]]:
+    said = json.loads(path.read_text(encoding="utf-8"))
+    return TypeAdapter[Source](Source).validate_python(said["source"]), tuple(said["also_of"])
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lamol_core.config import FileSource, Params
-from lamol_core.data.columns import SourceError
+from lamol_core.data.overlap import files_of
 from lamol_core.data.sources import find_files
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import resolve_path
@@ -21,12 +21,12 @@ def source_files(params: Params, task: str, root: Path) -> list[Path]:
         raise ConfigError(f"tasks.{task}.source: {source.kind} is no file that could be emptied.")
     if resolve_path(source.path, root).is_dir():
         find_files(source, root)
-    own = _files(source, root)
+    own = files_of(source, root)
     sharing = [
         name
         for name, other in params.tasks.items()
         if name != task and isinstance(other.source, FileSource)
-        if own & _files(other.source, root)
+        if own & files_of(other.source, root)
     ]
     if sharing:
         raise ConfigError(
@@ -34,14 +34,6 @@ def source_files(params: Params, task: str, root: Path) -> list[Path]:
             "emptied. Remove the rows from it by hand once all are forgotten."
         )
     return sorted(own)
-
-
-def _files(source: FileSource, root: Path) -> set[Path]:
-    try:
-        found = list(find_files(source, root).values())
-    except SourceError:
-        found = [resolve_path(source.path, root)]
-    return {path.resolve() for path in found}
 
 
 def empty_files(paths: Iterable[Path]) -> None:

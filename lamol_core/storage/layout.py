@@ -76,9 +76,13 @@ class Layout:
         """What a training that was cut off goes on from, in a folder named by its inputs' hash."""
         return self.private / "resume" / task
 
+    @property
+    def all_forgotten(self) -> Path:
+        return self.private / "forgotten"
+
     def forgotten(self, task: str) -> Path:
         """That a task's rows were forgotten, and what stands in their place."""
-        return self.private / "forgotten" / task
+        return self.all_forgotten / task
 
     @property
     def fingerprint_key(self) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lamol_core.data.canaries import CANARIES, read_canaries
-from lamol_core.data.record import FACTS, read_record
+from lamol_core.data.record import FACTS, SOURCE, read_record, read_records
 from lamol_core.data.task_data import FORGOTTEN
 from lamol_core.errors import ArtifactError
 from lamol_core.records import TaskFacts
@@ -21,6 +21,8 @@ def write(root: Path) -> Path:
     facts = TaskFacts("a", "accuracy", "classes", ("x", "y"), {"train": 3, "dev": 1, "test": 2})
     (folder / FACTS).write_text(json.dumps(facts.as_dict()))
     (folder / FORGOTTEN).write_text(json.dumps(GONE))
+    said = {"source": {"kind": "csv", "path": "a.csv"}, "also_of": []}
+    (folder / SOURCE).write_text(json.dumps(said))
     return folder
 
 
@@ -34,6 +36,7 @@ def test_a_copy_that_dvc_exp_made_goes_by_the_project_s_own_record(
     found = read_record(Layout(copied).forgotten("a"))
     assert found is not None and found.folder == record and set(found.removed) == {"train"}
     assert read_record(Layout(copied).forgotten("b")) is None
+    assert [one.task for one in read_records(Layout(copied).all_forgotten)] == ["a"]
 
 
 def test_dvc_s_root_below_git_s(tmp_path: Path) -> None:
@@ -48,7 +51,7 @@ def test_a_clone_knows_of_no_record(tmp_path: Path) -> None:
     assert read_record(Layout(tmp_path / "clone").forgotten("a")) is None
 
 
-@pytest.mark.parametrize("name", [FACTS, FORGOTTEN])
+@pytest.mark.parametrize("name", [FACTS, FORGOTTEN, SOURCE])
 @pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', "\x00"])
 def test_a_broken_record_is_no_bug_and_no_leave_to_read_again(
     tmp_path: Path, name: str, text: str

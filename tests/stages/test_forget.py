@@ -231,9 +231,32 @@ def test_where_rows_still_are_is_told(sequence: Path) -> None:
 
     told = run(sequence, "lamol", "forget", "colours")
     assert "runs/animals/pseudo.parquet repeats its rows word for word 1 times" in told
-    assert "again has the same rows; `lamol forget again` for them too" in told
+    assert "again has its rows too; `lamol forget again` for them" in told
     assert "one/train.parquet has its rows too, in a copy that `dvc exp` made" in told
     assert copied.exists() and not stored_rows(sequence / "data" / "colours", "colours")
+
+
+def test_forgotten_rows_do_not_come_back_under_another_name(sequence: Path) -> None:
+    """A renamed task, and the copies that `lamol orders` makes of one, read the same source."""
+    run(sequence, "lamol", "forget", "colours")
+    params = (sequence / "params.yaml").read_text()
+    told = run(
+        sequence, "lamol", "orders", "colours,animals,sums", "animals,colours,sums", expect=3
+    )
+    assert "params.yaml stays as it is" in told and "tasks.colours-2.source: colours was" in told
+    assert (sequence / "params.yaml").read_text() == params
+
+    def rename(params: dict) -> None:
+        params["tasks"]["paints"] = params["tasks"].pop("colours")
+        params["tasks"]["animals"]["after"] = "paints"
+
+    edit_params(sequence, rename)
+    for command in (("lamol", "check"), ("lamol", "prepare", "paints")):
+        told = run(sequence, *command, expect=3)
+        assert "tasks.paints.source: colours was read from there" in told
+    assert not (sequence / "data" / "paints").exists()
+    shutil.rmtree(sequence / ".lamol" / "forgotten" / "colours")
+    run(sequence, "lamol", "prepare", "paints")
 
 
 def test_a_source_that_may_not_be_written_is_told_before_anything_is_removed(
