@@ -42,17 +42,36 @@ def train(
     Example: lamol train travel --set train.epochs=3
     """
     cost = Cost()
+    from lamol_core.storage.layout import Layout
+    from lamol_core.training.lock import sole_training
+    from stages.console import print_json, say
+
+    cost.imported()
+    params, layout = open_params(overrides), Layout()
+    with sole_training(layout.training_lock(task), task):
+        trained, figures = _train(task, params, layout, cost)
+    if trained.num_cut:
+        say(f"train {task}: {trained.num_cut} inputs were cut to fit train.max_length")
+    say(
+        f"train {task}: {figures['steps']} steps, loss {figures['final_loss']:.4f}, "
+        f"{figures['seconds']:.0f} s -> {layout.student(task)}"
+    )
+    if json:
+        print_json({"task": task, **{key: figures[key] for key in figures if key != "curve"}})
+
+
+def _train(
+    task: str, params: Params, layout: Layout, cost: Cost
+) -> tuple[TrainedStudent, dict[str, Any]]:
+    """Train and write; gives what the report tells of it too."""
     from lamol_core.methods.registry import build_method
     from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
-    from lamol_core.storage.layout import Layout
     from lamol_core.storage.measured import write_csv, write_json
     from lamol_core.training.kept import count_kept
     from lamol_core.training.loop import MEASURED_COLUMNS
     from lamol_core.training.run import count_all_steps, train_from_checkpoint
-    from stages.console import print_json, progress, say
+    from stages.console import progress, say
 
-    cost.imported()
-    params, layout = open_params(overrides), Layout()
     method = build_method(params)
     given = _read(task, params, layout, method)
     if params.method in KEEPS_REAL_ROWS - MIXES_REAL_ROWS:
@@ -82,14 +101,7 @@ def train(
     figures["machine"]["device"] = str(trained.model.device)
     write_json(layout.figure(task, "train"), figures, MEASURED)
     trained.discard_resumes()
-    if trained.num_cut:
-        say(f"train {task}: {trained.num_cut} inputs were cut to fit train.max_length")
-    say(
-        f"train {task}: {figures['steps']} steps, loss {figures['final_loss']:.4f}, "
-        f"{figures['seconds']:.0f} s -> {layout.student(task)}"
-    )
-    if json:
-        print_json({"task": task, **{key: figures[key] for key in figures if key != "curve"}})
+    return trained, figures
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,10 @@ class Layout:
         """What a training that was cut off goes on from, in a folder named by its inputs' hash."""
         return self.private / "resume" / task
 
+    def training_lock(self, task: str) -> Path:
+        """Held by a process as long as it trains a task."""
+        return self.private / "training" / f"{task}.lock"
+
     @property
     def all_forgotten(self) -> Path:
         return self.private / "forgotten"
