@@ -16,11 +16,11 @@ from lamol_core.forecast.rates import Rates, measure_lengths, measure_rates
 from lamol_core.forecast.work import TaskRows, TaskWork, plan_work
 from lamol_core.methods.registry import build_method
 from lamol_core.methods.rehearsal import find_sampling
-from lamol_core.models.backbones import build_backbone
+from lamol_core.models.backbones import build_backbone, is_made_of
 from lamol_core.models.checkpoints import save_checkpoint
-from lamol_core.records import Example
+from lamol_core.records import Example, row_id
 from lamol_core.storage.layout import Layout
-from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.storage.manifest import Provenance
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -45,7 +45,7 @@ def try_sequence(
         rows = read_task_rows(name, task, params.prepare, root).by_split
         facts[name] = find_facts(name, task, rows)
         train[name] = [
-            Example(f"{name}/train/{number:06d}", name, row.input, row.target, 0)
+            Example(row_id(name, "train", number), name, row.input, row.target, 0)
             for number, row in enumerate(rows["train"])
         ]
     if not train:
@@ -82,11 +82,9 @@ def _what_is_cut(lengths: Mapping[str, TaskRows], params: Params) -> Iterator[st
 def the_backbone(params: Params, root: Path, student: Path) -> Iterator[Path]:
     """The sequence's own backbone, or one that is made for as long as it is needed: where there is
     none yet, or one of other parameters."""
-    if (student / MANIFEST).is_file():
-        made_of = read_manifest(student / MANIFEST, "Run `dvc repro backbone` again.").parameters
-        if made_of == params.backbone.model_dump(mode="json"):
-            yield student
-            return
+    if is_made_of(student, params.backbone):
+        yield student
+        return
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
         is_nano = params.backbone.kind == "nano"
         corpus = read_texts(params.backbone.nano.corpus, root) if is_nano else []

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lamol_core.config import BackboneParams
 from lamol_core.errors import ConfigError, first_line
 from lamol_core.params_file import resolve_path, say_missing
+from lamol_core.storage.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
     from tokenizers.pre_tokenizers import PreTokenizer
@@ -21,6 +22,10 @@ COMMON_FROM = 5
 """Texts. A vocabulary is in every checkpoint and outlives `lamol forget`: a word of few rows, such
 as a name, is none of it and is spelt in pieces."""
 
+READS_AHEAD = 1e-4
+"""A token changes what a causal model says before it by rounding alone: by less than this share of
+what it changes at its own place."""
+
 
 def build_backbone(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
     """The model (fp32, eval mode) and tokenizer of a backbone block, with tokens reserved.
@@ -31,6 +36,7 @@ def build_backbone(params: BackboneParams, root: Path, corpus: list[str]) -> Pai
     from lamol_core.models.reserve import reserve_tokens
 
     model, tokenizer = BACKBONES[params.kind](params, root, corpus)
+    _require_causal(model.eval(), f"params.yaml: backbone.path: {params.path}")
     reserve_tokens(model, tokenizer, params)
     return model.eval(), tokenizer
 
@@ -117,6 +123,14 @@ BACKBONES: dict[str, Callable[[BackboneParams, Path, list[str]], Pair]] = {
 }
 
 
+def is_made_of(student: Path, backbone: BackboneParams) -> bool:
+    """Whether a prepared backbone is there, and one of these parameters."""
+    if not (student / MANIFEST).is_file():
+        return False
+    manifest = read_manifest(student / MANIFEST, "Run `dvc repro backbone` again.")
+    return manifest.parameters == backbone.model_dump(mode="json")
+
+
 def _existing(params: BackboneParams, root: Path) -> Path:
     if params.path is None:
         raise ConfigError(f"params.yaml: backbone.path: missing, kind {params.kind!r} needs it.")
@@ -134,13 +148,46 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
     # no pickle is read and no code of a model's own is run, whatever is asked on a terminal
     weights = {} if "gguf_file" in options else {"use_safetensors": True}
     options |= {"trust_remote_code": False}
+    where = f"params.yaml: {where}"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.float32, **weights, **options
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, output_loading_info=True, **weights, **options
         )
     except (OSError, ValueError, LookupError, SafetensorError) as error:
+        raise ConfigError(f"{where}: no causal language model ({first_line(error)}).") from error
+    model, loading = loaded
+    if missing := sorted(loading["missing_keys"]):
         raise ConfigError(
-            f"params.yaml: {where}: no causal language model ({first_line(error)})."
-        ) from error
+            f"{where}: no whole causal language model: {len(missing)} of its weights are not there "
+            f"and would be random ({missing[0]}). Name a folder saved with its language head."
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+    except (OSError, ValueError, LookupError) as error:
+        raise ConfigError(f"{where}: no tokenizer is loaded ({first_line(error)}).") from error
+    num_rows = model.get_input_embeddings().weight.shape[0]
+    own = set(tokenizer.get_vocab().values()) - tokenizer.added_tokens_decoder.keys()
+    if (highest := max(own, default=0)) >= num_rows:  # an added one (padding) gets its row below
+        raise ConfigError(
+            f"{where}: its tokenizer has ids up to {highest}, its model {num_rows} embeddings. "
+            "They are not of one model: save both to the same folder."
+        )
     return model, tokenizer
+
+
+def _require_causal(model: PreTrainedModel, where: str) -> None:
+    """Raises ConfigError for a model that reads ahead, as BERT's language head does: it would be
+    trained on what it is to predict, and be worth nothing when it writes."""
+    import torch
+
+    ids = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]]).clamp(
+        max=model.config.get_text_config().vocab_size - 1
+    )
+    with torch.no_grad():
+        logits = model(input_ids=ids).logits
+    change = (logits[0] - logits[1]).abs().amax(dim=-1)
+    if change[:-1].max() > READS_AHEAD * change[-1]:
+        raise ConfigError(
+            f"{where}: {type(model).__name__} reads what comes after a token too: no causal "
+            "language model. Name a decoder-only one."
+        )

@@ -11,7 +11,7 @@ import torch
 
 from lamol_core.config import BackboneParams, NanoParams
 from lamol_core.errors import ArtifactError, ConfigError
-from lamol_core.models.backbones import COMMON_FROM, build_backbone
+from lamol_core.models.backbones import COMMON_FROM, build_backbone, build_nano
 from lamol_core.models.checkpoints import check_state, load_model, save_checkpoint, write_state
 from lamol_core.storage.kinds import CHECKPOINT
 from lamol_core.storage.manifest import Provenance, check_folder
@@ -74,8 +74,6 @@ def test_nano_without_a_corpus_is_refused() -> None:
 
 
 def test_a_folder_backbone_is_what_save_pretrained_wrote(tmp_path: Path) -> None:
-    from lamol_core.models.backbones import build_nano
-
     plain, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
     plain.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
@@ -195,6 +193,55 @@ def test_a_backbone_s_pickle_is_not_read_and_its_code_not_run(
         with pytest.raises(ConfigError, match="no causal language model"):
             build_backbone(params, Path(), [])
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_model_that_reads_ahead_is_refused(tmp_path: Path) -> None:
+    """BERT has a language head that transformers loads as a causal one; it would train to zero."""
+    from transformers import BertConfig, BertLMHeadModel
+
+    _, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32,
+    )  # fmt: skip
+    params = BackboneParams(kind="folder", path=str(tmp_path))
+    for is_decoder in (False, True):
+        config.is_decoder = is_decoder
+        BertLMHeadModel(config).save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+        if is_decoder:
+            build_backbone(params, Path(), [])
+        else:
+            with pytest.raises(ConfigError, match="BertLMHeadModel reads what comes after a token"):
+                build_backbone(params, Path(), [])
+
+
+def test_a_model_without_its_head_is_refused_not_made_up(tmp_path: Path) -> None:
+    model, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    model.config.tie_word_embeddings = False
+    model.model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"1 of its weights are not there .*lm_head"):
+        build_backbone(BackboneParams(kind="folder", path=str(tmp_path)), Path(), [])
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    model, _ = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    larger = [f"{text} {row}" for row, text in enumerate(CORPUS * 5)] * COMMON_FROM
+    nano = tiny_backbone_params().nano.model_copy(update={"vocab_size": 400})
+    _, tokenizer = build_nano(tiny_backbone_params(nano=nano.model_dump()), Path(), larger)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert len(tokenizer) > model.get_input_embeddings().weight.shape[0]
+    with pytest.raises(ConfigError, match=r"tokenizer has ids up to \d+, its model \d+ embeddings"):
+        build_backbone(BackboneParams(kind="folder", path=str(tmp_path)), Path(), [])
+
+
+def test_a_model_without_a_tokenizer_is_told(tmp_path: Path) -> None:
+    model, _ = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="no tokenizer is loaded"):
+        build_backbone(BackboneParams(kind="folder", path=str(tmp_path)), Path(), [])
 
 
 def test_a_folder_of_the_tokenizer_goes_into_every_checkpoint(tmp_path: Path) -> None:
