@@ -37,6 +37,11 @@ class Example:
     label_idx_cil: int
 
 
+def row_id(task: str, split: str, number: int) -> str:
+    """The id of a real row; `number` counts from 0 within the split."""
+    return f"{task}/{split}/{number:06d}"
+
+
 def pseudo_row_id(new_task: str, prompted: str, index: int, attempt: int) -> str:
     """The id of a draw for `new_task`, prompted with the token of the task `prompted`."""
     return f"{new_task}/pseudo/{prompted}/{index:06d}.{attempt}"

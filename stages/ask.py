@@ -39,6 +39,7 @@ def ask(
 
     Example: lamol ask travel "do i need a visa for brazil"
     """
+    import os
     import sys
 
     from lamol_core.audit.words import visible
@@ -56,7 +57,10 @@ def ask(
     check_folder(student, CHECKPOINT, f"Run `dvc repro train@{task}` first.")
     if not inputs and sys.stdin.isatty():
         say(f"ask {task}: one input a line; Ctrl-D ends them.")
-    given = inputs or [line.rstrip("\r\n") for line in sys.stdin]
+    given = [_decoded(os.fsencode(text), "the input") for text in inputs or ()] or [
+        _decoded(line, f"line {number} of the input")
+        for number, line in enumerate(sys.stdin.buffer.read().splitlines(), start=1)
+    ]
     asked = [text for text in given if text.strip()]
     if not asked:
         raise UsageError("ask: no input. Write one in quotes, or send lines to stdin.")
@@ -72,6 +76,17 @@ def ask(
             typer.echo(visible(line) if sys.stdout.isatty() else line)
     if answers.inputs_cut:
         say(f"ask {task}: {answers.inputs_cut} inputs were cut {CUT_TO_FIT}")
+
+
+def _decoded(raw: bytes, where: str) -> str:
+    from lamol_core.errors import UsageError
+
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"ask: {where} is not UTF-8. Send it as UTF-8 (`iconv -t utf-8` makes it so)."
+        ) from error
 
 
 if __name__ == "__main__":

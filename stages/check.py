@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,9 @@ from stages.runtime import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lamol_core.checking.overview import TaskOverview
     from lamol_core.config import Params
     from lamol_core.forecast.estimate import Estimate
 
@@ -39,47 +43,77 @@ def check(
     """
     from pathlib import Path
 
-    from lamol_core.checking import check_sequence, describe_sequence, find_hints
     from lamol_core.config import Params
     from lamol_core.errors import ConfigError
     from lamol_core.params_file import read_params
     from stages.console import print_json, print_rows, say
-    from stages.new_sequence import pipeline_problems
 
     data = read_params(Path("params.yaml"), overrides or ())
-    problems = check_sequence(data, Path())
-    if not problems:
-        params = Params.model_validate(data)
-        problems = version_problems(params) + pipeline_problems(params, Path())
-    if not problems:
-        problems = _forgotten_rows_needed(Params.model_validate(data), data)
+    found = _look(data, Path())
     foreseen = None
-    if estimate and not problems:
+    if estimate and not found.problems:
         foreseen = _estimate(Params.model_validate(data))
-    tasks = [] if problems else describe_sequence(Params.model_validate(data), Path())
     if json:
-        told = {"problems": problems, "tasks": [{**one.row(), "notes": one.notes} for one in tasks]}
+        told = found.as_dict()
         print_json(told | ({"estimate": foreseen.as_dict()} if foreseen else {}))
-    if problems:
-        listed = "\n".join(f"  - {problem}" for problem in problems)
+    if found.problems:
+        listed = "\n".join(f"  - {problem}" for problem in found.problems)
         where = "params.yaml with --set" if overrides else "params.yaml"
-        raise ConfigError(f"{where}: {len(problems)} to mend:\n{listed}")
-    for hint in find_hints(Params.model_validate(data)):
+        raise ConfigError(f"{where}: {len(found.problems)} to mend:\n{listed}")
+    for hint in found.hints:
         say(f"check: {hint}")
     if not json:
-        for one in tasks:
+        for one in found.tasks:
             for note in one.notes:
                 say(f"check: {one.task}: {note}")
-        print_rows([one.row() for one in tasks])
+        print_rows([one.row() for one in found.tasks])
         if foreseen is not None:
             print_rows(foreseen.rows())
             say(f"check: {foreseen.sentence}")
         say("check: nothing is wrong; `dvc repro` runs the sequence.")
 
 
-def _forgotten_rows_needed(params: Params, data: dict[str, Any]) -> list[str]:
+@dataclass(frozen=True)
+class _Found:
+    problems: list[str]
+    hints: list[str] = field(default_factory=list)
+    tasks: list[TaskOverview] = field(default_factory=list)
+    """None where there are problems."""
+
+    def as_dict(self) -> dict[str, Any]:
+        tasks = [{**one.row(), "notes": one.notes} for one in self.tasks]
+        return {"problems": self.problems, "hints": self.hints, "tasks": tasks}
+
+
+def _look(data: dict[str, Any], root: Path) -> _Found:
+    """All problems that can be told at once: those of params.yaml and of its sources, then what
+    can be asked of a sound one alone."""
+    from lamol_core.checking.hints import find_hints, find_leftovers
+    from lamol_core.checking.overview import describe_sequence
+    from lamol_core.checking.sequence import check_sequence
+    from lamol_core.checking.targets import find_encode, target_problems
+    from lamol_core.config import Params
+    from stages.new_sequence import pipeline_problems
+
+    if problems := check_sequence(data, root):
+        return _Found(problems)
+    params = Params.model_validate(data)
+    if problems := version_problems(params) + pipeline_problems(params, root):
+        return _Found(problems)
+    problems, lost = _without_forgotten_rows(params, data)
+    if problems:
+        return _Found(problems)
+    tasks = describe_sequence(params, root)
+    hints = [*find_hints(params), *find_leftovers(params, root), *lost]
+    if encode := find_encode(params, root):
+        problems, of_targets = target_problems(params, tasks, encode)
+        hints += of_targets
+    return _Found(problems, hints, [] if problems else tasks)
+
+
+def _without_forgotten_rows(params: Params, data: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What `dvc repro` would run again with params.yaml's `data` (or `dvc exp run`, where some of
-    it is overridden), and can't without rows that were forgotten."""
+    it is overridden): what it can't without rows that were forgotten, and the scores it loses."""
     from pathlib import Path
 
     from lamol_core.config import FileSource
@@ -89,12 +123,13 @@ def _forgotten_rows_needed(params: Params, data: dict[str, Any]) -> list[str]:
     from stages.pipeline import Pipeline
 
     layout = Layout()
-    forgotten = [task for task in params.tasks if read_record(layout.forgotten(task))]
+    records = {task: read_record(layout.forgotten(task)) for task in params.tasks}
+    forgotten = {task: record for task, record in records.items() if record is not None}
     if not forgotten:
-        return []
-    problems = []
+        return [], []
+    problems, lost = [], []
     with Pipeline.opened() as pipeline:
-        for task in forgotten:
+        for task, record in forgotten.items():
             source = params.task(task).source
             path = resolve_path(source.path, Path()) if isinstance(source, FileSource) else None
             if path is not None and not path.exists():
@@ -104,17 +139,30 @@ def _forgotten_rows_needed(params: Params, data: dict[str, Any]) -> list[str]:
                     "empty one there."
                 )
                 continue
-            stages = pipeline.before(task)
-            stale = dict.fromkeys(pipeline.stale(stages, []))
-            stale |= dict.fromkeys(pipeline.ran_with_others(stages, data))
-            again = [name for name in stale if not name.startswith(("prepare@", "evaluate@"))]
-            if again:
+            again = pipeline.runs_again(pipeline.before(task), data)
+            if training := [n for n in again if not n.startswith(("prepare@", "evaluate@"))]:
                 problems.append(
                     f"tasks.{task}: its rows were forgotten, and `dvc repro` would run "
-                    f"{', '.join(again)} again, which leads to training on them. Set back what "
+                    f"{', '.join(training)} again, which leads to training on them. Set back what "
                     "`dvc status` shows as changed, or leave out what --set changes."
                 )
-    return problems
+            elif params.evaluate.split in record.removed:
+                scored = [f"evaluate@{name}" for name in _learnt_on(params, task)]
+                if again := pipeline.runs_again(pipeline.that_ran(scored), data):
+                    lost.append(
+                        f"{', '.join(again)} would run again, and lose the score of {task}, whose "
+                        f"{params.evaluate.split} rows were forgotten. Set back what `dvc status` "
+                        "shows as changed to keep it."
+                    )
+    return problems, lost
+
+
+def _learnt_on(params: Params, task: str) -> list[str]:
+    """A task, and those that are learnt after it."""
+    names = [task]
+    while more := [n for n, one in params.tasks.items() if one.after in names and n not in names]:
+        names += more
+    return names
 
 
 def _estimate(params: Params) -> Estimate:

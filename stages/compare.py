@@ -71,7 +71,10 @@ def compare(
     from stages.console import print_json, print_table, say
 
     names = [CommonName.parse(text) for text in call or ()]
-    runs = read_folders(folders) if folders else read_experiments(Path(), all_commits)
+    if folders:
+        runs = read_folders(folders, leave_out=lambda error: say(f"compare: left out: {error}"))
+    else:
+        runs = read_experiments(Path(), all_commits)
     comparison = compare_runs(runs, names, against)
     if json:
         print_json(comparison_json(comparison))

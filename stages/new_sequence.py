@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lamol_core import __version__
-from lamol_core.checking import check_sequence
+from lamol_core.checking.sequence import check_sequence
 from lamol_core.config import BASE, METHOD_NAMES, FileSource, Params
 from lamol_core.errors import ConfigError, UsageError, did_you_mean
 from lamol_core.params_file import resolve_path
@@ -248,7 +248,26 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
             problems.append(
                 f"tasks.{name}.source: DVC knows no `~` ({task.source.path}). Write the whole path."
             )
-    return problems
+    return problems + _corpus_problems(params, YAML(typ="safe").load(text))
+
+
+def _corpus_problems(params: Params, pipeline: Mapping[str, Any]) -> list[str]:
+    """Where `backbone` depends on other files than those a nano model's tokenizer is trained on."""
+    stage = pipeline.get("stages", {}).get("backbone", {})
+    listed = {dep for dep in stage.get("deps", []) if not dep.startswith(CODE)}
+    nano = params.backbone.kind == "nano"
+    corpus = params.backbone.nano.corpus if nano else []
+    read = {source.path for source in corpus if isinstance(source, FileSource)}
+    problems = [
+        f"dvc.yaml: `backbone` depends on {path}, which is no file of backbone.nano.corpus (any "
+        "more). Take that line out there."
+        for path in sorted(listed - read)
+    ]
+    return problems + [
+        f"dvc.yaml: `backbone` does not depend on {path}, a file of backbone.nano.corpus. Add it "
+        "to its `deps`, or DVC does not see when it changes."
+        for path in sorted(read - listed)
+    ]
 
 
 def _is_inside_git(folder: Path) -> bool:

@@ -66,6 +66,14 @@ class Pipeline:
             if name not in listed or _differs(changes.get(name, ()), apart_from)
         ]
 
+    def runs_again(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
+        """Those of these stages that `dvc repro` would run, with these values of params.yaml."""
+        wanted = list(stages)
+        return list(dict.fromkeys([*self.stale(wanted, []), *self.ran_with_others(wanted, params)]))
+
+    def that_ran(self, stages: Iterable[str]) -> list[str]:
+        return [name for name in stages if name in self._listed()]
+
     def ran_with_others(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
         """Those of these stages that ran with other values than these, of what params.yaml has."""
         listed = self._listed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from io import StringIO
@@ -82,11 +82,16 @@ class FinishedRun:
         return list(self.summary.get("not_scored", ()))
 
 
-def read_folders(folders: Sequence[Path], without: Sequence[Path] = ()) -> list[FinishedRun]:
+def read_folders(
+    folders: Sequence[Path],
+    without: Sequence[Path] = (),
+    leave_out: Callable[[ArtifactError], None] | None = None,
+) -> list[FinishedRun]:
     """The runs below folders: each a sequence's own folder, or one that holds several; those of
     `without` are left out.
 
-    Raises ConfigError where a folder holds none."""
+    Raises ConfigError where a folder holds none, ArtifactError where one is not whole: with
+    `leave_out` that is told what is wrong instead, as long as others are left."""
     runs: list[FinishedRun] = []
     seen = {folder.resolve() for folder in without}
     for folder in folders:
@@ -99,7 +104,15 @@ def read_folders(folders: Sequence[Path], without: Sequence[Path] = ()) -> list[
         )
         if not found:
             raise ConfigError(f"{folder}: no {SUMMARY} below it. Run `dvc repro` there first.")
-        runs += [run for one in found if one.resolve() not in seen for run in read_folder(one)]
+        for one in found:
+            if one.resolve() in seen:
+                continue
+            try:
+                runs += read_folder(one)
+            except ArtifactError as error:
+                if leave_out is None or len(found) == 1:
+                    raise
+                leave_out(error)
         seen |= {one.resolve() for one in found}
     return runs
 

@@ -13,16 +13,17 @@ from lamol_core.config import FileSource, PrepareParams, TaskParams
 from lamol_core.data.canaries import make_canaries, write_canaries
 from lamol_core.data.columns import RawRow, SourceError, counted, limit_rows
 from lamol_core.data.record import Record
-from lamol_core.data.sources import read_source
+from lamol_core.data.sources import read_source, unread_files
 from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.data.task_data import LINEAGE, SEEN, TaskData, remedy_for
 from lamol_core.errors import ArtifactError
 from lamol_core.params_file import resolve_path
-from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, TaskFacts
+from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, TaskFacts, row_id
 from lamol_core.storage.atomic import atomic_folder, link_tree
 from lamol_core.storage.kinds import DATA
 from lamol_core.storage.manifest import MANIFEST, Provenance, seal_folder
 from lamol_core.storage.tables import write_rows
+from lamol_core.text.normal import normalise
 
 Rows = Mapping[str, Sequence[RawRow]]
 FEW_TEST_ROWS = 10
@@ -35,6 +36,8 @@ class SplitRows:
     by_split: dict[str, list[RawRow]]
     num_cut: dict[str, int]
     """Rows cut off the training rows for each split that the source lacks, before limits."""
+    unread: list[str]
+    """Files beside those of the splits."""
 
 
 def write_base(folder: Path) -> None:
@@ -94,7 +97,7 @@ def prepare_task(
         if record is not None:
             record.copy_into(scratch)
         _complete(scratch, before, facts, parameters, record)
-    notes = notes_on(task, facts, read.num_cut, rows)
+    notes = notes_on(task, facts, read)
     if record is not None:
         notes.append(_forgotten_note(name, record))
     if canaries:
@@ -146,7 +149,7 @@ def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Pa
         raise error.below(f"tasks.{name}.source") from error
     rows = complete_splits(given, prepare, name)
     num_cut = {split: len(rows[split]) for split in rows if split not in given}
-    return SplitRows(limit_rows(rows, task.source), num_cut)
+    return SplitRows(limit_rows(rows, task.source), num_cut, unread_files(task.source, root))
 
 
 def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
@@ -186,7 +189,7 @@ def _label(rows: Rows, facts: TaskFacts, first_index: int) -> dict[str, list[Exa
     return {
         split: [
             Example(
-                row_id=f"{facts.name}/{split}/{number:06d}",
+                row_id=row_id(facts.name, split, number),
                 task=facts.name,
                 input=row.input,
                 target=row.target,
@@ -210,27 +213,49 @@ def _link_seen(before: TaskData, seen: Path) -> None:
         (own / name).unlink()
 
 
+def _alike(rows: Sequence[RawRow]) -> list[int]:
+    """The first row of each label that reads like one that came before it."""
+    first: dict[str | float, str] = {}
+    found: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        try:
+            read: str | float = float(row.target)
+        except ValueError:
+            read = normalise(row.target)
+        if first.setdefault(read, row.target) != row.target:
+            found.setdefault(row.target, number)
+    return list(found.values())
+
+
 def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
     text = json.dumps([facts.as_dict() for facts in lineage], indent=1, sort_keys=True)
     (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")
 
 
-def notes_on(
-    task: TaskParams, facts: TaskFacts, num_cut: Mapping[str, int], rows: Rows
-) -> list[str]:
+def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
     """What a user may want to know of the rows. Rows are named, never quoted: notes get logged."""
+    rows, num_cut = read.by_split, read.num_cut
     notes = [
         f"the source has no {split} split: {counted(num_cut[split], 'row')} were cut off its "
         "training rows."
         for split in ("dev", "test")
         if split in num_cut
     ]
+    if read.unread:
+        notes.append(f"{', '.join(read.unread)} beside its splits: not read.")
     if len(rows["test"]) < FEW_TEST_ROWS:
         notes.append(f"{counted(len(rows['test']), 'test row')}: a score on so few says little.")
     distinct = {row.target for row in rows["train"]}
     unscored = distinct - {row.target for row in rows["test"]}
     if facts.targets == "classes" and unscored:
         notes.append(f"{len(unscored)} of its {len(distinct)} targets have no test row.")
+    if facts.targets == "classes" and (alike := _alike(rows["train"])):
+        verb = "is" if len(alike) == 1 else "are"
+        notes.append(
+            f"{counted(len(alike), 'label')} {verb} told from another one by case, white space or "
+            f"how a number is written alone, and learnt as labels apart; first in "
+            f"{row_id(facts.name, 'train', alike[0])}."
+        )
     if len(distinct) == 1:
         notes.append("all its training rows have the same target.")
     if task.targets == task.metric == "auto" and facts.targets == "text":
@@ -246,13 +271,13 @@ def notes_on(
         if repeated:
             notes.append(
                 f"{counted(len(repeated), 'row')} of {split} also in train (equal input), "
-                f"first {facts.name}/{split}/{repeated[0]:06d}."
+                f"first {row_id(facts.name, split, repeated[0])}."
             )
         unknown = [i for i, row in enumerate(rows[split]) if row.target not in distinct]
         if unknown and facts.targets == "classes":
             notes.append(
                 f"{counted(len(unknown), 'row')} of {split} with a target that no training row "
-                f"has, first {facts.name}/{split}/{unknown[0]:06d}."
+                f"has, first {row_id(facts.name, split, unknown[0])}."
             )
     pairs = {(row.input, row.target) for row in rows["train"]}
     if len(pairs) > len(seen):

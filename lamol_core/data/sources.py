@@ -33,7 +33,7 @@ Reader = Callable[[Any, Path], dict[str, Table]]
 FileReader = Callable[[Path, Sequence[str]], Table]
 Record = tuple[int, list[str]]
 """The number of a line, and its fields."""
-_FILE_NAMES = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
+_FILE_NAMES = {"train": ("train",), "dev": ("dev", "validation", "valid", "val"), "test": ("test",)}
 
 
 def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:
@@ -113,6 +113,17 @@ def find_files(source: FileSource, root: Path) -> dict[str, Path]:
     if problems:
         raise SourceError(problems)
     return found
+
+
+def unread_files(source: Source, root: Path) -> list[str]:
+    """Names of files that look like a split's, lie in a source's folder, and are none of it."""
+    if not isinstance(source, FileSource):
+        return []
+    path = resolve_path(source.path, root)
+    if not path.is_dir():
+        return []
+    read = set(find_files(source, root).values())
+    return sorted(file.name for file in path.glob(f"*.{source.kind}") if file not in read)
 
 
 def _read_jsonl(path: Path, needed: Sequence[str]) -> Table:

@@ -74,7 +74,10 @@ def measure_lengths(
         inputs = codec.encode([row.input for row in own])
         targets = codec.encode([row.target for row in own])
         pairs = list(zip(inputs, targets, strict=True))
-        cut = [cut_input(x, y, params.train.max_length) for x, y in pairs]
+        cut = [
+            cut_input(x, y, params.train.max_length, row.row_id)
+            for row, (x, y) in zip(own, pairs, strict=True)
+        ]
         real[name] = RowTokens(
             fmean(len(x) for x, _ in cut),
             fmean(map(len, targets)),

@@ -49,10 +49,12 @@ def require_no_other_rows(
     for name in (folder.name for folder in folders):
         state, audit = layout.state(name), layout.audit(name)
         manifest = state / MANIFEST
-        if manifest.is_file() and read_manifest(manifest, "").rows.get("real_rows", 0):
+        kept = read_manifest(manifest, "") if manifest.is_file() else None
+        if kept is not None and kept.rows.get("real_rows", 0):
+            keeper = kept.parameters.get("method", "the method that trained it")
             raise ConfigError(
-                f"{state}: real rows are kept there, as the method {method} does by definition. "
-                f"{task!r} can't be forgotten; choose a method that keeps none."
+                f"{state}: real rows are kept there, as {keeper} does by definition. {task!r} "
+                f"can't be forgotten; `dvc repro train@{name}` by a method that keeps none first."
             )
         if name != task and shows_real_rows(audit):
             raise ConfigError(

@@ -69,17 +69,19 @@ def num_supervised(view: View, x: Sequence[int], y: Sequence[int]) -> int:
     return len(y) + 1 + (len(x) + 1 if view == "gen" else 0)
 
 
-def cut_input(x: Sequence[int], y: Sequence[int], max_length: int) -> tuple[Sequence[int], bool]:
+def cut_input(
+    x: Sequence[int], y: Sequence[int], max_length: int, row_id: str
+) -> tuple[Sequence[int], bool]:
     """x so short that the longest view fits `max_length`, and whether it was cut.
 
-    The end of x is kept (questions stand there) and y always whole. Raises ConfigError when
-    y alone does not fit.
+    The end of x is kept (questions stand there) and y always whole. Raises ConfigError, naming the
+    row, when y alone does not fit.
     """
     room = max_length - len(y) - NUM_CONTROL["gen"]
     if room < 1:
         raise ConfigError(
-            f"params.yaml: a target of {len(y)} tokens does not fit train.max_length = "
-            f"{max_length} (needed: {len(y) + NUM_CONTROL['gen'] + 1}). Raise it: targets are "
+            f"params.yaml: train.max_length = {max_length}: the target of row {row_id} has "
+            f"{len(y)} tokens and needs {len(y) + NUM_CONTROL['gen'] + 1}. Raise it: targets are "
             "never cut."
         )
     return (x, False) if len(x) <= room else (x[len(x) - room :], True)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from lamol_core.data.encoded import EncodedRow
-from lamol_core.errors import ConfigError
 from lamol_core.records import Origin, View
 from lamol_core.seeds import derive_seed
 from lamol_core.text.template import ControlTokens, TokenSequence, cut_input, num_supervised
@@ -25,10 +24,7 @@ def cut_rows(rows: Sequence[EncodedRow], max_length: int) -> tuple[list[EncodedR
     ConfigError, naming the row, where a target alone does not fit."""
     fitting, num_cut = [], 0
     for row in rows:
-        try:
-            input_ids, cut = cut_input(row.input_ids, row.target_ids, max_length)
-        except ConfigError as error:
-            raise ConfigError(f"{error} (Row {row.row_id}.)") from error
+        input_ids, cut = cut_input(row.input_ids, row.target_ids, max_length, row.row_id)
         num_cut += cut
         fitting.append(EncodedRow(row.row_id, row.origin, input_ids, row.target_ids, row.gen_token))
     return fitting, num_cut

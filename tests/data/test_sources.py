@@ -69,9 +69,10 @@ class TestEveryFileKind:
         rows = read_source(make(kind=kind, path=f"x.{kind}"), tmp_path)
         assert {split: pairs_of(part) for split, part in rows.items()} == {"train": PAIRS}
 
-    def test_a_folder_has_the_splits_it_has(self, kind: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["dev", "validation", "valid", "val"])
+    def test_a_folder_has_the_splits_it_has(self, kind: str, name: str, tmp_path: Path) -> None:
         write(tmp_path / f"d/train.{kind}", rows_of(*PAIRS))
-        write(tmp_path / f"d/validation.{kind}", rows_of(PAIRS[0]))
+        write(tmp_path / f"d/{name}.{kind}", rows_of(PAIRS[0]))
         rows = read_source(make(kind=kind, path=str(tmp_path / "d")), Path("/nowhere"))
         assert {split: len(part) for split, part in rows.items()} == {"train": 3, "dev": 1}
 

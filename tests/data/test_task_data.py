@@ -285,6 +285,24 @@ class TestNotes:
         assert "1 of the training rows repeat an input with another target." in notes
         assert "secret" not in notes
 
+    def test_a_file_that_is_no_split_is_named(self, tmp_path: Path) -> None:
+        rows = classes("n", "pq")
+        splits = {"train": rows[:40], "dev": rows[40:50], "test": rows[50:], "more": rows}
+        assert self.prepare(tmp_path, splits) == ["more.jsonl beside its splits: not read."]
+
+    def test_labels_that_read_alike_are_told(self, tmp_path: Path) -> None:
+        def told(*labels: str) -> str:
+            rows = [(f"row {i}", labels[i % len(labels)]) for i in range(60)]
+            notes = self.prepare(tmp_path, {"train": rows, "dev": rows[:9], "test": rows[:10]})
+            return "\n".join(note for note in notes if "learnt as labels apart" in note)
+
+        assert told("it", "is", "a", "label") == ""
+        assert told("it", "IT", "it ", "i t") == (
+            "2 labels are told from another one by case, white space or how a number is written "
+            "alone, and learnt as labels apart; first in n/train/000001."
+        )
+        assert told("1", "2", "1.0").startswith("1 label is told") and told("1", "2", "-1") == ""
+
     def test_a_target_of_test_alone_has_an_index_of_its_own(self, tmp_path: Path) -> None:
         rows = classes("n", "pq")
         self.prepare(tmp_path, {"train": rows, "test": [("new", "a first in the alphabet")]})

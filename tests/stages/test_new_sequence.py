@@ -94,7 +94,7 @@ def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Pa
     assert pipeline_problems(params, folder) == []
     source = {"kind": "hub", "path": "owner/data", "train": "train"}
     more = {**params.tasks, "far": {"after": "colours", "source": source}}
-    with_hub = Params.model_validate({"tasks": more})
+    with_hub = params.model_copy(update={"tasks": Params(tasks=more).tasks})
     (problem,) = pipeline_problems(with_hub, folder)
     assert SOURCE in problem and "far is read from no file" in problem
     text = (folder / "dvc.yaml").read_text()
@@ -134,10 +134,21 @@ def test_what_failed_leaves_nothing_in_the_way(
 def test_a_home_that_only_a_shell_knows_is_told(tmp_path: Path) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
     create_sequence(tmp_path / "new", tasks, "nano", "lamol_kd")
-    source = {"kind": "csv", "path": "~/colours.csv"}
-    params = Params.model_validate({"tasks": {"colours": {"after": "base", "source": source}}})
-    (problem,) = pipeline_problems(params, tmp_path / "new")
+    made = make_params(tasks, "nano", "lamol_kd")
+    made["tasks"]["colours"]["source"] = {"kind": "csv", "path": "~/colours.csv"}
+    (problem,) = pipeline_problems(Params.model_validate(made), tmp_path / "new")
     assert "DVC knows no `~`" in problem
+
+
+def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    create_sequence(tmp_path / "new", tasks, "nano", "lamol_kd")
+    made = make_params(tasks, "nano", "lamol_kd")
+    moved = {"kind": "csv", "path": str(tmp_path / "moved.csv")}
+    made["backbone"]["nano"]["corpus"] = [moved]
+    old, new = pipeline_problems(Params.model_validate(made), tmp_path / "new")
+    assert f"depends on {tmp_path / 'colours.csv'}, which is no file of" in old
+    assert f"does not depend on {moved['path']}" in new
 
 
 def test_columns_of_other_names_are_read(tmp_path: Path) -> None:

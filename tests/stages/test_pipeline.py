@@ -371,7 +371,7 @@ def test_a_missing_artefact_is_refused(sequence: Path) -> None:
 
 
 def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
-    finished: Path,
+    finished: Path, tmp_path: Path
 ) -> None:
     run_folder = finished / "runs" / "sums"
     table = pq.read_table(run_folder / "predictions.parquet").to_pylist()
@@ -385,6 +385,11 @@ def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
     assert [line["answer"] for line in lines] == expected
     assert run(finished, "lamol", "ask", "sums", rows[0].input).splitlines() == expected[:1]
     assert "no input" in run(finished, "lamol", "ask", "sums", " ", expect=2)
+    (tmp_path / "latin1").write_bytes("one\ntwo\nf\xfcnf\n".encode("latin-1"))
+    from_file = f"lamol ask sums < {tmp_path / 'latin1'}"
+    assert "line 3 of the input is not UTF-8" in run(finished, "sh", "-c", from_file, expect=2)
+    as_argument = f'lamol ask sums "$(cat {tmp_path / "latin1"})"'
+    assert "the input is not UTF-8" in run(finished, "sh", "-c", as_argument, expect=2)
     both = run(finished, "lamol", "ask", "sums", rows[0].input, " ", rows[0].input).splitlines()
     assert both == [expected[0], "", expected[0]], "a line for each input"
 

@@ -53,10 +53,12 @@ def test_the_end_of_x_is_kept_and_the_target_whole(
     x: list[int], y: list[int], max_length: int
 ) -> None:
     if len(y) + 4 > max_length:
-        with pytest.raises(ConfigError, match=rf"needed: {len(y) + 4}"):
-            cut_input(x, y, max_length)
+        with pytest.raises(
+            ConfigError, match=rf"a/train/000007 has {len(y)} tokens and needs {len(y) + 4}\."
+        ):
+            cut_input(x, y, max_length, "a/train/000007")
         return
-    kept, cut = cut_input(x, y, max_length)
+    kept, cut = cut_input(x, y, max_length, "a/train/000007")
     longest = len(gen_view(kept, y, CONTROL, 4).ids)
     assert longest <= max_length
     assert list(kept) == x[len(x) - len(kept) :]
@@ -66,6 +68,8 @@ def test_the_end_of_x_is_kept_and_the_target_whole(
 
 
 def test_a_target_that_just_fits_leaves_one_token_of_x() -> None:
-    assert cut_input([7, 8, 9], [6] * 4, 8) == ([9], True)
-    with pytest.raises(ConfigError, match=r"target of 5 tokens does not fit train.max_length = 8"):
-        cut_input([7, 8, 9], [6] * 5, 8)
+    assert cut_input([7, 8, 9], [6] * 4, 8, "a") == ([9], True)
+    with pytest.raises(
+        ConfigError, match=r"train.max_length = 8: the target of row a/train/000007"
+    ):
+        cut_input([7, 8, 9], [6] * 5, 8, "a/train/000007")

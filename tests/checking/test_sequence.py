@@ -1,11 +1,14 @@
 """`lamol check`: every problem at once, none invented."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lamol_core.checking import check_sequence, describe_sequence, find_hints
+from lamol_core.checking.hints import find_hints, find_leftovers
+from lamol_core.checking.overview import describe_sequence
+from lamol_core.checking.sequence import check_sequence
 from lamol_core.config import Params, PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task, write_base
 from lamol_core.data.record import write_record
@@ -18,6 +21,14 @@ from lamol_core.records import SPLITS
 
 def demo(after: str, task: str = "home", **rest: Any) -> dict[str, Any]:
     return {"after": after, "source": {"kind": "demo", "task": task, **rest}}
+
+
+def write_model(folder: Path, config: Any) -> None:
+    """The files of a model, by their names alone."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).touch()
 
 
 def chain(length: int) -> dict[str, Any]:
@@ -131,13 +142,11 @@ def test_pseudo_samples_longer_than_the_model_are_told_at_once(tmp_path: Path) -
     (problem,) = check_sequence(long, Path())
     assert "pseudo-samples of 535 tokens are wanted, the backbone has 512 positions" in problem
     assert check_sequence({**long, "method": "ewc"}, Path()) == []
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text('{"max_position_embeddings": 534}')
     folder = {"kind": "folder", "path": "model"}
-    assert len(check_sequence({**long, "backbone": folder}, tmp_path)) == 1
-    for config in ("{}", "[]", "{", '{"max_position_embeddings": "x"}'):
-        (tmp_path / "model" / "config.json").write_text(config)
-        assert check_sequence({**long, "backbone": folder}, tmp_path) == [], config
+    unknown: list[dict[str, Any]] = [{}, {"max_position_embeddings": "x"}, {"text_config": 3}]
+    for config, told in (({"max_position_embeddings": 534}, 1), *((other, 0) for other in unknown)):
+        write_model(tmp_path / "model", config)
+        assert len(check_sequence({**long, "backbone": folder}, tmp_path)) == told, config
     for never_drawn in ({"tasks": chain(1)}, {"lamol_kd": {"gamma": 0}}):
         assert check_sequence({**long, **never_drawn}, tmp_path) == []
     with_a_slip = check_sequence({**long, "lamol_kd": {"gama": 1}}, tmp_path)
@@ -156,15 +165,46 @@ class TestBackbone:
     def test_folders_are_looked_for(self, tmp_path: Path) -> None:
         (problem,) = self.check(tmp_path, kind="folder", path="model")
         assert str(tmp_path / "model") in problem
-        (tmp_path / "model").mkdir()
+        write_model(tmp_path / "model", {})
         assert self.check(tmp_path, kind="folder", path="model") == []
         assert self.check(tmp_path, kind="folder", path=str(tmp_path / "model")) == []
 
     def test_gguf_is_a_file(self, tmp_path: Path) -> None:
-        (tmp_path / "m.gguf").touch()
+        (tmp_path / "m.gguf").write_bytes(b"GGUF and more")
         assert self.check(tmp_path, kind="gguf", path="m.gguf") == []
+        (tmp_path / "m.gguf").write_bytes(b"PK")
+        (problem,) = self.check(tmp_path, kind="gguf", path="m.gguf")
+        assert "is no GGUF file" in problem
         (problem,) = self.check(tmp_path, kind="gguf", path=".")
         assert "is no file" in problem
+
+    @pytest.mark.parametrize(
+        ("config", "missing", "told"),
+        [
+            (None, "", "has no config.json"),
+            ([], "", "has no config.json"),
+            ({"is_encoder_decoder": True}, "", "is an encoder and a decoder"),
+            ({"architectures": ["BertForMaskedLM"]}, "", "is a masked language model"),
+            ({"architectures": ["LlamaForCausalLM"]}, "model.safetensors", "no weights in safet"),
+            ({"architectures": ["LlamaForCausalLM"]}, "tokenizer.json", "has no tokenizer"),
+        ],
+    )
+    def test_a_model_that_can_t_be_trained_is_told(
+        self, tmp_path: Path, config: Any, missing: str, told: str
+    ) -> None:
+        write_model(tmp_path / "model", config)
+        if missing:
+            (tmp_path / "model" / missing).unlink()
+        if config is None:
+            (tmp_path / "model" / "config.json").unlink()
+        (problem,) = self.check(tmp_path, kind="folder", path="model")
+        assert told in problem and problem.startswith(f"backbone.path: {tmp_path / 'model'} ")
+
+    def test_pickled_weights_are_told_with_the_way_out(self, tmp_path: Path) -> None:
+        write_model(tmp_path / "model", {})
+        (tmp_path / "model" / "model.safetensors").rename(tmp_path / "model" / "x.bin")
+        (problem,) = self.check(tmp_path, kind="folder", path="model")
+        assert "Pickles (.bin) are not read" in problem and "save_pretrained" in problem
 
     def test_a_hub_id_is_not_looked_for(self, tmp_path: Path) -> None:
         assert self.check(tmp_path, kind="hub", path="owner/model") == []
@@ -271,3 +311,23 @@ def test_an_after_that_is_no_name_is_told(tmp_path: Path) -> None:
         assert any(
             problem.startswith("tasks.b.after") for problem in check_sequence(data, tmp_path)
         )
+
+
+def test_folders_of_tasks_that_are_no_more_are_told(tmp_path: Path) -> None:
+    params = Params.model_validate({"tasks": chain(2)})
+    for name in (
+        "data/base",
+        "data/t0",
+        "data/old",
+        "data/.out.1",
+        "runs/t1",
+        "runs/old",
+        "runs/x",
+    ):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "data" / "notes.txt").touch()
+    old, other = find_leftovers(params, tmp_path)
+    assert "no task 'old'" in old
+    assert f"delete {tmp_path / 'data' / 'old'} and {tmp_path / 'runs' / 'old'} if" in old
+    assert f"no task 'x' any more; delete {tmp_path / 'runs' / 'x'} if" in other
+    assert find_leftovers(params, tmp_path / "new") == []

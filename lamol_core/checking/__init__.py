@@ -1,0 +1,1 @@
+"""What can be told of a sequence before anything of it runs."""

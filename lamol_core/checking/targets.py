@@ -1,0 +1,74 @@
+"""Targets that are longer than a sequence's limits, told where its tokenizer is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from lamol_core.checking.overview import TaskOverview
+from lamol_core.config import BASE, Params
+from lamol_core.methods.rehearsal import find_sampling
+from lamol_core.models.backbones import is_made_of
+from lamol_core.params_file import resolve_path
+from lamol_core.storage.layout import Layout
+from lamol_core.text.template import NUM_CONTROL
+
+Encode = Callable[[Sequence[str]], list[list[int]]]
+
+
+def find_encode(params: Params, root: Path) -> Encode | None:
+    """How the sequence's tokenizer encodes texts; None where it takes making the backbone first (a
+    nano model's is trained then, a GGUF file's or the hub's is read then)."""
+    student = Layout(root).student(BASE)
+    if is_made_of(student, params.backbone):
+        folder = student
+    elif params.backbone.kind == "folder" and params.backbone.path is not None:
+        folder = resolve_path(params.backbone.path, root)
+    else:
+        return None
+    from transformers import AutoTokenizer
+
+    from lamol_core.text.tokenizer import encode_plain
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, LookupError):  # `lamol backbone` tells what is wrong with it
+        return None
+    return lambda texts: encode_plain(tokenizer, texts)
+
+
+def target_problems(
+    params: Params, tasks: Sequence[TaskOverview], encode: Encode
+) -> tuple[list[str], list[str]]:
+    """Targets that training would refuse, and labels that no answer and no pseudo-sample can be as
+    long as: a sentence for each task and limit."""
+    problems, hints = [], []
+    most = params.train.max_length - NUM_CONTROL["gen"] - 1  # a token of the input must fit too
+    limits = {"evaluate.max_target_tokens": (params.evaluate.max_target_tokens, "be answered")}
+    if find_sampling(params) is not None:
+        limits["generate.max_target_tokens"] = (params.generate.max_target_tokens, "be rehearsed")
+    for one in tasks:
+        lengths = _lengths(one.rows_by_target, encode)
+        if long := {row: num for row, num in lengths.items() if num > most}:
+            row = max(long, key=lambda row: long[row])
+            problems.append(
+                f"tasks.{one.task}: {len(long)} of its {len(lengths)} targets do not fit "
+                f"train.max_length = {params.train.max_length}; that of row {row} has {long[row]} "
+                f"tokens and needs {long[row] + NUM_CONTROL['gen'] + 1}. Raise it: targets are "
+                "never cut."
+            )
+        if one.facts.targets != "classes":
+            continue
+        for key, (limit, wanted) in limits.items():
+            if over := [num for num in lengths.values() if num > limit]:
+                hints.append(
+                    f"{one.task}: {len(over)} of its {len(lengths)} labels are longer than {key} = "
+                    f"{limit} and can't {wanted}. Raise it to {max(over)}."
+                )
+    return problems, hints
+
+
+def _lengths(rows_by_target: Mapping[str, str], encode: Encode) -> dict[str, int]:
+    """Tokens of each distinct target, by the first row that has it."""
+    encoded = encode(list(rows_by_target))
+    return {row: len(ids) for row, ids in zip(rows_by_target.values(), encoded, strict=True)}
