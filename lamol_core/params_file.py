@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import ComposerError
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
@@ -30,6 +31,11 @@ def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
         data = yaml.load(path.read_text(encoding="utf-8"))
     except DuplicateKeyError as error:
         raise ConfigError(f"{path}: {_twice(path)}. Rename or delete one.") from error
+    except ComposerError as error:
+        raise ConfigError(
+            f"{path}: not readable as YAML: {_one_line(error)}. (`*name` stands for what `&name` "
+            "marks: where that was taken out, write it in the first place that names it.)"
+        ) from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not readable as YAML: {_one_line(error)}.") from error
     if not isinstance(data, dict):

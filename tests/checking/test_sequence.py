@@ -234,6 +234,13 @@ def test_names_that_are_listed_twice(tmp_path: Path) -> None:
         read_params(path)
 
 
+def test_an_alias_of_what_was_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("tasks: {}\nbackbone: {nano: {corpus: [*id001]}}\n")
+    with pytest.raises(ConfigError, match=r"undefined alias.*id001.*where that was taken out"):
+        read_params(path)
+
+
 def test_the_table_of_a_sequence(tmp_path: Path) -> None:
     lines = [f"row {i},{'xy'[i % 2]}" for i in range(40)]
     (tmp_path / "a.csv").write_text("\n".join(["input,target", *lines]))

@@ -77,7 +77,11 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     run(sequence, "lamol", "forget", "colours", "--empty-source")
     foreseen = run(sequence, "lamol", "check", "--set", "lamol_kd.temperature=4.0", expect=3)
     assert "train@colours again" in foreseen
-    run(sequence, "lamol", "check", "--set", "lamol_kd.temperature=2.0")
+    same = run(sequence, "lamol", "check", "--set", "lamol_kd.temperature=2.0")
+    assert "lose the score" not in same
+    foreseen = run(sequence, "lamol", "check", "--set", "evaluate.max_target_tokens=9")
+    every = "evaluate@colours, evaluate@animals, evaluate@sums"
+    assert f"{every} would run again, and lose the score of colours" in foreseen
     edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
     assert "train@colours again" in run(sequence, "lamol", "check", expect=3)
     edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=2.0))
