@@ -13,6 +13,7 @@ from lamol_core.params_file import resolve_path
 from lamol_core.storage.layout import Layout
 from lamol_core.text.template import NUM_CONTROL
 
+TOKENIZER = "tokenizer.json"
 Encode = Callable[[Sequence[str]], list[list[int]]]
 
 
@@ -26,15 +27,22 @@ def find_encode(params: Params, root: Path) -> Encode | None:
         folder = resolve_path(params.backbone.path, root)
     else:
         return None
-    from transformers import AutoTokenizer
+    if not (folder / TOKENIZER).is_file():
+        return None
+    from tokenizers import Tokenizer  # not transformers, which takes seconds to import
 
-    from lamol_core.text.tokenizer import encode_plain
+    from lamol_core.text.tokenizer import encodable
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, LookupError):  # `lamol backbone` tells what is wrong with it
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    except Exception:  # the library raises no narrower one; `lamol backbone` tells what is wrong
         return None
-    return lambda texts: encode_plain(tokenizer, texts)
+    tokenizer.encode_special_tokens = True  # a text that spells a control token becomes pieces
+    tokenizer.no_truncation()
+    return lambda texts: [
+        encoding.ids
+        for encoding in tokenizer.encode_batch(encodable(texts), add_special_tokens=False)
+    ]
 
 
 def target_problems(

@@ -41,8 +41,14 @@ class TextCodec:
         return cls(AutoTokenizer.from_pretrained(checkpoint, local_files_only=True))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode_plain` with this tokenizer."""
-        return encode_plain(self._tokenizer, texts)
+        """Ids of each text, without control tokens: a text that spells one becomes plain pieces."""
+        if not texts:
+            return []
+        ids: list[list[int]] = self._tokenizer(
+            encodable(texts), add_special_tokens=False, split_special_tokens=True,
+            return_attention_mask=False, verbose=False,
+        )["input_ids"]  # fmt: skip
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; control tokens show as they are spelt."""
@@ -69,17 +75,9 @@ class TextCodec:
         return known + [None] * (num_ids - len(known))
 
 
-def encode_plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """Ids of each text, without control tokens: a text that spells one becomes plain pieces."""
-    if not texts:
-        return []
-    # lone surrogates cannot be UTF-8; they become question marks instead of an exception
-    clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-    ids: list[list[int]] = tokenizer(
-        clean, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False,
-        verbose=False,
-    )["input_ids"]  # fmt: skip
-    return ids
+def encodable(texts: Sequence[str]) -> list[str]:
+    """Texts as UTF-8 can hold them: lone surrogates become question marks, not an exception."""
+    return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
 
 
 def _byte_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], bytes]:

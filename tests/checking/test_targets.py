@@ -12,6 +12,7 @@ from lamol_core.models.backbones import build_backbone, is_made_of
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.storage.layout import Layout
 from lamol_core.storage.manifest import Provenance
+from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
 
 
@@ -75,6 +76,10 @@ def test_the_prepared_backbone_counts_or_the_folder_it_is_made_of(tmp_path: Path
     assert encode is not None
     plain = tokenizer("turn the light on", add_special_tokens=False)["input_ids"]
     assert encode(["turn the light on", ""]) == [plain, []]
+    spelt = TextCodec(tokenizer).encode(["<|lamol:ans|> \ud800"])
+    assert encode(["<|lamol:ans|> \ud800"]) == spelt and len(spelt[0]) > 3
+    (tmp_path / "model" / "tokenizer.json").write_text("{")
+    assert find_encode(params, tmp_path) is None
 
     nano = sequence(tmp_path)
     assert find_encode(nano, tmp_path) is None, "its tokenizer is not trained yet"
