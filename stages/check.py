@@ -78,7 +78,7 @@ class _Found:
     problems: list[str]
     hints: list[str] = field(default_factory=list)
     tasks: list[TaskOverview] = field(default_factory=list)
-    """None where there are problems."""
+    """Empty where there are problems."""
 
     def as_dict(self) -> dict[str, Any]:
         tasks = [{**one.row(), "notes": one.notes} for one in self.tasks]
@@ -93,7 +93,7 @@ def _look(data: dict[str, Any], root: Path) -> _Found:
     from lamol_core.checking.sequence import check_sequence
     from lamol_core.checking.targets import find_encode, target_problems
     from lamol_core.config import Params
-    from stages.new_sequence import pipeline_problems
+    from stages.new_sequence import pipeline_hints, pipeline_problems
 
     if problems := check_sequence(data, root):
         return _Found(problems)
@@ -104,7 +104,8 @@ def _look(data: dict[str, Any], root: Path) -> _Found:
     if problems:
         return _Found(problems)
     tasks = describe_sequence(params, root)
-    hints = [*find_hints(params), *find_leftovers(params, root), *lost]
+    hints = [*find_hints(params), *pipeline_hints(params, root), *find_leftovers(params, root)]
+    hints += lost
     if encode := find_encode(params, root):
         problems, of_targets = target_problems(params, tasks, encode)
         hints += of_targets
@@ -147,12 +148,15 @@ def _without_forgotten_rows(params: Params, data: dict[str, Any]) -> tuple[list[
                     "`dvc status` shows as changed, or leave out what --set changes."
                 )
             elif params.evaluate.split in record.removed:
-                scored = [f"evaluate@{name}" for name in _learnt_on(params, task)]
-                if again := pipeline.runs_again(pipeline.that_ran(scored), data):
+                scored = pipeline.that_ran(_learnt_on(params, task))
+                again = [
+                    name for name in scored if pipeline.runs_again(pipeline.before(name), data)
+                ]
+                if again:
                     lost.append(
-                        f"{', '.join(again)} would run again, and lose the score of {task}, whose "
-                        f"{params.evaluate.split} rows were forgotten. Set back what `dvc status` "
-                        "shows as changed to keep it."
+                        f"{', '.join(f'evaluate@{name}' for name in again)} would run again, and "
+                        f"lose the score of {task}, whose {params.evaluate.split} rows were "
+                        "forgotten. Set back what `dvc status` shows as changed to keep it."
                     )
     return problems, lost
 

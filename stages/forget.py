@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lamol_core.config import Params
+    from lamol_core.config import Params, Source
     from lamol_core.data.task_data import TaskData
     from lamol_core.storage.layout import Layout
     from stages.pipeline import Pipeline
@@ -126,7 +126,9 @@ def _remove(
             gone = forget_rows(folder, task, splits, today, kept)
         canaries = [CANARIES] if (own.folder / CANARIES).is_file() else []
         others = _others_with_its_rows(task, params, layout)
-        write_record(layout.forgotten(task), own, [*kept, *canaries], given, others)
+        # in a source that is emptied nothing is left to come back
+        source = None if sources else given
+        write_record(layout.forgotten(task), own, [*kept, *canaries], source, others)
         empty_files(sources)
         _remove_remains(layout, pipeline, task, splits)
         current = [stage for stage in stages if stage not in stale]
@@ -175,19 +177,19 @@ def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout:
         say(f"forget {task}: {other} has its rows too; `lamol forget {other}` for them")
 
 
-def _others_with_its_rows(task: str, params: Params, layout: Layout) -> list[str]:
+def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str, Source]:
     """Tasks of the same source that are prepared, and were not forgotten themselves."""
     from pathlib import Path
 
     from lamol_core.data.overlap import may_share_rows
 
     given = params.task(task).source
-    return [
-        other
+    return {
+        other: block.source
         for other, block in params.tasks.items()
         if other != task and layout.data(other).is_dir()
         if not layout.forgotten(other).is_dir() and may_share_rows(block.source, given, Path())
-    ]
+    }
 
 
 def _require_current(task: str, stale: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from lamol_core import __version__
 from lamol_core.checking.sequence import check_sequence
@@ -231,12 +232,24 @@ def adapt_pipeline(pipeline: dict[str, Any], params: dict[str, Any]) -> dict[str
 
 
 def pipeline_problems(params: Params, root: Path) -> list[str]:
-    """Where the dvc.yaml of `lamol init` can't have the tasks of params.yaml."""
+    """Where dvc.yaml can't have the tasks of params.yaml, or depends on a file that is gone."""
     path = root / "dvc.yaml"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if f"- {SOURCE}\n" not in text:
+    if not path.is_file():
         return []
-    problems = []
+    try:
+        listed = _files_of_backbone(path)
+    except (YAMLError, UnicodeDecodeError) as error:
+        return [f"{path}: not readable as YAML: {' '.join(str(error).split())}."]
+    corpus = params.backbone.nano.corpus
+    read = [resolve_path(one.path, root) for one in corpus if isinstance(one, FileSource)]
+    problems = [
+        f"dvc.yaml: `backbone` depends on {dep}, which is not there: DVC stops at it. Write what "
+        "backbone.nano.corpus reads in its place, or take the line out."
+        for dep in listed
+        if "${" not in dep and not (root / dep).exists() and root / dep not in read
+    ]
+    if f"- {SOURCE}\n" not in path.read_text(encoding="utf-8"):
+        return problems
     for name, task in params.tasks.items():
         if not isinstance(task.source, FileSource):
             problems.append(
@@ -248,26 +261,33 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
             problems.append(
                 f"tasks.{name}.source: DVC knows no `~` ({task.source.path}). Write the whole path."
             )
-    return problems + _corpus_problems(params, YAML(typ="safe").load(text))
+    return problems
 
 
-def _corpus_problems(params: Params, pipeline: Mapping[str, Any]) -> list[str]:
-    """Where `backbone` depends on other files than those a nano model's tokenizer is trained on."""
-    stage = pipeline.get("stages", {}).get("backbone", {})
-    listed = {dep for dep in stage.get("deps", []) if not dep.startswith(CODE)}
-    nano = params.backbone.kind == "nano"
-    corpus = params.backbone.nano.corpus if nano else []
-    read = {source.path for source in corpus if isinstance(source, FileSource)}
-    problems = [
-        f"dvc.yaml: `backbone` depends on {path}, which is no file of backbone.nano.corpus (any "
-        "more). Take that line out there."
-        for path in sorted(listed - read)
+def pipeline_hints(params: Params, root: Path) -> list[str]:
+    """Files of a nano model's corpus whose change DVC would not see; of a sound dvc.yaml."""
+    path = root / "dvc.yaml"
+    if params.backbone.kind != "nano" or not path.is_file():
+        return []
+    listed = _files_of_backbone(path)
+    known = {(root / dep).resolve() for dep in listed}
+    read = [source.path for source in params.backbone.nano.corpus if isinstance(source, FileSource)]
+    unseen = [path for path in read if resolve_path(path, root).resolve() not in known]
+    if not unseen or any("${" in dep for dep in listed):
+        return []
+    return [
+        f"dvc.yaml: `backbone` does not depend on {', '.join(unseen)}, of backbone.nano.corpus: "
+        "DVC does not see when that changes. Add it to the `deps` there."
     ]
-    return problems + [
-        f"dvc.yaml: `backbone` does not depend on {path}, a file of backbone.nano.corpus. Add it "
-        "to its `deps`, or DVC does not see when it changes."
-        for path in sorted(read - listed)
-    ]
+
+
+def _files_of_backbone(path: Path) -> list[str]:
+    """What `backbone` depends on beside code, as dvc.yaml has it."""
+    content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    stages = content.get("stages") if isinstance(content, dict) else None
+    stage = stages.get("backbone") if isinstance(stages, dict) else None
+    deps = stage.get("deps") if isinstance(stage, dict) else None
+    return [dep for dep in deps or [] if isinstance(dep, str) and not dep.startswith(CODE)]
 
 
 def _is_inside_git(folder: Path) -> bool:

@@ -67,12 +67,14 @@ class Pipeline:
         ]
 
     def runs_again(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
-        """Those of these stages that `dvc repro` would run, with these values of params.yaml."""
+        """Those of these stages that are not what they were, with these values of params.yaml;
+        what follows one of them may run again too."""
         wanted = list(stages)
         return list(dict.fromkeys([*self.stale(wanted, []), *self.ran_with_others(wanted, params)]))
 
-    def that_ran(self, stages: Iterable[str]) -> list[str]:
-        return [name for name in stages if name in self._listed()]
+    def that_ran(self, tasks: Iterable[str]) -> list[str]:
+        """Those of these tasks whose last stage ran."""
+        return [task for task in tasks if f"{OF_A_TASK[-1]}@{task}" in self._listed()]
 
     def ran_with_others(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
         """Those of these stages that ran with other values than these, of what params.yaml has."""

@@ -46,7 +46,6 @@ def train(
     from lamol_core.training.lock import sole_training
     from stages.console import print_json, say
 
-    cost.imported()
     params, layout = open_params(overrides), Layout()
     with sole_training(layout.training_lock(task), task):
         trained, figures = _train(task, params, layout, cost)
@@ -72,6 +71,7 @@ def _train(
     from lamol_core.training.run import count_all_steps, train_from_checkpoint
     from stages.console import progress, say
 
+    cost.imported()
     method = build_method(params)
     given = _read(task, params, layout, method)
     if params.method in KEEPS_REAL_ROWS - MIXES_REAL_ROWS:

@@ -10,13 +10,14 @@ from lamol_core.config import BackboneParams, GenerateParams
 from lamol_core.params_file import resolve_path
 from lamol_core.text.template import NUM_CONTROL
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 """One of these at least is what a tokenizer is loaded from."""
 GGUF = b"GGUF"
 
 
 def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
-    """All that is wrong with a model that lies here, a sentence each; nano and the hub's have none.
+    """All that is wrong with a model that lies here, a sentence each; of one of the hub, only that
+    it is not named.
 
     `root` is the folder of params.yaml. (`lamol backbone` loads it, and sees the rest.)"""
     if backbone.kind == "nano":
@@ -71,7 +72,11 @@ def _folder_problems(folder: Path) -> list[str]:
     heads = config.get("architectures") or []
     if config.get("is_encoder_decoder"):
         problems.append("is an encoder and a decoder. Name a causal language model (decoder only).")
-    elif heads and all(str(head).endswith("ForMaskedLM") for head in heads):
+    elif (
+        not config.get("is_decoder")
+        and heads
+        and all(str(head).endswith("ForMaskedLM") for head in heads)
+    ):
         problems.append("is a masked language model. Name a causal one.")
     if not any(folder.glob("*.safetensors")):
         pickled = any(folder.glob("*.bin"))

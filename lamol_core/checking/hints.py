@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from lamol_core.config import BASE, Params
+from lamol_core.data.task_data import LINEAGE
 from lamol_core.methods.rehearsal import find_sampling
 from lamol_core.storage.layout import Layout
+
+OF_A_RUN = ("student", "teacher", "state", "audit", "pseudo.parquet", "mix.parquet", "metrics.json")
+"""What stages write into `runs/T`: a folder with none of it is not theirs."""
 
 
 def find_hints(params: Params) -> list[str]:
@@ -22,14 +26,15 @@ def find_hints(params: Params) -> list[str]:
 
 
 def find_leftovers(params: Params, root: Path) -> list[str]:
-    """Tasks that params.yaml does not have any more and whose folders are still there, a sentence
-    each: a task that was renamed or taken out leaves its rows and its model."""
+    """Tasks that params.yaml does not have any more and that have left something, a sentence each:
+    one that was renamed or taken out leaves its rows and its model."""
     layout = Layout(root)
+    made = {layout.data: [LINEAGE], layout.run: OF_A_RUN, layout.resume: ["*"]}
     known = {BASE, *params.tasks}
     found: dict[str, list[str]] = {}
-    for above in (layout.all_data, layout.all_runs):
-        for folder in sorted(above.iterdir()) if above.is_dir() else []:
-            if folder.is_dir() and folder.name not in known and not folder.name.startswith("."):
+    for place, content in made.items():
+        for folder in sorted(place("x").parent.glob("[!.]*/")):
+            if folder.name not in known and any(any(folder.glob(name)) for name in content):
                 found.setdefault(folder.name, []).append(str(folder))
     return [
         f"params.yaml has no task {name!r} any more; delete {' and '.join(folders)} if its rows "

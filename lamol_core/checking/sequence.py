@@ -47,8 +47,7 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     if backbone is not None and sampling is not None:
         if sampling.task_specific_token:
             problems += _depth_problems(tasks, backbone.max_tasks)
-        draws = sampling.gamma > 0 or sampling.rows_per_class > 0
-        if draws and any(_depth(tasks, name) > 1 for name in tasks):
+        if sampling.draws and any(_depth(tasks, name) > 1 for name in tasks):
             generate = _valid(GenerateParams, data.get("generate", {})) or GenerateParams()
             problems += length_problems(generate, backbone, root)
     prepare = _valid(PrepareParams, data.get("prepare", {})) or PrepareParams()

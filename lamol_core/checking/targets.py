@@ -52,9 +52,10 @@ def target_problems(
     long as: a sentence for each task and limit."""
     problems, hints = [], []
     most = params.train.max_length - NUM_CONTROL["gen"] - 1  # a token of the input must fit too
-    limits = {"evaluate.max_target_tokens": (params.evaluate.max_target_tokens, "be answered")}
-    if find_sampling(params) is not None:
-        limits["generate.max_target_tokens"] = (params.generate.max_target_tokens, "be rehearsed")
+    answered = ("evaluate.max_target_tokens", params.evaluate.max_target_tokens, "be answered")
+    rehearsed = ("generate.max_target_tokens", params.generate.max_target_tokens, "be rehearsed")
+    sampling = find_sampling(params)
+    followed = {one.after for one in tasks} if sampling is not None and sampling.draws else set()
     for one in tasks:
         lengths = _lengths(one.rows_by_target, encode)
         if long := {row: num for row, num in lengths.items() if num > most}:
@@ -67,7 +68,8 @@ def target_problems(
             )
         if one.facts.targets != "classes":
             continue
-        for key, (limit, wanted) in limits.items():
+        limits = [answered, *([rehearsed] if one.task in followed else [])]
+        for key, limit, wanted in limits:
             if over := [num for num in lengths.values() if num > limit]:
                 hints.append(
                     f"{one.task}: {len(over)} of its {len(lengths)} labels are longer than {key} = "

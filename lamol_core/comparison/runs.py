@@ -91,8 +91,9 @@ def read_folders(
     `without` are left out.
 
     Raises ConfigError where a folder holds none, ArtifactError where one is not whole: with
-    `leave_out` that is told what is wrong instead, as long as others are left."""
+    `leave_out` that is told what is wrong instead, unless no run is left."""
     runs: list[FinishedRun] = []
+    broken: list[ArtifactError] = []
     seen = {folder.resolve() for folder in without}
     for folder in folders:
         found = sorted(
@@ -110,10 +111,15 @@ def read_folders(
             try:
                 runs += read_folder(one)
             except ArtifactError as error:
-                if leave_out is None or len(found) == 1:
+                if leave_out is None:
                     raise
-                leave_out(error)
+                broken.append(error)
         seen |= {one.resolve() for one in found}
+    if broken and not runs:
+        raise broken[0]
+    for one_error in broken:
+        assert leave_out is not None
+        leave_out(one_error)
     return runs
 
 
@@ -122,7 +128,7 @@ def read_folder(folder: Path) -> list[FinishedRun]:
     path = folder / "params.yaml"
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: not readable ({error}). Compare whole folders.") from error
     summary = read_json(folder / SUMMARY, f"Run `dvc repro` in {folder} again.")
     try:

@@ -17,9 +17,7 @@ def may_share_rows(one: Source, other: Source, root: Path) -> bool:
 
     `root` is the folder of params.yaml. A copy of a file under another path is not known for one;
     limits and the columns that are read make no difference, since they choose among rows."""
-    return bool(_places(one, root) & _places(other, root)) and not _are_apart(
-        one.where, other.where
-    )
+    return _read_one_place(one, other, root) and not _are_apart(one.where, other.where)
 
 
 def files_of(source: FileSource, root: Path) -> set[Path]:
@@ -31,32 +29,45 @@ def files_of(source: FileSource, root: Path) -> set[Path]:
     return {path.resolve() for path in found}
 
 
-def _places(source: Source, root: Path) -> set[object]:
+def _read_one_place(one: Source, other: Source, root: Path) -> bool:
+    if isinstance(one, DemoSource) or isinstance(other, DemoSource):
+        return getattr(one, "task", None) == getattr(other, "task", None)
+    if isinstance(one, HubSource) and isinstance(other, HubSource):
+        return bool(_splits(one, root) & _splits(other, root))
+    return bool(_places(one, root) & _places(other, root))
+
+
+def _splits(source: HubSource, root: Path) -> set[tuple[str, str, str]]:
+    """Data set, configuration and split, as the library would load them."""
+    local = resolve_path(source.path, root)
+    path = str(local.resolve()) if local.exists() else source.path
+    names = (source.train, source.dev, source.test)
+    return {(path, source.name or "default", name) for name in names if name is not None}
+
+
+def _places(source: FileSource | HubSource, root: Path) -> set[Path]:
+    """Files and folders here; of a data set that is not here, none."""
+    path = resolve_path(source.path, root)
     if isinstance(source, FileSource):
-        return {*files_of(source, root), resolve_path(source.path, root).resolve()}
-    if isinstance(source, HubSource):
-        local = resolve_path(source.path, root)
-        path = str(local.resolve()) if local.exists() else source.path
-        return {(path, source.name, split) for split in (source.train, source.dev, source.test)
-                if split is not None}  # fmt: skip
-    assert isinstance(source, DemoSource)
-    return {("demo", source.task)}
+        return {*files_of(source, root), path.resolve()}
+    return {each.resolve() for each in (path, *path.rglob("*"))} if path.exists() else set()
 
 
 def _are_apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether some column can't have a value that both accept."""
     return any(
-        not _accepted(one[column]) & _accepted(other[column])
+        not any(_may_be_one(a, b) for a in _listed(one[column]) for b in _listed(other[column]))
         for column in one.keys() & other.keys()
     )
 
 
-def _accepted(value: Any) -> set[float | str]:
-    """Numbers as numbers, however they are written."""
-    accepted: set[float | str] = set()
-    for each in value if isinstance(value, list) else [value]:
-        try:
-            accepted.add(float(each))
-        except ValueError:
-            accepted.add(each)
-    return accepted
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _may_be_one(a: Any, b: Any) -> bool:
+    """Whether one cell can be what both ask for: as text (CSV and TSV, where case makes no
+    difference to true and false), or as a value of its own type."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return str(a).casefold() == str(b).casefold()
+    return str(a) == str(b) or a == b

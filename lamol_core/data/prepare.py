@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +29,7 @@ from lamol_core.text.normal import normalise
 
 Rows = Mapping[str, Sequence[RawRow]]
 FEW_TEST_ROWS = 10
+PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -215,13 +218,11 @@ def _link_seen(before: TaskData, seen: Path) -> None:
 
 def _alike(rows: Sequence[RawRow]) -> list[int]:
     """The first row of each label that reads like one that came before it."""
-    first: dict[str | float, str] = {}
+    first: dict[str | Decimal, str] = {}
     found: dict[str, int] = {}
     for number, row in enumerate(rows):
-        try:
-            read: str | float = float(row.target)
-        except ValueError:
-            read = normalise(row.target)
+        plain = normalise(row.target)
+        read = Decimal(plain) if PLAIN_NUMBER.fullmatch(plain) else plain
         if first.setdefault(read, row.target) != row.target:
             found.setdefault(row.target, number)
     return list(found.values())
@@ -252,8 +253,9 @@ def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
     if facts.targets == "classes" and (alike := _alike(rows["train"])):
         verb = "is" if len(alike) == 1 else "are"
         notes.append(
-            f"{counted(len(alike), 'label')} {verb} told from another one by case, white space or "
-            f"how a number is written alone, and learnt as labels apart; first in "
+            f"{counted(len(alike), 'label')} {verb} told from another one by case, white space, "
+            "unseen characters or how a number is written alone, and learnt as labels apart; first "
+            f"in "
             f"{row_id(facts.name, 'train', alike[0])}."
         )
     if len(distinct) == 1:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -36,9 +37,10 @@ class Record:
     facts: TaskFacts
     removed: Mapping[str, Removed]
     source: Source | None = None
-    """What the rows were read from; None in a record of an older version, which did not say."""
-    also_of: Collection[str] = ()
-    """Tasks that had rows of that source when they were forgotten, and kept them."""
+    """What the rows were read from; None where it was emptied, or in a record of an older version.
+    """
+    also_of: Mapping[str, Source] = field(default_factory=dict)
+    """Tasks that had rows of that source when they were forgotten, and kept them: their sources."""
 
     @property
     def task(self) -> str:
@@ -65,9 +67,10 @@ def write_record(
     own: TaskData,
     kept: Sequence[str],
     source: Source | None = None,
-    also_of: Sequence[str] = (),
+    also_of: Mapping[str, Source] | None = None,
 ) -> None:
-    """Of a task's own folder, after its rows were forgotten; `kept` are files in their place."""
+    """Of a task's own folder, after its rows were forgotten; `kept` are files in their place,
+    `source` and `also_of` as in the record."""
     removed = own.forgotten(own.name)
     names = [*(f"{split}.parquet" for split in removed), FORGOTTEN, *kept]
     with atomic_folder(folder) as scratch:
@@ -75,8 +78,8 @@ def write_record(
             shutil.copyfile(own.folder / name, scratch / name)
         _write_json(scratch / FACTS, own.facts.as_dict())
         if source is not None:
-            block = source.model_dump(mode="json")
-            _write_json(scratch / SOURCE, {"source": block, "also_of": list(also_of)})
+            others = {name: _plain(other) for name, other in (also_of or {}).items()}
+            _write_json(scratch / SOURCE, {"source": _plain(source), "also_of": others})
 
 
 def read_record(folder: Path) -> Record | None:
@@ -90,8 +93,8 @@ def read_record(folder: Path) -> Record | None:
     try:
         facts = facts_from(json.loads(path.read_text(encoding="utf-8")))
         path = folder / SOURCE
-        source, also_of = _read_source(path) if path.is_file() else (None, ())
-    except (ValueError, TypeError, KeyError) as error:
+        source, also_of = _read_sources(path) if path.is_file() else (None, {})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
             f"{path}: is no record of a forgotten task ({first_line(error)}). Put it back, or run "
             f"`lamol forget {folder.name}` again; without {folder} its source would be read again."
@@ -103,36 +106,44 @@ def read_records(folder: Path) -> list[Record]:
     """Every record below `.lamol/forgotten`, as `read_record` finds them."""
     places = [folder, *originals(folder)]
     names = {path.parent.name for place in places for path in place.glob(f"*/{FACTS}")}
-    found = [read_record(folder / name) for name in sorted(names)]
+    # a name with a dot is what a killed process was writing
+    found = [read_record(folder / name) for name in sorted(names) if not name.startswith(".")]
     return [record for record in found if record is not None]
 
 
 def forgotten_under_another_name(
-    task: str, source: Source, records: Iterable[Record], root: Path
+    task: str, source: Source, records: Sequence[Record], root: Path
 ) -> str | None:
     """A sentence where a task would bring rows back that were forgotten as another task's; None
     where it would not, or had them at that time already.
 
     `root` is the folder of params.yaml."""
-    records = list(records)
-    if task in {record.task for record in records}:
-        return None
     for record in records:
-        if record.source is None or task in record.also_of:
+        if record.task == task and (record.is_complete or record.source in (None, source)):
+            return None  # none of its rows is read again, or none but those that it kept
+    for record in records:
+        if record.task == task or record.source is None or record.also_of.get(task) == source:
             continue
         if may_share_rows(source, record.source, root):
             when = max(removed.forgotten_on for removed in record.removed.values())
             return (
                 f"tasks.{task}.source: {record.task} was read from there, and its rows were "
-                f"forgotten on {when}; they would come back. Give {task} another source, or leave "
-                f"it out. To read them again after all, remove {record.folder}."
+                f"forgotten on {when}; those that are still there would come back. Give {task} a "
+                f"source of its own, or leave it out. To read them after all, remove "
+                f"{record.folder}: {record.task} reads them again too then."
             )
     return None
 
 
-def _read_source(path: Path) -> tuple[Source, tuple[str, ...]]:
+def _read_sources(path: Path) -> tuple[Source, dict[str, Source]]:
     said = json.loads(path.read_text(encoding="utf-8"))
-    return TypeAdapter[Source](Source).validate_python(said["source"]), tuple(said["also_of"])
+    reader = TypeAdapter[Source](Source)
+    others = {name: reader.validate_python(block) for name, block in said["also_of"].items()}
+    return reader.validate_python(said["source"]), others
+
+
+def _plain(source: Source) -> dict[str, Any]:
+    return source.model_dump(mode="json")
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -33,7 +33,9 @@ Reader = Callable[[Any, Path], dict[str, Table]]
 FileReader = Callable[[Path, Sequence[str]], Table]
 Record = tuple[int, list[str]]
 """The number of a line, and its fields."""
-_FILE_NAMES = {"train": ("train",), "dev": ("dev", "validation", "valid", "val"), "test": ("test",)}
+_FILE_NAMES = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
+_OTHER_NAMES = {"dev": ("valid", "val")}
+"""What counts where none of the names above is there."""
 
 
 def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:
@@ -96,8 +98,8 @@ def find_files(source: FileSource, root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     problems = []
     for split, names in _FILE_NAMES.items():
-        there = [path / f"{name}.{source.kind}" for name in names]
-        there = [file for file in there if file.is_file()]
+        there = _existing(path, names, source.kind)
+        there = there or _existing(path, _OTHER_NAMES.get(split, ()), source.kind)
         if len(there) > 1:
             both = " and ".join(file.name for file in there)
             problems.append(f"{path}: holds {both}; only one can be the {split} split.")
@@ -115,15 +117,26 @@ def find_files(source: FileSource, root: Path) -> dict[str, Path]:
     return found
 
 
+def _existing(folder: Path, names: Sequence[str], kind: str) -> list[Path]:
+    return [path for name in names if (path := folder / f"{name}.{kind}").is_file()]
+
+
 def unread_files(source: Source, root: Path) -> list[str]:
-    """Names of files that look like a split's, lie in a source's folder, and are none of it."""
+    """Names of files in a source's folder that could be meant to be read and are not: others of
+    its kind, and splits of another kind."""
     if not isinstance(source, FileSource):
         return []
     path = resolve_path(source.path, root)
     if not path.is_dir():
         return []
     read = set(find_files(source, root).values())
-    return sorted(file.name for file in path.glob(f"*.{source.kind}") if file not in read)
+    splits = {name for names in (*_FILE_NAMES.values(), *_OTHER_NAMES.values()) for name in names}
+    return sorted(
+        file.name
+        for file in path.glob("[!.]*.*")
+        if file not in read and file.is_file()
+        if file.suffix == f".{source.kind}" or (file.stem in splits and file.suffix[1:] in SOURCES)
+    )
 
 
 def _read_jsonl(path: Path, needed: Sequence[str]) -> Table:

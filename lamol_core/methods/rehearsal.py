@@ -20,6 +20,11 @@ class Sampling:
     rows_per_class: int = 0
     """At least so many rows of a task for each of its classes, whatever gamma says."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether it wants any rows at all."""
+        return self.gamma > 0 or self.rows_per_class > 0
+
 
 def find_sampling(params: Params) -> Sampling | None:
     """How the method draws pseudo-samples: its block says so if it is a LamolParams, else None."""

@@ -163,7 +163,7 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    except (OSError, ValueError, LookupError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigError(f"{where}: no tokenizer is loaded ({first_line(error)}).") from error
     num_rows = model.get_input_embeddings().weight.shape[0]
     own = set(tokenizer.get_vocab().values()) - tokenizer.added_tokens_decoder.keys()

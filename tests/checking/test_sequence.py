@@ -1,6 +1,7 @@
 """`lamol check`: every problem at once, none invented."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +92,23 @@ def test_a_forgotten_task_whose_block_is_broken(block: object, tmp_path: Path) -
     assert check_sequence({"tasks": {"a": block}}, tmp_path)
 
 
-def forget(name: str, root: Path, block: dict[str, Any], also_of: tuple[str, ...] = ()) -> None:
+def forget(
+    name: str,
+    root: Path,
+    block: dict[str, Any],
+    also_of: dict[str, Any] | None = None,
+    splits: Sequence[str] = SPLITS,
+) -> None:
     write_base(root / "data" / "base")
     task = TaskParams.model_validate(block)
     data = root / "data" / name
     prepare_task(name, task, PrepareParams(), data.parent / "base", data, root)
     own = TaskData.load(data)
-    forget_rows(own, name, SPLITS, "2026-01-01", {})
-    write_record(root / ".lamol" / "forgotten" / name, own, [], task.source, also_of)
+    forget_rows(own, name, splits, "2026-01-01", {})
+    others = {
+        other: TaskParams.model_validate(block).source for other, block in (also_of or {}).items()
+    }
+    write_record(root / ".lamol" / "forgotten" / name, own, [], task.source, others)
 
 
 def test_forgotten_rows_do_not_come_back_under_another_name(tmp_path: Path) -> None:
@@ -116,11 +126,29 @@ def test_forgotten_rows_do_not_come_back_under_another_name(tmp_path: Path) -> N
 
 
 def test_a_task_that_had_the_rows_when_another_forgot_them_keeps_them(tmp_path: Path) -> None:
-    forget("old", tmp_path, demo("base"), also_of=("old-2",))
+    forget("old", tmp_path, demo("base"), also_of={"old-2": demo("old")})
     tasks = {"old": demo("base"), "old-2": demo("old")}
     assert check_sequence({"tasks": tasks}, tmp_path) == []
     (problem,) = check_sequence({"tasks": {**tasks, "old-3": demo("old")}}, tmp_path)
     assert problem.startswith("tasks.old-3.source: ")
+    more = {"old": demo("base"), "old-2": demo("old", limit_train=500)}
+    (problem,) = check_sequence({"tasks": more}, tmp_path)
+    assert problem.startswith("tasks.old-2.source: "), "it had fewer rows"
+
+
+def test_held_out_rows_of_a_task_are_its_own_not_another_s(tmp_path: Path) -> None:
+    forget("old", tmp_path, demo("base"))
+    forget("kept", tmp_path, demo("base", "query"), splits=("train",))
+    tasks = {"old": demo("base"), "kept": demo("old", "query")}
+    assert check_sequence({"tasks": tasks}, tmp_path) == []
+    (problem,) = check_sequence({"tasks": {**tasks, "kept": demo("old")}}, tmp_path)
+    assert problem.startswith("tasks.kept.source: old was read from there")
+
+
+def test_a_source_that_was_emptied_can_hold_new_rows(tmp_path: Path) -> None:
+    forget("old", tmp_path, demo("base"))
+    (tmp_path / ".lamol" / "forgotten" / "old" / "source.json").unlink()
+    assert check_sequence({"tasks": {"new": demo("base")}}, tmp_path) == []
 
 
 def test_depth_is_counted_along_the_order() -> None:
@@ -185,6 +213,7 @@ class TestBackbone:
             ([], "", "has no config.json"),
             ({"is_encoder_decoder": True}, "", "is an encoder and a decoder"),
             ({"architectures": ["BertForMaskedLM"]}, "", "is a masked language model"),
+            ({"architectures": ["BertForMaskedLM"], "is_decoder": False}, "", "is a masked"),
             ({"architectures": ["LlamaForCausalLM"]}, "model.safetensors", "no weights in safet"),
             ({"architectures": ["LlamaForCausalLM"]}, "tokenizer.json", "has no tokenizer"),
         ],
@@ -199,6 +228,10 @@ class TestBackbone:
             (tmp_path / "model" / "config.json").unlink()
         (problem,) = self.check(tmp_path, kind="folder", path="model")
         assert told in problem and problem.startswith(f"backbone.path: {tmp_path / 'model'} ")
+
+    def test_a_decoder_by_the_name_of_a_masked_model(self, tmp_path: Path) -> None:
+        write_model(tmp_path / "model", {"architectures": ["BertForMaskedLM"], "is_decoder": True})
+        assert self.check(tmp_path, kind="folder", path="model") == []
 
     def test_pickled_weights_are_told_with_the_way_out(self, tmp_path: Path) -> None:
         write_model(tmp_path / "model", {})
@@ -320,21 +353,21 @@ def test_an_after_that_is_no_name_is_told(tmp_path: Path) -> None:
         )
 
 
-def test_folders_of_tasks_that_are_no_more_are_told(tmp_path: Path) -> None:
+def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
     params = Params.model_validate({"tasks": chain(2)})
-    for name in (
-        "data/base",
-        "data/t0",
-        "data/old",
-        "data/.out.1",
-        "runs/t1",
-        "runs/old",
-        "runs/x",
-    ):
+    for name in ("data/base", "data/t0", "data/old", "data/.out.1"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "data" / "notes.txt").touch()
-    old, other = find_leftovers(params, tmp_path)
-    assert "no task 'old'" in old
-    assert f"delete {tmp_path / 'data' / 'old'} and {tmp_path / 'runs' / 'old'} if" in old
+        (tmp_path / name / "lineage.json").touch()
+    for name in ("runs/t1/student", "runs/old/student", "runs/x/state", ".lamol/resume/y/0f"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("data/raw", "runs/mine"):  # a user's own
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "train.csv").touch()
+    old, other, resumed = find_leftovers(params, tmp_path)
+    assert old == (
+        f"params.yaml has no task 'old' any more; delete {tmp_path / 'data' / 'old'} and "
+        f"{tmp_path / 'runs' / 'old'} if its rows and its model are not wanted."
+    )
     assert f"no task 'x' any more; delete {tmp_path / 'runs' / 'x'} if" in other
+    assert f"no task 'y' any more; delete {tmp_path / '.lamol' / 'resume' / 'y'} if" in resumed
     assert find_leftovers(params, tmp_path / "new") == []

@@ -16,9 +16,9 @@ from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
 
 
-def sequence(root: Path, label: str = "yes", **blocks: Any) -> Params:
-    """Task b is asked for `label` or "no"."""
-    for name, targets in (("a", ("x", "y")), ("b", (label, "no"))):
+def sequence(root: Path, label: str = "yes", of_b: str = "y", **blocks: Any) -> Params:
+    """Task a is asked for `label` or "no"; b, which follows, for `of_b` or "x"."""
+    for name, targets in (("a", (label, "no")), ("b", (of_b, "x"))):
         lines = [f"row {i},{targets[i % 2]}" for i in range(60)]
         (root / f"{name}.csv").write_text("\n".join(["input,target", *lines]))
     tasks = {
@@ -41,8 +41,8 @@ def test_a_target_that_just_fits_and_one_that_does_not(tmp_path: Path) -> None:
     assert told(tmp_path, params) == ([], [])
     params = sequence(tmp_path, "to be or not to be", train={"max_length": 9})
     (problem,), _ = told(tmp_path, params)
-    assert problem.startswith("tasks.b: 1 of its 2 targets do not fit train.max_length = 9; ")
-    assert "row b/train/000000 has 6 tokens and needs 10" in problem
+    assert problem.startswith("tasks.a: 1 of its 2 targets do not fit train.max_length = 9; ")
+    assert "row a/train/000000 has 6 tokens and needs 10" in problem
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_labels_that_no_answer_can_be(tmp_path: Path, method: str, keys: list[st
     problems, hints = told(tmp_path, params)
     assert problems == [] and len(hints) == len(keys)
     for hint, key in zip(hints, keys, strict=True):
-        assert hint.startswith(f"b: 1 of its 2 labels are longer than {key} = 5 and can't be ")
+        assert hint.startswith(f"a: 1 of its 2 labels are longer than {key} = 5 and can't be ")
         assert hint.endswith("Raise it to 6.")
     assert told(tmp_path, sequence(tmp_path, "to be or not to", method=method, **limits)) == (
         [],

@@ -559,13 +559,18 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"params.yaml"):
         read_folders([tmp_path])
     left_out: list[ArtifactError] = []
-    with pytest.raises(ArtifactError, match=r"params.yaml"):
+    write_run(tmp_path / "c", "lamol", 2, 1.0)
+    (tmp_path / "c" / "params.yaml").write_bytes(b"method: \xff")
+    with pytest.raises(ArtifactError, match=r"a/params.yaml"):
         read_folders([tmp_path], leave_out=left_out.append)  # none would be left
+    assert left_out == []
     write_run(tmp_path / "b", "lamol", 1, 1.0)
     with pytest.raises(ArtifactError, match=r"params.yaml"):
         read_folders([tmp_path])
     (kept,) = read_folders([tmp_path], leave_out=left_out.append)
-    assert kept.name == str(tmp_path / "b") and "a/params.yaml" in str(left_out[0])
+    assert kept.name == str(tmp_path / "b") and len(left_out) == 2
+    for error, name in zip(left_out, "ac", strict=True):
+        assert f"{name}/params.yaml" in str(error)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="a file, and no folder"):
         write_comparison(compare_runs(many("lamol", [1.0])), tmp_path / "file")

@@ -21,7 +21,7 @@ def write(root: Path) -> Path:
     facts = TaskFacts("a", "accuracy", "classes", ("x", "y"), {"train": 3, "dev": 1, "test": 2})
     (folder / FACTS).write_text(json.dumps(facts.as_dict()))
     (folder / FORGOTTEN).write_text(json.dumps(GONE))
-    said = {"source": {"kind": "csv", "path": "a.csv"}, "also_of": []}
+    said = {"source": {"kind": "csv", "path": "a.csv"}, "also_of": {}}
     (folder / SOURCE).write_text(json.dumps(said))
     return folder
 
@@ -36,6 +36,9 @@ def test_a_copy_that_dvc_exp_made_goes_by_the_project_s_own_record(
     found = read_record(Layout(copied).forgotten("a"))
     assert found is not None and found.folder == record and set(found.removed) == {"train"}
     assert read_record(Layout(copied).forgotten("b")) is None
+    cut_off = Layout(tmp_path / inside).all_forgotten / ".a.1.abcdefgh"
+    cut_off.mkdir()
+    (cut_off / FACTS).write_text("{")
     assert [one.task for one in read_records(Layout(copied).all_forgotten)] == ["a"]
 
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from lamol_core.config import Source
 from lamol_core.data.columns import RawRow, SourceError, limit_rows
-from lamol_core.data.sources import SOURCES, read_source
+from lamol_core.data.sources import SOURCES, read_source, unread_files
 from lamol_core.errors import ConfigError
 
 PAIRS = [("hello there", "greet"), ("bye 👋🏽", "part"), ('say "hi", now', "greet")]
@@ -75,6 +75,13 @@ class TestEveryFileKind:
         write(tmp_path / f"d/{name}.{kind}", rows_of(PAIRS[0]))
         rows = read_source(make(kind=kind, path=str(tmp_path / "d")), Path("/nowhere"))
         assert {split: len(part) for split, part in rows.items()} == {"train": 3, "dev": 1}
+
+    def test_a_name_of_the_second_choice_gives_way(self, kind: str, tmp_path: Path) -> None:
+        for name, rows in (("train", PAIRS), ("val", PAIRS[:2]), ("dev", PAIRS[:1])):
+            write(tmp_path / f"d/{name}.{kind}", rows_of(*rows))
+        rows = read_source(make(kind=kind, path="d"), tmp_path)
+        assert {split: len(part) for split, part in rows.items()} == {"train": 3, "dev": 1}
+        assert unread_files(make(kind=kind, path="d"), tmp_path) == [f"val.{kind}"]
 
     def test_two_names_for_dev_are_refused(self, kind: str, tmp_path: Path) -> None:
         for name in ("train", "dev", "validation"):

@@ -288,7 +288,11 @@ class TestNotes:
     def test_a_file_that_is_no_split_is_named(self, tmp_path: Path) -> None:
         rows = classes("n", "pq")
         splits = {"train": rows[:40], "dev": rows[40:50], "test": rows[50:], "more": rows}
-        assert self.prepare(tmp_path, splits) == ["more.jsonl beside its splits: not read."]
+        (tmp_path / "raw" / "n").mkdir(parents=True)
+        for name in ("._train.jsonl", "test.tsv", "README.md", "other.csv"):
+            (tmp_path / "raw" / "n" / name).touch()
+        told = ["more.jsonl, test.tsv beside its splits: not read."]
+        assert self.prepare(tmp_path, splits) == told
 
     def test_labels_that_read_alike_are_told(self, tmp_path: Path) -> None:
         def told(*labels: str) -> str:
@@ -298,10 +302,11 @@ class TestNotes:
 
         assert told("it", "is", "a", "label") == ""
         assert told("it", "IT", "it ", "i t") == (
-            "2 labels are told from another one by case, white space or how a number is written "
-            "alone, and learnt as labels apart; first in n/train/000001."
+            "2 labels are told from another one by case, white space, unseen characters or how a "
+            "number is written alone, and learnt as labels apart; first in n/train/000001."
         )
         assert told("1", "2", "1.0").startswith("1 label is told") and told("1", "2", "-1") == ""
+        assert told("9007199254740993", "9007199254740992", "inf", "infinity", "1_0", "10") == ""
 
     def test_a_target_of_test_alone_has_an_index_of_its_own(self, tmp_path: Path) -> None:
         rows = classes("n", "pq")

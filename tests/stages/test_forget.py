@@ -82,6 +82,8 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     foreseen = run(sequence, "lamol", "check", "--set", "evaluate.max_target_tokens=9")
     every = "evaluate@colours, evaluate@animals, evaluate@sums"
     assert f"{every} would run again, and lose the score of colours" in foreseen
+    foreseen = run(sequence, "lamol", "check", "--set", "tasks.animals.metric=token_f1")
+    assert "evaluate@animals, evaluate@sums would run again, and lose the score" in foreseen
     edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
     assert "train@colours again" in run(sequence, "lamol", "check", expect=3)
     edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=2.0))

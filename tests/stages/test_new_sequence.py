@@ -10,7 +10,13 @@ import pytest
 
 from lamol_core.config import Params
 from lamol_core.errors import ConfigError
-from stages.new_sequence import SOURCE, create_sequence, make_params, pipeline_problems
+from stages.new_sequence import (
+    SOURCE,
+    create_sequence,
+    make_params,
+    pipeline_hints,
+    pipeline_problems,
+)
 from tests.stages.sequences import run, write_csv
 
 
@@ -142,13 +148,31 @@ def test_a_home_that_only_a_shell_knows_is_told(tmp_path: Path) -> None:
 
 def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
-    create_sequence(tmp_path / "new", tasks, "nano", "lamol_kd")
+    folder = tmp_path / "new"
+    create_sequence(folder, tasks, "nano", "lamol_kd")
+
     made = make_params(tasks, "nano", "lamol_kd")
-    moved = {"kind": "csv", "path": str(tmp_path / "moved.csv")}
-    made["backbone"]["nano"]["corpus"] = [moved]
-    old, new = pipeline_problems(Params.model_validate(made), tmp_path / "new")
-    assert f"depends on {tmp_path / 'colours.csv'}, which is no file of" in old
-    assert f"does not depend on {moved['path']}" in new
+
+    def of_corpus(path: str) -> Params:
+        made["backbone"]["nano"]["corpus"] = [{"kind": "csv", "path": path}]
+        return Params.model_validate(made)
+
+    assert pipeline_hints(of_corpus("../colours.csv"), folder) == [], "the same file"
+    (hint,) = pipeline_hints(of_corpus("moved.csv"), folder)
+    assert "does not depend on moved.csv, of backbone.nano.corpus" in hint
+    assert pipeline_problems(of_corpus("moved.csv"), folder) == [], "the old one is there still"
+    (tmp_path / "colours.csv").rename(tmp_path / "moved.csv")
+    (problem,) = pipeline_problems(of_corpus("../moved.csv"), folder)
+    assert f"depends on {tmp_path / 'colours.csv'}, which is not there" in problem
+
+    text = (folder / "dvc.yaml").read_text()
+    by_name = text.replace(f"- {tmp_path / 'colours.csv'}", "- ${tasks.colours.source.path}")
+    (folder / "dvc.yaml").write_text(by_name)
+    assert pipeline_problems(of_corpus("../moved.csv"), folder) == []
+    assert pipeline_hints(of_corpus("../moved.csv"), folder) == []
+    (folder / "dvc.yaml").write_text("stages: [")
+    (problem,) = pipeline_problems(of_corpus("../moved.csv"), folder)
+    assert "dvc.yaml: not readable as YAML" in problem
 
 
 def test_columns_of_other_names_are_read(tmp_path: Path) -> None:

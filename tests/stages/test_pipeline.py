@@ -447,6 +447,21 @@ def test_wrong_parameters_are_told_all_at_once(sequence: Path) -> None:
     assert run(sequence, "lamol", "train", "sums", expect=3).count("\n  - ") == 2
 
 
+def test_check_tells_what_only_a_tokenizer_and_the_folders_know(
+    sequence: Path, tmp_path: Path
+) -> None:
+    table = write_csv(tmp_path / "fruits.csv", "fruits")
+    table.write_text(table.read_text().replace("sweet", "sweet as sugar and red as the sun"))
+    fruits = {"after": "sums", "source": {"kind": "csv", "path": str(table)}}
+    told = run(sequence, "lamol", "check", "--set", "train.max_length=8",
+               "--set", f"tasks.fruits={json.dumps(fruits)}", expect=3)  # fmt: skip
+    assert "tasks.fruits: 1 of its 2 targets do not fit train.max_length = 8; that of" in told
+    (sequence / "runs" / "old" / "student").mkdir(parents=True)
+    told = run(sequence, "lamol", "check", "--json")
+    (hint,) = json.loads(told.splitlines()[0])["hints"]
+    assert "no task 'old' any more; delete runs/old" in hint and hint in told.replace("check: ", "")
+
+
 def test_an_estimate_counts_what_training_then_takes(finished: Path) -> None:
     """Before anything else runs, and keeps nothing: exact where no row is drawn."""
     output = run(finished, "lamol", "check", "--estimate", "--json")
