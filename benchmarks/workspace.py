@@ -146,14 +146,14 @@ def make(folder: Path) -> None:
     run_stage(folder, "backbone")
     for task in (EARLIER, NEW):
         run_stage(folder, "prepare", task)
-    for stage in ("snapshot", "generate", "mix"):
+    for stage in ("snapshot", "generate", "audit", "mix"):
         run_stage(folder, stage, EARLIER)
     run_stage(folder, "train", EARLIER)
     run_stage(folder, "snapshot", NEW)
     run_stage(folder, "generate", NEW, "--set", f"lamol_kd.gamma={MANY_GAMMA}")
     shutil.copyfile(folder / "runs" / NEW / "pseudo.parquet", folder / MANY_PSEUDO)
-    run_stage(folder, "generate", NEW)
-    run_stage(folder, "mix", NEW)
+    for stage in ("generate", "audit", "mix"):
+        run_stage(folder, stage, NEW)
     (folder / COMPLETE).write_text(f"{time.perf_counter() - started:.0f} s\n")
 
 

@@ -82,7 +82,7 @@ def _decoded(raw: bytes, where: str) -> str:
     from lamol_core.errors import UsageError
 
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8-sig")  # a file may begin with a mark of its byte order
     except UnicodeDecodeError as error:
         raise UsageError(
             f"ask: {where} is not UTF-8. Send it as UTF-8 (`iconv -t utf-8` makes it so)."

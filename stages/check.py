@@ -18,11 +18,14 @@ from stages.runtime import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from lamol_core.checking.overview import TaskOverview
     from lamol_core.config import Params
+    from lamol_core.data.record import Record
     from lamol_core.forecast.estimate import Estimate
+    from stages.pipeline import Pipeline
 
 EstimateOption = Annotated[
     bool,
@@ -140,12 +143,19 @@ def _without_forgotten_rows(params: Params, data: dict[str, Any]) -> tuple[list[
                     "empty one there."
                 )
                 continue
-            again = pipeline.runs_again(pipeline.before(task), data)
-            if training := [n for n in again if not n.startswith(("prepare@", "evaluate@"))]:
+            if training := _leading_to_training(pipeline, task, forgotten, data):
                 problems.append(
                     f"tasks.{task}: its rows were forgotten, and `dvc repro` would run "
                     f"{', '.join(training)} again, which leads to training on them. Set back what "
-                    "`dvc status` shows as changed, or leave out what --set changes."
+                    "`dvc status` shows as changed, or leave out what --set changes; where a "
+                    f"`prepare` ran with it already, `dvc repro prepare@{task}` after that mends "
+                    "the folders."
+                    + (
+                        " (`backbone` reads backbone.nano.corpus: often a task's own source, by a "
+                        "YAML alias.)"
+                        if "backbone" in training
+                        else ""
+                    )
                 )
             elif params.evaluate.split in record.removed:
                 scored = pipeline.that_ran(_learnt_on(params, task))
@@ -159,6 +169,22 @@ def _without_forgotten_rows(params: Params, data: dict[str, Any]) -> tuple[list[
                         "forgotten. Set back what `dvc status` shows as changed to keep it."
                     )
     return problems, lost
+
+
+def _leading_to_training(
+    pipeline: Pipeline, task: str, forgotten: Mapping[str, Record], data: dict[str, Any]
+) -> list[str]:
+    """The stages before a forgotten task's training, and it, that would run again, but for those
+    that leave the same bytes: evaluations, and `prepare` of forgotten rows by the same parameters.
+    """
+    stages = [name for name in pipeline.before(task) if not name.startswith("evaluate@")]
+    changed = set(pipeline.ran_with_others(stages, data))
+    unread = {f"prepare@{name}" for name, record in forgotten.items() if record.is_complete}
+    return [
+        name
+        for name in sorted(pipeline.runs_again(stages, data))
+        if name in changed or name not in unread
+    ]
 
 
 def _learnt_on(params: Params, task: str) -> list[str]:

@@ -168,13 +168,26 @@ def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout:
     given = params.task(task).source
     if sources:
         say(f"forget {task}: emptied {', '.join(map(str, sources))}")
-    elif isinstance(given, FileSource):
+    elif isinstance(given, FileSource) and _can_be_emptied(task, params):
         say(
             f"forget {task}: {given.path} is yours and stays. `lamol forget {task} "
             "--empty-source` empties a file; do not delete it, DVC would look for it."
         )
     for other in _others_with_its_rows(task, params, layout):
         say(f"forget {task}: {other} has its rows too; `lamol forget {other}` for them")
+
+
+def _can_be_emptied(task: str, params: Params) -> bool:
+    """Whether --empty-source would do anything."""
+    from pathlib import Path
+
+    from lamol_core.errors import ConfigError
+    from lamol_core.forgetting.sources import source_files
+
+    try:
+        return any(file.stat().st_size for file in source_files(params, task, Path()))
+    except (ConfigError, OSError):
+        return False
 
 
 def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str, Source]:

@@ -174,7 +174,12 @@ def find_source(path: Path) -> dict[str, str]:
     if path.is_dir():
         train = sorted(p for p in path.glob("train.*") if p.suffix in SUFFIXES)
         if not train:
-            raise ConfigError(f"{path}: no train.csv, train.tsv, train.jsonl or train.parquet.")
+            names = sorted(entry.name for entry in path.iterdir() if entry.name[:1] != ".")
+            raise ConfigError(
+                f"{path}: no train.csv, train.tsv, train.jsonl or train.parquet in this folder, "
+                f"which holds: {', '.join(names[:8]) or 'nothing'}. Name the training file so, or "
+                "give the file itself."
+            )
         if len(train) > 1:
             both = " and ".join(file.name for file in train)
             raise ConfigError(f"{path}: holds {both}; only one can be the training split.")

@@ -67,7 +67,7 @@ def _positions(backbone: BackboneParams, root: Path) -> int | None:
 def _folder_problems(folder: Path) -> list[str]:
     config = _config(folder)
     if config is None:
-        return ["has no config.json that says what it is. Name one that `save_pretrained` wrote."]
+        return ["has no readable config.json. Name a folder that `save_pretrained` wrote."]
     problems = []
     heads = config.get("architectures") or []
     if config.get("is_encoder_decoder"):

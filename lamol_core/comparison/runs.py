@@ -129,7 +129,8 @@ def read_folder(folder: Path) -> list[FinishedRun]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{path}: not readable ({error}). Compare whole folders.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ArtifactError(f"{path}: not readable ({reason}). Compare whole folders.") from error
     summary = read_json(folder / SUMMARY, f"Run `dvc repro` in {folder} again.")
     try:
         params = YAML(typ="safe").load(text)

@@ -29,6 +29,7 @@ from lamol_core.text.normal import normalise
 
 Rows = Mapping[str, Sequence[RawRow]]
 FEW_TEST_ROWS = 10
+SHOWN_LABELS = 3
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
@@ -216,15 +217,15 @@ def _link_seen(before: TaskData, seen: Path) -> None:
         (own / name).unlink()
 
 
-def _alike(rows: Sequence[RawRow]) -> list[int]:
-    """The first row of each label that reads like one that came before it."""
+def _alike(rows: Sequence[RawRow]) -> list[tuple[str, str]]:
+    """Labels that read like one that came before them, after it."""
     first: dict[str | Decimal, str] = {}
-    found: dict[str, int] = {}
-    for number, row in enumerate(rows):
+    found: dict[str, tuple[str, str]] = {}
+    for row in rows:
         plain = normalise(row.target)
         read = Decimal(plain) if PLAIN_NUMBER.fullmatch(plain) else plain
         if first.setdefault(read, row.target) != row.target:
-            found.setdefault(row.target, number)
+            found.setdefault(row.target, (first[read], row.target))
     return list(found.values())
 
 
@@ -234,11 +235,12 @@ def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
 
 
 def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
-    """What a user may want to know of the rows. Rows are named, never quoted: notes get logged."""
+    """What a user may want to know of the rows. Rows are named, never quoted: notes get logged.
+    (Labels are no secret of a row: the lineage has them.)"""
     rows, num_cut = read.by_split, read.num_cut
     notes = [
-        f"the source has no {split} split: {counted(num_cut[split], 'row')} were cut off its "
-        "training rows."
+        f"the source has no {split} split: {counted(num_cut[split], 'row')} "
+        f"{'was' if num_cut[split] == 1 else 'were'} cut off its training rows."
         for split in ("dev", "test")
         if split in num_cut
     ]
@@ -249,14 +251,15 @@ def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
     distinct = {row.target for row in rows["train"]}
     unscored = distinct - {row.target for row in rows["test"]}
     if facts.targets == "classes" and unscored:
-        notes.append(f"{len(unscored)} of its {len(distinct)} targets have no test row.")
+        verb = "has" if len(unscored) == 1 else "have"
+        notes.append(f"{len(unscored)} of its {len(distinct)} targets {verb} no test row.")
     if facts.targets == "classes" and (alike := _alike(rows["train"])):
-        verb = "is" if len(alike) == 1 else "are"
+        shown = "; ".join(" and ".join(map(repr, pair)) for pair in alike[:SHOWN_LABELS])
+        more = f" (and {len(alike) - SHOWN_LABELS} more)" if len(alike) > SHOWN_LABELS else ""
         notes.append(
-            f"{counted(len(alike), 'label')} {verb} told from another one by case, white space, "
-            "unseen characters or how a number is written alone, and learnt as labels apart; first "
-            f"in "
-            f"{row_id(facts.name, 'train', alike[0])}."
+            f"labels that differ in case, white space, unseen characters or how a number is "
+            f"written alone are learnt as labels apart: {shown}{more}. Make them one in the source "
+            "if they are."
         )
     if len(distinct) == 1:
         notes.append("all its training rows have the same target.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lamol_core.audit.gate import shows_real_rows
-from lamol_core.config import Params
+from lamol_core.config import BASE, Params
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ConfigError
 from lamol_core.methods.rehearsal import MIXES_REAL_ROWS
@@ -19,7 +19,7 @@ from lamol_core.storage.manifest import MANIFEST, check_folder, read_manifest
 def require_learnt(task: str, params: Params, layout: Layout) -> None:
     """Raises ConfigError for a task that params.yaml does not name, ArtifactError for one whose
     student is missing."""
-    if task not in params.tasks and layout.data(task).is_dir():
+    if task not in params.tasks and task != BASE and layout.data(task).is_dir():
         raise ConfigError(
             f"params.yaml: has no task {task!r} any more. Delete {layout.data(task)} and "
             f"{layout.run(task)}; tasks that followed it lose its rows by `dvc repro`."

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from lamol_core.config import BASE
 from lamol_core.data.task_data import FORGOTTEN, LINEAGE, Removed, TaskData
 from lamol_core.errors import ArtifactError
 from lamol_core.records import EXAMPLE_SCHEMA
@@ -69,8 +70,17 @@ def forget_rows(
         if data.name == task:
             rows = {**rows, **dict.fromkeys(gone, 0)}
         (scratch / MANIFEST).unlink()
-        seal_folder(scratch, DATA, rows, Provenance(manifest.parameters, manifest.inputs))
+        inputs = {**manifest.inputs, **_predecessor_now(data)}
+        seal_folder(scratch, DATA, rows, Provenance(manifest.parameters, inputs))
     return gone
+
+
+def _predecessor_now(data: TaskData) -> dict[str, str]:
+    """The hash of the folder before this one, which may have lost the rows just now: as `prepare`
+    would write it, so that a `prepare` that runs again leaves the same bytes."""
+    before = data.earlier[-1].name if data.earlier else BASE
+    path = data.folder.parent / before / MANIFEST
+    return {"predecessor": read_manifest(path, "").content_sha256} if path.is_file() else {}
 
 
 def _write_tombstone(path: Path, removed: Removed) -> None:

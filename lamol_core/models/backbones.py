@@ -154,7 +154,9 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
             name, dtype=torch.float32, output_loading_info=True, **weights, **options
         )
     except (OSError, ValueError, LookupError, SafetensorError) as error:
-        raise ConfigError(f"{where}: no causal language model ({first_line(error)}).") from error
+        raise ConfigError(
+            f"{where}: no causal language model can be loaded ({first_line(error)})."
+        ) from error
     model, loading = loaded
     if missing := sorted(loading["missing_keys"]):
         raise ConfigError(

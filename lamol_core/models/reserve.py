@@ -30,7 +30,10 @@ def reserve_tokens(
     from tokenizers import AddedToken
 
     if tokenizer.eos_token_id is None:
-        raise ConfigError("params.yaml: backbone: its tokenizer has no end-of-sequence token.")
+        raise ConfigError(
+            f"params.yaml: backbone.path: {params.path}: its tokenizer has no end-of-sequence "
+            "token, which every answer ends with. Name a model that has one."
+        )
     names = reserved_tokens(params.max_tasks)
     taken = [name for name in names if name in tokenizer.get_vocab()]
     if taken:

@@ -209,8 +209,8 @@ class TestBackbone:
     @pytest.mark.parametrize(
         ("config", "missing", "told"),
         [
-            (None, "", "has no config.json"),
-            ([], "", "has no config.json"),
+            (None, "", "has no readable config.json"),
+            ([], "", "has no readable config.json"),
             ({"is_encoder_decoder": True}, "", "is an encoder and a decoder"),
             ({"architectures": ["BertForMaskedLM"]}, "", "is a masked language model"),
             ({"architectures": ["BertForMaskedLM"], "is_decoder": False}, "", "is a masked"),

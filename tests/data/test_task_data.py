@@ -270,7 +270,7 @@ class TestNotes:
         rows = classes("n", "pq")
         splits = {"train": rows[:40], "test": [row for row in rows if row[1] == "n-p"]}
         told = self.prepare(tmp_path, splits)
-        assert any("1 of its 2 targets have no test row." in note for note in told)
+        assert any("1 of its 2 targets has no test row." in note for note in told)
 
     def test_what_is_odd_is_told_without_quoting_a_row(self, tmp_path: Path) -> None:
         rows = classes("n", "pq")
@@ -302,11 +302,13 @@ class TestNotes:
 
         assert told("it", "is", "a", "label") == ""
         assert told("it", "IT", "it ", "i t") == (
-            "2 labels are told from another one by case, white space, unseen characters or how a "
-            "number is written alone, and learnt as labels apart; first in n/train/000001."
+            "labels that differ in case, white space, unseen characters or how a number is written "
+            "alone are learnt as labels apart: 'it' and 'IT'; 'it' and 'it '. Make them one in the "
+            "source if they are."
         )
-        assert told("1", "2", "1.0").startswith("1 label is told") and told("1", "2", "-1") == ""
+        assert "'1' and '1.0'" in told("1", "2", "1.0") and told("1", "2", "-1") == ""
         assert told("9007199254740993", "9007199254740992", "inf", "infinity", "1_0", "10") == ""
+        assert "(and 1 more)" in told("a", "A", "a ", " a", "A ")
 
     def test_a_target_of_test_alone_has_an_index_of_its_own(self, tmp_path: Path) -> None:
         rows = classes("n", "pq")

@@ -84,6 +84,9 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     assert f"{every} would run again, and lose the score of colours" in foreseen
     foreseen = run(sequence, "lamol", "check", "--set", "tasks.animals.metric=token_f1")
     assert "evaluate@animals, evaluate@sums would run again, and lose the score" in foreseen
+    for change in ("tasks.colours.metric=token_f1", "prepare.split_seed=3"):
+        foreseen = run(sequence, "lamol", "check", "--set", change, expect=3)
+        assert "prepare@colours again, which leads to training" in foreseen
     edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
     assert "train@colours again" in run(sequence, "lamol", "check", expect=3)
     edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=2.0))
@@ -94,6 +97,8 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
     assert len(said["sha256"]) == 64
     assert (sequence / "runs" / "colours" / "student" / "model.safetensors").read_bytes() == student
     assert stages_run(run(sequence, "dvc", "repro")) == []
+    for task in ("colours", "animals", "sums"):
+        run(sequence, "lamol", "prepare", task)  # by hand it leaves the same bytes
     told = run(sequence, "lamol", "audit", "animals")
     assert "the audit of this very table that is there stays" in told
     assert "up to date" in run(sequence, "dvc", "status")
