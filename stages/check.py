@@ -96,7 +96,7 @@ def _look(data: dict[str, Any], root: Path) -> _Found:
     from lamol_core.checking.sequence import check_sequence
     from lamol_core.checking.targets import find_encode, target_problems
     from lamol_core.config import Params
-    from stages.new_sequence import pipeline_hints, pipeline_problems
+    from stages.pipeline_file import pipeline_hints, pipeline_problems
 
     if problems := check_sequence(data, root):
         return _Found(problems)

@@ -10,13 +10,8 @@ import pytest
 
 from lamol_core.config import Params
 from lamol_core.errors import ConfigError
-from stages.new_sequence import (
-    SOURCE,
-    create_sequence,
-    make_params,
-    pipeline_hints,
-    pipeline_problems,
-)
+from stages.new_sequence import create_sequence, make_params
+from stages.pipeline_file import SOURCE, pipeline_hints, pipeline_problems
 from tests.stages.sequences import run, write_csv
 
 
