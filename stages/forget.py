@@ -49,6 +49,7 @@ def forget(
     from lamol_core.forgetting.refusals import (
         require_learnt,
         require_no_other_rows,
+        require_nothing_written,
         require_writable,
     )
     from lamol_core.forgetting.rows import folders_with
@@ -68,6 +69,7 @@ def forget(
     require_no_other_rows(layout, params.method, task, folders)
     sources = source_files(params, task, Path()) if empty_source else []
     require_writable(sources)
+    require_nothing_written(layout.with_rows)
     removal = _remove(task, splits, folders, sources, params, layout)
     _tell(task, folders, removal, layout)
     _tell_of_sources(task, sources, params, layout)
@@ -237,11 +239,11 @@ def _remove_remains(layout: Layout, pipeline: Pipeline, task: str, splits: Seque
     import shutil
 
     from lamol_core.forgetting.remains import tables_with_rows
-    from lamol_core.storage.atomic import left_over_scratch
+    from lamol_core.storage.atomic import find_scratch
     from stages.console import say
 
-    for folder in (layout.all_data, layout.all_runs, layout.private):
-        for scratch in left_over_scratch(folder):
+    for folder in layout.with_rows:
+        for scratch in find_scratch(folder):
             if not scratch.exists():  # it was inside another one
                 continue
             shutil.rmtree(scratch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,8 +50,9 @@ class Pipeline:
             ) from error
 
     def stages_on(self, paths: Collection[str]) -> list[str]:
-        """The stages that ran and read or wrote one of these, paths as in dvc.yaml."""
-        return [name for name, entry in self._listed().items() if _paths(entry) & set(paths)]
+        """The stages that ran and read or wrote one of these."""
+        wanted = _absolute(paths)
+        return [name for name, entry in self._listed().items() if _paths(entry) & wanted]
 
     def stale(self, stages: Iterable[str], apart_from: Collection[str]) -> list[str]:
         """Those of these stages that did not run, or are not what they were, for another reason
@@ -74,7 +76,8 @@ class Pipeline:
 
     def that_ran(self, tasks: Iterable[str]) -> list[str]:
         """Those of these tasks whose last stage ran."""
-        return [task for task in tasks if f"{OF_A_TASK[-1]}@{task}" in self._listed()]
+        listed = self._listed()
+        return [task for task in tasks if f"{OF_A_TASK[-1]}@{task}" in listed]
 
     def ran_with_others(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
         """Those of these stages that ran with other values than these, of what params.yaml has."""
@@ -133,16 +136,22 @@ def _at(params: Mapping[str, Any], key: str) -> object:
 
 
 def _paths(entry: Mapping[str, Any]) -> set[str]:
-    return {one["path"] for side in ("deps", "outs") for one in entry.get(side, ())}
+    return _absolute(one["path"] for side in ("deps", "outs") for one in entry.get(side, ()))
+
+
+def _absolute(paths: Iterable[str]) -> set[str]:
+    """Paths outside of the project stand in dvc.lock as they were given, in `dvc status` whole."""
+    return {os.path.abspath(path) for path in paths}  # noqa: PTH100  links into the cache stay
 
 
 def _differs(changed: Iterable[Any], apart_from: Collection[str]) -> bool:
     """Whether a stage's entry of `dvc status` names anything but these paths."""
+    known = _absolute(apart_from)
     for change in changed:
         if not isinstance(change, dict):
             return True  # "changed command", "always changed"
         for what, paths in change.items():
-            if what not in ("changed deps", "changed outs") or set(paths) - set(apart_from):
+            if what not in ("changed deps", "changed outs") or _absolute(paths) - known:
                 return True
     return False
 

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from lamol_core.errors import ArtifactError
+from lamol_core.forgetting.refusals import require_nothing_written
 from lamol_core.forgetting.remains import num_repeated
+from lamol_core.records import PSEUDO_SCHEMA
+from lamol_core.storage.atomic import atomic_path
 
 
 def test_rows_said_again_are_counted_whatever_case_and_white_space(tmp_path: Path) -> None:
     rows = [("mine", "A  b"), ("mine", "a b c"), ("other", "a b")]
     path = tmp_path / "pseudo.parquet"
     samples = [{"source_task": task, "input": text} for task, text in rows]
-    pq.write_table(pa.Table.from_pylist(samples), path)
+    pq.write_table(pa.Table.from_pylist(samples, schema=PSEUDO_SCHEMA), path)
     assert num_repeated(path, "mine", {"a B ", "not said"}) == 1
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ArtifactError, match=r"pseudo\.parquet: not readable .* or delete it"):
+        num_repeated(path, "mine", {"a b"})
+
+
+def test_nothing_is_forgotten_while_a_process_writes(tmp_path: Path) -> None:
+    """It may be writing rows of the task, and its scratch would be taken from under it."""
+    with atomic_path(tmp_path / "runs" / "a" / "memory.parquet") as scratch:
+        scratch.write_text("half")
+        with pytest.raises(ArtifactError, match=f"process {os.getpid()} writes there"):
+            require_nothing_written([tmp_path / "data", tmp_path / "runs"])
+    (tmp_path / "runs" / ".student.x1y2z3w4").mkdir()
+    require_nothing_written([tmp_path / "data", tmp_path / "runs"])

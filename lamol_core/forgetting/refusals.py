@@ -9,8 +9,9 @@ from pathlib import Path
 from lamol_core.audit.gate import shows_real_rows
 from lamol_core.config import BASE, Params
 from lamol_core.data.task_data import TaskData
-from lamol_core.errors import ConfigError
+from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.methods.rehearsal import MIXES_REAL_ROWS
+from lamol_core.storage.atomic import find_scratch, writer_of
 from lamol_core.storage.kinds import CHECKPOINT
 from lamol_core.storage.layout import Layout
 from lamol_core.storage.manifest import MANIFEST, check_folder, read_manifest
@@ -34,6 +35,16 @@ def require_writable(sources: Sequence[Path]) -> None:
     for path in sources:
         if path.exists() and not os.access(path, os.W_OK):
             raise ConfigError(f"{path}: can't be emptied, no permission to write. Allow it first.")
+
+
+def require_nothing_written(folders: Sequence[Path]) -> None:
+    """Raises ArtifactError where a process writes below one of them: its scratch may have rows."""
+    for scratch in (path for folder in folders for path in find_scratch(folder)):
+        if (pid := writer_of(scratch)) is not None:
+            raise ArtifactError(
+                f"{scratch}: process {pid} writes there. Wait until it has ended, or end it, then "
+                "run the same command again."
+            )
 
 
 def require_no_other_rows(

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lamol_core.records import PSEUDO_SCHEMA
+from lamol_core.storage.tables import read_rows
 from lamol_core.text.normal import normalise
 
 PARQUET = b"PAR1"
@@ -28,9 +30,11 @@ def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator
 
 
 def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
-    """Pseudo-samples of a task whose input is one of these, but for case and white space."""
+    """Pseudo-samples of a task whose input is one of these, but for case and white space. Raises
+    ArtifactError for a table that can't be read."""
     known = {normalise(text) for text in inputs}
-    rows = pq.read_table(table, columns=["source_task", "input"]).to_pylist()
+    remedy = f"Run `dvc repro generate@{table.parent.name}` again, or delete it if no task uses it."
+    rows = read_rows(table, PSEUDO_SCHEMA, remedy).select(["source_task", "input"]).to_pylist()
     return sum(row["source_task"] == task and normalise(row["input"]) in known for row in rows)
 
 

@@ -49,27 +49,43 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         yield scratch
 
 
-def left_over_scratch(parent: Path) -> list[Path]:
-    """Scratch folders below `parent`, outermost first: what processes were writing when they were
-    killed (or write now)."""
+def find_scratch(parent: Path) -> list[Path]:
+    """Scratch folders below `parent`, outermost first: what processes write now (`writer_of`), or
+    were writing when they were killed."""
     return sorted(path for path in parent.rglob(".*.????????") if path.is_dir())  # mkdtemp's names
+
+
+def writer_of(scratch: Path) -> int | None:
+    """The process that writes a scratch folder; None where it is no more, or none is named."""
+    pid = _pid_of(scratch)
+    return pid if pid is not None and _lives(pid) else None
 
 
 def _scratch_of_the_dead(out: Path) -> list[Path]:
     """Scratch folders of this output whose process is no more."""
-    prefix = f".{out.name}."
-    found = out.parent.glob(f"{glob.escape(prefix)}*.????????")
-    return [path for path in found if _is_dead(path.name.removeprefix(prefix)[:-9])]
+    own = f".{out.name}"
+    found = out.parent.glob(f"{glob.escape(own)}.*.????????")
+    return [
+        path
+        for path in found
+        if path.name.rsplit(".", 2)[0] == own
+        if (pid := _pid_of(path)) is not None and not _lives(pid)
+    ]
 
 
-def _is_dead(pid: str) -> bool:
+def _pid_of(scratch: Path) -> int | None:
+    _, pid, _ = scratch.name.rsplit(".", 2)
+    return int(pid) if pid.isdecimal() else None
+
+
+def _lives(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except (ValueError, OverflowError, PermissionError):  # no process id; somebody else's process
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):  # larger than any process id
+        return False
+    except PermissionError:  # somebody else's
         pass
-    return False
+    return True
 
 
 def _discard(holder: Path, out: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+OF_EXPERT = ".expert"
+"""Behind a task's name, where a method's expert leaves what it goes on from."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -23,6 +26,11 @@ class Layout:
     @property
     def all_runs(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def with_rows(self) -> tuple[Path, ...]:
+        """Where lamol itself writes what may have real rows in it."""
+        return self.all_data, self.all_runs, self.private
 
     @property
     def private(self) -> Path:

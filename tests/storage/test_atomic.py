@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from lamol_core.storage.atomic import atomic_folder, atomic_path, left_over_scratch, link_tree
+from lamol_core.storage.atomic import (
+    atomic_folder,
+    atomic_path,
+    find_scratch,
+    link_tree,
+    writer_of,
+)
 
 
 def write(path: Path, text: str) -> None:
@@ -43,8 +49,9 @@ def test_scratch_of_a_process_that_was_killed_is_found(tmp_path: Path) -> None:
     (tmp_path / "run" / ".x.short").mkdir()
     with atomic_path(tmp_path / "run" / "memory.parquet") as scratch:
         scratch.write_text("half")
-        assert left_over_scratch(tmp_path) == [scratch.parent]
-    assert left_over_scratch(tmp_path) == []
+        assert find_scratch(tmp_path) == [scratch.parent]
+        assert writer_of(scratch.parent) == os.getpid()
+    assert find_scratch(tmp_path) == []
 
 
 def dead_process() -> int:
@@ -66,6 +73,17 @@ def test_scratch_of_a_killed_process_goes_with_the_next_write_of_its_output(tmp_
         write_folder(folder / "student", {"a": "half"})
     write_folder(out, {"a": "1"})
     assert set(tmp_path.iterdir()) == {out, *others}
+
+
+def test_who_writes_scratch_is_known_while_that_process_lives(tmp_path: Path) -> None:
+    names = {
+        f".student.{os.getppid()}.abcdefgh": os.getppid(),
+        f".student.{dead_process()}.abcdefgh": None,
+        f".student.{10**30}.abcdefgh": None,
+        ".student.notes.abcdefgh": None,
+        ".animals.x1y2z3w4": None,
+    }
+    assert {name: writer_of(tmp_path / name) for name in names} == names
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
