@@ -38,7 +38,7 @@ AgainstOption = Annotated[
     typer.Option(
         "--against",
         metavar="METHOD",
-        help="Compare all with this one alone, by its name in the table; what each has more.",
+        help="Compare every method with this one only (named as in the table), and list it all.",
         show_default=False,
     ),
 ]
@@ -67,7 +67,7 @@ def compare(
     from lamol_core.comparison.labels import CommonName
     from lamol_core.comparison.runs import read_experiments, read_folders
     from lamol_core.comparison.statistics import compare_runs
-    from lamol_core.comparison.wording import told
+    from lamol_core.comparison.wording import across, told
     from stages.console import print_json, print_table, say
 
     names = [CommonName.parse(text) for text in call or ()]
@@ -83,7 +83,7 @@ def compare(
             print_table(table)
         if against is not None:
             print_table(difference_table(comparison))
-        for sentence in told(comparison):
+        for sentence in (*told(comparison), *across(comparison)):
             say(sentence)
     if out is not None:
         write_comparison(comparison, out)

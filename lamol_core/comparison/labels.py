@@ -10,7 +10,7 @@ from typing import Any
 
 from lamol_core.comparison.runs import SEED_KEYS, FinishedRun, flatten
 from lamol_core.config import METHOD_NAMES, Columns, LamolParams, Params, TaskParams
-from lamol_core.errors import ConfigError
+from lamol_core.errors import ConfigError, UsageError
 
 NOT_COMPARED = frozenset({"method", "lamol_version"})
 CANARIES = "audit.canaries"
@@ -57,11 +57,11 @@ class CommonName:
 
     @classmethod
     def parse(cls, text: str) -> CommonName:
-        """From NAME=SETTING,SETTING. Raises ConfigError for anything else."""
+        """From NAME=SETTING,SETTING. Raises UsageError for anything else."""
         name, _, settings = text.partition("=")
         parts = tuple(part.strip() for part in settings.split(","))
         if not name.strip() or not all(parts):
-            raise ConfigError(
+            raise UsageError(
                 f"--call {text}: write a name and the settings it stands for, such as "
                 "`--call better=unique,rows_per_class=5`."
             )

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML, YAMLError
 from lamol_core.config import FileSource, Params
 from lamol_core.data.orders import original_names
 from lamol_core.data.sources import find_files
-from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.errors import ArtifactError, ConfigError, first_line
 from lamol_core.params_file import resolve_path
 from lamol_core.storage.manifest import sha256_of
 from lamol_core.storage.measured import read_json
@@ -152,7 +152,11 @@ def split_chains(
     same run."""
     try:
         whole, chains = _completed(params), summary["chains"]
-        tasks = {key: _with_content(task, folder) for key, task in whole.get("tasks", {}).items()}
+        tasks = {
+            key: {**task, "source": _with_content(task["source"], folder)}
+            for key, task in whole.get("tasks", {}).items()
+        }
+        whole = _with_content_of_corpus(whole, folder)
         _check_same_run(name, whole, tasks, chains)
     except (AttributeError, KeyError, TypeError) as error:
         raise ArtifactError(
@@ -189,20 +193,27 @@ def _check_same_run(
         )
 
 
-def _with_content(task: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """A task's block with the hash of its rows' files in place of the path, if they are there:
-    copies of a sequence have the same rows in files of their own."""
-    source = task["source"]
+def _with_content_of_corpus(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """The same of the files that a nano model's vocabulary is trained on."""
+    backbone = params.get("backbone", {})
+    nano = backbone.get("nano", {})
+    corpus = [_with_content(source, folder) for source in nano.get("corpus", [])]
+    return {**params, "backbone": {**backbone, "nano": {**nano, "corpus": corpus}}}
+
+
+def _with_content(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """A source with the hash of its rows' files in place of the path, if they are there: copies of
+    a sequence have the same rows in files of their own."""
     try:
         files = find_files(FileSource.model_validate(source), folder)
     except (ConfigError, ValidationError):  # of another kind or version, or gone
-        return task
+        return source
     hashes = {split: _hash_of(path) for split, path in files.items() if path.stat().st_size}
     path = resolve_path(source["path"], folder).resolve()
     if not hashes:  # emptied, when its rows were forgotten
-        return {**task, "source": {**source, "path": str(path)}}
+        return {**source, "path": str(path)}
     digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
-    return {**task, "source": {**source, "path": f"{path.name}, sha256 {digest[:16]}"}}
+    return {**source, "path": f"{path.name}, sha256 {digest[:16]}"}
 
 
 def _hash_of(path: Path) -> str:
@@ -258,8 +269,10 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
         except (DvcException, OSError):
             left_out.append(name)
             continue
-        values = YAML(typ="safe").load(StringIO(params))
-        runs += split_chains(name, values, json.loads(summary), root)
+        try:
+            runs += _read_experiment(name, params, summary, root)
+        except ArtifactError as error:
+            log.warning("left out: %s", error)
     if left_out:
         log.warning("no report, left out: %s", ", ".join(left_out))
     if not runs:
@@ -268,6 +281,17 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
             "method=...` and `dvc queue start`, or name folders."
         )
     return runs + [own for own in _own_run(root) if own.params not in [run.params for run in runs]]
+
+
+def _read_experiment(name: str, params: str, summary: str, root: Path) -> list[FinishedRun]:
+    """From the texts of its two files. Raises ArtifactError where lamol did not write them."""
+    try:
+        values, figures = YAML(typ="safe").load(StringIO(params)), json.loads(summary)
+    except (ValueError, YAMLError) as error:
+        raise ArtifactError(
+            f"{name}: params.yaml or {SUMMARY} is broken ({first_line(error)}). Run it again."
+        ) from error
+    return split_chains(name, values, figures, root)
 
 
 def _own_run(root: Path) -> list[FinishedRun]:
@@ -280,13 +304,12 @@ def _own_run(root: Path) -> list[FinishedRun]:
     try:
         with Repo(str(root)) as repo:
             is_whole = not repo.status()
-    except DvcException as error:
-        log.warning("this folder's own run is left out: %s", error)
-        return []
-    if not is_whole:
+        if is_whole:
+            return read_folder(root)
         log.warning("this folder's own run is not up to date, and left out. Run `dvc repro`.")
-        return []
-    return read_folder(root)
+    except (DvcException, ArtifactError) as error:
+        log.warning("this folder's own run is left out: %s", error)
+    return []
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -30,10 +30,11 @@ def sentences(comparison: Comparison) -> list[str]:
     if few:
         why = f"Fewer than {MIN_SEEDS} seeds in common, from which nothing follows"
         said.append(f"{why}: {'; '.join(few)}.")
-    return said + _across(comparison)
+    return said + across(comparison)
 
 
-def _across(comparison: Comparison) -> list[str]:
+def across(comparison: Comparison) -> list[str]:
+    """A sentence on pairs of runs that have less in common than their seed suggests, if any."""
     across = {(one.first, one.second) for one in comparison.differences if one.pairs.num_across}
     if not across:
         return []

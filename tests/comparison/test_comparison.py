@@ -33,7 +33,7 @@ from lamol_core.comparison.statistics import (
 )
 from lamol_core.comparison.wording import NOTHING_PAIRED, NOTHING_TOLD, sentences, told
 from lamol_core.data.orders import order_tree
-from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.errors import ArtifactError, ConfigError, UsageError
 from stages.console import print_table
 
 
@@ -238,7 +238,7 @@ def test_settings_made_together_have_one_name() -> None:
     with pytest.raises(ConfigError, match=r"--call x: no run differs from others by refill"):
         labels_of(runs, "x=refill=false")
     for wrong in ("better", "better=", "=unique", "better=unique,,rows_per_class=5"):
-        with pytest.raises(ConfigError, match=r"write a name and the settings"):
+        with pytest.raises(UsageError, match=r"write a name and the settings"):
             labels_of(runs, wrong)
     assert labels_of(runs, "better= unique, rows_per_class=5") == wanted
     with pytest.raises(ConfigError, match="is the name of something else"):
@@ -472,14 +472,20 @@ def test_pairs_have_seed_and_order_in_common() -> None:
 
 
 def write_run(
-    folder: Path, method: str, seed: int, final: float, tasks: Mapping[str, Any] | None = None
+    folder: Path,
+    method: str,
+    seed: int,
+    final: float,
+    tasks: Mapping[str, Any] | None = None,
+    **blocks: Any,
 ) -> None:
     (folder / "reports").mkdir(parents=True)
-    blocks = tasks or {
+    named = tasks or {
         name: {"after": after, "source": {"kind": "demo", "task": name}}
         for name, after in (("a", "base"), ("b", "a"))
     }
-    params = {"method": method, "seed": seed, "lamol": {"gamma": 0.2}, "tasks": blocks}
+    params = {"method": method, "seed": seed, "lamol": {"gamma": 0.2}, "tasks": named}
+    params |= blocks
     with (folder / "params.yaml").open("w") as out:
         YAML().dump(params, out)
     summary = {**summary_of(final), "method": method}
@@ -515,7 +521,9 @@ def test_runs_pair_by_what_their_files_hold(tmp_path: Path) -> None:
         source = {"kind": "csv", "path": "rows.csv"}
         tasks = {"a": {"after": "base", "source": source}}
         tasks["b"] = {"after": "a", "source": {"kind": "csv", "path": "folder"}}
-        write_run(tmp_path / name, method, seed, 80.0 + seed, tasks)
+        words = {"kind": "csv", "path": str(tmp_path / name / "rows.csv")}
+        backbone = {"kind": "nano", "nano": {"corpus": [words]}}
+        write_run(tmp_path / name, method, seed, 80.0 + seed, tasks, backbone=backbone)
         (tmp_path / name / "rows.csv").write_text(rows)
         (tmp_path / name / "folder").mkdir()
         (tmp_path / name / "folder" / "train.csv").write_text("the same")
