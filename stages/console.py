@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 
 PLAIN_EVERY_S = 15.0
 """Seconds between two lines of progress where there is no terminal."""
 
-Advance = Callable[..., None]
+
+class Advance(Protocol):
+    def __call__(self, count: int = 1, note: str = "", seconds: float = 0.0) -> None:
+        """Tell of more that is done. `seconds`: how long that took, where it may have been done
+        before (a training that goes on tells of the steps it was spared)."""
 
 
 def say(message: str) -> None:
@@ -28,9 +32,9 @@ def print_json(figures: dict[str, Any]) -> None:
 
 @contextmanager
 def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
-    """Yield `advance(count=1, note="")`; shows done/total, the rate and the time left."""
+    """Yield an Advance; shows done/total, the rate and the time left."""
     if total == 0:
-        yield lambda count=1, note="": None
+        yield lambda count=1, note="", seconds=0.0: None
     elif sys.stderr.isatty():
         with _terminal_progress(what, total, unit) as advance:
             yield advance
@@ -42,56 +46,57 @@ def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
 @contextmanager
 def _terminal_progress(what: str, total: int, unit: str) -> Iterator[Advance]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    started = time.perf_counter()
+    pace = _Pace(total)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        bar = bars.add_task(what, total=total, rate="", note="")
-        done = 0
+        bar = bars.add_task(what, total=total, pace="", note="")
 
-        def advance(count: int = 1, note: str = "") -> None:
-            nonlocal done
-            done += count
-            rate = done / max(time.perf_counter() - started, 1e-9)
-            bars.update(bar, advance=count, rate=f"{rate:.1f} {unit}/s", note=note)
+        def advance(count: int = 1, note: str = "", seconds: float = 0.0) -> None:
+            pace.add(count, seconds)
+            bars.update(bar, advance=count, pace=pace.tell(unit), note=note)
 
         yield advance
 
 
 @contextmanager
 def _plain_progress(what: str, total: int, unit: str) -> Iterator[Advance]:
-    started = told = time.perf_counter()
-    done = 0
+    pace, told = _Pace(total), time.perf_counter()
 
-    def line(note: str) -> str:
-        seconds = max(time.perf_counter() - started, 1e-9)
-        rate = done / seconds
-        left = max(total - done, 0) / rate if rate else 0
-        return f"{what}: {done}/{total} {unit}, {rate:.1f} {unit}/s, {left:.0f} s left {note}"
-
-    def advance(count: int = 1, note: str = "") -> None:
-        nonlocal done, told
-        done += count
+    def advance(count: int = 1, note: str = "", seconds: float = 0.0) -> None:
+        nonlocal told
+        pace.add(count, seconds)
         now = time.perf_counter()
         if now - told >= PLAIN_EVERY_S:
             told = now
-            say(line(note).rstrip())
+            say(f"{what}: {pace.done}/{total} {unit}, {pace.tell(unit)} {note}".rstrip())
 
     yield advance
+
+
+class _Pace:
+    """How fast things are done, over all that were told of."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self.done = total, 0
+        self._started, self._told_s = time.perf_counter(), 0.0
+
+    def add(self, count: int, seconds: float) -> None:
+        self.done += count
+        self._told_s += seconds
+
+    def tell(self, unit: str) -> str:
+        """Such as "6.1 steps/s, 15 s left"."""
+        rate = self.done / max(time.perf_counter() - self._started, self._told_s, 1e-9)
+        left = max(self._total - self.done, 0) / rate if rate else 0
+        return f"{rate:.1f} {unit}/s, {left:.0f} s left"
 
 
 def print_table(table: Any) -> None:

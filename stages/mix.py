@@ -14,7 +14,7 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
     from lamol_core.audit.gate import passed_table, require_rows
     from lamol_core.data.mixing import mix_rows
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.rehearsal import MIXES_REAL_ROWS
+    from lamol_core.methods.rehearsal import MIXES_REAL_ROWS, real_rows
     from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, PseudoSample, from_table
     from lamol_core.storage.kinds import MIX, PSEUDO
     from lamol_core.storage.layout import Layout
@@ -29,12 +29,10 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
     remedy = f"Run `dvc repro generate@{task}` and `dvc repro audit@{task}` again."
     table, mixed = read_table(source, PSEUDO, PSEUDO_SCHEMA, remedy)
     drawn = read_manifest(table_manifest(layout.pseudo(task)), remedy)
-    real = data.rows("train")
     if params.method in MIXES_REAL_ROWS and data.earlier:
         names = ", ".join(facts.name for facts in data.earlier)
         say(f"mix {task}: {params.method} KEEPS AND REPLAYS THE REAL ROWS of {names}")
-        for facts in data.earlier:
-            real += data.seen_rows(facts.name, "train")
+    real = real_rows(data, params.method)
     pseudo = from_table(table, PseudoSample)
     if params.audit.drop_flagged:
         require_rows(layout.pseudo(task), pseudo, data.earlier)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lamol_core.config import Params
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.base import Method
-    from lamol_core.records import Example
     from lamol_core.storage.layout import Layout
     from lamol_core.storage.manifest import Manifest, Provenance
     from lamol_core.training.kept import Kept
@@ -49,6 +48,8 @@ def train(
     params, layout = open_params(overrides), Layout()
     with sole_training(layout.training_lock(task), task):
         trained, figures = _train(task, params, layout, cost)
+    if figures is None:
+        return
     if trained.num_cut:
         say(f"train {task}: {trained.num_cut} inputs were cut to fit train.max_length")
     say(
@@ -61,8 +62,9 @@ def train(
 
 def _train(
     task: str, params: Params, layout: Layout, cost: Cost
-) -> tuple[TrainedStudent, dict[str, Any]]:
-    """Train and write; gives what the report tells of it too."""
+) -> tuple[TrainedStudent, dict[str, Any] | None]:
+    """Train and write; gives what the report tells of it too. Of several processes the main one
+    writes, the others give None."""
     from lamol_core.methods.registry import build_method
     from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
     from lamol_core.storage.measured import write_csv, write_json
@@ -87,9 +89,11 @@ def _train(
             method,
             params.train,
             params.seed,
-            on_step=lambda row, _: advance(1, f"loss {row['loss']:.3f}"),
+            on_step=lambda row, _: advance(1, f"loss {row['loss']:.3f}", row["seconds"]),
             say=lambda message: say(f"train {task}: {message}"),
         )
+    if not trained.is_main_process:
+        return trained, None
     provenance = _provenance(params, method, given)
     trained.save(layout.student(task), layout.teacher(task), provenance)
     trained.save_state(layout.state(task), provenance)
@@ -117,7 +121,7 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
     """Raises ArtifactError with the command that mends it."""
     from lamol_core.config import BASE
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.rehearsal import find_sampling
+    from lamol_core.methods.rehearsal import find_sampling, real_rows
     from lamol_core.models.checkpoints import check_state
     from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, MixRow, PseudoSample, from_table
     from lamol_core.storage.kinds import CHECKPOINT, MIX, PSEUDO
@@ -150,7 +154,7 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
     sampling = find_sampling(params)
     training_set = TrainingSet(
         from_table(mix, MixRow),
-        _real_rows(data, params.method),
+        real_rows(data, params.method),
         from_table(pseudo, PseudoSample),
         lineage=tuple(facts.name for facts in data.lineage),
         task_specific_token=sampling is not None and sampling.task_specific_token,
@@ -172,15 +176,6 @@ def _require_made_of(table: Path, manifest: Manifest, inputs: dict[str, str], st
                 f"{table}: was made with another {name} than is there now. "
                 f"Run `dvc repro {stage}` again."
             )
-
-
-def _real_rows(data: TaskData, method: str) -> list[Example]:
-    from lamol_core.methods.rehearsal import MIXES_REAL_ROWS
-
-    rows = data.rows("train")
-    if method in MIXES_REAL_ROWS:
-        rows += [row for facts in data.earlier for row in data.seen_rows(facts.name, "train")]
-    return rows
 
 
 def _checkpoints(task: str, params: Params, layout: Layout) -> Checkpoints:

@@ -1,4 +1,4 @@
-"""What is allowed, and does nothing or lies about unused."""
+"""Settings that have no effect, and folders that no task uses any more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from lamol_core.config import BASE, Params
 from lamol_core.data.task_data import LINEAGE
 from lamol_core.methods.rehearsal import find_sampling
-from lamol_core.storage.layout import Layout
+from lamol_core.storage.layout import OF_EXPERT, Layout
 
 OF_A_RUN = ("student", "teacher", "state", "audit", "pseudo.parquet", "mix.parquet", "metrics.json")
 """What stages write into `runs/T`: a folder with none of it is not theirs."""
@@ -32,10 +32,11 @@ def find_leftovers(params: Params, root: Path) -> list[str]:
     made = {layout.data: [LINEAGE], layout.run: OF_A_RUN, layout.resume: ["*"]}
     known = {BASE, *params.tasks}
     found: dict[str, list[str]] = {}
-    for place, content in made.items():
-        for folder in sorted(place("x").parent.glob("[!.]*/")):
-            if folder.name not in known and any(any(folder.glob(name)) for name in content):
-                found.setdefault(folder.name, []).append(str(folder))
+    for folder_of, content in made.items():
+        for folder in sorted(folder_of("x").parent.glob("[!.]*/")):
+            name = folder.name.removesuffix(OF_EXPERT)
+            if name not in known and any(any(folder.glob(pattern)) for pattern in content):
+                found.setdefault(name, []).append(str(folder))
     return [
         f"params.yaml has no task {name!r} any more; delete {' and '.join(folders)} if its rows "
         "and its model are not wanted."

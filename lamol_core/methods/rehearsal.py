@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lamol_core.config import LamolParams, Params
+from lamol_core.data.task_data import TaskData
+from lamol_core.records import Example
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,12 @@ MIXES_REAL_ROWS = frozenset({"multitask"})
 """Methods whose mix has the real rows of all earlier tasks, by definition."""
 KEEPS_REAL_ROWS = MIXES_REAL_ROWS | {"replay", "derpp"}
 """Methods that train on real rows of earlier tasks again: theirs are a memory's, or the mix's."""
+
+
+def real_rows(data: TaskData, method: str) -> list[Example]:
+    """The real rows that a task's mix refers to: the task's own, and those of every earlier task
+    where the method mixes them. Raises ArtifactError for a table that is missing or forgotten."""
+    rows = data.rows("train")
+    if method in MIXES_REAL_ROWS:
+        rows += [row for facts in data.earlier for row in data.seen_rows(facts.name, "train")]
+    return rows

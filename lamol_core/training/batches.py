@@ -82,6 +82,17 @@ class MicroBatch:
     def num_tokens(self) -> int:
         return len(self.ids) if self.counts else 0
 
+    @property
+    def supervised(self) -> Tensor:
+        """Where the tokens stand that count for a loss, (n,)."""
+        return (self.labels != IGNORED).nonzero()[:, 0]
+
+    @property
+    def supervised_counts(self) -> list[int]:
+        """How many of them each member has."""
+        parts = (self.labels != IGNORED).split([member.length for member in self.members])
+        return [int(part.sum()) for part in parts]
+
     def tokens_of(self, wanted: Sequence[Member]) -> Tensor:
         """The tokens of these members, as a mask (T,)."""
         chosen = set(wanted)
@@ -118,10 +129,8 @@ class OptimizerBatch:
     def micro_batches(
         self, views: Sequence[View], control: ControlTokens, max_tokens: int, rank: int, world: int
     ) -> list[MicroBatch]:
-        """This process's views, in order of length, `max_tokens` of them at a time.
-
-        All views share the forwards.
-        """
+        """This process's views in order of length, at most `max_tokens` tokens at a time (a longer
+        sequence stands alone). All views share the forwards."""
         sequences = encode_views(self.rows[rank::world], views, control)
         if not sequences:
             # every process takes part in every step: an idle one computes a row without labels

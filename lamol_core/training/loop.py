@@ -110,9 +110,11 @@ class Trainer:
                 on_step(log_rows[-1], num_steps)
                 if resume is None or interruption is None:
                     continue
-                save = resume.save if interruption.came else resume.save_now_and_then
+                stops = interruption.came is not None
+                is_kept = stops or (resume.keeps_end and step + 1 == num_steps)
+                save = resume.save if is_kept else resume.save_now_and_then
                 save(self._student.model, optimizer, self._memory, log_rows)
-                if interruption.came:
+                if stops:
                     resume.say(f"stopped after step {step + 1}: the next run goes on from there")
                     interruption.end()
         self._student.eval()

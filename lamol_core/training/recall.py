@@ -12,7 +12,7 @@ from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import cross_entropy
 from lamol_core.models.head import LinearHead
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import IGNORED, MicroBatch, encode_views, pack_under
+from lamol_core.training.batches import MicroBatch, encode_views, pack_under
 from lamol_core.training.body import Body
 from lamol_core.training.objective import Counts, losses_of
 
@@ -39,12 +39,10 @@ def answer_logits(
     with torch.no_grad():
         for micro in pack_under(encode_views(rows, ("qa",), control), max_tokens):
             micro = micro.to(body.model.device)
-            supervised = micro.labels != IGNORED
-            states = body(micro, supervised.nonzero()[:, 0] - 1)
+            states = body(micro, micro.supervised - 1)
             logits = states if body.head is None else body.head.logits(states)
-            lengths = [member.length for member in micro.members]
-            sizes = [int(part.sum()) for part in supervised.split(lengths)]
-            for member, of_row in zip(micro.members, logits.split(sizes), strict=True):
+            parts = logits.split(micro.supervised_counts)
+            for member, of_row in zip(micro.members, parts, strict=True):
                 found[member.row_id] = of_row
     body.train(was_training)
     return [found[row.row_id] for row in rows]

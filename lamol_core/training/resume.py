@@ -44,6 +44,8 @@ class Resume:
     root: Path
     inputs: Mapping[str, Any]
     say: Callable[[str], None] = log.info
+    keeps_end: bool = False
+    """Whether its last step is saved too: an expert's model is needed after it has ended."""
     seconds_before: float = field(default=0.0, init=False)
     """Of the steps that were loaded."""
     _saved_at: float = field(default_factory=time.perf_counter)

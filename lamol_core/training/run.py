@@ -21,6 +21,7 @@ from lamol_core.models.checkpoints import save_checkpoint, write_state
 from lamol_core.models.precision import resolve_precision
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.seeds import derive_seed
+from lamol_core.storage.layout import OF_EXPERT
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.batches import cut_rows
@@ -109,7 +110,7 @@ class Checkpoints:
     @property
     def expert_resume(self) -> Path | None:
         """The same of a method's expert."""
-        return self.resume and self.resume.with_name(f"{self.resume.name}.expert")
+        return self.resume and self.resume.with_name(f"{self.resume.name}{OF_EXPERT}")
 
 
 def train_from_checkpoint(
@@ -140,10 +141,9 @@ def train_from_checkpoint(
     inputs = inputs_of(
         checkpoints, rows, method.parameters(training_set.has_pseudo_rows), method, params, seed
     )
+    resume = _resume_at(checkpoints.resume, inputs, fitting, say)
     of_expert = None if method.expert_loss is None else checkpoints.expert_resume
-    resume, resume_expert = (
-        _resume_at(f, inputs, fitting, say) for f in (checkpoints.resume, of_expert)
-    )
+    resume_expert = _resume_at(of_expert, inputs, fitting, say, keeps_end=True)
     source = _teacher_source(checkpoints, fitting, method, rows, resume_expert, say)
     # the teacher computes as the student does: at the first step they differ by float order
     with teaching(
@@ -168,12 +168,16 @@ def _encode(training_set: TrainingSet, codec: TextCodec) -> list[EncodedRow]:
 
 
 def _resume_at(
-    folder: Path | None, inputs: dict[str, Any], fitting: Fitting, say: Callable[[str], None]
+    folder: Path | None,
+    inputs: dict[str, Any],
+    fitting: Fitting,
+    say: Callable[[str], None],
+    keeps_end: bool = False,
 ) -> Resume | None:
     """None where each of several processes would need its own random state."""
     if folder is None or fitting.accelerator.num_processes > 1:
         return None
-    return Resume(folder, inputs, say)
+    return Resume(folder, inputs, say, keeps_end)
 
 
 def _teacher_source(
@@ -205,7 +209,8 @@ def inputs_of(
 ) -> dict[str, Any]:
     """All that decides what a training ends in: a resumed one must have the same. `acting` are the
     method's parameters that act in it."""
-    folders = (checkpoints.teacher, checkpoints.state, checkpoints.backbone)
+    expert_from = None if method.expert_loss is None else checkpoints.backbone
+    folders = (checkpoints.teacher, checkpoints.state, expert_from)
     return {
         "code": code_digest(),
         "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],

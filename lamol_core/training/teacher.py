@@ -26,7 +26,7 @@ from lamol_core.storage.atomic import atomic_folder
 from lamol_core.storage.kinds import TEACHER_STATES
 from lamol_core.storage.manifest import Provenance, is_whole, seal_folder
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import IGNORED, MicroBatch, encode_views, pack_under
+from lamol_core.training.batches import MicroBatch, encode_views, pack_under
 from lamol_core.training.body import Body
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class OnlineTeacher:
 
     @torch.no_grad()
     def states(self, micro: MicroBatch, shift: int) -> Tensor:
-        return self._body(micro, (micro.labels != IGNORED).nonzero()[:, 0] - shift)
+        return self._body(micro, micro.supervised - shift)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class StatesPlan:
 
     @property
     def num_tokens(self) -> int:
-        return sum(int((micro.labels != IGNORED).sum()) for micro in self.micros)
+        return sum(sum(micro.supervised_counts) for micro in self.micros)
 
     @property
     def num_bytes(self) -> int:
@@ -78,9 +78,8 @@ class StatesPlan:
     def tokens_of_sequence(self) -> Iterator[tuple[Key, int]]:
         """The supervised tokens of each sequence, in the order of storage."""
         for micro in self.micros:
-            lengths = [member.length for member in micro.members]
-            for member, labels in zip(micro.members, micro.labels.split(lengths), strict=True):
-                yield (member.row_id, member.view), int((labels != IGNORED).sum())
+            for member, count in zip(micro.members, micro.supervised_counts, strict=True):
+                yield (member.row_id, member.view), count
 
 
 class StoredTeacher:

@@ -358,8 +358,10 @@ def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
     for name in ("data/base", "data/t0", "data/old", "data/.out.1"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "lineage.json").touch()
-    for name in ("runs/t1/student", "runs/old/student", "runs/x/state", ".lamol/resume/y/0f"):
+    for name in ("runs/t1/student", "runs/old/student", "runs/x/state"):
         (tmp_path / name).mkdir(parents=True)
+    for name in ("t1.expert/0e", "y/0f", "y.expert/0a"):  # of trainings that were cut off
+        (tmp_path / ".lamol" / "resume" / name).mkdir(parents=True)
     for name in ("data/raw", "runs/mine"):  # a user's own
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "train.csv").touch()
@@ -369,5 +371,6 @@ def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
         f"{tmp_path / 'runs' / 'old'} if its rows and its model are not wanted."
     )
     assert f"no task 'x' any more; delete {tmp_path / 'runs' / 'x'} if" in other
-    assert f"no task 'y' any more; delete {tmp_path / '.lamol' / 'resume' / 'y'} if" in resumed
+    resume = tmp_path / ".lamol" / "resume"
+    assert f"'y' any more; delete {resume / 'y'} and {resume / 'y.expert'} if" in resumed
     assert find_leftovers(params, tmp_path / "new") == []

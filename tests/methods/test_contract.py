@@ -210,6 +210,25 @@ def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
 
+def test_an_expert_that_had_ended_is_not_trained_again(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, steps = params_of("l2kd"), 4
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        learn(
+            tmp_path / "cut", 0, params, tiny_checkpoint, steps + 1,
+            lambda: os.kill(os.getpid(), signal.SIGINT),
+        )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
+    told: list[str] = []
+    learn(tmp_path / "cut", 0, params, tiny_checkpoint, say=told.append)
+    went_on = [f"goes on after step {n} of a training that was cut off" for n in (steps, 2)]
+    assert [line for line in told if line.startswith("goes on")] == went_on
+    learn(tmp_path / "whole", 0, params, tiny_checkpoint)
+    assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
+
+
 def test_what_a_training_goes_on_from_is_there_until_its_student_is_written(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
