@@ -196,7 +196,7 @@ def _try_training(backbone: Path, params: Params, rows: Sequence[Example]) -> _T
             log.clear()
             return train_from_checkpoint(
                 replace(checkpoints, state=state),
-                TrainingSet(mix, new, pseudo, (BEFORE, new[0].task)),
+                TrainingSet(mix, new, pseudo, (BEFORE, new[0].task), task_specific_token=False),
                 method,
                 params.train.model_copy(update={"steps": steps}),
                 params.seed,

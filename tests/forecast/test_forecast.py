@@ -18,11 +18,13 @@ from lamol_core.forecast.run import the_backbone, try_sequence
 from lamol_core.forecast.work import RowTokens, TaskRows, TaskWork, lineage_of, plan_work
 from lamol_core.methods.ewc import FisherMemory
 from lamol_core.methods.registry import METHODS, build_method
-from lamol_core.models.checkpoints import load_model
+from lamol_core.models.backbones import build_backbone
+from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.records import Example, TaskFacts
 from lamol_core.storage.layout import Layout
+from lamol_core.storage.manifest import Provenance
 from lamol_core.text.tokenizer import TextCodec
-from tests.fakes import tiny_backbone_params
+from tests.fakes import CORPUS, tiny_backbone_params
 
 RATES = Rates(
     trained_tokens_per_s=100.0,
@@ -148,6 +150,18 @@ def test_a_trial_trains_with_what_the_task_before_has_left(
         assert logits < rates.state_bytes < 2 * logits, "200 rows, answer and EOS, fp16"
     if method == "finetune":
         assert rates.state_bytes < 2_000
+
+
+def test_one_task_alone_needs_no_second_token(tmp_path: Path) -> None:
+    """The trial is that of a second task: it must not ask for more than the sequence does."""
+    backbone = tiny_backbone_params().model_copy(update={"max_tasks": 1})
+    model, tokenizer = build_backbone(backbone, tmp_path, CORPUS)
+    save_checkpoint(tmp_path / "student", model, Provenance(), tokenizer=tokenizer)
+    params = Params.model_validate({"tasks": {}, "train": {"batch_size": 4}})
+    rows = [Example(f"a/train/{i}", "a", f"turn the light {i}", "on", 0) for i in range(12)]
+    facts = TaskFacts("a", "accuracy", "classes", ("on",), {"train": 12})
+    lengths = TaskRows(facts, RowTokens(5.0, 1.0), RowTokens(5.0, 1.0))
+    assert measure_rates(tmp_path / "student", params, rows, lengths).trained_tokens_per_s > 0
 
 
 def load_vocabulary(checkpoint: Path) -> int:
