@@ -9,7 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
+from lamol_core.models.checkpoints import load_model
 from tests.code_imports import ROOT
 from tests.stages.sequences import edit_params, run
 
@@ -50,6 +52,17 @@ def test_smoke_two_tasks_in_a_few_steps(example: Path) -> None:
     # a real pretrained model learns eight intents in twelve steps far above chance (12.5 %)
     assert first[0] > 50 and second[1] > 50
     assert summary["pseudo"]["credit_cards"]["valid"] == 64
+
+
+@needs_shared
+def test_a_teacher_in_train_mode_is_the_same_where_nothing_drops_out(example: Path) -> None:
+    """The published code leaves its teacher in train mode: docs/method.md says what that costs."""
+    run(example, "lamol", "backbone")
+    model = load_model(example / "runs" / "base", torch.device("cpu"))
+    ids = torch.arange(64).reshape(2, 32) + 300
+    with torch.no_grad():
+        still = model.eval()(ids).logits
+        assert torch.equal(model.train()(ids).logits, still)
 
 
 @needs_shared

@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lamol_core.config import DerppParams, EwcParams, LamolKdParams, LamolParams, ReplayParams
 from lamol_core.data.encoded import EncodedRow
 from lamol_core.methods.base import Method
 from lamol_core.methods.derpp import Derpp
-from lamol_core.methods.ewc import Ewc
+from lamol_core.methods.ewc import Ewc, FisherMemory
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.l2kd import L2kd
 from lamol_core.methods.lamol import Lamol
@@ -85,6 +85,19 @@ CASES = {
     ),
     "ewc, penalty apart": (Ewc(EwcParams()), (NEW, NEW_LONG), 2.176878816),
 }
+
+
+def test_the_penalty_of_ewc_is_the_number_worked_out_by_hand() -> None:
+    """weight 3, F 2 and 5, moved by 0.5 and -1: 3 / 2 (2 * 0.25 + 5 * 1), and 3 F move as gradient
+    beside that of the loss."""
+    model = nn.Linear(2, 1, bias=False)
+    memory = FisherMemory(EwcParams(weight=3.0), 0, {"weight": torch.tensor([[2.0, 5.0]])})
+    memory.begin(model)
+    with torch.no_grad():
+        model.weight += torch.tensor([[0.5, -1.0]])
+    model.weight.grad = torch.tensor([[10.0, 10.0]])
+    assert memory.add_penalty(model) == pytest.approx(8.25)
+    assert model.weight.grad.tolist() == [pytest.approx([13.0, -5.0])]
 
 
 @pytest.mark.parametrize("max_tokens", [10**9, 1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,18 +45,8 @@ def add_fruits(sequence: Path, folder: Path) -> None:
     )
 
 
-@pytest.fixture
-def colours_csv(finished: Path) -> Iterator[Path]:
-    """The source of colours, which the sequences of other tests read too: put back at the end."""
-    path = finished.parent / "colours.csv"
-    content = path.read_bytes()
-    yield path
-    path.write_bytes(content)
-
-
-def test_forgotten_rows_are_nowhere_and_nothing_runs_again(
-    sequence: Path, tmp_path: Path, colours_csv: Path
-) -> None:
+def test_forgotten_rows_are_nowhere_and_nothing_runs_again(sequence: Path, tmp_path: Path) -> None:
+    colours_csv = tmp_path / "colours.csv"
     assert len(stored_rows(sequence, "colours")) == 9, "train, dev and test, in three folders"
     student = (sequence / "runs" / "colours" / "student" / "model.safetensors").read_bytes()
     told = run(
@@ -271,12 +260,13 @@ def test_forgotten_rows_do_not_come_back_under_another_name(sequence: Path) -> N
 
 
 def test_a_source_that_may_not_be_written_is_told_before_anything_is_removed(
-    sequence: Path, colours_csv: Path, monkeypatch: pytest.MonkeyPatch
+    sequence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    colours_csv = tmp_path / "colours.csv"
     before = stored_rows(sequence, "colours")
     monkeypatch.chdir(sequence)
     # not by chmod: root may write what it likes
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != colours_csv)
+    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path).samefile(colours_csv))
     with pytest.raises(ConfigError, match=r"colours\.csv: can't be emptied, no permission"):
         forget.__wrapped__("colours", empty_source=True)
     assert stored_rows(sequence, "colours") == before and colours_csv.read_bytes()

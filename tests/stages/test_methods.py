@@ -104,6 +104,19 @@ def test_a_method_learns_a_sequence_and_what_it_keeps_is_told(method: str, seque
     assert bool(files) == (method in KEEPS_REAL_ROWS or method == "ewc")
 
 
+@pytest.mark.parametrize("method", ["finetune", "multitask"])
+def test_finetune_forgets_what_multitask_holds(method: str, sequence: Path) -> None:
+    edit_params(sequence, lambda params: params.update(method=method))
+    edit_params(sequence, lambda params: params["tasks"].pop("sums"))
+    for task in ("colours", "animals"):
+        learn(task)
+    report()
+    summary = json.loads(Path("reports/summary.json").read_text(encoding="utf-8"))
+    (learnt,), (then, new) = summary["score_matrix"]
+    assert learnt > 80 and new > 60
+    assert then == 0 if method == "finetune" else then > 80
+
+
 @pytest.mark.parametrize("method", sorted(KEEPS_REAL_ROWS))
 def test_a_method_that_keeps_real_rows_forgets_none(
     method: str, sequence: Path, capsys: pytest.CaptureFixture[str]
