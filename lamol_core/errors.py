@@ -40,6 +40,11 @@ class GenerationError(LamolError):
     exit_code = 5
 
 
+def as_list(problems: Iterable[str]) -> str:
+    """Each on a line of its own, behind a sentence that ends in a colon."""
+    return "".join(f"\n  - {problem}" for problem in problems)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: the known one nearest to it, or nothing."""
     close = nearest(name, known)

@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from lamol_core.config import BASE, RESERVED_NAMES, TASK_NAME, Params
-from lamol_core.errors import ConfigError, UsageError, did_you_mean, nearest
+from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean, nearest
 
 
 def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
@@ -50,9 +50,8 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
     data = read_params(path, overrides)
     problems = find_problems(data)
     if problems:
-        listed = "\n".join(f"  - {problem}" for problem in problems)
         where = f"{path} with --set" if overrides else path
-        raise ConfigError(f"{where}: {len(problems)} to mend:\n{listed}")
+        raise ConfigError(f"{where}: {len(problems)} to mend:{as_list(problems)}")
     return Params.model_validate(data)
 
 

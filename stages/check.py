@@ -47,7 +47,7 @@ def check(
     from pathlib import Path
 
     from lamol_core.config import Params
-    from lamol_core.errors import ConfigError
+    from lamol_core.errors import ConfigError, as_list
     from lamol_core.params_file import read_params
     from stages.console import print_json, print_rows, say
 
@@ -60,9 +60,8 @@ def check(
         told = found.as_dict()
         print_json(told | ({"estimate": foreseen.as_dict()} if foreseen else {}))
     if found.problems:
-        listed = "\n".join(f"  - {problem}" for problem in found.problems)
         where = "params.yaml with --set" if overrides else "params.yaml"
-        raise ConfigError(f"{where}: {len(found.problems)} to mend:\n{listed}")
+        raise ConfigError(f"{where}: {len(found.problems)} to mend:{as_list(found.problems)}")
     for hint in found.hints:
         say(f"check: {hint}")
     if not json:

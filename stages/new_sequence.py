@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from lamol_core import __version__
 from lamol_core.checking.sequence import check_sequence
 from lamol_core.config import BASE, METHOD_NAMES, Params
-from lamol_core.errors import ConfigError, UsageError, did_you_mean
+from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
 from lamol_core.params_file import resolve_path
 from stages.pipeline_file import CODE, SOURCE
 
@@ -75,11 +75,10 @@ def create_sequence(
     params = make_params(tasks, backbone, method, columns)
     problems = check_sequence(params, folder)
     if problems:
-        listed = "\n  - ".join(problems)
         hint = "--input and --target say what columns are called."
         advice = f"\n{hint}" if any(": no column " in problem for problem in problems) else ""
         raise ConfigError(
-            f"Nothing was written; the new sequence would be wrong:\n  - {listed}{advice}"
+            f"Nothing was written; the new sequence would be wrong:{as_list(problems)}{advice}"
         )
     there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ def orders(
         random_orders,
     )
     from lamol_core.data.record import forgotten_under_another_name, read_records
-    from lamol_core.errors import ConfigError, UsageError
+    from lamol_core.errors import ConfigError, UsageError, as_list
     from lamol_core.params_file import load_params, read_params
     from lamol_core.storage.atomic import atomic_path
     from lamol_core.storage.layout import Layout
@@ -68,8 +68,7 @@ def orders(
         if (problem := forgotten_under_another_name(name, source, records, Path()))
     ]
     if problems:
-        listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigError(f"orders: params.yaml stays as it is:\n{listed}")
+        raise ConfigError(f"orders: params.yaml stays as it is:{as_list(problems)}")
     yaml = YAML()
     yaml.width = 100
     document = yaml.load(path.read_text(encoding="utf-8"))

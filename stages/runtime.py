@@ -48,7 +48,8 @@ MEASURED = ("seconds", "start_up_seconds", "peak_memory_bytes", "machine")
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
     """End a command with the documented exit code and one sentence instead of a traceback.
 
-    0 done, 1 a bug of ours, 2 usage, 3 configuration or data, 4 artefact, 5 diverged or too few.
+    0 done, 1 a bug of ours, 2 usage, 3 configuration or data, 4 artefact; 5 training diverged, too
+    few valid pseudo-samples, or an audit that failed its gate.
     """
 
     @functools.wraps(command)

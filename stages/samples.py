@@ -9,14 +9,14 @@ import typer
 
 from stages.runtime import DebugOption, TaskArgument, guarded, open_params, run_alone
 
-TaskOption = Annotated[str, typer.Option("--task", help="Rows of this earlier task alone.")]
-LabelOption = Annotated[str, typer.Option("--label", help="Rows with this target alone.")]
+TaskOption = Annotated[str, typer.Option("--task", help="Only rows of this earlier task.")]
+LabelOption = Annotated[str, typer.Option("--label", help="Only rows with this target.")]
 VerdictOption = Annotated[
     Literal["clean", "unjudged", "flagged", "rejected", "surplus"] | None,
-    typer.Option("--verdict", help="Rows that the audit says this of alone."),
+    typer.Option("--verdict", help="Only rows with this verdict of the audit."),
 ]
-GrepOption = Annotated[str, typer.Option("--grep", help="Rows that hold this text alone.")]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, help="So many rows at the most.")]
+GrepOption = Annotated[str, typer.Option("--grep", help="Only rows that contain this text.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many rows to show at most.")]
 Shape = Literal["table", "json", "csv"]
 FormatOption = Annotated[
     Shape, typer.Option("--format", help="table, json (an object a line) or csv.")
@@ -54,7 +54,8 @@ def samples(
     wanted = Wanted(source_task, label, verdict or "", grep)
     named = sorted(set(table.column("source_task").to_pylist()))
     if source_task and source_task not in named:
-        raise ConfigError(f"--task {source_task}: no rows of it here; of: {', '.join(named)}.")
+        there = f"has rows of {', '.join(named)}" if named else "has no rows at all"
+        raise ConfigError(f"--task {source_task}: {layout.pseudo(task)} {there}.")
     judgement = read_judgement(
         layout.audit(task), layout.pseudo(task), f"Run `dvc repro audit@{task}` again."
     )

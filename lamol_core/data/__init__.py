@@ -1,1 +1,1 @@
-"""Where real rows come from, and how they are cut, mixed and batched."""
+"""Where real rows come from, and how they are cut and mixed."""

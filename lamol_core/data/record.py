@@ -1,9 +1,9 @@
 """`.lamol/forgotten/T/`: that a task's rows were forgotten, where no `dvc repro` removes it.
 
-DVC empties `data/T` before it runs `prepare@T` again, whatever the reason. With the record that
-stage writes the empty tables anew and leaves the source unread: forgotten rows do not come back by
-accident. Removing the record is how they do. A record goes by the task's name, and by the source
-that its rows came from, which is not read under another name either.
+`prepare@T` writes `data/T` anew whenever it runs, whatever the reason. With the record it writes
+the empty tables again and leaves the source unread: forgotten rows do not come back by accident.
+Removing the record is how they do. A record goes by the task's name, and by the source that its
+rows came from, which is not read under another name either.
 """
 
 from __future__ import annotations
