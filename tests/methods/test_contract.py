@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest, sha
 from lamol_core.storage.tables import read_rows
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import resume
+from lamol_core.training.curves import NOT_TERMS
 from lamol_core.training.fitting import Fitting
 from lamol_core.training.loop import LogRow, Trainer
 from lamol_core.training.run import (
@@ -41,6 +43,8 @@ from tests.fakes import make_rows
 
 BUFFER = 6
 TASKS = ("a", "b", "c")
+TERMS = "loss|penalty|(ce|kl|mse)_(qa|gen)(_memory)?"
+"""Columns of a log that are terms of a loss."""
 
 
 def params_of(method: str) -> Params:
@@ -155,6 +159,8 @@ def test_a_method_learns_task_after_task_and_leaves_the_same_bytes_twice(
             assert all(torch.isfinite(torch.tensor(losses)))
             named = {key for key, value in trained.log_rows[-1].items() if value is not None}
             assert {"loss", "grad_norm"} <= named
+            drawn = set(trained.log_rows[-1]) - set(NOT_TERMS)
+            assert all(re.fullmatch(TERMS, name) for name in drawn), "charts draw terms of the loss"
     assert digests(tmp_path / "once") == digests(tmp_path / "again")
 
 
