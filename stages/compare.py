@@ -38,7 +38,7 @@ AgainstOption = Annotated[
     typer.Option(
         "--against",
         metavar="METHOD",
-        help="Compare every method with this one only (named as in the table), and list it all.",
+        help="Compare every method with this one only (named as in the table), and tabulate it.",
         show_default=False,
     ),
 ]

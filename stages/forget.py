@@ -49,7 +49,6 @@ def forget(
     from lamol_core.forgetting.refusals import (
         require_learnt,
         require_no_other_rows,
-        require_nothing_written,
         require_writable,
     )
     from lamol_core.forgetting.rows import folders_with
@@ -69,7 +68,6 @@ def forget(
     require_no_other_rows(layout, params.method, task, folders)
     sources = source_files(params, task, Path()) if empty_source else []
     require_writable(sources)
-    require_nothing_written(layout.with_rows)
     removal = _remove(task, splits, folders, sources, params, layout)
     _tell(task, folders, removal, layout)
     _tell_of_sources(task, sources, params, layout)
@@ -100,18 +98,23 @@ def _remove(
 
     Raises ArtifactError, before anything is removed, where DVC's record is not current."""
     from datetime import UTC, datetime
+    from pathlib import Path
 
     from lamol_core.config import FileSource
     from lamol_core.data.canaries import CANARIES
     from lamol_core.data.record import write_record
     from lamol_core.forgetting.fingerprinting import fingerprint_files
+    from lamol_core.forgetting.refusals import require_nothing_written
     from lamol_core.forgetting.rows import forget_rows
     from lamol_core.forgetting.sources import empty_files
+    from lamol_core.params_file import resolve_path
     from stages.pipeline import Pipeline
 
     own = folders[0]
     given = params.task(task).source
-    emptied = [given.path] if sources and isinstance(given, FileSource) else []
+    emptied = [str(path) for path in sources]
+    if sources and isinstance(given, FileSource):
+        emptied += [given.path, str(resolve_path(given.path, Path()))]
     touched = [folder.folder.as_posix() for folder in folders]
     # a folder whose rows went before, in a run that was cut off, is not what DVC knows
     known = [f.folder.as_posix() for f in folders if set(splits) <= set(f.forgotten(task))]
@@ -124,6 +127,7 @@ def _remove(
         today = datetime.now(tz=UTC).date().isoformat()
         before = {name for name in splits if name in own.forgotten(task)}
         repeated = _repeated(layout, own)
+        require_nothing_written(layout)
         for folder in folders:
             gone = forget_rows(folder, task, splits, today, kept)
         canaries = [CANARIES] if (own.folder / CANARIES).is_file() else []
@@ -239,13 +243,13 @@ def _remove_remains(layout: Layout, pipeline: Pipeline, task: str, splits: Seque
     import shutil
 
     from lamol_core.forgetting.remains import tables_with_rows
-    from lamol_core.storage.atomic import find_scratch
+    from lamol_core.storage.atomic import find_scratch, writer_of
     from stages.console import say
 
     for folder in layout.with_rows:
         for scratch in find_scratch(folder):
-            if not scratch.exists():  # it was inside another one
-                continue
+            if not scratch.exists() or writer_of(scratch) is not None:
+                continue  # it was inside another one; somebody has just begun
             shutil.rmtree(scratch)
             say(f"forget {task}: {scratch} removed, which a killed stage left behind")
     for folder in filter(None, (layout.private, pipeline.cache)):

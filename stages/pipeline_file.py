@@ -26,12 +26,12 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
     except (YAMLError, UnicodeDecodeError) as error:
         return [f"{path}: not readable as YAML: {' '.join(str(error).split())}."]
     corpus = params.backbone.nano.corpus
-    read = [resolve_path(one.path, root) for one in corpus if isinstance(one, FileSource)]
+    read = [resolve_path(s.path, root).resolve() for s in corpus if isinstance(s, FileSource)]
     problems = [
         f"dvc.yaml: `backbone` depends on {dep}, which is not there: DVC stops at it. Write what "
         "backbone.nano.corpus reads in its place, or take the line out."
         for dep in listed
-        if "${" not in dep and not (root / dep).exists() and root / dep not in read
+        if "${" not in dep and not (root / dep).exists() and (root / dep).resolve() not in read
     ]
     if f"- {SOURCE}\n" not in path.read_text(encoding="utf-8"):
         return problems

@@ -14,6 +14,8 @@ from lamol_core.forgetting.refusals import require_nothing_written
 from lamol_core.forgetting.remains import num_repeated
 from lamol_core.records import PSEUDO_SCHEMA
 from lamol_core.storage.atomic import atomic_path
+from lamol_core.storage.layout import Layout
+from lamol_core.training.lock import sole_training
 
 
 def test_rows_said_again_are_counted_whatever_case_and_white_space(tmp_path: Path) -> None:
@@ -29,9 +31,14 @@ def test_rows_said_again_are_counted_whatever_case_and_white_space(tmp_path: Pat
 
 def test_nothing_is_forgotten_while_a_process_writes(tmp_path: Path) -> None:
     """It may be writing rows of the task, and its scratch would be taken from under it."""
+    layout = Layout(tmp_path)
     with atomic_path(tmp_path / "runs" / "a" / "memory.parquet") as scratch:
         scratch.write_text("half")
         with pytest.raises(ArtifactError, match=f"process {os.getpid()} writes there"):
-            require_nothing_written([tmp_path / "data", tmp_path / "runs"])
+            require_nothing_written(layout)
     (tmp_path / "runs" / ".student.x1y2z3w4").mkdir()
-    require_nothing_written([tmp_path / "data", tmp_path / "runs"])
+    require_nothing_written(layout)
+    at_work = pytest.raises(ArtifactError, match="`lamol train a` is at work")
+    with sole_training(layout.training_lock("a"), "a"), at_work:
+        require_nothing_written(layout)
+    require_nothing_written(layout)

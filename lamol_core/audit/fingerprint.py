@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from lamol_core.audit.hashing import Hashes, KeyedHash
 from lamol_core.audit.reference import Figure, Measure, Reference
 from lamol_core.errors import ArtifactError
+from lamol_core.storage.measured import read_json
+from lamol_core.storage.tables import read_rows
 
 HASHES, FIGURES = "fingerprint.parquet", "fingerprint.json"
 KEY_BYTES = 32
@@ -111,11 +113,12 @@ def read_fingerprint(folder: Path, key_file: Path) -> Fingerprint | None:
     """What a folder of `data/` has; None without one, or without the key it was made with."""
     if not (folder / FIGURES).is_file() or not key_file.is_file():
         return None
-    told = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+    remedy = f"Delete {folder / FIGURES}: later audits then do without the fingerprint."
+    told = read_json(folder / FIGURES, remedy)
     hashed = KeyedHash(read_key(key_file))
-    if hashed.of("check", "") != told["key_check"]:
+    if hashed.of("check", "") != told.get("key_check"):
         return None
-    table = pq.read_table(folder / HASHES, schema=HASH_SCHEMA)
+    table = read_rows(folder / HASHES, HASH_SCHEMA, remedy)
     sides = np.array(table["side"].to_pylist(), dtype=object)
     blocks, hashes = table["block"].to_numpy(), table["hash"].to_numpy()
 

@@ -156,7 +156,7 @@ def split_chains(
             key: {**task, "source": _with_content(task["source"], folder)}
             for key, task in whole.get("tasks", {}).items()
         }
-        whole = _with_content_of_corpus(whole, folder)
+        whole = _with_content_of_backbone(whole, folder)
         _check_same_run(name, whole, tasks, chains)
     except (AttributeError, KeyError, TypeError) as error:
         raise ArtifactError(
@@ -193,11 +193,14 @@ def _check_same_run(
         )
 
 
-def _with_content_of_corpus(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """The same of the files that a nano model's vocabulary is trained on."""
-    backbone = params.get("backbone", {})
-    nano = backbone.get("nano", {})
+def _with_content_of_backbone(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """The same of the files that a nano model's vocabulary is trained on; of another model the
+    whole path."""
+    backbone = dict(params.get("backbone", {}))
+    nano, path = backbone.get("nano", {}), backbone.get("path")
     corpus = [_with_content(source, folder) for source in nano.get("corpus", [])]
+    if path is not None and (there := resolve_path(path, folder)).exists():
+        backbone["path"] = str(there.resolve())
     return {**params, "backbone": {**backbone, "nano": {**nano, "corpus": corpus}}}
 
 
@@ -266,7 +269,7 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
         try:
             summary = api.read(str(prefix / SUMMARY), repo=str(root), rev=revision)
             params = api.read(str(prefix / "params.yaml"), repo=str(root), rev=revision)
-        except (DvcException, OSError):
+        except (DvcException, OSError, UnicodeDecodeError):
             left_out.append(name)
             continue
         try:

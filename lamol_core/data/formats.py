@@ -1,4 +1,5 @@
-"""How a file is read: one reader a format. A new format is a function and a line in FORMATS."""
+"""How a file is read: one reader a format. A new format is a function, a line in
+FORMATS, and its word in `FileSource.kind` (config.py) and `SUFFIXES` (stages/new_sequence.py)."""
 
 from __future__ import annotations
 

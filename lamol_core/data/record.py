@@ -17,11 +17,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from lamol_core.config import Source
+from lamol_core.config import FileSource, Source
 from lamol_core.data.overlap import may_share_rows
 from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, facts_from, removed_from
 from lamol_core.errors import ArtifactError, first_line
-from lamol_core.params_file import originals
+from lamol_core.params_file import originals, resolve_path
 from lamol_core.records import SPLITS, TaskFacts
 from lamol_core.storage.atomic import atomic_folder
 
@@ -118,11 +118,14 @@ def forgotten_under_another_name(
     where it would not, or had them at that time already.
 
     `root` is the folder of params.yaml."""
+    given = _resolved(source, root)
     for record in records:
-        if record.task == task and (record.is_complete or record.source in (None, source)):
+        known = _resolved(record.source, root)
+        if record.task == task and (record.is_complete or known in (None, given)):
             return None  # none of its rows is read again, or none but those that it kept
     for record in records:
-        if record.task == task or record.source is None or record.also_of.get(task) == source:
+        had = _resolved(record.also_of.get(task), root)
+        if record.task == task or record.source is None or had == given:
             continue
         if may_share_rows(source, record.source, root):
             when = max(removed.forgotten_on for removed in record.removed.values())
@@ -133,6 +136,13 @@ def forgotten_under_another_name(
                 f"{record.folder}: {record.task} reads them again too then."
             )
     return None
+
+
+def _resolved(source: Source | None, root: Path) -> Source | None:
+    """With its whole path: the same file may be named in several ways."""
+    if not isinstance(source, FileSource):
+        return source
+    return source.model_copy(update={"path": str(resolve_path(source.path, root).resolve())})
 
 
 def _read_sources(path: Path) -> tuple[Source, dict[str, Source]]:

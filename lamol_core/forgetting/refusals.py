@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from lamol_core.audit.gate import shows_real_rows
 from lamol_core.config import BASE, Params
 from lamol_core.data.task_data import TaskData
@@ -37,14 +39,18 @@ def require_writable(sources: Sequence[Path]) -> None:
             raise ConfigError(f"{path}: can't be emptied, no permission to write. Allow it first.")
 
 
-def require_nothing_written(folders: Sequence[Path]) -> None:
-    """Raises ArtifactError where a process writes below one of them: its scratch may have rows."""
-    for scratch in (path for folder in folders for path in find_scratch(folder)):
+def require_nothing_written(layout: Layout) -> None:
+    """Raises ArtifactError where a task is trained, or a process writes where rows may lie: what it
+    is about to leave may have some."""
+    again = "Wait until it has ended, or end it, then run the same command again."
+    for path in sorted(layout.training_lock("x").parent.glob("*.lock")):
+        try:
+            FileLock(path).acquire(timeout=0).lock.release()
+        except Timeout as error:
+            raise ArtifactError(f"{path}: `lamol train {path.stem}` is at work. {again}") from error
+    for scratch in (path for folder in layout.with_rows for path in find_scratch(folder)):
         if (pid := writer_of(scratch)) is not None:
-            raise ArtifactError(
-                f"{scratch}: process {pid} writes there. Wait until it has ended, or end it, then "
-                "run the same command again."
-            )
+            raise ArtifactError(f"{scratch}: process {pid} writes there. {again}")
 
 
 def require_no_other_rows(

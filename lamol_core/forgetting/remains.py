@@ -19,6 +19,8 @@ from lamol_core.storage.tables import read_rows
 from lamol_core.text.normal import normalise
 
 PARQUET = b"PAR1"
+SAID = pa.schema([PSEUDO_SCHEMA.field(name) for name in ("source_task", "input")])
+"""What is read of pseudo-samples, of whatever version of lamol."""
 
 
 def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator[Path]:
@@ -34,7 +36,7 @@ def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
     ArtifactError for a table that can't be read."""
     known = {normalise(text) for text in inputs}
     remedy = f"Run `dvc repro generate@{table.parent.name}` again, or delete it if no task uses it."
-    rows = read_rows(table, PSEUDO_SCHEMA, remedy).select(["source_task", "input"]).to_pylist()
+    rows = read_rows(table, SAID, remedy).to_pylist()
     return sum(row["source_task"] == task and normalise(row["input"]) in known for row in rows)
 
 

@@ -6,6 +6,7 @@ The scratch of `out` is `.out.PID.????????`: what a killed process leaves is kno
 from __future__ import annotations
 
 import filecmp
+import fnmatch
 import glob
 import os
 import shutil
@@ -16,6 +17,8 @@ from pathlib import Path
 
 ASIDE = "replaced"
 """In scratch: the output that is being replaced."""
+CLOCKS_DIFFER_S = 2.0
+"""At the most, of processes and files: some file systems count whole seconds, or two."""
 
 
 @contextmanager
@@ -52,13 +55,18 @@ def atomic_folder(out: Path) -> Iterator[Path]:
 def find_scratch(parent: Path) -> list[Path]:
     """Scratch folders below `parent`, outermost first: what processes write now (`writer_of`), or
     were writing when they were killed."""
-    return sorted(path for path in parent.rglob(".*.????????") if path.is_dir())  # mkdtemp's names
+    # os.walk passes over what goes away meanwhile; the names are mkdtemp's
+    return sorted(
+        Path(folder, name)
+        for folder, names, _ in os.walk(parent)
+        for name in fnmatch.filter(names, ".*.????????")
+    )
 
 
 def writer_of(scratch: Path) -> int | None:
     """The process that writes a scratch folder; None where it is no more, or none is named."""
     pid = _pid_of(scratch)
-    return pid if pid is not None and _lives(pid) else None
+    return pid if pid is not None and _is_at_work(pid, scratch) else None
 
 
 def _scratch_of_the_dead(out: Path) -> list[Path]:
@@ -69,7 +77,7 @@ def _scratch_of_the_dead(out: Path) -> list[Path]:
         path
         for path in found
         if path.name.rsplit(".", 2)[0] == own
-        if (pid := _pid_of(path)) is not None and not _lives(pid)
+        if (pid := _pid_of(path)) is not None and not _is_at_work(pid, path)
     ]
 
 
@@ -78,14 +86,17 @@ def _pid_of(scratch: Path) -> int | None:
     return int(pid) if pid.isdecimal() else None
 
 
-def _lives(pid: int) -> bool:
+def _is_at_work(pid: int, scratch: Path) -> bool:
+    """Whether the process is there and began before its scratch: ids are given out again, and in
+    a container the first one is always 1."""
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):  # larger than any process id
+        return bool(psutil.Process(pid).create_time() <= scratch.stat().st_mtime + CLOCKS_DIFFER_S)
+    except (psutil.NoSuchProcess, FileNotFoundError):  # the latter: it has just ended
         return False
-    except PermissionError:  # somebody else's
-        pass
-    return True
+    except psutil.AccessDenied:
+        return True
 
 
 def _discard(holder: Path, out: Path) -> None:

@@ -94,6 +94,12 @@ def test_it_comes_back_from_its_files_and_has_no_word_of_the_rows(tmp_path: Path
     (tmp_path / "broken").write_text("no hex")
     with pytest.raises(ArtifactError, match="holds no key"):
         read_fingerprint(tmp_path, tmp_path / "broken")
+    for name in (HASHES, FIGURES):  # cut off, before it was copied from the record
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[:-9])
+        with pytest.raises(ArtifactError, match=r"later audits then do without the fingerprint"):
+            read_fingerprint(tmp_path, key_file)
+        (tmp_path / name).write_bytes(whole)
 
 
 def test_copies_of_forgotten_rows_are_found_by_it() -> None:

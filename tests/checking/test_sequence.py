@@ -136,6 +136,23 @@ def test_a_task_that_had_the_rows_when_another_forgot_them_keeps_them(tmp_path: 
     assert problem.startswith("tasks.old-2.source: "), "it had fewer rows"
 
 
+def test_a_source_may_be_named_otherwise_after_a_forgetting(tmp_path: Path) -> None:
+    rows = "".join(f"say {i},{'x' if i % 2 else 'y'}\n" for i in range(80))
+    (tmp_path / "rows.csv").write_text("input,target\n" + rows)
+    old, also, kept = (
+        {"after": after, "source": {"kind": "csv", "path": path}}
+        for after, path in (
+            ("base", "rows.csv"),
+            ("old", "./rows.csv"),
+            ("base", str(tmp_path / "rows.csv")),
+        )
+    )
+    forget("old", tmp_path, old, also_of={"also": {**also, "source": old["source"]}})
+    assert check_sequence({"tasks": {"old": old, "also": also}}, tmp_path) == []
+    forget("old", tmp_path, old, splits=("train",))
+    assert check_sequence({"tasks": {"old": kept}}, tmp_path) == []
+
+
 def test_held_out_rows_of_a_task_are_its_own_not_another_s(tmp_path: Path) -> None:
     forget("old", tmp_path, demo("base"))
     forget("kept", tmp_path, demo("base", "query"), splits=("train",))

@@ -217,16 +217,18 @@ def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
 
 
 def test_an_expert_that_had_ended_is_not_trained_again(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     params, steps = params_of("l2kd"), 4
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with pytest.raises(KeyboardInterrupt):
-        learn(
-            tmp_path / "cut", 0, params, tiny_checkpoint, steps + 1,
-            lambda: os.kill(os.getpid(), signal.SIGINT),
-        )  # fmt: skip
-    signal.signal(signal.SIGINT, before)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            learn(
+                tmp_path / "cut", 0, params, tiny_checkpoint, steps + 1,
+                lambda: os.kill(os.getpid(), signal.SIGINT),
+            )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
     told: list[str] = []
     learn(tmp_path / "cut", 0, params, tiny_checkpoint, say=told.append)
     went_on = [f"goes on after step {n} of a training that was cut off" for n in (steps, 2)]

@@ -26,7 +26,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
         if not Path(f"{packed}.tar").exists():
             made = tmp_path_factory.mktemp("made")
             run_new_sequence(made)
-            shutil.make_archive(str(packed), "tar", made)
+            # renamed when it is whole: the next worker must not unpack half of one
+            Path(shutil.make_archive(f"{packed}.new", "tar", made)).rename(f"{packed}.tar")
             shutil.rmtree(made)
     shutil.unpack_archive(f"{packed}.tar", root)
     return root / "sequence"
@@ -57,4 +58,4 @@ def sequence(finished: Path, tmp_path: Path) -> Iterator[Path]:
     for source in finished.parent.glob("*.csv"):
         shutil.copy(source, tmp_path)
     yield folder
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)

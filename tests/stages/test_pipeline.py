@@ -106,9 +106,10 @@ def test_a_new_temperature_re_runs_training_alone(sequence: Path) -> None:
 
 def test_two_processes_train_one_student(sequence: Path) -> None:
     shutil.rmtree(sequence / "runs" / "animals" / "state")
-    launch = ("accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-              "--mixed_precision", "no", "--dynamo_backend", "no", "-m")  # fmt: skip
+    launch = ("env", "ACCELERATE_USE_CPU=true", sys.executable, "-m", "torch.distributed.run",
+              "--standalone", "--nproc_per_node", "2", "-m")  # fmt: skip
     told = run(sequence, *launch, "stages.train", "animals", "--set", "train.epochs=2")
+    assert told.count("train animals: the teacher's states of") == 2, "both trained"
     assert len(re.findall(r"train animals: \d+ steps, loss", told)) == 1, "one of them tells"
     assert run(sequence, "lamol", "evaluate", "animals", "--set", "train.epochs=2")
 
@@ -444,11 +445,13 @@ def test_methods_and_seeds_from_the_queue_are_compared_with_the_run(sequence: Pa
     grid = ("-S", "method=finetune,ewc", "-S", "seed=0,1", "-S", "train.epochs=2")
     run(sequence, "dvc", "exp", "run", "--queue", *grid)
     run(sequence, "dvc", "queue", "start")
-    deadline = time.monotonic() + 300
-    while (status := run(sequence, "dvc", "queue", "status")).count("Success") < 4:
-        assert "Failed" not in status and time.monotonic() < deadline, status
-        time.sleep(2)
-    run(sequence, "dvc", "queue", "stop")
+    deadline = time.monotonic() + 600
+    try:
+        while (status := run(sequence, "dvc", "queue", "status")).count("Success") < 4:
+            assert "Failed" not in status and time.monotonic() < deadline, status
+            time.sleep(2)
+    finally:
+        run(sequence, "dvc", "queue", "stop", "--kill")
     output = run(sequence, "lamol", "compare", "--json")
     compared = json.loads(next(line for line in output.splitlines() if line[:1] == "{"))
     runs = {group["label"].partition(" ")[0]: group["num_runs"] for group in compared["groups"]}

@@ -83,7 +83,14 @@ def test_who_writes_scratch_is_known_while_that_process_lives(tmp_path: Path) ->
         ".student.notes.abcdefgh": None,
         ".animals.x1y2z3w4": None,
     }
+    for name in names:
+        (tmp_path / name).mkdir()
     assert {name: writer_of(tmp_path / name) for name in names} == names
+    older = tmp_path / f".student.{os.getpid()}.abcdefgh"
+    older.mkdir()
+    assert writer_of(older) == os.getpid()
+    os.utime(older, (1e9, 1e9))
+    assert writer_of(older) is None, "of another process that had this id"
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
