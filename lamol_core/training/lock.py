@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from filelock import FileLock, Timeout
 
 from lamol_core.errors import ArtifactError
@@ -19,7 +20,8 @@ def sole_training(path: Path, task: str) -> Iterator[None]:
 
     The processes of one training (`accelerate launch`) hold it together, by their main one. Raises
     ArtifactError where another training of the task holds it."""
-    if not PartialState().is_main_process:
+    # the first PartialState decides for all, and would not ask whether processes are on CPUs
+    if not PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).is_main_process:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
