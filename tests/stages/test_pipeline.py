@@ -432,7 +432,7 @@ def test_what_is_damaged_is_found_before_anything_is_scored(sequence: Path) -> N
     assert not predictions.exists()
 
 
-def test_methods_and_seeds_from_the_queue_are_compared_with_the_run(sequence: Path) -> None:
+def test_methods_from_the_queue_are_compared_with_the_run(sequence: Path) -> None:
     edit_params(sequence, lambda p: p.update(tasks={"colours": p["tasks"]["colours"]}))
     for path in (sequence / "params.yaml", sequence / "dvc.yaml"):
         path.write_text(path.read_text().replace("../", f"{sequence.parent}/"))  # in any copy
@@ -442,12 +442,12 @@ def test_methods_and_seeds_from_the_queue_are_compared_with_the_run(sequence: Pa
     run(sequence, "dvc", "config", "core.no_scm", "false")
     run(sequence, *git, "add", "-A")
     run(sequence, *git, "commit", "-q", "-m", "a run of lamol_kd")
-    grid = ("-S", "method=finetune,ewc", "-S", "seed=0,1", "-S", "train.epochs=2")
+    grid = ("-S", "method=finetune,ewc", "-S", "train.epochs=2")
     run(sequence, "dvc", "exp", "run", "--queue", *grid)
     run(sequence, "dvc", "queue", "start")
     deadline = time.monotonic() + 600
     try:
-        while (status := run(sequence, "dvc", "queue", "status")).count("Success") < 4:
+        while (status := run(sequence, "dvc", "queue", "status")).count("Success") < 2:
             assert "Failed" not in status and time.monotonic() < deadline, status
             time.sleep(2)
     finally:
@@ -455,7 +455,7 @@ def test_methods_and_seeds_from_the_queue_are_compared_with_the_run(sequence: Pa
     output = run(sequence, "lamol", "compare", "--json")
     compared = json.loads(next(line for line in output.splitlines() if line[:1] == "{"))
     runs = {group["label"].partition(" ")[0]: group["num_runs"] for group in compared["groups"]}
-    assert runs == {"lamol_kd": 1, "finetune": 2, "ewc": 2}
+    assert runs == {"lamol_kd": 1, "finetune": 1, "ewc": 1}
 
 
 def test_another_version_is_told_beforehand(sequence: Path) -> None:
