@@ -65,7 +65,8 @@ def test_what_a_model_wrote_is_never_markup() -> None:
 def test_real_rows_are_shown_only_where_it_was_asked() -> None:
     audited = hostile()
     texts = [row.input for row in audited.tasks[0].train if "code" in row.input]
-    assert all(text in page_of(audited) for text in texts[20:40])
+    shown = page_of(audited)
+    assert all(text in shown for text in texts[20:40])
     hidden = page_of(audited, show_real_rows=False)
     copied = {row.input for row in audited.tasks[0].drawn}
     assert not any(text in hidden for text in texts if text not in copied)
