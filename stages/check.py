@@ -102,7 +102,7 @@ def _look(data: dict[str, Any], root: Path) -> _Found:
     params = Params.model_validate(data)
     if problems := version_problems(params) + pipeline_problems(params, root):
         return _Found(problems)
-    problems, lost = _without_forgotten_rows(params, data)
+    problems, lost = _what_forgotten_rows_cost(params, data)
     if problems:
         return _Found(problems)
     tasks = describe_sequence(params, root)
@@ -114,7 +114,7 @@ def _look(data: dict[str, Any], root: Path) -> _Found:
     return _Found(problems, hints, [] if problems else tasks)
 
 
-def _without_forgotten_rows(params: Params, data: dict[str, Any]) -> tuple[list[str], list[str]]:
+def _what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What `dvc repro` would run again with params.yaml's `data` (or `dvc exp run`, where some of
     it is overridden): what it can't without rows that were forgotten, and the scores it loses."""
     from pathlib import Path
