@@ -58,7 +58,7 @@ def test_smoke_two_tasks_in_a_few_steps(example: Path) -> None:
 def test_a_teacher_in_train_mode_is_the_same_where_nothing_drops_out(example: Path) -> None:
     """The published code leaves its teacher in train mode: docs/method.md says what that costs."""
     run(example, "lamol", "backbone")
-    model = load_model(example / "runs" / "base", torch.device("cpu"))
+    model = load_model(example / "runs" / "base" / "student", torch.device("cpu"))
     ids = torch.arange(64).reshape(2, 32) + 300
     with torch.no_grad():
         still = model.eval()(ids).logits
