@@ -58,6 +58,7 @@ def compare(
 
     Example: lamol compare --out comparison
     """
+    from lamol_core.comparison.experiments import read_experiments
     from lamol_core.comparison.files import (
         comparison_json,
         comparison_tables,
@@ -65,7 +66,7 @@ def compare(
         write_comparison,
     )
     from lamol_core.comparison.labels import CommonName
-    from lamol_core.comparison.runs import read_experiments, read_folders
+    from lamol_core.comparison.runs import read_folders
     from lamol_core.comparison.statistics import compare_runs
     from lamol_core.comparison.wording import across, told
     from stages.console import print_json, print_table, say
