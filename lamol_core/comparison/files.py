@@ -35,7 +35,6 @@ COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
 MEANS_INTERVAL = (
     "from three seeds or orders, 95 % bootstrap interval of the mean over them, too narrow with few"
 )
-DRAWN = (*COMPARED, "seconds", "peak_memory_bytes", "kept_bytes")
 LABEL_PIXELS = 420
 """Room for a method's name in the chart; what is longer is cut off."""
 
@@ -47,7 +46,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     rest = [column for column in columns if column.key not in COMPARED]
     return [
         _table(comparison, COMPARED_COLUMNS, _caption(comparison)),
-        _table(comparison, rest, "means"),
+        _table(comparison, rest, _caption(comparison).partition(" [")[0]),
     ]
 
 
@@ -64,11 +63,11 @@ def _table(comparison: Comparison, columns: Sequence[Column], caption: str) -> T
         table.add_column(title, justify="right", no_wrap=True)
     for group in comparison.groups:
         cells = [_cell(column, group.figures[column.key], "\n") for column in columns]
-        brief = [
-            cell if column.key in COMPARED else cell.partition(" ±")[0]
+        narrow = [
+            cell if column.key in COMPARED else cell.partition("\n")[0].replace(" ±", "\n±")
             for column, cell in zip(columns, cells, strict=True)
         ]
-        table.add_row(*map(Text, (group.label, str(group.num_runs), *brief)))
+        table.add_row(*map(Text, (group.label, str(group.num_runs), *narrow)))
     return table
 
 
@@ -137,7 +136,7 @@ def comparison_chart(comparison: Comparison) -> Chart:
     """Every run a point, the mean and its interval a bar, a row a method, a panel a figure: what is
     known at the end above, what it takes below."""
     labels = [group.label for group in comparison.groups]
-    columns = [column for column in _columns(comparison) if column.key in DRAWN]
+    columns = _columns(comparison)
     points: list[dict[str, Any]] = []
     for group in comparison.groups:
         for column in columns:
