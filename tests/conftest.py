@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.browser import start_browser
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -41,6 +43,14 @@ def codec(tiny_checkpoint: Path) -> TextCodec:
     from lamol_core.text.tokenizer import TextCodec
 
     return TextCodec.load(tiny_checkpoint)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Headless Chromium, for tests marked `needs_browser`."""
+    driver = start_browser()
+    yield driver
+    driver.quit()
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ Needs Debian's chromium and chromium-driver. README.md's picture is one of the d
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +18,11 @@ from lamol_core.comparison.files import comparison_chart, comparison_section
 from lamol_core.comparison.statistics import compare_runs
 from lamol_core.reporting import plots
 from lamol_core.reporting.page import render_page
+from tests.browser import needs_browser, open_page
 from tests.comparison.test_comparison import many
 from tests.reporting.test_page import summary_of
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="apt-get install chromium chromium-driver"
-    ),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 TASKS = ("banking", "travel", "kitchen", "home")
 NUM_CHARTS = 5
 DARK = [{"name": "prefers-color-scheme", "value": "dark"}]
@@ -57,36 +50,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = render_page(summary, charts, parameters, specs, section)
     path.write_text(text, encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
-
-
-def open_page(browser: Any, page: Path, width: int = 1100, height: int = 900) -> None:
-    """Open it and wait until every chart has been drawn by the script."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
-    browser.get(page.as_uri())
-    num_charts = page.read_text(encoding="utf-8").count('id="chart-')
-    WebDriverWait(browser, 60).until(
-        lambda b: len(b.find_elements("css selector", '[data-live="yes"]')) == num_charts
-    )
 
 
 def test_it_answers_to_the_pointer_and_logs_nothing(browser: Any, page: Path) -> None:
@@ -127,12 +90,14 @@ def test_dark_pages_have_light_ink(browser: Any, page: Path) -> None:
     """
     ground, ink = browser.execute_script(brightness)
     assert ground < 150 and ink > 350
+    assert browser.get_log("browser") == []
 
 
 def test_without_scripts_it_is_all_there(browser: Any, page: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.get(page.as_uri())
     assert len(browser.find_elements("css selector", ".chart svg")) == NUM_CHARTS
+    assert browser.get_log("browser") == []
 
 
 def test_the_picture(browser: Any, page: Path, tmp_path: Path) -> None:
@@ -141,3 +106,4 @@ def test_the_picture(browser: Any, page: Path, tmp_path: Path) -> None:
     out = Path(os.environ.get("LAMOL_PICTURE", tmp_path / "report.png"))
     browser.save_screenshot(str(out))
     assert out.read_bytes().startswith(b"\x89PNG") and out.stat().st_size > 20_000
+    assert browser.get_log("browser") == []

@@ -9,13 +9,16 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lamol_core.config import METHOD_NAMES
 from lamol_core.data.task_data import TaskData
 from lamol_core.records import PSEUDO_SCHEMA, SPLITS
+from tests.browser import needs_browser, open_page
 from tests.stages.sequences import (
     NAMES,
     edit_params,
@@ -114,14 +117,15 @@ def test_two_processes_train_one_student(sequence: Path) -> None:
     assert run(sequence, "lamol", "evaluate", "animals", "--set", "train.epochs=2")
 
 
-def test_two_tasks_after_the_same_one(sequence: Path) -> None:
-    edit_params(sequence, lambda p: p["tasks"]["sums"].update(after="colours"))
+def test_what_two_orders_begin_with_is_learnt_once(sequence: Path) -> None:
+    run(sequence, "lamol", "orders", "colours,animals,sums", "colours,sums,animals")
     ran = stages_run(run(sequence, "dvc", "repro"))
-    assert {name.split("@")[-1] for name in ran} <= {"sums", "report"}
+    assert {"train@sums-2", "train@animals-2"} <= set(ran)
+    assert {name.split("@")[-1] for name in ran} == {"sums-2", "animals-2", "report"}
     summary = json.loads((sequence / "reports" / "summary.json").read_text())
     assert [chain["tasks"] for chain in summary["chains"]] == [
-        ["colours", "animals"],
-        ["colours", "sums"],
+        ["colours", "animals", "sums"],
+        ["colours", "sums-2", "animals-2"],
     ]
 
 
@@ -386,6 +390,16 @@ def test_an_audit_tells_how_memory_fades(finished: Path) -> None:
     assert "default-src 'none'" in page and "unsafe-inline" not in page
 
 
+@needs_browser
+def test_the_page_that_a_run_leaves_opens_and_logs_nothing(finished: Path, browser: Any) -> None:
+    open_page(browser, finished / "reports" / "index.html", width=390)
+    shown = browser.find_element("tag name", "body").text
+    summary = json.loads((finished / "reports" / "summary.json").read_text())
+    assert f"{summary['final_average']:.1f}" in shown and "Final average" in shown
+    assert len(browser.find_elements("css selector", '[data-live="yes"]')) > 2
+    assert browser.get_log("browser") == []
+
+
 def test_a_missing_artefact_is_refused(sequence: Path) -> None:
     shutil.rmtree(sequence / "runs" / "animals" / "student")
     output = run(sequence, "lamol", "evaluate", "animals", expect=4)
@@ -432,8 +446,17 @@ def test_what_is_damaged_is_found_before_anything_is_scored(sequence: Path) -> N
     assert not predictions.exists()
 
 
-def test_methods_from_the_queue_are_compared_with_the_run(sequence: Path) -> None:
-    edit_params(sequence, lambda p: p.update(tasks={"colours": p["tasks"]["colours"]}))
+@pytest.mark.parametrize(
+    ("methods", "seeds"),
+    [
+        (("derpp", "l2kd"), (1,)),
+        pytest.param(METHOD_NAMES, (1, 2), marks=pytest.mark.real, id="all"),  # takes long
+    ],
+)
+def test_methods_from_the_queue_are_compared_with_the_run(
+    sequence: Path, methods: tuple[str, ...], seeds: tuple[int, ...]
+) -> None:
+    keep_two(sequence)
     for path in (sequence / "params.yaml", sequence / "dvc.yaml"):
         path.write_text(path.read_text().replace("../", f"{sequence.parent}/"))  # in any copy
     run(sequence, "dvc", "repro")
@@ -442,20 +465,22 @@ def test_methods_from_the_queue_are_compared_with_the_run(sequence: Path) -> Non
     run(sequence, "dvc", "config", "core.no_scm", "false")
     run(sequence, *git, "add", "-A")
     run(sequence, *git, "commit", "-q", "-m", "a run of lamol_kd")
-    grid = ("-S", "method=finetune,ewc", "-S", "train.epochs=2")
-    run(sequence, "dvc", "exp", "run", "--queue", *grid)
+    grid = ("method=" + ",".join(methods), "seed=" + ",".join(map(str, seeds)), "train.epochs=2")
+    run(sequence, "dvc", "exp", "run", "--queue", *(word for one in grid for word in ("-S", one)))
     run(sequence, "dvc", "queue", "start")
-    deadline = time.monotonic() + 600
+    num_queued = len(methods) * len(seeds)
+    deadline = time.monotonic() + 300 * num_queued
     try:
-        while (status := run(sequence, "dvc", "queue", "status")).count("Success") < 2:
+        while (status := run(sequence, "dvc", "queue", "status")).count("Success") < num_queued:
             assert "Failed" not in status and time.monotonic() < deadline, status
             time.sleep(2)
     finally:
         run(sequence, "dvc", "queue", "stop", "--kill")
     output = run(sequence, "lamol", "compare", "--json")
     compared = json.loads(next(line for line in output.splitlines() if line[:1] == "{"))
-    runs = {group["label"].partition(" ")[0]: group["num_runs"] for group in compared["groups"]}
-    assert runs == {"lamol_kd": 1, "finetune": 1, "ewc": 1}
+    runs = [(group["label"].partition(" ")[0], group["num_runs"]) for group in compared["groups"]]
+    queued = [(method, len(seeds)) for method in methods]
+    assert sorted(runs) == sorted([("lamol_kd", 1), *queued]), "its own run has other epochs"
 
 
 def test_another_version_is_told_beforehand(sequence: Path) -> None:
