@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 
 .PHONY: demo test test-real bench lint clean
 
-demo: $(READY)  ## run the demo sequence and show what each method's figure was
+demo: $(READY)  ## run the demo sequence and show its score matrix
 	dvc repro
 	@lamol report
 	@echo

@@ -27,10 +27,11 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Continual learning of language models that keeps no old data (LAMOL_KD). "
+    help="Continual learning of language models that trains on no old data (LAMOL_KD). "
     "`dvc repro` runs a whole sequence; each command below runs one stage of it by hand.",
     epilog="Exit codes: 0 done, 2 usage, 3 configuration or data, 4 corrupt or missing artefact, 5 "
-    "training diverged, generation failed, or an audit did (audit.gate: fail), 1 a bug of lamol's.",
+    "training diverged, generation failed, or an audit did (audit.gate: fail), 130 and 143 stopped "
+    "from outside, 1 a bug of lamol's.",
 )
 
 SEQUENCE, PIPELINE = "A sequence", "Stages, in the order dvc runs them"

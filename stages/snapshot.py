@@ -11,6 +11,7 @@ def snapshot(task: TaskArgument, overrides: SetOption = None, debug: DebugOption
 
     Example: lamol snapshot travel
     """
+    from lamol_core.config import BASE
     from lamol_core.storage.atomic import atomic_path, link_tree
     from lamol_core.storage.kinds import CHECKPOINT
     from lamol_core.storage.layout import Layout
@@ -20,7 +21,8 @@ def snapshot(task: TaskArgument, overrides: SetOption = None, debug: DebugOption
     layout = Layout()
     after = open_params(overrides).task(task).after
     student, teacher = layout.student(after), layout.teacher(task)
-    check_folder(student, CHECKPOINT, f"Run `dvc repro` up to {after!r} first.")
+    stage = "backbone" if after == BASE else f"train@{after}"
+    check_folder(student, CHECKPOINT, f"Run `dvc repro {stage}` first.")
     with atomic_path(teacher) as scratch:
         link_tree(student, scratch)
     say(f"snapshot {task}: {student} -> {teacher}")

@@ -8,6 +8,7 @@ pseudo rows.
                   L_old = KL_qa + lambda KL_gen         over the pseudo rows
                   KL    = T^2 mean_tokens KL( softmax(teacher/T) || softmax(student/T) )
 
+The views QA and GEN: lamol_core/text/template.py. Without pseudo rows L_old is absent.
 Keeps no real row of an earlier task. The teacher is the student as it was before this task.
 """
 

@@ -404,6 +404,9 @@ def test_a_missing_artefact_is_refused(sequence: Path) -> None:
     shutil.rmtree(sequence / "runs" / "animals" / "student")
     output = run(sequence, "lamol", "evaluate", "animals", expect=4)
     assert "runs/animals/student" in output and "dvc repro train@animals" in output
+    assert "dvc repro train@animals" in run(sequence, "lamol", "snapshot", "sums", expect=4)
+    shutil.rmtree(sequence / "runs" / "base" / "student")
+    assert "dvc repro backbone" in run(sequence, "lamol", "snapshot", "colours", expect=4)
 
 
 def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
