@@ -85,9 +85,8 @@ class _Wanted:
 
 def _read(task: str, params: Params, layout: Layout) -> _Wanted:
     """Raises ArtifactError with the command that mends it."""
-    from lamol_core.data.mixing import pseudo_rows_by_task
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.rehearsal import find_sampling
+    from lamol_core.methods.rehearsal import find_sampling, rows_wanted
     from lamol_core.storage.kinds import CHECKPOINT
     from lamol_core.storage.manifest import check_folder
 
@@ -97,15 +96,7 @@ def _read(task: str, params: Params, layout: Layout) -> _Wanted:
     teacher = check_folder(layout.teacher(task), CHECKPOINT, remedy)
     inputs = {"teacher": teacher.content_sha256, "data": data.content_sha256}
     sampling = find_sampling(params)
-    shares = [0] * len(data.earlier)
-    if sampling:
-        shares = pseudo_rows_by_task(
-            sampling.gamma,
-            data.facts.num_rows["train"],
-            [len(facts.learnt_classes) for facts in data.earlier],
-            sampling.rows_per_class,
-        )
-    counts = dict(zip((facts.name for facts in data.earlier), shares, strict=True))
+    counts = rows_wanted(sampling, data.facts, data.earlier)
     carried: list[PseudoSample] = []
     if params.generate.carry_over:
         carried, of_carried = _carry_over(task, after, layout, counts, params.generate)

@@ -121,7 +121,7 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
     """Raises ArtifactError with the command that mends it."""
     from lamol_core.config import BASE
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.rehearsal import find_sampling, real_rows
+    from lamol_core.methods.rehearsal import find_sampling, real_rows, rows_wanted
     from lamol_core.models.checkpoints import check_state
     from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, MixRow, PseudoSample, from_table
     from lamol_core.storage.kinds import CHECKPOINT, MIX, PSEUDO
@@ -159,11 +159,40 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
         lineage=tuple(facts.name for facts in data.lineage),
         task_specific_token=sampling is not None and sampling.task_specific_token,
     )
+    if after != BASE:
+        _require_same_training(layout.state(after), state, teacher, f"snapshot@{task}")
     drawn_by = {"teacher": inputs["teacher"]}
     _require_made_of(layout.pseudo(task), of_pseudo, drawn_by, f"generate@{task}")
     mixed_from = {"pseudo": inputs["pseudo"], "train.parquet": data.train_sha256}
     _require_made_of(layout.mix(task), of_mix, mixed_from, f"mix@{task}")
+    wanted = sum(rows_wanted(sampling, data.facts, data.earlier).values())
+    if (wanted > 0) != bool(training_set.pseudo):
+        _refuse_table_of_another_method(layout.pseudo(task), params.method, ("generate", "mix"))
+    if sum(row.origin == "new" for row in training_set.mix) != len(training_set.real):
+        _refuse_table_of_another_method(layout.mix(task), params.method, ("mix",))
     return _Given(data, training_set, inputs)
+
+
+def _require_same_training(folder: Path, state: Manifest, teacher: Manifest, stage: str) -> None:
+    """Raises ArtifactError where trainings run by hand left the state, and the teacher another."""
+    from lamol_core.errors import ArtifactError
+
+    if (state.parameters, state.inputs) != (teacher.parameters, teacher.inputs):
+        raise ArtifactError(
+            f"{folder}: what the method keeps there was left by another training than the teacher. "
+            f"Run `dvc repro {stage}` again."
+        )
+
+
+def _refuse_table_of_another_method(table: Path, method: str, stages: tuple[str, ...]) -> None:
+    """Raises ArtifactError: stages run by hand made the table for one that rehearses other rows."""
+    from lamol_core.errors import ArtifactError
+
+    commands = " and ".join(f"`lamol {stage}`" for stage in stages)
+    raise ArtifactError(
+        f"{table}: was made for a method that rehearses other rows than {method}. "
+        f"Run {commands} with the same `method`, or `dvc repro`."
+    )
 
 
 def _require_made_of(table: Path, manifest: Manifest, inputs: dict[str, str], stage: str) -> None:

@@ -11,9 +11,8 @@ from math import ceil
 from statistics import fmean
 
 from lamol_core.config import BASE, GenerateParams, Params, ReplayParams
-from lamol_core.data.mixing import pseudo_rows_by_task
 from lamol_core.methods.base import Method
-from lamol_core.methods.rehearsal import MIXES_REAL_ROWS, Sampling, find_sampling
+from lamol_core.methods.rehearsal import MIXES_REAL_ROWS, Sampling, find_sampling, rows_wanted
 from lamol_core.records import TaskFacts
 from lamol_core.sampling.plan import DRAWS_FOR_BALANCE
 from lamol_core.text.template import NUM_CONTROL
@@ -159,14 +158,7 @@ def _draws_per_row(generate: GenerateParams) -> int:
 def _pseudo_counts(
     sampling: Sampling | None, task: TaskRows, earlier: Sequence[TaskRows]
 ) -> list[int]:
-    if sampling is None:
-        return [0] * len(earlier)
-    return pseudo_rows_by_task(
-        sampling.gamma,
-        task.facts.num_rows["train"],
-        [len(one.facts.learnt_classes) for one in earlier],
-        sampling.rows_per_class,
-    )
+    return [*rows_wanted(sampling, task.facts, [one.facts for one in earlier]).values()]
 
 
 def _steps(params: Params, num_rows: int) -> tuple[int, float]:

@@ -5,11 +5,13 @@ Apart from the losses, so that a change to a loss makes no stage draw or mix aga
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lamol_core.config import LamolParams, Params
+from lamol_core.data.mixing import pseudo_rows_by_task
 from lamol_core.data.task_data import TaskData
-from lamol_core.records import Example
+from lamol_core.records import Example, TaskFacts
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,19 @@ def find_sampling(params: Params) -> Sampling | None:
     return Sampling(
         block.gamma, block.topk, block.use_task_specific_gen_token, block.rows_per_class
     )
+
+
+def rows_wanted(
+    sampling: Sampling | None, new: TaskFacts, earlier: Sequence[TaskFacts]
+) -> dict[str, int]:
+    """How many pseudo-samples of each earlier task are wanted for a new one, oldest first."""
+    shares = [0] * len(earlier)
+    if sampling:
+        num_classes = [len(facts.learnt_classes) for facts in earlier]
+        shares = pseudo_rows_by_task(
+            sampling.gamma, new.num_rows["train"], num_classes, sampling.rows_per_class
+        )
+    return dict(zip((facts.name for facts in earlier), shares, strict=True))
 
 
 def drawing_settings(params: Params, sampling: Sampling) -> dict[str, object]:

@@ -492,6 +492,23 @@ def test_another_version_is_told_beforehand(sequence: Path) -> None:
         assert "lamol_version is 0.0.1" in run(sequence, "lamol", *command, expect=3)
 
 
+def test_tables_and_states_of_another_training_are_refused(sequence: Path) -> None:
+    keep_two(sequence)
+    for stage in ("generate", "audit", "mix"):
+        run(sequence, "lamol", stage, "animals", "--set", "method=finetune")
+    told = run(sequence, "lamol", "train", "animals", expect=4)
+    assert "pseudo.parquet: was made for a method that rehearses other rows than lamol_kd" in told
+    run(sequence, "lamol", "generate", "animals")
+    run(sequence, "lamol", "audit", "animals")
+    run(sequence, "lamol", "mix", "animals", "--set", "method=multitask")
+    told = run(sequence, "lamol", "train", "animals", expect=4)
+    assert "mix.parquet: was made for a method that rehearses other rows" in told
+    run(sequence, "lamol", "mix", "animals")
+    run(sequence, "lamol", "train", "colours", "--set", "train.epochs=2")
+    told = run(sequence, "lamol", "train", "animals", expect=4)
+    assert "runs/colours/state" in told and "dvc repro snapshot@animals" in told
+
+
 def test_wrong_parameters_are_told_all_at_once(sequence: Path) -> None:
     def spoil(params: dict) -> None:
         params["lamol_kd"]["temprature"] = 3
