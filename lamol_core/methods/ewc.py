@@ -79,6 +79,7 @@ class FisherMemory(Memory):
         if self._params.fisher_rows is not None and self._params.fisher_rows < len(chosen):
             sampler = random.Random(derive_seed(self._seed, "fisher"))
             chosen = sampler.sample(chosen, self._params.fisher_rows)
+        self._anchor = {}  # of the task that has ended
         named = dict(model.named_parameters())
         squares = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in named.items()}
         for row in chosen:

@@ -68,7 +68,10 @@ class Fitting:
         compiled = resolve_compile(params.compile, flops, self.accelerator.device)
         with as_body(model, self.attention, compiled) as body:
             trainer = Trainer(self.accelerator, body, teacher, loss, self._control, params, memory)
-            return trainer.train(rows, self._seed, self._on_step, resume).log_rows
+            log_rows = trainer.train(rows, self._seed, self._on_step, resume).log_rows
+        # Accelerate holds on to every model it prepared: an expert would stay beside its student
+        self.accelerator.free_memory()
+        return log_rows
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:

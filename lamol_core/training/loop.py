@@ -52,8 +52,8 @@ def count_steps(num_rows: int, params: TrainParams) -> int:
 
 
 def learning_rate_at(step: int, num_steps: int, params: TrainParams) -> float:
-    """Linear warm-up from 0, then a linear decay to 0."""
-    warmup = round(params.warmup_fraction * num_steps)
+    """Linear warm-up from 0, then a linear decay to 0; the last step is one of the decay."""
+    warmup = min(round(params.warmup_fraction * num_steps), num_steps - 1)
     if step < warmup:
         return params.learning_rate * step / warmup
     return params.learning_rate * (num_steps - step) / max(num_steps - warmup, 1)
@@ -89,12 +89,31 @@ class Trainer:
         Raises DivergedError at the first loss or gradient that is not finite."""
         if not rows:
             raise ConfigError("The mix has no rows: there is nothing to train on.")
-        params = self._params
-        num_steps = count_steps(len(rows), params)
         torch.manual_seed(derive_seed(seed, "dropout") % 2**32)
         model = self._accelerator.prepare(self._student).train()
-        optimizer = MasterAdamW(model.parameters(), params.weight_decay)
+        optimizer = MasterAdamW(model.parameters(), self._params.weight_decay)
         self._memory.begin(self._student.model)
+        log_rows = self._run_steps(model, optimizer, rows, seed, on_step, resume)
+        del optimizer  # its moments are twice the model, and a memory may need room to look back
+        self._student.eval()
+        new = [row for row in rows if row.origin == "new"]
+        self._memory.finish(
+            self._student.model, new, likelihood_backward(self._student, self._control)
+        )
+        return Trained(log_rows)
+
+    def _run_steps(
+        self,
+        model: Any,
+        optimizer: MasterAdamW,
+        rows: Sequence[EncodedRow],
+        seed: int,
+        on_step: Callable[[LogRow, int], None],
+        resume: Resume | None,
+    ) -> list[LogRow]:
+        """All steps, from where `resume` has them; gives the log of all."""
+        params = self._params
+        num_steps = count_steps(len(rows), params)
         log_rows: list[LogRow] = []
         if resume is not None:
             log_rows = resume.load(self._student.model, optimizer, self._memory)
@@ -117,12 +136,7 @@ class Trainer:
                 if stops:
                     resume.say(f"stopped after step {step + 1}: the next run goes on from there")
                     interruption.end()
-        self._student.eval()
-        new = [row for row in rows if row.origin == "new"]
-        self._memory.finish(
-            self._student.model, new, likelihood_backward(self._student, self._control)
-        )
-        return Trained(log_rows)
+        return log_rows
 
     def _step(
         self, model: Any, optimizer: MasterAdamW, batch: OptimizerBatch, step: int, num_steps: int

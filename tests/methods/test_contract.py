@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
 import signal
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -453,11 +455,16 @@ def test_an_expert_is_the_backbone_trained_on_the_new_task_alone(
     assert all(row["ce_qa"] == 0 for row in trained.log_rows), "there are no pseudo rows yet"
 
     loaded: list[Path] = []
+    models: list[weakref.ref[PreTrainedModel]] = []
     original = Fitting.load
 
     def load(self: Fitting, checkpoint: Path) -> PreTrainedModel:
+        gc.collect()
+        assert not any(model() for model in models), "the expert is gone before the student comes"
         loaded.append(checkpoint)
-        return original(self, checkpoint)
+        model = original(self, checkpoint)
+        models.append(weakref.ref(model))
+        return model
 
     monkeypatch.setattr(Fitting, "load", load)
     later = learn(tmp_path, 1, params_of("l2kd"), tiny_checkpoint)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -257,6 +260,38 @@ def test_the_log_tells_every_step(accelerator: Accelerator) -> None:
     for row in log:
         new, old = row["ce_qa"] + 0.25 * row["ce_gen"], row["kl_qa"] + 0.25 * row["kl_gen"]
         assert row["loss"] == pytest.approx(new + old, rel=1e-5)
+
+
+def test_a_training_that_is_all_warm_up_still_learns(accelerator: Accelerator) -> None:
+    student, _ = pair()
+    before = weights(student)
+    (row,) = train(
+        accelerator, student, None, method=Finetune(), warmup_fraction=1.0, learning_rate=1e-2
+    )
+    assert row["learning_rate"] == 1e-2 and weights(student) != before
+
+
+def test_moments_are_gone_when_a_memory_looks_back(
+    accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are twice the model, and EWC's Fisher information needs as much again."""
+    made: list[weakref.ref[MasterAdamW]] = []
+    seen: list[bool] = []
+
+    def make(*given: Any) -> MasterAdamW:
+        optimizer = MasterAdamW(*given)
+        made.append(weakref.ref(optimizer))
+        return optimizer
+
+    class Looking(Memory):
+        def finish(self, *_: object) -> None:
+            gc.collect()
+            seen.append(made[0]() is None)
+
+    monkeypatch.setattr("lamol_core.training.loop.MasterAdamW", make)
+    student, _ = pair()
+    train(accelerator, student, None, method=Finetune(), memory=Looking())
+    assert seen == [True]
 
 
 def test_a_method_without_a_term_leaves_its_column_empty(accelerator: Accelerator) -> None:
