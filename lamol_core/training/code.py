@@ -1,12 +1,27 @@
-"""Which code it is that trains: what was left by other code is not gone on from."""
+"""What computes: what was left by other code, or with other threads, is not gone on from."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
+import torch
+from accelerate import PartialState
+
 import lamol_core
+
+
+def computed_by(dtype: torch.dtype) -> dict[str, str | int]:
+    """What decides the last bits of a result beside all that goes into it."""
+    return {
+        "code": code_digest(),
+        **{name: version(name) for name in ("torch", "transformers")},
+        "threads": torch.get_num_threads(),
+        "device": str(PartialState().device),
+        "dtype": str(dtype),
+    }
 
 
 @cache

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
@@ -25,7 +24,7 @@ from lamol_core.storage.layout import OF_EXPERT
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.batches import cut_rows
-from lamol_core.training.code import code_digest
+from lamol_core.training.code import computed_by
 from lamol_core.training.fitting import Fitting
 from lamol_core.training.loop import LogRow, count_steps
 from lamol_core.training.resume import Resume
@@ -212,7 +211,7 @@ def inputs_of(
     expert_from = None if method.expert_loss is None else checkpoints.backbone
     folders = (checkpoints.teacher, checkpoints.state, expert_from)
     return {
-        "code": code_digest(),
+        **computed_by(resolve_precision(params.precision, PartialState().device)),
         "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
         "rows": digest_of(rows),
         "loss": repr(method.loss),
@@ -220,10 +219,7 @@ def inputs_of(
         "expert": repr(method.expert_loss),
         "train": params.model_dump(),
         "seed": seed,
-        "threads": torch.get_num_threads(),
         "processes": PartialState().num_processes,
-        "device": str(PartialState().device),
-        "dtype": str(resolve_precision(params.precision, PartialState().device)),
     }
 
 

@@ -22,7 +22,7 @@ from lamol_core.methods.terms import Loss
 from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.text.template import ControlTokens
 from lamol_core.training.body import as_body
-from lamol_core.training.code import code_digest
+from lamol_core.training.code import computed_by
 from lamol_core.training.fitting import Fitting
 from lamol_core.training.objective import TeacherStates
 from lamol_core.training.resume import Resume
@@ -143,12 +143,11 @@ def _states_provenance(
     teacher = read_manifest(source.checkpoint / MANIFEST, "Run the stage that writes it again.")
     return Provenance(
         {
+            **computed_by(plan.dtype),
             "views": list(lesson.loss.views),
             "shift": plan.shift,
-            "dtype": str(plan.dtype),
             "attention": attention,
             "micro_batch_tokens": params.micro_batch_tokens,
-            "code": code_digest(),
             "trained": lesson.trained,
         },
         {"teacher": teacher.content_sha256, "rows": digest_of(lesson.rows)},
