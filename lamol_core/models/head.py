@@ -32,7 +32,9 @@ class LinearHead:
 def linear_head(model: PreTrainedModel) -> LinearHead | None:
     """The model's head, if its logits are just that of its hidden states."""
     head = model.get_output_embeddings()
-    if not isinstance(head, nn.Linear):
+    # a cap bends large logits alone, which the few that are tried below need not be
+    capped = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    if not isinstance(head, nn.Linear) or capped:
         return None
     plain = LinearHead(head.weight, head.bias)
     was_training = model.training
