@@ -10,7 +10,7 @@ from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from lamol_core.config import GenerateParams
-from lamol_core.models.checkpoints import load_model
+from lamol_core.models.checkpoints import load_model, require_positions
 from lamol_core.records import PseudoSample
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.rows import Greedy
@@ -26,7 +26,12 @@ def answers_of(
     inputs: Sequence[Sequence[int]],
     params: GenerateParams,
 ) -> list[list[int]]:
-    """The teacher's greedy answers to inputs (ids), as ids without EOS."""
+    """The teacher's greedy answers to inputs (ids), as ids without EOS.
+
+    Raises ConfigError where it has no positions for one: a sample of free format can be long."""
+    longest = max(map(len, inputs), default=0) + 1 + params.max_target_tokens + 1
+    keys = "generate.max_input_tokens and generate.max_target_tokens"
+    require_positions(teacher, longest, keys)
     control = codec.control
     chooser = Greedy(
         len(inputs),

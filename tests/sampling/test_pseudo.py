@@ -11,11 +11,11 @@ import torch
 from transformers import PreTrainedModel
 
 from lamol_core.config import GenerateParams
-from lamol_core.errors import GenerationError
+from lamol_core.errors import ConfigError, GenerationError
 from lamol_core.methods.rehearsal import Sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
-from lamol_core.sampling.answers import input_likelihoods
+from lamol_core.sampling.answers import answers_of, input_likelihoods
 from lamol_core.sampling.carried import carried_rows
 from lamol_core.sampling.plan import Request
 from lamol_core.sampling.pseudo import PseudoSampler
@@ -281,6 +281,17 @@ def test_carried_rows_are_balanced_over_labels() -> None:
     targets = [s.target for s in carried_rows(rows, {"a": 4}, balance=True)]
     assert targets == ["common", "common", "rare", "rare"]
     assert carried_rows(rows, {"a": 0, "other": 5}, balance=True) == []
+
+
+def test_an_input_with_no_positions_left_for_its_answer_is_told(
+    teacher: PreTrainedModel, codec: TextCodec
+) -> None:
+    params = GenerateParams.model_validate(LIMITS)
+    fits = teacher.config.max_position_embeddings - params.max_target_tokens - 2
+    word = codec.encode(["a"])[0][:1]
+    assert answers_of(teacher, codec, [word * fits], params)
+    with pytest.raises(ConfigError, match=r"generate.max_input_tokens.*positions"):
+        answers_of(teacher, codec, [word, word * (fits + 1)], params)
 
 
 def test_a_sample_that_the_teacher_contradicts_is_rejected(
