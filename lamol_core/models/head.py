@@ -11,6 +11,10 @@ from transformers import PreTrainedModel
 
 from lamol_core.models.attention import deviates
 
+CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
+"""What configs call a cap of the logits. It bends large ones alone, so trying a few does not show
+it in a model that has hardly learnt."""
+
 
 @dataclass(frozen=True)
 class LinearHead:
@@ -32,9 +36,8 @@ class LinearHead:
 def linear_head(model: PreTrainedModel) -> LinearHead | None:
     """The model's head, if its logits are just that of its hidden states."""
     head = model.get_output_embeddings()
-    # a cap bends large logits alone, which the few that are tried below need not be
-    capped = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    if not isinstance(head, nn.Linear) or capped:
+    config = model.config.get_text_config(decoder=True)
+    if not isinstance(head, nn.Linear) or any(getattr(config, cap, None) for cap in CAPS):
         return None
     plain = LinearHead(head.weight, head.bias)
     was_training = model.training

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from lamol_core.config import GenerateParams
-from lamol_core.models.checkpoints import load_model, require_positions
+from lamol_core.models.checkpoints import load_model, num_positions
 from lamol_core.records import PseudoSample
 from lamol_core.sampling.decode import decode
 from lamol_core.sampling.rows import Greedy
@@ -28,22 +29,23 @@ def answers_of(
 ) -> list[list[int]]:
     """The teacher's greedy answers to inputs (ids), as ids without EOS.
 
-    Raises ConfigError where it has no positions for one: a sample of free format can be long."""
-    longest = max(map(len, inputs), default=0) + 1 + params.max_target_tokens + 1
-    keys = "generate.max_input_tokens and generate.max_target_tokens"
-    require_positions(teacher, longest, keys)
-    control = codec.control
+    An input that leaves no positions for an answer has none: a sample of free format can be long.
+    """
+    control, limit = codec.control, num_positions(teacher) or math.inf
+    places = [i for i, ids in enumerate(inputs) if len(ids) + 1 + params.max_target_tokens <= limit]
     chooser = Greedy(
-        len(inputs),
+        len(places),
         control.eos,
         (control.ans, *control.never_in_text),
         params.max_target_tokens + 1,
         teacher.device,
     )
-    completions = decode(
-        teacher, [(*ids, control.ans) for ids in inputs], chooser, params.batch_size, control.pad
-    )
-    return [[token for token in one.ids if token != control.eos] for one in completions]
+    prompts = [(*inputs[place], control.ans) for place in places]
+    completions = decode(teacher, prompts, chooser, params.batch_size, control.pad)
+    answers: list[list[int]] = [[] for _ in inputs]
+    for place, completion in zip(places, completions, strict=True):
+        answers[place] = [token for token in completion.ids if token != control.eos]
+    return answers
 
 
 @torch.no_grad()

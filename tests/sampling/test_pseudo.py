@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from lamol_core.config import GenerateParams
-from lamol_core.errors import ConfigError, GenerationError
+from lamol_core.errors import GenerationError
 from lamol_core.methods.rehearsal import Sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
@@ -283,15 +283,16 @@ def test_carried_rows_are_balanced_over_labels() -> None:
     assert carried_rows(rows, {"a": 0, "other": 5}, balance=True) == []
 
 
-def test_an_input_with_no_positions_left_for_its_answer_is_told(
-    teacher: PreTrainedModel, codec: TextCodec
-) -> None:
+def test_an_input_with_no_positions_left_for_an_answer_has_none(codec: TextCodec) -> None:
+    torch.manual_seed(0)
+    size = {"n_positions": 12, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    gpt2 = sharpen(GPT2LMHeadModel(GPT2Config(vocab_size=600, **size)).eval())
     params = GenerateParams.model_validate(LIMITS)
-    fits = teacher.config.max_position_embeddings - params.max_target_tokens - 2
-    word = codec.encode(["a"])[0][:1]
-    assert answers_of(teacher, codec, [word * fits], params)
-    with pytest.raises(ConfigError, match=r"generate.max_input_tokens.*positions"):
-        answers_of(teacher, codec, [word, word * (fits + 1)], params)
+    fits = size["n_positions"] - 1 - params.max_target_tokens
+    inputs = [[5] * fits, [5] * (fits + 1), [7]]
+    long, too_long, short = answers_of(gpt2, codec, inputs, params)
+    assert long and short and too_long == []
+    assert short == answers_of(gpt2, codec, [[7]], params)[0], "its neighbours are as they were"
 
 
 def test_a_sample_that_the_teacher_contradicts_is_rejected(
