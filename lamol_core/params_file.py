@@ -13,7 +13,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
-from lamol_core.config import BASE, RESERVED_NAMES, TASK_NAME, LamolParams, Params
+from lamol_core.config import BASE, RESERVED_NAMES, TASK_NAME, Params
 from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean, nearest
 
 
@@ -59,7 +59,7 @@ def find_problems(data: Mapping[str, Any]) -> list[str]:
     """All that is wrong with the text of params.yaml, one sentence each; sources are not opened."""
     problems: list[str] = []
     try:
-        problems += _targets_without_room(Params.model_validate(dict(data)))
+        Params.model_validate(dict(data))
     except ValidationError as error:
         problems += [_sentence(dict(detail)) for detail in error.errors()]
     tasks = data.get("tasks")
@@ -84,24 +84,6 @@ def find_order_problems(tasks: Mapping[Any, Any]) -> list[str]:
     return problems + [
         f"tasks: {' -> '.join(map(str, cycle))} is a cycle; one of them must be after {BASE!r}."
         for cycle in _cycles(tasks)
-    ]
-
-
-def _targets_without_room(params: Params) -> list[str]:
-    """A target is never cut: the longest that a teacher may write must fit a row of training."""
-    if not isinstance(params.method_block, LamolParams) or len(params.tasks) < 2:
-        return []
-    longest, keys = params.generate.max_target_tokens, "max_target_tokens"
-    if params.generate.format == "reject":  # free text, all of which but a token can be target
-        longest += params.generate.max_input_tokens - 1
-        keys = "max_input_tokens and max_target_tokens"
-    needed = longest + 4  # GEN, ANS, EOS, and a token of the input
-    if params.train.max_length >= needed:
-        return []
-    return [
-        f"generate.{keys}: targets of {longest} tokens may be written, and train.max_length = "
-        f"{params.train.max_length} has no room for them. Lower the former, or raise that to "
-        f"{needed}."
     ]
 
 

@@ -160,38 +160,39 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
         task_specific_token=sampling is not None and sampling.task_specific_token,
     )
     if after != BASE:
-        _require_same_training(layout.state(after), state, teacher, f"snapshot@{task}")
+        _require_same_training(layout.state(after), state, teacher, task)
     drawn_by = {"teacher": inputs["teacher"]}
     _require_made_of(layout.pseudo(task), of_pseudo, drawn_by, f"generate@{task}")
     mixed_from = {"pseudo": inputs["pseudo"], "train.parquet": data.train_sha256}
     _require_made_of(layout.mix(task), of_mix, mixed_from, f"mix@{task}")
     wanted = sum(rows_wanted(sampling, data.facts, data.earlier).values())
     if (wanted > 0) != bool(training_set.pseudo):
-        _refuse_table_of_another_method(layout.pseudo(task), params.method, ("generate", "mix"))
+        _refuse_table_of_other_settings(layout.pseudo(task), params.method)
     if sum(row.origin == "new" for row in training_set.mix) != len(training_set.real):
-        _refuse_table_of_another_method(layout.mix(task), params.method, ("mix",))
+        _refuse_table_of_other_settings(layout.mix(task), params.method)
     return _Given(data, training_set, inputs)
 
 
-def _require_same_training(folder: Path, state: Manifest, teacher: Manifest, stage: str) -> None:
+def _require_same_training(folder: Path, state: Manifest, teacher: Manifest, task: str) -> None:
     """Raises ArtifactError where trainings run by hand left the state, and the teacher another."""
     from lamol_core.errors import ArtifactError
 
     if (state.parameters, state.inputs) != (teacher.parameters, teacher.inputs):
         raise ArtifactError(
             f"{folder}: what the method keeps there was left by another training than the teacher. "
-            f"Run `dvc repro {stage}` again."
+            f"Run `lamol snapshot {task}` to go on from it, or `dvc repro snapshot@{task}` for "
+            "what params.yaml says; then the stages after it."
         )
 
 
-def _refuse_table_of_another_method(table: Path, method: str, stages: tuple[str, ...]) -> None:
-    """Raises ArtifactError: stages run by hand made the table for one that rehearses other rows."""
+def _refuse_table_of_other_settings(table: Path, method: str) -> None:
+    """Raises ArtifactError: stages run by hand made the table for what rehearses other rows."""
     from lamol_core.errors import ArtifactError
 
-    commands = " and ".join(f"`lamol {stage}`" for stage in stages)
     raise ArtifactError(
-        f"{table}: was made for a method that rehearses other rows than {method}. "
-        f"Run {commands} with the same `method`, or `dvc repro`."
+        f"{table}: was made for other settings (method, gamma, rows_per_class) than those of "
+        f"{method} now. Run `lamol generate`, `lamol audit` and `lamol mix` with them, or "
+        "`dvc repro`."
     )
 
 

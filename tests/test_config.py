@@ -334,21 +334,3 @@ def test_countries_are_codes_that_there_are() -> None:
     assert problem.startswith("audit.phone_regions: UK: no country of ISO 3166")
     norway = AuditParams.model_validate({"phone_regions": [False, "gb"]})
     assert norway.phone_regions == ("NO", "GB"), "YAML 1.1 reads NO as false"
-
-
-@pytest.mark.parametrize(
-    ("changes", "needed"),
-    [
-        ({}, 36),
-        ({"generate": {"format": "reject"}}, 99),
-        ({"generate": {"max_target_tokens": 7}}, None),
-        ({"method": "ewc"}, None),
-        ({"tasks": sequence(a="base")["tasks"]}, None),
-    ],
-)
-def test_a_pseudo_target_that_training_has_no_room_for_is_told(
-    changes: dict[str, Any], needed: int | None
-) -> None:
-    """A target is never cut: `train` would stop there, after all was drawn and audited."""
-    problems = find_problems({**sequence(a="base", b="a"), "train": {"max_length": 12}, **changes})
-    assert [p.rpartition(" to ")[2] for p in problems] == ([f"{needed}."] if needed else [])

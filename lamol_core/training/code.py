@@ -19,7 +19,7 @@ def computed_by(dtype: torch.dtype) -> dict[str, str | int]:
         "code": code_digest(),
         **{name: version(name) for name in ("torch", "transformers")},
         "threads": torch.get_num_threads(),
-        "device": str(PartialState().device),
+        "device": PartialState().device.type,
         "dtype": str(dtype),
     }
 

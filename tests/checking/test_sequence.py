@@ -391,3 +391,24 @@ def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
     resume = tmp_path / ".lamol" / "resume"
     assert f"'y' any more; delete {resume / 'y'} and {resume / 'y.expert'} if" in resumed
     assert find_leftovers(params, tmp_path / "new") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ({}, 36),
+        ({"generate": {"format": "reject"}}, 99),
+        ({"generate": {"max_target_tokens": 8}}, None),
+        ({"generate": {"known_labels": True}}, None),
+        ({"lamol_kd": {"gamma": 0}}, None),
+        ({"method": "ewc"}, None),
+        ({"tasks": {"a": demo("base", "home"), "b": demo("base", "query")}}, None),
+    ],
+)
+def test_targets_that_training_would_have_no_room_for_are_hinted_at(
+    changes: dict[str, Any], needed: int | None
+) -> None:
+    tasks = {"a": demo("base", "home"), "b": demo("a", "query")}
+    params = Params.model_validate({"tasks": tasks, "train": {"max_length": 12}, **changes})
+    hints = find_hints(params)
+    assert [hint.rpartition(" to ")[2] for hint in hints] == ([f"{needed}."] if needed else [])
