@@ -20,8 +20,7 @@ from lamol_core.audit.samples import to_csv
 from lamol_core.audit.words import visible
 from lamol_core.config import AuditParams
 from tests.audit.corpus import clean, decode, sample, sentence, with_rows
-from tests.reporting.test_browser import browser  # noqa: F401
-from tests.reporting.test_browser import pytestmark as needs_browser
+from tests.browser import needs_browser
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",
@@ -105,19 +104,18 @@ def test_no_cell_of_the_csv_is_a_formula() -> None:
 
 
 @pytest.mark.slow
+@needs_browser
 class TestInABrowser:
-    pytestmark = needs_browser
-
     @pytest.fixture(scope="class")
     def page(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = tmp_path_factory.mktemp("audit") / "index.html"
         path.write_text(page_of(hostile()), encoding="utf-8")
         return path
 
-    def shown(self, browser: Any) -> int:  # noqa: F811
+    def shown(self, browser: Any) -> int:
         return len(browser.find_elements("css selector", "#samples tbody tr"))
 
-    def test_filters_work_and_hostile_rows_stay_inert(self, browser: Any, page: Path) -> None:  # noqa: F811
+    def test_filters_work_and_hostile_rows_stay_inert(self, browser: Any, page: Path) -> None:
         from selenium.webdriver.common.keys import Keys
         from selenium.webdriver.support.ui import Select
 
@@ -148,14 +146,14 @@ class TestInABrowser:
         assert browser.execute_script("return document.activeElement.id") == "previous"
         assert browser.get_log("browser") == []
 
-    def test_a_phone_scrolls_down_and_not_sideways(self, browser: Any, page: Path) -> None:  # noqa: F811
+    def test_a_phone_scrolls_down_and_not_sideways(self, browser: Any, page: Path) -> None:
         metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         browser.get(page.as_uri())
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
         assert browser.get_log("browser") == []
 
-    def test_fifty_thousand_rows_stay_usable(self, browser: Any, tmp_path: Path) -> None:  # noqa: F811
+    def test_fifty_thousand_rows_stay_usable(self, browser: Any, tmp_path: Path) -> None:
         audited = clean(size=20)
         (task,) = audited.tasks
         chooser = random.Random(0)
