@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.code_imports import ROOT
+from tests.messages import names, names_in_order
 
 STAGE = """
 import json, pathlib
@@ -67,15 +68,15 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_experiments_are_compared(project: Path) -> None:
-    assert "no finished experiment here" in run(project, "stages.cli", "compare", expect=3)
+    assert names(run(project, "stages.cli", "compare", expect=3), project, "dvc exp run --queue")
     run(project, "dvc", "exp", "run", "-q", "-n", "wrong", "-S", "seed=99")
     output = run(project, "stages.cli", "compare", expect=3)
-    assert "left out: wrong: params.yaml or reports/summary.json is not what lamol wri" in output
+    assert names(output, "wrong", "reports/summary.json")
     for method in ("lamol", "lamol_kd"):
         for seed in range(3):
             run(project, "dvc", "exp", "run", "-q", "-S", f"method={method}", "-S", f"seed={seed}")
     output = run(project, "stages.cli", "compare", "--out", "comparison")
-    assert "lamol_kd is better than lamol by 9.8 points [9.1, 10.6; 3 seeds]." in output
+    assert names_in_order(output, "lamol_kd", "lamol", "9.8", "[9.1, 10.6")
     (lost,) = YAML(typ="safe").load(project / "dvc.lock")["stages"]["report"]["outs"]
     (project / ".dvc/cache/files/md5" / lost["md5"][:2] / lost["md5"][2:]).unlink()
     output = run(project, "stages.cli", "compare")
