@@ -577,16 +577,16 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
         read_folders([tmp_path])
     write_run(tmp_path / "a", "lamol", 0, 1.0)
     (tmp_path / "a" / "params.yaml").unlink()
-    with pytest.raises(ArtifactError, match=r"params.yaml"):
+    with pytest.raises(ArtifactError, match=naming(tmp_path / "a" / "params.yaml")):
         read_folders([tmp_path])
     left_out: list[ArtifactError] = []
     write_run(tmp_path / "c", "lamol", 2, 1.0)
     (tmp_path / "c" / "params.yaml").write_bytes(b"method: \xff")
-    with pytest.raises(ArtifactError, match=r"a/params.yaml"):
+    with pytest.raises(ArtifactError, match=naming(tmp_path / "a" / "params.yaml")):
         read_folders([tmp_path], leave_out=left_out.append)  # none would be left
     assert left_out == []
     write_run(tmp_path / "b", "lamol", 1, 1.0)
-    with pytest.raises(ArtifactError, match=r"params.yaml"):
+    with pytest.raises(ArtifactError, match=naming(tmp_path / "a" / "params.yaml")):
         read_folders([tmp_path])
     (kept,) = read_folders([tmp_path], leave_out=left_out.append)
     assert kept.name == str(tmp_path / "b") and len(left_out) == 2
