@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from lamol_core.config import AuditParams, Params
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import find_problems, load_params, read_params
+from tests.messages import names, naming
 
 DEMO = {"kind": "demo", "task": "home"}
 
@@ -67,53 +68,52 @@ def test_all_errors_are_told_at_once(tmp_path: Path) -> None:
         YAML(typ="safe").dump(data, stream)
     with pytest.raises(ConfigError) as caught:
         load_params(path)
-    message = str(caught.value)
-    for key in (
-        "train.epochs", "lamol_kd.temprature", "tasks.b.after", "tasks.b.source.path", "method:",
-    ):  # fmt: skip
-        assert key in message
-    assert "5 to mend" in message and str(path) in message
+    keys = [
+        "lamol_kd.temprature", "method", "tasks.b.after", "tasks.b.source.path", "train.epochs",
+    ]  # fmt: skip
+    assert names(caught.value, path, *keys)
+    assert sorted(problem.partition(":")[0] for problem in find_problems(data)) == keys
     assert caught.value.exit_code == 3
 
 
 def test_did_you_mean() -> None:
     (problem,) = find_problems(with_key("lamol_kd.temprature"))
-    assert problem.startswith("lamol_kd.temprature: unknown key")
-    assert "did you mean 'temperature'?" in problem
+    assert problem.startswith("lamol_kd.temprature:") and names(problem, "temperature")
     (problem,) = find_problems(sequence(kitchen="base", travel="kichen"))
-    assert problem.startswith("tasks.travel.after") and "did you mean 'kitchen'?" in problem
+    assert problem.startswith("tasks.travel.after:") and names(problem, "kitchen")
     params = Params.model_validate(sequence(kitchen="base"))
-    with pytest.raises(ConfigError, match=r"no task 'kitchn' \(did you mean 'kitchen'\?\)"):
+    with pytest.raises(ConfigError, match=naming("params.yaml", "kitchn", "kitchen")):
         params.task("kitchn")
 
 
 @pytest.mark.parametrize(
-    ("path", "hint"),
+    ("path", "meant"),
     [
-        ("lamol.temperature", "lamol_kd.temperature"),
-        ("train.topk", "lamol_kd.topk or lamol.topk or l2kd.topk"),
-        ("train.seed", "seed or backbone.nano.seed"),
-        ("metric", "tasks.TASK.metric"),
-        ("tasks.a.limit_train", "tasks.TASK.source.limit_train"),
-        ("backbone.layers", "backbone.nano.layers"),
-        ("audit.drift_auc", "audit.limits.drift_auc"),
-        ("temperture", "lamol_kd.temperature"),
-        ("audit.limits.exposure.wran", "'warn'"),
-        ("backbone.nano.hiden_size", "'hidden_size'"),
-        ("tasks.a.source.limit_tran", "'limit_train'"),
+        ("lamol.temperature", ["lamol_kd.temperature"]),
+        ("train.topk", ["lamol_kd.topk", "lamol.topk", "l2kd.topk"]),
+        ("train.seed", ["seed", "backbone.nano.seed"]),
+        ("metric", ["tasks.TASK.metric"]),
+        ("tasks.a.limit_train", ["tasks.TASK.source.limit_train"]),
+        ("backbone.layers", ["backbone.nano.layers"]),
+        ("audit.drift_auc", ["audit.limits.drift_auc"]),
+        ("temperture", ["lamol_kd.temperature"]),
+        ("audit.limits.exposure.wran", ["warn"]),
+        ("backbone.nano.hiden_size", ["hidden_size"]),
+        ("tasks.a.source.limit_tran", ["limit_train"]),
     ],
 )
-def test_a_key_is_looked_for_where_it_belongs(path: str, hint: str) -> None:
+def test_a_key_is_looked_for_where_it_belongs(path: str, meant: list[str]) -> None:
     (problem,) = find_problems(with_key(path))
-    assert problem == f"{path}: unknown key (did you mean {hint}?)."
+    assert problem.startswith(f"{path}:") and names(problem, *meant)
 
 
 def test_a_section_without_keys_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("generate:\ntasks: {a: {after: base}}\n")
     (problem,) = [p for p in find_problems({"generate": None, "tasks": {}}) if "generate" in p]
-    assert problem == "generate: nothing stands below it. Delete the line, or give it keys."
-    assert find_problems({"tasks": None}) == ["tasks: names no task. Name at least one below it."]
-    with pytest.raises(ConfigError, match="nothing stands below 'generate'"):
+    assert problem.startswith("generate:")
+    (problem,) = find_problems({"tasks": None})
+    assert problem.startswith("tasks:")
+    with pytest.raises(ConfigError, match=naming("generate.format=reject", "generate")):
         read_params(tmp_path / "params.yaml", ["generate.format=reject"])
 
 
@@ -136,12 +136,12 @@ def test_a_section_without_keys_is_told_as_such(tmp_path: Path) -> None:
 )
 def test_unknown_keys_are_refused_at_every_level(path: str) -> None:
     (problem,) = find_problems(with_key(path))
-    assert problem.startswith(f"{path}: unknown key")
+    assert problem.startswith(f"{path}:")
 
 
 def test_an_unknown_key_of_a_corpus_source_is_named_as_in_the_file() -> None:
     (problem,) = find_problems(with_key("backbone.nano.corpus.0.zzz"))
-    assert problem.startswith("backbone.nano.corpus.0.zzz: unknown key")
+    assert problem.startswith("backbone.nano.corpus.0.zzz:")
 
 
 def test_a_key_of_a_task_named_source_is_named_as_in_the_file() -> None:
@@ -156,7 +156,7 @@ def test_lambda_is_spelt_as_documented() -> None:
     assert params.lamol_kd.gen_weight == 0.5
     # dvc.yaml tracks lamol_kd.lambda: under another name a change would re-run nothing
     (problem,) = find_problems(with_key("lamol_kd.gen_weight", 0.5))
-    assert problem.startswith("lamol_kd.gen_weight: unknown key")
+    assert problem.startswith("lamol_kd.gen_weight:")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_heads_that_do_not_divide_the_hidden_size_are_refused() -> None:
     data = with_key("backbone.nano.hidden_size", 16)
     data["backbone"]["nano"]["heads"] = 3
     (problem,) = find_problems(data)
-    assert "heads" in problem
+    assert problem.startswith("backbone.nano:") and names(problem, "hidden_size", 16, 3)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_heads_that_do_not_divide_the_hidden_size_are_refused() -> None:
 )
 def test_limits_that_fail_before_they_warn_are_refused(figure: str, limit: dict) -> None:
     (problem,) = find_problems(with_key("audit", {"limits": {figure: limit}}))
-    assert figure in problem and "swap them" in problem
+    assert problem.startswith(f"audit.limits.{figure}:") and names(problem, "warn", "fail")
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_limits_that_fail_before_they_warn_are_refused(figure: str, limit: dict)
 def test_cycles_are_shown_once(after: dict[str, str], cycle: str) -> None:
     problems = find_problems(sequence(**after))
     assert len(problems) == 1
-    assert cycle in problems[0] and "'base'" in problems[0]
+    assert cycle in problems[0] and names(problems[0], "base")
 
 
 def test_two_cycles_are_two_problems() -> None:
@@ -230,7 +230,7 @@ def test_two_cycles_are_two_problems() -> None:
 )
 def test_names_that_would_not_do_as_folders_are_refused(name: str) -> None:
     problems = find_problems(sequence(**{name: "base"}))
-    assert any(problem.startswith(f"tasks.{name}: not a task name") for problem in problems)
+    assert any(problem.startswith(f"tasks.{name}:") for problem in problems)
 
 
 @pytest.mark.parametrize("name", ["a", "0", "sst2", "a-b_c", "x" * 64])
@@ -248,7 +248,8 @@ def test_odd_task_blocks_are_problems_not_bugs(tasks: Any) -> None:
 
 
 def test_a_file_without_tasks_says_so() -> None:
-    assert find_problems({}) == ["tasks: missing."]
+    (problem,) = find_problems({})
+    assert problem.startswith("tasks:")
 
 
 def test_frozen() -> None:
@@ -260,29 +261,29 @@ def test_frozen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "named"),
     [
-        ("tasks: {a: ", "not readable as YAML"),
-        ("- a\n", "a mapping"),
-        ("", "a mapping"),
-        ("seed: 1\nseed: 2\n", "key 'seed' is listed twice (lines 1 and 2)"),
-        ("tasks:\n  a: {}\n  b: {}\n  a: {}\n", "task 'a' is listed twice (lines 2 and 4)"),
-        ("train:\n  epochs: 1\n  epochs: 2\n", "key 'train.epochs' is listed twice"),
+        ("tasks: {a: ", ["YAML", 1]),
+        ("- a\n", ["tasks:"]),
+        ("", ["tasks:"]),
+        ("seed: 1\nseed: 2\n", ["seed", 1, 2]),
+        ("tasks:\n  a: {}\n  b: {}\n  a: {}\n", ["a", 2, 4]),
+        ("train:\n  epochs: 1\n  epochs: 2\n", ["train.epochs", 2, 3]),
     ],
 )
-def test_what_is_no_good_yaml_is_said_in_a_sentence(tmp_path: Path, text: str, shown: str) -> None:
+def test_what_is_no_good_yaml_is_said_in_a_sentence(tmp_path: Path, text: str, named: list) -> None:
     path = write(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         read_params(path)
-    assert shown in str(caught.value) and str(path) in str(caught.value)
+    assert names(caught.value, path, *named)
 
 
 def test_a_missing_file_and_one_in_another_encoding(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file"):
-        read_params(tmp_path / "params.yaml")
     path = tmp_path / "params.yaml"
+    with pytest.raises(ConfigError, match=naming(path, "lamol init")):
+        read_params(path)
     path.write_bytes(b"method: caf\xe9\n")
-    with pytest.raises(ConfigError, match="not readable"):
+    with pytest.raises(ConfigError, match=naming(path, "utf-8")):
         read_params(path)
 
 
@@ -325,12 +326,12 @@ def test_overrides_that_mean_nothing_are_refused(tmp_path: Path, override: str) 
 def test_an_override_into_an_absent_or_empty_block(tmp_path: Path) -> None:
     assert load_params(write(tmp_path, GOOD), ["train.epochs=2"]).train.epochs == 2
     path = write(tmp_path, GOOD + "train:\n")
-    with pytest.raises(ConfigError, match="train"):
+    with pytest.raises(ConfigError, match=naming("train.epochs=2", "train")):
         load_params(path, ["train.epochs=2"])
 
 
 def test_countries_are_codes_that_there_are() -> None:
     (problem,) = find_problems(sequence(a="base") | {"audit": {"phone_regions": ["us", "UK"]}})
-    assert problem.startswith("audit.phone_regions: UK: no country of ISO 3166")
+    assert problem.startswith("audit.phone_regions:") and names(problem, "UK")
     norway = AuditParams.model_validate({"phone_regions": [False, "gb"]})
     assert norway.phone_regions == ("NO", "GB"), "YAML 1.1 reads NO as false"

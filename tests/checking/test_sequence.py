@@ -18,6 +18,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.forgetting.rows import forget_rows
 from lamol_core.params_file import read_params
 from lamol_core.records import SPLITS
+from tests.messages import names, naming
 
 
 def demo(after: str, task: str = "home", **rest: Any) -> dict[str, Any]:
@@ -56,18 +57,19 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
         },
     }
     problems = check_sequence(data, tmp_path)
-    for start, part in (
-        ("sede: unknown key", "'seed'"),
-        ("backbone.path: ", "gone is no folder"),
-        ("tasks.a.source: ", "no task 'hme'"),
-        ("tasks.b.after: ", "no task 'x'"),
-        ("tasks.b.source: input: '{' is no template", "column"),
-        ("tasks.c.source: 1 training row of", "too few"),
+    for key, part in (
+        ("sede", "seed"),
+        ("backbone.path", tmp_path / "gone"),
+        ("tasks.a.source", "hme"),
+        ("tasks.b.after", "x"),
+        ("tasks.b.source", "input"),
+        ("tasks.c.source", 1),
         ("tasks.d.source", "xml"),
-        ("tasks: e -> e is a cycle", ""),
-        ("tasks.f.source.max_target: unknown key", "'max_targets'"),
+        ("tasks", "e -> e"),
+        ("tasks.f.source.max_target", "max_targets"),
     ):
-        assert [p for p in problems if p.startswith(start) and part in p], (start, problems)
+        found = [p for p in problems if p.startswith(f"{key}: ") and names(p, part)]
+        assert found, (key, problems)
     assert not [p for p in problems if p.startswith("tasks.f.source: ")]
     assert len(problems) == len(set(problems))
 
@@ -76,8 +78,8 @@ def test_every_problem_of_a_source_has_its_key(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("text,label\na,b\n")
     data = {"tasks": {"a": {"after": "base", "source": {"kind": "csv", "path": "x.csv"}}}}
     first, second = check_sequence(data, tmp_path)
-    assert first.startswith("tasks.a.source: ") and "no column 'input'" in first
-    assert second.startswith("tasks.a.source: ") and "no column 'target'" in second
+    assert first.startswith("tasks.a.source: ") and names(first, "input")
+    assert second.startswith("tasks.a.source: ") and names(second, "target")
 
 
 @pytest.mark.parametrize("data", [{}, {"tasks": []}, {"tasks": {"a": None}}, {"tasks": None}])
@@ -114,10 +116,8 @@ def forget(
 def test_forgotten_rows_do_not_come_back_under_another_name(tmp_path: Path) -> None:
     forget("old", tmp_path, demo("base"))
     (problem,) = check_sequence({"tasks": {"new": demo("base", limit_train=30)}}, tmp_path)
-    assert problem.startswith("tasks.new.source: old was read from there")
-    assert (
-        "forgotten on 2026-01-01" in problem and str(tmp_path / ".lamol/forgotten/old") in problem
-    )
+    assert problem.startswith("tasks.new.source: ")
+    assert names(problem, "old", "2026-01-01", tmp_path / ".lamol/forgotten/old")
     assert check_sequence({"tasks": {"new": demo("base", "query")}}, tmp_path) == []
     kept = {"old": demo("base"), "other": demo("old", "query")}
     assert check_sequence({"tasks": kept}, tmp_path) == []
@@ -159,7 +159,7 @@ def test_held_out_rows_of_a_task_are_its_own_not_another_s(tmp_path: Path) -> No
     tasks = {"old": demo("base"), "kept": demo("old", "query")}
     assert check_sequence({"tasks": tasks}, tmp_path) == []
     (problem,) = check_sequence({"tasks": {**tasks, "kept": demo("old")}}, tmp_path)
-    assert problem.startswith("tasks.kept.source: old was read from there")
+    assert problem.startswith("tasks.kept.source: ") and names(problem, "old")
 
 
 def test_a_source_that_was_emptied_can_hold_new_rows(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_depth_is_counted_along_the_order() -> None:
     tasks = chain(3) | {"side": demo("t0"), "other": demo("base")}
     assert check_sequence({"tasks": tasks, "backbone": {"max_tasks": 3}}, Path()) == []
     (problem,) = check_sequence({"tasks": tasks, "backbone": {"max_tasks": 2}}, Path())
-    assert "backbone.max_tasks: 2, but task 't2' is number 3 of its order" in problem
+    assert problem.startswith("backbone.max_tasks: ") and names(problem, 2, "t2", 3)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_depth_does_not_matter_without_a_token_per_task(block: dict[str, Any]) -
 def test_pseudo_samples_longer_than_the_model_are_told_at_once(tmp_path: Path) -> None:
     long = {"tasks": chain(2), "generate": {"max_input_tokens": 500}}
     (problem,) = check_sequence(long, Path())
-    assert "pseudo-samples of 535 tokens are wanted, the backbone has 512 positions" in problem
+    assert names(problem, "generate.max_input_tokens", "generate.max_target_tokens", 535, 512)
     assert check_sequence({**long, "method": "ewc"}, Path()) == []
     folder = {"kind": "folder", "path": "model"}
     unknown: list[dict[str, Any]] = [{}, {"max_position_embeddings": "x"}, {"text_config": 3}]
@@ -205,11 +205,11 @@ class TestBackbone:
     @pytest.mark.parametrize("kind", ["hub", "folder", "gguf"])
     def test_a_path_is_needed(self, kind: str, tmp_path: Path) -> None:
         (problem,) = self.check(tmp_path, kind=kind)
-        assert problem.startswith("backbone.path: missing")
+        assert problem.startswith("backbone.path: ")
 
     def test_folders_are_looked_for(self, tmp_path: Path) -> None:
         (problem,) = self.check(tmp_path, kind="folder", path="model")
-        assert str(tmp_path / "model") in problem
+        assert names(problem, "backbone.path", tmp_path / "model")
         write_model(tmp_path / "model", {})
         assert self.check(tmp_path, kind="folder", path="model") == []
         assert self.check(tmp_path, kind="folder", path=str(tmp_path / "model")) == []
@@ -219,24 +219,24 @@ class TestBackbone:
         assert self.check(tmp_path, kind="gguf", path="m.gguf") == []
         (tmp_path / "m.gguf").write_bytes(b"PK")
         (problem,) = self.check(tmp_path, kind="gguf", path="m.gguf")
-        assert "is no GGUF file" in problem
+        assert names(problem, "backbone.path", tmp_path / "m.gguf")
         (problem,) = self.check(tmp_path, kind="gguf", path=".")
-        assert "is no file" in problem
+        assert problem.startswith(f"backbone.path: {tmp_path} ")
 
     @pytest.mark.parametrize(
-        ("config", "missing", "told"),
+        ("config", "missing", "named"),
         [
-            (None, "", "has no readable config.json"),
-            ([], "", "has no readable config.json"),
-            ({"is_encoder_decoder": True}, "", "is an encoder and a decoder"),
-            ({"architectures": ["BertForMaskedLM"]}, "", "is a masked language model"),
-            ({"architectures": ["BertForMaskedLM"], "is_decoder": False}, "", "is a masked"),
-            ({"architectures": ["LlamaForCausalLM"]}, "model.safetensors", "no weights in safet"),
-            ({"architectures": ["LlamaForCausalLM"]}, "tokenizer.json", "has no tokenizer"),
+            (None, "", "config.json"),
+            ([], "", "config.json"),
+            ({"is_encoder_decoder": True}, "", None),
+            ({"architectures": ["BertForMaskedLM"]}, "", None),
+            ({"architectures": ["BertForMaskedLM"], "is_decoder": False}, "", None),
+            ({"architectures": ["LlamaForCausalLM"]}, "model.safetensors", "model.safetensors"),
+            ({"architectures": ["LlamaForCausalLM"]}, "tokenizer.json", "tokenizer.json"),
         ],
     )
     def test_a_model_that_can_t_be_trained_is_told(
-        self, tmp_path: Path, config: Any, missing: str, told: str
+        self, tmp_path: Path, config: Any, missing: str, named: str | None
     ) -> None:
         write_model(tmp_path / "model", config)
         if missing:
@@ -244,7 +244,9 @@ class TestBackbone:
         if config is None:
             (tmp_path / "model" / "config.json").unlink()
         (problem,) = self.check(tmp_path, kind="folder", path="model")
-        assert told in problem and problem.startswith(f"backbone.path: {tmp_path / 'model'} ")
+        assert problem.startswith(f"backbone.path: {tmp_path / 'model'} ")
+        for name in ("config.json", "model.safetensors", "tokenizer.json"):
+            assert names(problem, name) == (name == named)
 
     def test_a_decoder_by_the_name_of_a_masked_model(self, tmp_path: Path) -> None:
         write_model(tmp_path / "model", {"architectures": ["BertForMaskedLM"], "is_decoder": True})
@@ -254,7 +256,7 @@ class TestBackbone:
         write_model(tmp_path / "model", {})
         (tmp_path / "model" / "model.safetensors").rename(tmp_path / "model" / "x.bin")
         (problem,) = self.check(tmp_path, kind="folder", path="model")
-        assert "Pickles (.bin) are not read" in problem and "save_pretrained" in problem
+        assert names(problem, tmp_path / "model", ".bin", "save_pretrained")
 
     def test_a_hub_id_is_not_looked_for(self, tmp_path: Path) -> None:
         assert self.check(tmp_path, kind="hub", path="owner/model") == []
@@ -277,17 +279,17 @@ class TestBackbone:
 def test_names_that_are_listed_twice(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("seed: 1\ntasks:\n  a: {after: base}\n  b: {after: a}\n  a: {after: b}\n")
-    with pytest.raises(ConfigError, match=r"task 'a' is listed twice \(lines 3 and 5\)"):
+    with pytest.raises(ConfigError, match=naming(path, "a", 3, 5)):
         read_params(path)
     path.write_text("train: {epochs: 1, epochs: 2}\nseed: 1\nseed: 2\n")
-    with pytest.raises(ConfigError, match=r"key 'train\.epochs' is listed .*; key 'seed' is"):
+    with pytest.raises(ConfigError, match=naming(path, "train.epochs", "seed", 2, 3)):
         read_params(path)
 
 
 def test_an_alias_of_what_was_taken_out(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("tasks: {}\nbackbone: {nano: {corpus: [*id001]}}\n")
-    with pytest.raises(ConfigError, match=r"undefined alias.*id001.*where that was taken out"):
+    with pytest.raises(ConfigError, match=naming(path, "id001", 2)):
         read_params(path)
 
 
@@ -311,16 +313,20 @@ def test_the_table_of_a_sequence(tmp_path: Path) -> None:
     assert list(first.row()) == list(second.row())
     assert (second.after, second.facts.metric, second.num_rows["test"]) == ("a", "token_f1", 100)
     cut, *others = first.notes
-    assert cut == "the source has no dev split: 4 rows were cut off its training rows."
-    assert any("8 test rows: a score on so few says little" in note for note in others)
+    assert names(cut, "dev", 4)
+    assert len(others) == 2 and all(names(note, "test", 8) for note in others), "cut, and few"
 
 
 def test_one_target_for_all_is_told(tmp_path: Path) -> None:
-    lines = [f"row {i},x" for i in range(40)]
-    (tmp_path / "a.csv").write_text("\n".join(["input,target", *lines]))
     tasks = {"a": {"after": "base", "source": {"kind": "csv", "path": "a.csv"}}}
-    (only,) = describe_sequence(Params.model_validate({"tasks": tasks}), tmp_path)
-    assert "all its training rows have the same target." in only.notes
+
+    def notes(targets: str) -> Sequence[str]:
+        lines = [f"row {i},{targets[i % len(targets)]}" for i in range(40)]
+        (tmp_path / "a.csv").write_text("\n".join(["input,target", *lines]))
+        (only,) = describe_sequence(Params.model_validate({"tasks": tasks}), tmp_path)
+        return only.notes
+
+    assert len(set(notes("x")) - set(notes("xy"))) == 1
 
 
 def test_the_table_of_a_broken_sequence_names_the_task(tmp_path: Path) -> None:
@@ -353,9 +359,7 @@ def test_a_source_where_a_stage_writes_is_refused(place: str, tmp_path: Path) ->
     source = {"kind": "csv", "path": place}
     data = {"tasks": {"a": {"after": "base", "source": source}, "b": demo("a")}}
     (problem,) = check_sequence(data, tmp_path)
-    assert (
-        problem.startswith("tasks.a.source: ") and "which a stage writes anew. Move it" in problem
-    )
+    assert problem.startswith("tasks.a.source: ") and names(problem, folder)
     (tmp_path / "data" / "raw").mkdir(parents=True)
     (folder / "train.csv").rename(tmp_path / "data" / "raw" / "train.csv")
     source["path"] = "data/raw"
@@ -383,13 +387,10 @@ def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "train.csv").touch()
     old, other, resumed = find_leftovers(params, tmp_path)
-    assert old == (
-        f"params.yaml has no task 'old' any more; delete {tmp_path / 'data' / 'old'} and "
-        f"{tmp_path / 'runs' / 'old'} if its rows and its model are not wanted."
-    )
-    assert f"no task 'x' any more; delete {tmp_path / 'runs' / 'x'} if" in other
+    assert names(old, "params.yaml", "old", tmp_path / "data" / "old", tmp_path / "runs" / "old")
+    assert names(other, "x", tmp_path / "runs" / "x") and str(tmp_path / "data") not in other
     resume = tmp_path / ".lamol" / "resume"
-    assert f"'y' any more; delete {resume / 'y'} and {resume / 'y.expert'} if" in resumed
+    assert names(resumed, "y", resume / "y", resume / "y.expert")
     assert find_leftovers(params, tmp_path / "new") == []
 
 
@@ -411,4 +412,5 @@ def test_targets_that_training_would_have_no_room_for_are_hinted_at(
     tasks = {"a": demo("base", "home"), "b": demo("a", "query")}
     params = Params.model_validate({"tasks": tasks, "train": {"max_length": 12}, **changes})
     hints = find_hints(params)
-    assert [hint.rpartition(" to ")[2] for hint in hints] == ([f"{needed}."] if needed else [])
+    assert len(hints) == (needed is not None)
+    assert all(names(hint, "train.max_length", 12, needed) for hint in hints)

@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.code_imports import ROOT
+from tests.messages import mentions, names, names_in_order
 
 STAGE = """
 import json, pathlib
@@ -67,23 +68,26 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_experiments_are_compared(project: Path) -> None:
-    assert "no finished experiment here" in run(project, "stages.cli", "compare", expect=3)
+    assert names(run(project, "stages.cli", "compare", expect=3), "dvc exp run --queue")
     run(project, "dvc", "exp", "run", "-q", "-n", "wrong", "-S", "seed=99")
     output = run(project, "stages.cli", "compare", expect=3)
-    assert "left out: wrong: params.yaml or reports/summary.json is not what lamol wri" in output
+    assert names(output, "wrong", "reports/summary.json")
     for method in ("lamol", "lamol_kd"):
         for seed in range(3):
             run(project, "dvc", "exp", "run", "-q", "-S", f"method={method}", "-S", f"seed={seed}")
     output = run(project, "stages.cli", "compare", "--out", "comparison")
-    assert "lamol_kd is better than lamol by 9.8 points [9.1, 10.6; 3 seeds]." in output
+    assert names_in_order(output, "lamol_kd", "lamol", "9.8", "[9.1, 10.6")
     (lost,) = YAML(typ="safe").load(project / "dvc.lock")["stages"]["report"]["outs"]
     (project / ".dvc/cache/files/md5" / lost["md5"][:2] / lost["md5"][2:]).unlink()
     output = run(project, "stages.cli", "compare")
-    assert "no report, left out: " in output
+    told = json.loads((project / "comparison" / "comparison.json").read_text())
+    made = [name for group in told["groups"] for name in group["names"]]
+    assert len([name for name in made if names(output, name)]) == 1, "the one that is left out"
     (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# newer\n")
     (project / "reports" / "summary.json").write_text("{}")
-    assert "own run is not up to date, and left out" in run(project, "stages.cli", "compare")
-    told = json.loads((project / "comparison" / "comparison.json").read_text())
+    output = run(project, "stages.cli", "compare")
+    assert names(output, "dvc repro")
+    assert mentions(output, "reports/summary.json") == 1, "of `wrong` alone: nothing is read here"
     assert [(group["label"], len(group["names"])) for group in told["groups"]] == [
         ("lamol_kd", 3),
         ("lamol", 3),
@@ -105,10 +109,10 @@ def test_the_folder_s_own_run_is_compared_with_its_experiments(project: Path) ->
 def test_orders_rewrites_the_tasks_and_changes_nothing_in_a_dry_run(project: Path) -> None:
     before = (project / "params.yaml").read_bytes()
     output = run(project, "stages.cli", "orders", "a,b", "b,a", "--dry-run")
-    assert "b-2: after base" in output and "2 orders of 4 tasks in all are 4 trainings" in output
-    assert "name every task once; b left out" in run(project, "stages.cli", "orders", "a", expect=3)
+    assert names_in_order(output, "b-2", "base", 2, 4)
+    assert names(run(project, "stages.cli", "orders", "a", expect=3), "b")
     (project / "params.yaml").write_text("seed: 0\n")
-    assert "tasks" in run(project, "stages.cli", "orders", "a,b", expect=3)
+    assert names(run(project, "stages.cli", "orders", "a,b", expect=3), "tasks")
     (project / "params.yaml").write_bytes(before)
     run(project, "stages.cli", "orders", "--random", "2")
     tasks = YAML(typ="safe").load(project / "params.yaml")["tasks"]

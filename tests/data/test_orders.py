@@ -16,6 +16,7 @@ from lamol_core.data.orders import (
 )
 from lamol_core.errors import ConfigError
 from lamol_core.params_file import find_order_problems
+from tests.messages import naming
 
 TASKS = {name: {"after": BASE, "source": {"kind": "demo", "task": name}} for name in "abcd"}
 
@@ -61,22 +62,22 @@ def test_all_orders_of_four_tasks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("orders", "message"),
+    ("orders", "named"),
     [
-        ([["a", "x"]], "no task 'x'"),
-        ([["a", "b", "c", "d", "a"]], "every task once"),
-        ([list("abcd"), ["b", "a"]], "order b,a: name every task once; c, d left out"),
-        ([list("abcd"), list("bacd"), list("abcd")], "order a,b,c,d: it is there twice"),
+        ([["a", "x"]], ["a,x", "params.yaml"]),
+        ([["a", "b", "c", "d", "a"]], ["a,b,c,d,a"]),
+        ([list("abcd"), ["b", "a"]], ["b,a", "c", "d"]),
+        ([list("abcd"), list("bacd"), list("abcd")], ["a,b,c,d"]),
     ],
 )
-def test_wrong_orders_are_told(orders: list[list[str]], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+def test_wrong_orders_are_told(orders: list[list[str]], named: list[str]) -> None:
+    with pytest.raises(ConfigError, match=naming(*named)):
         order_tree(TASKS, orders)
 
 
 def test_a_name_that_is_taken_is_told() -> None:
     tasks = {**TASKS, "a-2": TASKS["a"]}
-    with pytest.raises(ConfigError, match="'a-2' is the name of a task"):
+    with pytest.raises(ConfigError, match=naming("tasks", "a-2")):
         order_tree(tasks, [["a", "b", "c", "d", "a-2"], ["b", "a", "c", "d", "a-2"]])
 
 
@@ -84,7 +85,7 @@ def test_random_orders_differ_and_begin_with_the_given_one() -> None:
     orders = random_orders("abcd", 5, seed=3)
     assert orders[0] == list("abcd") and len({tuple(order) for order in orders}) == 5
     assert orders == random_orders("abcd", 5, seed=3) != random_orders("abcd", 5, seed=4)
-    with pytest.raises(ConfigError, match="fewer than 7"):
+    with pytest.raises(ConfigError, match=naming(3, 7)):
         random_orders("abc", 7, seed=0)
 
 

@@ -1,6 +1,9 @@
 """Sources: each kind reads the same pairs, and every error says where and what to do."""
 
+import errno
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from lamol_core.config import Source
 from lamol_core.data.columns import RawRow, SourceError, limit_rows
 from lamol_core.data.sources import SOURCES, read_source, unread_files
 from lamol_core.errors import ConfigError
+from tests.messages import mentions, names, naming
 
 PAIRS = [("hello there", "greet"), ("bye 👋🏽", "part"), ('say "hi", now', "greet")]
 
@@ -87,33 +91,32 @@ class TestEveryFileKind:
         for name in ("train", "dev", "validation"):
             write(tmp_path / f"d/{name}.{kind}", rows_of(*PAIRS))
         (problem,) = problems(make(kind=kind, path="d"), tmp_path)
-        assert f"dev.{kind} and validation.{kind}" in problem
+        assert names(problem, tmp_path / "d", f"dev.{kind}", f"validation.{kind}")
 
     def test_a_folder_without_train_says_what_it_holds(self, kind: str, tmp_path: Path) -> None:
         write(tmp_path / f"d/training.{kind}", rows_of(*PAIRS))
         (problem,) = problems(make(kind=kind, path="d"), tmp_path)
-        assert f"no file train.{kind}" in problem
-        assert f"training.{kind}" in problem
+        assert names(problem, tmp_path / "d", f"train.{kind}", f"training.{kind}")
 
     def test_a_missing_file_says_where_paths_start(self, kind: str, tmp_path: Path) -> None:
         (problem,) = problems(make(kind=kind, path="gone"), tmp_path)
-        assert problem.startswith(f"{tmp_path / 'gone'}: no such file or folder.")
-        assert "folder of params.yaml" in problem
+        assert names(problem, tmp_path / "gone", "params.yaml")
 
     def test_missing_columns_are_all_named_with_a_guess(self, kind: str, tmp_path: Path) -> None:
         write(tmp_path / f"x.{kind}", rows_of(*PAIRS))
         source = make(kind=kind, path=f"x.{kind}", input="inptu", target="{label}")
         first, second = problems(source, tmp_path)
-        assert "no column 'inptu' (did you mean 'input'?). Its columns are: input, target." in first
-        assert "no column 'label'" in second
+        assert names(first, tmp_path / f"x.{kind}", "inptu", "input", "target")
+        assert names(second, tmp_path / f"x.{kind}", "label", "input", "target")
+        assert mentions(first, "input") > mentions(second, "input"), "the guess"
 
     def test_blank_cells_are_counted_with_the_first_place(self, kind: str, tmp_path: Path) -> None:
         write(tmp_path / f"x.{kind}", rows_of(("a", "b"), ("  ", "b"), (" ", " "), ("c", "d")))
         found = problems(make(kind=kind, path=f"x.{kind}"), tmp_path)
-        place = "row" if kind == "parquet" else "line"
         offset = 1 if kind in ("csv", "tsv") else 0
-        assert f"the input is empty in 2 rows, first in {place} {2 + offset} " in found[0]
-        assert f"the target is empty in 1 row, first in {place} {3 + offset} " in found[1]
+        assert len(found) == 2
+        assert names(found[0], "input", 2, 2 + offset) and not names(found[0], "target")
+        assert names(found[1], "target", 1, 3 + offset) and not names(found[1], "input")
 
     def test_errors_of_every_split_come_at_once(self, kind: str, tmp_path: Path) -> None:
         for split in ("train", "test"):
@@ -131,10 +134,9 @@ class TestEveryFileKind:
         kept = read_source(make(kind=kind, path=path, where=both), tmp_path)["train"]
         assert [row.input for row in kept] == ["r3"]
         (problem,) = problems(make(kind=kind, path=path, where={"part": 7}), tmp_path)
-        assert "`where` keeps none of its 6 rows" in problem
-        assert "'part' holds" in problem
+        assert names(problem, "where", "part", 6, 0, 1, 2)
         (problem,) = problems(make(kind=kind, path=path, where={"parts": 7}), tmp_path)
-        assert "no column 'parts' (did you mean 'part'?)" in problem
+        assert names(problem, "parts") and mentions(problem, "part") == 2, "a guess, and the list"
 
     def test_limits(self, kind: str, tmp_path: Path) -> None:
         rows = rows_of(*[(f"{i}", "zyx"[i % 3]) for i in range(9)])
@@ -184,12 +186,12 @@ class TestTemplates:
         ["{question!r}", "{question:>9}", "{question:{label}}", "{", "}", "{}", "{{question}}"],
     )
     def test_anything_else_is_refused(self, tmp_path: Path, text: str) -> None:
-        with pytest.raises(ConfigError, match="is no template"):
+        with pytest.raises(ConfigError, match=f"^input: .*{re.escape(text)}"):
             self.read(tmp_path, text)
 
     @pytest.mark.parametrize("text", ["{question.__class__}", "{question[0]}"])
     def test_nothing_is_evaluated(self, tmp_path: Path, text: str) -> None:
-        with pytest.raises(ConfigError, match="no column"):
+        with pytest.raises(ConfigError, match=naming(tmp_path / "x.jsonl", text[1:-1])):
             self.read(tmp_path, text)
 
 
@@ -203,32 +205,33 @@ class TestJsonl:
     def test_broken_lines_are_counted(self, tmp_path: Path) -> None:
         source = self.write_lines(tmp_path, self.GOOD, '{"input": ', self.GOOD, '["a"]')
         (problem,) = problems(source, tmp_path)
-        assert "line 2 is not JSON (Expecting value, column 11), and 1 line more." in problem
+        assert names(problem, tmp_path / "x.jsonl", 2, 11, 1)
 
     def test_a_line_that_is_no_object(self, tmp_path: Path) -> None:
         (problem,) = problems(self.write_lines(tmp_path, self.GOOD, "", "[1]"), tmp_path)
-        assert "line 3 is a list, not an object with columns." in problem
+        assert names(problem, 3, "list")
 
     @pytest.mark.parametrize(
-        ("cell", "reason"),
+        ("cell", "found"),
         [
-            ("null", "is missing"),
-            ("NaN", "is missing"),
-            ('["a"]', "is a list, not a text"),
-            ('{"a": 1}', "is a dict, not a text"),
-            (r'"\ud83d"', "is not valid Unicode"),
+            ("null", None),
+            ("NaN", None),
+            ('["a"]', "list"),
+            ('{"a": 1}', "dict"),
+            (r'"\ud83d"', "Unicode"),
         ],
     )
-    def test_cells_that_are_no_text(self, tmp_path: Path, cell: str, reason: str) -> None:
+    def test_cells_that_are_no_text(self, tmp_path: Path, cell: str, found: str | None) -> None:
         line = f'{{"input": {cell}, "target": "b"}}'
         (problem,) = problems(self.write_lines(tmp_path, self.GOOD, line), tmp_path)
-        assert f"the input {reason}" in problem
-        assert "first in line 2 (input: 'input')" in problem
+        assert names(problem, "input", 1, 2)
+        for each in ("list", "dict", "Unicode"):
+            assert names(problem, each) == (each == found)
 
     def test_a_key_that_some_rows_lack(self, tmp_path: Path) -> None:
         source = self.write_lines(tmp_path, self.GOOD, '{"input": "a"}')
         (problem,) = problems(source, tmp_path)
-        assert "the target is missing in 1 row, first in line 2" in problem
+        assert names(problem, "target", 1, 2)
 
     def test_an_escaped_pair_is_one_emoji(self, tmp_path: Path) -> None:
         source = self.write_lines(tmp_path, r'{"input": "\ud83d\ude00", "target": "b"}')
@@ -242,16 +245,17 @@ class TestJsonl:
         line = '{"input": "café", "target": "b"}'
         source = self.write_lines(tmp_path, self.GOOD, line, encoding="latin-1")
         (problem,) = problems(source, tmp_path)
-        assert "line 2 is not UTF-8. Save the file as UTF-8" in problem
+        assert names(problem, tmp_path / "x.jsonl", 2, "UTF-8")
 
     def test_an_empty_file(self, tmp_path: Path) -> None:
         (problem,) = problems(self.write_lines(tmp_path, ""), tmp_path)
-        assert problem.endswith("x.jsonl: holds no rows.")
+        assert names(problem, tmp_path / "x.jsonl")
 
     def test_true_is_not_one(self, tmp_path: Path) -> None:
         write(tmp_path / "x.jsonl", [{"input": "a", "target": "b", "k": True}])
         source = make(kind="jsonl", path="x.jsonl", where={"k": 1})
-        assert "'k' holds True" in problems(source, tmp_path)[0]
+        (problem,) = problems(source, tmp_path)
+        assert names(problem, "where", "k", "True")
 
 
 class TestCsv:
@@ -265,26 +269,26 @@ class TestCsv:
         assert self.read(tmp_path, text) == [("a", "b"), ("c, d", "e")]
 
     @pytest.mark.parametrize(
-        ("text", "wanted"),
+        ("text", "named"),
         [
-            ("input,target\na,b\nc\n1,2,3\n", "line 3 has 1 field where line 1 has 2, and 1 line"),
-            ('input,target\n"a\nb",c\nd\n', "line 4 has 1 field where line 1 has 2. Mend or"),
-            ('input,target\na,b\n"c"x,d\n', "line 3 is broken"),
-            ('input,target\na,b\n"c,d\n', "line 3 is broken (unexpected end of data)"),
-            ("input,target,input\na,b,c\n", "names the column 'input' more than once"),
-            ("", "empty; its first line must name the columns"),
-            ("input,target\n", "holds no rows"),
+            ("input,target\na,b\nc\n1,2,3\n", [3, 1, 2]),
+            ('input,target\n"a\nb",c\nd\n', [4, 1, 2]),
+            ('input,target\na,b\n"c"x,d\n', [3]),
+            ('input,target\na,b\n"c,d\n', [3]),
+            ("input,target,input\na,b,c\n", [1, "input"]),
+            ("", []),
+            ("input,target\n", []),
         ],
     )
-    def test_broken_files_name_the_line(self, tmp_path: Path, text: str, wanted: str) -> None:
+    def test_broken_files_name_the_line(self, tmp_path: Path, text: str, named: list) -> None:
         (tmp_path / "x").write_text(text)
         (problem,) = problems(make(kind="csv", path="x"), tmp_path)
-        assert wanted in problem
+        assert names(problem, tmp_path / "x", *named)
 
     def test_line_numbers_count_the_lines_inside_of_quotes(self, tmp_path: Path) -> None:
         (tmp_path / "x").write_text('input,target\n"a\nb\nc",d\n  ,e\n')
         (problem,) = problems(make(kind="csv", path="x"), tmp_path)
-        assert "first in line 5 " in problem
+        assert names(problem, "input", 5)
 
     def test_where_compares_as_strings(self, tmp_path: Path) -> None:
         (tmp_path / "x").write_text("input,target,k,flag\na,b,1,true\nc,d,2,False\n")
@@ -296,7 +300,7 @@ class TestCsv:
 def test_parquet_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("no")
     (problem,) = problems(make(kind="parquet", path="x.parquet"), tmp_path)
-    assert "x.parquet: not readable as Parquet" in problem
+    assert names(problem, tmp_path / "x.parquet", "Parquet")
 
 
 def test_parquet_labels_in_a_dictionary_and_numbers(tmp_path: Path) -> None:
@@ -317,29 +321,29 @@ def test_demo_has_all_splits() -> None:
 
 def test_unknown_demo_task() -> None:
     (problem,) = problems(make(kind="demo", task="hme"), Path())
-    assert "home" in problem
+    assert names(problem, "hme", "home")
 
 
 def test_a_test_split_without_the_targets_that_stay(tmp_path: Path) -> None:
     write(tmp_path / "d/train.csv", rows_of(("1", "a"), ("2", "b")))
     write(tmp_path / "d/test.csv", rows_of(("3", "b")))
     (problem,) = problems(make(kind="csv", path="d", max_targets=1), tmp_path)
-    assert "the test split has no row of the 1 targets that max_targets keeps" in problem
+    assert names(problem, "test", 1, "max_targets")
 
 
 def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "x.csv", rows_of(*PAIRS))
     assert len(read_source(make(kind="csv", path="~/x.csv"), Path("/nowhere"))["train"]) == 3
-    assert "no such file" in problems(make(kind="csv", path="~no-such-user/x"), tmp_path)[0]
+    (problem,) = problems(make(kind="csv", path="~no-such-user/x"), tmp_path)
+    assert names(problem, tmp_path / "~no-such-user/x")
 
 
 def test_copies_of_dvc_are_told_apart(tmp_path: Path) -> None:
     root = tmp_path / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1"
     root.mkdir(parents=True)
     (problem,) = problems(make(kind="csv", path="../x.csv"), root)
-    assert "`dvc exp run --temp`" in problem
-    assert "absolute path" in problem
+    assert names(problem, root / "../x.csv", "dvc exp run --temp", "path")
     (problem,) = problems(make(kind="csv", path="/gone/x.csv"), root)
     assert "dvc exp" not in problem
 
@@ -379,21 +383,18 @@ class TestHub:
     def test_missing_columns_and_splits(self, tmp_path: Path) -> None:
         write(tmp_path / "d/train.parquet", rows_of(*PAIRS))
         (problem,) = problems(make(kind="hub", path="d", input="text"), tmp_path)
-        assert "train: no column 'text'" in problem
+        assert names(problem, tmp_path / "d", "train", "text", "input", "target")
         (problem,) = problems(make(kind="hub", path="d", train="trian"), tmp_path)
-        assert "trian" in problem
-        assert "names of the splits" in problem
+        assert names(problem, tmp_path / "d", "trian", "path", "name", "revision")
 
     @pytest.mark.parametrize(
-        ("error", "advice"),
+        ("error", "told"),
         [
-            (ConnectionError("Couldn't reach 'a/b' on the Hub\nmore"), "Check the network"),
-            (TimeoutError(), "kind: parquet"),
+            (ConnectionError("Couldn't reach 'a/b' on the Hub\nmore"), "reach 'a/b' on the Hub"),
+            (TimeoutError(), "TimeoutError"),
         ],
     )
-    def test_no_network(
-        self, monkeypatch: pytest.MonkeyPatch, error: Exception, advice: str
-    ) -> None:
+    def test_no_network(self, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str) -> None:
         import datasets
 
         def fail(*_: object, **__: object) -> None:
@@ -401,8 +402,7 @@ class TestHub:
 
         monkeypatch.setattr(datasets, "load_dataset", fail)
         (problem,) = problems(make(kind="hub", path="a/b"), Path())
-        assert problem.startswith("data set a/b, train: ")
-        assert advice in problem
+        assert names(problem, "a/b", "train", "kind: parquet", told)
 
     def test_what_is_asked_of_the_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import datasets
@@ -456,14 +456,15 @@ def test_a_field_of_any_length_is_read(tmp_path: Path) -> None:
 def test_a_csv_with_semicolons_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("input;target\na;b\n")
     for problem in problems(make(kind="csv", path="x.csv"), tmp_path):
-        assert "'input;target', in which ';' seems to stand between fields" in problem
-        assert "did you mean" not in problem
+        assert names(problem, tmp_path / "x.csv", "';'")
+        assert mentions(problem, "input;target") == 1, "shown, and no guess"
     (tmp_path / "x.tsv").write_text("input,target\na,b\n")
-    assert "say `kind: csv`" in problems(make(kind="tsv", path="x.tsv"), tmp_path)[0]
+    assert names(problems(make(kind="tsv", path="x.tsv"), tmp_path)[0], "kind: csv")
     (tmp_path / "x.jsonl").write_text('{"name, first": "a"}\n')
-    assert "between fields" not in problems(make(kind="jsonl", path="x.jsonl"), tmp_path)[0]
+    (problem, _) = problems(make(kind="jsonl", path="x.jsonl"), tmp_path)
+    assert names(problem, "name, first") and not names(problem, "kind: csv")
 
 
 def test_a_path_that_no_disk_could_have_is_told(tmp_path: Path) -> None:
     (problem,) = problems(make(kind="csv", path="x" * 300), tmp_path)
-    assert "cannot be read (File name too long)" in problem
+    assert names(problem, tmp_path / ("x" * 300), os.strerror(errno.ENAMETOOLONG))

@@ -11,6 +11,7 @@ from lamol_core.data.columns import RawRow
 from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.errors import ConfigError
 from lamol_core.records import SPLITS
+from tests.messages import names
 
 CLASSES = [RawRow(f"row {i}", f"label {i % 8}") for i in range(320)]
 TEXT = [RawRow(f"row {i}", f"answer {i}") for i in range(50)]
@@ -84,7 +85,7 @@ def test_whatever_the_rows(rows: list[RawRow], seed: int) -> None:
     try:
         splits = complete_splits({"train": rows}, PrepareParams(split_seed=seed), "t")
     except ConfigError as error:
-        assert "too few to cut" in str(error)
+        assert names(error, "tasks.t.source")
         return
     assert all(splits[split] for split in SPLITS)
     assert Counter(row for part in splits.values() for row in part) == Counter(rows)
@@ -103,7 +104,7 @@ def test_a_class_of_one_row_stays_in_train() -> None:
     "rows", [TEXT[:1], TEXT[:2], [RawRow("same", "a")] * 9, [RawRow("x", "a"), RawRow("y", "b")]]
 )
 def test_too_few_rows(rows: list[RawRow]) -> None:
-    with pytest.raises(ConfigError, match=r"^tasks\.t\.source: .* are too few to cut a (test|dev)"):
+    with pytest.raises(ConfigError, match=r"^tasks\.t\.source: .*\b(test|dev)\b"):
         complete_splits({"train": rows}, PARAMS, "t")
 
 

@@ -12,6 +12,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.evaluation.predict import predict
 from lamol_core.models.checkpoints import load_model
 from lamol_core.text.tokenizer import TextCodec
+from tests.messages import naming
 
 
 def test_inputs_are_cut_at_their_beginning_and_counted(tiny_checkpoint: Path) -> None:
@@ -38,5 +39,5 @@ def test_inputs_leave_room_for_answers_in_the_models_positions(tiny_checkpoint: 
     (kept,) = codec.encode([long])
     end = codec.decode(kept[-(positions - 21) :])
     assert predict(model, codec, [end], params, positions).texts == answers.texts
-    with pytest.raises(ConfigError, match=r"evaluate.max_target_tokens.*positions"):
+    with pytest.raises(ConfigError, match=naming("evaluate.max_target_tokens", positions)):
         predict(model, codec, [long], EvaluateParams(max_target_tokens=positions), positions)

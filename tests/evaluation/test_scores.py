@@ -6,6 +6,7 @@ import pytest
 
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.scores import ScoreMatrix, ZeroShot, forward_transfer
+from tests.messages import naming
 
 MATRIX = ScoreMatrix(("a", "b", "c"), ((80.0,), (90.0, 70.0), (60.0, 75.0, 90.0)))
 
@@ -57,17 +58,17 @@ def test_last_row_is_not_among_the_best() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "rows", "message"),
+    ("tasks", "rows", "named"),
     [
-        ((), (), "one or more"),
-        (("a", "a"), ((1.0,), (1.0, 2.0)), "different names"),
-        (("a", "b"), ((1.0,), (1.0,)), "rows of 1 to 2"),
-        (("a", "b"), ((1.0,),), "rows of 1 to 2"),
-        (("a", "b"), ((1.0,), (math.nan, 2.0)), r"'a' after learning 'b'.*evaluate@b"),
-        (("a",), ((100.5,),), "not a percent"),
-        (("a",), ((-1.0,),), "not a percent"),
+        ((), (), ["[]", "params.yaml"]),
+        (("a", "a"), ((1.0,), (1.0, 2.0)), ["['a', 'a']", "params.yaml"]),
+        (("a", "b"), ((1.0,), (1.0,)), [2, "[1, 1]", "dvc repro report"]),
+        (("a", "b"), ((1.0,),), [2, "[1]", "dvc repro report"]),
+        (("a", "b"), ((1.0,), (math.nan, 2.0)), ["'a'", "'b'", "nan", "dvc repro evaluate@b"]),
+        (("a",), ((100.5,),), [100.5, "dvc repro evaluate@a"]),
+        (("a",), ((-1.0,),), [-1.0, "dvc repro evaluate@a"]),
     ],
 )
-def test_refused(tasks: tuple[str, ...], rows: tuple[tuple[float, ...], ...], message: str) -> None:
-    with pytest.raises(ArtifactError, match=message):
+def test_refused(tasks: tuple[str, ...], rows: tuple[tuple[float, ...], ...], named: list) -> None:
+    with pytest.raises(ArtifactError, match=naming(*named)):
         ScoreMatrix(tasks, rows)

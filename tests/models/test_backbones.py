@@ -17,6 +17,7 @@ from lamol_core.storage.kinds import CHECKPOINT
 from lamol_core.storage.manifest import Provenance, check_folder
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
+from tests.messages import naming
 
 CPU = torch.device("cpu")
 
@@ -69,7 +70,7 @@ def test_a_word_of_few_texts_is_not_in_the_vocabulary_of_nano() -> None:
 
 
 def test_nano_without_a_corpus_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"backbone.nano.corpus"):
+    with pytest.raises(ConfigError, match=naming("backbone.nano.corpus")):
         build_backbone(tiny_backbone_params(), Path(), [])
 
 
@@ -89,26 +90,25 @@ def test_a_folder_backbone_is_what_save_pretrained_wrote(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("kind", ["folder", "gguf", "hub"])
 def test_a_missing_path_is_told(kind: str) -> None:
-    with pytest.raises(ConfigError, match=r"backbone.path: missing"):
+    with pytest.raises(ConfigError, match=naming("params.yaml", "backbone.path")):
         build_backbone(tiny_backbone_params(kind=kind), Path(), [])
 
 
 @pytest.mark.parametrize("kind", ["folder", "gguf"])
 def test_a_path_that_is_not_there_is_told(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file or folder") as caught:
+    with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path / "nowhere")):
         build_backbone(tiny_backbone_params(kind=kind, path="nowhere"), tmp_path, [])
-    assert str(tmp_path / "nowhere") in str(caught.value)
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="no causal language model"):
+    with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path / "empty")):
         build_backbone(tiny_backbone_params(kind="folder", path="empty"), tmp_path, [])
 
 
 def test_a_file_that_is_no_gguf_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"not a model")
-    with pytest.raises(ConfigError, match="no causal language model"):
+    with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path / "model.gguf")):
         build_backbone(tiny_backbone_params(kind="gguf", path="model.gguf"), tmp_path, [])
 
 
@@ -143,13 +143,13 @@ def test_a_saved_student_keeps_tokenizer_and_weights(tiny_checkpoint: Path, tmp_
 def test_a_broken_checkpoint_is_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
     import shutil
 
-    with pytest.raises(ArtifactError, match="no causal language model"):
+    with pytest.raises(ArtifactError, match=naming(f"{tmp_path}:")):
         load_model(tmp_path, CPU)
     broken = tmp_path / "broken"
     shutil.copytree(tiny_checkpoint, broken)
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(ArtifactError, match="broken"):
+    with pytest.raises(ArtifactError, match=naming(broken)):
         load_model(broken, CPU)
 
 
@@ -161,7 +161,7 @@ def test_weights_in_a_pickle_are_not_loaded(tiny_checkpoint: Path, tmp_path: Pat
     model = load_model(tiny_checkpoint, CPU)
     (folder / "model.safetensors").unlink()
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
-    with pytest.raises(ArtifactError):
+    with pytest.raises(ArtifactError, match=naming(folder)):
         load_model(folder, CPU)
 
 
@@ -170,7 +170,7 @@ def test_an_empty_state_is_sealed_and_checked(tmp_path: Path) -> None:
     write_state(tmp_path / "state", provenance)
     manifest = check_state(tmp_path / "state", "Run it.")
     assert (manifest.files, manifest.inputs) == ({}, {"mix": "abc"})
-    with pytest.raises(ArtifactError, match=r"missing. Run it\."):
+    with pytest.raises(ArtifactError, match=naming(tmp_path / "nowhere", "Run it.")):
         check_state(tmp_path / "nowhere", "Run it.")
 
 
@@ -190,7 +190,7 @@ def test_a_backbone_s_pickle_is_not_read_and_its_code_not_run(
     monkeypatch.setattr("builtins.input", lambda *asked: "y")
     for name in ("pickle", "code"):
         params = BackboneParams(kind="folder", path=str(tmp_path / name))
-        with pytest.raises(ConfigError, match="no causal language model"):
+        with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path / name)):
             build_backbone(params, Path(), [])
     assert not (tmp_path / "ran").exists()
 
@@ -212,7 +212,7 @@ def test_a_model_that_reads_ahead_is_refused(tmp_path: Path) -> None:
         if is_decoder:
             build_backbone(params, Path(), [])
         else:
-            with pytest.raises(ConfigError, match="BertLMHeadModel reads what comes after a token"):
+            with pytest.raises(ConfigError, match=naming(tmp_path, "BertLMHeadModel")):
                 build_backbone(params, Path(), [])
 
 
@@ -221,7 +221,7 @@ def test_a_model_without_its_head_is_refused_not_made_up(tmp_path: Path) -> None
     model.config.tie_word_embeddings = False
     model.model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match=r"1 of its weights are not there .*lm_head"):
+    with pytest.raises(ConfigError, match=naming(tmp_path, 1, "lm_head.weight")):
         build_backbone(BackboneParams(kind="folder", path=str(tmp_path)), Path(), [])
 
 
@@ -232,15 +232,16 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     _, tokenizer = build_nano(tiny_backbone_params(nano=nano.model_dump()), Path(), larger)
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    assert len(tokenizer) > model.get_input_embeddings().weight.shape[0]
-    with pytest.raises(ConfigError, match=r"tokenizer has ids up to \d+, its model \d+ embeddings"):
+    num_rows = model.get_input_embeddings().weight.shape[0]
+    assert len(tokenizer) > num_rows
+    with pytest.raises(ConfigError, match=naming(tmp_path, len(tokenizer) - 1, num_rows)):
         build_backbone(BackboneParams(kind="folder", path=str(tmp_path)), Path(), [])
 
 
 def test_a_model_without_a_tokenizer_is_told(tmp_path: Path) -> None:
     model, _ = build_nano(tiny_backbone_params(), Path(), CORPUS)
     model.save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match="no tokenizer is loaded"):
+    with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path)):
         build_backbone(BackboneParams(kind="folder", path=str(tmp_path)), Path(), [])
 
 

@@ -14,6 +14,7 @@ from lamol_core.models.reserve import reserve_tokens
 from lamol_core.text.template import ANS
 from lamol_core.text.tokenizer import GEN, PAD, gen_token, reserved_tokens
 from tests.fakes import CORPUS, tiny_backbone_params, tiny_llama
+from tests.messages import naming
 
 PARAMS = tiny_backbone_params()
 
@@ -96,15 +97,15 @@ def test_reserving_depends_on_no_random_state(tied: bool) -> None:
 def test_a_prepared_backbone_is_not_prepared_again() -> None:
     model, tokenizer = fresh(tied=True)
     reserve_tokens(model, tokenizer, PARAMS)
-    with pytest.raises(ConfigError, match="already"):
+    with pytest.raises(ConfigError, match=naming("backbone", ANS)):
         reserve_tokens(model, tokenizer, PARAMS)
 
 
 def test_a_tokenizer_without_end_and_a_text_without_tokens_are_refused() -> None:
     model, tokenizer = fresh(tied=True)
     for block in ("ans_text", "gen_text"):
-        with pytest.raises(ConfigError, match="no token"):
+        with pytest.raises(ConfigError, match=naming("backbone", "''")):
             reserve_tokens(model, tokenizer, PARAMS.model_copy(update={block: ""}))
     tokenizer.eos_token = None
-    with pytest.raises(ConfigError, match="end-of-sequence"):
+    with pytest.raises(ConfigError, match=naming("backbone.path")):
         reserve_tokens(model, tokenizer, PARAMS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ruamel.yaml import YAML
 
 from lamol_core.reporting.model_card import model_card
+from tests.messages import mentions, names
 
 AUDIT = {
     "verdict": "warn",
@@ -18,20 +19,22 @@ AUDIT = {
                "copies": {"verdict": "pass", "rows_flagged": 3}},
 }  # fmt: skip
 
+SCORED = ("lamol_kd", ["a", "b"], {"a": 90.0, "b": 80.5}, 85.25, {"a": 9, "b": 8})
+
 
 def test_it_tells_tasks_scores_and_verdicts() -> None:
-    card = model_card(
-        "lamol_kd", ["a", "b"], {"a": 90.0, "b": 80.5}, 85.25, {"a": 9, "b": 8}, AUDIT
-    )
+    card = model_card(*SCORED, AUDIT)
     front = YAML(typ="safe").load(card.split("---\n")[1])
     assert front["library_name"] == "transformers"
-    assert 'tokenizer("an input of yours<|lamol:ans|>"' in card
-    assert "| a | 90.0 | 9 |" in card and "| average | 85.2 |" in card
+    assert '<|lamol:ans|>"' in card
+    assert "| a | 90.0 | 9 |" in card and "| 85.2 |" in card
     assert "| b | 40 | fail | drift, validity |" in card and "| a | 0 |" not in card
-    assert "Of the last: warn." in card and "without the flagged rows" in card
+    assert mentions(card, "warn") == 3, "of c, of drift, and of the last as a whole"
+    assert card != model_card(*SCORED, {**AUDIT, "flagged_rows_dropped": False})
     assert "| copies | pass | 3 |" in card
 
 
 def test_a_first_student_was_trained_on_none() -> None:
     card = model_card("ewc", ["a"], {"a": 90.0}, 90.0, {"a": 9}, {})
-    assert "None were drawn" in card
+    assert "| a | 90.0 | 9 |" in card
+    assert not any(names(card, verdict) for verdict in ("pass", "warn", "fail"))

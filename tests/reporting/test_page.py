@@ -18,6 +18,7 @@ from lamol_core.errors import ArtifactError
 from lamol_core.reporting import plots
 from lamol_core.reporting.page import HEADLINES, duration, render_page
 from lamol_core.reporting.summary import TaskFigures, build_summary
+from tests.messages import naming
 
 EVIL = '<script>alert("1")</script>'
 
@@ -72,18 +73,23 @@ def test_holds_every_section() -> None:
     assert page.count("<svg") == 3
     for shown in (
         "lamol_kd.gamma", "0.2", "null", "cores", "Abacus 9", "3 min 12 s", "1.50", "57", "29 %",
-        "What to try next", "raise lambda", "91.2",
+        "lambda", "91.2",
     ):  # fmt: skip
         assert shown in text, shown
+    assert 'class="advice"' in page
 
 
 def test_names_every_machine_that_trained_and_says_where_none_is_known() -> None:
     summary = summary_of("home", "travel")
     summary["machines"] = [{"processor": "Abacus 9"}, {"processor": "Slide Rule"}]
     text = Elements(page_of(summary)).text
-    assert "1. processor" in text and "2. processor" in text and "Slide Rule" in text
+    assert "1. processor" in text and "2. processor" in text
+    assert "Abacus 9" in text and "Slide Rule" in text
     summary["machines"] = []
-    assert "not noted by the version of lamol that trained" in Elements(page_of(summary)).text
+    page = page_of(summary)
+    assert "processor" not in Elements(page).text
+    (machine,) = re.findall(r'class="pairs"><tbody>(.*?)</tbody>', page[page.rindex("<h2>") :])
+    assert machine.count("<tr>") == 1, "a line that says so"
 
 
 def test_tells_what_the_audits_said() -> None:
@@ -105,7 +111,6 @@ def test_a_task_without_test_rows_leaves_its_cells_empty() -> None:
 
 def test_one_task() -> None:
     page = page_of(summary_of("home"))
-    assert "Forgetting is not defined for one task" in page
     assert page.count("<svg") == 2
     assert "nan" not in Elements(page).text.lower()
 
@@ -114,9 +119,9 @@ def test_tree_lists_all_sequences() -> None:
     plain = summary_of("home", "travel")
     other = summary_of("home", "query")["chains"]
     tree = {**plain, "chains": [*other, *plain["chains"]]}
-    assert "All sequences" not in page_of(plain)
+    assert "home → travel" not in page_of(plain)
     page = page_of(tree)
-    assert "All sequences" in page and "home → query" in page
+    assert "home → travel" in page and "home → query" in page
     assert page.count('<tr class="shown">') == 1
 
 
@@ -157,7 +162,7 @@ def test_escapes_names_and_parameters() -> None:
     ],
 )
 def test_refuses_a_chart_that_is_not_plain(svg: str) -> None:
-    with pytest.raises(ArtifactError, match="'accuracy' is not plain SVG"):
+    with pytest.raises(ArtifactError, match=naming("accuracy", "SVG")):
         render_page(summary_of("home"), {"accuracy": svg}, {})
 
 
@@ -179,7 +184,7 @@ def test_charts_show_every_task(num_tasks: int) -> None:
 def test_heat_map_has_rows_after_learning_and_columns_score_on() -> None:
     spec = plots.score_matrix_chart(summary_of("home", "travel")).to_dict()
     encoding = spec["layer"][0]["encoding"]
-    assert (encoding["y"]["title"], encoding["x"]["title"]) == ("after learning", "score on")
+    assert (encoding["y"]["field"], encoding["x"]["field"]) == ("after", "on")
     (cells,) = spec["datasets"].values() if "datasets" in spec else (spec["data"]["values"],)
     shown = {(cell["after"], cell["on"]): cell["label"] for cell in cells}
     assert shown == {
@@ -255,15 +260,17 @@ def test_the_one_script_is_the_one_that_the_policy_names() -> None:
 
 def test_without_scripts_every_chart_is_there() -> None:
     page = live_page_of(summary_of("home", "travel"))
-    assert page.count("<svg") >= 4 and "Loss terms over steps" in page
-    assert "Loss terms over steps" not in page_of(summary_of("home", "travel"))
+    plain = page_of(summary_of("home", "travel"))
+    assert page.count("<svg") >= 4 and re.search(r'id="chart-loss"[^<]*>\s*<svg', page)
+    assert plain.count("<svg") == 3, "no loss was noted"
 
 
 def test_rows_used_again_and_rows_not_needed_have_columns_where_there_are_such() -> None:
     summary = summary_of("a", "b")
-    assert "<th>carried over" not in (plain := page_of(summary)) and "surplus" not in plain
+    plain = page_of(summary)
+    assert "<td>1287</td>" not in plain and "<td>312</td>" not in plain
     summary["pseudo"]["b"] = {"valid": 113, "rejected": 75, "carried": 1287, "surplus": 312}
     page = page_of(summary)
-    assert "<th>carried over</th>" in page and "<td>1287</td>" in page
-    assert "<th>surplus</th>" in page and "<td>312</td>" in page
+    assert "<td>1287</td>" in page and "<td>312</td>" in page
+    assert page.count("<th>") == plain.count("<th>") + 2, "two columns more"
     assert "<td>15 %</td>" in page, "75 of 500 drawn were no row of its tasks"

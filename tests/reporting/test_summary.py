@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.scores import ZeroShot
 from lamol_core.reporting.summary import TaskFigures, build_summary, poor_share
 from lamol_core.reporting.tables import headline, markdown_row, score_table
+from tests.messages import names, names_in_order, naming
 
 
 def figures(
@@ -87,13 +89,14 @@ def test_one_task() -> None:
     assert summary["forgetting"] is None
     assert summary["backward_transfer"] is None
     assert summary["advice"] == []
-    assert "forgetting not defined" in headline(summary)
+    assert names(headline(summary), "forgetting")
+    assert not re.search(r"forgetting [-\d]", headline(summary))
 
 
 def test_advice_forgetting() -> None:
     rows = [figures("a", "base", [90.0]), figures("b", "a", [79.9, 90.0], ["a"])]
     (line,) = build_summary("lamol_kd", rows, ["a", "b"])["advice"]
-    assert "raise `distill_weight`" in line
+    assert names(line, "distill_weight", 10.1)
     assert build_summary("lamol", rows, ["a", "b"])["advice"] == []
     at_the_bound = [rows[0], figures("b", "a", [80.0, 90.0], ["a"])]
     assert build_summary("lamol_kd", at_the_bound, ["a", "b"])["advice"] == []
@@ -113,15 +116,15 @@ def test_each_machine_is_named_once() -> None:
 @pytest.mark.parametrize("num_tasks", [2, 5, 15])
 def test_advice_new_task_low(num_tasks: int) -> None:
     """Distilling too much is bad for every task but the first, however many there are."""
-    names = [f"t{place}" for place in range(num_tasks)]
+    tasks = [f"t{place}" for place in range(num_tasks)]
     scores = [95.0, *[70.0] * (num_tasks - 1)]
     rows = [
-        figures(name, names[place - 1] if place else "base", scores[: place + 1], names[:place])
-        for place, name in enumerate(names)
+        figures(task, tasks[place - 1] if place else "base", scores[: place + 1], tasks[:place])
+        for place, task in enumerate(tasks)
     ]
-    (line,) = build_summary("lamol_kd", rows, names)["advice"]
-    assert "t1 70.0 %" in line and "t0, in which nothing is distilled, 95.0 %" in line
-    assert "lower `distill_weight`" in line
+    (line,) = build_summary("lamol_kd", rows, tasks)["advice"]
+    assert names_in_order(line, "t1", "70.0 %") and names_in_order(line, "t0", "95.0 %")
+    assert names(line, "distill_weight")
 
 
 def test_no_advice_for_a_low_first_task() -> None:
@@ -134,7 +137,7 @@ def test_few_pseudo_samples_are_told_first_where_much_is_forgotten() -> None:
     few = {"pseudo": {"valid": 6, "rejected": 0}}
     forgets = [figures("a", "base", [90.0]), figures("b", "a", [70.0, 90.0], ["a"], **few)]
     first, second = build_summary("lamol_kd", forgets, ["a", "b"])["advice"]
-    assert "few rows (b 6): raise `gamma`" in first and "raise `distill_weight`" in second
+    assert names(first, "b", 6, "gamma") and names(second, "distill_weight", "20.0")
     holds = [figures("a", "base", [90.0]), figures("b", "a", [89.0, 90.0], ["a"], **few)]
     assert build_summary("lamol_kd", holds, ["a", "b"])["advice"] == []
 
@@ -142,7 +145,7 @@ def test_few_pseudo_samples_are_told_first_where_much_is_forgotten() -> None:
 def test_advice_names_opposite_pulls() -> None:
     rows = [figures("a", "base", [95.0]), figures("b", "a", [60.0, 60.0], ["a"])]
     advice = build_summary("lamol_kd", rows, ["a", "b"])["advice"]
-    assert len(advice) == 3 and "opposite" in advice[2]
+    assert len(advice) == 3 and all(names(line, "distill_weight") for line in advice)
 
 
 @pytest.mark.parametrize(("rejected", "num_lines"), [(20, 0), (21, 1)])
@@ -151,7 +154,7 @@ def test_advice_pseudo(rejected: int, num_lines: int) -> None:
     rows = [SEQUENCE[0], figures("b", "a", [80.0, 80.0], ["a"], pseudo=pseudo)]
     advice = build_summary("lamol_kd", rows, ["a", "b"])["advice"]
     assert len(advice) == num_lines
-    assert all("raise `lambda`" in line for line in advice)
+    assert all(names(line, "b", "lambda") for line in advice)
 
 
 def test_rows_that_are_not_of_their_task_are_poor_ones() -> None:
@@ -160,9 +163,8 @@ def test_rows_that_are_not_of_their_task_are_poor_ones() -> None:
         rows = [SEQUENCE[0], figures("b", "a", [80.0, 80.0], ["a"], audit=audit)]
         return build_summary("lamol_kd", rows, ["a", "b"])["advice"]
 
-    assert advice("faithfulness") == [
-        "Many pseudo-samples were poor (for b, by its audit's faithfulness): raise `lambda`."
-    ]
+    (line,) = advice("faithfulness")
+    assert names(line, "b", "faithfulness", "lambda")
     assert advice("memorisation", "validity") == [], "validity counts texts said twice too"
 
 
@@ -182,7 +184,7 @@ def test_advice_unstable() -> None:
     falling = [5.0, 4.0] + [2.0 - i / 20 for i in range(18)]
     assert with_losses(falling) == []
     assert with_losses([*falling[:12], 3.0, 3.2, *falling[14:]]) == [], "it fell again"
-    assert with_losses([*falling[:16], 2.8, 2.9, 2.7, 2.8])[0].endswith("`temperature`.")
+    assert names(with_losses([*falling[:16], 2.8, 2.9, 2.7, 2.8])[0], "temperature")
     assert with_losses([loss / 100 for loss in falling[:-1]] + [0.08]) == [], "too small to matter"
     assert with_losses([9.0, 9.5, 1.0]) == [], "too short to tell"
 
@@ -195,18 +197,18 @@ def test_forward_transfer_is_there_when_every_later_task_was_measured() -> None:
 
 
 def test_missing_figures() -> None:
-    with pytest.raises(ArtifactError, match=r"'b': its figures are missing.*evaluate@b"):
+    with pytest.raises(ArtifactError, match=naming("'b'", "evaluate@b")):
         build_summary("lamol", [SEQUENCE[0], SEQUENCE[2]], ["a", "b", "c"])
 
 
 def test_missing_score() -> None:
     rows = [SEQUENCE[0], figures("b", "a", [80.0])]
-    with pytest.raises(ArtifactError, match=r"'b': no score on \['a'\].*evaluate@b"):
+    with pytest.raises(ArtifactError, match=naming("'b'", "['a']", "evaluate@b")):
         build_summary("lamol", rows, ["a", "b"])
 
 
 def test_unknown_predecessor() -> None:
-    with pytest.raises(ArtifactError, match=r"follows 'x', which params\.yaml does not name"):
+    with pytest.raises(ArtifactError, match=naming("'a'", "'x'", "params.yaml")):
         build_summary("lamol", [figures("a", "x", [80.0])], ["a"])
 
 
@@ -216,14 +218,14 @@ def test_cycle() -> None:
         figures("b", "c", [1.0]),
         figures("c", "b", [1.0]),
     ]
-    with pytest.raises(ArtifactError, match="follows itself"):
+    with pytest.raises(ArtifactError, match=naming("b", "c", "params.yaml")):
         build_summary("lamol", rows, ["a", "b", "c"])
 
 
 def test_figures_twice_and_no_tasks() -> None:
-    with pytest.raises(ArtifactError, match=r"\['a'\] have figures twice"):
+    with pytest.raises(ArtifactError, match=naming("['a']", "dvc repro report")):
         build_summary("lamol", [SEQUENCE[0], SEQUENCE[0]], ["a"])
-    with pytest.raises(ArtifactError, match="`tasks` is empty"):
+    with pytest.raises(ArtifactError, match=naming("params.yaml", "tasks")):
         build_summary("lamol", [], [])
 
 
@@ -243,14 +245,15 @@ def test_gaps_are_told() -> None:
     rows[1].scores["a"] = None
     summary = build_summary("lamol_kd", rows, ["a", "b"])
     assert summary["not_scored"] == ["a"] and summary["final_average"] == 90.0
-    assert headline(summary).endswith("(without a: rows forgotten)")
+    assert names(headline(summary), "a", "90.0")
     assert "90.0" in _rendered(summary)
 
 
 def test_terminal_table_shows_every_score_and_no_markup() -> None:
     rows = [figures("[red]", "base", [81.5]), figures("b", "[red]", [70.5, 90.5], ["[red]"])]
     shown = _rendered(build_summary("lamol", rows, ["[red]", "b"]))
-    assert all(text in shown for text in ("[red]", "81.5", "70.5", "90.5", "forgetting 11.0"))
+    assert all(text in shown for text in ("[red]", "81.5", "70.5", "90.5"))
+    assert names_in_order(shown, "forgetting", "11.0")
 
 
 def test_terminal_table_of_many_tasks_fits() -> None:

@@ -23,6 +23,7 @@ from lamol_core.sampling.run import draw_from_checkpoint
 from lamol_core.text.normal import normalise
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import sharpen
+from tests.messages import names, naming
 
 LIMITS = {"max_input_tokens": 6, "max_target_tokens": 3}
 
@@ -115,10 +116,9 @@ def test_too_few_is_an_error_that_shows_the_reasons(
 ) -> None:
     with pytest.raises(GenerationError) as caught:
         draw(teacher, codec, (8,), format="reject", max_attempts=2)
-    message = str(caught.value)
-    assert "'task0' for 'new'" in message and "of 8 rows" in message and "2 draws a row" in message
+    assert names(caught.value, "task0", "new", 8, "generate.max_attempts", 2)
     # with 11 tokens at the most, nearly every draw of an untrained model has no EOS among 300 words
-    assert "no_eos" in message and "generate.format: constrain" in message
+    assert names(caught.value, "no_eos", "generate.format: constrain")
     assert caught.value.exit_code == 5
 
 
@@ -128,7 +128,7 @@ def test_attempts_are_bounded(teacher: PreTrainedModel, codec: TextCodec) -> Non
     sampler = PseudoSampler(
         teacher, codec, params, 20, new_task="new", seed=0, teacher_sha256="abc"
     )
-    with pytest.raises(GenerationError, match="3 draws a row"):
+    with pytest.raises(GenerationError, match=naming("task0", "generate.max_attempts", 3)):
         sampler.draw([Request("task0", codec.control.gen, 5)], told.append)
     assert 5 < sum(told) <= 15
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stages import console
+from tests.messages import names
 
 
 @pytest.fixture
@@ -22,10 +23,9 @@ def test_progress_is_told_now_and_then(
         for _ in range(4):
             clock[0] += 10
             advance(20, "so far")
-    assert capsys.readouterr().err.splitlines() == [
-        "generate b: 40/100 rows, 2.0 rows/s, 30 s left so far",
-        "generate b: 80/100 rows, 2.0 rows/s, 10 s left so far",
-    ]
+    first, second = capsys.readouterr().err.splitlines()
+    assert names(first, "generate b", "40/100", "rows", "2.0", 30, "so far")
+    assert names(second, "generate b", "80/100", "rows", "2.0", 10, "so far")
 
 
 def test_steps_that_were_done_before_count_with_the_seconds_they_took(
@@ -38,4 +38,4 @@ def test_steps_that_were_done_before_count_with_the_seconds_they_took(
         clock[0] += 15
         advance(1, "loss 1.0", 15.0)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "train b: 901/1000 steps, 0.1 steps/s, 1485 s left loss 1.0"
+    assert names(line, "train b", "901/1000", "steps", 0.1, 1485, "loss 1.0")

@@ -12,6 +12,7 @@ from lamol_core.config import Params
 from lamol_core.errors import ConfigError
 from stages.new_sequence import create_sequence, make_params
 from stages.pipeline_file import SOURCE, pipeline_hints, pipeline_problems
+from tests.messages import names, naming
 from tests.stages.sequences import run, write_csv
 
 
@@ -63,27 +64,29 @@ def test_git_comes_before_or_after_and_never_has_the_cache(when: str, tmp_path: 
 
 def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
-    with pytest.raises(ConfigError, match="not an empty folder"):
+    with pytest.raises(ConfigError, match=naming(tmp_path)):
         create_sequence(tmp_path, tasks, "nano", "lamol_kd")
+    assert [path.name for path in tmp_path.iterdir()] == ["colours.csv"]
 
 
 @pytest.mark.parametrize("backbone", ["namo", "NANO", "./gone", "~/gone", "gone/", "gone.GGUF"])
 def test_a_slip_becomes_no_model_of_the_hub(backbone: str, tmp_path: Path) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
-    with pytest.raises(ConfigError, match="no such file or folder"):
+    with pytest.raises(ConfigError, match=naming("--backbone", backbone)):
         make_params(tasks, backbone, "lamol_kd")
     assert make_params(tasks, "owner/model", "lamol_kd")["backbone"]["kind"] == "hub"
 
 
 def test_wrong_data_are_told_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("text,label\na,b\n")
-    with pytest.raises(ConfigError, match=r"Nothing was written(.|\n)*no column 'input'"):
+    named = ("tasks.x.source", tmp_path / "x.csv", "input", "--input", "--target")
+    with pytest.raises(ConfigError, match=naming(*named)):
         create_sequence(tmp_path / "new", [f"x={tmp_path / 'x.csv'}"], "nano", "lamol_kd")
     assert not (tmp_path / "new").exists()
     (tmp_path / "two").mkdir()
     for name in ("train.csv", "train.tsv"):
         (tmp_path / "two" / name).touch()
-    with pytest.raises(ConfigError, match=r"train\.csv and train\.tsv; only one"):
+    with pytest.raises(ConfigError, match=naming(tmp_path / "two", "train.csv", "train.tsv")):
         make_params([f"x={tmp_path / 'two'}"], "nano", "lamol_kd")
 
 
@@ -97,7 +100,7 @@ def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Pa
     more = {**params.tasks, "far": {"after": "colours", "source": source}}
     with_hub = params.model_copy(update={"tasks": Params(tasks=more).tasks})
     (problem,) = pipeline_problems(with_hub, folder)
-    assert SOURCE in problem and "far is read from no file" in problem
+    assert names(problem, "dvc.yaml", "prepare", SOURCE, "far")
     text = (folder / "dvc.yaml").read_text()
     (folder / "dvc.yaml").write_text(text.replace(f"      - {SOURCE}\n", ""))
     assert pipeline_problems(with_hub, folder) == []
@@ -138,7 +141,7 @@ def test_a_home_that_only_a_shell_knows_is_told(tmp_path: Path) -> None:
     made = make_params(tasks, "nano", "lamol_kd")
     made["tasks"]["colours"]["source"] = {"kind": "csv", "path": "~/colours.csv"}
     (problem,) = pipeline_problems(Params.model_validate(made), tmp_path / "new")
-    assert "DVC knows no `~`" in problem
+    assert problem.startswith("tasks.colours.source: ") and names(problem, "~/colours.csv")
 
 
 def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
@@ -154,11 +157,11 @@ def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
 
     assert pipeline_hints(of_corpus("../colours.csv"), folder) == [], "the same file"
     (hint,) = pipeline_hints(of_corpus("moved.csv"), folder)
-    assert "does not depend on moved.csv, of backbone.nano.corpus" in hint
+    assert names(hint, "dvc.yaml", "backbone", "moved.csv", "backbone.nano.corpus")
     assert pipeline_problems(of_corpus("moved.csv"), folder) == [], "the old one is there still"
     (tmp_path / "colours.csv").rename(tmp_path / "moved.csv")
     (problem,) = pipeline_problems(of_corpus("../moved.csv"), folder)
-    assert f"depends on {tmp_path / 'colours.csv'}, which is not there" in problem
+    assert names(problem, "dvc.yaml", "backbone", tmp_path / "colours.csv")
 
     text = (folder / "dvc.yaml").read_text()
     by_name = text.replace(f"- {tmp_path / 'colours.csv'}", "- ${tasks.colours.source.path}")
@@ -167,7 +170,7 @@ def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
     assert pipeline_hints(of_corpus("../moved.csv"), folder) == []
     (folder / "dvc.yaml").write_text("stages: [")
     (problem,) = pipeline_problems(of_corpus("../moved.csv"), folder)
-    assert "dvc.yaml: not readable as YAML" in problem
+    assert problem.startswith(f"{folder / 'dvc.yaml'}: ") and names(problem, "YAML")
 
 
 def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
@@ -175,7 +178,7 @@ def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
     table.write_text(table.read_text().replace("input,target", "text,label"))
     columns = ("--input", "say {text}", "--target", "label")
     run(tmp_path, "lamol", "init", "new", "--task", f"colours={table}", *columns)
-    assert "nothing is wrong" in run(tmp_path / "new", "lamol", "check")
+    run(tmp_path / "new", "lamol", "check")
     run(tmp_path / "new", "lamol", "backbone")
     run(tmp_path / "new", "lamol", "prepare", "colours")
     rows = pq.read_table(tmp_path / "new" / "data" / "colours" / "train.parquet").to_pylist()
@@ -185,6 +188,6 @@ def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
     named = ("--input", "text", "--input", "input", "--target", "label", "--target", "target")
     run(tmp_path, "lamol", "init", "two", *both, *named)
     told = run(tmp_path, "lamol", "init", "three", *both, *named, "--input", "x", expect=2)
-    assert "--input: given 3 times for 2 tasks" in told
+    assert names(told, "--input", 3, 2)
     told = run(tmp_path, "lamol", "init", "other", "--task", f"colours={table}", expect=3)
-    assert "no column 'input'" in told and "--input and --target say" in told
+    assert names(told, "tasks.colours.source", "input", "--input", "--target")

@@ -18,6 +18,7 @@ from lamol_core.records import (
 )
 from lamol_core.storage.manifest import Provenance, table_manifest
 from lamol_core.storage.tables import read_rows, read_table, size_of, write_table
+from tests.messages import names, naming
 
 REMEDY = "Run `dvc repro mix@a` again."
 ROWS = [MixRow(0, "new", "a", "a/train/000000", 3), MixRow(1, "pseudo", "z", "a/pseudo/z/0.1", -1)]
@@ -104,24 +105,24 @@ def test_the_manifest_of_another_table(table: Path) -> None:
 
 
 def test_a_wrong_kind(table: Path) -> None:
-    with pytest.raises(ArtifactError, match="'mix', not 'pseudo'"):
+    with pytest.raises(ArtifactError, match=naming(table, "mix", "pseudo")):
         read_table(table, "pseudo", MIX_SCHEMA, REMEDY)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 100])
 def test_a_truncated_file(table: Path, keep: int) -> None:
     table.write_bytes(table.read_bytes()[:keep])
-    with pytest.raises(ArtifactError, match="not readable as Parquet") as caught:
+    with pytest.raises(ArtifactError, match=naming(table, "Parquet", REMEDY)):
         read_rows(table, MIX_SCHEMA, REMEDY)
-    assert str(table) in str(caught.value) and REMEDY in str(caught.value)
 
 
 def test_missing_columns_are_all_named(tmp_path: Path) -> None:
     path = tmp_path / "train.parquet"
     pq.write_table(pa.table({"row_id": ["a"], "input": ["x"], "task": ["a"]}), path)
-    with pytest.raises(ArtifactError, match=r"no column 'target', 'label_idx_cil'") as caught:
+    with pytest.raises(ArtifactError) as caught:
         read_rows(path, EXAMPLE_SCHEMA, REMEDY)
-    assert str(path) in str(caught.value) and REMEDY in str(caught.value)
+    assert names(caught.value, path, "target", "label_idx_cil", REMEDY)
+    assert not any(names(caught.value, there) for there in ("row_id", "input", "task"))
 
 
 @pytest.mark.parametrize("labels", [["seven"], [[7]], [{"a": 1}], [2.5]])

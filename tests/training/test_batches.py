@@ -23,6 +23,7 @@ from lamol_core.training.batches import (
 )
 from lamol_core.training.loop import count_steps
 from tests.fakes import CONTROL, make_rows
+from tests.messages import naming
 
 BOTH: tuple[View, ...] = ("qa", "gen")
 VIEWS: list[tuple[View, ...]] = [BOTH, ("qa",)]
@@ -182,5 +183,5 @@ def test_cut_rows_counts_and_keeps_the_rest() -> None:
         for name in ("row_id", "origin", "target_ids", "gen_token"):
             assert getattr(before, name) == getattr(after, name)
         assert max(len(v.ids) for v in after.views(("qa", "gen"), CONTROL)) <= 8
-    with pytest.raises(ConfigError, match=r"the target of row r has 6 tokens"):
+    with pytest.raises(ConfigError, match=naming("train.max_length", 8, "r", 6)):
         cut_rows([EncodedRow("r", "new", (6,), tuple(range(6, 12)), 4)], 8)

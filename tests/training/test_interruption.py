@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lamol_core.training.interruption import SIGNALS, Interruption
+from lamol_core.training.interruption import HEARD, SIGNALS, Interruption
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def test_a_signal_waits_until_it_is_asked_for(capfd: pytest.CaptureFixture[str])
         assert interruption.came is None
         os.kill(os.getpid(), signal.SIGINT)
         assert interruption.came == signal.SIGINT
-        assert "once more stops at once" in capfd.readouterr().err
+        assert HEARD.decode() in capfd.readouterr().err
         interruption.end()
 
 

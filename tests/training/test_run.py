@@ -20,6 +20,7 @@ from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import teacher as teacher_module
 from lamol_core.training.loop import LogRow
 from lamol_core.training.run import Checkpoints, TrainedStudent, TrainingSet, train_from_checkpoint
+from tests.messages import names, naming
 
 TEXTS = [
     ("turn the kitchen light on", "light_on"),
@@ -105,7 +106,7 @@ def test_the_size_of_the_states_is_told_and_they_are_gone_afterwards(
         sizes.append(sum(f.stat().st_size for f in (tmp_path / "states").glob("*.safetensors")))
 
     train(tiny_checkpoint, training_set, tmp_path / "states", on_step, told.append)
-    assert len(told) == 1 and "MB" in told[0] and str(tmp_path / "states") in told[0]
+    assert len(told) == 1 and names(told[0], "MB", tmp_path / "states")
     assert min(sizes) > 0, "they are there while the student is trained"
     assert not (tmp_path / "states").exists()
 
@@ -181,9 +182,10 @@ def test_rows_beyond_the_models_positions_are_refused(
     tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
 ) -> None:
     model = load_model(tiny_checkpoint, torch.device("cpu"))
-    require_positions(model, model.config.max_position_embeddings, "train.max_length")
-    with pytest.raises(ConfigError, match=r"train.max_length.*positions"):
-        require_positions(model, model.config.max_position_embeddings + 1, "train.max_length")
+    positions = model.config.max_position_embeddings
+    require_positions(model, positions, "train.max_length")
+    with pytest.raises(ConfigError, match=naming("train.max_length", positions + 1, positions)):
+        require_positions(model, positions + 1, "train.max_length")
 
 
 def test_a_first_task_asks_no_teacher(

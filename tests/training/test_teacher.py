@@ -21,6 +21,7 @@ from lamol_core.training.body import as_body
 from lamol_core.training.objective import losses_of
 from lamol_core.training.teacher import OnlineTeacher, StatesPlan, StoredTeacher, store_states
 from tests.fakes import ARCHITECTURES, CONTROL, make_rows, sharpen
+from tests.messages import naming
 
 ROWS = [row for row in make_rows(3, 15) if row.origin == "pseudo"]
 BOTH: tuple[View, ...] = ("qa", "gen")
@@ -107,7 +108,8 @@ def test_a_full_disk_is_told_before_anything_is_computed(
 ) -> None:
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(ConfigError, match=r"teacher_targets: online"):
+    named = (tmp_path / "states", "train.teacher_targets: online")
+    with pytest.raises(ConfigError, match=naming(*named)):
         store(sharpen(ARCHITECTURES["llama"]()), tmp_path / "states")
     assert not (tmp_path / "states").exists()
 
