@@ -86,8 +86,8 @@ def doubled_vocabulary(workspace: Workspace, num_rows: int, precision: str, roun
 def double_vocabulary(workspace: Workspace) -> tuple[Path, int, int, bool]:
     """A copy of the teacher with twice the vocabulary: folder, rows added, width, tied or not."""
     from benchmarks import published
+    from lamol_core.artifacts.manifest import Provenance
     from lamol_core.models.checkpoints import save_checkpoint
-    from lamol_core.storage.manifest import Provenance
 
     model = published.load(workspace.teacher, dtype="auto")
     (table,) = model.get_input_embeddings().parameters()

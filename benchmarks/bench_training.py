@@ -25,7 +25,7 @@ from benchmarks.peers import Choice, Precision, TrlPeer
 from benchmarks.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from lamol_core.config import TrainParams
+    from lamol_core.config.blocks import TrainParams
     from lamol_core.records import MixRow
 
 

@@ -17,9 +17,9 @@ from unittest import mock
 
 if TYPE_CHECKING:
     from benchmarks.workspace import Workspace
-    from lamol_core.config import EvaluateParams, GenerateParams, TrainParams
-    from lamol_core.data.encoded import EncodedRow
+    from lamol_core.config.blocks import EvaluateParams, GenerateParams, TrainParams
     from lamol_core.records import MixRow, PseudoSample
+    from lamol_core.text.encoded import EncodedRow
 
 
 class WorkTimer:
@@ -61,8 +61,8 @@ def work_timer() -> Iterator[WorkTimer]:
 
 def draw(workspace: Workspace, num_rows: int, params: GenerateParams, seed: int) -> float:
     """Valid pseudo-samples a second of `draw_from_checkpoint`."""
-    from lamol_core.methods.rehearsal import find_sampling
-    from lamol_core.sampling.run import draw_from_checkpoint
+    from lamol_core.generation.teacher import draw_from_checkpoint
+    from lamol_core.methods.quotas import find_sampling
 
     sampling = find_sampling(workspace.params)
     assert sampling is not None
@@ -78,7 +78,7 @@ def draw(workspace: Workspace, num_rows: int, params: GenerateParams, seed: int)
 
 def evaluate(workspace: Workspace, num_rows: int, params: EvaluateParams) -> tuple[float, float]:
     """Answered test rows a second of `predict_from_checkpoint`, and their accuracy in percent."""
-    from lamol_core.evaluation.run import predict_from_checkpoint
+    from lamol_core.evaluation.scoring import predict_from_checkpoint
 
     rows = workspace.test[:num_rows]
     by_task = {name: [row for row in rows if row.task == name] for name in workspace.lineage}
@@ -118,7 +118,7 @@ def train(
 ) -> TrainRun:
     """Train a student on a mix with lamol_kd, the teacher's pass included; nothing is written."""
     from lamol_core.methods.registry import build_method
-    from lamol_core.training.run import Checkpoints, TrainingSet, train_from_checkpoint
+    from lamol_core.training.student import Checkpoints, TrainingSet, train_from_checkpoint
 
     run = TrainRun(num_rows=len(mix) * (params.epochs if params.steps is None else 1))
     training_set = TrainingSet(
@@ -143,7 +143,7 @@ def encode(
     workspace: Workspace, mix: Sequence[MixRow], pseudo: Sequence[PseudoSample] | None = None
 ) -> list[EncodedRow]:
     """The rows of a mix as token ids, the form in which the other sides get them."""
-    from lamol_core.training.rows import encode_mix
+    from lamol_core.training.encoding import encode_mix
 
     return encode_mix(
         mix,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from benchmarks.workspace import Workspace
-    from lamol_core.data.encoded import EncodedRow
+    from lamol_core.text.encoded import EncodedRow
 
 Precision = Literal["bf16", "fp32"]
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")

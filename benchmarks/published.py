@@ -23,7 +23,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from lamol_core.data.encoded import EncodedRow
+    from lamol_core.text.encoded import EncodedRow
     from lamol_core.text.template import ControlTokens
 
 IGNORED = -100

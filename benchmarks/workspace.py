@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.harness import ROOT, child_environment, say
 
 if TYPE_CHECKING:
-    from lamol_core.config import Params
+    from lamol_core.config.blocks import Params
     from lamol_core.records import Example, MixRow, PseudoSample
     from lamol_core.text.tokenizer import TextCodec
 
@@ -55,7 +55,7 @@ class Workspace:
 
     @cached_property
     def params(self) -> Params:
-        from lamol_core.params_file import load_params
+        from lamol_core.config.loading import load_params
 
         return load_params(self.folder / "params.yaml", ())
 
@@ -99,8 +99,8 @@ class Workspace:
 
     @cached_property
     def mix(self) -> list[MixRow]:
+        from lamol_core.artifacts.tables import read_rows
         from lamol_core.records import MIX_SCHEMA, MixRow, from_table
-        from lamol_core.storage.tables import read_rows
 
         path = self.folder / "runs" / NEW / "mix.parquet"
         return from_table(read_rows(path, MIX_SCHEMA, "Remove benchmarks/.work."), MixRow)
@@ -111,8 +111,8 @@ class Workspace:
         return TaskData.load(self.folder / "data" / NEW)
 
     def _pseudo_of(self, path: Path) -> list[PseudoSample]:
+        from lamol_core.artifacts.tables import read_rows
         from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
-        from lamol_core.storage.tables import read_rows
 
         return from_table(read_rows(path, PSEUDO_SCHEMA, "Remove benchmarks/.work."), PseudoSample)
 

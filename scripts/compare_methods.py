@@ -26,8 +26,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from lamol_core.comparison.runs import COMMITS, SUMMARY
 from lamol_core.data.orders import order_tree
+from lamol_core.reporting.comparison.finished_runs import COMMITS, SUMMARY
 
 PLAIN = YAML(typ="safe", pure=True)
 PLAIN.default_flow_style = False

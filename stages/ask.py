@@ -42,13 +42,13 @@ def ask(
     import os
     import sys
 
-    from lamol_core.audit.words import visible
+    from lamol_core.artifacts.kinds import CHECKPOINT
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.manifest import check_folder
     from lamol_core.errors import UsageError
     from lamol_core.evaluation.predict import CUT_TO_FIT
-    from lamol_core.evaluation.run import answer_from_checkpoint
-    from lamol_core.storage.kinds import CHECKPOINT
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import check_folder
+    from lamol_core.evaluation.scoring import answer_from_checkpoint
+    from lamol_core.text.display import visible
     from stages.console import print_json, say
 
     params, layout = open_params(overrides), Layout()

@@ -19,10 +19,10 @@ from stages.runtime import (
 )
 
 if TYPE_CHECKING:
-    from lamol_core.audit.base import Audited, Check
-    from lamol_core.audit.run import Audit
-    from lamol_core.config import AuditParams, Params
-    from lamol_core.storage.manifest import Provenance
+    from lamol_core.artifacts.manifest import Provenance
+    from lamol_core.audit.spec import Audited, Check
+    from lamol_core.audit.verdicts import Audit
+    from lamol_core.config.blocks import AuditParams, Params
 
 DropOption = Annotated[
     bool,
@@ -45,18 +45,18 @@ def audit(
     Example: lamol audit travel --drop-flagged
     """
     cost = Cost()
-    from lamol_core.audit.files import (
+    from lamol_core.artifacts.figures import write_json
+    from lamol_core.artifacts.kinds import AUDIT
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.manifest import is_whole
+    from lamol_core.audit.folder import (
         clean_audited,
         read_audit,
         read_history,
         write_audit,
     )
-    from lamol_core.audit.reading import read_audited
-    from lamol_core.audit.run import audit_table
-    from lamol_core.storage.kinds import AUDIT
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import is_whole
-    from lamol_core.storage.measured import write_json
+    from lamol_core.audit.loading import read_audited
+    from lamol_core.audit.verdicts import audit_table
     from stages.console import print_json, print_table, say
 
     params, layout = open_params(overrides), Layout()
@@ -92,7 +92,7 @@ def audit(
     if json:
         print_json(content)
     elif found.findings:
-        from lamol_core.audit.tables import audit_table_of
+        from lamol_core.audit.terminal import audit_table_of
 
         print_table(audit_table_of(found))
     for note in found.notes:
@@ -125,7 +125,7 @@ def _figures(found: Audit, content: dict[str, Any], dropped: bool) -> dict[str, 
 
 
 def _provenance(audited: Audited, seed: int, settings: AuditParams) -> Provenance:
-    from lamol_core.storage.manifest import Provenance
+    from lamol_core.artifacts.manifest import Provenance
 
     origin = audited.origin
     return Provenance(
@@ -140,7 +140,7 @@ def _provenance(audited: Audited, seed: int, settings: AuditParams) -> Provenanc
 
 def _checks(audited: Audited, params: Params, settings: AuditParams) -> list[Check]:
     from lamol_core.audit.checks.provenance import ProvenanceCheck
-    from lamol_core.audit.reading import decoder_of
+    from lamol_core.audit.loading import decoder_of
     from lamol_core.audit.registry import build_checks
 
     if not audited.tasks:
@@ -148,8 +148,8 @@ def _checks(audited: Audited, params: Params, settings: AuditParams) -> list[Che
     decode = decoder_of(audited.origin.teacher)
     if not settings.ask_teacher:
         return build_checks(decode)
-    from lamol_core.methods.rehearsal import find_sampling
-    from lamol_core.sampling.answers import AskedTeacher
+    from lamol_core.decoding.answers import AskedTeacher
+    from lamol_core.methods.quotas import find_sampling
 
     sampling = find_sampling(params)
     task_token = sampling is not None and sampling.task_specific_token

@@ -13,17 +13,17 @@ def backbone(overrides: SetOption = None, debug: DebugOption = False) -> None:
     """
     from pathlib import Path
 
+    from lamol_core.artifacts.kinds import PSEUDO
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.manifest import Provenance
+    from lamol_core.artifacts.tables import write_table
     from lamol_core.audit.gate import write_base_audit
-    from lamol_core.config import BASE
+    from lamol_core.config.blocks import BASE
     from lamol_core.data.prepare import write_base
-    from lamol_core.data.sources import read_texts
+    from lamol_core.data.sources.reading import read_texts
     from lamol_core.models.backbones import build_backbone
     from lamol_core.models.checkpoints import save_checkpoint, write_state
     from lamol_core.records import PSEUDO_SCHEMA
-    from lamol_core.storage.kinds import PSEUDO
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Provenance
-    from lamol_core.storage.tables import write_table
     from stages.console import say
 
     params = open_params(overrides).backbone

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from lamol_core.checking.overview import TaskOverview
-    from lamol_core.config import Params
-    from lamol_core.data.record import Record
-    from lamol_core.forecast.estimate import Estimate
-    from stages.pipeline import Pipeline
+    from lamol_core.config.blocks import Params
+    from lamol_core.data.tombstones import Record
+    from lamol_core.pipeline.dvc_record import Pipeline
+    from lamol_core.preflight.estimate import Estimate
+    from lamol_core.preflight.overview import TaskOverview
 
 EstimateOption = Annotated[
     bool,
@@ -46,9 +46,9 @@ def check(
     """
     from pathlib import Path
 
-    from lamol_core.config import Params
+    from lamol_core.config.blocks import Params
+    from lamol_core.config.loading import read_params
     from lamol_core.errors import ConfigError, as_list
-    from lamol_core.params_file import read_params
     from stages.console import print_json, print_rows, say
 
     data = read_params(Path("params.yaml"), overrides or ())
@@ -90,12 +90,12 @@ class _Found:
 def _look(data: dict[str, Any], root: Path) -> _Found:
     """All problems that can be told at once: those of params.yaml and of its sources, then what
     can be asked of a sound one alone."""
-    from lamol_core.checking.hints import find_hints, find_leftovers
-    from lamol_core.checking.overview import describe_sequence
-    from lamol_core.checking.sequence import check_sequence
-    from lamol_core.checking.targets import find_encode, target_problems
-    from lamol_core.config import Params
-    from stages.pipeline_file import pipeline_hints, pipeline_problems
+    from lamol_core.config.blocks import Params
+    from lamol_core.pipeline.dvc_yaml import pipeline_hints, pipeline_problems
+    from lamol_core.preflight.hints import find_hints, find_leftovers
+    from lamol_core.preflight.overview import describe_sequence
+    from lamol_core.preflight.problems import check_sequence
+    from lamol_core.preflight.targets import find_encode, target_problems
 
     if problems := check_sequence(data, root):
         return _Found(problems)
@@ -119,11 +119,11 @@ def _what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[lis
     it is overridden): what it can't without rows that were forgotten, and the scores it loses."""
     from pathlib import Path
 
-    from lamol_core.config import FileSource
-    from lamol_core.data.record import read_record
-    from lamol_core.params_file import resolve_path
-    from lamol_core.storage.layout import Layout
-    from stages.pipeline import Pipeline
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.config.blocks import FileSource
+    from lamol_core.config.loading import resolve_path
+    from lamol_core.data.tombstones import read_record
+    from lamol_core.pipeline.dvc_record import Pipeline
 
     layout = Layout()
     records = {task: read_record(layout.forgotten(task)) for task in params.tasks}
@@ -198,10 +198,10 @@ def _estimate(params: Params) -> Estimate:
     cost = Cost()
     from pathlib import Path
 
-    from lamol_core.config import BASE
-    from lamol_core.forecast.estimate import estimate
-    from lamol_core.forecast.run import try_sequence
-    from lamol_core.storage.layout import Layout
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.config.blocks import BASE
+    from lamol_core.preflight.estimate import estimate
+    from lamol_core.preflight.trial import try_sequence
     from stages.console import say
 
     cost.imported()

@@ -58,17 +58,17 @@ def compare(
 
     Example: lamol compare --out comparison
     """
-    from lamol_core.comparison.experiments import read_experiments
-    from lamol_core.comparison.files import (
+    from lamol_core.pipeline.experiments import read_experiments
+    from lamol_core.reporting.comparison.finished_runs import read_folders
+    from lamol_core.reporting.comparison.labels import CommonName
+    from lamol_core.reporting.comparison.render import (
         comparison_json,
         comparison_tables,
         difference_table,
         write_comparison,
     )
-    from lamol_core.comparison.labels import CommonName
-    from lamol_core.comparison.runs import read_folders
-    from lamol_core.comparison.statistics import compare_runs
-    from lamol_core.comparison.wording import across, told
+    from lamol_core.reporting.comparison.sentences import across, told
+    from lamol_core.reporting.comparison.statistics import compare_runs
     from stages.console import print_json, print_table, say
 
     names = [CommonName.parse(text) for text in call or ()]

@@ -20,12 +20,12 @@ from stages.runtime import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lamol_core.config import Params
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.manifest import Provenance
+    from lamol_core.config.blocks import Params
     from lamol_core.data.task_data import TaskData
-    from lamol_core.evaluation.run import Scored
+    from lamol_core.evaluation.scoring import Scored
     from lamol_core.records import Example
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Provenance
 
 
 @guarded
@@ -40,14 +40,14 @@ def evaluate(
     Example: lamol evaluate travel --json
     """
     cost = Cost()
-    from lamol_core.evaluation.run import predict_from_checkpoint
+    from lamol_core.artifacts.atomic import atomic_path
+    from lamol_core.artifacts.figures import write_json
+    from lamol_core.artifacts.kinds import PREDICTIONS
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.tables import write_table
+    from lamol_core.evaluation.scoring import predict_from_checkpoint
     from lamol_core.records import PREDICTION_SCHEMA
     from lamol_core.reporting.model_card import model_card
-    from lamol_core.storage.atomic import atomic_path
-    from lamol_core.storage.kinds import PREDICTIONS
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.measured import write_json
-    from lamol_core.storage.tables import write_table
     from stages.console import print_json, progress
 
     cost.imported()
@@ -104,10 +104,10 @@ class _Given:
 
 def _read(task: str, params: Params, layout: Layout) -> _Given:
     """Raises ArtifactError with the command that mends it."""
+    from lamol_core.artifacts.figures import read_json
+    from lamol_core.artifacts.kinds import CHECKPOINT
+    from lamol_core.artifacts.manifest import Provenance, check_folder
     from lamol_core.data.task_data import TaskData
-    from lamol_core.storage.kinds import CHECKPOINT
-    from lamol_core.storage.manifest import Provenance, check_folder
-    from lamol_core.storage.measured import read_json
 
     params.task(task)
     data = TaskData.load(layout.data(task))
@@ -130,10 +130,10 @@ def _percent(scored: Scored, task: str) -> float:
 
 def _zero_shot(task: str, data: TaskData, params: Params, layout: Layout) -> dict[str, float]:
     """Percent scores on the task of models that have not learnt it: the teacher, the backbone."""
-    from lamol_core.config import BASE
-    from lamol_core.evaluation.run import predict_from_checkpoint
-    from lamol_core.storage.kinds import CHECKPOINT
-    from lamol_core.storage.manifest import check_folder
+    from lamol_core.artifacts.kinds import CHECKPOINT
+    from lamol_core.artifacts.manifest import check_folder
+    from lamol_core.config.blocks import BASE
+    from lamol_core.evaluation.scoring import predict_from_checkpoint
 
     rows, metric = {task: data.rows(params.evaluate.split)}, {task: data.facts.metric}
     found: dict[str, float] = {}

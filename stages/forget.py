@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lamol_core.config import Params, Source
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.config.blocks import Params, Source
     from lamol_core.data.task_data import TaskData
-    from lamol_core.storage.layout import Layout
-    from stages.pipeline import Pipeline
+    from lamol_core.pipeline.dvc_record import Pipeline
 
 KeepOption = Annotated[
     bool,
@@ -45,16 +45,16 @@ def forget(
     """
     from pathlib import Path
 
+    from lamol_core.artifacts.layout import Layout
     from lamol_core.errors import UsageError
-    from lamol_core.forgetting.refusals import (
+    from lamol_core.privacy.emptying import source_files
+    from lamol_core.privacy.forgetting import folders_with
+    from lamol_core.privacy.refusals import (
         require_learnt,
         require_no_other_rows,
         require_writable,
     )
-    from lamol_core.forgetting.rows import folders_with
-    from lamol_core.forgetting.sources import source_files
     from lamol_core.records import SPLITS
-    from lamol_core.storage.layout import Layout
 
     if keep_held_out and empty_source:
         raise UsageError(
@@ -100,15 +100,15 @@ def _remove(
     from datetime import UTC, datetime
     from pathlib import Path
 
-    from lamol_core.config import FileSource
+    from lamol_core.config.blocks import FileSource
+    from lamol_core.config.loading import resolve_path
     from lamol_core.data.canaries import CANARIES
-    from lamol_core.data.record import write_record
-    from lamol_core.forgetting.fingerprinting import fingerprint_files
-    from lamol_core.forgetting.refusals import require_nothing_written
-    from lamol_core.forgetting.rows import forget_rows
-    from lamol_core.forgetting.sources import empty_files
-    from lamol_core.params_file import resolve_path
-    from stages.pipeline import Pipeline
+    from lamol_core.data.tombstones import write_record
+    from lamol_core.pipeline.dvc_record import Pipeline
+    from lamol_core.privacy.emptying import empty_files
+    from lamol_core.privacy.fingerprinting import fingerprint_files
+    from lamol_core.privacy.forgetting import forget_rows
+    from lamol_core.privacy.refusals import require_nothing_written
 
     own = folders[0]
     given = params.task(task).source
@@ -168,7 +168,7 @@ def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Lay
 
 def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout: Layout) -> None:
     """Where the rows still are: the task's own source, other tasks of the same."""
-    from lamol_core.config import FileSource
+    from lamol_core.config.blocks import FileSource
     from stages.console import say
 
     given = params.task(task).source
@@ -188,7 +188,7 @@ def _can_be_emptied(task: str, params: Params) -> bool:
     from pathlib import Path
 
     from lamol_core.errors import ConfigError
-    from lamol_core.forgetting.sources import source_files
+    from lamol_core.privacy.emptying import source_files
 
     try:
         return any(file.stat().st_size for file in source_files(params, task, Path()))
@@ -224,7 +224,7 @@ def _require_current(task: str, stale: Sequence[str]) -> None:
 
 def _repeated(layout: Layout, own: TaskData) -> list[str]:
     """How many pseudo-samples are rows of the task word for word: a model wrote them, they stay."""
-    from lamol_core.forgetting.remains import num_repeated
+    from lamol_core.privacy.remains import num_repeated
     from lamol_core.records import SPLITS
 
     inputs = {row.input for split in SPLITS for row in own.rows_left(own.name, split)}
@@ -242,8 +242,8 @@ def _remove_remains(layout: Layout, pipeline: Pipeline, task: str, splits: Seque
     of the task; copies that `dvc exp` made are whole projects, and are named."""
     import shutil
 
-    from lamol_core.forgetting.remains import tables_with_rows
-    from lamol_core.storage.atomic import find_scratch, writer_of
+    from lamol_core.artifacts.atomic import find_scratch, writer_of
+    from lamol_core.privacy.remains import tables_with_rows
     from stages.console import say
 
     for folder in layout.with_rows:

@@ -19,10 +19,10 @@ from stages.runtime import (
 )
 
 if TYPE_CHECKING:
-    from lamol_core.config import GenerateParams, Params
-    from lamol_core.methods.rehearsal import Sampling
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.config.blocks import GenerateParams, Params
+    from lamol_core.methods.quotas import Sampling
     from lamol_core.records import PseudoSample, TaskFacts
-    from lamol_core.storage.layout import Layout
 
 
 @guarded
@@ -37,13 +37,13 @@ def generate(
     Example: lamol generate travel --set lamol_kd.topk=5
     """
     cost = Cost()
-    from lamol_core.methods.rehearsal import drawing_settings
+    from lamol_core.artifacts.figures import write_json
+    from lamol_core.artifacts.kinds import PSEUDO
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.manifest import Provenance
+    from lamol_core.artifacts.tables import write_table
+    from lamol_core.methods.quotas import drawing_settings
     from lamol_core.records import PSEUDO_SCHEMA
-    from lamol_core.storage.kinds import PSEUDO
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Provenance
-    from lamol_core.storage.measured import write_json
-    from lamol_core.storage.tables import write_table
     from stages.console import print_json, say
 
     params, layout = open_params(overrides), Layout()
@@ -85,10 +85,10 @@ class _Wanted:
 
 def _read(task: str, params: Params, layout: Layout) -> _Wanted:
     """Raises ArtifactError with the command that mends it."""
+    from lamol_core.artifacts.kinds import CHECKPOINT
+    from lamol_core.artifacts.manifest import check_folder
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.rehearsal import find_sampling, rows_wanted
-    from lamol_core.storage.kinds import CHECKPOINT
-    from lamol_core.storage.manifest import check_folder
+    from lamol_core.methods.quotas import find_sampling, rows_wanted
 
     after = params.task(task).after
     data = TaskData.load(layout.data(task))
@@ -108,12 +108,12 @@ def _carry_over(
     task: str, after: str, layout: Layout, counts: dict[str, int], params: GenerateParams
 ) -> tuple[list[PseudoSample], dict[str, str]]:
     """Rows of the table before that its audit did not flag, and the hashes of both."""
+    from lamol_core.artifacts.kinds import PSEUDO
+    from lamol_core.artifacts.manifest import sha256_of
+    from lamol_core.artifacts.tables import read_table
     from lamol_core.audit.gate import FLAGS, flagged_rows
+    from lamol_core.generation.carry_over import carried_rows
     from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
-    from lamol_core.sampling.carried import carried_rows
-    from lamol_core.storage.kinds import PSEUDO
-    from lamol_core.storage.manifest import sha256_of
-    from lamol_core.storage.tables import read_table
 
     remedy = f"Run `dvc repro generate@{task}` again."
     table, source = read_table(layout.pseudo(after), PSEUDO, PSEUDO_SCHEMA, remedy)
@@ -126,7 +126,7 @@ def _carry_over(
 def _draw(
     task: str, params: Params, layout: Layout, wanted: _Wanted, cost: Cost
 ) -> list[PseudoSample]:
-    from lamol_core.sampling.run import draw_from_checkpoint
+    from lamol_core.generation.teacher import draw_from_checkpoint
     from stages.console import progress
 
     cost.imported()
@@ -151,8 +151,8 @@ def _figures(samples: list[PseudoSample], num_carried: int, keeps: bool) -> dict
     """What the report tells of a table; `keeps`: its rows go on to later tasks."""
     from collections import Counter
 
+    from lamol_core.artifacts.tables import size_of
     from lamol_core.records import PSEUDO_SCHEMA, SURPLUS
-    from lamol_core.storage.tables import size_of
 
     valid = [sample for sample in samples if sample.valid]
     rejected = Counter(sample.reject_reason for sample in samples if not sample.valid)

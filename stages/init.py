@@ -51,13 +51,16 @@ def init(
     from shlex import quote
 
     from lamol_core.errors import UsageError
+    from lamol_core.pipeline.init import create_sequence
+    from lamol_core.preflight.problems import check_sequence
     from stages.console import say
-    from stages.new_sequence import create_sequence
 
     if not task:
         raise UsageError("--task: name at least one, like --task news=news.csv.")
     columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
-    params = create_sequence(Path(folder), task, backbone, method, columns)
+    params = create_sequence(
+        Path(folder), task, backbone, method, columns, find_problems=check_sequence
+    )
     if params["backbone"]["kind"] == "hub":
         say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")
     say(f"init: {folder} is ready. Next: cd {quote(folder)} && lamol check && dvc repro")

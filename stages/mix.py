@@ -11,15 +11,15 @@ def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = Fa
 
     Example: lamol mix travel
     """
+    from lamol_core.artifacts.kinds import MIX, PSEUDO
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.manifest import Provenance, read_manifest, table_manifest
+    from lamol_core.artifacts.tables import read_table, write_table
     from lamol_core.audit.gate import passed_table, require_rows
     from lamol_core.data.mixing import mix_rows
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.rehearsal import MIXES_REAL_ROWS, real_rows
+    from lamol_core.methods.quotas import MIXES_REAL_ROWS, real_rows
     from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, PseudoSample, from_table
-    from lamol_core.storage.kinds import MIX, PSEUDO
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Provenance, read_manifest, table_manifest
-    from lamol_core.storage.tables import read_table, write_table
     from stages.console import say
 
     params, layout = open_params(overrides), Layout()

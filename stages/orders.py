@@ -36,6 +36,9 @@ def orders(
 
     from ruamel.yaml import YAML
 
+    from lamol_core.artifacts.atomic import atomic_path
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.config.loading import load_params, read_params
     from lamol_core.data.orders import (
         distinct_tasks,
         listed_order,
@@ -43,11 +46,8 @@ def orders(
         original_name,
         random_orders,
     )
-    from lamol_core.data.record import forgotten_under_another_name, read_records
+    from lamol_core.data.tombstones import forgotten_under_another_name, read_records
     from lamol_core.errors import ConfigError, UsageError, as_list
-    from lamol_core.params_file import load_params, read_params
-    from lamol_core.storage.atomic import atomic_path
-    from lamol_core.storage.layout import Layout
     from stages.console import say
 
     path = Path("params.yaml")

@@ -13,11 +13,11 @@ def prepare(task: TaskArgument, overrides: SetOption = None, debug: DebugOption 
     """
     from pathlib import Path
 
+    from lamol_core.artifacts.layout import Layout
     from lamol_core.data.prepare import prepare_task
-    from lamol_core.data.record import forgotten_under_another_name, read_record, read_records
     from lamol_core.data.task_data import TaskData
+    from lamol_core.data.tombstones import forgotten_under_another_name, read_record, read_records
     from lamol_core.errors import ConfigError
-    from lamol_core.storage.layout import Layout
     from stages.console import say
 
     params, layout = open_params(overrides), Layout()

@@ -30,13 +30,13 @@ def report(
 
     Example: lamol report --compare ../finetune --compare ../multitask
     """
-    from lamol_core.comparison.files import comparison_chart, comparison_section
-    from lamol_core.comparison.runs import read_folders, split_chains
-    from lamol_core.comparison.statistics import compare_runs
-    from lamol_core.reporting.files import read_figures, write_report
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.reporting.comparison.finished_runs import read_folders, split_chains
+    from lamol_core.reporting.comparison.render import comparison_chart, comparison_section
+    from lamol_core.reporting.comparison.statistics import compare_runs
+    from lamol_core.reporting.report import read_figures, write_report
     from lamol_core.reporting.summary import build_summary
     from lamol_core.reporting.tables import score_table
-    from lamol_core.storage.layout import Layout
     from stages.console import print_json, print_table, say
 
     params, layout = open_params(overrides), Layout()

@@ -20,7 +20,7 @@ import typer
 from stages.console import say
 
 if TYPE_CHECKING:
-    from lamol_core.config import Params
+    from lamol_core.config.blocks import Params
 
 TaskArgument = Annotated[
     str, typer.Argument(help="The task's name in params.yaml.", show_default=False)
@@ -98,8 +98,8 @@ def run_alone(command: Callable[..., None]) -> None:
 
 def open_params(overrides: list[str] | None) -> Params:
     """params.yaml of the current folder, checked, with the overrides laid over it."""
+    from lamol_core.config.loading import load_params
     from lamol_core.errors import ConfigError
-    from lamol_core.params_file import load_params
 
     params = load_params(Path("params.yaml"), overrides or ())
     for problem in version_problems(params):

@@ -41,11 +41,11 @@ def samples(
 
     Example: lamol samples travel --verdict flagged --format csv
     """
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.tables import read_rows
     from lamol_core.audit.samples import Judgement, Wanted, choose, read_judgement
     from lamol_core.errors import ConfigError
     from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.tables import read_rows
     from stages.console import say
 
     open_params(None).task(task)
@@ -83,7 +83,7 @@ def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
     import sys
 
     from lamol_core.audit.samples import to_csv
-    from lamol_core.audit.words import visible
+    from lamol_core.text.display import visible
     from stages.console import print_json, print_rows
 
     if shape == "json":

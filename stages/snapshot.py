@@ -11,11 +11,11 @@ def snapshot(task: TaskArgument, overrides: SetOption = None, debug: DebugOption
 
     Example: lamol snapshot travel
     """
-    from lamol_core.config import BASE
-    from lamol_core.storage.atomic import atomic_path, link_tree
-    from lamol_core.storage.kinds import CHECKPOINT
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import check_folder
+    from lamol_core.artifacts.atomic import atomic_path, link_tree
+    from lamol_core.artifacts.kinds import CHECKPOINT
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.manifest import check_folder
+    from lamol_core.config.blocks import BASE
     from stages.console import say
 
     layout = Layout()

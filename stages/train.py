@@ -20,13 +20,13 @@ from stages.runtime import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lamol_core.config import Params
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.manifest import Manifest, Provenance
+    from lamol_core.config.blocks import Params
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.base import Method
-    from lamol_core.storage.layout import Layout
-    from lamol_core.storage.manifest import Manifest, Provenance
-    from lamol_core.training.kept import Kept
-    from lamol_core.training.run import Checkpoints, TrainedStudent, TrainingSet
+    from lamol_core.methods.spec import Method
+    from lamol_core.training.retention import Kept
+    from lamol_core.training.student import Checkpoints, TrainedStudent, TrainingSet
 
 
 @guarded
@@ -41,8 +41,8 @@ def train(
     Example: lamol train travel --set train.epochs=3
     """
     cost = Cost()
-    from lamol_core.storage.layout import Layout
-    from lamol_core.training.lock import sole_training
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.locks import sole_training
     from stages.console import print_json, say
 
     params, layout = open_params(overrides), Layout()
@@ -65,12 +65,12 @@ def _train(
 ) -> tuple[TrainedStudent, dict[str, Any] | None]:
     """Train and write; gives what the report tells of it too. Of several processes the main one
     writes, the others give None."""
+    from lamol_core.artifacts.figures import write_csv, write_json
+    from lamol_core.methods.quotas import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
     from lamol_core.methods.registry import build_method
-    from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
-    from lamol_core.storage.measured import write_csv, write_json
-    from lamol_core.training.kept import count_kept
-    from lamol_core.training.loop import MEASURED_COLUMNS
-    from lamol_core.training.run import count_all_steps, train_from_checkpoint
+    from lamol_core.training.retention import count_kept
+    from lamol_core.training.student import count_all_steps, train_from_checkpoint
+    from lamol_core.training.trainer import MEASURED_COLUMNS
     from stages.console import progress, say
 
     cost.imported()
@@ -119,15 +119,15 @@ class _Given:
 
 def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
     """Raises ArtifactError with the command that mends it."""
-    from lamol_core.config import BASE
+    from lamol_core.artifacts.kinds import CHECKPOINT, MIX, PSEUDO
+    from lamol_core.artifacts.manifest import check_folder
+    from lamol_core.artifacts.tables import read_table
+    from lamol_core.config.blocks import BASE
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.rehearsal import find_sampling, real_rows, rows_wanted
+    from lamol_core.methods.quotas import find_sampling, real_rows, rows_wanted
     from lamol_core.models.checkpoints import check_state
     from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, MixRow, PseudoSample, from_table
-    from lamol_core.storage.kinds import CHECKPOINT, MIX, PSEUDO
-    from lamol_core.storage.manifest import check_folder
-    from lamol_core.storage.tables import read_table
-    from lamol_core.training.run import TrainingSet
+    from lamol_core.training.student import TrainingSet
 
     after = params.task(task).after
     data = TaskData.load(layout.data(task))
@@ -209,8 +209,8 @@ def _require_made_of(table: Path, manifest: Manifest, inputs: dict[str, str], st
 
 
 def _checkpoints(task: str, params: Params, layout: Layout) -> Checkpoints:
-    from lamol_core.config import BASE
-    from lamol_core.training.run import Checkpoints
+    from lamol_core.config.blocks import BASE
+    from lamol_core.training.student import Checkpoints
 
     return Checkpoints(
         layout.teacher(task),
@@ -222,7 +222,7 @@ def _checkpoints(task: str, params: Params, layout: Layout) -> Checkpoints:
 
 
 def _provenance(params: Params, method: Method, given: _Given) -> Provenance:
-    from lamol_core.storage.manifest import Provenance
+    from lamol_core.artifacts.manifest import Provenance
 
     acting = method.parameters(given.training_set.has_pseudo_rows)
     return Provenance(
@@ -238,7 +238,7 @@ def _provenance(params: Params, method: Method, given: _Given) -> Provenance:
 
 def _figures(num_rows: int, trained: TrainedStudent, kept: Kept) -> dict[str, Any]:
     """What the report tells of a training."""
-    from lamol_core.training.curves import thin_curve
+    from lamol_core.training.log import thin_curve
 
     return {
         "rows": num_rows,

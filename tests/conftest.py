@@ -25,9 +25,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared nano checkpoint (hidden 16, 2 layers, 3 tasks), as `lamol backbone` writes it."""
+    from lamol_core.artifacts.manifest import Provenance
     from lamol_core.models.backbones import build_backbone
     from lamol_core.models.checkpoints import save_checkpoint
-    from lamol_core.storage.manifest import Provenance
     from tests.fakes import CORPUS, tiny_backbone_params
 
     folder = tmp_path_factory.mktemp("tiny") / "student"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from lamol_core.config import BackboneParams
+from lamol_core.config.blocks import BackboneParams
 from lamol_core.text.template import ControlTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from lamol_core.data.encoded import EncodedRow
+    from lamol_core.text.encoded import EncodedRow
 
 VOCABULARY = 48
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
@@ -158,7 +158,7 @@ def sharpen(model: PreTrainedModel, seed: int = 0, spread: float = 0.4) -> PreTr
 
 def make_rows(num_new: int, num_pseudo: int, seed: int = 0) -> list[EncodedRow]:
     """Random rows of lengths 1 to 9 (x) and 1 to 4 (y), both origins shuffled together."""
-    from lamol_core.data.encoded import EncodedRow
+    from lamol_core.text.encoded import EncodedRow
 
     rng = random.Random(seed)
 

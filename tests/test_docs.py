@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from lamol_core.comparison.labels import CommonName, label_runs
-from lamol_core.comparison.runs import read_folders
+from lamol_core.reporting.comparison.finished_runs import read_folders
+from lamol_core.reporting.comparison.labels import CommonName, label_runs
 from lamol_core.reporting.tables import markdown_row
 from tests.code_imports import ROOT
 

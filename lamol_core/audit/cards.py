@@ -11,7 +11,7 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 
-from lamol_core.audit.base import Audited
+from lamol_core.audit.spec import Audited
 from lamol_core.records import PSEUDO_SCHEMA
 from lamol_core.reporting.tables import markdown_row
 

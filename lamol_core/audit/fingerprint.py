@@ -23,11 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lamol_core.audit.hashing import Hashes, KeyedHash
+from lamol_core.artifacts.figures import read_json
+from lamol_core.artifacts.tables import read_rows
+from lamol_core.audit.memorisation.keyed_hash import Hashes, KeyedHash
 from lamol_core.audit.reference import Figure, Measure, Reference
 from lamol_core.errors import ArtifactError
-from lamol_core.storage.measured import read_json
-from lamol_core.storage.tables import read_rows
 
 HASHES, FIGURES = "fingerprint.parquet", "fingerprint.json"
 KEY_BYTES = 32

@@ -9,13 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lamol_core.config import BASE, AuditParams
-from lamol_core.errors import ArtifactError, GenerationError
-from lamol_core.records import PseudoSample, TaskFacts
-from lamol_core.storage.atomic import atomic_folder
-from lamol_core.storage.kinds import AUDIT
-from lamol_core.storage.layout import Layout
-from lamol_core.storage.manifest import (
+from lamol_core.artifacts.atomic import atomic_folder
+from lamol_core.artifacts.figures import read_json, write_json
+from lamol_core.artifacts.kinds import AUDIT
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.manifest import (
     MANIFEST,
     Manifest,
     Provenance,
@@ -25,8 +23,10 @@ from lamol_core.storage.manifest import (
     sha256_of,
     table_manifest,
 )
-from lamol_core.storage.measured import read_json, write_json
-from lamol_core.storage.tables import read_rows, write_rows
+from lamol_core.artifacts.tables import read_rows, write_rows
+from lamol_core.config.blocks import BASE, AuditParams
+from lamol_core.errors import ArtifactError, GenerationError
+from lamol_core.records import PseudoSample, TaskFacts
 
 log = logging.getLogger(__name__)
 FIGURES, FLAGS, CLEANED = "audit.json", "rows.parquet", "cleaned.parquet"

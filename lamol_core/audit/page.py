@@ -13,14 +13,14 @@ import altair as alt
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lamol_core.audit.base import Audited, Neighbour, SampledTask, number, with_interval
-from lamol_core.audit.run import Audit
 from lamol_core.audit.samples import Judgement
-from lamol_core.audit.words import WORD, visible, words_of
+from lamol_core.audit.spec import Audited, Neighbour, SampledTask, number, with_interval
+from lamol_core.audit.verdicts import Audit
 from lamol_core.records import PseudoSample
 from lamol_core.reporting.page import inline_json, inline_svg, policy_hash
 from lamol_core.reporting.plots import INK, line_colour, to_svg
-from lamol_core.text.normal import normalise
+from lamol_core.text.display import visible
+from lamol_core.text.normalise import WORD, normalise, words_of
 
 FADING_FIGURES = (
     "drift_auc",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lamol_core.audit.base import Check
 from lamol_core.audit.checks.canaries import Canaries, Scored
 from lamol_core.audit.checks.copies import Copies
 from lamol_core.audit.checks.drift import Drift
@@ -12,6 +11,7 @@ from lamol_core.audit.checks.personal_data import PersonalData
 from lamol_core.audit.checks.provenance import Decode, ProvenanceCheck
 from lamol_core.audit.checks.validity import Validity
 from lamol_core.audit.checks.variety import Variety
+from lamol_core.audit.spec import Check
 
 
 def build_checks(

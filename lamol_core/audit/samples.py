@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
+from lamol_core.artifacts.figures import read_json
+from lamol_core.artifacts.kinds import AUDIT
+from lamol_core.artifacts.manifest import check_folder, sha256_of
 from lamol_core.audit.gate import FIGURES, FLAGS
 from lamol_core.errors import ArtifactError
 from lamol_core.records import SURPLUS, PseudoSample
-from lamol_core.storage.kinds import AUDIT
-from lamol_core.storage.manifest import check_folder, sha256_of
-from lamol_core.storage.measured import read_json
-from lamol_core.text.normal import normalise
+from lamol_core.text.normalise import normalise
 
 SampleVerdict = Literal["clean", "unjudged", "flagged", "rejected", "surplus"]
 COLUMNS = ("row_id", "source_task", "input", "target", "verdict", "reasons", "nll")

@@ -11,21 +11,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from lamol_core.config import FileSource, PrepareParams, TaskParams
+from lamol_core.artifacts.atomic import atomic_folder, link_tree
+from lamol_core.artifacts.kinds import DATA
+from lamol_core.artifacts.manifest import MANIFEST, Provenance, seal_folder
+from lamol_core.artifacts.tables import write_rows
+from lamol_core.config.blocks import FileSource, PrepareParams, TaskParams
+from lamol_core.config.loading import resolve_path
 from lamol_core.data.canaries import make_canaries, write_canaries
 from lamol_core.data.columns import RawRow, SourceError, counted, limit_rows
-from lamol_core.data.record import Record
-from lamol_core.data.sources import read_source, unread_files
+from lamol_core.data.sources.reading import read_source, unread_files
 from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.data.task_data import LINEAGE, SEEN, TaskData, remedy_for
+from lamol_core.data.tombstones import Record
 from lamol_core.errors import ArtifactError
-from lamol_core.params_file import resolve_path
 from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, TaskFacts, row_id
-from lamol_core.storage.atomic import atomic_folder, link_tree
-from lamol_core.storage.kinds import DATA
-from lamol_core.storage.manifest import MANIFEST, Provenance, seal_folder
-from lamol_core.storage.tables import write_rows
-from lamol_core.text.normal import normalise
+from lamol_core.text.normalise import normalise
 
 Rows = Mapping[str, Sequence[RawRow]]
 FEW_TEST_ROWS = 10

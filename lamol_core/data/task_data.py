@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamol_core.config import BASE
+from lamol_core.artifacts.kinds import DATA
+from lamol_core.artifacts.manifest import MANIFEST, check_folder, read_manifest
+from lamol_core.artifacts.tables import read_rows
+from lamol_core.config.blocks import BASE
 from lamol_core.errors import ArtifactError
 from lamol_core.records import EXAMPLE_SCHEMA, Example, TaskFacts, from_table
-from lamol_core.storage.kinds import DATA
-from lamol_core.storage.manifest import MANIFEST, check_folder, read_manifest
-from lamol_core.storage.tables import read_rows
 
 LINEAGE = "lineage.json"
 SEEN = "seen"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
-from lamol_core.config import EvaluateParams
+from lamol_core.config.blocks import EvaluateParams
+from lamol_core.decoding.completions import Greedy, Progress
+from lamol_core.decoding.decode import decode
 from lamol_core.models.checkpoints import num_positions, require_positions
-from lamol_core.sampling.decode import decode
-from lamol_core.sampling.rows import Greedy, Progress
 from lamol_core.text.template import NUM_CONTROL
 from lamol_core.text.tokenizer import TextCodec
 

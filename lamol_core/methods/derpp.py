@@ -19,12 +19,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lamol_core.config import DerppParams
-from lamol_core.data.encoded import EncodedRow
-from lamol_core.methods.base import Method
+from lamol_core.config.blocks import DerppParams
 from lamol_core.methods.memory import LogitsOf, Memory, MemoryContext, file_of_state
 from lamol_core.methods.replay import RowMemory
+from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, cross_entropy, squared_difference
+from lamol_core.text.encoded import EncodedRow
 
 LOGITS = "logits.safetensors"
 

@@ -20,12 +20,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from lamol_core.config import EwcParams
-from lamol_core.data.encoded import EncodedRow
-from lamol_core.methods.base import Method
+from lamol_core.config.blocks import EwcParams
 from lamol_core.methods.memory import BackwardOf, Memory, MemoryContext, file_of_state
+from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, cross_entropy
 from lamol_core.seeds import derive_seed
+from lamol_core.text.encoded import EncodedRow
 
 FISHER = "fisher.safetensors"
 

@@ -7,7 +7,7 @@ Nothing holds the old tasks. Keeps no real row of an earlier task.
 
 from __future__ import annotations
 
-from lamol_core.methods.base import Method
+from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, cross_entropy
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamol_core.config import LamolParams
-from lamol_core.methods.base import Method
+from lamol_core.config.blocks import LamolParams
+from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, cross_entropy, divergence
 from lamol_core.records import Origin, View
 

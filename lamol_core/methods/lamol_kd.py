@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamol_core.config import LamolKdParams
-from lamol_core.methods.base import Method
+from lamol_core.config.blocks import LamolKdParams
+from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, cross_entropy, divergence
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from lamol_core.data.encoded import EncodedRow
 from lamol_core.errors import ArtifactError
+from lamol_core.text.encoded import EncodedRow
 
 LogitsOf = Callable[[Sequence[EncodedRow]], list[Tensor]]
 """The student's logits (n, V) of each row's answer (QA view), as it is now, without gradient."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lamol_core.config import Params
-from lamol_core.methods.base import Method
+from lamol_core.config.blocks import Params
 from lamol_core.methods.derpp import Derpp
 from lamol_core.methods.ewc import Ewc
 from lamol_core.methods.finetune import Finetune
@@ -14,6 +13,7 @@ from lamol_core.methods.lamol import Lamol
 from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.methods.multitask import Multitask
 from lamol_core.methods.replay import Replay
+from lamol_core.methods.spec import Method
 
 METHODS: dict[str, Callable[[Params], Method]] = {
     "lamol_kd": lambda params: LamolKd(params.lamol_kd),

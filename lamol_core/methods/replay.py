@@ -14,16 +14,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lamol_core.config import ReplayParams
-from lamol_core.data.encoded import EncodedRow
-from lamol_core.data.reservoir import Reservoir
+from lamol_core.artifacts.tables import read_rows, write_rows
+from lamol_core.config.blocks import ReplayParams
 from lamol_core.errors import ArtifactError
-from lamol_core.methods.base import Method
 from lamol_core.methods.memory import LogitsOf, Memory, MemoryContext, file_of_state
+from lamol_core.methods.reservoir import Reservoir
+from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, cross_entropy
 from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
 from lamol_core.seeds import derive_seed
-from lamol_core.storage.tables import read_rows, write_rows
+from lamol_core.text.encoded import EncodedRow
 
 ROWS, STREAM = "memory.parquet", "memory.json"
 

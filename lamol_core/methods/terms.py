@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lamol_core.config import Alignment
+from lamol_core.config.blocks import Alignment
 from lamol_core.records import Origin, View
 
 Kind = Literal["ce", "kl", "mse"]

@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
-from lamol_core.models.pack import Pack
+from lamol_core.models.packing import Pack
 
 PACKED, PADDED = "packed", "padded"
 """The names under which transformers knows them (`attn_implementation`)."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamol_core.config import BackboneParams
+from lamol_core.artifacts.manifest import MANIFEST, read_manifest
+from lamol_core.config.blocks import BackboneParams
+from lamol_core.config.loading import resolve_path, say_missing
 from lamol_core.errors import ConfigError, first_line
-from lamol_core.params_file import resolve_path, say_missing
-from lamol_core.storage.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
     from tokenizers.pre_tokenizers import PreTokenizer

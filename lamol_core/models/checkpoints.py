@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lamol_core.artifacts.atomic import atomic_folder
+from lamol_core.artifacts.kinds import CHECKPOINT, STATE
+from lamol_core.artifacts.manifest import Manifest, Provenance, check_folder, seal_folder
 from lamol_core.errors import ArtifactError, ConfigError, first_line
-from lamol_core.storage.atomic import atomic_folder
-from lamol_core.storage.kinds import CHECKPOINT, STATE
-from lamol_core.storage.manifest import Manifest, Provenance, check_folder, seal_folder
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamol_core.config import Precision
+from lamol_core.config.blocks import Precision
 
 if TYPE_CHECKING:
     import torch

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lamol_core.errors import ArtifactError
-from lamol_core.evaluation.scores import SCORES_NOTE
+from lamol_core.evaluation.matrix import SCORES_NOTE
 from lamol_core.reporting.plots import MAX_NAMED_LINES, embed_script
 from lamol_core.reporting.summary import HIGH_REJECTED_SHARE, poor_share
 

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from lamol_core.evaluation.scores import ScoreMatrix
+from lamol_core.evaluation.matrix import ScoreMatrix
 
 Chart = alt.LayerChart | alt.FacetChart  # the second only in altair's annotations
 

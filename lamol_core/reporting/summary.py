@@ -7,9 +7,9 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from lamol_core.config import BASE
+from lamol_core.config.blocks import BASE
 from lamol_core.errors import ArtifactError
-from lamol_core.evaluation.scores import ScoreMatrix, ZeroShot, forward_transfer
+from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot, forward_transfer
 
 logger = logging.getLogger(__name__)
 

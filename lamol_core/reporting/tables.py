@@ -5,7 +5,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from lamol_core.evaluation.scores import ScoreMatrix
+from lamol_core.evaluation.matrix import ScoreMatrix
 
 # A terminal of 100 columns holds a first column and about ten of scores; beyond that the matrix
 # is cut to what one asks of it: the score when new, the score now, the points lost.

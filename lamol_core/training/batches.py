@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lamol_core.data.encoded import EncodedRow
 from lamol_core.records import Origin, View
 from lamol_core.seeds import derive_seed
+from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens, TokenSequence, cut_input, num_supervised
 
 IGNORED = -100

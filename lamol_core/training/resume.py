@@ -22,11 +22,11 @@ from accelerate import PartialState
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from lamol_core.artifacts.atomic import atomic_folder
+from lamol_core.artifacts.kinds import RESUME
+from lamol_core.artifacts.manifest import Provenance, check_folder, seal_folder
 from lamol_core.errors import ArtifactError
 from lamol_core.methods.memory import Memory
-from lamol_core.storage.atomic import atomic_folder
-from lamol_core.storage.kinds import RESUME
-from lamol_core.storage.manifest import Provenance, check_folder, seal_folder
 from lamol_core.training.optimizer import MasterAdamW
 
 EVERY_S = 300.0

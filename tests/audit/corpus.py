@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lamol_core.audit.base import Audited, Origin, SampledTask
-from lamol_core.config import GenerateParams
+from lamol_core.artifacts.manifest import Manifest
+from lamol_core.audit.spec import Audited, Origin, SampledTask
+from lamol_core.config.blocks import GenerateParams
 from lamol_core.records import Example, PseudoSample, TaskFacts
 from lamol_core.seeds import derive_seed
-from lamol_core.storage.manifest import Manifest
 
 TEACHER = "ab" * 32
 NEW_TASK, TASK, SEED = "travel", "banking", 7

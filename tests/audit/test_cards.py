@@ -8,8 +8,8 @@ from ruamel.yaml import YAML
 
 from lamol_core.audit.cards import COLUMNS, WARNING, croissant, dataset_card
 from lamol_core.audit.registry import build_checks
-from lamol_core.audit.run import audit_table
-from lamol_core.config import AuditParams
+from lamol_core.audit.verdicts import audit_table
+from lamol_core.config.blocks import AuditParams
 from lamol_core.records import PSEUDO_SCHEMA
 from tests.audit.corpus import clean, decode
 from tests.messages import mentions

@@ -8,23 +8,23 @@ from dataclasses import replace
 
 import pytest
 
-from lamol_core.audit.against_rows import AgainstRows
-from lamol_core.audit.base import Audited, SampledTask, judge, pooled
+from lamol_core.artifacts.manifest import Manifest
 from lamol_core.audit.checks.canaries import Canaries
 from lamol_core.audit.checks.drift import Drift
 from lamol_core.audit.checks.faithfulness import Faithfulness
 from lamol_core.audit.checks.memorisation import HEADLINES, Memorisation
 from lamol_core.audit.checks.personal_data import personal_data_in
 from lamol_core.audit.checks.validity import Validity
-from lamol_core.audit.excess import pooled_excesses
+from lamol_core.audit.memorisation.permutation import pooled_excesses
+from lamol_core.audit.memorisation.row_overlap import AgainstRows
 from lamol_core.audit.registry import build_checks
-from lamol_core.audit.run import Audit, audit_table
-from lamol_core.config import AuditParams, GenerateParams
+from lamol_core.audit.spec import Audited, SampledTask, judge, pooled
+from lamol_core.audit.verdicts import Audit, audit_table
+from lamol_core.config.blocks import AuditParams, GenerateParams
 from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
-from lamol_core.forgetting.fingerprinting import fingerprint_of
+from lamol_core.privacy.fingerprinting import fingerprint_of
 from lamol_core.records import PseudoSample
-from lamol_core.storage.manifest import Manifest
 from tests.audit.corpus import (
     LABELS,
     SEED,

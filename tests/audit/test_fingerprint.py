@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamol_core.audit.base import Audited
 from lamol_core.audit.fingerprint import (
     FIGURES,
     HASHES,
@@ -22,17 +21,18 @@ from lamol_core.audit.fingerprint import (
     read_fingerprint,
     to_files,
 )
-from lamol_core.audit.hashing import LADDER, HashedTexts, KeyedHash
+from lamol_core.audit.memorisation.keyed_hash import LADDER, HashedTexts, KeyedHash
+from lamol_core.audit.memorisation.spans import longest_shared_spans
 from lamol_core.audit.registry import build_checks
-from lamol_core.audit.run import Audit, audit_table
 from lamol_core.audit.samples import Judgement
-from lamol_core.audit.spans import longest_shared_spans
-from lamol_core.audit.words import words_of
-from lamol_core.config import AuditParams, PrepareParams, TaskParams
+from lamol_core.audit.spec import Audited
+from lamol_core.audit.verdicts import Audit, audit_table
+from lamol_core.config.blocks import AuditParams, PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task, write_base
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
-from lamol_core.forgetting.fingerprinting import fingerprint_files, fingerprint_of
+from lamol_core.privacy.fingerprinting import fingerprint_files, fingerprint_of
+from lamol_core.text.normalise import words_of
 from tests.audit.corpus import SEED, TASK, clean, decode, sample, with_rows
 from tests.messages import mentions, names, naming
 

@@ -6,7 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from lamol_core.config import BASE
+from lamol_core.config.blocks import BASE
+from lamol_core.config.loading import find_order_problems
 from lamol_core.data.orders import (
     distinct_tasks,
     listed_order,
@@ -15,7 +16,6 @@ from lamol_core.data.orders import (
     random_orders,
 )
 from lamol_core.errors import ConfigError
-from lamol_core.params_file import find_order_problems
 from tests.messages import naming
 
 TASKS = {name: {"after": BASE, "source": {"kind": "demo", "task": name}} for name in "abcd"}

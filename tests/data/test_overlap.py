@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from lamol_core.config import Source
+from lamol_core.config.blocks import Source
 from lamol_core.data.overlap import may_share_rows
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from lamol_core.config import PrepareParams, TaskParams
+from lamol_core.config.blocks import PrepareParams, TaskParams
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.data.prepare import find_facts, prepare_task, write_base
-from lamol_core.data.record import read_record, write_record
 from lamol_core.data.task_data import TaskData, facts_from
+from lamol_core.data.tombstones import read_record, write_record
 from lamol_core.errors import ArtifactError, ConfigError
-from lamol_core.forgetting.rows import forget_rows
+from lamol_core.privacy.forgetting import forget_rows
 from lamol_core.records import SPLITS, TaskFacts
 from tests.messages import names, naming
 
@@ -348,9 +348,9 @@ def test_forgotten_rows_do_not_come_back_where_held_out_rows_stay(
 
 def test_empty_tables_can_be_read_and_linked(sequence: Sequence) -> None:
     """As `lamol forget` leaves them."""
+    from lamol_core.artifacts.manifest import Provenance, seal_folder
+    from lamol_core.artifacts.tables import write_rows
     from lamol_core.records import EXAMPLE_SCHEMA
-    from lamol_core.storage.manifest import Provenance, seal_folder
-    from lamol_core.storage.tables import write_rows
 
     folder = sequence.data("a")
     (folder / "train.parquet").unlink()

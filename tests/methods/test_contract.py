@@ -17,30 +17,30 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from lamol_core.config import EwcParams, Params, ReplayParams
-from lamol_core.data.encoded import EncodedRow
+from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest, sha256_of
+from lamol_core.artifacts.tables import read_rows
+from lamol_core.config.blocks import EwcParams, Params, ReplayParams
 from lamol_core.errors import ArtifactError
 from lamol_core.methods.ewc import FisherMemory
 from lamol_core.methods.memory import MemoryContext
+from lamol_core.methods.quotas import KEEPS_REAL_ROWS, MIXES_REAL_ROWS, find_sampling
 from lamol_core.methods.registry import METHODS, build_method
-from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS, find_sampling
 from lamol_core.methods.replay import RowMemory
 from lamol_core.models.checkpoints import load_model, save_checkpoint, write_state
 from lamol_core.records import MEMORY_SCHEMA, Example, MemoryRow, MixRow, PseudoSample, from_table
-from lamol_core.storage.manifest import MANIFEST, Provenance, read_manifest, sha256_of
-from lamol_core.storage.tables import read_rows
+from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import resume
-from lamol_core.training.curves import NOT_TERMS
-from lamol_core.training.fitting import Fitting
-from lamol_core.training.loop import LogRow, Trainer
-from lamol_core.training.run import (
+from lamol_core.training.log import NOT_TERMS
+from lamol_core.training.setup import Fitting
+from lamol_core.training.student import (
     Checkpoints,
     TrainedStudent,
     TrainingSet,
     count_all_steps,
     train_from_checkpoint,
 )
+from lamol_core.training.trainer import LogRow, Trainer
 from tests.fakes import make_rows
 from tests.messages import names, naming
 

@@ -17,13 +17,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lamol_core.config import LamolKdParams
+from lamol_core.config.blocks import LamolKdParams
 from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.models.checkpoints import load_model
 from lamol_core.training.batches import Member, MicroBatch
-from lamol_core.training.body import as_body
+from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import losses_of, supervised_tokens
-from lamol_core.training.teacher import OnlineTeacher
+from lamol_core.training.teacher.states import OnlineTeacher
 
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = Path(os.environ.get("LAMOL_SHARED", ROOT.parent / "shared")) / "golden"

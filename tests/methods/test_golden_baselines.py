@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lamol_core.config import DerppParams, EwcParams
+from lamol_core.config.blocks import DerppParams, EwcParams
 from lamol_core.methods.derpp import Derpp
 from lamol_core.methods.ewc import Ewc, FisherMemory
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Origin
 from lamol_core.training.batches import Member, MicroBatch
-from lamol_core.training.body import as_body
+from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import losses_of, supervised_tokens
-from lamol_core.training.teacher import OnlineTeacher
+from lamol_core.training.teacher.states import OnlineTeacher
 from tests.methods.test_golden import GOLDEN
 
 CASES_FILE = GOLDEN / "baseline_cases.json"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lamol_core.config import LamolKdParams, LamolParams, Params
+from lamol_core.config.blocks import LamolKdParams, LamolParams, Params
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.l2kd import L2kd
 from lamol_core.methods.lamol import Lamol

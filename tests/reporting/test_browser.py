@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from lamol_core.comparison.files import comparison_chart, comparison_section
-from lamol_core.comparison.statistics import compare_runs
 from lamol_core.reporting import plots
+from lamol_core.reporting.comparison.render import comparison_chart, comparison_section
+from lamol_core.reporting.comparison.statistics import compare_runs
 from lamol_core.reporting.page import render_page
 from tests.browser import needs_browser, open_page
-from tests.comparison.test_comparison import many
+from tests.reporting.comparison.test_comparison import many
 from tests.reporting.test_page import summary_of
 
 pytestmark = [pytest.mark.slow, needs_browser]

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from lamol_core.errors import ArtifactError
-from lamol_core.evaluation.scores import ZeroShot
+from lamol_core.evaluation.matrix import ZeroShot
 from lamol_core.reporting.summary import TaskFigures, build_summary, poor_share
 from lamol_core.reporting.tables import headline, markdown_row, score_table
 from tests.messages import names, names_in_order, naming

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lamol_core.artifacts.layout import Layout
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ConfigError
-from lamol_core.forgetting.rows import forget_rows
+from lamol_core.privacy.forgetting import forget_rows
 from lamol_core.records import SPLITS
-from lamol_core.storage.layout import Layout
 from stages.forget import forget
 from tests.messages import mentions, names, naming
 from tests.stages.sequences import NAMES, edit_params, run, stages_run, write_csv

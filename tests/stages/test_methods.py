@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 
+from lamol_core.artifacts.manifest import MANIFEST
+from lamol_core.methods.quotas import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
 from lamol_core.methods.registry import METHODS
-from lamol_core.methods.rehearsal import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
-from lamol_core.storage.manifest import MANIFEST
 from stages.audit import audit
 from stages.backbone import backbone
 from stages.evaluate import evaluate

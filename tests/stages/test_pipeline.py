@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lamol_core.config import METHOD_NAMES
+from lamol_core.config.blocks import METHOD_NAMES
 from lamol_core.data.task_data import TaskData
 from lamol_core.records import PSEUDO_SCHEMA, SPLITS
 from lamol_core.reporting.page import HEADLINES

@@ -6,11 +6,11 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from lamol_core.config import LamolKdParams, TrainParams
+from lamol_core.config.blocks import LamolKdParams, TrainParams
 from lamol_core.methods.lamol_kd import LamolKd
-from lamol_core.training.body import as_body
-from lamol_core.training.loop import Trainer
-from lamol_core.training.teacher import OnlineTeacher
+from lamol_core.training.hidden_states import as_body
+from lamol_core.training.teacher.states import OnlineTeacher
+from lamol_core.training.trainer import Trainer
 from tests.fakes import CONTROL, make_rows, sharpen, tiny_llama
 
 PARAMS = {"steps": 2, "batch_size": 8, "micro_batch_tokens": 64, "warmup_fraction": 0.0}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lamol_core.data.encoded import EncodedRow
+from lamol_core.text.encoded import EncodedRow
 from tests.fakes import CONTROL
 
 

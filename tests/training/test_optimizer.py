@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lamol_core.config import LamolKdParams, TrainParams
+from lamol_core.config.blocks import LamolKdParams, TrainParams
 from lamol_core.methods.lamol_kd import LamolKd
 from lamol_core.training import optimizer
-from lamol_core.training.body import as_body
-from lamol_core.training.loop import Trainer
+from lamol_core.training.hidden_states import as_body
 from lamol_core.training.optimizer import MasterAdamW, join_halves, split_halves
-from lamol_core.training.teacher import OnlineTeacher
+from lamol_core.training.teacher.states import OnlineTeacher
+from lamol_core.training.trainer import Trainer
 from tests.fakes import CONTROL, make_rows, tiny_llama
 
 

@@ -24,13 +24,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.stats import ks_2samp
 
-from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
-from lamol_core.audit.words import words_of
-from lamol_core.config import AuditParams
+from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
+from lamol_core.config.blocks import AuditParams
 from lamol_core.evaluation.metrics import score_rows
 from lamol_core.records import PseudoSample
 from lamol_core.seeds import derive_seed
-from lamol_core.text.normal import normalise
+from lamol_core.text.normalise import normalise, words_of
 
 Asked = Callable[[Sequence[PseudoSample]], list[str]]
 """What the teacher answers to each row's input."""

@@ -41,9 +41,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lamol_core.audit.against_hashes import against_hashes
-from lamol_core.audit.against_rows import AgainstRows
-from lamol_core.audit.base import (
+from lamol_core.audit.memorisation.hash_overlap import against_hashes
+from lamol_core.audit.memorisation.permutation import pooled_excesses
+from lamol_core.audit.memorisation.row_overlap import AgainstRows
+from lamol_core.audit.spec import (
     Audited,
     Check,
     Figure,
@@ -54,8 +55,7 @@ from lamol_core.audit.base import (
     SampledTask,
     pooled,
 )
-from lamol_core.audit.excess import pooled_excesses
-from lamol_core.config import AuditParams
+from lamol_core.config.blocks import AuditParams
 
 HEADLINES = ("overlap", "copied")
 

@@ -24,10 +24,10 @@ from functools import partial
 import phonenumbers
 from stdnum import iban, luhn
 
-from lamol_core.audit.base import Audited, Check, Finding, Flag, Origin, SampledTask, pooled
-from lamol_core.config import AuditParams
+from lamol_core.audit.spec import Audited, Check, Finding, Flag, Origin, SampledTask, pooled
+from lamol_core.config.blocks import AuditParams
 from lamol_core.records import Example, PseudoSample
-from lamol_core.text.normal import without_unseen
+from lamol_core.text.normalise import without_unseen
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 DIGITS = re.compile(r"\d(?:[ .-]?\d){12,}")

@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from lamol_core import __version__
-from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, Origin
-from lamol_core.config import AuditParams
+from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, Origin
+from lamol_core.config.blocks import AuditParams
 from lamol_core.records import PseudoSample, pseudo_row_id
 from lamol_core.seeds import pseudo_seed
 

@@ -3,7 +3,7 @@
 rejected_share        rejected draws / all draws but surplus ones
 attempts_per_row      draws / rows drawn and kept; rows that were carried over are no draws
 truncated_share       rows kept that fill generate.max_input_tokens or max_target_tokens
-rejected_<reason>     draws rejected for each reason (sampling/filters.py)
+rejected_<reason>     draws rejected for each reason (generation/parsing.py)
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lamol_core.audit.base import Audited, Check, Figure, Finding, Flag, Origin, SampledTask
-from lamol_core.config import AuditParams, GenerateParams
+from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, Origin, SampledTask
+from lamol_core.config.blocks import AuditParams, GenerateParams
 from lamol_core.records import PseudoSample
 
 

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 
 from sacrebleu.metrics.bleu import BLEU
 
-from lamol_core.audit.base import Audited, Check, Figure, Finding, pooled
-from lamol_core.audit.words import words_of
-from lamol_core.config import AuditParams
+from lamol_core.audit.spec import Audited, Check, Figure, Finding, pooled
+from lamol_core.config.blocks import AuditParams
 from lamol_core.seeds import derive_seed
+from lamol_core.text.normalise import words_of
 
 BLEU_ROWS = 500
 BLEU_HYPOTHESES = 60

@@ -1,0 +1,73 @@
+"""Parquet tables with an explicit schema: written whole with a manifest, checked when read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lamol_core.artifacts.atomic import atomic_path
+from lamol_core.artifacts.manifest import (
+    Manifest,
+    Provenance,
+    check_table,
+    describe,
+    table_manifest,
+    write_manifest,
+)
+from lamol_core.errors import ArtifactError
+from lamol_core.records import to_columns
+
+
+def write_rows(path: Path | BinaryIO, records: Sequence[object], schema: pa.Schema) -> None:
+    """Write records as Parquet to a path that is scratch already (inside a folder being made)."""
+    table = pa.table(to_columns(records, schema), schema=schema)
+    pq.write_table(table, path, compression="zstd")
+
+
+def size_of(records: Sequence[object], schema: pa.Schema) -> int:
+    """Bytes that records take as a Parquet file of their own."""
+    if not records:
+        return 0
+    buffer = io.BytesIO()
+    write_rows(buffer, records, schema)
+    return buffer.tell()
+
+
+def write_table(
+    path: Path, kind: str, records: Sequence[object], schema: pa.Schema, provenance: Provenance
+) -> Manifest:
+    """Write a table that stands alone, then the manifest beside it."""
+    with atomic_path(path) as scratch:
+        write_rows(scratch, records, schema)
+        manifest = describe(kind, {path.name: scratch}, {path.stem: len(records)}, provenance)
+    with atomic_path(table_manifest(path)) as scratch:
+        write_manifest(scratch, manifest)
+    return manifest
+
+
+def read_table(path: Path, kind: str, schema: pa.Schema, remedy: str) -> tuple[pa.Table, Manifest]:
+    """A table that stands alone, after its manifest and schema were checked."""
+    manifest = check_table(path, kind, remedy)
+    return read_rows(path, schema, remedy), manifest
+
+
+def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
+    """Rows of a Parquet file. Raises ArtifactError when unreadable or of another schema."""
+    if not path.is_file():
+        raise ArtifactError(f"{path}: missing. {remedy}")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ArtifactError(f"{path}: not readable as Parquet ({error}). {remedy}") from error
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise ArtifactError(f"{path}: no column {', '.join(map(repr, missing))}. {remedy}")
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ArtifactError(f"{path}: a column is of another type ({error}). {remedy}") from error

@@ -1,0 +1,95 @@
+"""The files of an audit: figures and verdicts, flagged rows, the page, a table without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lamol_core.artifacts.atomic import atomic_folder, atomic_path
+from lamol_core.artifacts.figures import read_json, write_json
+from lamol_core.artifacts.kinds import AUDIT, PSEUDO
+from lamol_core.artifacts.manifest import Provenance, seal_folder
+from lamol_core.artifacts.tables import write_rows, write_table
+from lamol_core.audit.cards import CARD, CROISSANT, croissant, dataset_card
+from lamol_core.audit.gate import CLEANED, FIGURES, FLAG_SCHEMA, FLAGS
+from lamol_core.audit.page import fading_chart, render_audit
+from lamol_core.audit.spec import Audited, Flag
+from lamol_core.audit.verdicts import Audit, History
+from lamol_core.errors import ArtifactError
+from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
+from lamol_core.reporting.plots import save_svg
+
+
+def write_audit(
+    folder: Path,
+    audit: Audit,
+    audited: Audited,
+    history: History,
+    show_real_rows: bool,
+    provenance: Provenance,
+    cleaned: Audit | None = None,
+) -> dict[str, Any]:
+    """Write the folder of an audit, with its manifest, and the cards beside the table; gives the
+    content of audit.json. `cleaned` is the audit of the table without its flagged rows."""
+    content = audit.as_dict(history)
+    if cleaned is not None:
+        content["cleaned"] = {
+            "verdict": cleaned.verdict,
+            "failed": cleaned.failed,
+            "rows_kept": cleaned.rows_kept,
+        }
+        content["verdicts"][-1] |= content["cleaned"]  # that table is trained on
+    with atomic_folder(folder) as scratch:
+        write_json(scratch / FIGURES, content)
+        page = render_audit(audit, content, audited, show_real_rows)
+        (scratch / "index.html").write_text(page, encoding="utf-8")
+        if (chart := fading_chart(content["fading"])) is not None:
+            save_svg(chart, scratch / "fading.svg")
+        write_rows(scratch / FLAGS, audit.flags, FLAG_SCHEMA)
+        if cleaned is not None:
+            drawn = [sample for task in audited.tasks for sample in task.drawn]
+            left = without_flagged(drawn, audit.flags)
+            dropped = {"dropped": len(drawn) - len(left), "audit": provenance.parameters}
+            origin = Provenance(dropped, provenance.inputs)
+            write_table(scratch / CLEANED, PSEUDO, left, PSEUDO_SCHEMA, origin)
+        seal_folder(scratch, AUDIT, {"flags": len(audit.flags)}, provenance)
+    for name, text in (
+        (CARD, dataset_card(content, audited)),
+        (CROISSANT, croissant(content, audited)),
+    ):
+        with atomic_path(folder.parent / name) as scratch:
+            scratch.write_text(text, encoding="utf-8")
+    return content
+
+
+def without_flagged(samples: Sequence[PseudoSample], flags: Sequence[Flag]) -> list[PseudoSample]:
+    """The rows that no check points at."""
+    flagged = {flag.row_id for flag in flags}
+    return [sample for sample in samples if sample.row_id not in flagged]
+
+
+def clean_audited(audited: Audited, audit: Audit) -> Audited:
+    """The same tasks without the rows that an audit flags."""
+    tasks = [replace(t, drawn=without_flagged(t.drawn, audit.flags)) for t in audited.tasks]
+    return replace(audited, tasks=tasks)
+
+
+def read_audit(folder: Path) -> dict[str, Any]:
+    """The content of audit.json. Raises ArtifactError where there is none."""
+    return read_json(folder / FIGURES, f"Run `dvc repro audit@{folder.parent.name}` again.")
+
+
+def read_history(folder: Path) -> History:
+    """What the audit of the task before, and those before it, said; nothing where there is none."""
+    path = folder / FIGURES
+    if not path.is_file():
+        return History()
+    content = read_audit(folder)
+    if not all(isinstance(content.get(name), list) for name in ("verdicts", "fading")):
+        raise ArtifactError(
+            f"{path}: is no audit, or one of an older lamol. "
+            f"Run `dvc repro audit@{folder.parent.name}` again."
+        )
+    return History(content["verdicts"], content["fading"])

@@ -1,0 +1,133 @@
+"""What an audit looks at: the table as it lies there, changed or not, and the task's real rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from lamol_core.artifacts.kinds import CHECKPOINT, PSEUDO
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.manifest import (
+    MANIFEST,
+    check_folder,
+    check_table,
+    read_manifest,
+    sha256_of,
+    table_manifest,
+)
+from lamol_core.artifacts.tables import read_rows, read_table
+from lamol_core.audit.fingerprint import read_fingerprint
+from lamol_core.audit.spec import Audited, Origin, SampledTask
+from lamol_core.config.blocks import Params
+from lamol_core.data.canaries import read_canaries
+from lamol_core.data.task_data import TaskData
+from lamol_core.errors import ArtifactError
+from lamol_core.methods.quotas import drawing_settings, find_sampling
+from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
+
+
+def read_audited(layout: Layout, task: str, params: Params) -> Audited:
+    """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate.
+
+    A table that was changed since it was written is read all the same: the audit says so. Raises
+    ArtifactError where it is missing or is no such table."""
+    remedy = f"Run `dvc repro generate@{task}` again."
+    path = layout.pseudo(task)
+    table = read_rows(path, PSEUDO_SCHEMA, remedy)
+    if holes := [name for name in table.column_names if table[name].null_count]:
+        raise ArtifactError(f"{path}: empty places in column {', '.join(holes)}. {remedy}")
+    samples = from_table(table, PseudoSample)
+    sampling = find_sampling(params)
+    manifest = read_manifest(table_manifest(path), remedy)
+    data = TaskData.load(layout.data(task))
+    teacher = layout.teacher(task)
+    origin = Origin(
+        new_task=task,
+        seed=params.seed,
+        table_is_as_written=_holds(lambda: check_table(path, PSEUDO, "")),
+        table_sha256=sha256_of(path),
+        manifest=manifest,
+        teacher=teacher,
+        teacher_sha256=read_manifest(
+            teacher / MANIFEST, f"Run `dvc repro snapshot@{task}` again."
+        ).content_sha256,
+        generate=params.generate,
+        settings=drawing_settings(params, sampling) if sampling else {},
+        teacher_is_as_written=_holds(lambda: check_folder(teacher, CHECKPOINT, "")),
+        carried=_rows_before(layout.pseudo(params.task(task).after), manifest.inputs),
+    )
+    known = {facts.name for facts in data.earlier}
+    foreign = sorted({s.source_task for s in samples} - known)
+    if foreign:
+        raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {remedy}")
+    return Audited(_sampled_tasks(data, samples, layout.fingerprint_key), origin, params.seed)
+
+
+def _sampled_tasks(
+    data: TaskData, samples: Sequence[PseudoSample], key_file: Path
+) -> list[SampledTask]:
+    """The earlier tasks that rows were drawn of, oldest first."""
+    drawn: dict[str, list[PseudoSample]] = {}
+    for sample in samples:
+        drawn.setdefault(sample.source_task, []).append(sample)
+    return [
+        sampled_task(data, place, drawn[facts.name], key_file)
+        for place, facts in enumerate(data.earlier)
+        if facts.name in drawn
+    ]
+
+
+def sampled_task(
+    data: TaskData, place: int, drawn: Sequence[PseudoSample], key_file: Path
+) -> SampledTask:
+    """What is known of the task at a place of a lineage, and the samples drawn of it."""
+    facts = data.lineage[place]
+    home = data.file(facts.name, "train").parent
+    removed = data.forgotten(facts.name).get("train")
+    held_out = [row for split in ("dev", "test") for row in data.rows_left(facts.name, split)]
+    return SampledTask(
+        facts=facts,
+        age=len(data.earlier) - 1 - place,
+        drawn=drawn,
+        train=data.rows_left(facts.name, "train"),
+        held_out=held_out,
+        place=place,
+        canaries=read_canaries(home),
+        forgotten_on=removed.forgotten_on if removed else "",
+        fingerprint=read_fingerprint(home, key_file) if removed else None,
+    )
+
+
+def _rows_before(path: Path, inputs: Mapping[str, str]) -> dict[str, PseudoSample]:
+    """The rows of the table before, by their ids, if it is the one that rows were carried from."""
+    if "carried" not in inputs:
+        return {}
+    try:
+        table, manifest = read_table(path, PSEUDO, PSEUDO_SCHEMA, "")
+    except ArtifactError:
+        return {}
+    if manifest.content_sha256 != inputs["carried"]:
+        return {}
+    return {sample.row_id: sample for sample in from_table(table, PseudoSample)}
+
+
+def _holds(check: Callable[[], object]) -> bool:
+    """Whether something is what its manifest says."""
+    try:
+        check()
+    except ArtifactError:
+        return False
+    return True
+
+
+def decoder_of(checkpoint: Path) -> Callable[[Sequence[int]], str]:
+    """Ids to text by a checkpoint's tokenizer alone, as TextCodec does it: no model is loaded.
+
+    Raises ArtifactError where the checkpoint has none."""
+    path = checkpoint / "tokenizer.json"
+    if not path.is_file():
+        raise ArtifactError(f"{path}: missing. Run the stage that writes the checkpoint again.")
+    tokenizer = Tokenizer.from_file(str(path))
+    return lambda ids: tokenizer.decode(list(ids), skip_special_tokens=False)

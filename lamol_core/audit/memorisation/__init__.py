@@ -1,0 +1,1 @@
+"""Whether samples repeat training rows: spans, neighbours, permutation tests."""

@@ -1,0 +1,101 @@
+"""The nearest row of a corpus by edit similarity.
+
+Every row is looked at where that is quick. Of larger corpora the candidates are the rows that share
+most of a text's rarest runs of five characters: near copies are found, a nearest row that is far
+may be missed, and a text without a candidate has none (tests/audit/memorisation/test_spans.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
+
+RUN = 5
+MAX_POSTINGS = 64
+"""A run that more rows have tells none of them apart."""
+RAREST = 12
+CANDIDATES = 6
+ALL_PAIRS = 4_000_000
+"""So many pairs of texts are compared outright: some seconds."""
+CHUNK = 100
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Rows of the corpus that are equally near, and 1 - distance / length of the longer text; no
+    row where there is none."""
+
+    similarity: float = 0.0
+    rows: tuple[int, ...] = ()
+
+    @property
+    def row(self) -> int:
+        """The first of them; -1 for none."""
+        return self.rows[0] if self.rows else -1
+
+
+def nearest_rows(texts: Sequence[str], corpus: Sequence[str]) -> list[Nearest]:
+    """Of each text the row of the corpus that is nearest."""
+    if len(texts) * len(corpus) > ALL_PAIRS:
+        index = _Index(corpus)
+        return [index.find(text) for text in texts]
+    if not corpus:
+        return [Nearest()] * len(texts)
+    return [
+        _nearest(similarities)
+        for start in range(0, len(texts), CHUNK)
+        for similarities in cdist(
+            texts[start : start + CHUNK],
+            corpus,
+            scorer=Levenshtein.normalized_similarity,
+            dtype=np.float64,
+        )
+    ]
+
+
+def _nearest(similarities: np.ndarray) -> Nearest:
+    best = float(similarities.max())
+    return (
+        Nearest(best, tuple(np.flatnonzero(similarities == best).tolist())) if best else Nearest()
+    )
+
+
+class _Index:
+    """Runs of characters, and the rows that have them."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+        self._postings: dict[str, list[int]] = {}
+        self._exact: dict[str, list[int]] = {}
+        for place, text in enumerate(texts):
+            self._exact.setdefault(text, []).append(place)
+            for run in runs_of(text):
+                self._postings.setdefault(run, []).append(place)
+
+    def find(self, text: str) -> Nearest:
+        if text in self._exact:
+            return Nearest(1.0, tuple(self._exact[text]))
+        # in order: a set's own differs from process to process
+        known = [self._postings[run] for run in sorted(runs_of(text)) if run in self._postings]
+        telling = sorted((p for p in known if len(p) <= MAX_POSTINGS), key=len)[:RAREST]
+        if not telling:  # all rows are built alike: one is as near as another
+            telling = [postings[:MAX_POSTINGS] for postings in sorted(known, key=len)[:1]]
+        votes = Counter(place for postings in telling for place in postings)
+        most = sorted(votes.items(), key=lambda v: (-v[1], v[0]))[:CANDIDATES]
+        near = [
+            (Levenshtein.normalized_similarity(text, self._texts[place]), place)
+            for place, _ in most
+        ]
+        best = max((similarity for similarity, _ in near), default=0.0)
+        rows = tuple(sorted(place for similarity, place in near if similarity == best))
+        return Nearest(best, rows) if best else Nearest()
+
+
+def runs_of(text: str) -> set[str]:
+    """All runs of five characters; a shorter text is its own run."""
+    return {text[i : i + RUN] for i in range(max(len(text) - RUN + 1, 1))}

@@ -1,0 +1,300 @@
+"""What a check is given, what it finds, and how figures become verdicts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from lamol_core.artifacts.manifest import Manifest
+from lamol_core.audit.fingerprint import Fingerprint
+from lamol_core.audit.reference import Figure, NoReference, RealRows, Reference
+from lamol_core.config.blocks import AuditParams, GenerateParams, Limit
+from lamol_core.data.canaries import Canary
+from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
+from lamol_core.text.normalise import normalise, words_of
+
+Verdict = Literal["pass", "warn", "fail"]
+NOT_JUDGED = "not judged"
+SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "fail")
+
+
+@dataclass(frozen=True)
+class SampledTask:
+    """An earlier task: its pseudo-samples in a table, and its real rows.
+
+    `age` counts the tasks that were learnt since it was learnt; 0 for the last one.
+    """
+
+    facts: TaskFacts
+    age: int
+    drawn: Sequence[PseudoSample]
+    train: Sequence[Example]
+    held_out: Sequence[Example]
+    """Rows of the same task that no training has seen: dev and test."""
+    place: int = 0
+    """In the order of learning: its GEN token."""
+    canaries: Sequence[Canary] = ()
+    """Planted among its training rows."""
+    forgotten_on: str = ""
+    """When its training rows were removed (`lamol forget`); empty where they are here."""
+    fingerprint: Fingerprint | None = None
+    """What was kept of them."""
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @cached_property
+    def kept(self) -> list[PseudoSample]:
+        """The samples that are trained on."""
+        return [sample for sample in self.drawn if sample.valid]
+
+    @cached_property
+    def rejected(self) -> list[PseudoSample]:
+        return [s for s in self.drawn if not s.valid and s.reject_reason != SURPLUS]
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What the checks hold its samples against."""
+        if self.forgotten_on:
+            return self.fingerprint or NoReference()
+        texts = self.texts(self.train)
+        return RealRows(
+            texts,
+            [normalise(row.target) for row in self.train] if self.has_classes else [],
+            [len(words_of(text)) for text in texts],
+        )
+
+    @property
+    def has_classes(self) -> bool:
+        return self.facts.targets == "classes"
+
+    @cached_property
+    def is_blind(self) -> bool:
+        """Whether its rows are gone, and nothing tells of most samples whether they repeat them."""
+        if not self.forgotten_on:
+            return False
+        return self.fingerprint is None or len(self.untold) > self.num_told
+
+    @cached_property
+    def untold(self) -> list[PseudoSample]:
+        """Samples of which nothing tells whether they repeat forgotten rows: all, or those that are
+        too short to be looked for in the fingerprint."""
+        if not self.forgotten_on:
+            return []
+        texts = zip(self.kept, self.texts(self.kept), strict=True)
+        known = self.fingerprint
+        return [sample for sample, text in texts if known is None or not known.can_tell(text)]
+
+    @property
+    def num_told(self) -> int:
+        return len(self.kept) - len(self.untold)
+
+    @property
+    def note(self) -> str:
+        """What the audit cannot say of it, or only by its fingerprint; empty where it can."""
+        if not self.forgotten_on:
+            return ""
+        gone = f"The training rows of {self.name} were forgotten on {self.forgotten_on}"
+        if self.fingerprint is None:
+            return (
+                f"{gone}, and no fingerprint of them is here with its key: whether its samples "
+                "repeat or resemble them is not known."
+            )
+        short = len(self.untold)
+        too_short = f" {short} of {len(self.kept)} samples are too short for it." if short else ""
+        return (
+            f"{gone}: its samples are held against their kept fingerprint, by runs of words of "
+            "certain lengths; drift, near copies and replayed personal data are not known."
+            f"{too_short}"
+        )
+
+    def text(self, row: PseudoSample | Example) -> str:
+        """What a row says: its input, and its target too where that is free text and no label."""
+        return f"{row.input} {row.target}" if self.facts.targets == "text" else row.input
+
+    def texts(self, rows: Sequence[PseudoSample] | Sequence[Example]) -> list[str]:
+        return [normalise(self.text(row)) for row in rows]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a table says that it comes from, and what is on disk to hold that against."""
+
+    new_task: str
+    seed: int
+    table_is_as_written: bool
+    table_sha256: str
+    """Of the file as it lies there; its manifest says what it was."""
+    manifest: Manifest
+    teacher: Path
+    teacher_sha256: str
+    generate: GenerateParams
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """What params.yaml would have rows drawn with now."""
+    teacher_is_as_written: bool = True
+    carried: Mapping[str, PseudoSample] = field(default_factory=dict)
+    """Rows of the table before that could be carried over, by their ids."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A table of pseudo-samples with all that the checks may look at."""
+
+    tasks: Sequence[SampledTask]
+    origin: Origin
+    seed: int
+    """Of resampling: the same table has the same figures."""
+
+    @property
+    def has_forgotten_rows(self) -> bool:
+        return any(task.forgotten_on for task in self.tasks)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A row that a check points at, and why; no text of a real row."""
+
+    row_id: str
+    source_task: str
+    check: str
+    reason: str
+    value: float = 0.0
+    real_row_id: str = ""
+    span_start: int = 0
+    span_words: int = 0
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The real row that is nearest to a sample, and the longest run of words shared with any."""
+
+    real_row_id: str
+    similarity: float
+    span_row_id: str
+    span_start: int
+    span_words: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A figure beside its limits."""
+
+    figure: str
+    task: str
+    """Empty for the whole table."""
+    value: float
+    limit: Limit
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    figures: Mapping[str, Figure]
+    by_task: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    flags: Sequence[Flag] = ()
+    judged: Sequence[Judged] = ()
+    notes: Sequence[str] = ()
+    neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
+    """By the ids of the samples."""
+    undecided: bool = False
+    """Whether its headline could not be judged."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return worst(judged.verdict for judged in self.judged)
+
+    @property
+    def told_verdict(self) -> str:
+        """The verdict; "not judged" where no figure could be held against a limit, or not the
+        headline."""
+        is_known = self.judged and not (self.undecided and self.verdict == "pass")
+        return self.verdict if is_known else NOT_JUDGED
+
+
+class Check(ABC):
+    """One question to a table. Its file has the definition and source of every figure."""
+
+    name: str
+    title: str
+    """The question, without its mark."""
+    limits: tuple[str, ...]
+    """The figures that have a limit in params.yaml."""
+    headline: str = ""
+    """The one without which a table is no pass."""
+
+    @abstractmethod
+    def run(self, audited: Audited, params: AuditParams) -> Finding:
+        """Figures and flags, not judged yet."""
+
+    def num_rows(self, task: SampledTask, origin: Origin) -> int:
+        """How many rows its figures of a task stand on: few are not judged alone."""
+        return len(task.kept)
+
+
+def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams) -> Finding:
+    """The finding with verdicts: on the whole table, and on each task with `min_rows` rows."""
+    judged = []
+    for figure in check.limits:
+        limit: Limit = getattr(params.limits, figure)
+        sizes = {task.name: check.num_rows(task, audited.origin) for task in audited.tasks}
+        scopes = [("", finding.figures)] + [
+            (task, figures)
+            for task, figures in finding.by_task.items()
+            if sizes[task] >= params.min_rows
+        ]
+        for task, figures in scopes:
+            value = figures.get(figure)
+            if value is not None:
+                verdict = judge_figure(value, limit)
+                judged.append(Judged(figure, task, value, limit, verdict))
+    decided = {one.figure for one in judged if not one.task}
+    undecided = bool(check.headline) and check.headline not in decided
+    return replace(finding, judged=judged, undecided=undecided)
+
+
+def judge_figure(value: float, limit: Limit) -> Verdict:
+    if limit.sign * value > limit.sign * limit.fail:
+        return "fail"
+    return "warn" if limit.sign * value > limit.sign * limit.warn else "pass"
+
+
+def number(value: Figure) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
+
+
+def with_interval(figure: str, figures: Mapping[str, Figure]) -> str:
+    """A figure as it is shown: of an interval's lower end the interval."""
+    low, high = figures.get(figure), figures.get(f"{figure}_high")
+    return number(low) if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    found = [SEVERITY.index(verdict) for verdict in verdicts]
+    return SEVERITY[max(found, default=0)]
+
+
+def pooled(
+    by_task: Mapping[str, Mapping[str, Figure]], weights: Mapping[str, int]
+) -> dict[str, Figure]:
+    """The mean of each figure over tasks, weighted by their rows; None where no task has it."""
+    names = list(dict.fromkeys(name for figures in by_task.values() for name in figures))
+    means: dict[str, Figure] = {}
+    for name in names:
+        known = [
+            (value, weights[task])
+            for task, figures in by_task.items()
+            if (value := figures.get(name)) is not None
+        ]
+        total = sum(weight for _, weight in known)
+        means[name] = sum(v * w for v, w in known) / total if total else None
+    return means

@@ -1,1 +1,0 @@
-"""What can be told of a sequence before anything of it runs."""

@@ -1,0 +1,1 @@
+"""Where real rows come from: one file a kind of source."""

@@ -1,0 +1,160 @@
+"""`.lamol/forgotten/T/`: that a task's rows were forgotten, where no `dvc repro` removes it.
+
+`prepare@T` writes `data/T` anew whenever it runs, whatever the reason. With the record it writes
+the empty tables again and leaves the source unread: forgotten rows do not come back by accident.
+Removing the record is how they do. A record goes by the task's name, and by the source that its
+rows came from, which is not read under another name either.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from lamol_core.artifacts.atomic import atomic_folder
+from lamol_core.config.blocks import FileSource, Source
+from lamol_core.config.loading import originals, resolve_path
+from lamol_core.data.overlap import may_share_rows
+from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, facts_from, removed_from
+from lamol_core.errors import ArtifactError, first_line
+from lamol_core.records import SPLITS, TaskFacts
+
+FACTS = "facts.json"
+SOURCE = "source.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was forgotten of a task, and what is written in the rows' place."""
+
+    folder: Path
+    facts: TaskFacts
+    removed: Mapping[str, Removed]
+    source: Source | None = None
+    """What the rows were read from; None where it was emptied, or in a record of an older version.
+    """
+    also_of: Mapping[str, Source] = field(default_factory=dict)
+    """Tasks that had rows of that source when they were forgotten, and kept them: their sources."""
+
+    @property
+    def task(self) -> str:
+        return self.facts.name
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no split of the task is left to read."""
+        return set(self.removed) == set(SPLITS)
+
+    def copy_into(self, folder: Path) -> None:
+        """Put the empty tables, and what was kept of the rows, into a scratch `data/T`."""
+        for path in self.folder.iterdir():
+            if path.name not in (FACTS, SOURCE):
+                shutil.copyfile(path, folder / path.name)
+
+    def rows(self, facts: TaskFacts) -> dict[str, int]:
+        """Rows by split, as far as they are still there."""
+        return {**facts.num_rows, **dict.fromkeys(self.removed, 0)}
+
+
+def write_record(
+    folder: Path,
+    own: TaskData,
+    kept: Sequence[str],
+    source: Source | None = None,
+    also_of: Mapping[str, Source] | None = None,
+) -> None:
+    """Of a task's own folder, after its rows were forgotten; `kept` are files in their place,
+    `source` and `also_of` as in the record."""
+    removed = own.forgotten(own.name)
+    names = [*(f"{split}.parquet" for split in removed), FORGOTTEN, *kept]
+    with atomic_folder(folder) as scratch:
+        for name in names:
+            shutil.copyfile(own.folder / name, scratch / name)
+        _write_json(scratch / FACTS, own.facts.as_dict())
+        if source is not None:
+            others = {name: _plain(other) for name, other in (also_of or {}).items()}
+            _write_json(scratch / SOURCE, {"source": _plain(source), "also_of": others})
+
+
+def read_record(folder: Path) -> Record | None:
+    """None where nothing of the task was forgotten; in a copy that `dvc exp` made of the project
+    the project's own record counts. Raises ArtifactError when it is broken."""
+    places = [place for place in (folder, *originals(folder)) if (place / FACTS).is_file()]
+    if not places:
+        return None
+    folder = places[0]
+    path = folder / FACTS
+    try:
+        facts = facts_from(json.loads(path.read_text(encoding="utf-8")))
+        path = folder / SOURCE
+        source, also_of = _read_sources(path) if path.is_file() else (None, {})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ArtifactError(
+            f"{path}: is no record of a forgotten task ({first_line(error)}). Put it back, or run "
+            f"`lamol forget {folder.name}` again; without {folder} its source would be read again."
+        ) from error
+    return Record(folder, facts, removed_from(folder / FORGOTTEN), source, also_of)
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Every record below `.lamol/forgotten`, as `read_record` finds them."""
+    places = [folder, *originals(folder)]
+    names = {path.parent.name for place in places for path in place.glob(f"*/{FACTS}")}
+    # a name with a dot is what a killed process was writing
+    found = [read_record(folder / name) for name in sorted(names) if not name.startswith(".")]
+    return [record for record in found if record is not None]
+
+
+def forgotten_under_another_name(
+    task: str, source: Source, records: Sequence[Record], root: Path
+) -> str | None:
+    """A sentence where a task would bring rows back that were forgotten as another task's; None
+    where it would not, or had them at that time already.
+
+    `root` is the folder of params.yaml."""
+    given = _resolved(source, root)
+    for record in records:
+        known = _resolved(record.source, root)
+        if record.task == task and (record.is_complete or known in (None, given)):
+            return None  # none of its rows is read again, or none but those that it kept
+    for record in records:
+        had = _resolved(record.also_of.get(task), root)
+        if record.task == task or record.source is None or had == given:
+            continue
+        if may_share_rows(source, record.source, root):
+            when = max(removed.forgotten_on for removed in record.removed.values())
+            return (
+                f"tasks.{task}.source: {record.task} was read from there, and its rows were "
+                f"forgotten on {when}; those that are still there would come back. Give {task} a "
+                f"source of its own, or leave it out. To read them after all, remove "
+                f"{record.folder}: {record.task} reads them again too then."
+            )
+    return None
+
+
+def _resolved(source: Source | None, root: Path) -> Source | None:
+    """With its whole path: the same file may be named in several ways."""
+    if not isinstance(source, FileSource):
+        return source
+    return source.model_copy(update={"path": str(resolve_path(source.path, root).resolve())})
+
+
+def _read_sources(path: Path) -> tuple[Source, dict[str, Source]]:
+    said = json.loads(path.read_text(encoding="utf-8"))
+    reader = TypeAdapter[Source](Source)
+    others = {name: reader.validate_python(block) for name, block in said["also_of"].items()}
+    return reader.validate_python(said["source"]), others
+
+
+def _plain(source: Source) -> dict[str, Any]:
+    return source.model_dump(mode="json")
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")

@@ -1,0 +1,94 @@
+"""What a teacher itself answers to the inputs of pseudo-samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from transformers import PreTrainedModel
+
+from lamol_core.config.blocks import GenerateParams
+from lamol_core.decoding.completions import Greedy
+from lamol_core.decoding.decode import decode
+from lamol_core.models.checkpoints import load_model, num_positions
+from lamol_core.records import PseudoSample
+from lamol_core.text.tokenizer import TextCodec
+
+SCORED_AT_ONCE = 32
+"""Rows whose logits of all tokens are held at once."""
+
+
+def answers_of(
+    teacher: PreTrainedModel,
+    codec: TextCodec,
+    inputs: Sequence[Sequence[int]],
+    params: GenerateParams,
+) -> list[list[int]]:
+    """The teacher's greedy answers to inputs (ids), as ids without EOS.
+
+    An input that leaves no positions for an answer has none: a sample of free format can be long.
+    """
+    control, limit = codec.control, num_positions(teacher) or math.inf
+    places = [i for i, ids in enumerate(inputs) if len(ids) + 1 + params.max_target_tokens <= limit]
+    chooser = Greedy(
+        len(places),
+        control.eos,
+        (control.ans, *control.never_in_text),
+        params.max_target_tokens + 1,
+        teacher.device,
+    )
+    prompts = [(*inputs[place], control.ans) for place in places]
+    completions = decode(teacher, prompts, chooser, params.batch_size, control.pad)
+    answers: list[list[int]] = [[] for _ in inputs]
+    for place, completion in zip(places, completions, strict=True):
+        answers[place] = [token for token in completion.ids if token != control.eos]
+    return answers
+
+
+@torch.no_grad()
+def input_likelihoods(
+    model: PreTrainedModel, prompt: int, inputs: Sequence[Sequence[int]], pad: int
+) -> list[float]:
+    """-log p(input | prompt) of each input (ids), in nats."""
+    likelihoods: list[float] = []
+    for start in range(0, len(inputs), SCORED_AT_ONCE):
+        rows = [[prompt, *ids] for ids in inputs[start : start + SCORED_AT_ONCE]]
+        width = max(map(len, rows))
+        ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=model.device)
+        known = torch.tensor(
+            [[1] * len(row) + [0] * (width - len(row)) for row in rows], device=model.device
+        )
+        logits = model(input_ids=ids, attention_mask=known).logits[:, :-1].float()
+        chosen = logits.gather(2, ids[:, 1:, None])[..., 0] - logits.logsumexp(dim=-1)
+        likelihoods += (-(chosen * known[:, 1:]).sum(dim=1)).tolist()
+    return likelihoods
+
+
+class AskedTeacher:
+    """A checkpoint that is asked about samples and texts. Loaded when first asked."""
+
+    def __init__(self, checkpoint: Path, params: GenerateParams, task_token: bool) -> None:
+        self._checkpoint, self._params, self._task_token = checkpoint, params, task_token
+        self._loaded: tuple[PreTrainedModel, TextCodec] | None = None
+
+    def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
+        """What it answers, greedily, to each sample's input."""
+        model, codec = self._load()
+        answers = answers_of(model, codec, [s.input_ids for s in samples], self._params)
+        return [codec.decode(ids) for ids in answers]
+
+    def score(self, place: int, texts: Sequence[str]) -> list[float]:
+        """-log p(text | GEN_t) in nats, for the task at this place in the order of learning."""
+        model, codec = self._load()
+        control = codec.control
+        prompt = control.gen_for(place, self._task_token)
+        return input_likelihoods(model, prompt, codec.encode(texts), control.pad)
+
+    def _load(self) -> tuple[PreTrainedModel, TextCodec]:
+        if self._loaded is None:
+            model = load_model(self._checkpoint, PartialState().device)
+            self._loaded = model, TextCodec.load(self._checkpoint)
+        return self._loaded

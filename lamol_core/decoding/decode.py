@@ -1,0 +1,62 @@
+"""Continue prompts with a causal model: in the engine of slots, or by `generate()`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from transformers import PreTrainedModel
+
+from lamol_core.decoding.completions import Completion, Progress, RowChooser, Written
+from lamol_core.decoding.engine import SlotEngine
+from lamol_core.decoding.probe import runs_in_slots
+from lamol_core.decoding.transformers_generate import generate_rows
+from lamol_core.models.attention import PADDED, UnsupportedAttention, attending
+
+log = logging.getLogger(__name__)
+
+
+def decode(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    chooser: RowChooser,
+    batch_size: int,
+    pad: int,
+    on_rows_done: Progress = lambda count: None,
+) -> list[Completion]:
+    """Continue every prompt, `batch_size` rows at a time; results are in the prompts' order.
+
+    A row's tokens depend on its prompt and its chooser alone, up to the order in which the
+    processor adds up numbers: that can differ with the number of rows in a matrix product.
+    """
+    if not prompts:
+        return []
+    written = Written(len(prompts), chooser.max_tokens, model.device)
+    with _padded(model) as can_attend:
+        if can_attend and runs_in_slots(model, pad):
+            engine = SlotEngine(model, prompts, chooser, written, batch_size, pad)
+            engine.run(on_rows_done)
+            return written.completions()
+    log.warning(
+        "%s does not run in the decoding engine; generate() of transformers is used, which is "
+        "slower.",
+        type(model).__name__,
+    )
+    generate_rows(model, prompts, chooser, written, batch_size, pad, on_rows_done)
+    return written.completions()
+
+
+@contextmanager
+def _padded(model: PreTrainedModel) -> Iterator[bool]:
+    """On a CPU, with an attention for short rows; whether the model lets us choose it."""
+    if model.device.type != "cpu":
+        yield True
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(attending(model, PADDED))
+        except UnsupportedAttention:
+            yield False
+        else:
+            yield True

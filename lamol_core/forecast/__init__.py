@@ -1,1 +1,0 @@
-"""What a sequence will cost, said before any of it runs."""

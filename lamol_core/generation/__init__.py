@@ -1,0 +1,1 @@
+"""Which pseudo-samples are drawn, kept and rejected."""

@@ -1,0 +1,75 @@
+"""A sequence's dvc.yaml, held against its params.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from lamol_core.config.blocks import FileSource, Params
+from lamol_core.config.loading import resolve_path
+
+CODE = ("stages/", "lamol_core/")
+"""How a code dependency of the checkout's dvc.yaml begins."""
+SOURCE = "${item.source.path}"
+"""What `prepare` depends on in a folder whose tasks are all read from files."""
+
+
+def pipeline_problems(params: Params, root: Path) -> list[str]:
+    """Where dvc.yaml can't have the tasks of params.yaml, or depends on a file that is gone."""
+    path = root / "dvc.yaml"
+    if not path.is_file():
+        return []
+    try:
+        listed = _files_of_backbone(path)
+    except (YAMLError, UnicodeDecodeError) as error:
+        return [f"{path}: not readable as YAML: {' '.join(str(error).split())}."]
+    corpus = params.backbone.nano.corpus
+    read = [resolve_path(s.path, root).resolve() for s in corpus if isinstance(s, FileSource)]
+    problems = [
+        f"dvc.yaml: `backbone` depends on {dep}, which is not there: DVC stops at it. Write what "
+        "backbone.nano.corpus reads in its place, or take the line out."
+        for dep in listed
+        if "${" not in dep and not (root / dep).exists() and (root / dep).resolve() not in read
+    ]
+    if f"- {SOURCE}\n" not in path.read_text(encoding="utf-8"):
+        return problems
+    for name, task in params.tasks.items():
+        if not isinstance(task.source, FileSource):
+            problems.append(
+                f"dvc.yaml: `prepare` depends on `{SOURCE}`, and {name} is read from no file, "
+                "which DVC can't resolve. Take that line out of `prepare` (DVC then does not see "
+                "when a task's file changes: `dvc repro -f prepare@TASK` reads it again)."
+            )
+        elif task.source.path.startswith("~"):
+            problems.append(
+                f"tasks.{name}.source: DVC knows no `~` ({task.source.path}). Write the whole path."
+            )
+    return problems
+
+
+def pipeline_hints(params: Params, root: Path) -> list[str]:
+    """Files of a nano model's corpus whose change DVC would not see; of a sound dvc.yaml."""
+    path = root / "dvc.yaml"
+    if params.backbone.kind != "nano" or not path.is_file():
+        return []
+    listed = _files_of_backbone(path)
+    known = {(root / dep).resolve() for dep in listed}
+    read = [source.path for source in params.backbone.nano.corpus if isinstance(source, FileSource)]
+    unseen = [path for path in read if resolve_path(path, root).resolve() not in known]
+    if not unseen or any("${" in dep for dep in listed):
+        return []
+    return [
+        f"dvc.yaml: `backbone` does not depend on {', '.join(unseen)}, of backbone.nano.corpus: "
+        "DVC does not see when that changes. Add it to the `deps` there."
+    ]
+
+
+def _files_of_backbone(path: Path) -> list[str]:
+    """What `backbone` depends on beside code, as dvc.yaml has it."""
+    content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    stages = content.get("stages") if isinstance(content, dict) else None
+    stage = stages.get("backbone") if isinstance(stages, dict) else None
+    deps = stage.get("deps") if isinstance(stage, dict) else None
+    return [dep for dep in deps or [] if isinstance(dep, str) and not dep.startswith(CODE)]

@@ -1,0 +1,92 @@
+"""The experiments of a DVC project (`dvc exp`), and its own run, to compare."""
+
+from __future__ import annotations
+
+import json
+import logging
+from io import StringIO
+from pathlib import Path
+
+from ruamel.yaml import YAML, YAMLError
+
+from lamol_core.errors import ArtifactError, ConfigError, first_line
+from lamol_core.reporting.comparison.finished_runs import (
+    SUMMARY,
+    FinishedRun,
+    read_folder,
+    split_chains,
+)
+
+log = logging.getLogger(__name__)
+
+
+def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
+    """The finished experiments of the project at `root`, those of HEAD or of every commit, and its
+    own run.
+
+    Those without a report (failed, or still in the queue) are left out, and the log names them.
+    Raises ConfigError where there is no experiment.
+    """
+    from dvc import api
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    runs: list[FinishedRun] = []
+    left_out = []
+    try:
+        with Repo(str(root)) as repo:
+            listed = repo.experiments.ls(all_commits=all_commits)
+            prefix = Path(root).resolve().relative_to(Path(repo.scm.root_dir).resolve())
+    except DvcException as error:
+        raise ConfigError(
+            f"{root}: experiments can't be listed ({error}). Call it in a sequence's folder, in a "
+            "Git repository with a commit, or name folders."
+        ) from error
+    for name, revision in [entry for entries in listed.values() for entry in entries]:
+        try:
+            summary = api.read(str(prefix / SUMMARY), repo=str(root), rev=revision)
+            params = api.read(str(prefix / "params.yaml"), repo=str(root), rev=revision)
+        except (DvcException, OSError, UnicodeDecodeError):
+            left_out.append(name)
+            continue
+        try:
+            runs += _read_experiment(name, params, summary, root)
+        except ArtifactError as error:
+            log.warning("left out: %s", error)
+    if left_out:
+        log.warning("no report, left out: %s", ", ".join(left_out))
+    if not runs:
+        raise ConfigError(
+            f"{root}: no finished experiment here. Make some with `dvc exp run --queue -S "
+            "method=...` and `dvc queue start`, or name folders."
+        )
+    return runs + [own for own in _own_run(root) if own.params not in [run.params for run in runs]]
+
+
+def _read_experiment(name: str, params: str, summary: str, root: Path) -> list[FinishedRun]:
+    """From the texts of its two files. Raises ArtifactError where lamol did not write them."""
+    try:
+        values, figures = YAML(typ="safe").load(StringIO(params)), json.loads(summary)
+    except (ValueError, YAMLError) as error:
+        raise ArtifactError(
+            f"{name}: params.yaml or {SUMMARY} is broken ({first_line(error)}). Run it again."
+        ) from error
+    return split_chains(name, values, figures, root)
+
+
+def _own_run(root: Path) -> list[FinishedRun]:
+    """What stands in the project's folder itself, if it is whole and of the parameters there."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    if not (root / SUMMARY).is_file():
+        return []
+    try:
+        with Repo(str(root)) as repo:
+            is_whole = not repo.status()
+        if is_whole:
+            return read_folder(root)
+        log.warning("this folder's own run is not up to date, and left out. Run `dvc repro`.")
+    except (DvcException, ArtifactError) as error:
+        log.warning("this folder's own run is left out: %s", error)
+    return []

@@ -1,0 +1,255 @@
+"""Files of a new sequence: parameters for its tasks, and the pipeline that this version runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from lamol_core import __version__
+from lamol_core.config.blocks import BASE, METHOD_NAMES, Params
+from lamol_core.config.loading import resolve_path
+from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
+from lamol_core.pipeline.dvc_yaml import CODE, SOURCE
+
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
+DVC_CONFIG = """\
+[core]
+    analytics = false
+    autostage = false
+    check_update = false
+[cache]
+    type = "hardlink,symlink,copy"
+"""
+DVCIGNORE = """\
+# no outputs, and no reason to run anything again
+__pycache__
+*.pyc
+.venv
+.lamol
+"""
+GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
+DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
+"""As DVC writes it where Git is there already: the cache is no part of a repository made later."""
+README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
+ABOUT_ANCHORS = (
+    "# (`*id001` stands for what `&id001` names: the same source, of a task and of the corpus.)\n"
+)
+
+
+NANO_TRAINING = {"steps": 400, "batch_size": 16, "learning_rate": 1.5e-3, "warmup_fraction": 0.1}
+"""Random weights have all to learn, however few the rows are: the defaults are a real model's."""
+BETTER_SAMPLES = {
+    "generate": {"unique": True, "known_labels": True, "balance_labels": True, "max_attempts": 20},
+    **{method: {"rows_per_class": 5} for method in ("lamol_kd", "lamol", "l2kd")},
+}
+"""The defaults are the published method's; with these it forgets less (docs/results.md). Not for
+random weights: a model that writes badly runs out of draws."""
+
+
+def create_sequence(
+    folder: Path,
+    tasks: list[str],
+    backbone: str,
+    method: str,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    *,
+    find_problems: Callable[[Mapping[str, Any], Path], list[str]],
+) -> dict[str, Any]:
+    """Write a sequence into a new or empty folder (a Git repository's own files do not count) and
+    set up DVC there; gives its parameters.
+
+    Paths of tasks and of the backbone are relative to the current folder; `columns` are what
+    tasks call their `input` and `target`: one name for all, or one for each. Raises ConfigError
+    for a folder that is not empty, and with all that `find_problems` finds, as `lamol check` does.
+    """
+    if folder.exists() and (
+        not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
+    ):
+        raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
+    params = make_params(tasks, backbone, method, columns)
+    problems = find_problems(params, folder)
+    if problems:
+        hint = "--input and --target say what columns are called."
+        advice = f"\n{hint}" if any(": no column " in problem for problem in problems) else ""
+        raise ConfigError(
+            f"Nothing was written; the new sequence would be wrong:{as_list(problems)}{advice}"
+        )
+    there = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_sequence(folder, params)
+    except BaseException:
+        for path in folder.iterdir():
+            if path.name != ".git":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not there:
+            folder.rmdir()
+        raise
+    return params
+
+
+def _write_sequence(folder: Path, params: dict[str, Any]) -> None:
+    yaml = YAML()
+    yaml.width = 100
+    with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
+        stream.write(README)
+        if params["backbone"]["kind"] == "nano":
+            stream.write(ABOUT_ANCHORS)
+        yaml.dump(params, stream)
+    pipeline = adapt_pipeline(yaml.load(read_pipeline()), params)
+    with (folder / "dvc.yaml").open("w", encoding="utf-8") as stream:
+        yaml.dump(pipeline, stream)
+    (folder / ".dvcignore").write_text(DVCIGNORE, encoding="utf-8")
+    (folder / ".gitignore").write_text(GITIGNORE, encoding="utf-8")
+    set_up_dvc(folder)
+
+
+def make_params(
+    tasks: list[str],
+    backbone: str,
+    method: str,
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """params.yaml of a new sequence as plain data, every key spelt out."""
+    named = _named_columns(columns or {}, len(tasks))
+    blocks: dict[str, Any] = {}
+    after = BASE
+    for option, own in zip(tasks, named, strict=True):
+        name, separator, path = option.partition("=")
+        if not separator or not path:
+            raise UsageError(f"--task {option}: wanted NAME=PATH, like news=news.csv.")
+        if name in blocks:
+            raise UsageError(f"--task {option}: there are two tasks {name!r}.")
+        blocks[name] = {"after": after, "source": {**find_source(Path(path)), **own}}
+        after = name
+    if method not in METHOD_NAMES:
+        raise UsageError(f"--method {method}: none of {', '.join(METHOD_NAMES)}.")
+    chosen = {"train": NANO_TRAINING} if backbone == "nano" else BETTER_SAMPLES
+    defaults = Params.model_validate({"tasks": {}, "method": method, **chosen}).model_dump(
+        mode="json", by_alias=True
+    )
+    corpus = [block["source"] for block in blocks.values()]
+    defaults["backbone"]["max_tasks"] = max(defaults["backbone"]["max_tasks"], len(blocks))
+    return {
+        "lamol_version": __version__,
+        **{key: defaults[key] for key in ("seed", "method")},
+        "tasks": blocks,
+        "backbone": make_backbone(backbone, defaults["backbone"], corpus),
+        **{key: value for key, value in defaults.items()
+           if key not in ("lamol_version", "seed", "method", "tasks", "backbone")},
+    }  # fmt: skip
+
+
+def _named_columns(columns: Mapping[str, Sequence[str]], num_tasks: int) -> list[dict[str, str]]:
+    """For each task the columns that have names of their own."""
+    named: list[dict[str, str]] = [{} for _ in range(num_tasks)]
+    for key, given in columns.items():
+        if len(given) not in (1, num_tasks):
+            raise UsageError(
+                f"--{key}: given {len(given)} times for {num_tasks} tasks. Give it once, for all "
+                "of them, or once for each in their order."
+            )
+        for own, column in zip(
+            named, given if len(given) > 1 else [*given] * num_tasks, strict=True
+        ):
+            if column != key:
+                own[key] = column
+    return named
+
+
+def find_source(path: Path) -> dict[str, str]:
+    """The source block of a file or folder. Raises ConfigError when it is neither."""
+    path = resolve_path(str(path), Path())
+    if path.is_dir():
+        train = sorted(p for p in path.glob("train.*") if p.suffix in SUFFIXES)
+        if not train:
+            names = sorted(entry.name for entry in path.iterdir() if entry.name[:1] != ".")
+            raise ConfigError(
+                f"{path}: no train.csv, train.tsv, train.jsonl or train.parquet in this folder, "
+                f"which holds: {', '.join(names[:8]) or 'nothing'}. Name the training file so, or "
+                "give the file itself."
+            )
+        if len(train) > 1:
+            both = " and ".join(file.name for file in train)
+            raise ConfigError(f"{path}: holds {both}; only one can be the training split.")
+        kind = SUFFIXES[train[0].suffix]
+    elif path.is_file():
+        if path.suffix not in SUFFIXES:
+            wanted = ", ".join(SUFFIXES)
+            raise ConfigError(f"{path}: its name must end in one of {wanted}.")
+        kind = SUFFIXES[path.suffix]
+    else:
+        raise ConfigError(f"{path}: no such file or folder.")
+    return {"kind": kind, "path": str(path.resolve())}
+
+
+def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) -> dict[str, Any]:
+    """The backbone block for `nano`, a GGUF file, a local folder or a hub id."""
+    path = resolve_path(backbone, Path())
+    if backbone == "nano":
+        return {**defaults, "kind": "nano", "nano": {**defaults["nano"], "corpus": corpus}}
+    if path.is_file():
+        return {**defaults, "kind": "gguf", "path": str(path.resolve())}
+    if path.is_dir():
+        return {**defaults, "kind": "folder", "path": str(path.resolve())}
+    if backbone.startswith((".", "/", "~")) or backbone.lower().endswith(("/", ".gguf")):
+        raise ConfigError(f"--backbone {backbone}: no such file or folder.")
+    if hint := did_you_mean(backbone.lower(), ["nano"]):
+        raise ConfigError(f"--backbone {backbone}: no such file or folder{hint}.")
+    return {**defaults, "kind": "hub", "path": backbone}
+
+
+def read_pipeline() -> str:
+    """The text of the checkout's dvc.yaml; a wheel carries it beside this file."""
+    packaged = resources.files("lamol_core.pipeline") / "dvc.yaml"
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / "dvc.yaml").read_text(encoding="utf-8")
+
+
+def adapt_pipeline(pipeline: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """dvc.yaml for a folder without lamol's code: the installed version stands for it.
+
+    `prepare` depends on each task's file, `backbone` on the files its tokenizer is trained on.
+    """
+    for name, stage in pipeline["stages"].items():
+        block = stage.get("do", stage)
+        block["deps"] = [dep for dep in block.get("deps", []) if not dep.startswith(CODE)]
+        block["params"] = [*block.get("params", []), "lamol_version"]
+        if name == "prepare":
+            block["deps"].append(SOURCE)
+        if name == "backbone" and params["backbone"]["kind"] == "nano":
+            block["deps"] += [source["path"] for source in params["backbone"]["nano"]["corpus"]]
+        if not block["deps"]:
+            del block["deps"]
+    return pipeline
+
+
+def _is_inside_git(folder: Path) -> bool:
+    command = ["git", "rev-parse", "--is-inside-work-tree"]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+
+
+def set_up_dvc(folder: Path) -> None:
+    """`dvc init`, without Git where there is none, analytics off, and links before copies."""
+    command = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
+    if shutil.which("git") and _is_inside_git(folder):
+        is_top = (folder / ".git").exists()
+        command[command.index("--no-scm") : command.index("--quiet")] = (
+            [] if is_top else ["--subdir"]
+        )
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(f"{folder}: dvc init failed: {done.stderr.strip()}")
+    (folder / ".dvc" / ".gitignore").write_text(DVC_GITIGNORE, encoding="utf-8")
+    config = folder / ".dvc" / "config"
+    no_scm = "no_scm" in config.read_text(encoding="utf-8")
+    text = DVC_CONFIG.replace("[cache]", "    no_scm = true\n[cache]") if no_scm else DVC_CONFIG
+    config.write_text(text, encoding="utf-8")

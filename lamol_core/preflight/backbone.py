@@ -1,0 +1,102 @@
+"""What is wrong with a backbone, as far as its files tell without loading it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lamol_core.config.blocks import BackboneParams, GenerateParams
+from lamol_core.config.loading import resolve_path
+from lamol_core.text.template import NUM_CONTROL
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
+"""One of these at least is what a tokenizer is loaded from."""
+GGUF = b"GGUF"
+
+
+def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
+    """All that is wrong with a model that lies here, a sentence each; of one of the hub, only that
+    it is not named.
+
+    `root` is the folder of params.yaml. (`lamol backbone` loads it, and sees the rest.)"""
+    if backbone.kind == "nano":
+        return []
+    if backbone.path is None:
+        return [f"backbone.path: missing, and kind {backbone.kind!r} needs it."]
+    path = resolve_path(backbone.path, root)
+    if backbone.kind == "gguf":
+        if not path.is_file():
+            return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
+        with path.open("rb") as stream:
+            is_gguf = stream.read(len(GGUF)) == GGUF
+        return [] if is_gguf else [f"backbone.path: {path} is no GGUF file by its first bytes."]
+    if backbone.kind == "folder":
+        if not path.is_dir():
+            return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
+        return [f"backbone.path: {path} {problem}" for problem in _folder_problems(path)]
+    return []
+
+
+def length_problems(generate: GenerateParams, backbone: BackboneParams, root: Path) -> list[str]:
+    """Of pseudo-samples that are longer than the model can read, which the second task would meet:
+    where its positions are known without loading it."""
+    positions = _positions(backbone, root)
+    wanted = generate.max_input_tokens + generate.max_target_tokens + NUM_CONTROL["gen"]
+    if positions is None or wanted <= positions:
+        return []
+    return [
+        f"generate.max_input_tokens and generate.max_target_tokens: pseudo-samples of {wanted} "
+        f"tokens are wanted, the backbone has {positions} positions. Lower them, or take a model "
+        "with more."
+    ]
+
+
+def _positions(backbone: BackboneParams, root: Path) -> int | None:
+    """How many tokens a row of the backbone can have; None where that takes loading it."""
+    if backbone.kind == "nano":
+        return backbone.nano.max_positions
+    if backbone.kind != "folder" or backbone.path is None:
+        return None
+    said = _config(resolve_path(backbone.path, root)) or {}
+    said = said.get("text_config", said)
+    found = said.get("max_position_embeddings") if isinstance(said, dict) else None
+    return found if isinstance(found, int) else None
+
+
+def _folder_problems(folder: Path) -> list[str]:
+    config = _config(folder)
+    if config is None:
+        return ["has no readable config.json. Name a folder that `save_pretrained` wrote."]
+    problems = []
+    heads = config.get("architectures") or []
+    if config.get("is_encoder_decoder"):
+        problems.append("is an encoder and a decoder. Name a causal language model (decoder only).")
+    elif (
+        not config.get("is_decoder")
+        and heads
+        and all(str(head).endswith("ForMaskedLM") for head in heads)
+    ):
+        problems.append("is a masked language model. Name a causal one.")
+    if not any(folder.glob("*.safetensors")):
+        pickled = any(folder.glob("*.bin"))
+        remedy = (
+            "Pickles (.bin) are not read: load it once with `use_safetensors=False` where you "
+            "trust it, and `save_pretrained` writes safetensors"
+            if pickled
+            else "Name a folder with model.safetensors"
+        )
+        problems.append(f"has no weights in safetensors. {remedy}.")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        problems.append(
+            "has no tokenizer (tokenizer.json). Save it there: `tokenizer.save_pretrained`."
+        )
+    return problems
+
+
+def _config(folder: Path) -> dict[str, Any] | None:
+    try:
+        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return said if isinstance(said, dict) else None

@@ -1,0 +1,68 @@
+"""Settings that have no effect or may end badly, and folders that no task uses any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lamol_core.artifacts.layout import OF_EXPERT, Layout
+from lamol_core.config.blocks import BASE, Params
+from lamol_core.data.task_data import LINEAGE
+from lamol_core.methods.quotas import find_sampling
+from lamol_core.text.template import NUM_CONTROL
+
+OF_A_RUN = ("student", "teacher", "state", "audit", "pseudo.parquet", "mix.parquet", "metrics.json")
+"""What stages write into `runs/T`: a folder with none of it is not theirs."""
+
+
+def find_hints(params: Params) -> list[str]:
+    """What is allowed and does nothing, or may stop a training, a sentence each."""
+    sampling, generate = find_sampling(params), params.generate
+    if sampling is None:
+        return []
+    chooses = generate.known_labels or generate.draws_per_row > 1 or generate.carry_over
+    hints = []
+    if generate.balance_labels and not chooses:
+        hints.append(
+            "generate.balance_labels has nothing to choose from: set generate.known_labels, or "
+            "generate.draws_per_row above 1."
+        )
+    if sampling.draws and any(task.after != BASE for task in params.tasks.values()):
+        hints += _targets_without_room(params)
+    return hints
+
+
+def _targets_without_room(params: Params) -> list[str]:
+    """A target is never cut: the longest that a teacher may write must fit a row of training."""
+    if params.generate.known_labels:  # they are labels, whose length is checked where they stand
+        return []
+    longest, keys = params.generate.max_target_tokens, "max_target_tokens"
+    if params.generate.format == "reject":  # free text, all of which but a token can be target
+        longest += params.generate.max_input_tokens - 1
+        keys = "max_input_tokens and max_target_tokens"
+    needed = longest + NUM_CONTROL["gen"] + 1  # and a token of the input
+    if params.train.max_length >= needed:
+        return []
+    return [
+        f"generate.{keys} let a teacher write targets of {longest} tokens, for which "
+        f"train.max_length = {params.train.max_length} has no room: one of them would stop a "
+        f"training. Lower the former, or raise that to {needed}."
+    ]
+
+
+def find_leftovers(params: Params, root: Path) -> list[str]:
+    """Tasks that params.yaml does not have any more and that have left something, a sentence each:
+    one that was renamed or taken out leaves its rows and its model."""
+    layout = Layout(root)
+    made = {layout.data: [LINEAGE], layout.run: OF_A_RUN, layout.resume: ["*"]}
+    known = {BASE, *params.tasks}
+    found: dict[str, list[str]] = {}
+    for folder_of, content in made.items():
+        for folder in sorted(folder_of("x").parent.glob("[!.]*/")):
+            name = folder.name.removesuffix(OF_EXPERT)
+            if name not in known and any(any(folder.glob(pattern)) for pattern in content):
+                found.setdefault(name, []).append(str(folder))
+    return [
+        f"params.yaml has no task {name!r} any more; delete {' and '.join(folders)} if its rows "
+        "and its model are not wanted."
+        for name, folders in found.items()
+    ]

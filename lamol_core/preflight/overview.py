@@ -1,0 +1,72 @@
+"""The tasks of a sequence as their rows show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lamol_core.artifacts.layout import Layout
+from lamol_core.config.blocks import Params
+from lamol_core.data.columns import RawRow
+from lamol_core.data.prepare import find_facts, notes_on, read_task_rows
+from lamol_core.data.tombstones import read_record
+from lamol_core.records import SPLITS, TaskFacts, row_id
+
+
+@dataclass(frozen=True)
+class TaskOverview:
+    """A task as its rows show it."""
+
+    task: str
+    after: str
+    facts: TaskFacts
+    num_rows: Mapping[str, int]
+    """By split; 0 where they were forgotten."""
+    distinct_targets: int
+    """Of the training rows."""
+    notes: tuple[str, ...] = ()
+    """What a user may want to know of the rows."""
+    rows_by_target: Mapping[str, str] = field(default_factory=dict)
+    """The distinct targets of the training rows, each with the id of the first row that has it."""
+
+    def row(self) -> dict[str, Any]:
+        """For a table."""
+        return {
+            "task": self.task,
+            "after": self.after,
+            "targets": self.facts.targets,
+            "metric": self.facts.metric,
+            **{split: self.num_rows[split] for split in SPLITS},
+            "distinct_targets": self.distinct_targets,
+        }
+
+
+def describe_sequence(params: Params, root: Path) -> list[TaskOverview]:
+    """Every task in the order of params.yaml; reads every source.
+
+    Raises SourceError (a ConfigError) when a source is wrong."""
+    described = []
+    for name, task in params.tasks.items():
+        record = read_record(Layout(root).forgotten(name))
+        if record is not None and record.is_complete:
+            facts, distinct, notes = record.facts, record.facts.num_classes, []
+            first: dict[str, str] = {}
+        else:
+            read = read_task_rows(name, task, params.prepare, root)
+            facts = find_facts(name, task, read.by_split)
+            first = _first_rows(name, read.by_split["train"])
+            distinct = len(first)
+            notes = notes_on(task, facts, read)
+        num_rows = facts.num_rows if record is None else record.rows(facts)
+        told = TaskOverview(name, task.after, facts, num_rows, distinct, tuple(notes), first)
+        described.append(told)
+    return described
+
+
+def _first_rows(task: str, rows: Sequence[RawRow]) -> dict[str, str]:
+    first: dict[str, str] = {}
+    for number, row in enumerate(rows):
+        first.setdefault(row.target, row_id(task, "train", number))
+    return first

@@ -1,0 +1,84 @@
+"""Targets that are longer than a sequence's limits, told where its tokenizer is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from lamol_core.artifacts.layout import Layout
+from lamol_core.config.blocks import BASE, Params
+from lamol_core.config.loading import resolve_path
+from lamol_core.methods.quotas import find_sampling
+from lamol_core.models.backbones import is_made_of
+from lamol_core.preflight.overview import TaskOverview
+from lamol_core.text.template import NUM_CONTROL
+
+TOKENIZER = "tokenizer.json"
+Encode = Callable[[Sequence[str]], list[list[int]]]
+
+
+def find_encode(params: Params, root: Path) -> Encode | None:
+    """How the sequence's tokenizer encodes texts; None where it takes making the backbone first (a
+    nano model's is trained then, a GGUF file's or the hub's is read then)."""
+    student = Layout(root).student(BASE)
+    if is_made_of(student, params.backbone):
+        folder = student
+    elif params.backbone.kind == "folder" and params.backbone.path is not None:
+        folder = resolve_path(params.backbone.path, root)
+    else:
+        return None
+    if not (folder / TOKENIZER).is_file():
+        return None
+    from tokenizers import Tokenizer  # not transformers, which takes seconds to import
+
+    from lamol_core.text.tokenizer import encodable
+
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    except Exception:  # the library raises no narrower one; `lamol backbone` tells what is wrong
+        return None
+    tokenizer.encode_special_tokens = True  # a text that spells a control token becomes pieces
+    tokenizer.no_truncation()
+    return lambda texts: [
+        encoding.ids
+        for encoding in tokenizer.encode_batch(encodable(texts), add_special_tokens=False)
+    ]
+
+
+def target_problems(
+    params: Params, tasks: Sequence[TaskOverview], encode: Encode
+) -> tuple[list[str], list[str]]:
+    """Targets that training would refuse, and labels that no answer and no pseudo-sample can be as
+    long as: a sentence for each task and limit."""
+    problems, hints = [], []
+    most = params.train.max_length - NUM_CONTROL["gen"] - 1  # a token of the input must fit too
+    answered = ("evaluate.max_target_tokens", params.evaluate.max_target_tokens, "be answered")
+    rehearsed = ("generate.max_target_tokens", params.generate.max_target_tokens, "be rehearsed")
+    sampling = find_sampling(params)
+    followed = {one.after for one in tasks} if sampling is not None and sampling.draws else set()
+    for one in tasks:
+        lengths = _lengths(one.rows_by_target, encode)
+        if long := {row: num for row, num in lengths.items() if num > most}:
+            row = max(long, key=lambda row: long[row])
+            problems.append(
+                f"tasks.{one.task}: {len(long)} of its {len(lengths)} targets do not fit "
+                f"train.max_length = {params.train.max_length}; that of row {row} has {long[row]} "
+                f"tokens and needs {long[row] + NUM_CONTROL['gen'] + 1}. Raise it: targets are "
+                "never cut."
+            )
+        if one.facts.targets != "classes":
+            continue
+        limits = [answered, *([rehearsed] if one.task in followed else [])]
+        for key, limit, wanted in limits:
+            if over := [num for num in lengths.values() if num > limit]:
+                hints.append(
+                    f"{one.task}: {len(over)} of its {len(lengths)} labels are longer than {key} = "
+                    f"{limit} and can't {wanted}. Raise it to {max(over)}."
+                )
+    return problems, hints
+
+
+def _lengths(rows_by_target: Mapping[str, str], encode: Encode) -> dict[str, int]:
+    """Tokens of each distinct target, by the first row that has it."""
+    encoded = encode(list(rows_by_target))
+    return {row: len(ids) for row, ids in zip(rows_by_target.values(), encoded, strict=True)}

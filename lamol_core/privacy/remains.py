@@ -1,0 +1,55 @@
+"""Real rows of a task that lie outside `data/`: whatever a file is called, its content tells.
+
+Tables of earlier runs can be in DVC's cache (memories of `replay` and `derpp`; `data/` itself after
+a `dvc commit` by hand), and in the state of a training that was cut off. (What a killed process was
+writing is removed as a whole: artifacts/atomic.py.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lamol_core.artifacts.tables import read_rows
+from lamol_core.records import PSEUDO_SCHEMA
+from lamol_core.text.normalise import normalise
+
+PARQUET = b"PAR1"
+SAID = pa.schema([PSEUDO_SCHEMA.field(name) for name in ("source_task", "input")])
+"""What is read of pseudo-samples, of whatever version of lamol."""
+
+
+def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator[Path]:
+    """Every table below a folder that has the text of real rows of these splits of a task."""
+    prefixes = [f"{task}/{split}/" for split in splits]
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and _is_parquet(path) and _has_rows(path, prefixes):
+            yield path
+
+
+def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
+    """Pseudo-samples of a task whose input is one of these, but for case and white space. Raises
+    ArtifactError for a table that can't be read."""
+    known = {normalise(text) for text in inputs}
+    remedy = f"Run `dvc repro generate@{table.parent.name}` again, or delete it if no task uses it."
+    rows = read_rows(table, SAID, remedy).to_pylist()
+    return sum(row["source_task"] == task and normalise(row["input"]) in known for row in rows)
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(PARQUET)) == PARQUET
+
+
+def _has_rows(path: Path, prefixes: Sequence[str]) -> bool:
+    try:
+        if not {"row_id", "input"} <= set(pq.read_schema(path).names):
+            return False
+        row_ids = pq.read_table(path, columns=["row_id"])["row_id"]
+    except (pa.ArrowException, OSError):
+        return False  # broken or cut off: nothing that can be read as a table
+    return any(pc.any(pc.starts_with(row_ids, prefix)).as_py() for prefix in prefixes)

@@ -1,0 +1,1 @@
+"""Finished sequences side by side."""

@@ -1,0 +1,250 @@
+"""Finished sequences to compare, as their folders have them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from lamol_core.artifacts.figures import read_json
+from lamol_core.artifacts.manifest import sha256_of
+from lamol_core.config.blocks import FileSource, Params
+from lamol_core.config.loading import resolve_path
+from lamol_core.data.orders import original_names
+from lamol_core.data.sources.reading import find_files
+from lamol_core.errors import ArtifactError, ConfigError
+
+SEED_KEYS = ("seed", "backbone.nano.seed")
+"""What repeats a run: not part of what is compared."""
+SUMMARY = Path("reports") / "summary.json"
+COMMITS = Path("commits.txt")
+"""Commits of lamol that ran a sequence, a line each: where a benchmark was made by a checkout."""
+
+
+class Pairing(NamedTuple):
+    """What a run of another method must have in common to be a run's pair."""
+
+    seed: str
+    """What counts as one run in a claim, with whatever nano model."""
+    nano_seed: str
+    tasks: tuple[str, ...]
+    """In the order of learning."""
+    sources: str
+    unscored: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """One sequence by one method with one seed: its parameters, flattened, and its summary."""
+
+    name: str
+    params: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    commits: str = ""
+    """Of lamol, where they were noted."""
+
+    @property
+    def made_by(self) -> tuple[str, ...]:
+        """The code and the processors that ran it, as far as they are known."""
+        code = self.commits or str(self.params.get("lamol_version"))
+        return code, *sorted({one["processor"] for one in self.summary.get("machines", ())})
+
+    @property
+    def method(self) -> str:
+        return str(self.params.get("method", self.summary["method"]))
+
+    @property
+    def pairing(self) -> Pairing:
+        sources = {key: value for key, value in self.params.items() if key.startswith("tasks.")}
+        return Pairing(
+            json.dumps(self.params.get("seed")),
+            json.dumps(self.params.get("backbone.nano.seed")),
+            tuple(self.summary["tasks"]),
+            json.dumps(sources, sort_keys=True),
+            tuple(self.unscored),
+        )
+
+    @property
+    def unscored(self) -> list[str]:
+        """Tasks whose rows were forgotten before an evaluation: averages without them are not to
+        be held against averages with them."""
+        return list(self.summary.get("not_scored", ()))
+
+
+def read_folders(
+    folders: Sequence[Path],
+    without: Sequence[Path] = (),
+    leave_out: Callable[[ArtifactError], None] | None = None,
+) -> list[FinishedRun]:
+    """The runs below folders: each a sequence's own folder, or one that holds several; those of
+    `without` are left out.
+
+    Raises ConfigError where a folder holds none, ArtifactError where one is not whole: with
+    `leave_out` that is told what is wrong instead, unless no run is left."""
+    runs: list[FinishedRun] = []
+    broken: list[ArtifactError] = []
+    seen = {folder.resolve() for folder in without}
+    for folder in folders:
+        found = sorted(
+            {
+                path.parent.parent
+                for path in folder.glob(f"**/{SUMMARY}")
+                if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            }
+        )
+        if not found:
+            raise ConfigError(f"{folder}: no {SUMMARY} below it. Run `dvc repro` there first.")
+        for one in found:
+            if one.resolve() in seen:
+                continue
+            try:
+                runs += read_folder(one)
+            except ArtifactError as error:
+                if leave_out is None:
+                    raise
+                broken.append(error)
+        seen |= {one.resolve() for one in found}
+    if broken and not runs:
+        raise broken[0]
+    for one_error in broken:
+        assert leave_out is not None
+        leave_out(one_error)
+    return runs
+
+
+def read_folder(folder: Path) -> list[FinishedRun]:
+    """The runs of a sequence's folder. Raises ArtifactError when it is not whole."""
+    path = folder / "params.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ArtifactError(f"{path}: not readable ({reason}). Compare whole folders.") from error
+    summary = read_json(folder / SUMMARY, f"Run `dvc repro` in {folder} again.")
+    try:
+        params = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise ArtifactError(f"{path}: no YAML ({error}). Compare whole folders.") from error
+    noted = folder / COMMITS
+    commits = noted.read_text(encoding="utf-8").strip() if noted.is_file() else ""
+    runs = split_chains(str(folder), params, summary, folder)
+    return [replace(run, commits=commits) for run in runs]
+
+
+def split_chains(
+    name: str, params: Mapping[str, Any], summary: Mapping[str, Any], folder: Path
+) -> list[FinishedRun]:
+    """A run for each order of the tasks: a tree of them holds several.
+
+    Each has its own tasks alone, under the names that they have in a sequence of one order, and
+    the hashes of their files. Raises ArtifactError where parameters and summary are not of the
+    same run."""
+    try:
+        whole, chains = _completed(params), summary["chains"]
+        tasks = {
+            key: {**task, "source": _with_content(task["source"], folder)}
+            for key, task in whole.get("tasks", {}).items()
+        }
+        whole = _with_content_of_backbone(whole, folder)
+        _check_same_run(name, whole, tasks, chains)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{name}: params.yaml or {SUMMARY} is not what lamol writes ({error}). Run `dvc repro` "
+            "there again."
+        ) from error
+    runs = []
+    for chain in chains:
+        names = original_names(chain["tasks"], tasks)
+        blocks = {names[task]: _without_after(tasks[task]) for task in names}
+        order = list(names.values())
+        runs.append(
+            FinishedRun(
+                name if len(chains) == 1 else f"{name}: {', '.join(order)}",
+                flatten({**whole, "tasks": blocks}),
+                {**chain, "tasks": order},
+            )
+        )
+    return runs
+
+
+def _check_same_run(
+    name: str,
+    params: Mapping[str, Any],
+    tasks: Mapping[str, Any],
+    chains: Sequence[Mapping[str, Any]],
+) -> None:
+    ran = {chain["method"] for chain in chains} | {t for chain in chains for t in chain["tasks"]}
+    unknown = ran - tasks.keys() - {params.get("method")}
+    if unknown:
+        raise ArtifactError(
+            f"{name}: {SUMMARY} is of {', '.join(sorted(unknown))}, which params.yaml no longer "
+            "has. Run `dvc repro` there."
+        )
+
+
+def _with_content_of_backbone(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """The same of the files that a nano model's vocabulary is trained on; of another model the
+    whole path."""
+    backbone = dict(params.get("backbone", {}))
+    nano, path = backbone.get("nano", {}), backbone.get("path")
+    corpus = [_with_content(source, folder) for source in nano.get("corpus", [])]
+    if path is not None and (there := resolve_path(path, folder)).exists():
+        backbone["path"] = str(there.resolve())
+    return {**params, "backbone": {**backbone, "nano": {**nano, "corpus": corpus}}}
+
+
+def _with_content(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """A source with the hash of its rows' files in place of the path, if they are there: copies of
+    a sequence have the same rows in files of their own."""
+    try:
+        files = find_files(FileSource.model_validate(source), folder)
+    except (ConfigError, ValidationError):  # of another kind or version, or gone
+        return source
+    hashes = {split: _hash_of(path) for split, path in files.items() if path.stat().st_size}
+    path = resolve_path(source["path"], folder).resolve()
+    if not hashes:  # emptied, when its rows were forgotten
+        return {**source, "path": str(path)}
+    digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+    return {**source, "path": f"{path.name}, sha256 {digest[:16]}"}
+
+
+def _hash_of(path: Path) -> str:
+    there = path.stat()
+    return _hash_of_state(path.resolve(), there.st_mtime_ns, there.st_size)
+
+
+@cache
+def _hash_of_state(path: Path, changed_at: int, size: int) -> str:
+    """Of a file as it was then: runs share their files."""
+    return sha256_of(path)
+
+
+def _without_after(task: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in task.items() if key != "after"}
+
+
+def _completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters with their defaults, so that one left out and one spelt out are the same;
+    as they are where another version of lamol wrote them."""
+    try:
+        return Params.model_validate(params).model_dump(mode="json", by_alias=True)
+    except ValidationError:
+        return params
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,208 @@
+"""What a comparison calls runs: their method, and the settings in which they differ from others."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lamol_core.config.blocks import METHOD_NAMES, Columns, LamolParams, Params, TaskParams
+from lamol_core.errors import ConfigError, UsageError
+from lamol_core.reporting.comparison.finished_runs import SEED_KEYS, FinishedRun, flatten
+
+NOT_COMPARED = frozenset({"method", "lamol_version"})
+CANARIES = "audit.canaries"
+DROPS_FLAGGED = "audit.drop_flagged"
+FLAGGED_BY = frozenset({"audit.ask_teacher", "audit.phone_regions"})
+"""What of an audit's parameters can change which pseudo-samples are trained on, where those that
+it flags are dropped, or not carried over."""
+NAMED_TASKS = 3
+"""Tasks by which a benchmark is named, at the most."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter in which runs differ, and what a run has for it, as JSON."""
+
+    key: str
+    short_key: str
+    """The end of the key, where no other parameter ends so: `unique` of `generate.unique`."""
+    value: str
+
+    def __str__(self) -> str:
+        if self.key == "tasks":
+            tasks = json.loads(self.value)
+            more = f", ... ({len(tasks)} tasks)" if len(tasks) > NAMED_TASKS else ""
+            return f"on {', '.join(tasks[:NAMED_TASKS])}{more}"
+        return self.short_key if self.value == "true" else f"{self.short_key}={self.value}"
+
+    @property
+    def spellings(self) -> set[str]:
+        """All that `lamol compare --call` may write for it."""
+        keys = {self.key, self.short_key}
+        plain = self.value.strip('"')
+        spelt = {f"{key}={value}" for key in keys for value in (self.value, plain)}
+        return spelt | keys if self.value == "true" else spelt
+
+
+@dataclass(frozen=True)
+class CommonName:
+    """One word for several settings that were made together."""
+
+    name: str
+    settings: tuple[str, ...]
+    """As in a label (`unique`, `rows_per_class=5`), or with the whole key and value."""
+
+    @classmethod
+    def parse(cls, text: str) -> CommonName:
+        """From NAME=SETTING,SETTING. Raises UsageError for anything else."""
+        name, _, settings = text.partition("=")
+        parts = tuple(part.strip() for part in settings.split(","))
+        if not name.strip() or not all(parts):
+            raise UsageError(
+                f"--call {text}: write a name and the settings it stands for, such as "
+                "`--call better=unique,rows_per_class=5`."
+            )
+        return cls(name.strip(), parts)
+
+    def meant(self, settings: Sequence[Setting]) -> list[Setting]:
+        """The settings that it stands for; none where one of them is not there."""
+        meant = [next((s for s in settings if text in s.spellings), None) for text in self.settings]
+        found = [setting for setting in meant if setting is not None]
+        return found if len(found) == len(meant) else []
+
+
+def label_runs(
+    runs: Sequence[FinishedRun], names: Sequence[CommonName] = ()
+) -> dict[str, list[FinishedRun]]:
+    """Runs by what they compare: the method, and those of its parameters in which runs differ,
+    where they are not the default, such as `lamol_kd (unique, gamma=0.5)`.
+
+    A parameter counts for a method if it can change what it learns: its own block does, and what
+    all methods share, but no seed, no order of tasks, nothing that an audit only tells, and nothing
+    of sampling where a method draws no pseudo-samples. Raises ConfigError for a name that stands
+    for no run's settings, or for something else already.
+    """
+    settings = _differing_settings(runs)
+    _check_names(names, settings)
+    groups: dict[str, list[FinishedRun]] = {}
+    for run, own in zip(runs, settings, strict=True):
+        inside, left = [], own
+        for name in names:
+            meant = name.meant(left)
+            if meant:
+                inside.append(name.name)
+                left = [setting for setting in left if setting not in meant]
+        inside += map(str, left)
+        if run.unscored:
+            inside.append(f"without {' and '.join(run.unscored)}: forgotten")
+        label = f"{run.method} ({', '.join(inside)})" if inside else run.method
+        groups.setdefault(label, []).append(run)
+    return groups
+
+
+def _check_names(names: Sequence[CommonName], settings: Sequence[Sequence[Setting]]) -> None:
+    known = {setting for own in settings for setting in own}
+    taken = {spelling for setting in known for spelling in setting.spellings}
+    for place, name in enumerate(names):
+        if name.name in taken or name.name in {other.name for other in names[:place]}:
+            raise ConfigError(
+                f"--call {name.name}: is the name of something else here. Choose one."
+            )
+        if not any(name.meant(own) for own in settings):
+            listed = ", ".join(sorted(map(str, known))) or "none"
+            raise ConfigError(
+                f"--call {name.name}: no run differs from others by {' and '.join(name.settings)}. "
+                f"Settings (method and seed are none) in which these runs differ: {listed}."
+            )
+
+
+def _differing_settings(runs: Sequence[FinishedRun]) -> list[list[Setting]]:
+    """For each run the settings, other than defaults, in which runs of its benchmark differ; the
+    benchmark itself where there are several."""
+    defaults = flatten(Params(tasks={}).model_dump(mode="json", by_alias=True))
+    counted = [_counted(run, defaults) for run in runs]
+    by_benchmark: dict[str, list[Mapping[str, str]]] = {}
+    for run, own in zip(runs, counted, strict=True):
+        by_benchmark.setdefault(_benchmark(run), []).append(own)
+    differing = {name: _differing_keys(members) for name, members in by_benchmark.items()}
+    ends = Counter(_end(key) for key in {key for own in counted for key in own})
+    found = []
+    for run, own in zip(runs, counted, strict=True):
+        name = _benchmark(run)
+        settings = [Setting("tasks", "tasks", name)] if len(by_benchmark) > 1 else []
+        for key in sorted(differing[name] & own.keys()):
+            whole = key.replace("own.", f"{run.method}.", 1) if key[:4] == "own." else key
+            if own[key] != _default_of(whole, defaults):
+                is_plain = ends[_end(key)] == 1 and not key.startswith("tasks.")
+                settings.append(Setting(whole, _end(key) if is_plain else whole, own[key]))
+        found.append(settings)
+    return found
+
+
+def _end(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _benchmark(run: FinishedRun) -> str:
+    """The tasks of a run in no order, as JSON."""
+    return json.dumps(sorted({key.split(".")[1] for key in run.params if key.startswith("tasks.")}))
+
+
+def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters that can change what a method learns, as JSON, with defaults for what is left
+    out. The method's own block is `own`: what several methods have is compared across them."""
+    params = {**defaults, **run.params}
+    acting = {CANARIES}
+    if _draws(run.method):
+        acting.add(DROPS_FLAGGED)
+        if params[DROPS_FLAGGED] or params["generate.carry_over"]:
+            acting |= FLAGGED_BY
+    counted = {}
+    for key, value in params.items():
+        block, _, rest = key.partition(".")
+        if key in SEED_KEYS or block in NOT_COMPARED:
+            continue
+        if block in METHOD_NAMES and block != run.method:
+            continue
+        if block == "generate" and not _draws(run.method):
+            continue
+        if block == "audit" and key not in acting:
+            continue
+        if key == "tasks" or key.endswith(".after"):
+            continue
+        name = f"own.{rest}" if block == run.method else key
+        counted[name] = json.dumps(value, sort_keys=True)
+    return counted
+
+
+def _differing_keys(runs: Sequence[Mapping[str, str]]) -> set[str]:
+    """Where values differ, or a task's key is not everywhere."""
+    values: dict[str, list[str]] = {}
+    for counted in runs:
+        for key, value in counted.items():
+            values.setdefault(key, []).append(value)
+    return {
+        key
+        for key, there in values.items()
+        if len(set(there)) > 1 or (key.startswith("tasks.") and len(there) < len(runs))
+    }
+
+
+def _default_of(key: str, defaults: Mapping[str, Any]) -> str | None:
+    """As JSON; None for a key that must be given."""
+    if key.startswith("tasks."):
+        for model in (TaskParams, Columns):
+            field = model.model_fields.get(_end(key))
+            if field is not None and not field.is_required():
+                return json.dumps(field.default)
+        return None
+    return json.dumps(defaults[key], sort_keys=True) if key in defaults else None
+
+
+def _draws(method: str) -> bool:
+    """Whether a method trains on pseudo-samples: its block says how they are drawn."""
+    block = Params.model_fields[method].annotation if method in Params.model_fields else None
+    return isinstance(block, type) and issubclass(block, LamolParams)

@@ -1,0 +1,244 @@
+"""A comparison as a table for the terminal, as Markdown, as a chart and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from lamol_core.artifacts.atomic import atomic_path
+from lamol_core.artifacts.figures import write_json
+from lamol_core.errors import ConfigError
+from lamol_core.reporting.comparison.sentences import sentences
+from lamol_core.reporting.comparison.statistics import (
+    COLUMNS,
+    COMPARED,
+    CONFIDENCE,
+    RESAMPLES,
+    Column,
+    Comparison,
+    Difference,
+    Estimate,
+    Group,
+)
+from lamol_core.reporting.page import ComparisonTable
+from lamol_core.reporting.plots import INK, Chart, save_svg
+from lamol_core.reporting.tables import markdown_row
+
+COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
+MEANS_INTERVAL = (
+    "from three seeds or orders, 95 % bootstrap interval of the mean over them, too narrow with few"
+)
+LABEL_PIXELS = 420
+"""Room for a method's name in the chart; what is longer is cut off."""
+
+
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """What is known at the end, and what it takes: a method and setting a row, the figures in two
+    tables, as a terminal of 80 columns has room for."""
+    columns = _columns(comparison)
+    rest = [column for column in columns if column.key not in COMPARED]
+    return [
+        _table(comparison, COMPARED_COLUMNS, _caption(comparison)),
+        _table(comparison, rest, _caption(comparison).partition(" [")[0]),
+    ]
+
+
+def _table(comparison: Comparison, columns: Sequence[Column], caption: str) -> Table:
+    table = Table(
+        caption=Text(caption),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("method", overflow="fold", min_width=16)
+    for title in ("runs", *(column.short for column in columns)):
+        table.add_column(title, justify="right", no_wrap=True)
+    for group in comparison.groups:
+        cells = [_cell(column, group.figures[column.key], "\n") for column in columns]
+        narrow = [
+            cell if column.key in COMPARED else cell.partition("\n")[0].replace(" ±", "\n±")
+            for column, cell in zip(columns, cells, strict=True)
+        ]
+        table.add_row(*map(Text, (group.label, str(group.num_runs), *narrow)))
+    return table
+
+
+def difference_table(comparison: Comparison) -> Table:
+    """What each method has more than the baseline, for a terminal of 80 columns."""
+    table = Table(
+        title=Text(f"\nmore (+) or less (-) than {comparison.baseline}"),
+        caption=Text("mean over seeds [Student's 95 % interval, from three seeds]"),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("method", overflow="fold", min_width=16)
+    for title in ("seeds", "pairs", *(column.short for column in COMPARED_COLUMNS)):
+        table.add_column(title.replace("%", "points"), justify="right", no_wrap=True)
+    for cells in _difference_rows(comparison, "\n"):
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def comparison_section(comparison: Comparison) -> ComparisonTable:
+    """The table and its sentences, for the report's page."""
+    rows = [_cells(group, comparison) for group in comparison.groups]
+    return ComparisonTable(_titles(comparison), rows, sentences(comparison))
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """The table, and what may be said of every two groups."""
+    titles = _titles(comparison)
+    lines = [markdown_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
+    lines += [markdown_row(*_cells(group, comparison)) for group in comparison.groups]
+    lines += ["", f"Mean ± standard deviation [{MEANS_INTERVAL}].", ""]
+    if comparison.baseline is not None:
+        named = [column.title.replace("%", "points") for column in COMPARED_COLUMNS]
+        titles = [f"more (+) or less (-) than {comparison.baseline}", "seeds", "pairs", *named]
+        lines += [markdown_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
+        lines += [markdown_row(*cells) for cells in _difference_rows(comparison, " ")]
+        lines += ["", "Mean over seeds [Student's 95 % interval].", ""]
+    lines += [f"- {sentence}" for sentence in sentences(comparison)]
+    return "\n".join(lines) + "\n"
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Every estimate with the runs' own values, and every difference with its seeds' own."""
+    return {
+        "confidence": CONFIDENCE,
+        "resamples": RESAMPLES,
+        "baseline": comparison.baseline,
+        "groups": [asdict(group) for group in comparison.groups],
+        "differences": [
+            {
+                **asdict(one),
+                "mean": one.mean,
+                "interval": one.interval,
+                "told_apart": one.is_told_apart,
+            }
+            for one in comparison.differences
+        ],
+        "sentences": sentences(comparison),
+    }
+
+
+def comparison_chart(comparison: Comparison) -> Chart:
+    """Every run a point, the mean and its interval a bar, a row a method, a panel a figure: what is
+    known at the end above, what it takes below."""
+    labels = [group.label for group in comparison.groups]
+    columns = _columns(comparison)
+    points: list[dict[str, Any]] = []
+    for group in comparison.groups:
+        for column in columns:
+            estimate = group.figures[column.key]
+            if estimate is not None:
+                bar = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
+                bar = {key: at and at / column.divide_by for key, at in bar.items()}
+                named = {"method": group.label, "figure": column.title}
+                points += [
+                    {**named, **bar, "value": value / column.divide_by} for value in estimate.values
+                ]
+    axis = alt.Axis(labelLimit=LABEL_PIXELS)
+    base = alt.Chart().encode(y=alt.Y("method:N", title=None, sort=labels, axis=axis))
+    interval = base.mark_rule(strokeWidth=2.5, color="#2f7fc1").encode(
+        x=alt.X("low:Q", title=None, scale=alt.Scale(zero=False)), x2="high:Q"
+    )
+    mean = base.mark_tick(thickness=3, size=16, color="#2f7fc1").encode(x="mean:Q")
+    runs = base.mark_point(size=24, filled=True, opacity=0.55, color=INK).encode(x="value:Q")
+    layers = alt.layer(interval, mean, runs).properties(width=230, height=alt.Step(24))
+    titles = [column.title for column in columns]
+    return layers.facet(
+        facet=alt.Facet("figure:N", sort=titles, title=None), columns=len(COMPARED),
+        data=alt.Data(values=points),
+    ).resolve_scale(x="independent")  # fmt: skip
+
+
+def write_comparison(comparison: Comparison, out: Path) -> None:
+    """Write comparison.md, .json and .svg into a folder. Raises ConfigError where it is none."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: a file, and no folder. Name a folder.")
+    with atomic_path(out / "comparison.md") as scratch:
+        scratch.write_text(comparison_markdown(comparison), encoding="utf-8")
+    write_json(out / "comparison.json", comparison_json(comparison))
+    with atomic_path(out / "comparison.svg") as scratch:
+        save_svg(comparison_chart(comparison), scratch)
+
+
+def _caption(comparison: Comparison) -> str:
+    found = [one for group in comparison.groups for one in group.figures.values() if one]
+    if any(one.low is not None for one in found):
+        return "mean ± standard deviation [95 % bootstrap interval of the mean]"
+    return "mean ± standard deviation" if any(one.deviation is not None for one in found) else ""
+
+
+def _columns(comparison: Comparison) -> list[Column]:
+    return [
+        column
+        for column in COLUMNS
+        if any(group.figures[column.key] is not None for group in comparison.groups)
+    ]
+
+
+def _titles(comparison: Comparison) -> list[str]:
+    return ["method", "runs", "orders", *(column.title for column in _columns(comparison))]
+
+
+def _cells(group: Group, comparison: Comparison) -> list[str]:
+    figures = [(column, group.figures[column.key]) for column in _columns(comparison)]
+    numbers = [_cell(column, estimate) for column, estimate in figures]
+    return [group.label, str(group.num_runs), str(group.num_orders), *numbers]
+
+
+def _difference_rows(comparison: Comparison, between: str) -> Iterator[list[str]]:
+    """A row for every method that has pairs with the baseline, best first."""
+    for group in comparison.groups:
+        found = {one.figure: one for one in comparison.differences if one.first == group.label}
+        if found:
+            any_one = next(iter(found.values()))
+            cells = [_difference_cell(found.get(key), between) for key in COMPARED]
+            yield [group.label, str(len(any_one.by_seed)), _pairs_cell(any_one, between), *cells]
+
+
+def _pairs_cell(one: Difference, between: str) -> str:
+    between = ", " if between == " " else between
+    alike = f"{between}{one.pairs.num_alike} alike" if one.pairs.num_alike else ""
+    return f"{one.pairs.num}{alike}"
+
+
+def _difference_cell(one: Difference | None, between: str) -> str:
+    if one is None:
+        return "not measured"
+    if one.interval is None:
+        return _signed(one.mean)
+    low, high = one.interval
+    return f"{_signed(one.mean)}{between}[{low:.1f}, {high:.1f}]"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"  # no -0.0
+
+
+def _cell(column: Column, estimate: Estimate | None, between: str = " ") -> str:
+    if estimate is None:
+        return "not measured"
+
+    def shown(value: float) -> str:
+        return f"{value / column.divide_by:.{column.decimals}f}"
+
+    text = shown(estimate.mean)
+    if not estimate.deviation:
+        return text
+    text = f"{text} ± {shown(estimate.deviation)}"
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text}{between}[{shown(estimate.low)}, {shown(estimate.high)}]"

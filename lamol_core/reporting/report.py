@@ -1,0 +1,123 @@
+"""The report's files: what it reads of each task, what it writes below `reports/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lamol_core.artifacts.atomic import atomic_path
+from lamol_core.artifacts.figures import read_json, write_csv, write_json
+from lamol_core.artifacts.layout import Layout
+from lamol_core.errors import ArtifactError
+from lamol_core.evaluation.matrix import ZeroShot
+from lamol_core.reporting.page import ComparisonTable, render_page
+from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
+from lamol_core.reporting.summary import TaskFigures
+
+STAGES = ("generate", "train", "evaluate")
+HEADLINE_KEYS = (
+    "final_average",
+    "incremental_average",
+    "forgetting",
+    "backward_transfer",
+    "forward_transfer",
+    "seconds",
+    "peak_memory_bytes",
+    "kept_bytes",
+    "kept_real_rows",
+)
+"""What `dvc metrics` and `dvc exp show` tell of a whole sequence; null ones are left out."""
+CHARTS = ("score_matrix", "accuracy", "forgetting")
+
+
+def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
+    """What the stages of a task measured. Raises ArtifactError for a stage that has not run, and
+    for files that this lamol did not write."""
+    found = {
+        stage: read_json(layout.figure(task, stage), f"Run `dvc repro {stage}@{task}` first.")
+        for stage in STAGES
+    }
+    if layout.figure(task, "audit").is_file():
+        found["audit"] = read_json(layout.figure(task, "audit"), f"Run `dvc repro audit@{task}`.")
+    try:
+        return _figures_of(task, after, found)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{layout.figure(task, '*')}: one of them was changed, or written by an older lamol "
+            f"({type(error).__name__}: {error}). Run `dvc repro` again."
+        ) from error
+
+
+def _figures_of(task: str, after: str, found: dict[str, dict[str, Any]]) -> TaskFigures:
+    audit = found.get("audit", {})
+    zero_shot = found["evaluate"].get("zero_shot")
+    kept = found["train"]["kept"]
+    return TaskFigures(
+        task=task,
+        after=after,
+        scores=dict(found["evaluate"]["scores"]),
+        num_test_rows=dict(found["evaluate"]["num_test_rows"]),
+        seconds={stage: float(content["seconds"]) for stage, content in found.items()},
+        peak_memory_bytes=max(int(content["peak_memory_bytes"]) for content in found.values()),
+        pseudo=_pseudo_counts(found["generate"]),
+        kept=kept | {"bytes": kept["bytes"] + found["generate"].get("kept_bytes", 0)},
+        curve=found["train"]["curve"],
+        zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
+        machine=found["train"].get("machine", {}),
+        audit={key: audit[key] for key in ("verdict", "failed", "rows_flagged") if key in audit},
+    )
+
+
+def _pseudo_counts(generated: dict[str, Any]) -> dict[str, int]:
+    counts = {key: generated[key] for key in ("valid", "rejected")}
+    more = {key: generated.get(key, 0) for key in ("carried", "surplus")}
+    more["duplicates"] = generated.get("reasons", {}).get("duplicate", 0)
+    return counts | {key: count for key, count in more.items() if count}
+
+
+def write_report(
+    layout: Layout,
+    summary: dict[str, Any],
+    curves: dict[str, list[dict[str, float]]],
+    parameters: dict[str, Any],
+    comparison: tuple[ComparisonTable, Chart] | None = None,
+) -> None:
+    """Write summary.json and its headline, the page, its charts, and a table for `dvc plots`.
+
+    `curves` are the loss terms of each task's training (curves.py); `comparison` is a section of
+    the page alone."""
+    write_json(layout.reports / "summary.json", summary)
+    headline = {key: summary[key] for key in HEADLINE_KEYS if summary[key] is not None}
+    write_json(layout.reports / "metrics.json", headline)
+    specs = chart_specs(summary, curves)
+    table = None
+    if comparison is not None:
+        table, chart = comparison
+        specs["comparison"] = chart_spec(chart)
+    charts = {name: spec_to_svg(spec) for name, spec in specs.items()}
+    for name in CHARTS:
+        # a chart that is not defined (forgetting of one task) is an empty picture: dvc wants a file
+        empty = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+        _write(layout.reports / f"{name}.svg", charts.get(name, empty))
+    page = render_page(summary, charts, parameters, specs, table)
+    _write(layout.reports / "index.html", page)
+    write_csv(layout.reports / "score_matrix.csv", score_rows(summary), SCORE_COLUMNS)
+
+
+SCORE_COLUMNS = ("step", "after_learning", "score_on", "score")
+
+
+def score_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """The score matrix as one row a cell."""
+    tasks = summary["tasks"]
+    return [
+        {"step": i, "after_learning": tasks[i], "score_on": tasks[j], "score": round(score, 4)}
+        for i, row in enumerate(summary["score_matrix"])
+        for j, score in enumerate(row)
+        if score is not None
+    ]
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")

@@ -1,1 +1,0 @@
-"""Files that are either whole or absent: atomic writes, checked reads, manifests."""

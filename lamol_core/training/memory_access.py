@@ -1,0 +1,61 @@
+"""Between a method's memory and the student that is trained: rows in, logits and gradients out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from lamol_core.methods.memory import Memory
+from lamol_core.methods.terms import cross_entropy
+from lamol_core.models.head import LinearHead
+from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.template import ControlTokens
+from lamol_core.training.batches import MicroBatch, encode_views, pack_under
+from lamol_core.training.hidden_states import Body
+from lamol_core.training.objective import Counts, losses_of
+
+
+class RecalledLogits:
+    """What the rows of a memory came with, as a teacher's states: logits already."""
+
+    head: LinearHead | None = None
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def states(self, micro: MicroBatch, shift: int) -> Tensor:
+        stored = [self._memory.logits(member.row_id) for member in micro.members]
+        return torch.cat(stored).to(micro.ids.device)
+
+
+def answer_logits(
+    body: Body, rows: Sequence[EncodedRow], control: ControlTokens, max_tokens: int
+) -> list[Tensor]:
+    """The logits (n, V) that tell each row's answer (QA view), in eval mode, without gradient."""
+    was_training, found = body.training, {}
+    body.eval()
+    with torch.no_grad():
+        for micro in pack_under(encode_views(rows, ("qa",), control), max_tokens):
+            micro = micro.to(body.model.device)
+            states = body(micro, micro.supervised - 1)
+            logits = states if body.head is None else body.head.logits(states)
+            parts = logits.split(micro.supervised_counts)
+            for member, of_row in zip(micro.members, parts, strict=True):
+                found[member.row_id] = of_row
+    body.train(was_training)
+    return [found[row.row_id] for row in rows]
+
+
+def likelihood_backward(body: Body, control: ControlTokens) -> Callable[[EncodedRow], None]:
+    """Adds the gradient of -log p(y | x) of one row to the weights, in eval mode."""
+    loss = cross_entropy("qa", "new")
+
+    def backward(row: EncodedRow) -> None:
+        (micro,) = pack_under(encode_views([row], ("qa",), control), 1)
+        # a denominator of 1: the sum over the answer's tokens
+        counts: Counts = {("qa", "new"): 1}
+        losses_of(micro.to(body.model.device), loss, counts, body, body.head, None).total.backward()
+
+    return backward

@@ -1,0 +1,101 @@
+"""What the models of one training have in common: device, format, attention, seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from accelerate import Accelerator, PartialState
+from transformers import PreTrainedModel
+
+from lamol_core.config.blocks import TrainParams
+from lamol_core.errors import ConfigError
+from lamol_core.methods.memory import Memory
+from lamol_core.methods.terms import Loss
+from lamol_core.models.checkpoints import load_model, require_positions
+from lamol_core.models.precision import (
+    resolve_attention,
+    resolve_compile,
+    resolve_precision,
+    weights_attention,
+)
+from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.template import NUM_CONTROL, ControlTokens
+from lamol_core.training.hidden_states import as_body
+from lamol_core.training.objective import TeacherStates
+from lamol_core.training.resume import Resume
+from lamol_core.training.trainer import LogRow, Trainer, count_steps
+
+
+class Fitting:
+    """Loads and trains the student of a mix, and an expert."""
+
+    def __init__(
+        self,
+        control: ControlTokens,
+        params: TrainParams,
+        rows: Sequence[EncodedRow],
+        seed: int,
+        on_step: Callable[[LogRow, int], None],
+    ) -> None:
+        self._control, self._params, self._seed, self._on_step = control, params, seed, on_step
+        lengths = (len(row.input_ids) + len(row.target_ids) for row in rows)
+        self._longest = max(lengths, default=0) + NUM_CONTROL["gen"]
+        self._dtype = resolve_precision(params.precision, PartialState().device)
+        self.accelerator = Accelerator(mixed_precision="no")
+        self.attention = resolve_attention(params.attention, self.accelerator.device)
+
+    def load(self, checkpoint: Path) -> PreTrainedModel:
+        device, attention = self.accelerator.device, weights_attention(self.attention)
+        model = load_model(checkpoint, device, self._dtype, attention)
+        require_positions(model, self._longest, "train.max_length")
+        return model
+
+    def fit(
+        self,
+        model: PreTrainedModel,
+        rows: Sequence[EncodedRow],
+        loss: Loss,
+        teacher: TeacherStates | None,
+        memory: Memory,
+        resume: Resume | None = None,
+    ) -> list[LogRow]:
+        """Train a model in place; gives its log."""
+        params = self._params
+        if params.gradient_checkpointing:
+            checkpoint_activations(model)
+        flops = training_flops(model, rows, loss, self._control, params)
+        compiled = resolve_compile(params.compile, flops, self.accelerator.device)
+        with as_body(model, self.attention, compiled) as body:
+            trainer = Trainer(self.accelerator, body, teacher, loss, self._control, params, memory)
+            log_rows = trainer.train(rows, self._seed, self._on_step, resume).log_rows
+        # Accelerate holds on to every model it prepared: an expert would stay beside its student
+        self.accelerator.free_memory()
+        return log_rows
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Keep the blocks' inputs alone and compute the rest again in the backward: memory for time.
+
+    Raises ConfigError for a model that cannot.
+    """
+    try:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    except ValueError as error:
+        raise ConfigError(
+            f"params.yaml: train.gradient_checkpointing: {type(model).__name__} does not support "
+            "it. Set it to false, and lower train.micro_batch_tokens where memory is short."
+        ) from error
+
+
+def training_flops(
+    model: PreTrainedModel,
+    rows: Sequence[EncodedRow],
+    loss: Loss,
+    control: ControlTokens,
+    params: TrainParams,
+) -> float:
+    """6 N D: forward and backward of all parameters, for every token of every step."""
+    tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views, control))
+    epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
+    return 6.0 * model.num_parameters() * tokens * epochs

@@ -1,0 +1,231 @@
+"""From a teacher's checkpoint and a mix to a trained student."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from transformers import PreTrainedModel
+
+from lamol_core.artifacts.layout import OF_EXPERT
+from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.config.blocks import TrainParams
+from lamol_core.methods.memory import Memory, MemoryContext
+from lamol_core.methods.spec import Method
+from lamol_core.models.checkpoints import save_checkpoint, write_state
+from lamol_core.models.precision import resolve_precision
+from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.seeds import derive_seed
+from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.tokenizer import TextCodec
+from lamol_core.training.batches import cut_rows
+from lamol_core.training.determinism import computed_by
+from lamol_core.training.encoding import encode_mix
+from lamol_core.training.resume import Resume
+from lamol_core.training.setup import Fitting
+from lamol_core.training.teacher.session import (
+    ExpertTeacher,
+    FrozenTeacher,
+    Lesson,
+    TeacherSource,
+    digest_of,
+    teaching,
+)
+from lamol_core.training.trainer import LogRow, count_steps
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A mix with the rows it refers to; `lineage` names the tasks in learning order, this last.
+
+    `task_specific_token`: the GEN view begins with GEN_t, else with the shared GEN.
+    """
+
+    mix: Sequence[MixRow]
+    real: Sequence[Example]
+    pseudo: Sequence[PseudoSample]
+    lineage: tuple[str, ...]
+    task_specific_token: bool = True
+
+    @property
+    def has_pseudo_rows(self) -> bool:
+        return any(row.origin == "pseudo" for row in self.mix)
+
+
+@dataclass(frozen=True)
+class TrainedStudent:
+    """The student in the precision it was computed in, what its method keeps, its log, and how many
+    inputs were cut. What a resumed training would go on from is there until it is discarded."""
+
+    model: PreTrainedModel
+    memory: Memory
+    log_rows: list[LogRow]
+    num_cut: int
+    is_main_process: bool
+    resumes: tuple[Resume, ...] = ()
+
+    @property
+    def seconds_before(self) -> float:
+        """Of the steps that this training was spared, since one that was cut off had done them."""
+        return sum(resume.seconds_before for resume in self.resumes)
+
+    def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
+        """Write the checkpoint (from the main process alone)."""
+        if self.is_main_process:
+            save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
+
+    def save_state(self, out: Path, provenance: Provenance) -> None:
+        """Write what the method keeps until the next task (from the main process alone)."""
+        if self.is_main_process:
+            write_state(out, provenance, self.memory.write)
+
+    def discard_resumes(self) -> None:
+        """Once all is written: remove what a training that was cut off would go on from."""
+        for resume in self.resumes:
+            resume.remove()
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """What a training reads, and where it leaves what it needs again if it is cut off."""
+
+    teacher: Path
+    states: Path
+    """What an offline teacher says lies here until the student is trained."""
+    state: Path | None = None
+    """What the method has kept of the tasks before; None: nothing."""
+    backbone: Path | None = None
+    """What a method's expert starts from."""
+    resume: Path | None = None
+    """Where a training that is cut off leaves what it needs to go on; None: it does not."""
+
+    @property
+    def expert_resume(self) -> Path | None:
+        """The same of a method's expert."""
+        return self.resume and self.resume.with_name(f"{self.resume.name}{OF_EXPERT}")
+
+
+def train_from_checkpoint(
+    checkpoints: Checkpoints,
+    training_set: TrainingSet,
+    method: Method,
+    params: TrainParams,
+    seed: int,
+    on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
+    say: Callable[[str], None] = log.info,
+) -> TrainedStudent:
+    """Start the student from the teacher's weights and train it on the mix.
+
+    With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is handed on in
+    bf16, which is how it is evaluated and how it teaches. `say` is told what else takes time or
+    room: an expert, an offline teacher's states. `on_step` is told of the expert's steps too.
+    """
+    codec = TextCodec.load(checkpoints.teacher)
+    rows, num_cut = cut_rows(_encode(training_set, codec), params.max_length)
+    seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
+    fitting = Fitting(codec.control, params, rows, seed_of_task, on_step)
+    memory = method.memory(MemoryContext(seed, codec.decode))
+    if checkpoints.state is not None and len(training_set.lineage) > 1:
+        memory.read(checkpoints.state)
+
+    made_by = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
+    lesson = Lesson.of(method.loss, codec.control, rows, made_by)
+    inputs = inputs_of(
+        checkpoints, rows, method.parameters(training_set.has_pseudo_rows), method, params, seed
+    )
+    resume = _resume_at(checkpoints.resume, inputs, fitting, say)
+    of_expert = None if method.expert_loss is None else checkpoints.expert_resume
+    resume_expert = _resume_at(of_expert, inputs, fitting, say, keeps_end=True)
+    source = _teacher_source(checkpoints, fitting, method, rows, resume_expert, say)
+    # the teacher computes as the student does: at the first step they differ by float order
+    with teaching(
+        source, lesson, params, fitting.attention, checkpoints.states, say
+    ) as taught:  # fmt: skip
+        student = fitting.load(checkpoints.teacher)
+        log_rows = fitting.fit(student, rows, method.loss, taught, memory, resume)
+    resumes = tuple(one for one in (resume_expert, resume) if one is not None)
+    is_main = fitting.accelerator.is_main_process
+    return TrainedStudent(student, memory, log_rows, num_cut, is_main, resumes)
+
+
+def _encode(training_set: TrainingSet, codec: TextCodec) -> list[EncodedRow]:
+    return encode_mix(
+        training_set.mix,
+        training_set.real,
+        training_set.pseudo,
+        codec,
+        training_set.lineage,
+        training_set.task_specific_token,
+    )
+
+
+def _resume_at(
+    folder: Path | None,
+    inputs: dict[str, Any],
+    fitting: Fitting,
+    say: Callable[[str], None],
+    keeps_end: bool = False,
+) -> Resume | None:
+    """None where each of several processes would need its own random state."""
+    if folder is None or fitting.accelerator.num_processes > 1:
+        return None
+    return Resume(folder, inputs, say, keeps_end)
+
+
+def _teacher_source(
+    checkpoints: Checkpoints,
+    fitting: Fitting,
+    method: Method,
+    rows: Sequence[EncodedRow],
+    resume: Resume | None,
+    say: Callable[[str], None],
+) -> TeacherSource:
+    """The student as it was, or the method's expert."""
+    if method.expert_loss is not None:
+        assert checkpoints.backbone is not None, "an expert starts from the backbone"
+        new = [row for row in rows if row.origin == "new"]
+        return ExpertTeacher(checkpoints.backbone, fitting, method.expert_loss, new, resume, say)
+    if checkpoints.expert_resume is not None:
+        # of another method's training that was cut off
+        shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
+    return FrozenTeacher(checkpoints.teacher, fitting)
+
+
+def inputs_of(
+    checkpoints: Checkpoints,
+    rows: Sequence[EncodedRow],
+    acting: Mapping[str, Any],
+    method: Method,
+    params: TrainParams,
+    seed: int,
+) -> dict[str, Any]:
+    """All that decides what a training ends in: a resumed one must have the same. `acting` are the
+    method's parameters that act in it."""
+    expert_from = None if method.expert_loss is None else checkpoints.backbone
+    folders = (checkpoints.teacher, checkpoints.state, expert_from)
+    return {
+        **computed_by(resolve_precision(params.precision, PartialState().device)),
+        "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
+        "rows": digest_of(rows),
+        "loss": repr(method.loss),
+        "method": [type(method).__name__, acting],
+        "expert": repr(method.expert_loss),
+        "train": params.model_dump(),
+        "seed": seed,
+        "processes": PartialState().num_processes,
+    }
+
+
+def count_all_steps(mix: Sequence[MixRow], method: Method, params: TrainParams) -> int:
+    """The student's steps, and its expert's where the method has one."""
+    steps = count_steps(len(mix), params)
+    if method.expert_loss is None:
+        return steps
+    return steps + count_steps(sum(row.origin == "new" for row in mix), params)

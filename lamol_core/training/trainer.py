@@ -1,0 +1,222 @@
+"""The training loop. Devices and processes are Accelerate's business."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lamol_core.config.blocks import TrainParams
+from lamol_core.errors import ConfigError, DivergedError
+from lamol_core.methods.memory import Memory
+from lamol_core.methods.terms import Loss
+from lamol_core.seeds import derive_seed
+from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.template import ControlTokens
+from lamol_core.training.batches import OptimizerBatch, optimizer_batches
+from lamol_core.training.hidden_states import Body
+from lamol_core.training.interruption import Interruption
+from lamol_core.training.memory_access import RecalledLogits, answer_logits, likelihood_backward
+from lamol_core.training.objective import TeacherStates, losses_of
+from lamol_core.training.optimizer import MasterAdamW
+from lamol_core.training.resume import LogRow, Resume
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+log = logging.getLogger(__name__)
+
+TERMS = ("ce_qa", "ce_gen", "kl_qa", "kl_gen", "ce_qa_memory", "mse_qa_memory", "penalty")
+"""Columns that every log has, so that logs of different methods can be laid side by side."""
+MEASURED_COLUMNS = ("seconds", "tokens_per_s")
+"""Columns of the log that differ from run to run, and are not in its file."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The log, one row a step. The model was trained in place."""
+
+    log_rows: list[LogRow]
+
+
+def count_steps(num_rows: int, params: TrainParams) -> int:
+    """`steps`, or as many as `epochs` take."""
+    return params.steps or params.epochs * math.ceil(num_rows / params.batch_size)
+
+
+def learning_rate_at(step: int, num_steps: int, params: TrainParams) -> float:
+    """Linear warm-up from 0, then a linear decay to 0; the last step is one of the decay."""
+    warmup = min(round(params.warmup_fraction * num_steps), num_steps - 1)
+    if step < warmup:
+        return params.learning_rate * step / warmup
+    return params.learning_rate * (num_steps - step) / max(num_steps - warmup, 1)
+
+
+class Trainer:
+    """Trains one student on one mix; the teacher, if any, is asked for its states."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        student: Body,
+        teacher: TeacherStates | None,
+        loss: Loss,
+        control: ControlTokens,
+        params: TrainParams,
+        memory: Memory | None = None,
+    ) -> None:
+        self._accelerator, self._loss, self._control = accelerator, loss, control
+        self._student, self._teacher, self._params = student, teacher, params
+        self._memory = memory or Memory()
+        self._recalled = RecalledLogits(self._memory)
+
+    def train(
+        self,
+        rows: Sequence[EncodedRow],
+        seed: int,
+        on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
+        resume: Resume | None = None,
+    ) -> Trained:
+        """Run all steps, or those that a training that was cut off has left in `resume`.
+
+        Raises DivergedError at the first loss or gradient that is not finite."""
+        if not rows:
+            raise ConfigError("The mix has no rows: there is nothing to train on.")
+        torch.manual_seed(derive_seed(seed, "dropout") % 2**32)
+        model = self._accelerator.prepare(self._student).train()
+        optimizer = MasterAdamW(model.parameters(), self._params.weight_decay)
+        self._memory.begin(self._student.model)
+        log_rows = self._run_steps(model, optimizer, rows, seed, on_step, resume)
+        del optimizer  # its moments are twice the model, and a memory may need room to look back
+        self._student.eval()
+        new = [row for row in rows if row.origin == "new"]
+        self._memory.finish(
+            self._student.model, new, likelihood_backward(self._student, self._control)
+        )
+        return Trained(log_rows)
+
+    def _run_steps(
+        self,
+        model: Any,
+        optimizer: MasterAdamW,
+        rows: Sequence[EncodedRow],
+        seed: int,
+        on_step: Callable[[LogRow, int], None],
+        resume: Resume | None,
+    ) -> list[LogRow]:
+        """All steps, from where `resume` has them; gives the log of all."""
+        params = self._params
+        num_steps = count_steps(len(rows), params)
+        log_rows: list[LogRow] = []
+        if resume is not None:
+            log_rows = resume.load(self._student.model, optimizer, self._memory)
+            for row in log_rows:
+                on_step(row, num_steps)
+        with Interruption() if resume is not None else nullcontext() as interruption:
+            for step, batch in enumerate(
+                optimizer_batches(rows, params.batch_size, num_steps, seed)
+            ):
+                if step < len(log_rows):
+                    continue
+                log_rows.append(self._step(model, optimizer, batch, step, num_steps))
+                on_step(log_rows[-1], num_steps)
+                if resume is None or interruption is None:
+                    continue
+                stops = interruption.came is not None
+                is_kept = stops or (resume.keeps_end and step + 1 == num_steps)
+                save = resume.save if is_kept else resume.save_now_and_then
+                save(self._student.model, optimizer, self._memory, log_rows)
+                if stops:
+                    resume.say(f"stopped after step {step + 1}: the next run goes on from there")
+                    interruption.end()
+        return log_rows
+
+    def _step(
+        self, model: Any, optimizer: MasterAdamW, batch: OptimizerBatch, step: int, num_steps: int
+    ) -> LogRow:
+        """One step of the optimizer on a batch and what the memory recalls beside it."""
+        started = time.perf_counter()
+        recalled = OptimizerBatch((*batch.rows, *self._memory.rows(step)))
+        terms, num_tokens = self._accumulate(model, optimizer, recalled, step)
+        norm = float(optimizer.gradient_norm())
+        self._check_finite(norm, "gradient norm", batch, step)
+        self._memory.observe(
+            [row for row in batch.rows if row.origin == "new"], self._answer_logits
+        )
+        learning_rate = learning_rate_at(step, num_steps, self._params)
+        optimizer.step(learning_rate, min(self._params.max_grad_norm / (norm + 1e-6), 1.0))
+        seconds = time.perf_counter() - started
+        return {
+            "step": step,
+            **terms,
+            "grad_norm": norm,
+            "learning_rate": learning_rate,
+            "tokens": num_tokens,
+            "seconds": round(seconds, 4),
+            "tokens_per_s": round(num_tokens / seconds, 1),
+        }
+
+    def _answer_logits(self, rows: Sequence[EncodedRow]) -> list[Tensor]:
+        budget = self._params.micro_batch_tokens
+        return answer_logits(self._student, rows, self._control, budget)
+
+    def _accumulate(
+        self, model: Any, optimizer: MasterAdamW, batch: OptimizerBatch, step: int
+    ) -> tuple[dict[str, float | None], int]:
+        """Backward over the micro-batches. The loss is the whole batch's, however it is cut."""
+        accelerator, loss = self._accelerator, self._loss
+        counts = batch.count_tokens(loss.views)
+        micros = batch.micro_batches(
+            loss.views,
+            self._control,
+            self._params.micro_batch_tokens,
+            accelerator.process_index,
+            accelerator.num_processes,
+        )
+        penalty = self._memory.add_penalty(self._student.model)
+        means = torch.zeros(len(loss.parts), device=accelerator.device)
+        for place, micro in enumerate(micros):
+            micro = micro.to(accelerator.device)
+            is_last = place == len(micros) - 1
+            with nullcontext() if is_last else accelerator.no_sync(model):
+                computed = losses_of(
+                    micro, loss, counts, model, self._student.head, self._teacher, self._recalled
+                )
+                self._check_finite(float(computed.total.detach()), "loss", batch, step)
+                # Accelerate averages gradients over processes; they must be added up
+                accelerator.backward(computed.total * accelerator.num_processes)
+            means += computed.term_means
+            # over processes, gradients are exchanged with the last micro-batch, not before
+            if len(micros) > 1 and accelerator.num_processes == 1:
+                optimizer.collect_gradients()
+        num_tokens = torch.tensor(sum(micro.num_tokens for micro in micros))
+        means = accelerator.reduce(means, reduction="sum")
+        num_tokens = accelerator.reduce(num_tokens.to(accelerator.device), reduction="sum")
+        return self._named(means.tolist(), penalty), int(num_tokens)
+
+    def _named(self, means: list[float], penalty: float | None) -> dict[str, float | None]:
+        """The loss and its terms, by their columns in the log; None where a method has none."""
+        columns = dict.fromkeys([*TERMS, *(term.name for _, term in self._loss.parts)])
+        named: dict[str, float | None] = {"loss": penalty or 0.0, **columns}
+        named["penalty"] = penalty
+        for (weight, term), mean in zip(self._loss.parts, means, strict=True):
+            named["loss"] = (named["loss"] or 0.0) + weight * mean
+            named[term.name] = (named[term.name] or 0.0) + mean
+        return named
+
+    def _check_finite(self, value: float, what: str, batch: OptimizerBatch, step: int) -> None:
+        if math.isfinite(value):
+            return
+        row_ids = ", ".join(row.row_id for row in batch.rows)
+        raise DivergedError(
+            f"Training diverged: the {what} is {value} at step {step}, on the rows {row_ids}. "
+            "No checkpoint was written. Lower train.learning_rate or raise "
+            "train.warmup_fraction; if a single row is to blame, look at it."
+        )

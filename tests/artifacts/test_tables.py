@@ -1,0 +1,148 @@
+"""Parquet tables: round trip, same bytes, and every kind of damage refused."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lamol_core.artifacts.manifest import Provenance, table_manifest
+from lamol_core.artifacts.tables import read_rows, read_table, size_of, write_table
+from lamol_core.errors import ArtifactError
+from lamol_core.records import (
+    EXAMPLE_SCHEMA,
+    MIX_SCHEMA,
+    PSEUDO_SCHEMA,
+    Example,
+    MixRow,
+    PseudoSample,
+    from_table,
+)
+from tests.messages import names, naming
+
+REMEDY = "Run `dvc repro mix@a` again."
+ROWS = [MixRow(0, "new", "a", "a/train/000000", 3), MixRow(1, "pseudo", "z", "a/pseudo/z/0.1", -1)]
+SAMPLE = PseudoSample(
+    "r", "a", 0, 2, "x 👋", "", [1, 2], [], False, "empty_target", 1.5, 2**62, "f" * 64
+)
+
+
+def write(path: Path) -> Path:
+    write_table(path, "mix", ROWS, MIX_SCHEMA, Provenance())
+    return path
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write(tmp_path / "mix.parquet")
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ArtifactError) as caught:
+        read_table(path, "mix", MIX_SCHEMA, REMEDY)
+    assert REMEDY in str(caught.value)
+    return str(caught.value)
+
+
+def test_records_come_back_as_they_went(table: Path, tmp_path: Path) -> None:
+    read, manifest = read_table(table, "mix", MIX_SCHEMA, REMEDY)
+    assert from_table(read, MixRow) == ROWS
+    assert manifest.rows == {"mix": 2}
+    pseudo = tmp_path / "pseudo.parquet"
+    write_table(pseudo, "pseudo", [SAMPLE], PSEUDO_SCHEMA, Provenance())
+    assert from_table(read_table(pseudo, "pseudo", PSEUDO_SCHEMA, REMEDY)[0], PseudoSample) == [
+        SAMPLE
+    ]
+
+
+def test_the_size_of_rows_is_that_of_their_file(table: Path) -> None:
+    assert size_of(ROWS, MIX_SCHEMA) == table.stat().st_size
+    assert size_of([], MIX_SCHEMA) == 0
+
+
+def test_an_empty_table_has_its_whole_schema(tmp_path: Path) -> None:
+    path = tmp_path / "pseudo.parquet"
+    write_table(path, "pseudo", [], PSEUDO_SCHEMA, Provenance())
+    assert pq.read_schema(path).equals(PSEUDO_SCHEMA)
+    assert from_table(read_table(path, "pseudo", PSEUDO_SCHEMA, REMEDY)[0], PseudoSample) == []
+
+
+def test_pandas_reads_it(table: Path) -> None:
+    import pandas
+
+    frame = pandas.read_parquet(table)
+    assert frame["row_id"].tolist() == [row.row_id for row in ROWS]
+    assert frame["label_idx_cil"].tolist() == [3, -1]
+
+
+def test_the_same_rows_are_the_same_bytes(table: Path, tmp_path: Path) -> None:
+    again = write(tmp_path / "again" / "mix.parquet")
+    assert again.read_bytes() == table.read_bytes()
+    assert table_manifest(again).read_bytes() == table_manifest(table).read_bytes()
+    inode = table.stat().st_ino
+    write(table)
+    assert table.stat().st_ino == inode
+
+
+def test_one_changed_byte_is_found(table: Path) -> None:
+    data = bytearray(table.read_bytes())
+    data[len(data) // 2] ^= 1
+    table.write_bytes(bytes(data))
+    assert str(table) in refusal(table)
+
+
+def test_a_missing_table_or_manifest(table: Path, tmp_path: Path) -> None:
+    assert str(tmp_path / "none.parquet") in refusal(tmp_path / "none.parquet")
+    table_manifest(table).unlink()
+    assert str(table_manifest(table)) in refusal(table)
+
+
+def test_the_manifest_of_another_table(table: Path) -> None:
+    other = table.with_name("other.parquet")
+    write(other)
+    table_manifest(table).write_bytes(table_manifest(other).read_bytes())
+    assert str(table_manifest(table)) in refusal(table)
+
+
+def test_a_wrong_kind(table: Path) -> None:
+    with pytest.raises(ArtifactError, match=naming(table, "mix", "pseudo")):
+        read_table(table, "pseudo", MIX_SCHEMA, REMEDY)
+
+
+@pytest.mark.parametrize("keep", [0, 3, 100])
+def test_a_truncated_file(table: Path, keep: int) -> None:
+    table.write_bytes(table.read_bytes()[:keep])
+    with pytest.raises(ArtifactError, match=naming(table, "Parquet", REMEDY)):
+        read_rows(table, MIX_SCHEMA, REMEDY)
+
+
+def test_missing_columns_are_all_named(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table({"row_id": ["a"], "input": ["x"], "task": ["a"]}), path)
+    with pytest.raises(ArtifactError) as caught:
+        read_rows(path, EXAMPLE_SCHEMA, REMEDY)
+    assert names(caught.value, path, "target", "label_idx_cil", REMEDY)
+    assert not any(names(caught.value, there) for there in ("row_id", "input", "task"))
+
+
+@pytest.mark.parametrize("labels", [["seven"], [[7]], [{"a": 1}], [2.5]])
+def test_a_column_of_another_type(tmp_path: Path, labels: list) -> None:
+    path = tmp_path / "train.parquet"
+    text = {name: ["x"] for name in ("row_id", "task", "input", "target")}
+    pq.write_table(pa.table({**text, "label_idx_cil": labels}), path)
+    with pytest.raises(ArtifactError) as caught:
+        read_rows(path, EXAMPLE_SCHEMA, REMEDY)
+    assert str(path) in str(caught.value) and REMEDY in str(caught.value)
+
+
+def test_more_columns_and_another_order_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    columns = {
+        "extra": [1.0],
+        "label_idx_cil": pa.array([7], pa.int32()),
+        **{name: [name] for name in ("target", "input", "task", "row_id")},
+    }
+    pq.write_table(pa.table(columns), path)
+    assert from_table(read_rows(path, EXAMPLE_SCHEMA, REMEDY), Example) == [
+        Example("row_id", "task", "input", "target", 7)
+    ]

@@ -1,0 +1,67 @@
+"""Every reason for which a sample is rejected, and that exactly one is given."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamol_core.generation.parsing import parse_sample
+from lamol_core.text.template import ControlTokens
+
+ANS, EOS, PAD, GEN = 1, 0, 2, 3
+CONTROL = ControlTokens(ans=ANS, eos=EOS, pad=PAD, gen=GEN, gen_by_task=(4, 5))
+TEXT = {6: " ", 7: "\n", 8: "a", 9: "b", 10: "\ufffd"}
+
+
+def decode(ids) -> str:  # type: ignore[no-untyped-def]
+    return "".join(TEXT.get(token, f"<{token}>") for token in ids)
+
+
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        ([8, 9, ANS, 8, EOS], ""),
+        ([6, 8, ANS, 6, 9, EOS], ""),
+        ([8, 9, ANS, 8], "no_eos"),
+        ([], "no_eos"),
+        ([8, 9, EOS], "no_ans"),
+        ([EOS], "no_ans"),
+        ([8, ANS, 9, ANS, 8, EOS], "many_ans"),
+        ([8, ANS, ANS, EOS], "many_ans"),
+        ([8, PAD, ANS, 9, EOS], "control_token"),
+        ([8, ANS, GEN, EOS], "control_token"),
+        ([4, 8, ANS, 9, EOS], "control_token"),
+        ([ANS, 9, EOS], "empty_input"),
+        ([6, 7, ANS, 9, EOS], "empty_input"),
+        ([8, ANS, EOS], "empty_target"),
+        ([8, ANS, 7, EOS], "empty_target"),
+        ([8, 10, ANS, 9, EOS], "broken_text"),
+        ([8, ANS, 10, 9, EOS], "broken_text"),
+    ],
+)
+def test_reasons(ids: list[int], reason: str) -> None:
+    assert parse_sample(ids, CONTROL, decode).reject_reason == reason
+
+
+def test_the_split_is_at_ans_and_eos_belongs_to_neither() -> None:
+    parsed = parse_sample([8, 9, ANS, 9, 8, EOS], CONTROL, decode)
+    assert (parsed.input_ids, parsed.target_ids) == ((8, 9), (9, 8))
+    assert (parsed.input, parsed.target) == ("ab", "ba")
+
+
+def test_a_rejected_sample_keeps_what_was_written() -> None:
+    parsed = parse_sample([8, 9, EOS], CONTROL, decode)
+    assert (parsed.input, parsed.target, parsed.reject_reason) == ("ab", "", "no_ans")
+
+
+@given(st.lists(st.integers(0, 10), max_size=12))
+def test_valid_means_well_formed_whatever_was_drawn(ids: list[int]) -> None:
+    parsed = parse_sample(ids, CONTROL, decode)
+    well_formed = (
+        ids[-1:] == [EOS]
+        and ids.count(ANS) == 1
+        and not {PAD, GEN, 4, 5, 10} & set(ids)
+        and set(ids[: ids.index(ANS)]) - {6, 7}
+        and set(ids[ids.index(ANS) + 1 : -1]) - {6, 7}
+    )
+    if EOS not in ids[:-1]:  # decoding stops at the first EOS
+        assert (parsed.reject_reason == "") == bool(well_formed)

@@ -1,0 +1,197 @@
+"""What `lamol init` chooses for a backbone."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import partial
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from lamol_core.config.blocks import Params
+from lamol_core.errors import ConfigError
+from lamol_core.pipeline.dvc_yaml import SOURCE, pipeline_hints, pipeline_problems
+from lamol_core.pipeline.init import create_sequence, make_params
+from lamol_core.preflight.problems import check_sequence
+from tests.messages import names, naming
+from tests.stages.sequences import run, write_csv
+
+create = partial(create_sequence, find_problems=check_sequence)
+
+
+def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_training(
+    tmp_path: Path,
+) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    real = Params.model_validate(make_params(tasks, str(tmp_path / "model"), "lamol_kd"))
+    nano = Params.model_validate(make_params(tasks, "nano", "lamol_kd"))
+    published = Params(tasks={})
+    assert real.generate.known_labels and real.generate.balance_labels and real.generate.unique
+    assert real.lamol_kd.rows_per_class == 5 and real.train == published.train
+    assert nano.generate == published.generate and nano.lamol_kd == published.lamol_kd
+    assert nano.train.steps == 400
+    many = [f"{tasks[0].replace('colours=', f't{i}=')}" for i in range(40)]
+    assert make_params(many, "nano", "lamol_kd")["backbone"]["max_tasks"] == 40
+
+
+@pytest.mark.parametrize("when", ["before", "after", "above"])
+def test_git_comes_before_or_after_and_never_has_the_cache(when: str, tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    folder = tmp_path / "new" / "mine"
+    folder.mkdir(parents=True)
+
+    def git(*command: str) -> str:
+        done = subprocess.run(
+            ["git", *command], cwd=folder, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    if when == "above":
+        subprocess.run(["git", "init", "-q"], cwd=folder.parent, check=True)
+    if when == "before":
+        git("init", "-q")
+    create(folder, tasks, "nano", "lamol_kd")
+    if when == "after":
+        git("init", "-q")
+    assert ("no_scm" in (folder / ".dvc" / "config").read_text()) == (when == "after")
+    for path in (".dvc/cache/files/md5/ab/cdef", ".dvc/tmp/lock", "data/a", "runs/a"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("real rows")
+    git("add", "-A")
+    assert set(git("ls-files").split()) == {
+        ".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml",
+    }  # fmt: skip
+
+
+def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    with pytest.raises(ConfigError, match=naming(tmp_path)):
+        create(tmp_path, tasks, "nano", "lamol_kd")
+    assert [path.name for path in tmp_path.iterdir()] == ["colours.csv"]
+
+
+@pytest.mark.parametrize("backbone", ["namo", "NANO", "./gone", "~/gone", "gone/", "gone.GGUF"])
+def test_a_slip_becomes_no_model_of_the_hub(backbone: str, tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    with pytest.raises(ConfigError, match=naming("--backbone", backbone)):
+        make_params(tasks, backbone, "lamol_kd")
+    assert make_params(tasks, "owner/model", "lamol_kd")["backbone"]["kind"] == "hub"
+
+
+def test_wrong_data_are_told_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text,label\na,b\n")
+    named = ("tasks.x.source", tmp_path / "x.csv", "input", "--input", "--target")
+    with pytest.raises(ConfigError, match=naming(*named)):
+        create(tmp_path / "new", [f"x={tmp_path / 'x.csv'}"], "nano", "lamol_kd")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "two").mkdir()
+    for name in ("train.csv", "train.tsv"):
+        (tmp_path / "two" / name).touch()
+    with pytest.raises(ConfigError, match=naming(tmp_path / "two", "train.csv", "train.tsv")):
+        make_params([f"x={tmp_path / 'two'}"], "nano", "lamol_kd")
+
+
+def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    folder = tmp_path / "new"
+    create(folder, tasks, "nano", "lamol_kd")
+    params = Params.model_validate(make_params(tasks, "nano", "lamol_kd"))
+    assert pipeline_problems(params, folder) == []
+    source = {"kind": "hub", "path": "owner/data", "train": "train"}
+    more = {**params.tasks, "far": {"after": "colours", "source": source}}
+    with_hub = params.model_copy(update={"tasks": Params(tasks=more).tasks})
+    (problem,) = pipeline_problems(with_hub, folder)
+    assert names(problem, "dvc.yaml", "prepare", SOURCE, "far")
+    text = (folder / "dvc.yaml").read_text()
+    (folder / "dvc.yaml").write_text(text.replace(f"      - {SOURCE}\n", ""))
+    assert pipeline_problems(with_hub, folder) == []
+    assert pipeline_problems(with_hub, tmp_path) == [], "no dvc.yaml"
+
+
+def test_without_git_a_sequence_is_made_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    monkeypatch.setattr("lamol_core.pipeline.init.shutil.which", lambda name: None)
+    create(tmp_path / "new", tasks, "nano", "lamol_kd")
+    assert "no_scm = true" in (tmp_path / "new" / ".dvc" / "config").read_text()
+
+
+def test_what_failed_leaves_nothing_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    (tmp_path / "mine" / ".git").mkdir(parents=True)
+
+    def fail(folder: Path) -> None:
+        raise ConfigError("dvc init failed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lamol_core.pipeline.init.set_up_dvc", fail)
+        for name in ("new", "mine"):
+            with pytest.raises(ConfigError, match="dvc init failed"):
+                create(tmp_path / name, tasks, "nano", "lamol_kd")
+    assert not (tmp_path / "new").exists()
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [".git"]
+    create(tmp_path / "new", tasks, "nano", "lamol_kd")
+
+
+def test_a_home_that_only_a_shell_knows_is_told(tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    create(tmp_path / "new", tasks, "nano", "lamol_kd")
+    made = make_params(tasks, "nano", "lamol_kd")
+    made["tasks"]["colours"]["source"] = {"kind": "csv", "path": "~/colours.csv"}
+    (problem,) = pipeline_problems(Params.model_validate(made), tmp_path / "new")
+    assert problem.startswith("tasks.colours.source: ") and names(problem, "~/colours.csv")
+
+
+def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    folder = tmp_path / "new"
+    create(folder, tasks, "nano", "lamol_kd")
+
+    made = make_params(tasks, "nano", "lamol_kd")
+
+    def of_corpus(path: str) -> Params:
+        made["backbone"]["nano"]["corpus"] = [{"kind": "csv", "path": path}]
+        return Params.model_validate(made)
+
+    assert pipeline_hints(of_corpus("../colours.csv"), folder) == [], "the same file"
+    (hint,) = pipeline_hints(of_corpus("moved.csv"), folder)
+    assert names(hint, "dvc.yaml", "backbone", "moved.csv", "backbone.nano.corpus")
+    assert pipeline_problems(of_corpus("moved.csv"), folder) == [], "the old one is there still"
+    (tmp_path / "colours.csv").rename(tmp_path / "moved.csv")
+    (problem,) = pipeline_problems(of_corpus("../moved.csv"), folder)
+    assert names(problem, "dvc.yaml", "backbone", tmp_path / "colours.csv")
+
+    text = (folder / "dvc.yaml").read_text()
+    by_name = text.replace(f"- {tmp_path / 'colours.csv'}", "- ${tasks.colours.source.path}")
+    (folder / "dvc.yaml").write_text(by_name)
+    assert pipeline_problems(of_corpus("../moved.csv"), folder) == []
+    assert pipeline_hints(of_corpus("../moved.csv"), folder) == []
+    (folder / "dvc.yaml").write_text("stages: [")
+    (problem,) = pipeline_problems(of_corpus("../moved.csv"), folder)
+    assert problem.startswith(f"{folder / 'dvc.yaml'}: ") and names(problem, "YAML")
+
+
+def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "colours.csv", "colours")
+    table.write_text(table.read_text().replace("input,target", "text,label"))
+    columns = ("--input", "say {text}", "--target", "label")
+    run(tmp_path, "lamol", "init", "new", "--task", f"colours={table}", *columns)
+    run(tmp_path / "new", "lamol", "check")
+    run(tmp_path / "new", "lamol", "backbone")
+    run(tmp_path / "new", "lamol", "prepare", "colours")
+    rows = pq.read_table(tmp_path / "new" / "data" / "colours" / "train.parquet").to_pylist()
+    assert all(row["input"].startswith("say what is ") for row in rows)
+    more = write_csv(tmp_path / "sums.csv", "sums")
+    both = ("--task", f"colours={table}", "--task", f"sums={more}")
+    named = ("--input", "text", "--input", "input", "--target", "label", "--target", "target")
+    run(tmp_path, "lamol", "init", "two", *both, *named)
+    told = run(tmp_path, "lamol", "init", "three", *both, *named, "--input", "x", expect=2)
+    assert names(told, "--input", 3, 2)
+    told = run(tmp_path, "lamol", "init", "other", "--task", f"colours={table}", expect=3)
+    assert names(told, "tasks.colours.source", "input", "--input", "--target")

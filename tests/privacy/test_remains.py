@@ -1,0 +1,46 @@
+"""What of a forgotten task's rows pseudo-samples repeat."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lamol_core.artifacts.atomic import atomic_path
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.locks import sole_training
+from lamol_core.errors import ArtifactError
+from lamol_core.privacy.refusals import require_nothing_written
+from lamol_core.privacy.remains import num_repeated
+from lamol_core.records import PSEUDO_SCHEMA
+from tests.messages import naming
+
+
+def test_rows_said_again_are_counted_whatever_case_and_white_space(tmp_path: Path) -> None:
+    rows = [("mine", "A  b"), ("mine", "a b c"), ("other", "a b")]
+    path = tmp_path / "pseudo.parquet"
+    samples = [{"source_task": task, "input": text} for task, text in rows]
+    pq.write_table(pa.Table.from_pylist(samples, schema=PSEUDO_SCHEMA), path)
+    assert num_repeated(path, "mine", {"a B ", "not said"}) == 1
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ArtifactError, match=naming(path, f"generate@{tmp_path.name}")):
+        num_repeated(path, "mine", {"a b"})
+
+
+def test_nothing_is_forgotten_while_a_process_writes(tmp_path: Path) -> None:
+    """It may be writing rows of the task, and its scratch would be taken from under it."""
+    layout = Layout(tmp_path)
+    with atomic_path(tmp_path / "runs" / "a" / "memory.parquet") as scratch:
+        scratch.write_text("half")
+        with pytest.raises(ArtifactError, match=naming(scratch.parent, os.getpid())):
+            require_nothing_written(layout)
+    (tmp_path / "runs" / ".student.x1y2z3w4").mkdir()
+    require_nothing_written(layout)
+    lock = layout.training_lock("a")
+    at_work = pytest.raises(ArtifactError, match=naming(lock, "lamol train a"))
+    with sole_training(lock, "a"), at_work:
+        require_nothing_written(layout)
+    require_nothing_written(layout)

@@ -1,0 +1,60 @@
+"""The report's files: where there is little to report, and where figures are not what they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamol_core.artifacts.figures import write_json
+from lamol_core.artifacts.layout import Layout
+from lamol_core.errors import ArtifactError
+from lamol_core.reporting.report import read_figures, write_report
+from lamol_core.reporting.summary import build_summary
+from tests.messages import naming
+from tests.reporting.test_summary import figures
+
+
+def test_a_report_is_written_when_no_score_is_left(tmp_path: Path) -> None:
+    """A task alone, whose rows were forgotten before it was evaluated."""
+    summary = build_summary("lamol_kd", [figures("a", "base", [None])], ["a"])
+    layout = Layout(tmp_path)
+    write_report(layout, summary, {"a": []}, {"method": "lamol_kd"}, None)
+    table = (layout.reports / "score_matrix.csv").read_text(encoding="utf-8")
+    assert table == "step,after_learning,score_on,score\n"
+    assert (layout.reports / "index.html").stat().st_size > 1000
+
+
+COST = {"seconds": 1.0, "peak_memory_bytes": 7}
+MEASURED: dict[str, dict[str, Any]] = {
+    "generate": {"valid": 0, "rejected": 0, **COST},
+    "train": {"kept": {"bytes": 0, "real_rows": 0}, "curve": [], **COST},
+    "evaluate": {"scores": {"a": 50.0}, "num_test_rows": {"a": 4}, **COST},
+}
+
+
+def read_changed(layout: Layout, stage: str, **changes: Any) -> Any:
+    for name, content in MEASURED.items():
+        write_json(layout.figure("a", name), content | (changes if name == stage else {}))
+    return read_figures(layout, "a", "base")
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes"),
+    [
+        ("generate", {"valid": None, "rejected": None, "reasons": []}),
+        ("train", {"kept": {}}),
+        ("train", {"kept": None}),
+        ("train", {"seconds": None}),
+        ("evaluate", {"scores": None}),
+        ("evaluate", {"peak_memory_bytes": {}}),
+    ],
+)
+def test_figures_that_lamol_did_not_write_are_no_bug(
+    tmp_path: Path, stage: str, changes: dict[str, Any]
+) -> None:
+    layout = Layout(tmp_path)
+    assert read_changed(layout, stage).scores == {"a": 50.0}
+    with pytest.raises(ArtifactError, match=naming(layout.figure("a", "*"), "dvc repro")):
+        read_changed(layout, stage, **changes)

@@ -1,0 +1,202 @@
+"""From a checkpoint to a student: how the teacher is asked changes nothing of what is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lamol_core.artifacts.manifest import Provenance
+from lamol_core.config.blocks import LamolKdParams, TrainParams
+from lamol_core.errors import ConfigError
+from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.models.checkpoints import load_model, require_positions
+from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.text.tokenizer import TextCodec
+from lamol_core.training.student import (
+    Checkpoints,
+    TrainedStudent,
+    TrainingSet,
+    train_from_checkpoint,
+)
+from lamol_core.training.teacher import states as teacher_module
+from lamol_core.training.trainer import LogRow
+from tests.messages import names, naming
+
+TEXTS = [
+    ("turn the kitchen light on", "light_on"),
+    ("turn the kitchen light off", "light_off"),
+    ("book a flight to Lisbon", "book_flight"),
+    ("book a hotel for two nights", "book_hotel"),
+]
+
+
+@pytest.fixture
+def training_set(codec: TextCodec) -> TrainingSet:
+    """Four new rows of `b`, and three that a teacher wrote of `a`."""
+    real = [Example(f"b/train/{i}", "b", x, y, i) for i, (x, y) in enumerate(TEXTS)]
+    pseudo = []
+    for i, (x, y) in enumerate(TEXTS[:3]):
+        (input_ids,), (target_ids,) = codec.encode([x]), codec.encode([y])
+        pseudo.append(
+            PseudoSample(
+                f"b/pseudo/a/{i}", "a", i, 1, x, y, input_ids, target_ids, True, "", 1.0, i, "abc"
+            )
+        )
+    mix = [MixRow(i, "new", "b", row.row_id, row.label_idx_cil) for i, row in enumerate(real)]
+    mix += [MixRow(4 + i, "pseudo", "a", row.row_id, -1) for i, row in enumerate(pseudo)]
+    return TrainingSet(mix, real, pseudo, ("a", "b"))
+
+
+def train(
+    checkpoint: Path,
+    training_set: TrainingSet,
+    states: Path,
+    on_step: Callable[[LogRow, int], None] = lambda row, steps: None,
+    say: Callable[[str], None] = lambda message: None,
+    kd: LamolKdParams | None = None,
+    **changes: Any,
+) -> TrainedStudent:
+    params = TrainParams.model_validate(
+        {"steps": 3, "batch_size": 7, "learning_rate": 1e-3, "precision": "fp32", **changes}
+    )
+    method = LamolKd(kd or LamolKdParams())
+    checkpoints = Checkpoints(checkpoint, states)
+    return train_from_checkpoint(checkpoints, training_set, method, params, 0, on_step, say)
+
+
+def stop(row: LogRow, num_steps: int) -> None:
+    raise KeyboardInterrupt
+
+
+def weights(student: TrainedStudent) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in student.model.parameters()])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"teacher_targets": "online"},
+        {"gradient_checkpointing": True},
+        {"attention": "eager"},
+        {"attention": "sdpa"},
+        {"micro_batch_tokens": 40},
+    ],
+    ids=str,
+)
+def test_settings_of_memory_and_speed_change_no_result(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    plain = train(tiny_checkpoint, training_set, tmp_path / "states")
+    other = train(tiny_checkpoint, training_set, tmp_path / "states", **changes)
+    for mine, theirs in zip(plain.log_rows, other.log_rows, strict=True):
+        assert theirs["loss"] == pytest.approx(mine["loss"], rel=1e-4)
+        assert theirs["kl_gen"] == pytest.approx(mine["kl_gen"], abs=1e-5)
+    # Adam's step of a number whose gradient is almost 0 can take the other sign
+    close = torch.isclose(weights(other), weights(plain), rtol=1e-3, atol=1e-4)
+    assert close.float().mean() > 0.99
+
+
+def test_the_size_of_the_states_is_told_and_they_are_gone_afterwards(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    sizes: list[int] = []
+
+    def on_step(row: LogRow, num_steps: int) -> None:
+        sizes.append(sum(f.stat().st_size for f in (tmp_path / "states").glob("*.safetensors")))
+
+    train(tiny_checkpoint, training_set, tmp_path / "states", on_step, told.append)
+    assert len(told) == 1 and names(told[0], "MB", tmp_path / "states")
+    assert min(sizes) > 0, "they are there while the student is trained"
+    assert not (tmp_path / "states").exists()
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files of teachers' states, as they are written."""
+    written: list[Path] = []
+    original = teacher_module.save_file
+    monkeypatch.setattr(
+        teacher_module, "save_file", lambda t, path: (written.append(path), original(t, path))
+    )
+    return written
+
+
+def test_a_training_that_was_cut_off_finds_its_states_again(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path, written: list[Path]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop)
+    assert (tmp_path / "states").exists()
+    with pytest.raises(KeyboardInterrupt):  # other settings, other sums: not those states
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop, micro_batch_tokens=40)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop)
+    assert len(written) == 3
+    resumed = train(tiny_checkpoint, training_set, tmp_path / "states")
+    assert len(written) == 3
+    again = train(tiny_checkpoint, training_set, tmp_path / "states")
+    assert torch.equal(weights(resumed), weights(again))
+
+
+@pytest.mark.parametrize("changed", ["teacher", "rows", "alignment", "threads"])
+def test_states_of_another_training_are_not_taken_for_its_own(
+    changed: str,
+    tiny_checkpoint: Path,
+    training_set: TrainingSet,
+    tmp_path: Path,
+    written: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checkpoint, rows, kd = tiny_checkpoint, training_set, LamolKdParams()
+    if changed == "teacher":
+        checkpoint = tmp_path / "other"
+        train(tiny_checkpoint, training_set, tmp_path / "apart").save(
+            checkpoint, tiny_checkpoint, Provenance()
+        )
+    elif changed == "rows":
+        first, *others = training_set.pseudo
+        swapped = replace(first, input_ids=others[0].input_ids)
+        rows = replace(training_set, pseudo=[swapped, *others])
+    elif changed == "alignment":
+        kd = LamolKdParams(alignment="reference")
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop)
+    before = len(written)
+    if changed == "threads":  # their sums have another order
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    train(checkpoint, rows, tmp_path / "states", kd=kd)
+    assert len(written) == before + 1
+
+
+def test_a_training_that_goes_another_way_leaves_no_states(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_checkpoint, training_set, tmp_path / "states", stop)
+    train(tiny_checkpoint, training_set, tmp_path / "states", teacher_targets="online")
+    assert not (tmp_path / "states").exists()
+
+
+def test_rows_beyond_the_models_positions_are_refused(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+) -> None:
+    model = load_model(tiny_checkpoint, torch.device("cpu"))
+    positions = model.config.max_position_embeddings
+    require_positions(model, positions, "train.max_length")
+    with pytest.raises(ConfigError, match=naming("train.max_length", positions + 1, positions)):
+        require_positions(model, positions + 1, "train.max_length")
+
+
+def test_a_first_task_asks_no_teacher(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+) -> None:
+    alone = TrainingSet(training_set.mix[:4], training_set.real, [], ("b",))
+    told: list[str] = []
+    trained = train(tiny_checkpoint, alone, tmp_path / "states", say=told.append)
+    assert not told and all(row["kl_qa"] == 0 for row in trained.log_rows)
