@@ -30,8 +30,8 @@ CUTS = ((200, 100), (100, 150), (40, 100), (100, 10))
 
 def audit_rows(num_rows: int, alike: bool) -> None:
     """Audit a clean table of this size and tell the seconds of each check, and peak memory."""
+    from lamol_core.audit.params import AuditParams
     from lamol_core.audit.registry import build_checks
-    from lamol_core.config.blocks import AuditParams
     from tests.audit.corpus import clean, decode
 
     audited = clean(size=num_rows, num_templates=1 if alike else None)
@@ -49,9 +49,9 @@ def audit_rows(num_rows: int, alike: bool) -> None:
 
 def count_false_alarms(num_seeds: int) -> None:
     """Audit clean tables and tell how many had a verdict or flagged row of each check."""
+    from lamol_core.audit.params import AuditParams
     from lamol_core.audit.registry import build_checks
     from lamol_core.audit.verdicts import audit_table
-    from lamol_core.config.blocks import AuditParams
     from tests.audit.corpus import clean, decode
 
     verdicts: Counter[str] = Counter()
@@ -69,9 +69,9 @@ def count_false_alarms(num_seeds: int) -> None:
 
 def count_on_real_rows(path: Path, num_seeds: int) -> None:
     """The same of tables cut out of real rows."""
+    from lamol_core.audit.params import AuditParams
     from lamol_core.audit.registry import build_checks
     from lamol_core.audit.verdicts import audit_table
-    from lamol_core.config.blocks import AuditParams
     from tests.audit.corpus import decode, table_of
 
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -164,7 +164,7 @@ def split_overhead(
 
 
 def _tasks(folder: Path) -> list[str]:
-    from lamol_core.config.loading import load_params
+    from lamol_core.parameters import load_params
 
     return list(load_params(folder / "params.yaml").tasks)
 

@@ -25,8 +25,8 @@ from benchmarks.peers import Choice, Precision, TrlPeer
 from benchmarks.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from lamol_core.config.blocks import TrainParams
     from lamol_core.records import MixRow
+    from lamol_core.training.params import TrainParams
 
 
 def against_published(

@@ -17,9 +17,11 @@ from unittest import mock
 
 if TYPE_CHECKING:
     from benchmarks.workspace import Workspace
-    from lamol_core.config.blocks import EvaluateParams, GenerateParams, TrainParams
+    from lamol_core.evaluation.params import EvaluateParams
+    from lamol_core.generation.params import GenerateParams
     from lamol_core.records import MixRow, PseudoSample
     from lamol_core.text.encoded import EncodedRow
+    from lamol_core.training.params import TrainParams
 
 
 class WorkTimer:
@@ -61,8 +63,9 @@ def work_timer() -> Iterator[WorkTimer]:
 
 def draw(workspace: Workspace, num_rows: int, params: GenerateParams, seed: int) -> float:
     """Valid pseudo-samples a second of `draw_from_checkpoint`."""
-    from lamol_core.generation.teacher import draw_from_checkpoint
     from lamol_core.methods.quotas import find_sampling
+
+    from lamol_core.generation.teacher import draw_from_checkpoint
 
     sampling = find_sampling(workspace.params)
     assert sampling is not None

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.harness import ROOT, child_environment, say
 
 if TYPE_CHECKING:
-    from lamol_core.config.blocks import Params
+    from lamol_core.parameters import Params
     from lamol_core.records import Example, MixRow, PseudoSample
     from lamol_core.text.tokenizer import TextCodec
 
@@ -55,7 +55,7 @@ class Workspace:
 
     @cached_property
     def params(self) -> Params:
-        from lamol_core.config.loading import load_params
+        from lamol_core.parameters import load_params
 
         return load_params(self.folder / "params.yaml", ())
 

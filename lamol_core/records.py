@@ -19,7 +19,7 @@ Origin = Literal["new", "pseudo", "memory"]
 """
 View = Literal["qa", "gen"]
 SPLITS = ("train", "dev", "test")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SURPLUS = "surplus"
 """The reject_reason of a sample that is well formed and was not needed."""
 PSEUDO_LABEL = -1
@@ -188,6 +188,18 @@ MEMORY_SCHEMA = pa.schema(
         ("input_ids", pa.list_(pa.int32())),
         ("target_ids", pa.list_(pa.int32())),
         ("gen_token", pa.int64()),
+    ]
+)
+FLAG_SCHEMA = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("source_task", pa.string()),
+        ("check", pa.string()),
+        ("reason", pa.string()),
+        ("value", pa.float64()),
+        ("real_row_id", pa.string()),
+        ("span_start", pa.int64()),
+        ("span_words", pa.int64()),
     ]
 )
 PREDICTION_SCHEMA = pa.schema(

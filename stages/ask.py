@@ -42,9 +42,9 @@ def ask(
     import os
     import sys
 
-    from lamol_core.artifacts.kinds import CHECKPOINT
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.artifacts.manifest import check_folder
+    from lamol_core.artifacts.spec import STUDENT
+    from lamol_core.artifacts.store import check
     from lamol_core.errors import UsageError
     from lamol_core.evaluation.predict import CUT_TO_FIT
     from lamol_core.evaluation.scoring import answer_from_checkpoint
@@ -54,7 +54,7 @@ def ask(
     params, layout = open_params(overrides), Layout()
     params.task(task)
     student = layout.student(task)
-    check_folder(student, CHECKPOINT, f"Run `dvc repro train@{task}` first.")
+    check(layout, STUDENT, task)
     if not inputs and sys.stdin.isatty():
         say(f"ask {task}: one input a line; Ctrl-D ends them.")
     given = [_decoded(os.fsencode(text), "the input") for text in inputs or ()] or [
@@ -64,7 +64,7 @@ def ask(
     asked = [text for text in given if text.strip()]
     if not asked:
         raise UsageError("ask: no input. Write one in quotes, or send lines to stdin.")
-    answers = answer_from_checkpoint(student, asked, params.evaluate, params.train.max_length)
+    answers = answer_from_checkpoint(student, asked, params.evaluate, params.text.max_length)
     told = iter(answers.texts)
     for text in given:
         answer = next(told) if text.strip() else ""

@@ -2,93 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from stages.runtime import (
-    MEASURED,
-    Cost,
-    DebugOption,
-    JsonOption,
-    SetOption,
-    TaskArgument,
-    guarded,
-    open_params,
-    run_alone,
-)
+from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
     from lamol_core.artifacts.manifest import Provenance
+    from lamol_core.audit.params import AuditParams
     from lamol_core.audit.spec import Audited, Check
     from lamol_core.audit.verdicts import Audit
-    from lamol_core.config.blocks import AuditParams, Params
-
-DropOption = Annotated[
-    bool,
-    typer.Option(
-        "--drop-flagged", help="Write a table without the flagged rows too (audit.drop_flagged)."
-    ),
-]
 
 
-@guarded
-def audit(
-    task: TaskArgument,
-    overrides: SetOption = None,
-    drop_flagged: DropOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@stage("audit")
+def audit(run: StageRun, json: JsonOption = False) -> None:
     """Check the pseudo-samples drawn for a task: runs/TASK/audit.
 
-    Example: lamol audit travel --drop-flagged
+    Example: lamol audit travel
     """
-    cost = Cost()
     from lamol_core.artifacts.figures import write_json
-    from lamol_core.artifacts.kinds import AUDIT
-    from lamol_core.artifacts.layout import Layout
     from lamol_core.artifacts.manifest import is_whole
-    from lamol_core.audit.folder import (
-        clean_audited,
-        read_audit,
-        read_history,
-        write_audit,
-    )
+    from lamol_core.artifacts.spec import AUDIT, PSEUDO, repro
+    from lamol_core.audit.folder import clean_audited, read_audit, read_history, write_audit
     from lamol_core.audit.loading import read_audited
+    from lamol_core.audit.params import AuditParams
     from lamol_core.audit.verdicts import audit_table
-    from stages.console import print_json, print_table, say
+    from lamol_core.text.params import TextParams
+    from stages.console import print_json, print_table
 
-    params, layout = open_params(overrides), Layout()
-    after = params.task(task).after
-    settings = params.audit
-    if drop_flagged:
-        settings = settings.model_copy(update={"drop_flagged": True})
-    audited = read_audited(layout, task, params)
-    provenance = _provenance(audited, params.seed, settings)
-    if audited.has_forgotten_rows and is_whole(layout.audit(task), AUDIT, provenance):
-        say(
-            f"audit {task}: real rows are forgotten; the audit of this very table that is there "
-            f"stays: {layout.audit(task) / 'index.html'}. To have it made anew without them, "
-            "remove that folder."
+    params, text = run.block("audit", AuditParams), run.block("text", TextParams)
+    folder = run.layout.audit(run.task)
+    audited = read_audited(run.layout, run.task, run.after, run.seed, text)
+    provenance = _provenance(run, audited, params)
+    if audited.has_forgotten_rows and is_whole(folder, AUDIT.kind, provenance):
+        run.say(
+            "real rows are forgotten; the audit of this very table that is there stays: "
+            f"{folder / 'index.html'}. To have it made anew without them, remove that folder."
         )
         if json:
-            print_json(read_audit(layout.audit(task)))
+            print_json(read_audit(folder))
         return
-    checks = _checks(audited, params, settings)
-    cost.imported()
-    found = audit_table(audited, checks, settings)
+    checks = _checks(audited, run.method.rehearses, params)
+    run.cost.imported()
+    found = audit_table(audited, checks, params)
     cleaned = None
-    if settings.drop_flagged and audited.origin.table_is_as_written:
-        cleaned = audit_table(clean_audited(audited, found), checks, settings)
-    history = read_history(layout.audit(after))
+    if audited.origin.table_is_as_written:
+        cleaned = audit_table(clean_audited(audited, found), checks, params)
+    history = read_history(run.layout.audit(run.after))
     if audited.tasks and not history.verdicts:
-        say(f"audit {task}: no audit of {after} is there: nothing is told of how memory fades.")
+        run.say(f"no audit of {run.after} is there: nothing is told of how memory fades.")
     content = write_audit(
-        layout.audit(task), found, audited, history, settings.show_real_rows, provenance, cleaned
+        folder, found, audited, history, params.show_real_rows, provenance, cleaned
     )
-    figures = _figures(found, content, settings.drop_flagged) | cost.figures()
-    write_json(layout.figure(task, "audit"), figures, MEASURED)
+    figures = _figures(found, content) | run.cost.figures()
+    write_json(run.layout.figure(run.task, "audit"), figures, MEASURED)
     if json:
         print_json(content)
     elif found.findings:
@@ -96,27 +62,27 @@ def audit(
 
         print_table(audit_table_of(found))
     for note in found.notes:
-        say(f"audit {task}: {note}")
-    if settings.drop_flagged and cleaned is None:
-        say(
-            f"audit {task}: no cleaned table: rows of a table that was changed can't be told from "
-            f"those that were drawn. Run `dvc repro generate@{task}` again."
+        run.say(note)
+    if cleaned is None:
+        run.say(
+            "no verdict without the flagged rows: those of a table that was changed can't be told "
+            f"from those that were drawn. Run {repro(PSEUDO, run.task)} again."
         )
     failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
-    say(
-        f"audit {task}: {found.verdict}{failed}, {content['rows_flagged']} of {found.rows_drawn} "
-        f"rows flagged -> {layout.audit(task) / 'index.html'}"
+    without = f"; without them {cleaned.verdict}" if cleaned and content["rows_flagged"] else ""
+    run.say(
+        f"{found.verdict}{failed}, {content['rows_flagged']} of {found.rows_drawn} rows "
+        f"flagged{without} -> {folder / 'index.html'}"
     )
 
 
-def _figures(found: Audit, content: dict[str, Any], dropped: bool) -> dict[str, Any]:
+def _figures(found: Audit, content: dict[str, Any]) -> dict[str, Any]:
     """What the report tells of an audit."""
     return {
         "verdict": found.verdict,
         "failed": found.failed,
         "verdicts": content["verdicts"],
         "rows_flagged": content["rows_flagged"],
-        "flagged_rows_dropped": dropped,
         "checks": {
             name: {key: told[key] for key in ("verdict", "rows_flagged")}
             for name, told in content["checks"].items()
@@ -124,12 +90,10 @@ def _figures(found: Audit, content: dict[str, Any], dropped: bool) -> dict[str, 
     }
 
 
-def _provenance(audited: Audited, seed: int, settings: AuditParams) -> Provenance:
-    from lamol_core.artifacts.manifest import Provenance
-
+def _provenance(run: StageRun, audited: Audited, params: AuditParams) -> Provenance:
     origin = audited.origin
-    return Provenance(
-        {"seed": seed, **settings.model_dump(mode="json", exclude={"gate", "canaries"})},
+    return run.provenance(
+        {"seed": run.seed, **params.model_dump(mode="json")},
         {
             "pseudo": origin.manifest.content_sha256,
             "table": origin.table_sha256,
@@ -138,22 +102,21 @@ def _provenance(audited: Audited, seed: int, settings: AuditParams) -> Provenanc
     )
 
 
-def _checks(audited: Audited, params: Params, settings: AuditParams) -> list[Check]:
+def _checks(audited: Audited, rehearses: bool, params: AuditParams) -> list[Check]:
     from lamol_core.audit.checks.provenance import ProvenanceCheck
     from lamol_core.audit.loading import decoder_of
     from lamol_core.audit.registry import build_checks
 
     if not audited.tasks:
         return [ProvenanceCheck()]
-    decode = decoder_of(audited.origin.teacher)
-    if not settings.ask_teacher:
+    origin = audited.origin
+    decode = decoder_of(origin.teacher)
+    if not params.ask_teacher:
         return build_checks(decode)
     from lamol_core.decoding.answers import AskedTeacher
-    from lamol_core.methods.quotas import find_sampling
 
-    sampling = find_sampling(params)
-    task_token = sampling is not None and sampling.task_specific_token
-    teacher = AskedTeacher(audited.origin.teacher, audited.origin.generate, task_token)
+    task_token = rehearses and origin.text.use_task_specific_gen_token
+    teacher = AskedTeacher(origin.teacher, origin.text, task_token, params.batch_size)
     return build_checks(decode, teacher.answers, teacher.score)
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from lamol_core.config.blocks import Params
     from lamol_core.data.tombstones import Record
+    from lamol_core.parameters import Params
     from lamol_core.pipeline.dvc_record import Pipeline
     from lamol_core.preflight.estimate import Estimate
     from lamol_core.preflight.overview import TaskOverview
@@ -46,9 +46,9 @@ def check(
     """
     from pathlib import Path
 
-    from lamol_core.config.blocks import Params
     from lamol_core.config.loading import read_params
     from lamol_core.errors import ConfigError, as_list
+    from lamol_core.parameters import Params
     from stages.console import print_json, print_rows, say
 
     data = read_params(Path("params.yaml"), overrides or ())
@@ -90,7 +90,7 @@ class _Found:
 def _look(data: dict[str, Any], root: Path) -> _Found:
     """All problems that can be told at once: those of params.yaml and of its sources, then what
     can be asked of a sound one alone."""
-    from lamol_core.config.blocks import Params
+    from lamol_core.parameters import Params
     from lamol_core.pipeline.dvc_yaml import pipeline_hints, pipeline_problems
     from lamol_core.preflight.hints import find_hints, find_leftovers
     from lamol_core.preflight.overview import describe_sequence
@@ -120,8 +120,9 @@ def _what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[lis
     from pathlib import Path
 
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.config.blocks import FileSource
-    from lamol_core.config.loading import resolve_path
+    from lamol_core.artifacts.spec import DATA, repro
+    from lamol_core.config.paths import resolve_path
+    from lamol_core.data.sources.spec import FileSource
     from lamol_core.data.tombstones import read_record
     from lamol_core.pipeline.dvc_record import Pipeline
 
@@ -147,7 +148,7 @@ def _what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[lis
                     f"tasks.{task}: its rows were forgotten, and `dvc repro` would run "
                     f"{', '.join(training)} again, which leads to training on them. Set back what "
                     "`dvc status` shows as changed, or leave out what --set changes; where a "
-                    f"`prepare` ran with it already, `dvc repro prepare@{task}` after that mends "
+                    f"`prepare` ran with it already, {repro(DATA, task)} after that mends "
                     "the folders."
                     + (
                         " (`backbone` reads backbone.nano.corpus: often a task's own source, by a "
@@ -199,7 +200,7 @@ def _estimate(params: Params) -> Estimate:
     from pathlib import Path
 
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.config.blocks import BASE
+    from lamol_core.config.task_names import BASE
     from lamol_core.preflight.estimate import estimate
     from lamol_core.preflight.trial import try_sequence
     from stages.console import say

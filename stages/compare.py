@@ -58,8 +58,9 @@ def compare(
 
     Example: lamol compare --out comparison
     """
+    from lamol_core.parameters import completed, defaults
     from lamol_core.pipeline.experiments import read_experiments
-    from lamol_core.reporting.comparison.finished_runs import read_folders
+    from lamol_core.reporting.comparison.finished_runs import flatten, read_folders
     from lamol_core.reporting.comparison.labels import CommonName
     from lamol_core.reporting.comparison.render import (
         comparison_json,
@@ -73,10 +74,12 @@ def compare(
 
     names = [CommonName.parse(text) for text in call or ()]
     if folders:
-        runs = read_folders(folders, leave_out=lambda error: say(f"compare: left out: {error}"))
+        runs = read_folders(
+            folders, completed, leave_out=lambda error: say(f"compare: left out: {error}")
+        )
     else:
         runs = read_experiments(Path(), all_commits)
-    comparison = compare_runs(runs, names, against)
+    comparison = compare_runs(runs, flatten(defaults()), names, against)
     if json:
         print_json(comparison_json(comparison))
     else:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.config.blocks import Params, Source
+    from lamol_core.data.sources.spec import Source
     from lamol_core.data.task_data import TaskData
+    from lamol_core.parameters import Params
     from lamol_core.pipeline.dvc_record import Pipeline
 
 KeepOption = Annotated[
@@ -65,7 +66,7 @@ def forget(
     splits = ("train",) if keep_held_out else SPLITS
     require_learnt(task, params, layout)
     folders = folders_with(task, layout.data(task))
-    require_no_other_rows(layout, params.method, task, folders)
+    require_no_other_rows(layout, type(params.chosen), task, folders)
     sources = source_files(params, task, Path()) if empty_source else []
     require_writable(sources)
     removal = _remove(task, splits, folders, sources, params, layout)
@@ -100,9 +101,9 @@ def _remove(
     from datetime import UTC, datetime
     from pathlib import Path
 
-    from lamol_core.config.blocks import FileSource
-    from lamol_core.config.loading import resolve_path
+    from lamol_core.config.paths import resolve_path
     from lamol_core.data.canaries import CANARIES
+    from lamol_core.data.sources.spec import FileSource
     from lamol_core.data.tombstones import write_record
     from lamol_core.pipeline.dvc_record import Pipeline
     from lamol_core.privacy.emptying import empty_files
@@ -122,7 +123,7 @@ def _remove(
         _require_current(task, pipeline.stale(pipeline.before(task), [*known, *emptied]))
         stages = pipeline.stages_on([*touched, *emptied])
         stale = pipeline.stale(stages, [*known, *emptied])
-        key_file, is_wanted = layout.fingerprint_key, params.audit.keep_fingerprint
+        key_file, is_wanted = layout.fingerprint_key, params.forget.keep_fingerprint
         kept = fingerprint_files(own, key_file, params.seed, is_wanted)
         today = datetime.now(tz=UTC).date().isoformat()
         before = {name for name in splits if name in own.forgotten(task)}
@@ -168,7 +169,7 @@ def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Lay
 
 def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout: Layout) -> None:
     """Where the rows still are: the task's own source, other tasks of the same."""
-    from lamol_core.config.blocks import FileSource
+    from lamol_core.data.sources.spec import FileSource
     from stages.console import say
 
     given = params.task(task).source
@@ -212,13 +213,14 @@ def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str
 
 
 def _require_current(task: str, stale: Sequence[str]) -> None:
+    from lamol_core.artifacts.spec import METRICS, repro
     from lamol_core.errors import ArtifactError
 
     if stale:
         raise ArtifactError(
             f"dvc.lock: {', '.join(stale)} did not run yet, or what it reads was changed or is "
             f"missing (`dvc status` says what): it could not run without the rows of {task!r}. Put "
-            f"that back, or run `dvc repro evaluate@{task}`, then forget."
+            f"that back, or run {repro(METRICS, task)}, then forget."
         )
 
 

@@ -6,73 +6,51 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stages.runtime import (
-    MEASURED,
-    Cost,
-    DebugOption,
-    JsonOption,
-    SetOption,
-    TaskArgument,
-    guarded,
-    open_params,
-    run_alone,
-)
+from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
-    from lamol_core.artifacts.layout import Layout
-    from lamol_core.config.blocks import GenerateParams, Params
-    from lamol_core.methods.quotas import Sampling
+    from lamol_core.generation.params import GenerateParams
     from lamol_core.records import PseudoSample, TaskFacts
 
 
-@guarded
-def generate(
-    task: TaskArgument,
-    overrides: SetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@stage("generate")
+def generate(run: StageRun, json: JsonOption = False) -> None:
     """Draw the pseudo-samples for a task: runs/TASK/pseudo.parquet.
 
-    Example: lamol generate travel --set lamol_kd.topk=5
+    Example: lamol generate travel --set generate.topk=5
     """
-    cost = Cost()
     from lamol_core.artifacts.figures import write_json
-    from lamol_core.artifacts.kinds import PSEUDO
-    from lamol_core.artifacts.layout import Layout
-    from lamol_core.artifacts.manifest import Provenance
+    from lamol_core.artifacts.spec import PSEUDO
     from lamol_core.artifacts.tables import write_table
-    from lamol_core.methods.quotas import drawing_settings
-    from lamol_core.records import PSEUDO_SCHEMA
-    from stages.console import print_json, say
+    from lamol_core.generation.params import GenerateParams
+    from lamol_core.text.params import TextParams
+    from stages.console import print_json
 
-    params, layout = open_params(overrides), Layout()
-    wanted = _read(task, params, layout)
+    params, text = run.block("generate", GenerateParams), run.block("text", TextParams)
+    wanted = _read(run, params)
     samples = wanted.carried
-    if wanted.sampling and wanted.num_to_draw:
-        samples = _draw(task, params, layout, wanted, cost)
-    acting: dict[str, object] = {}
-    if wanted.sampling and any(wanted.count_by_task.values()):
-        acting = drawing_settings(params, wanted.sampling)
-    provenance = Provenance(acting, wanted.inputs)
-    write_table(layout.pseudo(task), PSEUDO, samples, PSEUDO_SCHEMA, provenance)
-    figures = _figures(samples, len(wanted.carried), params.generate.carry_over) | cost.figures()
-    write_json(layout.figure(task, "generate"), figures, MEASURED)
+    if wanted.num_to_draw:
+        samples = _draw(run, params, text, wanted)
+    acting: dict[str, Any] = {}
+    if any(wanted.count_by_task.values()):
+        acting = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
+    out = run.layout.pseudo(run.task)
+    write_table(out, PSEUDO, samples, run.provenance(acting, wanted.inputs))
+    figures = _figures(samples, len(wanted.carried), params.carry_over) | run.cost.figures()
+    write_json(run.layout.figure(run.task, "generate"), figures, MEASURED)
     carried = f" and {len(wanted.carried)} carried over" if wanted.carried else ""
-    say(
-        f"generate {task}: {figures['valid']} valid rows of {len(wanted.earlier)} earlier tasks"
-        f"{carried}, {figures['rejected']} rejected -> {layout.pseudo(task)}"
+    run.say(
+        f"{figures['valid']} valid rows of {len(wanted.earlier)} earlier tasks{carried}, "
+        f"{figures['rejected']} rejected -> {out}"
     )
     if json:
-        print_json({"task": task, **figures})
+        print_json({"task": run.task, **figures})
 
 
 @dataclass(frozen=True)
 class _Wanted:
     """How many rows of which earlier tasks, what there is of them already, and what it hangs on."""
 
-    sampling: Sampling | None
-    """How the method samples; None where it has no use for pseudo-samples."""
     earlier: Sequence[TaskFacts]
     count_by_task: dict[str, int]
     carried: list[PseudoSample]
@@ -83,65 +61,60 @@ class _Wanted:
         return sum(self.count_by_task.values()) - len(self.carried)
 
 
-def _read(task: str, params: Params, layout: Layout) -> _Wanted:
-    """Raises ArtifactError with the command that mends it."""
-    from lamol_core.artifacts.kinds import CHECKPOINT
-    from lamol_core.artifacts.manifest import check_folder
+def _read(run: StageRun, params: GenerateParams) -> _Wanted:
+    from lamol_core.artifacts.spec import TEACHER
+    from lamol_core.artifacts.store import check
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.quotas import find_sampling, rows_wanted
+    from lamol_core.generation.quotas import rows_wanted
 
-    after = params.task(task).after
-    data = TaskData.load(layout.data(task))
-    remedy = f"Run `dvc repro snapshot@{task}` again."
-    teacher = check_folder(layout.teacher(task), CHECKPOINT, remedy)
+    data = TaskData.load(run.layout.data(run.task))
+    teacher = check(run.layout, TEACHER, run.task)
     inputs = {"teacher": teacher.content_sha256, "data": data.content_sha256}
-    sampling = find_sampling(params)
-    counts = rows_wanted(sampling, data.facts, data.earlier)
+    counts = dict.fromkeys((facts.name for facts in data.earlier), 0)
+    if run.method.rehearses:
+        counts = rows_wanted(params, data.facts, data.earlier)
     carried: list[PseudoSample] = []
-    if params.generate.carry_over:
-        carried, of_carried = _carry_over(task, after, layout, counts, params.generate)
+    if params.carry_over:
+        carried, of_carried = _carry_over(run, counts, params)
         inputs |= of_carried
-    return _Wanted(sampling, data.earlier, counts, carried, inputs)
+    return _Wanted(data.earlier, counts, carried, inputs)
 
 
 def _carry_over(
-    task: str, after: str, layout: Layout, counts: dict[str, int], params: GenerateParams
+    run: StageRun, counts: dict[str, int], params: GenerateParams
 ) -> tuple[list[PseudoSample], dict[str, str]]:
     """Rows of the table before that its audit did not flag, and the hashes of both."""
-    from lamol_core.artifacts.kinds import PSEUDO
     from lamol_core.artifacts.manifest import sha256_of
-    from lamol_core.artifacts.tables import read_table
-    from lamol_core.audit.gate import FLAGS, flagged_rows
+    from lamol_core.artifacts.spec import PSEUDO
+    from lamol_core.artifacts.store import read
+    from lamol_core.data.gate import FLAGS, flagged_rows
     from lamol_core.generation.carry_over import carried_rows
-    from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
+    from lamol_core.records import PseudoSample, from_table
 
-    remedy = f"Run `dvc repro generate@{task}` again."
-    table, source = read_table(layout.pseudo(after), PSEUDO, PSEUDO_SCHEMA, remedy)
-    flagged = flagged_rows(layout.audit(after), f"Run `dvc repro audit@{after}` again.")
+    table, source = read(run.layout, PSEUDO, run.after)
+    flagged = flagged_rows(run.layout, run.after)
     rows = [row for row in from_table(table, PseudoSample) if row.row_id not in flagged]
-    hashes = {"carried": source.content_sha256, "flags": sha256_of(layout.audit(after) / FLAGS)}
+    flags = sha256_of(run.layout.audit(run.after) / FLAGS)
+    hashes = {"carried": source.content_sha256, "flags": flags}
     return carried_rows(rows, counts, params.balance_labels), hashes
 
 
-def _draw(
-    task: str, params: Params, layout: Layout, wanted: _Wanted, cost: Cost
-) -> list[PseudoSample]:
+def _draw(run: StageRun, params: GenerateParams, text: Any, wanted: _Wanted) -> list[PseudoSample]:
     from lamol_core.generation.teacher import draw_from_checkpoint
     from stages.console import progress
 
-    cost.imported()
-    assert wanted.sampling is not None, "without it nothing is drawn"
-    draws = wanted.num_to_draw * params.generate.draws_per_row
-    with progress(f"generate {task}", draws, "rows") as advance:
+    run.cost.imported()
+    draws = wanted.num_to_draw * params.draws_per_row
+    with progress(f"generate {run.task}", draws, "rows") as advance:
         return draw_from_checkpoint(
-            layout.teacher(task),
+            run.layout.teacher(run.task),
             wanted.inputs["teacher"],
             wanted.count_by_task,
-            wanted.sampling,
-            params.generate,
-            new_task=task,
+            params,
+            text,
+            new_task=run.task,
             labels_by_task={facts.name: facts.learnt_classes for facts in wanted.earlier},
-            seed=params.seed,
+            seed=run.seed,
             carried=wanted.carried,
             on_rows_done=advance,
         )

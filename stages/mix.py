@@ -2,50 +2,41 @@
 
 from __future__ import annotations
 
-from stages.runtime import DebugOption, SetOption, TaskArgument, guarded, open_params, run_alone
+from stages.runtime import StageRun, run_alone, stage
 
 
-@guarded
-def mix(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = False) -> None:
-    """Mix a task's real rows with the valid pseudo rows: runs/TASK/mix.parquet.
+@stage("mix")
+def mix(run: StageRun) -> None:
+    """Mix a task's real rows with the pseudo rows that pass the gate: runs/TASK/mix.parquet.
 
     Example: lamol mix travel
     """
-    from lamol_core.artifacts.kinds import MIX, PSEUDO
-    from lamol_core.artifacts.layout import Layout
-    from lamol_core.artifacts.manifest import Provenance, read_manifest, table_manifest
-    from lamol_core.artifacts.tables import read_table, write_table
-    from lamol_core.audit.gate import passed_table, require_rows
+    from lamol_core.artifacts.spec import MIX
+    from lamol_core.artifacts.tables import write_table
+    from lamol_core.data.gate import pass_gate
     from lamol_core.data.mixing import mix_rows
+    from lamol_core.data.params import MixParams
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.quotas import MIXES_REAL_ROWS, real_rows
-    from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, PseudoSample, from_table
-    from stages.console import say
 
-    params, layout = open_params(overrides), Layout()
-    params.task(task)
-    data = TaskData.load(layout.data(task))
-    source = passed_table(layout, task, params.audit)
-    remedy = f"Run `dvc repro generate@{task}` and `dvc repro audit@{task}` again."
-    table, mixed = read_table(source, PSEUDO, PSEUDO_SCHEMA, remedy)
-    drawn = read_manifest(table_manifest(layout.pseudo(task)), remedy)
-    if params.method in MIXES_REAL_ROWS and data.earlier:
+    params, method = run.block("mix", MixParams), run.method
+    data = TaskData.load(run.layout.data(run.task))
+    passed = pass_gate(run.layout, run.task, params, data.earlier)
+    if method.mixes_real_rows and data.earlier:
         names = ", ".join(facts.name for facts in data.earlier)
-        say(f"mix {task}: {params.method} KEEPS AND REPLAYS THE REAL ROWS of {names}")
-    real = real_rows(data, params.method)
-    pseudo = from_table(table, PseudoSample)
-    if params.audit.drop_flagged:
-        require_rows(layout.pseudo(task), pseudo, data.earlier)
-    rows = mix_rows(real, pseudo, task, params.seed)
+        run.say(f"{method.name} KEEPS AND REPLAYS THE REAL ROWS of {names}")
+    real = data.rows_to_mix(method.mixes_real_rows)
+    rows = mix_rows(real, passed.samples, run.task, run.seed)
     inputs = {
-        "pseudo": drawn.content_sha256,
-        "mixed": mixed.content_sha256,
+        "pseudo": passed.manifest.content_sha256,
         "data": data.content_sha256,
         "train.parquet": data.train_sha256,
     }
-    write_table(layout.mix(task), MIX, rows, MIX_SCHEMA, Provenance({"seed": params.seed}, inputs))
+    parameters = {"seed": run.seed, "method": method.name, "flagged_dropped": passed.num_dropped}
+    out = run.layout.mix(run.task)
+    write_table(out, MIX, rows, run.provenance(parameters, inputs))
     num_pseudo = sum(row.origin == "pseudo" for row in rows)
-    say(f"mix {task}: {len(rows) - num_pseudo} real + {num_pseudo} pseudo -> {layout.mix(task)}")
+    dropped = f" ({passed.num_dropped} flagged ones left out)" if passed.num_dropped else ""
+    run.say(f"{len(rows) - num_pseudo} real + {num_pseudo} pseudo{dropped} -> {out}")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def orders(
 
     from lamol_core.artifacts.atomic import atomic_path
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.config.loading import load_params, read_params
+    from lamol_core.config.loading import read_params
     from lamol_core.data.orders import (
         distinct_tasks,
         listed_order,
@@ -48,6 +48,7 @@ def orders(
     )
     from lamol_core.data.tombstones import forgotten_under_another_name, read_records
     from lamol_core.errors import ConfigError, UsageError, as_list
+    from lamol_core.parameters import load_params
     from stages.console import say
 
     path = Path("params.yaml")

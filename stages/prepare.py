@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from stages.runtime import DebugOption, SetOption, TaskArgument, guarded, open_params, run_alone
+from stages.runtime import StageRun, run_alone, stage
 
 
-@guarded
-def prepare(task: TaskArgument, overrides: SetOption = None, debug: DebugOption = False) -> None:
+@stage("prepare")
+def prepare(run: StageRun) -> None:
     """Read a task's source into data/TASK: train, dev and test rows.
 
     Example: lamol prepare home
     """
     from pathlib import Path
 
-    from lamol_core.artifacts.layout import Layout
+    from lamol_core.data.params import PrepareParams, TaskParams
     from lamol_core.data.prepare import prepare_task
     from lamol_core.data.task_data import TaskData
     from lamol_core.data.tombstones import forgotten_under_another_name, read_record, read_records
     from lamol_core.errors import ConfigError
-    from stages.console import say
 
-    params, layout = open_params(overrides), Layout()
-    block = params.task(task)
-    out = layout.data(task)
+    task, layout = run.block(f"tasks.{run.task}", TaskParams), run.layout
+    params = run.block("prepare", PrepareParams)
     records = read_records(layout.all_forgotten)
-    if problem := forgotten_under_another_name(task, block.source, records, Path()):
+    if problem := forgotten_under_another_name(run.task, task.source, records, Path()):
         raise ConfigError(problem)
-    notes = prepare_task(
-        task,
-        block,
-        params.prepare,
-        layout.data(block.after),
-        out,
-        Path(),
-        params.audit.canaries,
-        read_record(layout.forgotten(task)),
-    )
-    for note in notes:
-        say(f"prepare {task}: {note}")
+    out = layout.data(run.task)
+    record = read_record(layout.forgotten(run.task))
+    code = run.provenance().code
+    for note in prepare_task(
+        run.task, task, params, layout.data(run.after), out, Path(), record, code
+    ):
+        run.say(note)
     facts = TaskData.load(out, check=False).facts
     counts = ", ".join(f"{count} {split}" for split, count in facts.num_rows.items())
-    say(f"prepare {task}: {counts} rows, metric {facts.metric} -> {out}")
+    run.say(f"{counts} rows, metric {facts.metric} -> {out}")
 
 
 if __name__ == "__main__":

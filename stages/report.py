@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stages.runtime import DebugOption, JsonOption, SetOption, guarded, open_params, run_alone
+from stages.runtime import JsonOption, StageRun, run_alone, stage
 
 CompareOption = Annotated[
     list[Path] | None,
@@ -19,19 +19,15 @@ CompareOption = Annotated[
 ]
 
 
-@guarded
-def report(
-    overrides: SetOption = None,
-    compare: CompareOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@stage("report")
+def report(run: StageRun, compare: CompareOption = None, json: JsonOption = False) -> None:
     """Summarise all tasks: reports/summary.json, index.html and plots.
 
     Example: lamol report --compare ../finetune --compare ../multitask
     """
-    from lamol_core.artifacts.layout import Layout
-    from lamol_core.reporting.comparison.finished_runs import read_folders, split_chains
+    from lamol_core.config.loading import params_error
+    from lamol_core.parameters import completed, compose, defaults
+    from lamol_core.reporting.comparison.finished_runs import flatten, read_folders, split_chains
     from lamol_core.reporting.comparison.render import comparison_chart, comparison_section
     from lamol_core.reporting.comparison.statistics import compare_runs
     from lamol_core.reporting.report import read_figures, write_report
@@ -39,16 +35,19 @@ def report(
     from lamol_core.reporting.tables import score_table
     from stages.console import print_json, print_table, say
 
-    params, layout = open_params(overrides), Layout()
-    order = list(params.tasks)
+    params, problems = compose(run.data)
+    if params is None or problems:
+        raise params_error(problems, run.overridden)
+    layout, order = run.layout, list(params.tasks)
     figures = [read_figures(layout, name, params.tasks[name].after) for name in order]
     summary = build_summary(params.method, figures, order)
     curves = {one.task: one.curve for one in figures if one.task in summary["tasks"]}
-    parameters = params.model_dump(mode="json", by_alias=True)
+    parameters = params.acting()
     section = None
     if compare:
-        mine = split_chains("this run", parameters, summary, Path())
-        comparison = compare_runs([*mine, *read_folders(compare, without=[Path()])])
+        mine = split_chains("this run", parameters, summary, Path(), completed)
+        others = read_folders(compare, completed, without=[Path()])
+        comparison = compare_runs([*mine, *others], flatten(defaults()))
         section = (comparison_section(comparison), comparison_chart(comparison))
     write_report(layout, summary, curves, parameters, section)
     if json:

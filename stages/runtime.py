@@ -1,29 +1,47 @@
-"""What every command shares: its options, how errors end it, what it tells of time and memory."""
+"""What every command shares: its options, how errors end it, what a stage is given and measured."""
 
 from __future__ import annotations
 
 import errno
 import functools
 import gc
+import inspect
 import logging
 import os
+import re
 import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 from stages.console import say
 
 if TYPE_CHECKING:
-    from lamol_core.config.blocks import Params
+    from lamol_core.artifacts.layout import Layout
+    from lamol_core.artifacts.manifest import Provenance
+    from lamol_core.artifacts.spec import Stage
+    from lamol_core.config.section import Section
+    from lamol_core.methods.spec import Method
+    from lamol_core.parameters import Params
+
+B = TypeVar("B", bound="Section")
 
 TaskArgument = Annotated[
     str, typer.Argument(help="The task's name in params.yaml.", show_default=False)
+]
+StageTaskArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The task's name in params.yaml. Under DVC it is that of the stage.",
+        show_default=False,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -98,25 +116,178 @@ def run_alone(command: Callable[..., None]) -> None:
 
 def open_params(overrides: list[str] | None) -> Params:
     """params.yaml of the current folder, checked, with the overrides laid over it."""
-    from lamol_core.config.loading import load_params
     from lamol_core.errors import ConfigError
+    from lamol_core.parameters import load_params
 
     params = load_params(Path("params.yaml"), overrides or ())
-    for problem in version_problems(params):
+    for problem in version_problems(params.lamol_version):
         raise ConfigError(f"params.yaml: {problem}")
     return params
 
 
-def version_problems(params: Params) -> list[str]:
+def version_problems(wanted: object) -> list[str]:
     """Whether another version of lamol is wanted than the one that is installed."""
     from lamol_core import __version__
 
-    if params.lamol_version in (None, __version__):
+    if wanted in (None, __version__):
         return []
     return [
-        f"lamol_version is {params.lamol_version}, installed is {__version__}. Write the installed "
-        "one there (every stage then runs again), or install the other."
+        f"lamol_version is {wanted}, installed is {__version__}. Write the installed one there "
+        "(every stage then runs again), or install the other."
     ]
+
+
+def stage(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command of a stage's body: `body(run, ...)`, whose further arguments are options.
+
+    The command takes TASK where the stage has one, --set and --debug; it holds the locks of the
+    stage's outputs while the body runs."""
+
+    def decorate(body: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(body, include_extras=True)
+        own = list(inspect.signature(body).parameters.values())[1:]
+        common = [
+            inspect.Parameter("overrides", _KEYWORD, default=None, annotation=SetOption),
+            *(one.replace(annotation=hints[one.name]) for one in own),
+            inspect.Parameter("debug", _KEYWORD, default=False, annotation=DebugOption),
+        ]
+        if name not in WITHOUT_TASK:
+            task = inspect.Parameter("task", _KEYWORD, default="", annotation=StageTaskArgument)
+            common.insert(0, task)
+        signature = inspect.Signature(common)
+
+        @functools.wraps(body)
+        def command(*args: Any, **kwargs: Any) -> None:
+            given = signature.bind(*args, **kwargs)
+            given.apply_defaults()
+            options = dict(given.arguments)
+            options.pop("debug")
+            cost = Cost()
+            run = StageRun.open(name, options.pop("task", ""), options.pop("overrides"), cost)
+            with run.alone():
+                body(run, **options)
+
+        command.__signature__ = signature  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in common}
+        return guarded(command)
+
+    return decorate
+
+
+_KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
+WITHOUT_TASK = ("backbone", "report")
+
+
+@dataclass
+class StageRun:
+    """What a stage's body is given: its task, its own blocks of params.yaml, its folder."""
+
+    declared: Stage
+    task: str
+    """"" for a stage of the whole sequence."""
+    after: str
+    """The task before."""
+    data: dict[str, Any]
+    """params.yaml as plain data."""
+    layout: Layout
+    cost: Cost
+    overridden: bool = False
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, name: str, task: str, overrides: Iterable[str] | None, cost: Cost) -> StageRun:
+        """Raises ConfigError where params.yaml has no such task, or another version made it."""
+        from lamol_core.artifacts.layout import Layout
+        from lamol_core.artifacts.spec import STAGES
+        from lamol_core.config.loading import params_error, read_params
+        from lamol_core.config.task_names import BASE, find_order_problems, find_task
+        from lamol_core.errors import ConfigError
+
+        told = list(overrides or ())
+        data = read_params(Path("params.yaml"), told)
+        for problem in version_problems(data.get("lamol_version")):
+            raise ConfigError(f"params.yaml: {problem}")
+        after = BASE
+        if name not in WITHOUT_TASK:
+            task = task or task_of_dvc(name)
+            tasks = data.get("tasks")
+            if problems := find_order_problems(tasks if isinstance(tasks, dict) else {}):
+                raise params_error(problems, bool(told))
+            after = find_task(data["tasks"], task)["after"]
+        return cls(STAGES[name], task, after, data, Layout(), cost, bool(told))
+
+    def block(self, name: str, model: type[B]) -> B:
+        """A block that the stage's declaration names. Raises ConfigError that names every wrong
+        key."""
+        from lamol_core.artifacts.spec import METHOD, TASK
+        from lamol_core.config.loading import read_block
+
+        declared = {f"tasks.{self.task}": TASK, self.data.get("method"): METHOD}.get(name, name)
+        assert declared in self.declared.blocks, f"{self.declared.name} reads no block {name}"
+        return read_block(self.data, name, model, self.overridden)
+
+    @property
+    def seed(self) -> int:
+        from lamol_core.config.loading import read_seed
+
+        return read_seed(self.data, self.overridden)
+
+    @property
+    def method(self) -> type[Method[Any]]:
+        """The chosen method. Raises ConfigError for a name that none has."""
+        from lamol_core.config.loading import params_error
+        from lamol_core.errors import ConfigError
+        from lamol_core.methods.registry import DEFAULT_METHOD, find_method
+
+        try:
+            return find_method(self.data.get("method", DEFAULT_METHOD))
+        except ConfigError as error:
+            raise params_error([str(error)], self.overridden) from error
+
+    def provenance(
+        self, parameters: dict[str, Any] | None = None, inputs: dict[str, str] | None = None
+    ) -> Provenance:
+        """What a manifest says of an output: parameters that acted, inputs, the stage's code."""
+        from lamol_core.artifacts.manifest import Provenance
+        from lamol_core.artifacts.version import code_version
+
+        return Provenance(parameters or {}, inputs or {}, code_version(self.declared.packages))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While nobody else writes the same outputs; only where the disk has room for them."""
+        from lamol_core.artifacts.locks import sole_writer
+        from lamol_core.artifacts.store import require_room
+        from lamol_core.config.task_names import BASE
+
+        outputs = [one.at(self.task or BASE, self.layout.root) for one in self.declared.writes]
+        with sole_writer(self.layout, outputs):
+            if self.task:
+                require_room(self.layout, self.declared, self.after)
+            yield
+
+    def say(self, message: str) -> None:
+        """A line for the user, led by the stage and its task."""
+        say(f"{self.declared.name} {self.task}: {message}".replace(" :", ":", 1))
+
+
+def task_of_dvc(stage: str) -> str:
+    """The task of the stage that DVC runs: no name of a task reaches a shell.
+
+    Raises UsageError where no DVC runs it, ConfigError where the name is none."""
+    from lamol_core.config.task_names import TASK_NAME
+    from lamol_core.errors import ConfigError, UsageError
+
+    address = os.environ.get("DVC_STAGE", "")
+    found = re.fullmatch(rf"(?:.*:)?{stage}@(.*)", address, re.DOTALL)
+    if found is None:
+        raise UsageError(f"{stage}: name a task, like `lamol {stage} TASK`.")
+    if not TASK_NAME.fullmatch(found[1]):
+        raise ConfigError(
+            f"tasks.{found[1]!r}: not a task name (wanted {TASK_NAME.pattern}). Rename it in "
+            "params.yaml."
+        )
+    return found[1]
 
 
 class Cost:

@@ -42,23 +42,22 @@ def samples(
     Example: lamol samples travel --verdict flagged --format csv
     """
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.artifacts.tables import read_rows
+    from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
+    from lamol_core.artifacts.store import read_as_it_lies
     from lamol_core.audit.samples import Judgement, Wanted, choose, read_judgement
     from lamol_core.errors import ConfigError
-    from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
+    from lamol_core.records import PseudoSample, from_table
     from stages.console import say
 
     open_params(None).task(task)
     layout = Layout()
-    table = read_rows(layout.pseudo(task), PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` first.")
+    table = read_as_it_lies(layout, PSEUDO, task)
     wanted = Wanted(source_task, label, verdict or "", grep)
     named = sorted(set(table.column("source_task").to_pylist()))
     if source_task and source_task not in named:
         there = f"has rows of {', '.join(named)}" if named else "has no rows at all"
         raise ConfigError(f"--task {source_task}: {layout.pseudo(task)} {there}.")
-    judgement = read_judgement(
-        layout.audit(task), layout.pseudo(task), f"Run `dvc repro audit@{task}` again."
-    )
+    judgement = read_judgement(layout, task)
     all_rows = from_table(table, PseudoSample)
     matching = list(choose(all_rows, judgement or Judgement(), wanted))
     found = matching[:limit]
@@ -66,7 +65,7 @@ def samples(
     if judgement is None:
         say(
             f"samples {task}: no audit of this table is there, so no row is clean or flagged. "
-            f"Run `dvc repro audit@{task}`."
+            f"{remedy(AUDIT, task)}"
         )
     elif any(row["verdict"] == "unjudged" for row in found):
         say(

@@ -5,107 +5,107 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stages.runtime import (
-    MEASURED,
-    Cost,
-    DebugOption,
-    JsonOption,
-    SetOption,
-    TaskArgument,
-    guarded,
-    open_params,
-    run_alone,
-)
+from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.artifacts.manifest import Manifest, Provenance
-    from lamol_core.config.blocks import Params
+    from lamol_core.artifacts.manifest import Manifest
+    from lamol_core.artifacts.spec import Artifact
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.spec import Method
+    from lamol_core.training.params import TrainParams
     from lamol_core.training.retention import Kept
     from lamol_core.training.student import Checkpoints, TrainedStudent, TrainingSet
 
 
-@guarded
-def train(
-    task: TaskArgument,
-    overrides: SetOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@stage("train")
+def train(run: StageRun, json: JsonOption = False) -> None:
     """Train a task's student: runs/TASK/student, state and train_log.csv.
 
     Example: lamol train travel --set train.epochs=3
     """
-    cost = Cost()
-    from lamol_core.artifacts.layout import Layout
-    from lamol_core.artifacts.locks import sole_training
-    from stages.console import print_json, say
+    from lamol_core.training.params import TrainParams
+    from lamol_core.training.student import begin_processes
+    from stages.console import print_json
 
-    params, layout = open_params(overrides), Layout()
-    with sole_training(layout.training_lock(task), task):
-        trained, figures = _train(task, params, layout, cost)
-    if figures is None:
+    begin_processes()
+    run.cost.imported()
+    params = run.block("train", TrainParams)
+    method = run.method(run.block(run.method.name, run.method.Params))
+    given = _read(run, method)
+    trained = _train(run, method, params, given)
+    if not trained.is_main_process:
         return
+    figures = _write(run, method, params, given, trained)
     if trained.num_cut:
-        say(f"train {task}: {trained.num_cut} inputs were cut to fit train.max_length")
-    say(
-        f"train {task}: {figures['steps']} steps, loss {figures['final_loss']:.4f}, "
-        f"{figures['seconds']:.0f} s -> {layout.student(task)}"
+        run.say(f"{trained.num_cut} inputs were cut to fit text.max_length")
+    run.say(
+        f"{figures['steps']} steps, loss {figures['final_loss']:.4f}, {figures['seconds']:.0f} s "
+        f"-> {run.layout.student(run.task)}"
     )
     if json:
-        print_json({"task": task, **{key: figures[key] for key in figures if key != "curve"}})
+        print_json({"task": run.task, **{key: figures[key] for key in figures if key != "curve"}})
 
 
 def _train(
-    task: str, params: Params, layout: Layout, cost: Cost
-) -> tuple[TrainedStudent, dict[str, Any] | None]:
-    """Train and write; gives what the report tells of it too. Of several processes the main one
-    writes, the others give None."""
-    from lamol_core.artifacts.figures import write_csv, write_json
-    from lamol_core.methods.quotas import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
-    from lamol_core.methods.registry import build_method
-    from lamol_core.training.retention import count_kept
+    run: StageRun, method: Method[Any], params: TrainParams, given: _Given
+) -> TrainedStudent:
     from lamol_core.training.student import count_all_steps, train_from_checkpoint
-    from lamol_core.training.trainer import MEASURED_COLUMNS
-    from stages.console import progress, say
+    from stages.console import progress
 
-    cost.imported()
-    method = build_method(params)
-    given = _read(task, params, layout, method)
-    if params.method in KEEPS_REAL_ROWS - MIXES_REAL_ROWS:
-        say(
-            f"train {task}: {params.method} KEEPS REAL ROWS in {layout.state(task)} (while it "
-            f"trains in {layout.resume(task)} too)"
+    if method.keeps_real_rows:
+        run.say(
+            f"{method.name} KEEPS REAL ROWS in {run.layout.state(run.task)} (while it trains in "
+            f"{run.layout.resume(run.task)} too)"
         )
-    steps = count_all_steps(given.training_set.mix, method, params.train)
-    with progress(f"train {task}", steps, "steps") as advance:
-        trained = train_from_checkpoint(
-            _checkpoints(task, params, layout),
+    steps = count_all_steps(given.training_set.mix, method, params)
+    with progress(f"train {run.task}", steps, "steps") as advance:
+        return train_from_checkpoint(
+            _checkpoints(run),
             given.training_set,
             method,
-            params.train,
-            params.seed,
+            params,
+            run.seed,
             on_step=lambda row, _: advance(1, f"loss {row['loss']:.3f}", row["seconds"]),
-            say=lambda message: say(f"train {task}: {message}"),
+            say=run.say,
         )
-    if not trained.is_main_process:
-        return trained, None
-    provenance = _provenance(params, method, given)
+
+
+def _write(
+    run: StageRun,
+    method: Method[Any],
+    params: TrainParams,
+    given: _Given,
+    trained: TrainedStudent,
+) -> dict[str, Any]:
+    """Write student, state, log and figures; gives the figures."""
+    from lamol_core.artifacts.figures import write_csv, write_json
+    from lamol_core.training.retention import count_kept
+    from lamol_core.training.trainer import MEASURED_COLUMNS
+
+    layout, task = run.layout, run.task
+    acting = method.acting(given.training_set.has_pseudo_rows)
+    provenance = run.provenance(
+        {
+            "method": method.name,
+            "seed": run.seed,
+            **given.of_mix,
+            **{f"{method.name}.{key}": value for key, value in acting.items()},
+            **{f"train.{key}": value for key, value in params.model_dump().items()},
+        },
+        given.inputs,
+    )
     trained.save(layout.student(task), layout.teacher(task), provenance)
     trained.save_state(layout.state(task), provenance)
     columns = [name for name in trained.log_rows[0] if name not in MEASURED_COLUMNS]
     write_csv(layout.train_log(task), trained.log_rows, columns)
-    kept = count_kept(layout.state(task), given.data, params.method)
+    kept = count_kept(layout.state(task), given.data, method.mixes_real_rows)
     figures = _figures(len(given.training_set.mix), trained, kept)
-    figures |= cost.figures(trained.seconds_before)
+    figures |= run.cost.figures(trained.seconds_before)
     figures["machine"]["device"] = str(trained.model.device)
     write_json(layout.figure(task, "train"), figures, MEASURED)
     trained.discard_resumes()
-    return trained, figures
+    return figures
 
 
 @dataclass(frozen=True)
@@ -115,32 +115,24 @@ class _Given:
     data: TaskData
     training_set: TrainingSet
     inputs: dict[str, str]
+    of_mix: dict[str, Any]
+    """What a checkpoint's manifest says of how its rows were chosen and cut."""
 
 
-def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
-    """Raises ArtifactError with the command that mends it."""
-    from lamol_core.artifacts.kinds import CHECKPOINT, MIX, PSEUDO
-    from lamol_core.artifacts.manifest import check_folder
-    from lamol_core.artifacts.tables import read_table
-    from lamol_core.config.blocks import BASE
+def _read(run: StageRun, method: Method[Any]) -> _Given:
+    from lamol_core.artifacts.spec import MIX, PSEUDO, STATE, STUDENT, TEACHER
+    from lamol_core.artifacts.store import check, read
+    from lamol_core.config.task_names import BASE
     from lamol_core.data.task_data import TaskData
-    from lamol_core.methods.quotas import find_sampling, real_rows, rows_wanted
-    from lamol_core.models.checkpoints import check_state
-    from lamol_core.records import MIX_SCHEMA, PSEUDO_SCHEMA, MixRow, PseudoSample, from_table
+    from lamol_core.records import MixRow, PseudoSample, from_table
+    from lamol_core.text.params import TextParams
     from lamol_core.training.student import TrainingSet
 
-    after = params.task(task).after
+    layout, task, text = run.layout, run.task, run.block("text", TextParams)
     data = TaskData.load(layout.data(task))
-    teacher = check_folder(
-        layout.teacher(task), CHECKPOINT, f"Run `dvc repro snapshot@{task}` again."
-    )
-    state = check_state(layout.state(after), f"Run `dvc repro train@{after}` again.")
-    mix, of_mix = read_table(
-        layout.mix(task), MIX, MIX_SCHEMA, f"Run `dvc repro mix@{task}` again."
-    )
-    pseudo, of_pseudo = read_table(
-        layout.pseudo(task), PSEUDO, PSEUDO_SCHEMA, f"Run `dvc repro generate@{task}` again."
-    )
+    teacher, state = check(layout, TEACHER, task), check(layout, STATE, run.after)
+    mix, of_mix = read(layout, MIX, task)
+    pseudo, of_pseudo = read(layout, PSEUDO, task)
     inputs = {
         "data": data.content_sha256,
         "mix": of_mix.content_sha256,
@@ -149,90 +141,86 @@ def _read(task: str, params: Params, layout: Layout, method: Method) -> _Given:
         "teacher": teacher.content_sha256,
     }
     if method.expert_loss is not None:
-        backbone = check_folder(layout.student(BASE), CHECKPOINT, "Run `dvc repro backbone` again.")
-        inputs["backbone"] = backbone.content_sha256
-    sampling = find_sampling(params)
+        inputs["backbone"] = check(layout, STUDENT, BASE).content_sha256
+    if run.after != BASE:
+        _require_same_training(layout, run.after, state, teacher, task)
+    _require_made_of(layout, PSEUDO, task, of_pseudo, {"teacher": inputs["teacher"]})
+    mixed_from = {"pseudo": inputs["pseudo"], "train.parquet": data.train_sha256}
+    _require_made_of(layout, MIX, task, of_mix, mixed_from)
+    _require_mixed_for(layout, task, of_mix, method)
     training_set = TrainingSet(
         from_table(mix, MixRow),
-        real_rows(data, params.method),
+        data.rows_to_mix(method.mixes_real_rows),
         from_table(pseudo, PseudoSample),
         lineage=tuple(facts.name for facts in data.lineage),
-        task_specific_token=sampling is not None and sampling.task_specific_token,
+        task_specific_token=method.rehearses and text.use_task_specific_gen_token,
+        max_length=text.max_length,
     )
-    if after != BASE:
-        _require_same_training(layout.state(after), state, teacher, task)
-    drawn_by = {"teacher": inputs["teacher"]}
-    _require_made_of(layout.pseudo(task), of_pseudo, drawn_by, f"generate@{task}")
-    mixed_from = {"pseudo": inputs["pseudo"], "train.parquet": data.train_sha256}
-    _require_made_of(layout.mix(task), of_mix, mixed_from, f"mix@{task}")
-    wanted = sum(rows_wanted(sampling, data.facts, data.earlier).values())
-    if (wanted > 0) != bool(training_set.pseudo):
-        _refuse_table_of_other_settings(layout.pseudo(task), params.method)
-    if sum(row.origin == "new" for row in training_set.mix) != len(training_set.real):
-        _refuse_table_of_other_settings(layout.mix(task), params.method)
-    return _Given(data, training_set, inputs)
+    said: dict[str, Any] = {"text.max_length": text.max_length}
+    if method.rehearses:
+        said["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
+    if dropped := of_mix.parameters.get("flagged_dropped"):
+        said["mix.flagged_dropped"] = dropped
+    return _Given(data, training_set, inputs, said)
 
 
-def _require_same_training(folder: Path, state: Manifest, teacher: Manifest, task: str) -> None:
+def _require_same_training(
+    layout: Layout, after: str, state: Manifest, teacher: Manifest, task: str
+) -> None:
     """Raises ArtifactError where trainings run by hand left the state, and the teacher another."""
+    from lamol_core.artifacts.spec import TEACHER, repro
     from lamol_core.errors import ArtifactError
 
     if (state.parameters, state.inputs) != (teacher.parameters, teacher.inputs):
         raise ArtifactError(
-            f"{folder}: what the method keeps there was left by another training than the teacher. "
-            f"Run `lamol snapshot {task}` to go on from it, or `dvc repro snapshot@{task}` for "
-            "what params.yaml says; then the stages after it."
+            f"{layout.state(after)}: what the method keeps there was left by another training than "
+            f"the teacher. Run `lamol snapshot {task}` to go on from it, or "
+            f"{repro(TEACHER, task)} for what params.yaml says; then the stages after it."
         )
 
 
-def _refuse_table_of_other_settings(table: Path, method: str) -> None:
-    """Raises ArtifactError: stages run by hand made the table for what rehearses other rows."""
+def _require_mixed_for(layout: Layout, task: str, of_mix: Manifest, method: Method[Any]) -> None:
+    """Raises ArtifactError where the mix was made for a method that rehearses other rows."""
     from lamol_core.errors import ArtifactError
+    from lamol_core.methods.registry import METHODS
 
-    raise ArtifactError(
-        f"{table}: was made for other settings (method, gamma, rows_per_class) than those of "
-        f"{method} now. Run `lamol generate`, `lamol audit` and `lamol mix` with them, or "
-        "`dvc repro`."
-    )
+    mixed_for = str(of_mix.parameters.get("method"))
+    other = METHODS.get(mixed_for)
+    mine = method.rehearses, method.mixes_real_rows
+    if other is None or (other.rehearses, other.mixes_real_rows) != mine:
+        raise ArtifactError(
+            f"{layout.mix(task)}: was made for {mixed_for}, which rehearses other rows than "
+            f"{method.name}. Run `lamol generate`, `lamol audit` and `lamol mix` with it, or "
+            "`dvc repro`."
+        )
 
 
-def _require_made_of(table: Path, manifest: Manifest, inputs: dict[str, str], stage: str) -> None:
+def _require_made_of(
+    layout: Layout, artifact: Artifact, task: str, manifest: Manifest, inputs: dict[str, str]
+) -> None:
     """Raises ArtifactError where stages run by hand left a table of other inputs than these."""
+    from lamol_core.artifacts.spec import remedy
     from lamol_core.errors import ArtifactError
 
     for name, expected in inputs.items():
         if manifest.inputs.get(name) != expected:
             raise ArtifactError(
-                f"{table}: was made with another {name} than is there now. "
-                f"Run `dvc repro {stage}` again."
+                f"{artifact.at(task, layout.root)}: was made with another {name} than is there "
+                f"now. {remedy(artifact, task)}"
             )
 
 
-def _checkpoints(task: str, params: Params, layout: Layout) -> Checkpoints:
-    from lamol_core.config.blocks import BASE
+def _checkpoints(run: StageRun) -> Checkpoints:
+    from lamol_core.config.task_names import BASE
     from lamol_core.training.student import Checkpoints
 
+    layout = run.layout
     return Checkpoints(
-        layout.teacher(task),
-        states=layout.teacher_states(task),
-        state=layout.state(params.task(task).after),
+        layout.teacher(run.task),
+        states=layout.teacher_states(run.task),
+        state=layout.state(run.after),
         backbone=layout.student(BASE),
-        resume=layout.resume(task),
-    )
-
-
-def _provenance(params: Params, method: Method, given: _Given) -> Provenance:
-    from lamol_core.artifacts.manifest import Provenance
-
-    acting = method.parameters(given.training_set.has_pseudo_rows)
-    return Provenance(
-        parameters={
-            "method": params.method,
-            "seed": params.seed,
-            **{f"{params.method}.{key}": value for key, value in acting.items()},
-            **{f"train.{key}": value for key, value in params.train.model_dump().items()},
-        },
-        inputs=given.inputs,
+        resume=layout.resume(run.task),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from lamol_core.config.blocks import BackboneParams
+from lamol_core.models.params import BackboneParams
 from lamol_core.text.template import ControlTokens
 
 if TYPE_CHECKING:

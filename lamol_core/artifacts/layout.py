@@ -1,9 +1,12 @@
-"""Where everything lies in a sequence's folder. One place knows the paths of the contract."""
+"""Where everything lies in a sequence's folder: what is declared (spec.py), and what no stage
+writes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from lamol_core.artifacts import spec
 
 OF_EXPERT = ".expert"
 """Behind a task's name, where a method's expert leaves what it goes on from."""
@@ -14,10 +17,6 @@ class Layout:
     """Paths of one sequence, relative to the folder of its params.yaml."""
 
     root: Path = Path()
-
-    @property
-    def params(self) -> Path:
-        return self.root / "params.yaml"
 
     @property
     def all_data(self) -> Path:
@@ -41,40 +40,44 @@ class Layout:
     def reports(self) -> Path:
         return self.root / "reports"
 
-    @property
-    def figures(self) -> Path:
-        """One JSON file a task and stage: what it scored and what it cost; `report` reads it."""
-        return self.reports / "figures"
-
     def figure(self, task: str, stage: str) -> Path:
-        return self.figures / f"{task}.{stage}.json"
+        return spec.FIGURES[stage].at(task, self.root)
 
     def data(self, task: str) -> Path:
-        return self.all_data / task
+        return spec.DATA.at(task, self.root)
 
     def run(self, task: str) -> Path:
         return self.all_runs / task
 
     def student(self, task: str) -> Path:
-        return self.run(task) / "student"
+        return spec.STUDENT.at(task, self.root)
 
     def teacher(self, task: str) -> Path:
-        return self.run(task) / "teacher"
+        return spec.TEACHER.at(task, self.root)
 
     def state(self, task: str) -> Path:
-        return self.run(task) / "state"
+        return spec.STATE.at(task, self.root)
 
     def pseudo(self, task: str) -> Path:
-        return self.run(task) / "pseudo.parquet"
+        return spec.PSEUDO.at(task, self.root)
 
     def audit(self, task: str) -> Path:
-        return self.run(task) / "audit"
+        return spec.AUDIT.at(task, self.root)
 
     def mix(self, task: str) -> Path:
-        return self.run(task) / "mix.parquet"
+        return spec.MIX.at(task, self.root)
 
     def train_log(self, task: str) -> Path:
-        return self.run(task) / "train_log.csv"
+        return spec.TRAIN_LOG.at(task, self.root)
+
+    def predictions(self, task: str) -> Path:
+        return spec.PREDICTIONS.at(task, self.root)
+
+    def model_card(self, task: str) -> Path:
+        return spec.MODEL_CARD.at(task, self.root)
+
+    def metrics(self, task: str) -> Path:
+        return spec.METRICS.at(task, self.root)
 
     def teacher_states(self, task: str) -> Path:
         """What training asks of the teacher; there only while a task is trained."""
@@ -84,9 +87,13 @@ class Layout:
         """What a training that was cut off goes on from, in a folder named by its inputs' hash."""
         return self.private / "resume" / task
 
-    def training_lock(self, task: str) -> Path:
-        """Held by a process as long as it trains a task."""
-        return self.private / "training" / f"{task}.lock"
+    @property
+    def locks(self) -> Path:
+        return self.private / "locks"
+
+    def lock(self, output: Path) -> Path:
+        """Held by a process as long as it makes an output."""
+        return self.locks / f"{'.'.join(output.relative_to(self.root).parts)}.lock"
 
     @property
     def all_forgotten(self) -> Path:
@@ -100,12 +107,3 @@ class Layout:
     def fingerprint_key(self) -> Path:
         """The key of the hashes that are kept of forgotten rows: not beside them."""
         return self.private / "fingerprint.key"
-
-    def predictions(self, task: str) -> Path:
-        return self.run(task) / "predictions.parquet"
-
-    def model_card(self, task: str) -> Path:
-        return self.run(task) / "model_card.md"
-
-    def metrics(self, task: str) -> Path:
-        return self.run(task) / "metrics.json"

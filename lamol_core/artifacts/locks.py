@@ -1,40 +1,51 @@
-"""One training of a task at a time: a second would write over the first's student, or be written
-over by it. (`dvc` holds a lock of its own, but not for a training that outlived a killed `dvc`.)"""
+"""One writer of an output at a time: a second would write over the first's, or be written over.
+
+DVC holds locks of its own, but not for a stage that outlived a killed `dvc`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
 from filelock import FileLock, Timeout
 
+from lamol_core.artifacts.layout import Layout
 from lamol_core.errors import ArtifactError
+
+RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+"""Where launchers of several processes tell each which one it is."""
+AGAIN = "Wait until it has ended, or end it, then run the same command again."
 
 
 @contextmanager
-def sole_training(path: Path, task: str) -> Iterator[None]:
-    """Holds the lock `path`; the system lets go of it when the process ends, however it ends.
+def sole_writer(layout: Layout, outputs: Sequence[Path]) -> Iterator[None]:
+    """Holds a lock for each output; the system lets go of them when the process ends, however it
+    ends. Of several processes of one stage the first holds them for all.
 
-    The processes of one training (`accelerate launch`) hold it together, by their main one. Raises
-    ArtifactError where another training of the task holds it."""
-    # the first PartialState decides for all, and would not ask whether processes are on CPUs
-    if not PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).is_main_process:
+    Raises ArtifactError where another process holds one."""
+    with ExitStack() as held:
+        if any(os.environ.get(name, "0") != "0" for name in RANKS):
+            yield
+            return
+        for output in outputs:
+            path = layout.lock(output)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                raise ArtifactError(f"{output}: another process writes it. {AGAIN}") from error
+            held.callback(lock.release)
         yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ArtifactError(
-            f"{path}: another `lamol train {task}` is at work here and will write the same student "
-            "(one that outlived a killed `dvc repro`, perhaps). Wait until it has ended, or end "
-            "it, then run the same command again."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+
+
+def require_unlocked(layout: Layout) -> None:
+    """Raises ArtifactError where any output is being written."""
+    for path in sorted(layout.locks.glob("*.lock")):
+        try:
+            FileLock(path).acquire(timeout=0).lock.release()
+        except Timeout as error:
+            raise ArtifactError(f"{path}: a stage is at work. {AGAIN}") from error

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lamol_core import __version__
 from lamol_core.errors import ArtifactError
 from lamol_core.records import SCHEMA_VERSION
 
@@ -20,10 +19,16 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Provenance:
-    """How an artefact came about: the parameters that acted, the hashes of what was read."""
+    """How an artefact came about: the parameters that acted, the hashes of what was read, and which
+    code made it (version.py)."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
+    code: str = ""
+
+
+NOTHING_KNOWN = Provenance()
+"""Of what is the same whatever made it."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,15 @@ class Manifest:
     rows: dict[str, int]
     parameters: dict[str, Any]
     inputs: dict[str, str]
+    code_version: str
     schema_version: int = SCHEMA_VERSION
-    code_version: str = __version__
+    manifest_sha256: str = ""
+    """Of all that stands above: a manifest that was edited is known."""
+
+    @property
+    def own_sha256(self) -> str:
+        said = {key: value for key, value in asdict(self).items() if key != "manifest_sha256"}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def describe(
@@ -43,21 +55,27 @@ def describe(
 ) -> Manifest:
     """The manifest of these files (by the names they shall have)."""
     hashes = {name: sha256_of(path) for name, path in sorted(files.items())}
-    return Manifest(
+    # as JSON has them: tuples become lists, so that what is read again is the same
+    parameters = json.loads(json.dumps(provenance.parameters))
+    manifest = Manifest(
         kind=kind,
         files=hashes,
         content_sha256=_hash_of_hashes(hashes),
         rows=rows,
-        parameters=provenance.parameters,
+        parameters=parameters,
         inputs=provenance.inputs,
+        code_version=provenance.code,
     )
+    return replace(manifest, manifest_sha256=manifest.own_sha256)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     path.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def seal_folder(folder: Path, kind: str, rows: dict[str, int], provenance: Provenance) -> None:
+def seal_folder(
+    folder: Path, kind: str, rows: dict[str, int], provenance: Provenance = NOTHING_KNOWN
+) -> None:
     """Write the manifest of every file that is in a (scratch) folder."""
     files = {name: folder / name for name in _files_below(folder)}
     write_manifest(folder / MANIFEST, describe(kind, files, rows, provenance))
@@ -78,7 +96,8 @@ def is_whole(folder: Path, kind: str, provenance: Provenance) -> bool:
         manifest = check_folder(folder, kind, "")
     except ArtifactError:
         return False
-    return (manifest.parameters, manifest.inputs) == (provenance.parameters, provenance.inputs)
+    known = json.loads(json.dumps(provenance.parameters)), provenance.inputs
+    return (manifest.parameters, manifest.inputs) == known
 
 
 def check_table(table: Path, kind: str, remedy: str) -> Manifest:
@@ -113,19 +132,21 @@ def read_manifest(path: Path, remedy: str) -> Manifest:
     if not path.is_file():
         raise ArtifactError(f"{path}: missing, so what it describes is not complete. {remedy}")
     try:
-        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        said = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(said, dict) and said.get("schema_version") != SCHEMA_VERSION:
+            raise ArtifactError(
+                f"{path}: schema version {said.get('schema_version')}, this lamol reads "
+                f"{SCHEMA_VERSION}. {remedy}"
+            )
+        manifest = Manifest(**said)
         for name in ("files", "rows", "parameters", "inputs"):
             if not isinstance(getattr(manifest, name), dict):
                 raise TypeError(f"{name!r} is no object")
     except (ValueError, TypeError) as error:
         raise ArtifactError(f"{path}: not a manifest ({error}). {remedy}") from error
-    if manifest.content_sha256 != _hash_of_hashes(manifest.files):
+    hashes = manifest.content_sha256, manifest.manifest_sha256
+    if hashes != (_hash_of_hashes(manifest.files), manifest.own_sha256):
         raise ArtifactError(f"{path}: it was changed: its hashes do not fit together. {remedy}")
-    if manifest.schema_version != SCHEMA_VERSION:
-        raise ArtifactError(
-            f"{path}: schema version {manifest.schema_version}, this lamol reads "
-            f"{SCHEMA_VERSION}. {remedy}"
-        )
     return manifest
 
 

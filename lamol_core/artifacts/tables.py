@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.artifacts.manifest import (
+    NOTHING_KNOWN,
     Manifest,
     Provenance,
-    check_table,
     describe,
     table_manifest,
     write_manifest,
 )
+from lamol_core.artifacts.spec import Artifact
 from lamol_core.errors import ArtifactError
 from lamol_core.records import to_columns
 
@@ -39,21 +40,20 @@ def size_of(records: Sequence[object], schema: pa.Schema) -> int:
 
 
 def write_table(
-    path: Path, kind: str, records: Sequence[object], schema: pa.Schema, provenance: Provenance
+    path: Path,
+    artifact: Artifact,
+    records: Sequence[object],
+    provenance: Provenance = NOTHING_KNOWN,
 ) -> Manifest:
     """Write a table that stands alone, then the manifest beside it."""
+    assert artifact.schema is not None, f"{artifact.name} is no table"
     with atomic_path(path) as scratch:
-        write_rows(scratch, records, schema)
-        manifest = describe(kind, {path.name: scratch}, {path.stem: len(records)}, provenance)
+        write_rows(scratch, records, artifact.schema)
+        counts = {path.stem: len(records)}
+        manifest = describe(artifact.kind, {path.name: scratch}, counts, provenance)
     with atomic_path(table_manifest(path)) as scratch:
         write_manifest(scratch, manifest)
     return manifest
-
-
-def read_table(path: Path, kind: str, schema: pa.Schema, remedy: str) -> tuple[pa.Table, Manifest]:
-    """A table that stands alone, after its manifest and schema were checked."""
-    manifest = check_table(path, kind, remedy)
-    return read_rows(path, schema, remedy), manifest
 
 
 def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:

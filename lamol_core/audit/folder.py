@@ -9,16 +9,16 @@ from typing import Any
 
 from lamol_core.artifacts.atomic import atomic_folder, atomic_path
 from lamol_core.artifacts.figures import read_json, write_json
-from lamol_core.artifacts.kinds import AUDIT, PSEUDO
 from lamol_core.artifacts.manifest import Provenance, seal_folder
-from lamol_core.artifacts.tables import write_rows, write_table
+from lamol_core.artifacts.spec import AUDIT, remedy
+from lamol_core.artifacts.tables import write_rows
 from lamol_core.audit.cards import CARD, CROISSANT, croissant, dataset_card
-from lamol_core.audit.gate import CLEANED, FIGURES, FLAG_SCHEMA, FLAGS
 from lamol_core.audit.page import fading_chart, render_audit
 from lamol_core.audit.spec import Audited, Flag
 from lamol_core.audit.verdicts import Audit, History
+from lamol_core.data.gate import FIGURES, FLAGS
 from lamol_core.errors import ArtifactError
-from lamol_core.records import PSEUDO_SCHEMA, PseudoSample
+from lamol_core.records import FLAG_SCHEMA, PseudoSample
 from lamol_core.reporting.plots import save_svg
 
 
@@ -32,15 +32,16 @@ def write_audit(
     cleaned: Audit | None = None,
 ) -> dict[str, Any]:
     """Write the folder of an audit, with its manifest, and the cards beside the table; gives the
-    content of audit.json. `cleaned` is the audit of the table without its flagged rows."""
+    content of audit.json. `cleaned` is the audit of the table without its flagged rows, None where
+    they can't be told because the table was changed."""
     content = audit.as_dict(history)
     if cleaned is not None:
-        content["cleaned"] = {
+        content["without_flagged"] = {
             "verdict": cleaned.verdict,
             "failed": cleaned.failed,
             "rows_kept": cleaned.rows_kept,
         }
-        content["verdicts"][-1] |= content["cleaned"]  # that table is trained on
+        content["verdicts"][-1]["without_flagged"] = content["without_flagged"]
     with atomic_folder(folder) as scratch:
         write_json(scratch / FIGURES, content)
         page = render_audit(audit, content, audited, show_real_rows)
@@ -48,13 +49,7 @@ def write_audit(
         if (chart := fading_chart(content["fading"])) is not None:
             save_svg(chart, scratch / "fading.svg")
         write_rows(scratch / FLAGS, audit.flags, FLAG_SCHEMA)
-        if cleaned is not None:
-            drawn = [sample for task in audited.tasks for sample in task.drawn]
-            left = without_flagged(drawn, audit.flags)
-            dropped = {"dropped": len(drawn) - len(left), "audit": provenance.parameters}
-            origin = Provenance(dropped, provenance.inputs)
-            write_table(scratch / CLEANED, PSEUDO, left, PSEUDO_SCHEMA, origin)
-        seal_folder(scratch, AUDIT, {"flags": len(audit.flags)}, provenance)
+        seal_folder(scratch, AUDIT.kind, {"flags": len(audit.flags)}, provenance)
     for name, text in (
         (CARD, dataset_card(content, audited)),
         (CROISSANT, croissant(content, audited)),
@@ -78,7 +73,7 @@ def clean_audited(audited: Audited, audit: Audit) -> Audited:
 
 def read_audit(folder: Path) -> dict[str, Any]:
     """The content of audit.json. Raises ArtifactError where there is none."""
-    return read_json(folder / FIGURES, f"Run `dvc repro audit@{folder.parent.name}` again.")
+    return read_json(folder / FIGURES, remedy(AUDIT, folder.parent.name))
 
 
 def read_history(folder: Path) -> History:
@@ -89,7 +84,6 @@ def read_history(folder: Path) -> History:
     content = read_audit(folder)
     if not all(isinstance(content.get(name), list) for name in ("verdicts", "fading")):
         raise ArtifactError(
-            f"{path}: is no audit, or one of an older lamol. "
-            f"Run `dvc repro audit@{folder.parent.name}` again."
+            f"{path}: is no audit, or one of an older lamol. {remedy(AUDIT, folder.parent.name)}"
         )
     return History(content["verdicts"], content["fading"])

@@ -7,62 +7,49 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from lamol_core.artifacts.kinds import CHECKPOINT, PSEUDO
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.manifest import (
-    MANIFEST,
-    check_folder,
-    check_table,
-    read_manifest,
-    sha256_of,
-    table_manifest,
-)
-from lamol_core.artifacts.tables import read_rows, read_table
+from lamol_core.artifacts.manifest import sha256_of
+from lamol_core.artifacts.spec import PSEUDO, TEACHER, remedy
+from lamol_core.artifacts.store import check, manifest_of, read, read_as_it_lies
 from lamol_core.audit.fingerprint import read_fingerprint
 from lamol_core.audit.spec import Audited, Origin, SampledTask
-from lamol_core.config.blocks import Params
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
-from lamol_core.methods.quotas import drawing_settings, find_sampling
-from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, from_table
+from lamol_core.records import PseudoSample, from_table
+from lamol_core.text.params import TextParams
 
 
-def read_audited(layout: Layout, task: str, params: Params) -> Audited:
+def read_audited(layout: Layout, task: str, after: str, seed: int, text: TextParams) -> Audited:
     """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate.
 
-    A table that was changed since it was written is read all the same: the audit says so. Raises
+    `after` is the task before. A table that was changed since it was written is read all the same: the audit says so. Raises
     ArtifactError where it is missing or is no such table."""
-    remedy = f"Run `dvc repro generate@{task}` again."
-    path = layout.pseudo(task)
-    table = read_rows(path, PSEUDO_SCHEMA, remedy)
+    path, mend = layout.pseudo(task), remedy(PSEUDO, task)
+    table = read_as_it_lies(layout, PSEUDO, task)
     if holes := [name for name in table.column_names if table[name].null_count]:
-        raise ArtifactError(f"{path}: empty places in column {', '.join(holes)}. {remedy}")
+        raise ArtifactError(f"{path}: empty places in column {', '.join(holes)}. {mend}")
     samples = from_table(table, PseudoSample)
-    sampling = find_sampling(params)
-    manifest = read_manifest(table_manifest(path), remedy)
+    manifest = manifest_of(layout, PSEUDO, task)
     data = TaskData.load(layout.data(task))
     teacher = layout.teacher(task)
     origin = Origin(
         new_task=task,
-        seed=params.seed,
-        table_is_as_written=_holds(lambda: check_table(path, PSEUDO, "")),
+        seed=seed,
+        table_is_as_written=_holds(lambda: check(layout, PSEUDO, task)),
         table_sha256=sha256_of(path),
         manifest=manifest,
         teacher=teacher,
-        teacher_sha256=read_manifest(
-            teacher / MANIFEST, f"Run `dvc repro snapshot@{task}` again."
-        ).content_sha256,
-        generate=params.generate,
-        settings=drawing_settings(params, sampling) if sampling else {},
-        teacher_is_as_written=_holds(lambda: check_folder(teacher, CHECKPOINT, "")),
-        carried=_rows_before(layout.pseudo(params.task(task).after), manifest.inputs),
+        teacher_sha256=manifest_of(layout, TEACHER, task).content_sha256,
+        text=text,
+        teacher_is_as_written=_holds(lambda: check(layout, TEACHER, task)),
+        carried=_rows_before(layout, after, manifest.inputs),
     )
     known = {facts.name for facts in data.earlier}
     foreign = sorted({s.source_task for s in samples} - known)
     if foreign:
-        raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {remedy}")
-    return Audited(_sampled_tasks(data, samples, layout.fingerprint_key), origin, params.seed)
+        raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {mend}")
+    return Audited(_sampled_tasks(data, samples, layout.fingerprint_key), origin, seed)
 
 
 def _sampled_tasks(
@@ -100,12 +87,12 @@ def sampled_task(
     )
 
 
-def _rows_before(path: Path, inputs: Mapping[str, str]) -> dict[str, PseudoSample]:
+def _rows_before(layout: Layout, after: str, inputs: Mapping[str, str]) -> dict[str, PseudoSample]:
     """The rows of the table before, by their ids, if it is the one that rows were carried from."""
     if "carried" not in inputs:
         return {}
     try:
-        table, manifest = read_table(path, PSEUDO, PSEUDO_SCHEMA, "")
+        table, manifest = read(layout, PSEUDO, after)
     except ArtifactError:
         return {}
     if manifest.content_sha256 != inputs["carried"]:

@@ -6,15 +6,16 @@ import csv
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
 from lamol_core.artifacts.figures import read_json
-from lamol_core.artifacts.kinds import AUDIT
-from lamol_core.artifacts.manifest import check_folder, sha256_of
-from lamol_core.audit.gate import FIGURES, FLAGS
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.manifest import sha256_of
+from lamol_core.artifacts.spec import AUDIT, remedy
+from lamol_core.artifacts.store import check
+from lamol_core.data.gate import FIGURES, FLAGS
 from lamol_core.errors import ArtifactError
 from lamol_core.records import SURPLUS, PseudoSample
 from lamol_core.text.normalise import normalise
@@ -56,20 +57,21 @@ class Judgement:
         return "clean" if looked_at and sample.row_id not in self.unjudged_rows else "unjudged"
 
 
-def read_judgement(folder: Path, table: Path, remedy: str) -> Judgement | None:
-    """What the audit in a folder says of a table's rows; None if there is no audit, or it is that
-    of another table. Raises ArtifactError where it was changed, or is an older lamol's."""
+def read_judgement(layout: Layout, task: str) -> Judgement | None:
+    """What a task's audit says of its pseudo-samples; None if there is no audit, or it is that of
+    another table. Raises ArtifactError where it was changed, or is an older lamol's."""
+    folder, mend = layout.audit(task), remedy(AUDIT, task)
     if not folder.is_dir():
         return None
-    if check_folder(folder, AUDIT, remedy).inputs.get("table") != sha256_of(table):
+    if check(layout, AUDIT, task).inputs.get("table") != sha256_of(layout.pseudo(task)):
         return None
     reasons: dict[str, list[str]] = {}
     flags = pq.read_table(folder / FLAGS, columns=["row_id", "reason"])
     for row_id, reason in zip(*(column.to_pylist() for column in flags.columns), strict=True):
         reasons.setdefault(row_id, []).append(reason)
-    audit = read_json(folder / FIGURES, remedy)
+    audit = read_json(folder / FIGURES, mend)
     if "unjudged_rows" not in audit:
-        raise ArtifactError(f"{folder / FIGURES}: written by an older lamol. {remedy}")
+        raise ArtifactError(f"{folder / FIGURES}: written by an older lamol. {mend}")
     return Judgement(reasons, audit["judged_tasks"], set(audit["unjudged_rows"]))
 
 

@@ -11,11 +11,12 @@ from typing import Literal
 
 from lamol_core.artifacts.manifest import Manifest
 from lamol_core.audit.fingerprint import Fingerprint
+from lamol_core.audit.params import AuditParams, Limit
 from lamol_core.audit.reference import Figure, NoReference, RealRows, Reference
-from lamol_core.config.blocks import AuditParams, GenerateParams, Limit
 from lamol_core.data.canaries import Canary
 from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
 from lamol_core.text.normalise import normalise, words_of
+from lamol_core.text.params import TextParams
 
 Verdict = Literal["pass", "warn", "fail"]
 NOT_JUDGED = "not judged"
@@ -133,9 +134,7 @@ class Origin:
     manifest: Manifest
     teacher: Path
     teacher_sha256: str
-    generate: GenerateParams
-    settings: Mapping[str, object] = field(default_factory=dict)
-    """What params.yaml would have rows drawn with now."""
+    text: TextParams
     teacher_is_as_written: bool = True
     carried: Mapping[str, PseudoSample] = field(default_factory=dict)
     """Rows of the table before that could be carried over, by their ids."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, Check, Finding, Flag, Verdict, judge, worst
-from lamol_core.config.blocks import AuditParams
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lamol_core.artifacts.spec import DATA, remedy
 from lamol_core.data.columns import RawRow
 from lamol_core.errors import ArtifactError
 from lamol_core.seeds import derive_seed
@@ -67,5 +68,5 @@ def read_canaries(folder: Path) -> list[Canary]:
         return [Canary(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
     except (ValueError, TypeError) as error:
         raise ArtifactError(
-            f"{path}: holds no canaries ({error}). Run `dvc repro prepare@{folder.name}` again."
+            f"{path}: holds no canaries ({error}). {remedy(DATA, folder.name)}"
         ) from error

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from lamol_core.config.blocks import Columns
+from lamol_core.data.sources.spec import Columns
 from lamol_core.errors import ConfigError, did_you_mean
 
 Role = Literal["input", "target"]

@@ -1,38 +1,12 @@
-"""How many pseudo rows a task gets, and the training set that real and pseudo rows make."""
+"""The training set that real and pseudo rows make."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from decimal import Decimal
 
 from lamol_core.records import PSEUDO_LABEL, Example, MixOrigin, MixRow, PseudoSample
 from lamol_core.seeds import derive_seed
-
-
-def num_pseudo_rows(gamma: float, num_new_rows: int) -> int:
-    """floor(gamma * N), in decimal: 0.29 of 100 rows is 29."""
-    return int(Decimal(str(gamma)) * num_new_rows)
-
-
-def share_evenly(total: int, num_tasks: int) -> list[int]:
-    """`total` over the earlier tasks, oldest first; the remainder goes to the oldest."""
-    if num_tasks == 0:
-        return []
-    share, remainder = divmod(total, num_tasks)
-    return [share + (index < remainder) for index in range(num_tasks)]
-
-
-def pseudo_rows_by_task(
-    gamma: float, num_new_rows: int, num_classes: Sequence[int], rows_per_class: int = 0
-) -> list[int]:
-    """Pseudo rows of each earlier task, oldest first: an even share of floor(gamma * N), and no
-    fewer than `rows_per_class` for each of a task's classes. `num_classes` is 0 for free text."""
-    shares = share_evenly(num_pseudo_rows(gamma, num_new_rows), len(num_classes))
-    return [
-        max(share, rows_per_class * classes)
-        for share, classes in zip(shares, num_classes, strict=True)
-    ]
 
 
 def mix_rows(

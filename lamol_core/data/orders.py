@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lamol_core.config.blocks import BASE
+from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError, did_you_mean
 
 COPY = re.compile(r"(.+)-([2-9]|[1-9][0-9]+)", re.ASCII)

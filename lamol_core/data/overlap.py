@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lamol_core.config.blocks import DemoSource, FileSource, HubSource, Source
-from lamol_core.config.loading import resolve_path
+from lamol_core.config.paths import resolve_path
 from lamol_core.data.columns import SourceError
 from lamol_core.data.sources.reading import find_files
+from lamol_core.data.sources.spec import DemoSource, FileSource, HubSource, Source
 
 
 def may_share_rows(one: Source, other: Source, root: Path) -> bool:

@@ -9,19 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from lamol_core.artifacts.atomic import atomic_folder, link_tree
-from lamol_core.artifacts.kinds import DATA
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, seal_folder
+from lamol_core.artifacts.spec import DATA, remedy
 from lamol_core.artifacts.tables import write_rows
-from lamol_core.config.blocks import FileSource, PrepareParams, TaskParams
-from lamol_core.config.loading import resolve_path
+from lamol_core.config.paths import resolve_path
 from lamol_core.data.canaries import make_canaries, write_canaries
 from lamol_core.data.columns import RawRow, SourceError, counted, limit_rows
+from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.sources.reading import read_source, unread_files
+from lamol_core.data.sources.spec import FileSource
 from lamol_core.data.splits import complete_splits, looks_like_classes
-from lamol_core.data.task_data import LINEAGE, SEEN, TaskData, remedy_for
+from lamol_core.data.task_data import LINEAGE, SEEN, TaskData
 from lamol_core.data.tombstones import Record
 from lamol_core.errors import ArtifactError
 from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, TaskFacts, row_id
@@ -48,7 +49,7 @@ def write_base(folder: Path) -> None:
     """Write `data/base/`, which says that nothing was learnt before; its bytes never differ."""
     with atomic_folder(folder) as scratch:
         _write_lineage(scratch, ())
-        seal_folder(scratch, DATA, {}, Provenance())
+        seal_folder(scratch, DATA.kind, {})
 
 
 def prepare_task(
@@ -58,27 +59,27 @@ def prepare_task(
     predecessor: Path,
     out: Path,
     root: Path,
-    num_canaries: int = 0,
     record: Record | None = None,
+    code: str = "",
 ) -> list[str]:
     """Write the folder `out` of a task that follows the one in `predecessor`; returns notes.
 
-    `root` is the folder of params.yaml; canaries are planted where they are asked for. Raises
+    `root` is the folder of params.yaml, `code` what makes it. Raises
     SourceError (a ConfigError) when the source is wrong, ArtifactError when `predecessor` is.
     What `record` says was forgotten is not read again."""
     before = TaskData.load(predecessor)
     if before.name != task.after:
         raise ArtifactError(
             f"{predecessor}: holds task {before.name!r}, not {task.after!r}. "
-            f"{remedy_for(predecessor)}"
+            f"{remedy(DATA, task.after)}"
         )
     parameters = {
         "task": {name: task.model_dump(mode="json")},
         "prepare": prepare.model_dump(mode="json"),
-        **({"canaries": num_canaries} if num_canaries else {}),
     }
+    made = Provenance(parameters, {"predecessor": before.content_sha256}, code)
     if record is not None and record.is_complete:
-        return _write_forgotten(name, parameters, before, out, record)
+        return _write_forgotten(name, made, before, out, record)
     if isinstance(task.source, FileSource):
         source = resolve_path(task.source.path, root)
         if source.resolve().is_relative_to(out.resolve()):
@@ -89,7 +90,7 @@ def prepare_task(
     read = read_task_rows(name, task, prepare, root)
     rows = read.by_split
     facts = find_facts(name, task, rows)
-    canaries, planted = make_canaries(name, num_canaries, rows["train"], prepare.split_seed)
+    canaries, planted = make_canaries(name, prepare.canaries, rows["train"], prepare.split_seed)
     rows = {**rows, "train": [*rows["train"], *planted]}
     facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
     examples = _label(rows, facts, first_index=sum(past.num_classes for past in before.lineage))
@@ -100,7 +101,7 @@ def prepare_task(
             write_canaries(scratch, canaries)
         if record is not None:
             record.copy_into(scratch)
-        _complete(scratch, before, facts, parameters, record)
+        _complete(scratch, before, facts, made, record)
     notes = notes_on(task, facts, read)
     if record is not None:
         notes.append(_forgotten_note(name, record))
@@ -110,12 +111,12 @@ def prepare_task(
 
 
 def _write_forgotten(
-    name: str, parameters: dict[str, Any], before: TaskData, out: Path, record: Record
+    name: str, made: Provenance, before: TaskData, out: Path, record: Record
 ) -> list[str]:
     """The folder of a task whose rows are all forgotten: its source is left alone."""
     with atomic_folder(out) as scratch:
         record.copy_into(scratch)
-        _complete(scratch, before, record.facts, parameters, record)
+        _complete(scratch, before, record.facts, made, record)
     return [_forgotten_note(name, record)]
 
 
@@ -132,16 +133,15 @@ def _complete(
     scratch: Path,
     before: TaskData,
     facts: TaskFacts,
-    parameters: dict[str, Any],
+    made: Provenance,
     record: Record | None,
 ) -> None:
     """Add to a task's tables what stands before it, and the manifest."""
     if before.lineage:
         _link_seen(before, scratch / SEEN)
     _write_lineage(scratch, (*before.lineage, facts))
-    provenance = Provenance(parameters, {"predecessor": before.content_sha256})
     rows = facts.num_rows if record is None else record.rows(facts)
-    seal_folder(scratch, DATA, rows, provenance)
+    seal_folder(scratch, DATA.kind, rows, made)
 
 
 def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Path) -> SplitRows:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 
-from lamol_core.config.blocks import PrepareParams
 from lamol_core.data.columns import RawRow, SourceError, counted
+from lamol_core.data.params import PrepareParams
 from lamol_core.records import SPLITS
 from lamol_core.seeds import derive_seed
 

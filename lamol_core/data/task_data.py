@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamol_core.artifacts.kinds import DATA
 from lamol_core.artifacts.manifest import MANIFEST, check_folder, read_manifest
+from lamol_core.artifacts.spec import DATA, remedy
 from lamol_core.artifacts.tables import read_rows
-from lamol_core.config.blocks import BASE
+from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError
 from lamol_core.records import EXAMPLE_SCHEMA, Example, TaskFacts, from_table
 
@@ -46,17 +46,17 @@ class TaskData:
         """Open a folder; `check` compares every file with the manifest.
 
         Raises ArtifactError with the command that makes the folder anew."""
-        remedy = remedy_for(folder)
+        mend = remedy(DATA, folder.name)
         if check:
-            manifest = check_folder(folder, DATA, remedy)
+            manifest = check_folder(folder, DATA.kind, mend)
         else:
-            manifest = read_manifest(folder / MANIFEST, remedy)
+            manifest = read_manifest(folder / MANIFEST, mend)
         path = folder / LINEAGE
         try:
             listed = json.loads(path.read_text(encoding="utf-8"))
             lineage = tuple(facts_from(facts) for facts in listed)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ArtifactError(f"{path}: missing or not a lineage ({error}). {remedy}") from error
+            raise ArtifactError(f"{path}: missing or not a lineage ({error}). {mend}") from error
         return cls(folder, lineage, manifest.content_sha256, manifest.files)
 
     @property
@@ -92,6 +92,14 @@ class TaskData:
             )
         return self._read(self.file(task, split))
 
+    def rows_to_mix(self, with_earlier: bool) -> list[Example]:
+        """The task's training rows, and with them those of every earlier task where a method mixes
+        them in. Raises ArtifactError for a table that is missing or was forgotten."""
+        rows = self.rows("train")
+        if with_earlier:
+            rows += [row for facts in self.earlier for row in self.seen_rows(facts.name, "train")]
+        return rows
+
     def rows_left(self, task: str, split: str) -> list[Example]:
         """`seen_rows`, none where they were forgotten."""
         return self._read(self.file(task, split))
@@ -116,7 +124,7 @@ class TaskData:
         return self.folder / SEEN / task / f"{split}.parquet"
 
     def _read(self, path: Path) -> list[Example]:
-        return from_table(read_rows(path, EXAMPLE_SCHEMA, remedy_for(self.folder)), Example)
+        return from_table(read_rows(path, EXAMPLE_SCHEMA, remedy(DATA, self.name)), Example)
 
 
 def facts_from(stored: dict[str, Any]) -> TaskFacts:
@@ -135,9 +143,3 @@ def removed_from(path: Path) -> dict[str, Removed]:
             f"{path}: does not say what was forgotten ({error}). Run `lamol forget` for its task "
             "again."
         ) from error
-
-
-def remedy_for(folder: Path) -> str:
-    """What brings a folder of `data/` back."""
-    stage = "backbone" if folder.name == BASE else f"prepare@{folder.name}"
-    return f"Run `dvc repro {stage}`."

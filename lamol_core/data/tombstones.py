@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from lamol_core.artifacts.atomic import atomic_folder
-from lamol_core.config.blocks import FileSource, Source
-from lamol_core.config.loading import originals, resolve_path
+from lamol_core.config.paths import originals, resolve_path
 from lamol_core.data.overlap import may_share_rows
+from lamol_core.data.sources.spec import FileSource, Source
 from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, facts_from, removed_from
 from lamol_core.errors import ArtifactError, first_line
 from lamol_core.records import SPLITS, TaskFacts

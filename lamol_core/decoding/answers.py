@@ -1,4 +1,4 @@
-"""What a teacher itself answers to the inputs of pseudo-samples."""
+"""What a teacher itself answers to the inputs of pseudo-samples, and how likely it finds texts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import torch
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
-from lamol_core.config.blocks import GenerateParams
-from lamol_core.decoding.completions import Greedy
-from lamol_core.decoding.decode import decode
+from lamol_core.decoding.greedy import answer_greedily
 from lamol_core.models.checkpoints import load_model, num_positions
 from lamol_core.records import PseudoSample
+from lamol_core.text.params import TextParams
 from lamol_core.text.tokenizer import TextCodec
 
 SCORED_AT_ONCE = 32
@@ -25,23 +24,17 @@ def answers_of(
     teacher: PreTrainedModel,
     codec: TextCodec,
     inputs: Sequence[Sequence[int]],
-    params: GenerateParams,
+    max_target_tokens: int,
+    batch_size: int,
 ) -> list[list[int]]:
     """The teacher's greedy answers to inputs (ids), as ids without EOS.
 
     An input that leaves no positions for an answer has none: a sample of free format can be long.
     """
     control, limit = codec.control, num_positions(teacher) or math.inf
-    places = [i for i, ids in enumerate(inputs) if len(ids) + 1 + params.max_target_tokens <= limit]
-    chooser = Greedy(
-        len(places),
-        control.eos,
-        (control.ans, *control.never_in_text),
-        params.max_target_tokens + 1,
-        teacher.device,
-    )
-    prompts = [(*inputs[place], control.ans) for place in places]
-    completions = decode(teacher, prompts, chooser, params.batch_size, control.pad)
+    places = [i for i, ids in enumerate(inputs) if len(ids) + 1 + max_target_tokens <= limit]
+    asked = [inputs[place] for place in places]
+    completions = answer_greedily(teacher, control, asked, max_target_tokens + 1, batch_size)
     answers: list[list[int]] = [[] for _ in inputs]
     for place, completion in zip(places, completions, strict=True):
         answers[place] = [token for token in completion.ids if token != control.eos]
@@ -70,14 +63,19 @@ def input_likelihoods(
 class AskedTeacher:
     """A checkpoint that is asked about samples and texts. Loaded when first asked."""
 
-    def __init__(self, checkpoint: Path, params: GenerateParams, task_token: bool) -> None:
-        self._checkpoint, self._params, self._task_token = checkpoint, params, task_token
+    def __init__(
+        self, checkpoint: Path, text: TextParams, task_token: bool, batch_size: int
+    ) -> None:
+        self._checkpoint, self._text, self._task_token = checkpoint, text, task_token
+        self._batch_size = batch_size
         self._loaded: tuple[PreTrainedModel, TextCodec] | None = None
 
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
         """What it answers, greedily, to each sample's input."""
         model, codec = self._load()
-        answers = answers_of(model, codec, [s.input_ids for s in samples], self._params)
+        inputs = [sample.input_ids for sample in samples]
+        longest = self._text.max_target_tokens
+        answers = answers_of(model, codec, inputs, longest, self._batch_size)
         return [codec.decode(ids) for ids in answers]
 
     def score(self, place: int, texts: Sequence[str]) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,29 +37,6 @@ class RowChooser(Protocol):
         """Next ids (B,) and which rows end with them (B,) bool, by logits (B, V) of the prompts
         with these numbers (B,). Logits of ids that are not chosen may be overwritten."""
         ...
-
-
-class Greedy:
-    """The likeliest token, never one of `forbidden`; a row ends at EOS or at its length limit."""
-
-    wants_nll = False
-
-    def __init__(
-        self,
-        num_rows: int,
-        eos: int,
-        forbidden: Sequence[int],
-        max_tokens: int,
-        device: torch.device,
-    ) -> None:
-        self.max_tokens, self._eos = max_tokens, eos
-        self._forbidden = torch.tensor(list(forbidden), dtype=torch.long, device=device)
-        self._length = torch.zeros(num_rows, dtype=torch.long, device=device)
-
-    def choose(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        self._length[rows] += 1
-        tokens = logits.index_fill_(1, self._forbidden, float("-inf")).argmax(dim=-1)
-        return tokens, (tokens == self._eos) | (self._length[rows] >= self.max_tokens)
 
 
 class Written:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from lamol_core.artifacts.spec import METRICS, remedy
 from lamol_core.errors import ArtifactError
 
 SCORES_NOTE = (
@@ -39,7 +40,7 @@ class ScoreMatrix:
                 if score is not None and not (math.isfinite(score) and 0 <= score <= 100):
                     raise ArtifactError(
                         f"score matrix: '{seen}' after learning '{task}' is {score}, not a percent "
-                        f"of 0 to 100. Run `dvc repro evaluate@{task}` again."
+                        f"of 0 to 100. {remedy(METRICS, task)}"
                     )
 
     def final_average(self) -> float | None:

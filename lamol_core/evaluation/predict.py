@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
-from lamol_core.config.blocks import EvaluateParams
-from lamol_core.decoding.completions import Greedy, Progress
-from lamol_core.decoding.decode import decode
+from lamol_core.decoding.completions import Progress
+from lamol_core.decoding.greedy import answer_greedily
+from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.models.checkpoints import num_positions, require_positions
 from lamol_core.text.template import NUM_CONTROL
 from lamol_core.text.tokenizer import TextCodec
 
-CUT_TO_FIT = "to fit train.max_length, or the model's positions beside evaluate.max_target_tokens"
+CUT_TO_FIT = "to fit text.max_length, or the model's positions beside evaluate.max_target_tokens"
 """Why an input is cut, for who reads how many were."""
 
 
@@ -45,11 +45,14 @@ def predict(
     if (positions := num_positions(model)) is not None:
         room = min(room, positions - params.max_target_tokens - 1)
     encoded = codec.encode(inputs)
-    prompts = [(*ids[-room:], control.ans) for ids in encoded]
-
-    forbidden = (control.ans, *control.never_in_text)
-    chooser = Greedy(len(prompts), control.eos, forbidden, params.max_target_tokens, model.device)
-    completions = decode(model, prompts, chooser, params.batch_size, control.pad, on_rows_done)
+    completions = answer_greedily(
+        model,
+        control,
+        [ids[-room:] for ids in encoded],
+        params.max_target_tokens,
+        params.batch_size,
+        on_rows_done,
+    )
     texts = [
         codec.decode([token for token in completion.ids if token != control.eos])
         for completion in completions

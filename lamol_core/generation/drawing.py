@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedModel
 
-from lamol_core.config.blocks import GenerateParams
 from lamol_core.decoding.answers import answers_of
 from lamol_core.decoding.completions import Completion, Progress
 from lamol_core.decoding.decode import decode
@@ -16,6 +15,7 @@ from lamol_core.decoding.samplers import TextFormat, TopKSampler
 from lamol_core.errors import GenerationError
 from lamol_core.generation.automaton import FormatAutomaton, FreeFormat, Limits
 from lamol_core.generation.characters import CharacterSteps
+from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.generation.requests import DrawingPlan, Place, Request, credited, rejected
 from lamol_core.generation.selection import keep_best
@@ -23,6 +23,7 @@ from lamol_core.models.checkpoints import require_positions
 from lamol_core.records import SURPLUS, PseudoSample, pseudo_row_id
 from lamol_core.seeds import pseudo_seed
 from lamol_core.text.normalise import normalise
+from lamol_core.text.params import TextParams
 from lamol_core.text.tokenizer import TextCodec
 
 log = logging.getLogger(__name__)
@@ -36,16 +37,16 @@ class PseudoSampler:
         teacher: PreTrainedModel,
         codec: TextCodec,
         params: GenerateParams,
-        topk: int,
+        text: TextParams,
         *,
         new_task: str,
         seed: int,
         teacher_sha256: str,
     ) -> None:
-        self._teacher, self._codec, self._params, self._topk = teacher, codec, params, topk
+        self._teacher, self._codec, self._params = teacher, codec, params
         self._new_task, self._seed, self._teacher_sha256 = new_task, seed, teacher_sha256
-        self._limits = Limits(params.max_input_tokens, params.max_target_tokens)
-        keys = "generate.max_input_tokens and generate.max_target_tokens"
+        self._limits = Limits(text.max_input_tokens, text.max_target_tokens)
+        keys = "text.max_input_tokens and text.max_target_tokens"
         require_positions(teacher, self._limits.max_tokens + 1, keys)
         vocabulary = teacher.get_output_embeddings().weight.shape[0]
         self._characters = CharacterSteps.over(codec.token_bytes(vocabulary), teacher.device)
@@ -117,7 +118,8 @@ class PseudoSampler:
                 self._teacher,
                 self._codec,
                 [drawn[place].input_ids for place in places],
-                self._params,
+                self._limits.max_target_tokens,
+                self._params.batch_size,
             )
             for place, answer in zip(places, answers, strict=True):
                 if normalise(self._codec.decode(answer)) != normalise(drawn[place].target):
@@ -141,7 +143,7 @@ class PseudoSampler:
         completions = decode(
             self._teacher,
             [[request.gen_token] for request, _ in wanted],
-            TopKSampler(seeds, self._topk, text_format, self._limits.max_tokens, device),
+            TopKSampler(seeds, self._params.topk, text_format, self._limits.max_tokens, device),
             self._params.batch_size,
             control.pad,
             on_rows_done,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from lamol_core.config.blocks import GenerateParams
+from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.selection import even_quotas
 from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise

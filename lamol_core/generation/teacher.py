@@ -8,14 +8,14 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from lamol_core.config.blocks import GenerateParams
 from lamol_core.decoding.completions import Progress
 from lamol_core.generation.drawing import PseudoSampler
+from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
-from lamol_core.methods.quotas import Sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise
+from lamol_core.text.params import TextParams
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -23,8 +23,8 @@ def draw_from_checkpoint(
     teacher: Path,
     teacher_sha256: str,
     count_by_task: dict[str, int],
-    sampling: Sampling,
     params: GenerateParams,
+    text: TextParams,
     *,
     new_task: str,
     seed: int,
@@ -47,7 +47,7 @@ def draw_from_checkpoint(
     requests = [
         Request(
             name,
-            codec.control.gen_for(index, sampling.task_specific_token),
+            codec.control.gen_for(index, text.use_task_specific_gen_token),
             count - carried_labels[name].total(),
             frozenset(map(normalise, (labels_by_task or {}).get(name, ()))),
             carried_labels[name],
@@ -59,7 +59,7 @@ def draw_from_checkpoint(
         model,
         codec,
         params,
-        sampling.topk,
+        text,
         new_task=new_task,
         seed=seed,
         teacher_sha256=teacher_sha256,

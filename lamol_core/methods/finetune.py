@@ -2,16 +2,20 @@
 
     L = CE_qa       over the new task's rows
 
-Nothing holds the old tasks. Keeps no real row of an earlier task.
+Nothing holds the old tasks.
 """
 
 from __future__ import annotations
 
+from lamol_core.config.section import Section
 from lamol_core.methods.spec import Method
-from lamol_core.methods.terms import Loss, cross_entropy
+from lamol_core.methods.terms import Loss, ce
 
 
-class Finetune(Method):
+class Finetune(Method[Section]):
+    name = "finetune"
+    privacy = "Keeps nothing of an earlier task."
+
     @property
     def loss(self) -> Loss:
-        return cross_entropy("qa", "new")
+        return ce("qa", "new")

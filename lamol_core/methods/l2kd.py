@@ -5,40 +5,33 @@
                + sum over pseudo rows of (CE_qa + lambda CE_gen)
              each view's sum over the number of its tokens in new and pseudo rows together
 
-The expert is thrown away after its task. Keeps no real row of an earlier task.
+The expert is thrown away after its task.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from lamol_core.config.blocks import LamolParams
+from lamol_core.methods.lamol import PRESETS, LamolParams
 from lamol_core.methods.spec import Method
-from lamol_core.methods.terms import Loss, cross_entropy, divergence
+from lamol_core.methods.terms import Loss, ce, kl
 from lamol_core.records import Origin, View
 
 BOTH: tuple[Origin, ...] = ("new", "pseudo")
 
 
-class L2kd(Method):
-    def __init__(self, params: LamolParams) -> None:
-        self._params = params
+class L2kd(Method[LamolParams]):
+    name, Params = "l2kd", LamolParams
+    rehearses = True
+    privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."
+    presets = PRESETS
 
     @property
     def expert_loss(self) -> Loss:
-        return cross_entropy("qa", "new") + self._params.gen_weight * cross_entropy("gen", "new")
+        return ce("qa", "new") + self.params.lambda_ * ce("gen", "new")
 
     @property
     def loss(self) -> Loss:
-        return self._of_view("qa") + self._params.gen_weight * self._of_view("gen")
+        return self._of_view("qa") + self.params.lambda_ * self._of_view("gen")
 
     def _of_view(self, view: View) -> Loss:
-        kl_new = divergence(view, "new", temperature=1.0, mean_over=BOTH)
-        ce_pseudo = cross_entropy(view, "pseudo", mean_over=BOTH)
-        return kl_new + ce_pseudo
-
-    def parameters(self, has_pseudo_rows: bool) -> dict[str, Any]:
-        return {
-            "lambda": self._params.gen_weight,
-            "use_task_specific_gen_token": self._params.use_task_specific_gen_token,
-        }
+        kl_new = kl(view, "new", temperature=1.0, mean_over=BOTH)
+        return kl_new + ce(view, "pseudo", mean_over=BOTH)

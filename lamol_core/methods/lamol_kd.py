@@ -9,39 +9,59 @@ pseudo rows.
                   KL    = T^2 mean_tokens KL( softmax(teacher/T) || softmax(student/T) )
 
 The views QA and GEN: lamol_core/text/template.py. Without pseudo rows L_old is absent.
-Keeps no real row of an earlier task. The teacher is the student as it was before this task.
+The teacher is the student as it was before this task.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from lamol_core.config.blocks import LamolKdParams
+from lamol_core.config.section import Positive, Weight
+from lamol_core.methods.lamol import PRESETS, LamolParams
 from lamol_core.methods.spec import Method
-from lamol_core.methods.terms import Loss, cross_entropy, divergence
+from lamol_core.methods.terms import Alignment, Loss, ce, kl
 
 
-class LamolKd(Method):
-    def __init__(self, params: LamolKdParams) -> None:
-        self._params = params
+class LamolKdParams(LamolParams):
+    """`alignment: reference` reproduces a fault of the published code."""
+
+    distill_weight: Weight = 1.0
+    temperature: Positive = 2.0
+    alignment: Alignment = "next_token"
+
+
+class LamolKd(Method[LamolKdParams]):
+    name, Params = "lamol_kd", LamolKdParams
+    rehearses = True
+    privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."
+    presets = PRESETS
+    advice = {
+        "few_pseudo_rows": "Old tasks are held by few rows ({tasks}): raise `generate.gamma` or "
+        "`generate.rows_per_class` first, the rest of this advice stands on them.",
+        "high_forgetting": "Forgetting is high ({points:.1f} points): raise `distill_weight`, or "
+        "draw more rows (`generate.gamma`, `generate.rows_per_class`), which helped where both "
+        "were tried and the weight did not.",
+        "low_new_task": "Learnt badly when new ({tasks}; {first}, in which nothing is distilled): "
+        "lower `distill_weight`, unless these are harder by themselves.",
+        "forgetting_and_low_new_task": "The two lines above pull `distill_weight` in opposite "
+        "directions: change it in small steps and compare the final average.",
+        "poor_pseudo_samples": "Many pseudo-samples were poor (for {tasks}): raise `lambda`.",
+        "unstable_training": "Training was unstable (it ended above an earlier loss in {tasks}): "
+        "change `temperature`.",
+    }
 
     @property
     def loss(self) -> Loss:
-        lam, weight = self._params.gen_weight, self._params.distill_weight
-        temperature, alignment = self._params.temperature, self._params.alignment
+        lambda_, weight = self.params.lambda_, self.params.distill_weight
+        temperature, alignment = self.params.temperature, self.params.alignment
 
-        ce_qa = cross_entropy("qa", "new")
-        ce_gen = cross_entropy("gen", "new")
-        kl_qa = divergence("qa", "pseudo", temperature, alignment)
-        kl_gen = divergence("gen", "pseudo", temperature, alignment)
-
-        l_new = ce_qa + lam * ce_gen
-        l_old = kl_qa + lam * kl_gen
+        l_new = ce("qa", "new") + lambda_ * ce("gen", "new")
+        l_old = (
+            kl("qa", "pseudo", temperature, alignment)
+            + lambda_ * kl("gen", "pseudo", temperature, alignment)
+        )  # fmt: skip
         return l_new + weight * l_old
 
-    def parameters(self, has_pseudo_rows: bool) -> dict[str, Any]:
-        acting = {"lambda", "use_task_specific_gen_token"}
-        if has_pseudo_rows:
-            acting |= {"distill_weight", "temperature", "alignment"}
-        values = self._params.model_dump(by_alias=True)
-        return {name: values[name] for name in sorted(acting)}
+    def acting(self, has_pseudo_rows: bool) -> dict[str, Any]:
+        values = super().acting(has_pseudo_rows)
+        return values if has_pseudo_rows else {"lambda": values["lambda"]}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from lamol_core.errors import ArtifactError
 from lamol_core.text.encoded import EncodedRow
 
-LogitsOf = Callable[[Sequence[EncodedRow]], list[Tensor]]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+LogitsOf = Callable[[Sequence[EncodedRow]], "list[Tensor]"]
 """The student's logits (n, V) of each row's answer (QA view), as it is now, without gradient."""
 BackwardOf = Callable[[EncodedRow], None]
 """Adds to the weights' gradients those of -log p(y | x) of one row, in nats."""

@@ -1,10 +1,10 @@
-"""Every method by its name in params.yaml."""
+"""Every method, by its name in params.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
-from lamol_core.config.blocks import Params
+from lamol_core.errors import ConfigError, did_you_mean
 from lamol_core.methods.derpp import Derpp
 from lamol_core.methods.ewc import Ewc
 from lamol_core.methods.finetune import Finetune
@@ -15,18 +15,25 @@ from lamol_core.methods.multitask import Multitask
 from lamol_core.methods.replay import Replay
 from lamol_core.methods.spec import Method
 
-METHODS: dict[str, Callable[[Params], Method]] = {
-    "lamol_kd": lambda params: LamolKd(params.lamol_kd),
-    "lamol": lambda params: Lamol(params.lamol),
-    "l2kd": lambda params: L2kd(params.l2kd),
-    "ewc": lambda params: Ewc(params.ewc),
-    "derpp": lambda params: Derpp(params.derpp),
-    "replay": lambda params: Replay(params.replay),
-    "finetune": lambda params: Finetune(),
-    "multitask": lambda params: Multitask(),
+METHODS: dict[str, type[Method[Any]]] = {
+    method.name: method
+    for method in (
+        LamolKd,
+        Lamol,
+        L2kd,
+        Ewc,
+        Derpp,
+        Replay,
+        Finetune,
+        Multitask,
+    )
 }
+DEFAULT_METHOD = LamolKd.name
 
 
-def build_method(params: Params) -> Method:
-    """The method that params.yaml names, with its block of parameters."""
-    return METHODS[params.method](params)
+def find_method(name: str) -> type[Method[Any]]:
+    """Raises ConfigError for a name that no method has."""
+    if name not in METHODS:
+        hint = did_you_mean(name, METHODS)
+        raise ConfigError(f"method: {name!r} is none of {', '.join(METHODS)}{hint}.")
+    return METHODS[name]

@@ -3,109 +3,41 @@
     L = CE_qa       over the new rows of a batch and as many of the memory as `batch_size` says
 
 Every row that is trained on is offered to the memory, in every epoch; a reservoir decides.
-It KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most, in runs/T/state/memory.parquet.
 """
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
-
-from lamol_core.artifacts.tables import read_rows, write_rows
-from lamol_core.config.blocks import ReplayParams
-from lamol_core.errors import ArtifactError
-from lamol_core.methods.memory import LogitsOf, Memory, MemoryContext, file_of_state
-from lamol_core.methods.reservoir import Reservoir
-from lamol_core.methods.spec import Method
-from lamol_core.methods.terms import Loss, cross_entropy
-from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
-from lamol_core.seeds import derive_seed
-from lamol_core.text.encoded import EncodedRow
-
-ROWS, STREAM = "memory.parquet", "memory.json"
+from lamol_core.config.section import Count, Section
+from lamol_core.methods.memory import Memory, MemoryContext
+from lamol_core.methods.spec import Cost, Method
+from lamol_core.methods.terms import Loss, ce
 
 
-class Replay(Method):
-    def __init__(self, params: ReplayParams) -> None:
-        self._params = params
+class ReplayParams(Section):
+    """A reservoir of real rows, and how many of them each step of training sees."""
+
+    buffer_size: Count = 200
+    batch_size: Count = 32
+
+    @property
+    def cost(self) -> Cost:
+        rows = min(self.batch_size, self.buffer_size)
+        return Cost(memory_rows_each_step=rows, memory_slots=self.buffer_size)
+
+
+class Replay(Method[ReplayParams]):
+    name, Params = "replay", ReplayParams
+    keeps_real_rows = True
+    privacy = "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most."
 
     @property
     def loss(self) -> Loss:
-        return cross_entropy("qa", "new", "memory")
+        return ce("qa", "new", "memory")
 
     def memory(self, context: MemoryContext) -> Memory:
-        return RowMemory(self._params, context)
+        from lamol_core.methods.replay_memory import RowMemory
 
-    def parameters(self, has_pseudo_rows: bool) -> dict[str, Any]:
-        return self._params.model_dump()
+        return RowMemory(self.params, context)
 
-
-class RowMemory(Memory):
-    """A reservoir of real rows, some of which every step sees again."""
-
-    def __init__(self, params: ReplayParams, context: MemoryContext) -> None:
-        self._batch_size, self._seed = params.batch_size, context.seed
-        self._decode: Callable[[Sequence[int]], str] = context.decode
-        self._rows: list[EncodedRow] = []
-        self._reservoir = Reservoir(params.buffer_size, context.seed)
-
-    def read(self, folder: Path) -> None:
-        table = read_rows(file_of_state(folder, ROWS), MEMORY_SCHEMA, "Run `dvc repro` again.")
-        self._rows = [_encoded(row) for row in from_table(table, MemoryRow)]
-        stream = json.loads(file_of_state(folder, STREAM).read_text(encoding="utf-8"))
-        if stream["buffer_size"] != self._reservoir.size:
-            raise ArtifactError(
-                f"{folder}: was kept with buffer_size {stream['buffer_size']}, params.yaml says "
-                f"{self._reservoir.size}. Keep it, or run the tasks before again with `dvc repro`."
-            )
-        self._reservoir.num_seen = stream["rows_seen"]
-
-    def rows(self, step: int) -> Sequence[EncodedRow]:
-        chosen = random.Random(derive_seed(self._seed, "memory", self._reservoir.num_seen, step))
-        places = chosen.sample(range(len(self._rows)), min(self._batch_size, len(self._rows)))
-        return [_in_place(self._rows[place], place) for place in sorted(places)]
-
-    def observe(self, rows: Sequence[EncodedRow], logits_of: LogitsOf) -> None:
-        self._take(rows)
-
-    def write(self, folder: Path) -> dict[str, int]:
-        kept = [
-            MemoryRow(
-                slot,
-                row.row_id,
-                self._decode(row.input_ids),
-                self._decode(row.target_ids),
-                list(row.input_ids),
-                list(row.target_ids),
-                row.gen_token,
-            )
-            for slot, row in enumerate(self._rows)
-        ]
-        write_rows(folder / ROWS, kept, MEMORY_SCHEMA)
-        stream = {"rows_seen": self._reservoir.num_seen, "buffer_size": self._reservoir.size}
-        (folder / STREAM).write_text(json.dumps(stream) + "\n", encoding="utf-8")
-        return {"real_rows": len({row.row_id for row in kept}), "slots": len(kept)}
-
-    def _take(self, rows: Sequence[EncodedRow]) -> dict[int, EncodedRow]:
-        """Offer rows to the reservoir; gives those that were taken, by their places."""
-        taken: dict[int, EncodedRow] = {}
-        for row in rows:
-            place = self._reservoir.next_place()
-            if place is None:
-                continue
-            taken[place] = row
-            self._rows[place : place + 1] = [row]
-        return taken
-
-
-def _encoded(row: MemoryRow) -> EncodedRow:
-    return EncodedRow(row.row_id, "memory", row.input_ids, row.target_ids, row.gen_token)
-
-
-def _in_place(row: EncodedRow, place: int) -> EncodedRow:
-    """A row as one of the memory: a row may be held in several places, its id tells them apart."""
-    row_id = f"{row.row_id}#{place}"
-    return EncodedRow(row_id, "memory", row.input_ids, row.target_ids, row.gen_token)
+    def cost(self, num_new_rows: int) -> Cost:
+        return self.params.cost

@@ -1,16 +1,60 @@
-"""What the pipeline asks of a method. A new one is a file with a subclass, and a registry line."""
+"""What a method declares. A new one is a file with a subclass, and a line in the registry."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from lamol_core.config.section import Section
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.terms import Loss
 
+P = TypeVar("P", bound=Section)
+Symptom = Literal[
+    "few_pseudo_rows",
+    "high_forgetting",
+    "low_new_task",
+    "forgetting_and_low_new_task",
+    "poor_pseudo_samples",
+    "unstable_training",
+]
+"""What the report looks for in a run's figures."""
 
-class Method(ABC):
-    """One continual-learning method, built from its parameters."""
+
+@dataclass(frozen=True)
+class Cost:
+    """What a method asks for beyond the forward and backward of its mix."""
+
+    memory_rows_each_step: int = 0
+    rows_after_training: int = 0
+    """Rows with a backward of their own after the last step."""
+    memory_slots: int | None = None
+    """How many rows its memory holds at the most; None where it is of one size from the start."""
+
+
+class Method(ABC, Generic[P]):
+    """One continual-learning method, built from its block of params.yaml."""
+
+    name: ClassVar[str]
+    Params: ClassVar[type[Section]] = Section
+    rehearses: ClassVar[bool] = False
+    """Whether pseudo-samples of earlier tasks are drawn and mixed in."""
+    keeps_real_rows: ClassVar[bool] = False
+    """Whether its memory holds real rows of earlier tasks."""
+    mixes_real_rows: ClassVar[bool] = False
+    """Whether its mix has the real rows of all earlier tasks."""
+    privacy: ClassVar[str]
+    """What is kept of earlier tasks, for whoever must know: one sentence."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """What `lamol init` writes for a pretrained backbone, by block, where that is no default."""
+    advice: ClassVar[Mapping[Symptom, str]] = {}
+    """What to change where the report finds a symptom. `{tasks}` names where, `{points}` how much
+    is forgotten, `{first}` the first task and its score."""
+
+    def __init__(self, params: P) -> None:
+        self.params = params
 
     @property
     @abstractmethod
@@ -28,6 +72,10 @@ class Method(ABC):
         """What the method keeps between tasks, empty."""
         return Memory()
 
-    def parameters(self, has_pseudo_rows: bool) -> dict[str, Any]:
-        """The parameters that act in training: others are no part of a checkpoint's provenance."""
-        return {}
+    def acting(self, has_pseudo_rows: bool) -> dict[str, Any]:
+        """The parameters that act in a training: others are no part of a checkpoint's manifest."""
+        return self.params.model_dump(by_alias=True)
+
+    def cost(self, num_new_rows: int) -> Cost:
+        """What learning a task of so many rows takes besides."""
+        return Cost()

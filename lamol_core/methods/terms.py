@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lamol_core.config.blocks import Alignment
 from lamol_core.records import Origin, View
 
 Kind = Literal["ce", "kl", "mse"]
+Alignment = Literal["next_token", "reference"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ class Loss:
         return self.of_kind("kl")
 
 
-def cross_entropy(view: View, *origins: Origin, mean_over: tuple[Origin, ...] = ()) -> Loss:
+def ce(view: View, *origins: Origin, mean_over: tuple[Origin, ...] = ()) -> Loss:
     """CE of a view over the rows of these origins, in one mean."""
     return Loss(((1.0, Term("ce", view, origins, mean_over=mean_over)),))
 
 
-def divergence(
+def kl(
     view: View,
     origin: Origin,
     temperature: float,
@@ -92,6 +92,6 @@ def divergence(
     return Loss(((1.0, term),))
 
 
-def squared_difference(view: View) -> Loss:
+def mse(view: View) -> Loss:
     """MSE of a view between the student's logits and those that the memory's rows came with."""
     return Loss(((1.0, Term("mse", view, ("memory",))),))

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
-from lamol_core.config.blocks import BackboneParams
-from lamol_core.config.loading import resolve_path, say_missing
+from lamol_core.artifacts.spec import STUDENT, remedy
+from lamol_core.config.paths import resolve_path, say_missing
+from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError, first_line
+from lamol_core.models.params import BackboneParams
 
 if TYPE_CHECKING:
     from tokenizers.pre_tokenizers import PreTokenizer
@@ -127,7 +129,7 @@ def is_made_of(student: Path, backbone: BackboneParams) -> bool:
     """Whether a prepared backbone is there, and one of these parameters."""
     if not (student / MANIFEST).is_file():
         return False
-    manifest = read_manifest(student / MANIFEST, "Run `dvc repro backbone` again.")
+    manifest = read_manifest(student / MANIFEST, remedy(STUDENT, BASE))
     return manifest.parameters == backbone.model_dump(mode="json")
 
 

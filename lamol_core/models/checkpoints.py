@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamol_core.artifacts.atomic import atomic_folder
-from lamol_core.artifacts.kinds import CHECKPOINT, STATE
-from lamol_core.artifacts.manifest import Manifest, Provenance, check_folder, seal_folder
+from lamol_core.artifacts.manifest import NOTHING_KNOWN, Provenance, seal_folder
+from lamol_core.artifacts.spec import STATE, STUDENT
 from lamol_core.errors import ArtifactError, ConfigError, first_line
 
 if TYPE_CHECKING:
@@ -92,21 +92,16 @@ def save_checkpoint(
         for file in scratch.rglob("*"):
             if file.is_file():
                 file.chmod(0o644)
-        seal_folder(scratch, CHECKPOINT, {"parameters": model.num_parameters()}, provenance)
+        seal_folder(scratch, STUDENT.kind, {"parameters": model.num_parameters()}, provenance)
 
 
 def write_state(
     folder: Path,
-    provenance: Provenance,
+    provenance: Provenance = NOTHING_KNOWN,
     write: Callable[[Path], dict[str, int]] = lambda folder: {},
 ) -> None:
     """What a method keeps: `write` makes its files and counts what is in them. A method without a
     memory of its own leaves an empty state: the manifest says so."""
     with atomic_folder(folder) as scratch:
         counts = write(scratch)
-        seal_folder(scratch, STATE, counts, provenance)
-
-
-def check_state(folder: Path, remedy: str) -> Manifest:
-    """The state's manifest, after its files were checked."""
-    return check_folder(folder, STATE, remedy)
+        seal_folder(scratch, STATE.kind, counts, provenance)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lamol_core.config.blocks import BackboneParams
 from lamol_core.errors import ConfigError
+from lamol_core.models.params import BackboneParams
 from lamol_core.text.template import ANS
 from lamol_core.text.tokenizer import PAD, reserved_tokens
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lamol_core.config.blocks import FileSource, Params
-from lamol_core.config.loading import resolve_path
+from lamol_core.config.paths import resolve_path
+from lamol_core.data.sources.spec import FileSource
+from lamol_core.parameters import Params
 
 CODE = ("stages/", "lamol_core/")
 """How a code dependency of the checkout's dvc.yaml begins."""

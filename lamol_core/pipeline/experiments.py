@@ -10,6 +10,7 @@ from pathlib import Path
 from ruamel.yaml import YAML, YAMLError
 
 from lamol_core.errors import ArtifactError, ConfigError, first_line
+from lamol_core.parameters import completed
 from lamol_core.reporting.comparison.finished_runs import (
     SUMMARY,
     FinishedRun,
@@ -71,7 +72,7 @@ def _read_experiment(name: str, params: str, summary: str, root: Path) -> list[F
         raise ArtifactError(
             f"{name}: params.yaml or {SUMMARY} is broken ({first_line(error)}). Run it again."
         ) from error
-    return split_chains(name, values, figures, root)
+    return split_chains(name, values, figures, root, completed)
 
 
 def _own_run(root: Path) -> list[FinishedRun]:
@@ -85,7 +86,7 @@ def _own_run(root: Path) -> list[FinishedRun]:
         with Repo(str(root)) as repo:
             is_whole = not repo.status()
         if is_whole:
-            return read_folder(root)
+            return read_folder(root, completed)
         log.warning("this folder's own run is not up to date, and left out. Run `dvc repro`.")
     except (DvcException, ArtifactError) as error:
         log.warning("this folder's own run is left out: %s", error)

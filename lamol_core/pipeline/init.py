@@ -13,9 +13,11 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lamol_core import __version__
-from lamol_core.config.blocks import BASE, METHOD_NAMES, Params
-from lamol_core.config.loading import resolve_path
+from lamol_core.config.paths import resolve_path
+from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
+from lamol_core.methods.registry import METHODS
+from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import CODE, SOURCE
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -129,8 +131,8 @@ def make_params(
             raise UsageError(f"--task {option}: there are two tasks {name!r}.")
         blocks[name] = {"after": after, "source": {**find_source(Path(path)), **own}}
         after = name
-    if method not in METHOD_NAMES:
-        raise UsageError(f"--method {method}: none of {', '.join(METHOD_NAMES)}.")
+    if method not in METHODS:
+        raise UsageError(f"--method {method}: none of {', '.join(METHODS)}.")
     chosen = {"train": NANO_TRAINING} if backbone == "nano" else BETTER_SAMPLES
     defaults = Params.model_validate({"tasks": {}, "method": method, **chosen}).model_dump(
         mode="json", by_alias=True

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lamol_core.config.blocks import BackboneParams, GenerateParams
-from lamol_core.config.loading import resolve_path
+from lamol_core.config.paths import resolve_path
+from lamol_core.models.params import BackboneParams
+from lamol_core.text.params import TextParams
 from lamol_core.text.template import NUM_CONTROL
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
@@ -38,15 +39,15 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     return []
 
 
-def length_problems(generate: GenerateParams, backbone: BackboneParams, root: Path) -> list[str]:
+def length_problems(text: TextParams, backbone: BackboneParams, root: Path) -> list[str]:
     """Of pseudo-samples that are longer than the model can read, which the second task would meet:
     where its positions are known without loading it."""
     positions = _positions(backbone, root)
-    wanted = generate.max_input_tokens + generate.max_target_tokens + NUM_CONTROL["gen"]
+    wanted = text.max_input_tokens + text.max_target_tokens + NUM_CONTROL["gen"]
     if positions is None or wanted <= positions:
         return []
     return [
-        f"generate.max_input_tokens and generate.max_target_tokens: pseudo-samples of {wanted} "
+        f"text.max_input_tokens and text.max_target_tokens: pseudo-samples of {wanted} "
         f"tokens are wanted, the backbone has {positions} positions. Lower them, or take a model "
         "with more."
     ]

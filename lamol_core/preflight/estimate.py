@@ -90,7 +90,7 @@ def estimate(
             generate_s=one.drawn_tokens / rates.drawn_tokens_per_s,
             train_s=one.trained_tokens / rates.trained_tokens_per_s
             + FORWARD_SHARE * one.taught_tokens / rates.trained_tokens_per_s
-            + one.fisher_rows * rates.fisher_row_s,
+            + one.rows_after_training * rates.row_after_s,
             evaluate_s=one.answered_tokens / rates.answered_tokens_per_s,
             start_up_s=STARTS * start_up_s,
         )

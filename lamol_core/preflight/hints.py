@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from lamol_core.artifacts.layout import OF_EXPERT, Layout
-from lamol_core.config.blocks import BASE, Params
+from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import LINEAGE
-from lamol_core.methods.quotas import find_sampling
+from lamol_core.parameters import Params
 from lamol_core.text.template import NUM_CONTROL
 
 OF_A_RUN = ("student", "teacher", "state", "audit", "pseudo.parquet", "mix.parquet", "metrics.json")
@@ -16,8 +16,8 @@ OF_A_RUN = ("student", "teacher", "state", "audit", "pseudo.parquet", "mix.parqu
 
 def find_hints(params: Params) -> list[str]:
     """What is allowed and does nothing, or may stop a training, a sentence each."""
-    sampling, generate = find_sampling(params), params.generate
-    if sampling is None:
+    generate = params.generate
+    if not params.chosen.rehearses:
         return []
     chooses = generate.known_labels or generate.draws_per_row > 1 or generate.carry_over
     hints = []
@@ -26,7 +26,7 @@ def find_hints(params: Params) -> list[str]:
             "generate.balance_labels has nothing to choose from: set generate.known_labels, or "
             "generate.draws_per_row above 1."
         )
-    if sampling.draws and any(task.after != BASE for task in params.tasks.values()):
+    if generate.draws and any(task.after != BASE for task in params.tasks.values()):
         hints += _targets_without_room(params)
     return hints
 
@@ -35,16 +35,16 @@ def _targets_without_room(params: Params) -> list[str]:
     """A target is never cut: the longest that a teacher may write must fit a row of training."""
     if params.generate.known_labels:  # they are labels, whose length is checked where they stand
         return []
-    longest, keys = params.generate.max_target_tokens, "max_target_tokens"
+    longest, keys = params.text.max_target_tokens, "max_target_tokens"
     if params.generate.format == "reject":  # free text, all of which but a token can be target
-        longest += params.generate.max_input_tokens - 1
+        longest += params.text.max_input_tokens - 1
         keys = "max_input_tokens and max_target_tokens"
     needed = longest + NUM_CONTROL["gen"] + 1  # and a token of the input
-    if params.train.max_length >= needed:
+    if params.text.max_length >= needed:
         return []
     return [
-        f"generate.{keys} let a teacher write targets of {longest} tokens, for which "
-        f"train.max_length = {params.train.max_length} has no room: one of them would stop a "
+        f"text.{keys} let a teacher write targets of {longest} tokens, for which "
+        f"text.max_length = {params.text.max_length} has no room: one of them would stop a "
         f"training. Lower the former, or raise that to {needed}."
     ]
 

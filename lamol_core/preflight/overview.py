@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lamol_core.artifacts.layout import Layout
-from lamol_core.config.blocks import Params
 from lamol_core.data.columns import RawRow
 from lamol_core.data.prepare import find_facts, notes_on, read_task_rows
 from lamol_core.data.tombstones import read_record
+from lamol_core.parameters import Params
 from lamol_core.records import SPLITS, TaskFacts, row_id
 
 

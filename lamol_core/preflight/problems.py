@@ -5,52 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from lamol_core.artifacts.layout import Layout
-from lamol_core.config.blocks import (
-    BASE,
-    BackboneParams,
-    FileSource,
-    GenerateParams,
-    Params,
-    PrepareParams,
-    Source,
-    TaskParams,
-)
-from lamol_core.config.loading import find_problems, resolve_path
+from lamol_core.config.paths import resolve_path
+from lamol_core.config.task_names import BASE
 from lamol_core.data.columns import SourceError
+from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import read_task_rows
 from lamol_core.data.sources.reading import read_source
+from lamol_core.data.sources.spec import FileSource, Source
 from lamol_core.data.tombstones import forgotten_under_another_name, read_records
-from lamol_core.methods.quotas import Sampling, find_sampling
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
+from lamol_core.models.params import BackboneParams
+from lamol_core.parameters import compose, find_block
 from lamol_core.preflight.backbone import backbone_problems, length_problems
-
-M = TypeVar("M", bound=BaseModel)
 
 
 def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     """All problems of a params.yaml (as plain data) at once, one sentence each; [] when sound.
 
     `root` is the folder of params.yaml. Opens every source whose own block is well-formed."""
-    problems = find_problems(data)
-    backbone = _valid(BackboneParams, data.get("backbone", {}))
+    _, problems = compose(data)
+    backbone: BackboneParams | None = find_block(data, "backbone")
     tasks = data.get("tasks")
     if backbone is not None:
         problems += backbone_problems(backbone, root)
         problems += _corpus_problems(backbone, root, tasks if isinstance(tasks, Mapping) else {})
     if not isinstance(tasks, Mapping):
         return problems
-    sampling = _sampling(data)
-    if backbone is not None and sampling is not None:
-        if sampling.task_specific_token:
+    text, generate = find_block(data, "text"), find_block(data, "generate")
+    method = METHODS.get(str(data.get("method", DEFAULT_METHOD)))
+    if method is not None and method.rehearses and backbone is not None and text is not None:
+        if text.use_task_specific_gen_token:
             problems += _depth_problems(tasks, backbone.max_tasks)
-        if sampling.draws and any(_depth(tasks, name) > 1 for name in tasks):
-            generate = _valid(GenerateParams, data.get("generate", {})) or GenerateParams()
-            problems += length_problems(generate, backbone, root)
-    prepare = _valid(PrepareParams, data.get("prepare", {})) or PrepareParams()
+        draws = generate is None or generate.draws
+        if draws and any(_depth(tasks, name) > 1 for name in tasks):
+            problems += length_problems(text, backbone, root)
+    prepare = find_block(data, "prepare") or PrepareParams()
     records = read_records(Layout(root).all_forgotten)
     gone = {record.task for record in records if record.is_complete}
     for name, task in tasks.items():
@@ -107,15 +101,6 @@ def _corpus_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any, A
     ]
 
 
-def _sampling(data: Mapping[str, Any]) -> Sampling | None:
-    """How the method draws pseudo-samples, whatever else is wrong."""
-    names = ("method", "lamol_kd", "lamol", "l2kd")
-    given = {name: data[name] for name in names if name in data}
-    alone = {name: data[name] for name in names[:1] if name in data}
-    params = _valid(Params, {"tasks": {}, **given}) or _valid(Params, {"tasks": {}, **alone})
-    return None if params is None else find_sampling(params)
-
-
 def _depth_problems(tasks: Mapping[Any, Any], max_tasks: int) -> list[str]:
     deep = [(name, depth) for name in tasks if (depth := _depth(tasks, name)) > max_tasks]
     if not deep:
@@ -137,13 +122,6 @@ def _depth(tasks: Mapping[Any, Any], name: Any) -> int:
         after = tasks[name].get("after") if isinstance(tasks[name], Mapping) else None
         name = after if isinstance(after, str) else None
     return len(path)
-
-
-def _valid(model: type[M], block: object) -> M | None:
-    try:
-        return model.model_validate(block)
-    except ValidationError:
-        return None
 
 
 def _source_of(task: object) -> Source | None:

@@ -14,17 +14,18 @@ from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
-from lamol_core.config.blocks import EwcParams, GenerateParams, Params, ReplayParams
 from lamol_core.data.mixing import mix_rows
 from lamol_core.evaluation.predict import predict
 from lamol_core.generation.drawing import PseudoSampler
+from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
 from lamol_core.methods.memory import Memory, MemoryContext
-from lamol_core.methods.quotas import find_sampling
-from lamol_core.methods.registry import build_method
+from lamol_core.methods.spec import Cost
 from lamol_core.models.checkpoints import load_model
+from lamol_core.parameters import Params
 from lamol_core.preflight.work import RowTokens, TaskRows
 from lamol_core.records import Example, PseudoSample, TaskFacts
+from lamol_core.text.params import TextParams
 from lamol_core.text.template import NUM_CONTROL, cut_input
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.student import (
@@ -40,7 +41,6 @@ TRIED_STEPS = 4
 TRIED_ROWS = 256
 """Answered and drawn at the most: a whole batch. Of 96 rows each takes half as long again as of 256
 (SmolLM2-135M, one thread: 31 and 46 rows/s)."""
-TRIED_FISHER_ROWS = 3
 BEFORE = "before"
 """The name of a task that rows are taken for pseudo-samples of."""
 
@@ -52,7 +52,8 @@ class Rates:
     trained_tokens_per_s: float
     drawn_tokens_per_s: float
     answered_tokens_per_s: float
-    fisher_row_s: float
+    row_after_s: float
+    """Of a row with a backward of its own after the training."""
     backbone_bytes: int
     student_bytes: int
     state_bytes: int
@@ -67,15 +68,15 @@ def measure_lengths(
 ) -> dict[str, TaskRows]:
     """Each task's facts with the mean tokens of its training rows, cut as training and sampling
     cut them; those of all other tasks' where its own are gone. Raises ConfigError for a target
-    that does not fit `train.max_length`."""
-    limits = params.generate
+    that does not fit `text.max_length`."""
+    limits = params.text
     real, drawn = {}, {}
     for name, own in rows.items():
         inputs = codec.encode([row.input for row in own])
         targets = codec.encode([row.target for row in own])
         pairs = list(zip(inputs, targets, strict=True))
         cut = [
-            cut_input(x, y, params.train.max_length, row.row_id)
+            cut_input(x, y, params.text.max_length, row.row_id)
             for row, (x, y) in zip(own, pairs, strict=True)
         ]
         real[name] = RowTokens(
@@ -114,7 +115,7 @@ def measure_rates(
         trial.tokens_per_s,
         _draw_speed(model, codec, params, lengths.drawn),
         _answer_speed(model, codec, params, rows, lengths.real),
-        trial.fisher_row_s,
+        trial.row_after_s,
         bytes_below(backbone),
         trial.student_bytes,
         trial.state_bytes,
@@ -133,25 +134,24 @@ def _answer_speed(
     longest = round(row.target) + 1
     evaluate = params.evaluate.model_copy(update={"max_target_tokens": longest})
     started = time.perf_counter()
-    predict(model, codec, inputs, evaluate, params.train.max_length)
+    predict(model, codec, inputs, evaluate, params.text.max_length)
     return len(inputs) * (row.total + NUM_CONTROL["qa"]) / (time.perf_counter() - started)
 
 
 def _draw_speed(model: PreTrainedModel, codec: TextCodec, params: Params, row: RowTokens) -> float:
     """Tokens a second of a batch of pseudo-samples; infinite for a method that draws none."""
-    sampling = find_sampling(params)
-    if sampling is None:
+    if not params.chosen.rehearses:
         return math.inf
     # a model without training writes until a limit: set to the rows' mean, rows get that long
-    limits = GenerateParams(
-        max_input_tokens=max(round(row.input), 1),
-        max_target_tokens=max(round(row.target), 1),
-        batch_size=params.generate.batch_size,
-        refill=False,
+    limits = TextParams(
+        max_input_tokens=max(round(row.input), 1), max_target_tokens=max(round(row.target), 1)
+    )
+    once = GenerateParams(
+        topk=params.generate.topk, batch_size=params.generate.batch_size, refill=False
     )
     started = time.perf_counter()
     sampler = PseudoSampler(
-        model, codec, limits, sampling.topk, new_task=BEFORE, seed=params.seed, teacher_sha256=""
+        model, codec, once, limits, new_task=BEFORE, seed=params.seed, teacher_sha256=""
     )
     count = min(TRIED_ROWS, params.generate.batch_size)
     drawn = sampler.draw([Request(BEFORE, codec.control.gen_for(0, True), count)])
@@ -162,8 +162,7 @@ def _draw_speed(model: PreTrainedModel, codec: TextCodec, params: Params, row: R
 @dataclass(frozen=True)
 class _Trial:
     tokens_per_s: float
-    fisher_row_s: float
-    """Of a row's own backward after the training (ewc)."""
+    row_after_s: float
     student_bytes: int
     state_bytes: int
 
@@ -173,14 +172,13 @@ def _try_training(backbone: Path, params: Params, rows: Sequence[Example]) -> _T
     batch_size = params.train.batch_size
     new = list(rows[: TRIED_STEPS * batch_size])
     codec = TextCodec.load(backbone)
-    sampling = find_sampling(params)
     pseudo: list[PseudoSample] = []
-    if sampling is not None:
-        count = max(round(min(sampling.gamma, 1.0) * len(new)), 1)
+    if params.chosen.rehearses:
+        count = max(round(min(params.generate.gamma, 1.0) * len(new)), 1)
         pseudo = [_as_pseudo(row, codec) for row in new[:count]]
     mix = mix_rows(new, pseudo, new[0].task, params.seed)
-    few = EwcParams(weight=params.ewc.weight, fisher_rows=TRIED_FISHER_ROWS)
-    method = build_method(params.model_copy(update={"ewc": few}))
+    method = params.chosen
+    cost = method.cost(len(new))
     log: list[LogRow] = []
     ended = 0.0
 
@@ -196,7 +194,7 @@ def _try_training(backbone: Path, params: Params, rows: Sequence[Example]) -> _T
             log.clear()
             return train_from_checkpoint(
                 replace(checkpoints, state=state),
-                TrainingSet(mix, new, pseudo, (BEFORE, new[0].task), task_specific_token=False),
+                TrainingSet(mix, new, pseudo, (BEFORE, new[0].task), False, params.text.max_length),
                 method,
                 params.train.model_copy(update={"steps": steps}),
                 params.seed,
@@ -208,23 +206,25 @@ def _try_training(backbone: Path, params: Params, rows: Sequence[Example]) -> _T
             kept = Path(folder) / "state"
             train(1, None).save_state(kept, Provenance())
         student = train(TRIED_STEPS, kept)
-        fisher_row_s = (time.perf_counter() - ended) / TRIED_FISHER_ROWS
+        seconds_after = time.perf_counter() - ended
         student.save_state(Path(folder) / "after", Provenance())
-        state_bytes = _when_full(Path(folder) / "after", params)
+        state_bytes = _when_full(Path(folder) / "after", cost)
     counted = log[1:]
     seconds = sum(row["seconds"] for row in counted)
     student_bytes = sum(p.numel() * p.element_size() for p in student.model.parameters())
     return _Trial(
-        sum(row["tokens"] for row in counted) / seconds, fisher_row_s, student_bytes, state_bytes
+        sum(row["tokens"] for row in counted) / seconds,
+        seconds_after / max(cost.rows_after_training, 1),
+        student_bytes,
+        state_bytes,
     )
 
 
-def _when_full(state: Path, params: Params) -> int:
+def _when_full(state: Path, cost: Cost) -> int:
     """Bytes of a state once its memory of rows is full; others are as large from the first task."""
-    block = params.method_block
-    if not isinstance(block, ReplayParams):
+    if cost.memory_slots is None:
         return bytes_below(state)
-    filled = read_manifest(state / MANIFEST, "").rows["slots"] / block.buffer_size
+    filled = read_manifest(state / MANIFEST, "").rows["slots"] / cost.memory_slots
     return round(bytes_below(state) / filled) if filled else 0
 
 

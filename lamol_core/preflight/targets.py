@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lamol_core.artifacts.layout import Layout
-from lamol_core.config.blocks import BASE, Params
-from lamol_core.config.loading import resolve_path
-from lamol_core.methods.quotas import find_sampling
+from lamol_core.config.paths import resolve_path
+from lamol_core.config.task_names import BASE
 from lamol_core.models.backbones import is_made_of
+from lamol_core.parameters import Params
 from lamol_core.preflight.overview import TaskOverview
 from lamol_core.text.template import NUM_CONTROL
 
@@ -51,18 +51,18 @@ def target_problems(
     """Targets that training would refuse, and labels that no answer and no pseudo-sample can be as
     long as: a sentence for each task and limit."""
     problems, hints = [], []
-    most = params.train.max_length - NUM_CONTROL["gen"] - 1  # a token of the input must fit too
+    most = params.text.max_length - NUM_CONTROL["gen"] - 1  # a token of the input must fit too
     answered = ("evaluate.max_target_tokens", params.evaluate.max_target_tokens, "be answered")
-    rehearsed = ("generate.max_target_tokens", params.generate.max_target_tokens, "be rehearsed")
-    sampling = find_sampling(params)
-    followed = {one.after for one in tasks} if sampling is not None and sampling.draws else set()
+    rehearsed = ("text.max_target_tokens", params.text.max_target_tokens, "be rehearsed")
+    rehearsed_at_all = params.chosen.rehearses and params.generate.draws
+    followed = {one.after for one in tasks} if rehearsed_at_all else set()
     for one in tasks:
         lengths = _lengths(one.rows_by_target, encode)
         if long := {row: num for row, num in lengths.items() if num > most}:
             row = max(long, key=lambda row: long[row])
             problems.append(
                 f"tasks.{one.task}: {len(long)} of its {len(lengths)} targets do not fit "
-                f"train.max_length = {params.train.max_length}; that of row {row} has {long[row]} "
+                f"text.max_length = {params.text.max_length}; that of row {row} has {long[row]} "
                 f"tokens and needs {long[row] + NUM_CONTROL['gen'] + 1}. Raise it: targets are "
                 "never cut."
             )

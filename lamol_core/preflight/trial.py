@@ -9,15 +9,13 @@ from pathlib import Path
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.config.blocks import Params
 from lamol_core.data.prepare import find_facts, read_task_rows
 from lamol_core.data.sources.reading import read_texts
 from lamol_core.data.tombstones import read_record
 from lamol_core.errors import ConfigError
-from lamol_core.methods.quotas import find_sampling
-from lamol_core.methods.registry import build_method
 from lamol_core.models.backbones import build_backbone, is_made_of
 from lamol_core.models.checkpoints import save_checkpoint
+from lamol_core.parameters import Params
 from lamol_core.preflight.rates import Rates, measure_lengths, measure_rates
 from lamol_core.preflight.work import TaskRows, TaskWork, plan_work
 from lamol_core.records import Example, row_id
@@ -59,7 +57,7 @@ def try_sequence(
             say(sentence)
         longest = max(train, key=lambda name: lengths[name].real.total)
         rates = measure_rates(backbone, params, train[longest], lengths[longest])
-    return plan_work(params, build_method(params), lengths), rates
+    return plan_work(params, params.chosen, lengths), rates
 
 
 def _what_is_cut(lengths: Mapping[str, TaskRows], params: Params) -> Iterator[str]:
@@ -68,13 +66,13 @@ def _what_is_cut(lengths: Mapping[str, TaskRows], params: Params) -> Iterator[st
         if task.real.share_cut:
             yield (
                 f"{name}: {round(task.real.share_cut * num_rows)} of {num_rows} inputs are longer "
-                f"than train.max_length ({params.train.max_length} tokens) has room for: their "
+                f"than text.max_length ({params.text.max_length} tokens) has room for: their "
                 "beginnings will be cut off"
             )
-        if task.drawn.share_cut and find_sampling(params) is not None:
+        if task.drawn.share_cut and params.chosen.rehearses:
             yield (
                 f"{name}: {round(task.drawn.share_cut * num_rows)} of {num_rows} rows are longer "
-                "than pseudo-samples can be (generate.max_input_tokens, generate.max_target_tokens)"
+                "than pseudo-samples can be (text.max_input_tokens, text.max_target_tokens)"
             )
 
 

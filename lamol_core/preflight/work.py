@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from math import ceil
 from statistics import fmean
 
-from lamol_core.config.blocks import BASE, GenerateParams, Params, ReplayParams
+from lamol_core.config.task_names import BASE
+from lamol_core.generation.params import GenerateParams
+from lamol_core.generation.quotas import rows_wanted
 from lamol_core.generation.requests import DRAWS_FOR_BALANCE
-from lamol_core.methods.quotas import MIXES_REAL_ROWS, Sampling, find_sampling, rows_wanted
 from lamol_core.methods.spec import Method
+from lamol_core.parameters import Params
 from lamol_core.records import TaskFacts
 from lamol_core.text.template import NUM_CONTROL
 
@@ -52,8 +54,8 @@ class TaskWork:
     """Forward and backward, over all epochs, an expert's too."""
     taught_tokens: float
     """Forward of the teacher alone."""
-    fisher_rows: int
-    """Rows with a backward of their own after training (ewc)."""
+    rows_after_training: int
+    """Rows with a backward of their own after the last step."""
     drawn_tokens: float
     answered_tokens: float
 
@@ -76,15 +78,17 @@ def _task_work(
 ) -> TaskWork:
     seen = [tasks[name] for name in lineage]
     *earlier, task = seen
-    counts = _pseudo_counts(find_sampling(params), task, earlier)
-    learnt = seen if params.method in MIXES_REAL_ROWS else [task]
+    counts = _pseudo_counts(params, task, earlier)
+    learnt = seen if method.mixes_real_rows else [task]
     new_rows = sum(one.facts.num_rows["train"] for one in learnt)
     new_tokens = sum(one.facts.num_rows["train"] * _view_tokens(method, one.real) for one in learnt)
     pseudo_tokens = sum(
         count * _view_tokens(method, one.drawn) for count, one in zip(counts, earlier, strict=True)
     )
+    cost = method.cost(new_rows)
     steps, passes = _steps(params, new_rows + sum(counts))
-    trained = passes * (new_tokens + pseudo_tokens) + steps * _recalled_tokens(params, method, seen)
+    recalled = cost.memory_rows_each_step * fmean(_view_tokens(method, one.real) for one in seen)
+    trained = passes * (new_tokens + pseudo_tokens) + steps * recalled
     if method.expert_loss is not None:
         expert_steps, expert_passes = _steps(params, new_rows)
         steps += expert_steps
@@ -101,7 +105,7 @@ def _task_work(
         steps=steps,
         trained_tokens=trained,
         taught_tokens=taught,
-        fisher_rows=_fisher_rows(params, new_rows),
+        rows_after_training=cost.rows_after_training,
         drawn_tokens=drawn,
         answered_tokens=checked + _answered_tokens(params, seen),
     )
@@ -112,26 +116,11 @@ def _view_tokens(method: Method, row: RowTokens) -> float:
     return sum(row.total + NUM_CONTROL[view] for view in method.loss.views)
 
 
-def _recalled_tokens(params: Params, method: Method, seen: Sequence[TaskRows]) -> float:
-    """Tokens of the memory's rows in each step."""
-    block = params.method_block
-    if not isinstance(block, ReplayParams):
-        return 0.0
-    rows = min(block.batch_size, block.buffer_size)
-    return rows * fmean(_view_tokens(method, one.real) for one in seen)
-
-
-def _fisher_rows(params: Params, new_rows: int) -> int:
-    if params.method != "ewc":
-        return 0
-    return min(params.ewc.fisher_rows or new_rows, new_rows)
-
-
 def _drawn_tokens(params: Params, counts: Sequence[int], earlier: Sequence[TaskRows]) -> float:
     """Tokens that the teacher writes; `counts` are rows wanted of each earlier task."""
     carried = [0] * len(earlier)
     if params.generate.carry_over and earlier:
-        carried = [*_pseudo_counts(find_sampling(params), earlier[-1], earlier[:-1]), 0]
+        carried = [*_pseudo_counts(params, earlier[-1], earlier[:-1]), 0]
     return _draws_per_row(params.generate) * sum(
         max(count - there, 0) * (one.drawn.total + NUM_CONTROL["gen"])
         for count, there, one in zip(counts, carried, earlier, strict=True)
@@ -155,10 +144,12 @@ def _draws_per_row(generate: GenerateParams) -> int:
     return generate.draws_per_row
 
 
-def _pseudo_counts(
-    sampling: Sampling | None, task: TaskRows, earlier: Sequence[TaskRows]
-) -> list[int]:
-    return [*rows_wanted(sampling, task.facts, [one.facts for one in earlier]).values()]
+def _pseudo_counts(params: Params, task: TaskRows, earlier: Sequence[TaskRows]) -> list[int]:
+    """Rows wanted of each earlier task."""
+    if not params.chosen.rehearses:
+        return [0] * len(earlier)
+    facts = [one.facts for one in earlier]
+    return [*rows_wanted(params.generate, task.facts, facts).values()]
 
 
 def _steps(params: Params, num_rows: int) -> tuple[int, float]:

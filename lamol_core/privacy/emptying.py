@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lamol_core.config.blocks import FileSource, Params
-from lamol_core.config.loading import resolve_path
+from lamol_core.config.paths import resolve_path
 from lamol_core.data.overlap import files_of
 from lamol_core.data.sources.reading import find_files
+from lamol_core.data.sources.spec import FileSource
 from lamol_core.errors import ConfigError
+from lamol_core.parameters import Params
 
 
 def source_files(params: Params, task: str, root: Path) -> list[Path]:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from lamol_core.artifacts.atomic import atomic_path, link_tree
-from lamol_core.artifacts.kinds import DATA
 from lamol_core.artifacts.manifest import (
     MANIFEST,
     Provenance,
@@ -23,7 +22,8 @@ from lamol_core.artifacts.manifest import (
     seal_folder,
     sha256_of,
 )
-from lamol_core.config.blocks import BASE
+from lamol_core.artifacts.spec import DATA
+from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import FORGOTTEN, LINEAGE, Removed, TaskData
 from lamol_core.errors import ArtifactError
 from lamol_core.records import EXAMPLE_SCHEMA
@@ -77,7 +77,8 @@ def forget_rows(
             rows = {**rows, **dict.fromkeys(gone, 0)}
         (scratch / MANIFEST).unlink()
         inputs = {**manifest.inputs, **_predecessor_now(data)}
-        seal_folder(scratch, DATA, rows, Provenance(manifest.parameters, inputs))
+        made = Provenance(manifest.parameters, inputs, manifest.code_version)
+        seal_folder(scratch, DATA.kind, rows, made)
     return gone
 
 

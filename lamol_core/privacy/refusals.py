@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import Any
 
 from lamol_core.artifacts.atomic import find_scratch, writer_of
-from lamol_core.artifacts.kinds import CHECKPOINT
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.manifest import MANIFEST, check_folder, read_manifest
-from lamol_core.audit.gate import shows_real_rows
-from lamol_core.config.blocks import BASE, Params
+from lamol_core.artifacts.locks import AGAIN, require_unlocked
+from lamol_core.artifacts.manifest import MANIFEST, read_manifest
+from lamol_core.artifacts.spec import AUDIT, STATE, STUDENT, repro
+from lamol_core.artifacts.store import check
+from lamol_core.config.task_names import BASE
+from lamol_core.data.gate import shows_real_rows
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError, ConfigError
-from lamol_core.methods.quotas import MIXES_REAL_ROWS
+from lamol_core.methods.registry import METHODS
+from lamol_core.methods.spec import Method
+from lamol_core.parameters import Params
 
 
 def require_learnt(task: str, params: Params, layout: Layout) -> None:
@@ -28,8 +31,7 @@ def require_learnt(task: str, params: Params, layout: Layout) -> None:
             f"{layout.run(task)}; tasks that followed it lose its rows by `dvc repro`."
         )
     params.task(task)
-    remedy = f"Run `dvc repro train@{task}`: it is not learnt yet."
-    check_folder(layout.student(task), CHECKPOINT, remedy)
+    check(layout, STUDENT, task)
 
 
 def require_writable(sources: Sequence[Path]) -> None:
@@ -40,28 +42,24 @@ def require_writable(sources: Sequence[Path]) -> None:
 
 
 def require_nothing_written(layout: Layout) -> None:
-    """Raises ArtifactError where a task is trained, or a process writes where rows may lie: what it
+    """Raises ArtifactError where a stage is at work, or a process writes where rows may lie: what it
     is about to leave may have some."""
-    again = "Wait until it has ended, or end it, then run the same command again."
-    for path in sorted(layout.training_lock("x").parent.glob("*.lock")):
-        try:
-            FileLock(path).acquire(timeout=0).lock.release()
-        except Timeout as error:
-            raise ArtifactError(f"{path}: `lamol train {path.stem}` is at work. {again}") from error
+    require_unlocked(layout)
     for scratch in (path for folder in layout.with_rows for path in find_scratch(folder)):
         if (pid := writer_of(scratch)) is not None:
-            raise ArtifactError(f"{scratch}: process {pid} writes there. {again}")
+            raise ArtifactError(f"{scratch}: process {pid} writes there. {AGAIN}")
 
 
 def require_no_other_rows(
-    layout: Layout, method: str, task: str, folders: Sequence[TaskData]
+    layout: Layout, method: type[Method[Any]], task: str, folders: Sequence[TaskData]
 ) -> None:
     """Raises ConfigError where rows of the task are elsewhere than in `data/`, or will be needed
     again."""
-    if method in MIXES_REAL_ROWS:
+    if method.mixes_real_rows:
+        none = [m.name for m in METHODS.values() if not (m.mixes_real_rows or m.keeps_real_rows)]
         raise ConfigError(
-            f"params.yaml: {method} trains on the real rows of every task, {task!r} can't be "
-            "forgotten. Choose a method that keeps none (lamol_kd, lamol, l2kd, ewc, finetune)."
+            f"params.yaml: {method.name} trains on the real rows of every task, {task!r} can't be "
+            f"forgotten. Choose a method that keeps none ({', '.join(none)})."
         )
     for name in (folder.name for folder in folders):
         state, audit = layout.state(name), layout.audit(name)
@@ -71,10 +69,10 @@ def require_no_other_rows(
             keeper = kept.parameters.get("method", "the method that trained it")
             raise ConfigError(
                 f"{state}: real rows are kept there, as {keeper} does by definition. {task!r} "
-                f"can't be forgotten; `dvc repro train@{name}` by a method that keeps none first."
+                f"can't be forgotten; {repro(STATE, name)} by a method that keeps none first."
             )
         if name != task and shows_real_rows(audit):
             raise ConfigError(
                 f"{audit / 'index.html'}: shows real rows of {task!r}. Set audit.show_real_rows: "
-                f"false, run `dvc repro audit@{name}`, then forget."
+                f"false, run {repro(AUDIT, name)}, then forget."
             )

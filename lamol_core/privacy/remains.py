@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lamol_core.artifacts.spec import PSEUDO, remedy
 from lamol_core.artifacts.tables import read_rows
 from lamol_core.records import PSEUDO_SCHEMA
 from lamol_core.text.normalise import normalise
@@ -35,8 +36,8 @@ def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
     """Pseudo-samples of a task whose input is one of these, but for case and white space. Raises
     ArtifactError for a table that can't be read."""
     known = {normalise(text) for text in inputs}
-    remedy = f"Run `dvc repro generate@{table.parent.name}` again, or delete it if no task uses it."
-    rows = read_rows(table, SAID, remedy).to_pylist()
+    mend = f"{remedy(PSEUDO, table.parent.name)} Delete it if no task uses it."
+    rows = read_rows(table, SAID, mend).to_pylist()
     return sum(row["source_task"] == task and normalise(row["input"]) in known for row in rows)
 
 

@@ -31,6 +31,7 @@ def model_card(
     average: float | None,
     num_test_rows: Mapping[str, int],
     audit: Mapping[str, Any],
+    num_dropped: int = 0,
 ) -> str:
     """Markdown with front matter as the Hugging Face hub reads it; scores in percent, None where
     the test rows were forgotten; `average` is over the others. `audit` are the figures of the audit
@@ -78,8 +79,8 @@ def model_card(
         f"Of the last: {audit['verdict']}.",
         "",
     ]
-    if audit["flagged_rows_dropped"]:
-        lines += ["It was trained without the flagged rows.", ""]
+    if num_dropped:
+        lines += [f"It was trained without {num_dropped} flagged rows.", ""]
     verdicts = [
         markdown_row(name, told["verdict"], str(told["rows_flagged"]))
         for name, told in audit["checks"].items()

@@ -8,6 +8,7 @@ from typing import Any
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.artifacts.figures import read_json, write_csv, write_json
 from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.spec import FIGURES, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ZeroShot
 from lamol_core.reporting.page import ComparisonTable, render_page
@@ -34,11 +35,11 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
     """What the stages of a task measured. Raises ArtifactError for a stage that has not run, and
     for files that this lamol did not write."""
     found = {
-        stage: read_json(layout.figure(task, stage), f"Run `dvc repro {stage}@{task}` first.")
+        stage: read_json(layout.figure(task, stage), remedy(FIGURES[stage], task))
         for stage in STAGES
     }
     if layout.figure(task, "audit").is_file():
-        found["audit"] = read_json(layout.figure(task, "audit"), f"Run `dvc repro audit@{task}`.")
+        found["audit"] = read_json(layout.figure(task, "audit"), remedy(FIGURES["audit"], task))
     try:
         return _figures_of(task, after, found)
     except (AttributeError, KeyError, TypeError) as error:

@@ -7,11 +7,15 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from lamol_core.config.blocks import BASE
+from lamol_core.artifacts.spec import FIGURES, remedy, repro
+from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot, forward_transfer
+from lamol_core.methods.registry import METHODS
+from lamol_core.methods.spec import Symptom
 
 logger = logging.getLogger(__name__)
+EVALUATED = FIGURES["evaluate"]
 
 
 # With the few hundred test rows a task usually has, one score's standard error is 2 to 3 points
@@ -83,14 +87,14 @@ def _by_task(figures: Sequence[TaskFigures], order: Sequence[str]) -> dict[str, 
     for task in order:
         if task not in found:
             raise ArtifactError(
-                f"task '{task}': its figures are missing. Run `dvc repro evaluate@{task}`."
+                f"task '{task}': its figures are missing. {remedy(EVALUATED, task)}"
             )
     for task in order:
         after = found[task].after
         if after != BASE and after not in order:
             raise ArtifactError(
                 f"task '{task}': it follows '{after}', which params.yaml does not name. "
-                f"Mend `after` there, then run `dvc repro evaluate@{task}`."
+                f"Mend `after` there, then run {repro(EVALUATED, task)}."
             )
     return {task: found[task] for task in order}
 
@@ -108,7 +112,7 @@ def _path(by_task: dict[str, TaskFigures], task: str) -> list[TaskFigures]:
         if len(path) == len(by_task):
             raise ArtifactError(
                 f"task '{task}': it follows itself by way of '{path[0].after}'. Let one of them "
-                f"follow '{BASE}' in params.yaml, then run `dvc repro evaluate@{task}`."
+                f"follow '{BASE}' in params.yaml, then run {repro(EVALUATED, task)}."
             )
         path.insert(0, by_task[path[0].after])
     return path
@@ -140,7 +144,7 @@ def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
         "not_scored": matrix.not_scored(),
         "audits": {figure.task: dict(figure.audit) for figure in chain if figure.audit},
         "machines": _machines(chain),
-        "advice": _advice(matrix, chain) if method == "lamol_kd" else [],
+        "advice": _advice(method, matrix, chain),
     }
 
 
@@ -159,16 +163,22 @@ def _score_matrix(chain: list[TaskFigures]) -> ScoreMatrix:
         missing = [task for task in tasks[: i + 1] if task not in figure.scores]
         if missing:
             raise ArtifactError(
-                f"task '{figure.task}': no score on {missing}. "
-                f"Run `dvc repro evaluate@{figure.task}`."
+                f"task '{figure.task}': no score on {missing}. {remedy(EVALUATED, figure.task)}"
             )
     rows = (tuple(fig.scores[task] for task in tasks[: i + 1]) for i, fig in enumerate(chain))
     return ScoreMatrix(tasks, tuple(rows))
 
 
-def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
-    """The tuning lines of the method's authors that these figures call for."""
-    advice = []
+def _advice(method: str, matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
+    """What the method says of the symptoms that these figures show."""
+    found = _symptoms(matrix, chain)
+    advice = METHODS[method].advice if method in METHODS else {}
+    return [text.format(**found[name]) for name, text in advice.items() if name in found]
+
+
+def _symptoms(matrix: ScoreMatrix, chain: list[TaskFigures]) -> dict[Symptom, dict[str, Any]]:
+    """What calls for another parameter, with the places and figures to name."""
+    found: dict[Symptom, dict[str, Any]] = {}
     forgetting = matrix.forgetting()
     forgets = forgetting is not None and forgetting > HIGH_FORGETTING_POINTS
     few = [
@@ -176,17 +186,10 @@ def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
         for figure in chain[1:]
         if figure.pseudo["valid"] < FEW_PSEUDO_ROWS
     ]
-    if forgets and few:
-        advice.append(
-            f"Old tasks are held by few rows ({_some(few)}): raise `gamma` or `rows_per_class` "
-            "first, the rest of this advice stands on them."
-        )
     if forgets:
-        advice.append(
-            f"Forgetting is high ({forgetting:.1f} points): raise `distill_weight`, or draw more "
-            "rows (`gamma`, `rows_per_class`), which helped where both were tried and the weight "
-            "did not."
-        )
+        found["high_forgetting"] = {"points": forgetting}
+        if few:
+            found["few_pseudo_rows"] = {"tasks": _some(few)}
     first, *later = [row[-1] for row in matrix.rows]
     # Nothing is distilled in the first task: what one learns without it.
     low = [
@@ -194,27 +197,16 @@ def _advice(matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
         for task, score in zip(matrix.tasks[1:], later, strict=True)
         if first is not None and score is not None and first - score > LOW_NEW_TASK_POINTS
     ]
-    if first is not None and low:
-        advice.append(
-            f"Learnt badly when new ({_some(low)}; {matrix.tasks[0]}, in which nothing is "
-            f"distilled, {first:.1f} %): lower `distill_weight`, unless these are harder by "
-            "themselves."
-        )
-    if forgets and low:
-        advice.append(
-            "The two lines above pull `distill_weight` in opposite directions: change it in small "
-            "steps and compare the final average."
-        )
-    poor = [said for figure in chain if (said := _poor_pseudo_samples(figure))]
-    if poor:
-        advice.append(f"Many pseudo-samples were poor (for {_some(poor)}): raise `lambda`.")
-    unstable = [figure.task for figure in chain[1:] if _is_unstable(figure.curve)]
-    if unstable:
-        advice.append(
-            f"Training was unstable (it ended above an earlier loss in {_some(unstable)}): change "
-            "`temperature`."
-        )
-    return advice
+    if low:
+        shown = f"{matrix.tasks[0]} {first:.1f} %"
+        found["low_new_task"] = {"tasks": _some(low), "first": shown}
+        if forgets:
+            found["forgetting_and_low_new_task"] = {}
+    if poor := [said for figure in chain if (said := _poor_pseudo_samples(figure))]:
+        found["poor_pseudo_samples"] = {"tasks": _some(poor)}
+    if unstable := [figure.task for figure in chain[1:] if _is_unstable(figure.curve)]:
+        found["unstable_training"] = {"tasks": _some(unstable)}
+    return found
 
 
 def _poor_pseudo_samples(figure: TaskFigures) -> str | None:

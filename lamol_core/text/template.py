@@ -80,7 +80,7 @@ def cut_input(
     room = max_length - len(y) - NUM_CONTROL["gen"]
     if room < 1:
         raise ConfigError(
-            f"params.yaml: train.max_length = {max_length}: the target of row {row_id} has "
+            f"params.yaml: text.max_length = {max_length}: the target of row {row_id} has "
             f"{len(y)} tokens and needs {len(y) + NUM_CONTROL['gen'] + 1}. Raise it: targets are "
             "never cut."
         )

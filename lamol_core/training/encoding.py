@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lamol_core.artifacts.spec import MIX, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.encoded import EncodedRow
@@ -37,7 +38,7 @@ def encode_mix(
         if row.row_id not in ids:
             raise ArtifactError(
                 f"mix.parquet: row {row.row_id!r} is neither in data/ nor a valid row of "
-                f"pseudo.parquet. Run `dvc repro mix@{task_names[-1]}` again."
+                f"pseudo.parquet. {remedy(MIX, task_names[-1])}"
             )
         x, y = ids[row.row_id]
         encoded.append(EncodedRow(row.row_id, row.origin, x, y, tokens[row.source_task]))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lamol_core.methods.memory import Memory
-from lamol_core.methods.terms import cross_entropy
+from lamol_core.methods.terms import ce
 from lamol_core.models.head import LinearHead
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens
@@ -50,7 +50,7 @@ def answer_logits(
 
 def likelihood_backward(body: Body, control: ControlTokens) -> Callable[[EncodedRow], None]:
     """Adds the gradient of -log p(y | x) of one row to the weights, in eval mode."""
-    loss = cross_entropy("qa", "new")
+    loss = ce("qa", "new")
 
     def backward(row: EncodedRow) -> None:
         (micro,) = pack_under(encode_views([row], ("qa",), control), 1)

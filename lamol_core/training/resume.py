@@ -23,14 +23,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lamol_core.artifacts.atomic import atomic_folder
-from lamol_core.artifacts.kinds import RESUME
-from lamol_core.artifacts.manifest import Provenance, check_folder, seal_folder
+from lamol_core.artifacts.manifest import check_folder, seal_folder
 from lamol_core.errors import ArtifactError
 from lamol_core.methods.memory import Memory
 from lamol_core.training.optimizer import MasterAdamW
 
 EVERY_S = 300.0
 """Between two saves. SmolLM2-135M in fp32 writes 1.6 GB each time."""
+RESUME = "resume"
 TENSORS, PROGRESS, MEMORY = "tensors.safetensors", "progress.json", "memory"
 LogRow = dict[str, Any]
 
@@ -107,7 +107,7 @@ class Resume:
                 memory.write(scratch / MEMORY)
                 progress = json.dumps({"log_rows": log_rows})
                 (scratch / PROGRESS).write_text(progress, encoding="utf-8")
-                seal_folder(scratch, RESUME, {"steps": len(log_rows)}, Provenance())
+                seal_folder(scratch, RESUME, {"steps": len(log_rows)})
         self._saved_at = time.perf_counter()
 
     def remove(self) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.data.task_data import TaskData
-from lamol_core.methods.quotas import MIXES_REAL_ROWS
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,11 @@ class Kept:
         return asdict(self)
 
 
-def count_kept(state: Path, data: TaskData, method: str) -> Kept:
-    """Of a task's state, and of the training rows that a method needs of every task so far."""
+def count_kept(state: Path, data: TaskData, mixes_real_rows: bool) -> Kept:
+    """Of a task's state, and of the training rows of every task so far where a method mixes them in."""
     files = [path for path in state.iterdir() if path.name != MANIFEST]
     num_rows = read_manifest(state / MANIFEST, "").rows.get("real_rows", 0)
-    if method in MIXES_REAL_ROWS:
+    if mixes_real_rows:
         files += [data.file(facts.name, "train") for facts in data.lineage]
         num_rows += sum(facts.num_rows["train"] for facts in data.lineage)
     return Kept(num_rows, sum(path.stat().st_size for path in files))

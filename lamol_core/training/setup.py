@@ -8,7 +8,6 @@ from pathlib import Path
 from accelerate import Accelerator, PartialState
 from transformers import PreTrainedModel
 
-from lamol_core.config.blocks import TrainParams
 from lamol_core.errors import ConfigError
 from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Loss
@@ -23,6 +22,7 @@ from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import NUM_CONTROL, ControlTokens
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import TeacherStates
+from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import Resume
 from lamol_core.training.trainer import LogRow, Trainer, count_steps
 
@@ -48,7 +48,7 @@ class Fitting:
     def load(self, checkpoint: Path) -> PreTrainedModel:
         device, attention = self.accelerator.device, weights_attention(self.attention)
         model = load_model(checkpoint, device, self._dtype, attention)
-        require_positions(model, self._longest, "train.max_length")
+        require_positions(model, self._longest, "text.max_length")
         return model
 
     def fit(

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.layout import OF_EXPERT
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
-from lamol_core.config.blocks import TrainParams
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
 from lamol_core.models.checkpoints import save_checkpoint, write_state
@@ -26,6 +26,7 @@ from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.batches import cut_rows
 from lamol_core.training.determinism import computed_by
 from lamol_core.training.encoding import encode_mix
+from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import Resume
 from lamol_core.training.setup import Fitting
 from lamol_core.training.teacher.session import (
@@ -53,6 +54,8 @@ class TrainingSet:
     pseudo: Sequence[PseudoSample]
     lineage: tuple[str, ...]
     task_specific_token: bool = True
+    max_length: int = 256
+    """Tokens of a row; inputs are cut for it."""
 
     @property
     def has_pseudo_rows(self) -> bool:
@@ -112,6 +115,12 @@ class Checkpoints:
         return self.resume and self.resume.with_name(f"{self.resume.name}{OF_EXPERT}")
 
 
+def begin_processes() -> None:
+    """Let Accelerate know of the processes, before anything else asks it: the first PartialState
+    decides for all, and would not ask by itself whether they are on CPUs."""
+    PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
 def train_from_checkpoint(
     checkpoints: Checkpoints,
     training_set: TrainingSet,
@@ -128,7 +137,7 @@ def train_from_checkpoint(
     room: an expert, an offline teacher's states. `on_step` is told of the expert's steps too.
     """
     codec = TextCodec.load(checkpoints.teacher)
-    rows, num_cut = cut_rows(_encode(training_set, codec), params.max_length)
+    rows, num_cut = cut_rows(_encode(training_set, codec), training_set.max_length)
     seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
     fitting = Fitting(codec.control, params, rows, seed_of_task, on_step)
     memory = method.memory(MemoryContext(seed, codec.decode))
@@ -138,7 +147,7 @@ def train_from_checkpoint(
     made_by = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
     lesson = Lesson.of(method.loss, codec.control, rows, made_by)
     inputs = inputs_of(
-        checkpoints, rows, method.parameters(training_set.has_pseudo_rows), method, params, seed
+        checkpoints, rows, method.acting(training_set.has_pseudo_rows), method, params, seed
     )
     resume = _resume_at(checkpoints.resume, inputs, fitting, say)
     of_expert = None if method.expert_loss is None else checkpoints.expert_resume

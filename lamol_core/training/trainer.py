@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lamol_core.config.blocks import TrainParams
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Loss
@@ -26,6 +25,7 @@ from lamol_core.training.interruption import Interruption
 from lamol_core.training.memory_access import RecalledLogits, answer_logits, likelihood_backward
 from lamol_core.training.objective import TeacherStates, losses_of
 from lamol_core.training.optimizer import MasterAdamW
+from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import LogRow, Resume
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lamol_core.artifacts.manifest import Manifest
 from lamol_core.audit.spec import Audited, Origin, SampledTask
-from lamol_core.config.blocks import GenerateParams
+from lamol_core.generation.params import GenerateParams
 from lamol_core.records import Example, PseudoSample, TaskFacts
 from lamol_core.seeds import derive_seed
 

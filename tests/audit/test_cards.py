@@ -7,9 +7,9 @@ import json
 from ruamel.yaml import YAML
 
 from lamol_core.audit.cards import COLUMNS, WARNING, croissant, dataset_card
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.registry import build_checks
 from lamol_core.audit.verdicts import audit_table
-from lamol_core.config.blocks import AuditParams
 from lamol_core.records import PSEUDO_SCHEMA
 from tests.audit.corpus import clean, decode
 from tests.messages import mentions

@@ -17,12 +17,13 @@ from lamol_core.audit.checks.personal_data import personal_data_in
 from lamol_core.audit.checks.validity import Validity
 from lamol_core.audit.memorisation.permutation import pooled_excesses
 from lamol_core.audit.memorisation.row_overlap import AgainstRows
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.registry import build_checks
 from lamol_core.audit.spec import Audited, SampledTask, judge, pooled
 from lamol_core.audit.verdicts import Audit, audit_table
-from lamol_core.config.blocks import AuditParams, GenerateParams
 from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
+from lamol_core.generation.params import GenerateParams
 from lamol_core.privacy.fingerprinting import fingerprint_of
 from lamol_core.records import PseudoSample
 from tests.audit.corpus import (

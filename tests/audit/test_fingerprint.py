@@ -23,11 +23,12 @@ from lamol_core.audit.fingerprint import (
 )
 from lamol_core.audit.memorisation.keyed_hash import LADDER, HashedTexts, KeyedHash
 from lamol_core.audit.memorisation.spans import longest_shared_spans
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.registry import build_checks
 from lamol_core.audit.samples import Judgement
 from lamol_core.audit.spec import Audited
 from lamol_core.audit.verdicts import Audit, audit_table
-from lamol_core.config.blocks import AuditParams, PrepareParams, TaskParams
+from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task, write_base
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from lamol_core.audit.page import render_audit, visible_within
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.registry import build_checks
 from lamol_core.audit.samples import to_csv
 from lamol_core.audit.spec import Audited
 from lamol_core.audit.verdicts import History, audit_table
-from lamol_core.config.blocks import AuditParams
 from lamol_core.text.display import visible
 from tests.audit.corpus import clean, decode, sample, sentence, with_rows
 from tests.browser import needs_browser

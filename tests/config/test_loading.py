@@ -7,9 +7,10 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from lamol_core.config.blocks import AuditParams, Params
-from lamol_core.config.loading import find_problems, load_params, read_params
+from lamol_core.audit.params import AuditParams
+from lamol_core.config.loading import read_params
 from lamol_core.errors import ConfigError
+from lamol_core.parameters import Params, find_problems, load_params
 from tests.messages import names, naming
 
 DEMO = {"kind": "demo", "task": "home"}

@@ -6,8 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from lamol_core.config.blocks import BASE
-from lamol_core.config.loading import find_order_problems
+from lamol_core.config.task_names import BASE, find_order_problems
 from lamol_core.data.orders import (
     distinct_tasks,
     listed_order,

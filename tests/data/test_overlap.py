@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from lamol_core.config.blocks import Source
 from lamol_core.data.overlap import may_share_rows
+from lamol_core.data.sources.spec import Source
 
 
 def source(**block: Any) -> Source:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamol_core.config.blocks import PrepareParams
 from lamol_core.data.columns import RawRow
+from lamol_core.data.params import PrepareParams
 from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.errors import ConfigError
 from lamol_core.records import SPLITS

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lamol_core.config.blocks import PrepareParams, TaskParams
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.columns import RawRow
+from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import find_facts, prepare_task, write_base
 from lamol_core.data.task_data import TaskData, facts_from
 from lamol_core.data.tombstones import read_record, write_record

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lamol_core.config.blocks import EvaluateParams
 from lamol_core.errors import ConfigError
+from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.evaluation.predict import predict
 from lamol_core.models.checkpoints import load_model
 from lamol_core.text.tokenizer import TextCodec

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from lamol_core.methods.quotas import Sampling
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
-from lamol_core.config.blocks import GenerateParams
 from lamol_core.decoding.answers import answers_of, input_likelihoods
 from lamol_core.errors import GenerationError
 from lamol_core.generation.carry_over import carried_rows
 from lamol_core.generation.drawing import PseudoSampler
+from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
 from lamol_core.generation.teacher import draw_from_checkpoint
-from lamol_core.methods.quotas import Sampling
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lamol_core.config.blocks import GenerateParams
+from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import DrawingPlan, Request, credited
 from lamol_core.records import PseudoSample
 

@@ -13,20 +13,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from lamol_core.methods.quotas import KEEPS_REAL_ROWS, MIXES_REAL_ROWS, find_sampling
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest, sha256_of
 from lamol_core.artifacts.tables import read_rows
-from lamol_core.config.blocks import EwcParams, Params, ReplayParams
 from lamol_core.errors import ArtifactError
-from lamol_core.methods.ewc import FisherMemory
+from lamol_core.methods.ewc import EwcParams, FisherMemory
 from lamol_core.methods.memory import MemoryContext
-from lamol_core.methods.quotas import KEEPS_REAL_ROWS, MIXES_REAL_ROWS, find_sampling
 from lamol_core.methods.registry import METHODS, build_method
-from lamol_core.methods.replay import RowMemory
+from lamol_core.methods.replay import ReplayParams, RowMemory
 from lamol_core.models.checkpoints import load_model, save_checkpoint, write_state
+from lamol_core.parameters import Params
 from lamol_core.records import MEMORY_SCHEMA, Example, MemoryRow, MixRow, PseudoSample, from_table
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec

@@ -17,8 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lamol_core.config.blocks import LamolKdParams
-from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.models.checkpoints import load_model
 from lamol_core.training.batches import Member, MicroBatch
 from lamol_core.training.hidden_states import as_body

@@ -11,9 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lamol_core.config.blocks import DerppParams, EwcParams
-from lamol_core.methods.derpp import Derpp
-from lamol_core.methods.ewc import Ewc, FisherMemory
+from lamol_core.methods.derpp import Derpp, DerppParams
+from lamol_core.methods.ewc import Ewc, EwcParams, FisherMemory
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Origin
 from lamol_core.training.batches import Member, MicroBatch

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lamol_core.config.blocks import LamolKdParams, LamolParams, Params
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.l2kd import L2kd
-from lamol_core.methods.lamol import Lamol
-from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.lamol import Lamol, LamolParams
+from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.methods.losses import cross_entropy_per_token, kl_per_token
 from lamol_core.methods.registry import METHODS, build_method
 from lamol_core.methods.terms import Loss
+from lamol_core.parameters import Params
 from tests.messages import naming
 
 V = 7

@@ -14,20 +14,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lamol_core.config.blocks import (
-    DerppParams,
-    EwcParams,
-    LamolKdParams,
-    LamolParams,
-    ReplayParams,
-)
-from lamol_core.methods.derpp import Derpp
-from lamol_core.methods.ewc import Ewc, FisherMemory
+from lamol_core.methods.derpp import Derpp, DerppParams
+from lamol_core.methods.ewc import Ewc, EwcParams, FisherMemory
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.l2kd import L2kd
-from lamol_core.methods.lamol import Lamol
-from lamol_core.methods.lamol_kd import LamolKd
-from lamol_core.methods.replay import Replay
+from lamol_core.methods.lamol import Lamol, LamolParams
+from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
+from lamol_core.methods.replay import Replay, ReplayParams
 from lamol_core.methods.spec import Method
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens

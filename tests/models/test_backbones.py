@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from lamol_core.artifacts.kinds import CHECKPOINT
+
 from lamol_core.artifacts.manifest import Provenance, check_folder
-from lamol_core.config.blocks import BackboneParams, NanoParams
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.models.backbones import COMMON_FROM, build_backbone, build_nano
 from lamol_core.models.checkpoints import check_state, load_model, save_checkpoint, write_state
+from lamol_core.models.params import BackboneParams, NanoParams
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import naming

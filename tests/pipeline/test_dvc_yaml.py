@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from lamol_core.config.blocks import Params
+from lamol_core.parameters import Params
 from tests.code_imports import ROOT, closure
 
 CANNOT_CHANGE_AN_ARTEFACT = {

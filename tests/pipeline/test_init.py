@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from lamol_core.config.blocks import Params
 from lamol_core.errors import ConfigError
+from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import SOURCE, pipeline_hints, pipeline_problems
 from lamol_core.pipeline.init import create_sequence, make_params
 from lamol_core.preflight.problems import check_sequence

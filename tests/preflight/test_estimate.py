@@ -12,12 +12,12 @@ from torch import nn
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.config.blocks import Params
 from lamol_core.errors import ConfigError
 from lamol_core.methods.ewc import FisherMemory
 from lamol_core.methods.registry import METHODS, build_method
 from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import load_model, save_checkpoint
+from lamol_core.parameters import Params
 from lamol_core.preflight.estimate import estimate, say_time
 from lamol_core.preflight.rates import Rates, bytes_below, measure_lengths, measure_rates
 from lamol_core.preflight.trial import the_backbone, try_sequence

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from lamol_core.config.blocks import Params, PrepareParams, TaskParams
 from lamol_core.config.loading import read_params
+from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task, write_base
 from lamol_core.data.task_data import TaskData
 from lamol_core.data.tombstones import write_record
 from lamol_core.errors import ConfigError
+from lamol_core.parameters import Params
 from lamol_core.preflight.hints import find_hints, find_leftovers
 from lamol_core.preflight.overview import describe_sequence
 from lamol_core.preflight.problems import check_sequence

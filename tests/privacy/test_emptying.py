@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lamol_core.config.blocks import Params
 from lamol_core.errors import ConfigError
+from lamol_core.parameters import Params
 from lamol_core.privacy.emptying import empty_files, source_files
 from tests.messages import naming
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lamol_core.config.blocks import METHOD_NAMES
 from lamol_core.data.task_data import TaskData
+from lamol_core.methods.registry import METHOD_NAMES
 from lamol_core.records import PSEUDO_SCHEMA, SPLITS
 from lamol_core.reporting.page import HEADLINES
 from tests.browser import needs_browser, open_page

@@ -6,9 +6,9 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from lamol_core.config.blocks import LamolKdParams, TrainParams
-from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.training.hidden_states import as_body
+from lamol_core.training.params import TrainParams
 from lamol_core.training.teacher.states import OnlineTeacher
 from lamol_core.training.trainer import Trainer
 from tests.fakes import CONTROL, make_rows, sharpen, tiny_llama

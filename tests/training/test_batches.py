@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamol_core.config.blocks import TrainParams
 from lamol_core.errors import ConfigError
 from lamol_core.records import View
 from lamol_core.text.encoded import EncodedRow
@@ -21,6 +20,7 @@ from lamol_core.training.batches import (
     cut_rows,
     optimizer_batches,
 )
+from lamol_core.training.params import TrainParams
 from lamol_core.training.trainer import count_steps
 from tests.fakes import CONTROL, make_rows
 from tests.messages import naming

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lamol_core.config.blocks import LamolKdParams, TrainParams
-from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.training import optimizer
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.optimizer import MasterAdamW, join_halves, split_halves
+from lamol_core.training.params import TrainParams
 from lamol_core.training.teacher.states import OnlineTeacher
 from lamol_core.training.trainer import Trainer
 from tests.fakes import CONTROL, make_rows, tiny_llama

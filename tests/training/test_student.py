@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.config.blocks import LamolKdParams, TrainParams
 from lamol_core.errors import ConfigError
-from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.models.checkpoints import load_model, require_positions
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.tokenizer import TextCodec
+from lamol_core.training.params import TrainParams
 from lamol_core.training.student import (
     Checkpoints,
     TrainedStudent,

@@ -15,20 +15,20 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
-from lamol_core.config.blocks import LamolKdParams, LamolParams, TrainParams
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.finetune import Finetune
-from lamol_core.methods.lamol import Lamol
-from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.lamol import Lamol, LamolParams
+from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.methods.memory import LogitsOf, Memory
 from lamol_core.methods.spec import Method
-from lamol_core.methods.terms import Loss, cross_entropy
+from lamol_core.methods.terms import Loss, ce
 from lamol_core.models.attention import PACKED
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.training.batches import OptimizerBatch
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import losses_of
 from lamol_core.training.optimizer import MasterAdamW
+from lamol_core.training.params import TrainParams
 from lamol_core.training.teacher.states import OnlineTeacher
 from lamol_core.training.trainer import LogRow, Trainer
 from tests.fakes import (
@@ -305,7 +305,7 @@ def test_a_term_that_no_method_had_gets_its_column(accelerator: Accelerator) -> 
     class Recalling(Finetune):
         @property
         def loss(self) -> Loss:
-            return cross_entropy("qa", "new") + cross_entropy("gen", "memory")
+            return ce("qa", "new") + ce("gen", "memory")
 
     student, _ = pair()
     rows = [*ROWS, replace(ROWS[0], row_id="kept", origin="memory")]

@@ -12,8 +12,8 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, pooled
-from lamol_core.config.blocks import AuditParams
 from lamol_core.data.canaries import DIGITS, Canary
 from lamol_core.seeds import derive_seed
 

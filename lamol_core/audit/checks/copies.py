@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from datasketch import MinHash, MinHashLSH
 
 from lamol_core.audit.memorisation.neighbours import runs_of
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, pooled
-from lamol_core.config.blocks import AuditParams
 from lamol_core.seeds import derive_seed
 
 SIMILAR = 0.8

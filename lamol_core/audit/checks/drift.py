@@ -21,8 +21,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, SampledTask, pooled
-from lamol_core.config.blocks import AuditParams
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import normalise
 

@@ -44,6 +44,7 @@ import numpy as np
 from lamol_core.audit.memorisation.hash_overlap import against_hashes
 from lamol_core.audit.memorisation.permutation import pooled_excesses
 from lamol_core.audit.memorisation.row_overlap import AgainstRows
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import (
     Audited,
     Check,
@@ -55,7 +56,6 @@ from lamol_core.audit.spec import (
     SampledTask,
     pooled,
 )
-from lamol_core.config.blocks import AuditParams
 
 HEADLINES = ("overlap", "copied")
 

@@ -24,8 +24,8 @@ from functools import partial
 import phonenumbers
 from stdnum import iban, luhn
 
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, Check, Finding, Flag, Origin, SampledTask, pooled
-from lamol_core.config.blocks import AuditParams
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.normalise import without_unseen
 

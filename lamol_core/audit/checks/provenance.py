@@ -3,8 +3,8 @@
     broken_share        rows that are not; all are where one of the next three is 0
     table_as_written    1 where the file has the hash that its manifest says, else 0
     teacher_as_written  the same of the teacher's folder
-    settings_as_drawn   1 where the manifest has the teacher and the parameters that are there now
-    foreign_code        1 where another version of this software wrote the table, which warns
+    settings_as_drawn   1 where the manifest has the teacher, seed and `text` that are there now
+    foreign_code        1 where other code than that of `generate` now wrote it, which warns
 
 A row is broken where its teacher's hash is not that of the teacher on disk, its seed is not the one
 that its place in the table has, its id does not say its index and attempt or stands there twice,
@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from lamol_core import __version__
+from lamol_core.artifacts.spec import GENERATE
+from lamol_core.artifacts.version import code_version
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, Origin
-from lamol_core.config.blocks import AuditParams
 from lamol_core.records import PseudoSample, pseudo_row_id
 from lamol_core.seeds import pseudo_seed
 
@@ -56,9 +57,11 @@ class ProvenanceCheck(Check):
                 else "the table that rows were carried over from is not there as it was."
             )
         foreign = _foreign_settings(origin, bool(drawn))
-        is_foreign = origin.manifest.code_version != __version__
+        code = code_version(GENERATE.packages)
+        is_foreign = origin.manifest.code_version != code
         if is_foreign:
-            notes.append(f"written by lamol {origin.manifest.code_version}, this is {__version__}.")
+            written = origin.manifest.code_version or "?"
+            notes.append(f"written by the code {written}, that of `generate` now is {code}.")
         as_written = origin.table_is_as_written and origin.teacher_is_as_written
         share = len(flags) / len(drawn) if drawn else 0.0
         figures: dict[str, Figure] = {
@@ -100,10 +103,11 @@ def _foreign_settings(origin: Origin, has_rows: bool) -> list[str]:
     teacher = manifest.inputs.get("teacher", "")
     if teacher != origin.teacher_sha256:
         notes.append(f"drawn from the teacher {teacher[:12] or '?'}, not from the one on disk.")
+    now = {"seed": origin.seed, "text": origin.text.model_dump()}
     other = [
         f"{name} {manifest.parameters.get(name)} (now {value})"
-        for name, value in origin.settings.items()
-        if has_rows and (name not in manifest.parameters or manifest.parameters[name] != value)
+        for name, value in now.items()
+        if has_rows and manifest.parameters.get(name) != value
     ]
     if other:
         notes.append(f"drawn with other parameters than params.yaml has: {', '.join(other)}.")

@@ -2,7 +2,7 @@
 
 rejected_share        rejected draws / all draws but surplus ones
 attempts_per_row      draws / rows drawn and kept; rows that were carried over are no draws
-truncated_share       rows kept that fill generate.max_input_tokens or max_target_tokens
+truncated_share       rows kept that fill text.max_input_tokens or max_target_tokens
 rejected_<reason>     draws rejected for each reason (generation/parsing.py)
 """
 
@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, Origin, SampledTask
-from lamol_core.config.blocks import AuditParams, GenerateParams
 from lamol_core.records import PseudoSample
+from lamol_core.text.params import TextParams
 
 
 class Validity(Check):
@@ -35,7 +36,7 @@ class Validity(Check):
             **_figures(kept, rejected, origin),
             **{f"rejected_{reason}": float(count) for reason, count in sorted(reasons.items())},
         }
-        truncated = [sample for sample in kept if _is_truncated(sample, origin.generate)]
+        truncated = [sample for sample in kept if _is_truncated(sample, origin.text)]
         flags = [Flag(s.row_id, s.source_task, self.name, "truncated") for s in truncated]
         notes = [
             f"no row of {task.name} could be used: nothing of it is rehearsed."
@@ -49,7 +50,7 @@ def _figures(
     kept: Sequence[PseudoSample], rejected: Sequence[PseudoSample], origin: Origin
 ) -> dict[str, Figure]:
     drawn = _num_drawn(kept, origin)
-    truncated = sum(_is_truncated(sample, origin.generate) for sample in kept)
+    truncated = sum(_is_truncated(sample, origin.text) for sample in kept)
     return {
         "rows_kept": float(len(kept)),
         "rejected_share": len(rejected) / (drawn + len(rejected)) if drawn or rejected else None,
@@ -62,8 +63,8 @@ def _num_drawn(kept: Sequence[PseudoSample], origin: Origin) -> int:
     return sum(sample.row_id not in origin.carried for sample in kept)
 
 
-def _is_truncated(sample: PseudoSample, generate: GenerateParams) -> bool:
+def _is_truncated(sample: PseudoSample, text: TextParams) -> bool:
     return (
-        len(sample.input_ids) >= generate.max_input_tokens
-        or len(sample.target_ids) >= generate.max_target_tokens
+        len(sample.input_ids) >= text.max_input_tokens
+        or len(sample.target_ids) >= text.max_target_tokens
     )

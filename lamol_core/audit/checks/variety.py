@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 
 from sacrebleu.metrics.bleu import BLEU
 
+from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, pooled
-from lamol_core.config.blocks import AuditParams
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import words_of
 

@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lamol_core.config.blocks import DemoSource, FileSource, HubSource, Source
-from lamol_core.config.loading import resolve_path, say_missing
+from lamol_core.config.paths import resolve_path, say_missing
 from lamol_core.data.columns import (
     RawRow,
     SourceError,
@@ -21,6 +20,7 @@ from lamol_core.data.columns import (
 )
 from lamol_core.data.sources.demo import demo_rows
 from lamol_core.data.sources.formats import FORMATS, FileReader
+from lamol_core.data.sources.spec import DemoSource, FileSource, HubSource, Source
 from lamol_core.errors import ConfigError, first_line
 from lamol_core.records import SPLITS
 

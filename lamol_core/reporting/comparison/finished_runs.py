@@ -15,15 +15,17 @@ from ruamel.yaml import YAML, YAMLError
 
 from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.manifest import sha256_of
-from lamol_core.config.blocks import FileSource, Params
-from lamol_core.config.loading import resolve_path
+from lamol_core.config.paths import resolve_path
 from lamol_core.data.orders import original_names
 from lamol_core.data.sources.reading import find_files
+from lamol_core.data.sources.spec import FileSource
 from lamol_core.errors import ArtifactError, ConfigError
 
 SEED_KEYS = ("seed", "backbone.nano.seed")
 """What repeats a run: not part of what is compared."""
 SUMMARY = Path("reports") / "summary.json"
+Complete = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Lays parameters over their defaults, so that one left out and one spelt out are the same."""
 COMMITS = Path("commits.txt")
 """Commits of lamol that ran a sequence, a line each: where a benchmark was made by a checkout."""
 
@@ -80,6 +82,7 @@ class FinishedRun:
 
 def read_folders(
     folders: Sequence[Path],
+    complete: Complete,
     without: Sequence[Path] = (),
     leave_out: Callable[[ArtifactError], None] | None = None,
 ) -> list[FinishedRun]:
@@ -105,7 +108,7 @@ def read_folders(
             if one.resolve() in seen:
                 continue
             try:
-                runs += read_folder(one)
+                runs += read_folder(one, complete)
             except ArtifactError as error:
                 if leave_out is None:
                     raise
@@ -119,7 +122,7 @@ def read_folders(
     return runs
 
 
-def read_folder(folder: Path) -> list[FinishedRun]:
+def read_folder(folder: Path, complete: Complete) -> list[FinishedRun]:
     """The runs of a sequence's folder. Raises ArtifactError when it is not whole."""
     path = folder / "params.yaml"
     try:
@@ -134,12 +137,16 @@ def read_folder(folder: Path) -> list[FinishedRun]:
         raise ArtifactError(f"{path}: no YAML ({error}). Compare whole folders.") from error
     noted = folder / COMMITS
     commits = noted.read_text(encoding="utf-8").strip() if noted.is_file() else ""
-    runs = split_chains(str(folder), params, summary, folder)
+    runs = split_chains(str(folder), params, summary, folder, complete)
     return [replace(run, commits=commits) for run in runs]
 
 
 def split_chains(
-    name: str, params: Mapping[str, Any], summary: Mapping[str, Any], folder: Path
+    name: str,
+    params: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    folder: Path,
+    complete: Complete,
 ) -> list[FinishedRun]:
     """A run for each order of the tasks: a tree of them holds several.
 
@@ -147,7 +154,7 @@ def split_chains(
     the hashes of their files. Raises ArtifactError where parameters and summary are not of the
     same run."""
     try:
-        whole, chains = _completed(params), summary["chains"]
+        whole, chains = complete(params), summary["chains"]
         tasks = {
             key: {**task, "source": _with_content(task["source"], folder)}
             for key, task in whole.get("tasks", {}).items()
@@ -228,15 +235,6 @@ def _hash_of_state(path: Path, changed_at: int, size: int) -> str:
 
 def _without_after(task: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in task.items() if key != "after"}
-
-
-def _completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters with their defaults, so that one left out and one spelt out are the same;
-    as they are where another version of lamol wrote them."""
-    try:
-        return Params.model_validate(params).model_dump(mode="json", by_alias=True)
-    except ValidationError:
-        return params
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,16 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lamol_core.config.blocks import METHOD_NAMES, Columns, LamolParams, Params, TaskParams
+from lamol_core.data.params import TaskParams
+from lamol_core.data.sources.spec import Columns
 from lamol_core.errors import ConfigError, UsageError
-from lamol_core.reporting.comparison.finished_runs import SEED_KEYS, FinishedRun, flatten
+from lamol_core.methods.registry import METHODS
+from lamol_core.reporting.comparison.finished_runs import SEED_KEYS, FinishedRun
 
-NOT_COMPARED = frozenset({"method", "lamol_version"})
-CANARIES = "audit.canaries"
-DROPS_FLAGGED = "audit.drop_flagged"
-FLAGGED_BY = frozenset({"audit.ask_teacher", "audit.phone_regions"})
-"""What of an audit's parameters can change which pseudo-samples are trained on, where those that
-it flags are dropped, or not carried over."""
+NOT_COMPARED = frozenset({"method", "lamol_version", "forget"})
+DROPS_FLAGGED = "mix.drop_flagged"
+ONLY_TOLD = ("audit.limits.", "audit.min_rows", "audit.show_real_rows", "audit.batch_size")
+"""Parameters of an audit that change no flag. The others can change which pseudo-samples are trained
+on, where those that it flags are dropped, or not carried over."""
+OF_PSEUDO_SAMPLES = frozenset(
+    f"text.{key}"
+    for key in ("use_task_specific_gen_token", "max_input_tokens", "max_target_tokens")
+)
 NAMED_TASKS = 3
 """Tasks by which a benchmark is named, at the most."""
 
@@ -75,17 +80,20 @@ class CommonName:
 
 
 def label_runs(
-    runs: Sequence[FinishedRun], names: Sequence[CommonName] = ()
+    runs: Sequence[FinishedRun],
+    defaults: Mapping[str, Any],
+    names: Sequence[CommonName] = (),
 ) -> dict[str, list[FinishedRun]]:
     """Runs by what they compare: the method, and those of its parameters in which runs differ,
     where they are not the default, such as `lamol_kd (unique, gamma=0.5)`.
 
     A parameter counts for a method if it can change what it learns: its own block does, and what
     all methods share, but no seed, no order of tasks, nothing that an audit only tells, and nothing
-    of sampling where a method draws no pseudo-samples. Raises ConfigError for a name that stands
+    of sampling where a method draws no pseudo-samples. `defaults` are those of all parameters,
+    flattened. Raises ConfigError for a name that stands
     for no run's settings, or for something else already.
     """
-    settings = _differing_settings(runs)
+    settings = _differing_settings(runs, defaults)
     _check_names(names, settings)
     groups: dict[str, list[FinishedRun]] = {}
     for run, own in zip(runs, settings, strict=True):
@@ -119,10 +127,11 @@ def _check_names(names: Sequence[CommonName], settings: Sequence[Sequence[Settin
             )
 
 
-def _differing_settings(runs: Sequence[FinishedRun]) -> list[list[Setting]]:
+def _differing_settings(
+    runs: Sequence[FinishedRun], defaults: Mapping[str, Any]
+) -> list[list[Setting]]:
     """For each run the settings, other than defaults, in which runs of its benchmark differ; the
     benchmark itself where there are several."""
-    defaults = flatten(Params(tasks={}).model_dump(mode="json", by_alias=True))
     counted = [_counted(run, defaults) for run in runs]
     by_benchmark: dict[str, list[Mapping[str, str]]] = {}
     for run, own in zip(runs, counted, strict=True):
@@ -155,21 +164,20 @@ def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
     """The parameters that can change what a method learns, as JSON, with defaults for what is left
     out. The method's own block is `own`: what several methods have is compared across them."""
     params = {**defaults, **run.params}
-    acting = {CANARIES}
-    if _draws(run.method):
-        acting.add(DROPS_FLAGGED)
-        if params[DROPS_FLAGGED] or params["generate.carry_over"]:
-            acting |= FLAGGED_BY
+    draws = run.method in METHODS and METHODS[run.method].rehearses
+    flags_act = draws and (params[DROPS_FLAGGED] or params["generate.carry_over"])
     counted = {}
     for key, value in params.items():
         block, _, rest = key.partition(".")
         if key in SEED_KEYS or block in NOT_COMPARED:
             continue
-        if block in METHOD_NAMES and block != run.method:
+        if block in METHODS and block != run.method:
             continue
-        if block == "generate" and not _draws(run.method):
+        if not draws and (block in ("generate", "mix") or key in OF_PSEUDO_SAMPLES):
             continue
-        if block == "audit" and key not in acting:
+        if block == "audit" and (not flags_act or key.startswith(ONLY_TOLD)):
+            continue
+        if key == "mix.gate":
             continue
         if key == "tasks" or key.endswith(".after"):
             continue
@@ -200,9 +208,3 @@ def _default_of(key: str, defaults: Mapping[str, Any]) -> str | None:
                 return json.dumps(field.default)
         return None
     return json.dumps(defaults[key], sort_keys=True) if key in defaults else None
-
-
-def _draws(method: str) -> bool:
-    """Whether a method trains on pseudo-samples: its block says how they are drawn."""
-    block = Params.model_fields[method].annotation if method in Params.model_fields else None
-    return isinstance(block, type) and issubclass(block, LamolParams)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
+from typing import Any
 
 from scipy.stats import t as student_t
 
@@ -179,12 +180,15 @@ class Comparison:
 
 
 def compare_runs(
-    runs: Sequence[FinishedRun], names: Sequence[CommonName] = (), against: str | None = None
+    runs: Sequence[FinishedRun],
+    defaults: Mapping[str, Any],
+    names: Sequence[CommonName] = (),
+    against: str | None = None,
 ) -> Comparison:
     """Group runs by method and setting, best final average first, and compare every two groups, or
-    all with one, `against`, by its label. Raises ConfigError for a name whose settings no run has
+    all with one, `against`, by its label. `defaults` are those of all parameters. Raises ConfigError for a name whose settings no run has
     and for a label that is none."""
-    labelled = label_runs(runs, names)
+    labelled = label_runs(runs, defaults, names)
     groups = [_group(label, members) for label, members in labelled.items()]
     groups.sort(key=_final_average, reverse=True)
     labels = [group.label for group in groups]

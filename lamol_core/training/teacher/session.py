@@ -16,7 +16,7 @@ from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
-from lamol_core.config.blocks import TrainParams
+from lamol_core.artifacts.spec import TEACHER, remedy
 from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Loss
 from lamol_core.text.encoded import EncodedRow
@@ -24,6 +24,7 @@ from lamol_core.text.template import ControlTokens
 from lamol_core.training.determinism import computed_by
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import TeacherStates
+from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import Resume
 from lamol_core.training.setup import Fitting
 from lamol_core.training.teacher.states import OnlineTeacher, StatesPlan, store_states
@@ -140,7 +141,9 @@ def _states_provenance(
     source: TeacherSource, lesson: Lesson, plan: StatesPlan, attention: str, params: TrainParams
 ) -> Provenance:
     """All that decides a teacher's states: those of a training that was cut off are found by it."""
-    teacher = read_manifest(source.checkpoint / MANIFEST, "Run the stage that writes it again.")
+    teacher = read_manifest(
+        source.checkpoint / MANIFEST, remedy(TEACHER, source.checkpoint.parent.name)
+    )
     return Provenance(
         {
             **computed_by(plan.dtype),

@@ -19,7 +19,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lamol_core.artifacts.atomic import atomic_folder
-from lamol_core.artifacts.kinds import TEACHER_STATES
 from lamol_core.artifacts.manifest import Provenance, is_whole, seal_folder
 from lamol_core.errors import ConfigError
 from lamol_core.models.head import LinearHead
@@ -33,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SHARD_BYTES = 64 * 2**20
 STATES = "states"
+TEACHER_STATES = "teacher_states"
 Key = tuple[str, View]
 
 

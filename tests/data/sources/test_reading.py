@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
-from lamol_core.config.blocks import Source
 from lamol_core.data.columns import RawRow, SourceError, limit_rows
 from lamol_core.data.sources.reading import SOURCES, read_source, unread_files
+from lamol_core.data.sources.spec import Source
 from lamol_core.errors import ConfigError
 from tests.messages import mentions, names, naming
 
@@ -423,7 +423,7 @@ class TestHub:
 
 
 def test_every_kind_of_the_configuration_has_a_reader() -> None:
-    from lamol_core.config.blocks import DemoSource, FileSource, HubSource
+    from lamol_core.data.sources.spec import DemoSource, FileSource, HubSource
 
     kinds = {
         kind

@@ -9,9 +9,8 @@ import torch
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.config.blocks import LamolKdParams
 from lamol_core.errors import ConfigError
-from lamol_core.methods.lamol_kd import LamolKd
+from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.models.head import LinearHead
 from lamol_core.records import View
 from lamol_core.text.encoded import EncodedRow

@@ -1,0 +1,239 @@
+"""Every artefact and every stage, each declared once.
+
+From here follow the paths (layout.py), the checks and hashes (store.py), the sentence that names the
+command which makes an artefact, the locks, the code version in manifests, and what the tests hold
+dvc.yaml against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from lamol_core.config.task_names import BASE
+from lamol_core.records import EXAMPLE_SCHEMA, MIX_SCHEMA, PREDICTION_SCHEMA, PSEUDO_SCHEMA
+
+Of = Literal["task", "before", "base"]
+"""Whose artefact a stage reads: that of its own task, of the task before, or of `base`."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Something that a stage leaves on disk for each task (`{task}` in its path)."""
+
+    name: str
+    """As the manifests of what is made of it call it."""
+    path: str
+    kind: str = ""
+    """As its own manifest says; empty where it has none."""
+    schema: pa.Schema | None = None
+    """Of a table, or of the tables in a folder."""
+    cached: bool = True
+    """Whether DVC may copy it into its cache."""
+    large: bool = False
+    """Whether it is as large as a model."""
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is one Parquet file, with its manifest beside it."""
+        return self.path.endswith(".parquet")
+
+    def at(self, task: str, root: Path = Path()) -> Path:
+        """Where it lies in a sequence's folder."""
+        return root / self.path.format(task=task)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a stage reads, and whose."""
+
+    artifact: Artifact
+    of: Of = "task"
+    part: str = ""
+    """A file of the folder, where the stage depends on no other."""
+    with_manifest: bool = False
+    """Whether a table's manifest makes the stage run again too."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline: the blocks of params.yaml and the artefacts it reads, what it
+    writes, and the packages whose code can change that."""
+
+    name: str
+    blocks: tuple[str, ...]
+    """`METHOD` stands for the block of the chosen method."""
+    reads: tuple[Read, ...]
+    writes: tuple[Artifact, ...]
+    packages: tuple[str, ...]
+    """Folders of lamol_core."""
+    of_task: bool = True
+
+
+METHOD = "${method}"
+TASK = "tasks.${key}"
+
+DATA = Artifact("data", "data/{task}", "data", EXAMPLE_SCHEMA, cached=False)
+STUDENT = Artifact("student", "runs/{task}/student", "checkpoint", large=True)
+STATE = Artifact("state", "runs/{task}/state", "state", large=True)
+TEACHER = Artifact("teacher", "runs/{task}/teacher", "checkpoint")
+PSEUDO = Artifact("pseudo", "runs/{task}/pseudo.parquet", "pseudo", PSEUDO_SCHEMA)
+AUDIT = Artifact("audit", "runs/{task}/audit", "audit", cached=False)
+DATASET_CARD = Artifact("dataset_card", "runs/{task}/README.md")
+CROISSANT = Artifact("croissant", "runs/{task}/croissant.json")
+MIX = Artifact("mix", "runs/{task}/mix.parquet", "mix", MIX_SCHEMA)
+TRAIN_LOG = Artifact("train_log", "runs/{task}/train_log.csv")
+PREDICTIONS = Artifact(
+    "predictions", "runs/{task}/predictions.parquet", "predictions", PREDICTION_SCHEMA
+)
+MODEL_CARD = Artifact("model_card", "runs/{task}/model_card.md")
+METRICS = Artifact("metrics", "runs/{task}/metrics.json")
+FIGURES = {
+    stage: Artifact(f"{stage}_figures", f"reports/figures/{{task}}.{stage}.json")
+    for stage in ("generate", "audit", "train", "evaluate")
+}
+"""One JSON file a task and stage: what it scored and what it cost; `report` reads them."""
+REPORT = tuple(
+    Artifact(name.partition(".")[0], f"reports/{name}")
+    for name in (
+        "summary.json",
+        "index.html",
+        "score_matrix.svg",
+        "accuracy.svg",
+        "forgetting.svg",
+        "score_matrix.csv",
+        "metrics.json",
+    )
+)
+
+BACKBONE = Stage(
+    "backbone",
+    blocks=("backbone",),
+    reads=(),
+    writes=(STUDENT, STATE, AUDIT, PSEUDO, DATA),
+    packages=("artifacts", "data", "metrics", "models", "text"),
+    of_task=False,
+)
+PREPARE = Stage(
+    "prepare",
+    blocks=(TASK, "prepare"),
+    reads=(Read(DATA, "before"),),
+    writes=(DATA,),
+    packages=("artifacts", "data", "metrics", "text"),
+)
+SNAPSHOT = Stage(
+    "snapshot",
+    blocks=(),
+    reads=(Read(STUDENT, "before"),),
+    writes=(TEACHER,),
+    packages=("artifacts",),
+)
+GENERATE = Stage(
+    "generate",
+    blocks=("seed", "method", "text", "generate"),
+    reads=(
+        Read(TEACHER),
+        Read(PSEUDO, "before"),
+        Read(AUDIT, "before", part="rows.parquet"),
+        Read(DATA),
+    ),
+    writes=(PSEUDO, FIGURES["generate"]),
+    packages=(
+        "artifacts", "data", "decoding", "generation", "methods", "metrics", "models", "text",
+    ),
+)  # fmt: skip
+AUDITING = Stage(
+    "audit",
+    blocks=("seed", "method", "text", "audit"),
+    reads=(
+        Read(PSEUDO, with_manifest=True),
+        Read(TEACHER),
+        Read(PSEUDO, "before"),
+        Read(AUDIT, "before", part="audit.json"),
+        Read(DATA),
+    ),
+    writes=(AUDIT, DATASET_CARD, CROISSANT, FIGURES["audit"]),
+    packages=(
+        "artifacts", "audit", "data", "decoding", "evaluation", "methods", "metrics", "models",
+        "reporting", "text",
+    ),
+)  # fmt: skip
+MIXING = Stage(
+    "mix",
+    blocks=("seed", "method", "mix"),
+    reads=(Read(AUDIT), Read(PSEUDO), Read(DATA)),
+    writes=(MIX,),
+    packages=("artifacts", "data", "methods", "metrics", "text"),
+)
+TRAIN = Stage(
+    "train",
+    blocks=("seed", "method", "text", "train", METHOD),
+    reads=(
+        Read(TEACHER),
+        Read(PSEUDO),
+        Read(MIX),
+        Read(STATE, "before"),
+        Read(STUDENT, "base"),
+        Read(DATA),
+    ),
+    writes=(STUDENT, STATE, FIGURES["train"], TRAIN_LOG),
+    packages=("artifacts", "data", "methods", "metrics", "models", "text", "training"),
+)
+EVALUATE = Stage(
+    "evaluate",
+    blocks=("method", "text", "evaluate"),
+    reads=(
+        Read(STUDENT),
+        Read(TEACHER),
+        Read(STUDENT, "base"),
+        Read(FIGURES["audit"]),
+        Read(DATA),
+    ),
+    writes=(PREDICTIONS, MODEL_CARD, FIGURES["evaluate"], METRICS),
+    packages=(
+        "artifacts", "data", "decoding", "evaluation", "methods", "metrics", "models", "reporting",
+        "text",
+    ),
+)  # fmt: skip
+REPORTING = Stage(
+    "report",
+    blocks=(
+        "seed", "method", "tasks", "backbone", "text", "prepare", "generate", "audit", "mix",
+        "train", "evaluate", METHOD,
+    ),
+    reads=(),
+    writes=REPORT,
+    packages=("artifacts", "data", "evaluation", "methods", "metrics", "reporting", "text"),
+    of_task=False,
+)  # fmt: skip
+STAGES = {
+    stage.name: stage
+    for stage in (
+        BACKBONE, PREPARE, SNAPSHOT, GENERATE, AUDITING, MIXING, TRAIN, EVALUATE, REPORTING,
+    )
+}  # fmt: skip
+"""In the order in which DVC runs them."""
+OF_A_TASK = tuple(stage.name for stage in STAGES.values() if stage.of_task)
+
+
+def maker(artifact: Artifact, task: str) -> str:
+    """The stage that makes a task's artefact, as DVC calls it: `train@travel`, or `backbone`."""
+    if task == BASE:
+        return BACKBONE.name
+    (name,) = (
+        stage.name for stage in STAGES.values() if stage.of_task and artifact in stage.writes
+    )
+    return f"{name}@{task}"
+
+
+def repro(artifact: Artifact, task: str) -> str:
+    """The command that makes a task's artefact, in backquotes."""
+    return f"`dvc repro {maker(artifact, task)}`"
+
+
+def remedy(artifact: Artifact, task: str) -> str:
+    """The sentence that says how a missing or changed artefact comes back."""
+    return f"Run {repro(artifact, task)} again."

@@ -1,0 +1,42 @@
+"""The blocks of a task, `prepare` and `mix`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from lamol_core.config.section import Section
+from lamol_core.data.sources.spec import Source
+
+MetricName = Literal["auto", "accuracy", "token_f1", "rouge_l", "joint_slots"]
+
+
+class TaskParams(Section):
+    after: str
+    source: Source
+    metric: MetricName = "auto"
+    targets: Literal["auto", "classes", "text"] = "auto"
+
+
+class PrepareParams(Section):
+    """Cutting a dev or test split that a source lacks off its training rows. `canaries`: random
+    sentences that are planted in each task's training rows."""
+
+    dev_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    test_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    split_seed: int = 0
+    canaries: Annotated[int, Field(ge=0, le=100)] = 0
+
+
+class MixParams(Section):
+    """Which pseudo-samples are trained on. `gate`: what an audit that failed does."""
+
+    gate: Literal["off", "warn", "fail"] = "warn"
+    drop_flagged: bool = False
+
+    @field_validator("gate", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        # YAML 1.1 reads the word `off` as false
+        return "off" if value is False else value

@@ -1,0 +1,16 @@
+"""The block `evaluate`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lamol_core.config.section import Count, Section
+
+
+class EvaluateParams(Section):
+    """`max_target_tokens`: of an answer. `forward_transfer`: score a task before it is learnt."""
+
+    split: Literal["dev", "test"] = "test"
+    batch_size: Count = 256
+    max_target_tokens: Count = 64
+    forward_transfer: bool = False

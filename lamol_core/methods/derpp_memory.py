@@ -1,0 +1,46 @@
+"""What DER++ keeps: a reservoir of real rows with the logits (fp16) that they entered it with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lamol_core.methods.derpp import DerppParams
+from lamol_core.methods.memory import LogitsOf, MemoryContext, file_of_state
+from lamol_core.methods.replay_memory import RowMemory
+from lamol_core.text.encoded import EncodedRow
+
+LOGITS = "logits.safetensors"
+
+
+class LogitMemory(RowMemory):
+    """A reservoir of real rows with the logits that the student gave when they entered it."""
+
+    def __init__(self, params: DerppParams, context: MemoryContext) -> None:
+        super().__init__(params, context)
+        self._logits: dict[int, Tensor] = {}
+
+    def read(self, folder: Path) -> None:
+        super().read(folder)
+        stored = load_file(file_of_state(folder, LOGITS))
+        self._logits = {int(place): logits for place, logits in stored.items()}
+
+    def logits(self, row_id: str) -> Tensor:
+        return self._logits[int(row_id.rpartition("#")[2])]
+
+    def observe(self, rows: Sequence[EncodedRow], logits_of: LogitsOf) -> None:
+        taken = self._take(rows)
+        if taken:
+            computed = logits_of(list(taken.values()))
+            for place, logits in zip(taken, computed, strict=True):
+                self._logits[place] = logits.to("cpu", torch.float16)
+
+    def write(self, folder: Path) -> dict[str, int]:
+        counts = super().write(folder)
+        named = {f"{place:06d}": logits.contiguous() for place, logits in self._logits.items()}
+        save_file(dict(sorted(named.items())), folder / LOGITS)
+        return {**counts, "logit_tokens": sum(len(logits) for logits in named.values())}

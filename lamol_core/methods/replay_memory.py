@@ -1,0 +1,90 @@
+"""What replay keeps: a reservoir of real rows, some of which every step sees again."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lamol_core.artifacts.spec import STATE, remedy
+from lamol_core.artifacts.tables import read_rows, write_rows
+from lamol_core.errors import ArtifactError
+from lamol_core.methods.memory import LogitsOf, Memory, MemoryContext, file_of_state
+from lamol_core.methods.replay import ReplayParams
+from lamol_core.methods.reservoir import Reservoir
+from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
+from lamol_core.seeds import derive_seed
+from lamol_core.text.encoded import EncodedRow
+
+ROWS, STREAM = "memory.parquet", "memory.json"
+
+
+class RowMemory(Memory):
+    """A reservoir of real rows, some of which every step sees again."""
+
+    def __init__(self, params: ReplayParams, context: MemoryContext) -> None:
+        self._batch_size, self._seed = params.batch_size, context.seed
+        self._decode: Callable[[Sequence[int]], str] = context.decode
+        self._rows: list[EncodedRow] = []
+        self._reservoir = Reservoir(params.buffer_size, context.seed)
+
+    def read(self, folder: Path) -> None:
+        table = read_rows(
+            file_of_state(folder, ROWS), MEMORY_SCHEMA, remedy(STATE, folder.parent.name)
+        )
+        self._rows = [_encoded(row) for row in from_table(table, MemoryRow)]
+        stream = json.loads(file_of_state(folder, STREAM).read_text(encoding="utf-8"))
+        if stream["buffer_size"] != self._reservoir.size:
+            raise ArtifactError(
+                f"{folder}: was kept with buffer_size {stream['buffer_size']}, params.yaml says "
+                f"{self._reservoir.size}. Keep it, or run the tasks before again with `dvc repro`."
+            )
+        self._reservoir.num_seen = stream["rows_seen"]
+
+    def rows(self, step: int) -> Sequence[EncodedRow]:
+        chosen = random.Random(derive_seed(self._seed, "memory", self._reservoir.num_seen, step))
+        places = chosen.sample(range(len(self._rows)), min(self._batch_size, len(self._rows)))
+        return [_in_place(self._rows[place], place) for place in sorted(places)]
+
+    def observe(self, rows: Sequence[EncodedRow], logits_of: LogitsOf) -> None:
+        self._take(rows)
+
+    def write(self, folder: Path) -> dict[str, int]:
+        kept = [
+            MemoryRow(
+                slot,
+                row.row_id,
+                self._decode(row.input_ids),
+                self._decode(row.target_ids),
+                list(row.input_ids),
+                list(row.target_ids),
+                row.gen_token,
+            )
+            for slot, row in enumerate(self._rows)
+        ]
+        write_rows(folder / ROWS, kept, MEMORY_SCHEMA)
+        stream = {"rows_seen": self._reservoir.num_seen, "buffer_size": self._reservoir.size}
+        (folder / STREAM).write_text(json.dumps(stream) + "\n", encoding="utf-8")
+        return {"real_rows": len({row.row_id for row in kept}), "slots": len(kept)}
+
+    def _take(self, rows: Sequence[EncodedRow]) -> dict[int, EncodedRow]:
+        """Offer rows to the reservoir; gives those that were taken, by their places."""
+        taken: dict[int, EncodedRow] = {}
+        for row in rows:
+            place = self._reservoir.next_place()
+            if place is None:
+                continue
+            taken[place] = row
+            self._rows[place : place + 1] = [row]
+        return taken
+
+
+def _encoded(row: MemoryRow) -> EncodedRow:
+    return EncodedRow(row.row_id, "memory", row.input_ids, row.target_ids, row.gen_token)
+
+
+def _in_place(row: EncodedRow, place: int) -> EncodedRow:
+    """A row as one of the memory: a row may be held in several places, its id tells them apart."""
+    row_id = f"{row.row_id}#{place}"
+    return EncodedRow(row_id, "memory", row.input_ids, row.target_ids, row.gen_token)

@@ -1,0 +1,40 @@
+"""The block `backbone`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from lamol_core.config.section import Section
+from lamol_core.data.sources.spec import Source
+
+
+class NanoParams(Section):
+    """A small Llama with random weights and its own byte-level BPE."""
+
+    hidden_size: Annotated[int, Field(ge=16, multiple_of=8)] = 128
+    layers: Annotated[int, Field(ge=1)] = 4
+    heads: Annotated[int, Field(ge=1)] = 4
+    vocab_size: Annotated[int, Field(ge=300)] = 2048
+    max_positions: Annotated[int, Field(ge=32)] = 512
+    seed: int = 0
+    corpus: list[Source] = []
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} over {self.heads} heads is no even whole number"
+            )
+        return self
+
+
+class BackboneParams(Section):
+    kind: Literal["nano", "hub", "folder", "gguf"] = "nano"
+    path: str | None = None
+    revision: str | None = None
+    max_tasks: Annotated[int, Field(ge=1, le=1000)] = 32
+    ans_text: str = "answer"
+    gen_text: str = "example"
+    nano: NanoParams = NanoParams()

@@ -1,0 +1,108 @@
+"""params.yaml as a whole: every block that the packages declare, composed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import create_model, field_validator
+
+from lamol_core.audit.params import AuditParams, ForgetParams
+from lamol_core.config.loading import params_error, read_params, validate
+from lamol_core.config.section import Section
+from lamol_core.config.task_names import find_order_problems, find_task
+from lamol_core.data.params import MixParams, PrepareParams, TaskParams
+from lamol_core.evaluation.params import EvaluateParams
+from lamol_core.generation.params import GenerateParams
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS, find_method
+from lamol_core.methods.spec import Method
+from lamol_core.models.params import BackboneParams
+from lamol_core.text.params import TextParams
+from lamol_core.training.params import TrainParams
+
+
+class _Blocks(Section):
+    """All blocks but those of the methods, which are added by their names."""
+
+    lamol_version: str | None = None
+    seed: int = 0
+    method: str = DEFAULT_METHOD
+    tasks: dict[str, TaskParams]
+    backbone: BackboneParams = BackboneParams()
+    text: TextParams = TextParams()
+    prepare: PrepareParams = PrepareParams()
+    generate: GenerateParams = GenerateParams()
+    audit: AuditParams = AuditParams()
+    mix: MixParams = MixParams()
+    train: TrainParams = TrainParams()
+    evaluate: EvaluateParams = EvaluateParams()
+    forget: ForgetParams = ForgetParams()
+
+    @field_validator("method")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        find_method(name)
+        return name
+
+    @property
+    def chosen(self) -> Method[Any]:
+        """The method that `method` names, with its block."""
+        return METHODS[self.method](getattr(self, self.method))
+
+    def acting(self) -> dict[str, Any]:
+        """Plain data of all blocks but those of methods that are not chosen."""
+        whole = self.model_dump(mode="json", by_alias=True)
+        others = METHODS.keys() - {self.method}
+        return {name: block for name, block in whole.items() if name not in others}
+
+    def task(self, name: str) -> TaskParams:
+        """The task's block. Raises ConfigError for a name that params.yaml does not have."""
+        return find_task(self.tasks, name)
+
+
+if TYPE_CHECKING:
+    Params = _Blocks
+else:
+    Params = create_model(
+        "Params",
+        __base__=_Blocks,
+        **{name: (method.Params, method.Params()) for name, method in METHODS.items()},
+    )
+
+
+def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
+    """Read, check and freeze params.yaml. Raises ConfigError that names every wrong key."""
+    told = list(overrides)
+    params, problems = compose(read_params(path, told))
+    if params is None or problems:
+        raise params_error(problems, overridden=bool(told))
+    return params
+
+
+def compose(data: Mapping[str, Any]) -> tuple[Params | None, list[str]]:
+    """params.yaml's plain data as Params, None where a block is wrong; and all that is wrong with
+    its text, a sentence each. Sources are not opened."""
+    params, problems = validate(Params, dict(data))
+    tasks = data.get("tasks")
+    if isinstance(tasks, Mapping):
+        problems += find_order_problems(tasks)
+    return params, problems
+
+
+def find_block(data: Mapping[str, Any], name: str) -> Any:
+    """One block of params.yaml that may be wrong elsewhere; None where it is wrong itself."""
+    model: Any = Params.model_fields[name].annotation
+    return validate(model, data.get(name, {}), name)[0]
+
+
+def completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters as plain data, with the defaults of what is left out; as they are where another
+    version of lamol wrote them."""
+    whole, _ = validate(Params, dict(params))
+    return params if whole is None else whole.model_dump(mode="json", by_alias=True)
+
+
+def defaults() -> dict[str, Any]:
+    """The default of every parameter but the tasks', as plain data."""
+    return Params(tasks={}).model_dump(mode="json", by_alias=True)

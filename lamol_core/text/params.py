@@ -1,0 +1,19 @@
+"""The block `text`: how a row becomes tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lamol_core.config.section import Count, Section
+
+
+class TextParams(Section):
+    """Lengths are in tokens. `max_length` is that of a row in training, control tokens included;
+    the other two are those of pseudo-samples."""
+
+    use_task_specific_gen_token: bool = True
+    max_length: Annotated[int, Field(ge=8)] = 256
+    max_input_tokens: Count = 64
+    max_target_tokens: Count = 32
