@@ -63,16 +63,13 @@ def work_timer() -> Iterator[WorkTimer]:
 
 def draw(workspace: Workspace, num_rows: int, params: GenerateParams, seed: int) -> float:
     """Valid pseudo-samples a second of `draw_from_checkpoint`."""
-    from lamol_core.methods.quotas import find_sampling
-
     from lamol_core.generation.teacher import draw_from_checkpoint
 
-    sampling = find_sampling(workspace.params)
-    assert sampling is not None
     earlier, new = workspace.lineage
     with work_timer() as timer:
         samples = draw_from_checkpoint(
-            workspace.teacher, "benchmark", {earlier: num_rows}, sampling, params,
+            workspace.teacher, "benchmark", {earlier: num_rows}, params,
+            workspace.params.text,
             new_task=new, seed=seed,
         )  # fmt: skip
         seconds = timer.seconds
@@ -88,7 +85,7 @@ def evaluate(workspace: Workspace, num_rows: int, params: EvaluateParams) -> tup
     with work_timer() as timer:
         scored = predict_from_checkpoint(
             workspace.teacher, by_task, dict.fromkeys(by_task, "accuracy"), params,
-            workspace.params.train.max_length,
+            workspace.params.text.max_length,
         )  # fmt: skip
         seconds = timer.seconds
     # the teacher has learnt the first task alone
@@ -120,12 +117,15 @@ def train(
     checkpoint: Path | None = None,
 ) -> TrainRun:
     """Train a student on a mix with lamol_kd, the teacher's pass included; nothing is written."""
-    from lamol_core.methods.registry import build_method
     from lamol_core.training.student import Checkpoints, TrainingSet, train_from_checkpoint
 
     run = TrainRun(num_rows=len(mix) * (params.epochs if params.steps is None else 1))
     training_set = TrainingSet(
-        mix, workspace.real, workspace.pseudo if pseudo is None else pseudo, workspace.lineage
+        mix,
+        workspace.real,
+        workspace.pseudo if pseudo is None else pseudo,
+        workspace.lineage,
+        max_length=workspace.params.text.max_length,
     )
     with tempfile.TemporaryDirectory(dir=workspace.folder) as states, work_timer() as timer:
 
@@ -136,7 +136,7 @@ def train(
 
         train_from_checkpoint(
             Checkpoints(checkpoint or workspace.teacher, Path(states) / "states"),
-            training_set, build_method(workspace.params), params, seed=0, on_step=on_step,
+            training_set, workspace.params.chosen, params, seed=0, on_step=on_step,
         )  # fmt: skip
         run.seconds = timer.seconds
     return run

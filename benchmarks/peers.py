@@ -78,10 +78,10 @@ class GeneratePeer:
         self._models: dict[tuple[str, str], PreTrainedModel] = {}
         params = workspace.params
         self._sample_tokens = (
-            params.generate.max_input_tokens + params.generate.max_target_tokens + 2
+            params.text.max_input_tokens + params.text.max_target_tokens + 2
         )
         self._answer_tokens = params.evaluate.max_target_tokens
-        self._topk = params.lamol_kd.topk
+        self._topk = params.generate.topk
 
     def sample(self, num_rows: int, choice: Choice) -> float:
         """Samples a second, valid or not: top-k, each row stops at EOS, as many tokens as ours."""
@@ -208,7 +208,7 @@ class TrlPeer:
             weight_decay=params.weight_decay,
             max_grad_norm=params.max_grad_norm,
             train_sampling_strategy="group_by_length",
-            max_length=params.max_length,
+            max_length=self._workspace.params.text.max_length,
             activation_checkpointing=False,
             bf16=False,  # the weights are in bf16 where that is asked for: no autocast on top
             use_cpu=True,

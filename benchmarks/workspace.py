@@ -150,7 +150,7 @@ def make(folder: Path) -> None:
         run_stage(folder, stage, EARLIER)
     run_stage(folder, "train", EARLIER)
     run_stage(folder, "snapshot", NEW)
-    run_stage(folder, "generate", NEW, "--set", f"lamol_kd.gamma={MANY_GAMMA}")
+    run_stage(folder, "generate", NEW, "--set", f"generate.gamma={MANY_GAMMA}")
     shutil.copyfile(folder / "runs" / NEW / "pseudo.parquet", folder / MANY_PSEUDO)
     for stage in ("generate", "audit", "mix"):
         run_stage(folder, stage, NEW)
@@ -163,7 +163,6 @@ def write_params(folder: Path, backbone: str) -> None:
 
     yaml = YAML(typ="safe")
     params = yaml.load(EXAMPLE.read_text(encoding="utf-8"))
-    params["lamol_version"] = None
     params["tasks"] = {name: params["tasks"][name] for name in (EARLIER, NEW)}
     for task in params["tasks"].values():
         task["source"] = {**task["source"], "path": str(SHARED / "data" / "clinc150")}

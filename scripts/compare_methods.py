@@ -26,7 +26,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from lamol_core import __version__
 from lamol_core.data.orders import order_tree
+from lamol_core.pipeline.init import create_sequence
+from lamol_core.preflight.problems import check_sequence
 from lamol_core.reporting.comparison.finished_runs import COMMITS, SUMMARY
 
 PLAIN = YAML(typ="safe", pure=True)
@@ -65,7 +68,7 @@ def run_one(example: Path, folder: Path, name: str, threads: str, keep: bool) ->
     if (folder / SUMMARY).is_file():
         return
     if not folder.exists():
-        copy_sequence(folder, resolved(params_of(example, name), example), example / "dvc.yaml")
+        create_sequence(folder, resolved(params_of(example, name), example), check_sequence)
     note_commit(folder)
     environment = os.environ | {"OMP_NUM_THREADS": threads}
     started = time.perf_counter()
@@ -98,17 +101,6 @@ def refuse_other_parameters(example: Path, folder: Path, name: str) -> None:
         sys.exit(f"{folder}: has a run with other parameters. Remove it, or name another --out.")
 
 
-def copy_sequence(folder: Path, params: dict[str, Any], pipeline: Path) -> None:
-    """A sequence of its own with these parameters, and DVC set up."""
-    folder.mkdir(parents=True)
-    with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
-        PLAIN.dump(params, stream)
-    shutil.copyfile(pipeline, folder / "dvc.yaml")
-    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=folder, check=True)
-    for option in ("core.analytics=false", "cache.type=hardlink,symlink,copy"):
-        subprocess.run(["dvc", "config", *option.split("=")], cwd=folder, check=True)
-
-
 def note_commit(folder: Path) -> None:
     """Add the commit of this checkout to those that have run a sequence."""
     describe = ["git", "describe", "--always", "--dirty", "--exclude=*"]
@@ -121,8 +113,8 @@ def note_commit(folder: Path) -> None:
 
 
 def resolved(params: dict[str, Any], example: Path) -> dict[str, Any]:
-    """Parameters with files that are found from another folder too."""
-    params = copy.deepcopy(params)
+    """Parameters of a folder of its own: this version, and files found from elsewhere too."""
+    params = {"lamol_version": __version__, **copy.deepcopy(params)}
     backbone = params.get("backbone", {})
     corpus = backbone.get("nano", {}).get("corpus", [])
     for block in (backbone, *corpus, *(task["source"] for task in params["tasks"].values())):

@@ -41,7 +41,7 @@ def audit(run: StageRun, json: JsonOption = False) -> None:
         if json:
             print_json(read_audit(folder))
         return
-    checks = _checks(audited, run.method.rehearses, params)
+    checks = _checks(audited, params)
     run.cost.imported()
     found = audit_table(audited, checks, params)
     cleaned = None
@@ -102,7 +102,7 @@ def _provenance(run: StageRun, audited: Audited, params: AuditParams) -> Provena
     )
 
 
-def _checks(audited: Audited, rehearses: bool, params: AuditParams) -> list[Check]:
+def _checks(audited: Audited, params: AuditParams) -> list[Check]:
     from lamol_core.audit.checks.provenance import ProvenanceCheck
     from lamol_core.audit.loading import decoder_of
     from lamol_core.audit.registry import build_checks
@@ -115,8 +115,7 @@ def _checks(audited: Audited, rehearses: bool, params: AuditParams) -> list[Chec
         return build_checks(decode)
     from lamol_core.decoding.answers import AskedTeacher
 
-    task_token = rehearses and origin.text.use_task_specific_gen_token
-    teacher = AskedTeacher(origin.teacher, origin.text, task_token, params.batch_size)
+    teacher = AskedTeacher(origin.teacher, origin.text, params.batch_size)
     return build_checks(decode, teacher.answers, teacher.score)
 
 

@@ -50,9 +50,8 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     average = sum(measured.values()) / len(measured) if measured else None
     write_table(layout.predictions(task), PREDICTIONS, scored.predictions, given.provenance)
     dropped = given.student.parameters.get("mix.flagged_dropped", 0)
-    card = model_card(
-        run.method.name, list(scores), scores, average, num_test_rows, given.audit, dropped
-    )
+    method = str(given.student.parameters.get("method"))
+    card = model_card(method, list(scores), scores, average, num_test_rows, given.audit, dropped)
     with atomic_path(layout.model_card(task)) as scratch:
         scratch.write_text(card, encoding="utf-8")
     averages = {} if average is None else {"average": average}

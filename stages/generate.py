@@ -66,12 +66,13 @@ def _read(run: StageRun, params: GenerateParams) -> _Wanted:
     from lamol_core.artifacts.store import check
     from lamol_core.data.task_data import TaskData
     from lamol_core.generation.quotas import rows_wanted
+    from lamol_core.methods.registry import find_method
 
     data = TaskData.load(run.layout.data(run.task))
     teacher = check(run.layout, TEACHER, run.task)
     inputs = {"teacher": teacher.content_sha256, "data": data.content_sha256}
     counts = dict.fromkeys((facts.name for facts in data.earlier), 0)
-    if run.method.rehearses:
+    if find_method(run.method).rehearses:
         counts = rows_wanted(params, data.facts, data.earlier)
     carried: list[PseudoSample] = []
     if params.carry_over:

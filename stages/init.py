@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +20,15 @@ def init(
             metavar="NAME=PATH",
             help="A task and its rows, repeatable, in learning order. PATH: a CSV, TSV, JSONL or "
             "Parquet file, or a folder with train.* (and dev.*, test.*).",
+        ),
+    ] = None,
+    params: Annotated[
+        Path | None,
+        typer.Option(
+            "--params",
+            metavar="FILE",
+            help="A params.yaml to begin with instead of --task, an example's say. Its relative "
+            "paths start from its own folder.",
         ),
     ] = None,
     input_column: Annotated[
@@ -38,30 +48,38 @@ def init(
         str,
         typer.Option(help="`nano`, a GGUF file, a folder that save_pretrained wrote, or a hub id."),
     ] = "nano",
-    method: Annotated[str, typer.Option(help="One of the README's table of methods.")] = (
-        "lamol_kd"
-    ),
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="One of the README's table of methods.", show_default="the default of `method`"
+        ),
+    ] = None,
     debug: DebugOption = False,
 ) -> None:
     """Start a new sequence: writes params.yaml, dvc.yaml and .dvcignore, and sets up DVC.
 
     Example: lamol init mine --task news=news.csv --task mails=mails/ --backbone nano
     """
-    from pathlib import Path
     from shlex import quote
 
     from lamol_core.errors import UsageError
-    from lamol_core.pipeline.init import create_sequence
+    from lamol_core.methods.registry import DEFAULT_METHOD
+    from lamol_core.pipeline.init import create_sequence, make_params, read_example
     from lamol_core.preflight.problems import check_sequence
     from stages.console import say
 
-    if not task:
-        raise UsageError("--task: name at least one, like --task news=news.csv.")
-    columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
-    params = create_sequence(
-        Path(folder), task, backbone, method, columns, find_problems=check_sequence
-    )
-    if params["backbone"]["kind"] == "hub":
+    if bool(task) == (params is not None):
+        raise UsageError("--task: name at least one, like --task news=news.csv, or --params FILE.")
+    written: dict[str, Any]
+    if params is not None:
+        written = read_example(params)
+        if method is not None:
+            written["method"] = method
+    else:
+        columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
+        written = make_params(task or [], backbone, method or DEFAULT_METHOD, columns)
+    create_sequence(Path(folder), written, check_sequence)
+    if params is None and written["backbone"]["kind"] == "hub":
         say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")
     say(f"init: {folder} is ready. Next: cd {quote(folder)} && lamol check && dvc repro")
 

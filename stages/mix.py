@@ -17,8 +17,9 @@ def mix(run: StageRun) -> None:
     from lamol_core.data.mixing import mix_rows
     from lamol_core.data.params import MixParams
     from lamol_core.data.task_data import TaskData
+    from lamol_core.methods.registry import find_method
 
-    params, method = run.block("mix", MixParams), run.method
+    params, method = run.block("mix", MixParams), find_method(run.method)
     data = TaskData.load(run.layout.data(run.task))
     passed = pass_gate(run.layout, run.task, params, data.earlier)
     if method.mixes_real_rows and data.earlier:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from lamol_core.artifacts.manifest import Provenance
     from lamol_core.artifacts.spec import Stage
     from lamol_core.config.section import Section
-    from lamol_core.methods.spec import Method
     from lamol_core.parameters import Params
 
 B = TypeVar("B", bound="Section")
@@ -222,7 +221,9 @@ class StageRun:
         from lamol_core.artifacts.spec import METHOD, TASK
         from lamol_core.config.loading import read_block
 
-        declared = {f"tasks.{self.task}": TASK, self.data.get("method"): METHOD}.get(name, name)
+        declared = TASK if name == f"tasks.{self.task}" else name
+        if name not in self.declared.blocks and METHOD in self.declared.blocks:
+            declared = METHOD
         assert declared in self.declared.blocks, f"{self.declared.name} reads no block {name}"
         return read_block(self.data, name, model, self.overridden)
 
@@ -233,16 +234,9 @@ class StageRun:
         return read_seed(self.data, self.overridden)
 
     @property
-    def method(self) -> type[Method[Any]]:
-        """The chosen method. Raises ConfigError for a name that none has."""
-        from lamol_core.config.loading import params_error
-        from lamol_core.errors import ConfigError
-        from lamol_core.methods.registry import DEFAULT_METHOD, find_method
-
-        try:
-            return find_method(self.data.get("method", DEFAULT_METHOD))
-        except ConfigError as error:
-            raise params_error([str(error)], self.overridden) from error
+    def method(self) -> str | None:
+        """The name of the method that params.yaml chooses; None where it is left out."""
+        return self.data.get("method")
 
     def provenance(
         self, parameters: dict[str, Any] | None = None, inputs: dict[str, str] | None = None

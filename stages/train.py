@@ -24,6 +24,7 @@ def train(run: StageRun, json: JsonOption = False) -> None:
 
     Example: lamol train travel --set train.epochs=3
     """
+    from lamol_core.methods.registry import find_method
     from lamol_core.training.params import TrainParams
     from lamol_core.training.student import begin_processes
     from stages.console import print_json
@@ -31,7 +32,8 @@ def train(run: StageRun, json: JsonOption = False) -> None:
     begin_processes()
     run.cost.imported()
     params = run.block("train", TrainParams)
-    method = run.method(run.block(run.method.name, run.method.Params))
+    chosen = find_method(run.method)
+    method = chosen(run.block(chosen.name, chosen.Params))
     given = _read(run, method)
     trained = _train(run, method, params, given)
     if not trained.is_main_process:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("lamol_core", "stages")
 
 
-def closure(start: Path) -> set[Path]:
-    """Every file of ours that `start` imports, at any depth and inside functions too.
+def closure(start: Path, apart_from: Collection[str] = ()) -> set[Path]:
+    """Every file of ours that `start` imports, at any depth and inside functions too, but for the
+    files and folders `apart_from` and what these import.
 
     Imports under `if TYPE_CHECKING` do nothing at run time and do not count.
     """
+    exempt = [ROOT / name for name in apart_from]
     found: set[Path] = set()
     waiting = [start]
     while waiting:
         file = waiting.pop()
-        if file not in found:
+        if file not in found and not any(file.is_relative_to(one) for one in exempt):
             found.add(file)
             waiting += imported_files(file)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -43,7 +44,8 @@ def test_a_folder_with_other_parameters_is_no_run_of_this_name(
     params = script.resolved(script.params_of(EXAMPLE, name), EXAMPLE)
     assert all(Path(task["source"]["path"]).is_absolute() for task in params["tasks"].values())
     folder = tmp_path / script.folder_name(name)
-    script.copy_sequence(folder, params, EXAMPLE / "dvc.yaml")
+    folder.mkdir()
+    (folder / "params.yaml").write_text(json.dumps(params), encoding="utf-8")  # JSON is YAML too
     script.refuse_other_parameters(EXAMPLE, folder, name)
     with pytest.raises(SystemExit, match=naming(folder, "--out")):
         script.refuse_other_parameters(EXAMPLE, folder, f"{name}:train.epochs=1")

@@ -28,9 +28,8 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of examples/clinc150 with its first two tasks."""
     subprocess.run(["bash", SHARED / "tools" / "get_smollm2.sh"], check=True)
     folder = tmp_path_factory.mktemp("clinc150") / "sequence"
-    folder.mkdir()
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copyfile(ROOT / "examples" / "clinc150" / name, folder / name)
+    given = folder.parent / "params.yaml"
+    shutil.copyfile(ROOT / "examples" / "clinc150" / "params.yaml", given)
 
     def narrow(params: dict) -> None:
         for name in list(params["tasks"])[2:]:
@@ -38,8 +37,8 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for task in params["tasks"].values():
             task["source"]["path"] = str(SHARED / "data" / "clinc150")
 
-    edit_params(folder, narrow)
-    run(folder, "dvc", "init", "--no-scm", "--quiet")
+    edit_params(folder.parent, narrow)
+    run(folder.parent, "lamol", "init", "sequence", "--params", "params.yaml")
     return folder
 
 

@@ -1,8 +1,8 @@
 """Every artefact and every stage, each declared once.
 
-From here follow the paths (layout.py), the checks and hashes (store.py), the sentence that names the
-command which makes an artefact, the locks, the code version in manifests, and what the tests hold
-dvc.yaml against.
+From here follow the paths (layout.py), the checks and hashes (store.py), the sentence that names
+the command which makes an artefact, the locks, the code version in manifests, and what the tests
+hold dvc.yaml against.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ GENERATE = Stage(
 )  # fmt: skip
 AUDITING = Stage(
     "audit",
-    blocks=("seed", "method", "text", "audit"),
+    blocks=("seed", "text", "audit"),
     reads=(
         Read(PSEUDO, with_manifest=True),
         Read(TEACHER),
@@ -184,7 +184,7 @@ TRAIN = Stage(
 )
 EVALUATE = Stage(
     "evaluate",
-    blocks=("method", "text", "evaluate"),
+    blocks=("text", "evaluate"),
     reads=(
         Read(STUDENT),
         Read(TEACHER),
@@ -194,8 +194,7 @@ EVALUATE = Stage(
     ),
     writes=(PREDICTIONS, MODEL_CARD, FIGURES["evaluate"], METRICS),
     packages=(
-        "artifacts", "data", "decoding", "evaluation", "methods", "metrics", "models", "reporting",
-        "text",
+        "artifacts", "data", "decoding", "evaluation", "metrics", "models", "reporting", "text",
     ),
 )  # fmt: skip
 REPORTING = Stage(

@@ -23,8 +23,8 @@ from lamol_core.text.params import TextParams
 def read_audited(layout: Layout, task: str, after: str, seed: int, text: TextParams) -> Audited:
     """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate.
 
-    `after` is the task before. A table that was changed since it was written is read all the same: the audit says so. Raises
-    ArtifactError where it is missing or is no such table."""
+    `after` is the task before. A table that was changed since it was written is read all the same:
+    the audit says so. Raises ArtifactError where it is missing or is no such table."""
     path, mend = layout.pseudo(task), remedy(PSEUDO, task)
     table = read_as_it_lies(layout, PSEUDO, task)
     if holes := [name for name in table.column_names if table[name].null_count]:

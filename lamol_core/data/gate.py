@@ -1,7 +1,7 @@
 """What stands between a table of pseudo-samples and training: its audit's verdict and flags.
 
-The audit gives both verdicts, of all rows and without the flagged ones; which rows are trained on is
-decided here.
+The audit gives both verdicts, of all rows and without the flagged ones; which rows are trained on
+is decided here.
 """
 
 from __future__ import annotations

@@ -63,11 +63,8 @@ def input_likelihoods(
 class AskedTeacher:
     """A checkpoint that is asked about samples and texts. Loaded when first asked."""
 
-    def __init__(
-        self, checkpoint: Path, text: TextParams, task_token: bool, batch_size: int
-    ) -> None:
-        self._checkpoint, self._text, self._task_token = checkpoint, text, task_token
-        self._batch_size = batch_size
+    def __init__(self, checkpoint: Path, text: TextParams, batch_size: int) -> None:
+        self._checkpoint, self._text, self._batch_size = checkpoint, text, batch_size
         self._loaded: tuple[PreTrainedModel, TextCodec] | None = None
 
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
@@ -82,7 +79,7 @@ class AskedTeacher:
         """-log p(text | GEN_t) in nats, for the task at this place in the order of learning."""
         model, codec = self._load()
         control = codec.control
-        prompt = control.gen_for(place, self._task_token)
+        prompt = control.gen_for(place, self._text.use_task_specific_gen_token)
         return input_likelihoods(model, prompt, codec.encode(texts), control.pad)
 
     def _load(self) -> tuple[PreTrainedModel, TextCodec]:

@@ -20,8 +20,8 @@ PRESETS = {
         "max_attempts": 20,
     }
 }
-"""With these a pretrained model forgets less (docs/results.md). Not for random weights: a model that
-writes badly runs out of draws."""
+"""With these a pretrained model forgets less (docs/results.md). Not for random weights: a model
+that writes badly runs out of draws."""
 
 
 class LamolParams(Section):

@@ -14,11 +14,12 @@ The teacher is the student as it was before this task.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from lamol_core.config.section import Positive, Weight
 from lamol_core.methods.lamol import PRESETS, LamolParams
-from lamol_core.methods.spec import Method
+from lamol_core.methods.spec import Method, Symptom
 from lamol_core.methods.terms import Alignment, Loss, ce, kl
 
 
@@ -35,7 +36,7 @@ class LamolKd(Method[LamolKdParams]):
     rehearses = True
     privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."
     presets = PRESETS
-    advice = {
+    advice: ClassVar[Mapping[Symptom, str]] = {
         "few_pseudo_rows": "Old tasks are held by few rows ({tasks}): raise `generate.gamma` or "
         "`generate.rows_per_class` first, the rest of this advice stands on them.",
         "high_forgetting": "Forgetting is high ({points:.1f} points): raise `distill_weight`, or "

@@ -31,9 +31,11 @@ METHODS: dict[str, type[Method[Any]]] = {
 DEFAULT_METHOD = LamolKd.name
 
 
-def find_method(name: str) -> type[Method[Any]]:
-    """Raises ConfigError for a name that no method has."""
+def find_method(name: str | None) -> type[Method[Any]]:
+    """The method of this name, the default for None. Raises ConfigError for a name that none has."""
+    if name is None:
+        return METHODS[DEFAULT_METHOD]
     if name not in METHODS:
-        hint = did_you_mean(name, METHODS)
-        raise ConfigError(f"method: {name!r} is none of {', '.join(METHODS)}{hint}.")
+        hint = did_you_mean(str(name), METHODS)
+        raise ConfigError(f"params.yaml: method: {name!r} is none of {', '.join(METHODS)}{hint}.")
     return METHODS[name]

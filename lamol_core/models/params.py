@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from lamol_core.config.section import Section
 from lamol_core.data.sources.spec import Source
 
+Precision = Literal["auto", "fp32", "bf16"]
+
 
 class NanoParams(Section):
     """A small Llama with random weights and its own byte-level BPE."""
@@ -19,7 +21,7 @@ class NanoParams(Section):
     vocab_size: Annotated[int, Field(ge=300)] = 2048
     max_positions: Annotated[int, Field(ge=32)] = 512
     seed: int = 0
-    corpus: list[Source] = []
+    corpus: list[Source] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:

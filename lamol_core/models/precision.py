@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from lamol_core.models.params import Precision
 
 if TYPE_CHECKING:
     import torch
-
-
-Precision = Literal["auto", "fp32", "bf16"]
 
 
 def has_fast_bf16(device: torch.device) -> bool:

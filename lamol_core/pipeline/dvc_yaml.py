@@ -1,8 +1,12 @@
-"""A sequence's dvc.yaml, held against its params.yaml."""
+"""dvc.yaml: the one of a new folder, and one held against its params.yaml."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -15,6 +19,66 @@ CODE = ("stages/", "lamol_core/")
 """How a code dependency of the checkout's dvc.yaml begins."""
 SOURCE = "${item.source.path}"
 """What `prepare` depends on in a folder whose tasks are all read from files."""
+
+
+def read_pipeline() -> str:
+    """The text of the checkout's dvc.yaml; a wheel carries it beside this file."""
+    packaged = resources.files("lamol_core.pipeline") / "dvc.yaml"
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / "dvc.yaml").read_text(encoding="utf-8")
+
+
+def adapt_pipeline(text: str, params: Mapping[str, Any]) -> str:
+    """dvc.yaml for a folder without lamol's code: the installed version stands for it.
+
+    `prepare` depends on each task's file, `backbone` on the files its tokenizer is trained on. All
+    other lines stay as they are."""
+    stages: list[str] = []
+    for block in text.split("\n\n"):
+        lines = [line for line in block.split("\n") if not _is_code(line)]
+        files = _files_of_stage(lines, params)
+        stages.append("\n".join(_with_version(lines, files)))
+    return "\n\n".join(stages)
+
+
+def _is_code(line: str) -> bool:
+    entries = [entry for entry in line.strip().split(", ") if entry]
+    return bool(entries) and all(entry.startswith(CODE) for entry in entries)
+
+
+def _files_of_stage(lines: list[str], params: Mapping[str, Any]) -> list[str]:
+    """What a stage depends on in the user's files, as it is written into dvc.yaml."""
+    names = {line.strip().removesuffix(":") for line in lines if line.startswith("  ")}
+    if "prepare" in names and all("path" in task["source"] for task in params["tasks"].values()):
+        return [f'"{SOURCE}"']
+    if "backbone" in names and params["backbone"]["kind"] == "nano":
+        corpus = params["backbone"]["nano"]["corpus"]
+        paths = [source["path"] for source in corpus if "path" in source]
+        # DVC would take ${ for the beginning of a parameter
+        return [json.dumps(path.replace("${", "\\${"), ensure_ascii=False) for path in paths]
+    return []
+
+
+def _with_version(lines: list[str], files: list[str]) -> list[str]:
+    """A stage's lines with `lamol_version` among its parameters, and these files in its deps."""
+    written: list[str] = []
+    has_params = any(line.strip().startswith("params:") for line in lines)
+    for place, line in enumerate(lines):
+        indent = line[: len(line) - len(line.lstrip())]
+        if line.strip().startswith("params: ["):
+            line = line.replace("params: [", "params: [lamol_version, ", 1)
+        if line.strip() == "deps: [":
+            if not has_params:
+                written.append(f"{indent}params: [lamol_version]")
+            if not files and lines[place + 1].strip() == "]":
+                continue
+            written += [line, *(f"{indent}  {file}," for file in files)]
+            continue
+        if line.strip() == "]" and lines[place - 1].strip() == "deps: [" and not files:
+            continue
+        written.append(line)
+    return written
 
 
 def pipeline_problems(params: Params, root: Path) -> list[str]:

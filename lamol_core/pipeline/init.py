@@ -6,19 +6,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 from lamol_core import __version__
+from lamol_core.config.loading import read_params
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
 from lamol_core.methods.registry import METHODS
 from lamol_core.parameters import Params
-from lamol_core.pipeline.dvc_yaml import CODE, SOURCE
+from lamol_core.pipeline.dvc_yaml import adapt_pipeline, read_pipeline
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 DVC_CONFIG = """\
@@ -47,37 +49,18 @@ ABOUT_ANCHORS = (
 
 NANO_TRAINING = {"steps": 400, "batch_size": 16, "learning_rate": 1.5e-3, "warmup_fraction": 0.1}
 """Random weights have all to learn, however few the rows are: the defaults are a real model's."""
-BETTER_SAMPLES = {
-    "generate": {"unique": True, "known_labels": True, "balance_labels": True, "max_attempts": 20},
-    **{method: {"rows_per_class": 5} for method in ("lamol_kd", "lamol", "l2kd")},
-}
-"""The defaults are the published method's; with these it forgets less (docs/results.md). Not for
-random weights: a model that writes badly runs out of draws."""
+Problems = Callable[[Mapping[str, Any], Path], list[str]]
+"""All that is wrong with parameters in a folder, a sentence each."""
 
 
-def create_sequence(
-    folder: Path,
-    tasks: list[str],
-    backbone: str,
-    method: str,
-    columns: Mapping[str, Sequence[str]] | None = None,
-    *,
-    find_problems: Callable[[Mapping[str, Any], Path], list[str]],
-) -> dict[str, Any]:
+def create_sequence(folder: Path, params: Mapping[str, Any], find_problems: Problems) -> None:
     """Write a sequence into a new or empty folder (a Git repository's own files do not count) and
-    set up DVC there; gives its parameters.
+    set up DVC there.
 
-    Paths of tasks and of the backbone are relative to the current folder; `columns` are what
-    tasks call their `input` and `target`: one name for all, or one for each. Raises ConfigError
-    for a folder that is not empty, and with all that `find_problems` finds, as `lamol check` does.
-    """
-    if folder.exists() and (
-        not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
-    ):
-        raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
-    params = make_params(tasks, backbone, method, columns)
-    problems = find_problems(params, folder)
-    if problems:
+    `params` is the content of its params.yaml, comments included where it was read with them.
+    Raises ConfigError for a folder that is not empty, and with all that `find_problems` finds."""
+    require_empty(folder)
+    if problems := find_problems(params, folder):
         hint = "--input and --target say what columns are called."
         advice = f"\n{hint}" if any(": no column " in problem for problem in problems) else ""
         raise ConfigError(
@@ -94,23 +77,63 @@ def create_sequence(
         if not there:
             folder.rmdir()
         raise
-    return params
 
 
-def _write_sequence(folder: Path, params: dict[str, Any]) -> None:
+def require_empty(folder: Path) -> None:
+    """Raises ConfigError for a folder that holds more than a Git repository's own files."""
+    if folder.exists() and (
+        not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
+    ):
+        raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
+
+
+def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
     yaml = YAML()
     yaml.width = 100
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
-        stream.write(README)
-        if params["backbone"]["kind"] == "nano":
-            stream.write(ABOUT_ANCHORS)
+        if not isinstance(params, CommentedMap):
+            stream.write(README)
+            if params["backbone"]["kind"] == "nano":
+                stream.write(ABOUT_ANCHORS)
         yaml.dump(params, stream)
-    pipeline = adapt_pipeline(yaml.load(read_pipeline()), params)
-    with (folder / "dvc.yaml").open("w", encoding="utf-8") as stream:
-        yaml.dump(pipeline, stream)
+    pipeline = adapt_pipeline(read_pipeline(), params)
+    (folder / "dvc.yaml").write_text(pipeline, encoding="utf-8")
     (folder / ".dvcignore").write_text(DVCIGNORE, encoding="utf-8")
     (folder / ".gitignore").write_text(GITIGNORE, encoding="utf-8")
     set_up_dvc(folder)
+
+
+def read_example(path: Path) -> CommentedMap:
+    """A params.yaml to make a folder from: with its comments, paths that are relative to it made
+    whole, and this version. Raises ConfigError where it is not readable."""
+    read_params(path)  # says what is wrong with it
+    yaml = YAML()
+    yaml.width = 100
+    params: CommentedMap = yaml.load(path.read_text(encoding="utf-8"))
+    tasks = params.get("tasks") or {}
+    sources = [task.get("source") for task in tasks.values() if isinstance(task, Mapping)]
+    backbone = params.get("backbone") or {}
+    nano = backbone.get("nano") or {}
+    for block in (*sources, backbone, *(nano.get("corpus") or ())):
+        if isinstance(block, CommentedMap) and _is_here(block, path.parent):
+            block["path"] = str(resolve_path(block["path"], path.parent).resolve())
+    if "lamol_version" in params:
+        params["lamol_version"] = __version__
+    else:
+        params.insert(0, "lamol_version", __version__)
+    # what is merged from another block takes up the changed path when it is read again
+    stream = StringIO()
+    yaml.dump(params, stream)
+    changed: CommentedMap = yaml.load(stream.getvalue())
+    return changed
+
+
+def _is_here(block: CommentedMap, root: Path) -> bool:
+    """Whether a block itself (not one that it is merged from) names a file or folder."""
+    path = dict(block.non_merged_items()).get("path")
+    if not isinstance(path, str):
+        return False
+    return block.get("kind") != "hub" or resolve_path(path, root).exists()
 
 
 def make_params(
@@ -133,7 +156,7 @@ def make_params(
         after = name
     if method not in METHODS:
         raise UsageError(f"--method {method}: none of {', '.join(METHODS)}.")
-    chosen = {"train": NANO_TRAINING} if backbone == "nano" else BETTER_SAMPLES
+    chosen = {"train": NANO_TRAINING} if backbone == "nano" else METHODS[method].presets
     defaults = Params.model_validate({"tasks": {}, "method": method, **chosen}).model_dump(
         mode="json", by_alias=True
     )
@@ -206,32 +229,6 @@ def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) ->
     if hint := did_you_mean(backbone.lower(), ["nano"]):
         raise ConfigError(f"--backbone {backbone}: no such file or folder{hint}.")
     return {**defaults, "kind": "hub", "path": backbone}
-
-
-def read_pipeline() -> str:
-    """The text of the checkout's dvc.yaml; a wheel carries it beside this file."""
-    packaged = resources.files("lamol_core.pipeline") / "dvc.yaml"
-    if packaged.is_file():
-        return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).parents[2] / "dvc.yaml").read_text(encoding="utf-8")
-
-
-def adapt_pipeline(pipeline: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    """dvc.yaml for a folder without lamol's code: the installed version stands for it.
-
-    `prepare` depends on each task's file, `backbone` on the files its tokenizer is trained on.
-    """
-    for name, stage in pipeline["stages"].items():
-        block = stage.get("do", stage)
-        block["deps"] = [dep for dep in block.get("deps", []) if not dep.startswith(CODE)]
-        block["params"] = [*block.get("params", []), "lamol_version"]
-        if name == "prepare":
-            block["deps"].append(SOURCE)
-        if name == "backbone" and params["backbone"]["kind"] == "nano":
-            block["deps"] += [source["path"] for source in params["backbone"]["nano"]["corpus"]]
-        if not block["deps"]:
-            del block["deps"]
-    return pipeline
 
 
 def _is_inside_git(folder: Path) -> bool:

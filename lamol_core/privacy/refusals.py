@@ -42,8 +42,8 @@ def require_writable(sources: Sequence[Path]) -> None:
 
 
 def require_nothing_written(layout: Layout) -> None:
-    """Raises ArtifactError where a stage is at work, or a process writes where rows may lie: what it
-    is about to leave may have some."""
+    """Raises ArtifactError where a stage is at work, or a process writes where rows may lie: what
+    it is about to leave may have some."""
     require_unlocked(layout)
     for scratch in (path for folder in layout.with_rows for path in find_scratch(folder)):
         if (pid := writer_of(scratch)) is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lamol_core.config.section import Count, Positive, Section, Weight
-from lamol_core.models.precision import Precision
+from lamol_core.models.params import Precision
 
 
 class TrainParams(Section):

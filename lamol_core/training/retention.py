@@ -21,7 +21,7 @@ class Kept:
 
 
 def count_kept(state: Path, data: TaskData, mixes_real_rows: bool) -> Kept:
-    """Of a task's state, and of the training rows of every task so far where a method mixes them in."""
+    """Of a task's state, and of the rows of every task so far where a method mixes them in."""
     files = [path for path in state.iterdir() if path.name != MANIFEST]
     num_rows = read_manifest(state / MANIFEST, "").rows.get("real_rows", 0)
     if mixes_real_rows:

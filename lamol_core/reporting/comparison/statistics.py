@@ -186,8 +186,8 @@ def compare_runs(
     against: str | None = None,
 ) -> Comparison:
     """Group runs by method and setting, best final average first, and compare every two groups, or
-    all with one, `against`, by its label. `defaults` are those of all parameters. Raises ConfigError for a name whose settings no run has
-    and for a label that is none."""
+    all with one, `against`, by its label. `defaults` are those of all parameters, flattened.
+    Raises ConfigError for a name whose settings no run has and for a label that is none."""
     labelled = label_runs(runs, defaults, names)
     groups = [_group(label, members) for label, members in labelled.items()]
     groups.sort(key=_final_average, reverse=True)
