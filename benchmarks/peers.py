@@ -77,9 +77,7 @@ class GeneratePeer:
         self._workspace, self._precisions = workspace, precisions
         self._models: dict[tuple[str, str], PreTrainedModel] = {}
         params = workspace.params
-        self._sample_tokens = (
-            params.text.max_input_tokens + params.text.max_target_tokens + 2
-        )
+        self._sample_tokens = params.text.max_input_tokens + params.text.max_target_tokens + 2
         self._answer_tokens = params.evaluate.max_target_tokens
         self._topk = params.generate.topk
 

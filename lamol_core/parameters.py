@@ -13,9 +13,10 @@ from lamol_core.config.loading import params_error, read_params, validate
 from lamol_core.config.section import Section
 from lamol_core.config.task_names import find_order_problems, find_task
 from lamol_core.data.params import MixParams, PrepareParams, TaskParams
+from lamol_core.errors import did_you_mean
 from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.generation.params import GenerateParams
-from lamol_core.methods.registry import DEFAULT_METHOD, METHODS, find_method
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.methods.spec import Method
 from lamol_core.models.params import BackboneParams
 from lamol_core.text.params import TextParams
@@ -42,7 +43,8 @@ class _Blocks(Section):
     @field_validator("method")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        find_method(name)
+        if name not in METHODS:
+            raise ValueError(f"none of {', '.join(METHODS)}{did_you_mean(name, METHODS)}")
         return name
 
     @property
@@ -76,7 +78,7 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
     told = list(overrides)
     params, problems = compose(read_params(path, told))
     if params is None or problems:
-        raise params_error(problems, overridden=bool(told))
+        raise params_error(problems, overridden=bool(told), path=path)
     return params
 
 

@@ -94,13 +94,13 @@ def _look(data: dict[str, Any], root: Path) -> _Found:
     from lamol_core.pipeline.dvc_yaml import pipeline_hints, pipeline_problems
     from lamol_core.preflight.hints import find_hints, find_leftovers
     from lamol_core.preflight.overview import describe_sequence
-    from lamol_core.preflight.problems import check_sequence
+    from lamol_core.preflight.problems import check_sequence, missing_blocks
     from lamol_core.preflight.targets import find_encode, target_problems
 
-    if problems := check_sequence(data, root):
+    if problems := check_sequence(data, root) + missing_blocks(data):
         return _Found(problems)
     params = Params.model_validate(data)
-    if problems := version_problems(params) + pipeline_problems(params, root):
+    if problems := version_problems(params.lamol_version) + pipeline_problems(params, root):
         return _Found(problems)
     problems, lost = _what_forgotten_rows_cost(params, data)
     if problems:

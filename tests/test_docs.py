@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from lamol_core.reporting.comparison.finished_runs import read_folders
+from lamol_core.parameters import completed, defaults
+from lamol_core.reporting.comparison.finished_runs import flatten, read_folders
 from lamol_core.reporting.comparison.labels import CommonName, label_runs
 from lamol_core.reporting.tables import markdown_row
 from tests.code_imports import ROOT
@@ -106,7 +107,9 @@ def test_differences_in_other_texts_are_those_of_kept_runs(
 def test_every_run_of_the_five_domains_stands_in_its_table() -> None:
     command = next(line for line in COMMANDS if "results/clinc150 " in line)
     names = [CommonName.parse(text) for text in re.findall(r"--call (\S+)", command)]
-    labelled = label_runs(read_folders([RESULTS / "clinc150"]), names)
+    labelled = label_runs(
+        read_folders([RESULTS / "clinc150"], completed), flatten(defaults()), names
+    )
     made = set()
     for label, runs in labelled.items():
         for run in runs:
@@ -152,7 +155,7 @@ def test_readme_s_table_is_of_the_kept_runs(compared: dict[str, Path]) -> None:
 
 def test_finetune_forgets_and_multitask_does_not() -> None:
     forgetting: dict[str, list[float]] = {}
-    for run in read_folders([RESULTS / "clinc150", RESULTS / "sst2_woz"]):
+    for run in read_folders([RESULTS / "clinc150", RESULTS / "sst2_woz"], completed):
         forgetting.setdefault(run.method, []).append(run.summary["forgetting"])
     assert min(forgetting["finetune"]) > 50 and max(forgetting["multitask"]) < 3
     assert max(forgetting["lamol_kd"]) < min(forgetting["finetune"])

@@ -76,10 +76,12 @@ def read_seed(data: Mapping[str, Any], overridden: bool = False) -> int:
     return seed
 
 
-def params_error(problems: Iterable[str], overridden: bool = False) -> ConfigError:
+def params_error(
+    problems: Iterable[str], overridden: bool = False, path: Path = Path("params.yaml")
+) -> ConfigError:
     """Of all that is wrong with params.yaml, a sentence each."""
     listed = list(problems)
-    where = "params.yaml with --set" if overridden else "params.yaml"
+    where = f"{path} with --set" if overridden else str(path)
     return ConfigError(f"{where}: {len(listed)} to mend:{as_list(listed)}")
 
 

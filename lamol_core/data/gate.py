@@ -10,13 +10,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, write_json
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.manifest import MANIFEST, Manifest, read_manifest, seal_folder
-from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
+from lamol_core.artifacts.manifest import (
+    MANIFEST,
+    Manifest,
+    read_manifest,
+    seal_folder,
+    sha256_of,
+)
+from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy, repro
 from lamol_core.artifacts.store import check, manifest_of, read
 from lamol_core.artifacts.tables import read_rows, write_rows
 from lamol_core.config.task_names import BASE
@@ -26,6 +31,8 @@ from lamol_core.records import FLAG_SCHEMA, PseudoSample, TaskFacts, from_table
 
 log = logging.getLogger(__name__)
 FIGURES, FLAGS = "audit.json", "rows.parquet"
+WITHOUT = "without_flagged"
+"""In audit.json: verdict, failed checks and rows kept of the table without its flagged rows."""
 
 
 def write_base_audit(folder: Path) -> None:
@@ -83,29 +90,28 @@ def pass_gate(
 def _require_verdict(layout: Layout, task: str, params: MixParams) -> None:
     """Raises as `pass_gate` for an audit that is missing, of another table, or failed."""
     folder, mend, table = layout.audit(task), remedy(AUDIT, task), layout.pseudo(task)
-    audited = check(layout, AUDIT, task).inputs.get("pseudo")
-    if audited != manifest_of(layout, PSEUDO, task).content_sha256:
+    drawn = manifest_of(layout, PSEUDO, task)
+    if check(layout, AUDIT, task).inputs.get("pseudo") != drawn.content_sha256:
         raise ArtifactError(f"{folder}: is the audit of another table than {table}. {mend}")
     audit = read_json(folder / FIGURES, mend)
-    judged = _judged(audit, params.drop_flagged)
+    again = f"it was changed since it was drawn: {repro(PSEUDO, task)} draws it again."
+    if params.drop_flagged and WITHOUT not in audit:
+        raise ArtifactError(f"{table}: its flagged rows can't be dropped, {again}")
+    judged = audit[WITHOUT] if params.drop_flagged else audit
     failed = ", ".join(judged["failed"])
     if judged["verdict"] == "fail" and params.gate == "fail":
         advice = "`mix.gate: warn` trains on it all the same."
         if audit["rows_flagged"] and not params.drop_flagged:
             flagged = audit["rows_flagged"]
             advice = f"`mix.drop_flagged: true` drops its {flagged} flagged rows, {advice}"
+        if sha256_of(table) not in drawn.files.values():
+            advice = again
         raise GenerationError(
             f"{table}: its audit failed ({failed}), and mix.gate is fail. Look at "
             f"{folder}/index.html; {advice}"
         )
     if judged["verdict"] == "fail":
         log.warning("%s: its audit failed (%s); it is trained on.", table, failed)
-
-
-def _judged(audit: dict[str, Any], drop_flagged: bool) -> dict[str, Any]:
-    """Verdict and failed checks of the rows that are trained on."""
-    without: dict[str, Any] | None = audit.get("without_flagged")
-    return without if drop_flagged and without is not None else audit
 
 
 def _require_rows(

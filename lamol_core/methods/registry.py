@@ -32,7 +32,7 @@ DEFAULT_METHOD = LamolKd.name
 
 
 def find_method(name: str | None) -> type[Method[Any]]:
-    """The method of this name, the default for None. Raises ConfigError for a name that none has."""
+    """The method of this name, the default for None. Raises ConfigError for an unknown name."""
     if name is None:
         return METHODS[DEFAULT_METHOD]
     if name not in METHODS:

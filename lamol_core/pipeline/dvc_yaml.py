@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -19,6 +20,8 @@ CODE = ("stages/", "lamol_core/")
 """How a code dependency of the checkout's dvc.yaml begins."""
 SOURCE = "${item.source.path}"
 """What `prepare` depends on in a folder whose tasks are all read from files."""
+PARAMETER = re.compile(r"(?<!\\)\$\{")
+"""Where DVC puts a parameter in."""
 
 
 def read_pipeline() -> str:
@@ -87,7 +90,7 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
     if not path.is_file():
         return []
     try:
-        listed = _files_of_backbone(path)
+        listed, of_prepare = _files_of(path, "backbone"), _files_of(path, "prepare")
     except (YAMLError, UnicodeDecodeError) as error:
         return [f"{path}: not readable as YAML: {' '.join(str(error).split())}."]
     corpus = params.backbone.nano.corpus
@@ -96,9 +99,10 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
         f"dvc.yaml: `backbone` depends on {dep}, which is not there: DVC stops at it. Write what "
         "backbone.nano.corpus reads in its place, or take the line out."
         for dep in listed
-        if "${" not in dep and not (root / dep).exists() and (root / dep).resolve() not in read
+        if not PARAMETER.search(dep) and not (at := root / _plain(dep)).exists()
+        if at.resolve() not in read
     ]
-    if f"- {SOURCE}\n" not in path.read_text(encoding="utf-8"):
+    if SOURCE not in of_prepare:
         return problems
     for name, task in params.tasks.items():
         if not isinstance(task.source, FileSource):
@@ -119,11 +123,11 @@ def pipeline_hints(params: Params, root: Path) -> list[str]:
     path = root / "dvc.yaml"
     if params.backbone.kind != "nano" or not path.is_file():
         return []
-    listed = _files_of_backbone(path)
-    known = {(root / dep).resolve() for dep in listed}
+    listed = _files_of(path, "backbone")
+    known = {(root / _plain(dep)).resolve() for dep in listed}
     read = [source.path for source in params.backbone.nano.corpus if isinstance(source, FileSource)]
     unseen = [path for path in read if resolve_path(path, root).resolve() not in known]
-    if not unseen or any("${" in dep for dep in listed):
+    if not unseen or any(PARAMETER.search(dep) for dep in listed):
         return []
     return [
         f"dvc.yaml: `backbone` does not depend on {', '.join(unseen)}, of backbone.nano.corpus: "
@@ -131,10 +135,16 @@ def pipeline_hints(params: Params, root: Path) -> list[str]:
     ]
 
 
-def _files_of_backbone(path: Path) -> list[str]:
-    """What `backbone` depends on beside code, as dvc.yaml has it."""
+def _files_of(path: Path, name: str) -> list[str]:
+    """What a stage depends on beside code, as dvc.yaml has it."""
     content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     stages = content.get("stages") if isinstance(content, dict) else None
-    stage = stages.get("backbone") if isinstance(stages, dict) else None
-    deps = stage.get("deps") if isinstance(stage, dict) else None
+    stage = stages.get(name) if isinstance(stages, dict) else None
+    body = stage.get("do", stage) if isinstance(stage, dict) else None
+    deps = body.get("deps") if isinstance(body, dict) else None
     return [dep for dep in deps or [] if isinstance(dep, str) and not dep.startswith(CODE)]
+
+
+def _plain(dep: str) -> str:
+    """A path without the marks that keep DVC from reading a parameter into it."""
+    return dep.replace("\\${", "${")

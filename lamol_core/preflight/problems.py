@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.spec import METHOD, STAGES, TASK
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.data.columns import SourceError
@@ -20,7 +21,7 @@ from lamol_core.data.sources.spec import FileSource, Source
 from lamol_core.data.tombstones import forgotten_under_another_name, read_records
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.models.params import BackboneParams
-from lamol_core.parameters import compose, find_block
+from lamol_core.parameters import Params, compose, find_block
 from lamol_core.preflight.backbone import backbone_problems, length_problems
 
 
@@ -57,6 +58,28 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
         problems += _place_problems(source, str(name), tasks, root)
         problems += _source_problems(source, str(name), prepare, root)
     return problems
+
+
+def missing_blocks(data: Mapping[str, Any]) -> list[str]:
+    """Blocks that a stage reads and params.yaml has not: DVC stops at them."""
+    method = str(data.get("method", DEFAULT_METHOD))
+    wanted = dict.fromkeys(
+        method if block == METHOD else block
+        for stage in STAGES.values()
+        for block in stage.blocks
+        if block != TASK
+    )
+    return [
+        f"{block}: missing. DVC wants it there: write `{block}: {_least(block)}`."
+        for block in wanted
+        if block not in data and block != "tasks"
+    ]
+
+
+def _least(block: str) -> object:
+    """What stands for the defaults of a block."""
+    default = Params.model_fields[block].default if block in Params.model_fields else None
+    return default if isinstance(default, int | str) else "{}"
 
 
 def _place_problems(source: Source, name: str, tasks: Mapping[Any, Any], root: Path) -> list[str]:

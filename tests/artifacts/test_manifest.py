@@ -12,7 +12,7 @@ from lamol_core.errors import ArtifactError
 from lamol_core.records import SCHEMA_VERSION
 
 REMEDY = "Run `dvc repro train@a` again."
-PROVENANCE = Provenance({"seed": 1}, {"mix": "abc"})
+PROVENANCE = Provenance({"seed": 1}, {"mix": "abc"}, code="c0de")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_an_untouched_folder_passes_with_its_provenance(folder: Path) -> None:
     assert manifest.files["model.safetensors"] == hashlib.sha256(b"weights").hexdigest()
     assert (manifest.parameters, manifest.inputs) == ({"seed": 1}, {"mix": "abc"})
     assert manifest.rows == {"parameters": 7}
-    assert manifest.schema_version == SCHEMA_VERSION and manifest.code_version
+    assert manifest.schema_version == SCHEMA_VERSION and manifest.code_version == "c0de"
 
 
 def test_content_hash_depends_on_names_and_bytes_not_on_provenance(tmp_path: Path) -> None:
@@ -86,6 +86,21 @@ def test_hashes_that_do_not_fit_together_are_found(folder: Path) -> None:
     change_manifest(folder, content_sha256="0" * 64)
     assert str(folder / MANIFEST) in refusal(folder)
     change_manifest(folder, files={name: files[name] for name in list(files)[:1]})
+    assert str(folder / MANIFEST) in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parameters": {"seed": 2}},
+        {"inputs": {"mix": "abd"}},
+        {"rows": {"parameters": 8}},
+        {"code_version": "other"},
+        {"manifest_sha256": "0" * 64},
+    ],
+)
+def test_a_manifest_is_hashed_whole(folder: Path, changes: dict[str, object]) -> None:
+    change_manifest(folder, **changes)
     assert str(folder / MANIFEST) in refusal(folder)
 
 

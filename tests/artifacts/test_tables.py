@@ -6,8 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lamol_core.artifacts.manifest import Provenance, table_manifest
-from lamol_core.artifacts.tables import read_rows, read_table, size_of, write_table
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.manifest import check_table, table_manifest
+from lamol_core.artifacts.spec import MIX, PSEUDO
+from lamol_core.artifacts.store import read
+from lamol_core.artifacts.tables import read_rows, size_of, write_table
 from lamol_core.errors import ArtifactError
 from lamol_core.records import (
     EXAMPLE_SCHEMA,
@@ -28,7 +31,7 @@ SAMPLE = PseudoSample(
 
 
 def write(path: Path) -> Path:
-    write_table(path, "mix", ROWS, MIX_SCHEMA, Provenance())
+    write_table(path, MIX, ROWS)
     return path
 
 
@@ -39,20 +42,20 @@ def table(tmp_path: Path) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(ArtifactError) as caught:
-        read_table(path, "mix", MIX_SCHEMA, REMEDY)
+        check_table(path, MIX.kind, REMEDY)
+        read_rows(path, MIX_SCHEMA, REMEDY)
     assert REMEDY in str(caught.value)
     return str(caught.value)
 
 
-def test_records_come_back_as_they_went(table: Path, tmp_path: Path) -> None:
-    read, manifest = read_table(table, "mix", MIX_SCHEMA, REMEDY)
-    assert from_table(read, MixRow) == ROWS
+def test_records_come_back_as_they_went(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    write(layout.mix("a"))
+    table, manifest = read(layout, MIX, "a")
+    assert from_table(table, MixRow) == ROWS
     assert manifest.rows == {"mix": 2}
-    pseudo = tmp_path / "pseudo.parquet"
-    write_table(pseudo, "pseudo", [SAMPLE], PSEUDO_SCHEMA, Provenance())
-    assert from_table(read_table(pseudo, "pseudo", PSEUDO_SCHEMA, REMEDY)[0], PseudoSample) == [
-        SAMPLE
-    ]
+    write_table(layout.pseudo("a"), PSEUDO, [SAMPLE])
+    assert from_table(read(layout, PSEUDO, "a")[0], PseudoSample) == [SAMPLE]
 
 
 def test_the_size_of_rows_is_that_of_their_file(table: Path) -> None:
@@ -62,9 +65,9 @@ def test_the_size_of_rows_is_that_of_their_file(table: Path) -> None:
 
 def test_an_empty_table_has_its_whole_schema(tmp_path: Path) -> None:
     path = tmp_path / "pseudo.parquet"
-    write_table(path, "pseudo", [], PSEUDO_SCHEMA, Provenance())
+    write_table(path, PSEUDO, [])
     assert pq.read_schema(path).equals(PSEUDO_SCHEMA)
-    assert from_table(read_table(path, "pseudo", PSEUDO_SCHEMA, REMEDY)[0], PseudoSample) == []
+    assert from_table(read_rows(path, PSEUDO_SCHEMA, REMEDY), PseudoSample) == []
 
 
 def test_pandas_reads_it(table: Path) -> None:
@@ -106,7 +109,7 @@ def test_the_manifest_of_another_table(table: Path) -> None:
 
 def test_a_wrong_kind(table: Path) -> None:
     with pytest.raises(ArtifactError, match=naming(table, "mix", "pseudo")):
-        read_table(table, "pseudo", MIX_SCHEMA, REMEDY)
+        check_table(table, PSEUDO.kind, REMEDY)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 100])

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import subprocess
-from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from lamol_core import __version__
 from lamol_core.errors import ConfigError
-from lamol_core.parameters import Params
+from lamol_core.parameters import Params, compose, load_params
 from lamol_core.pipeline.dvc_yaml import SOURCE, pipeline_hints, pipeline_problems
-from lamol_core.pipeline.init import create_sequence, make_params
+from lamol_core.pipeline.init import create_sequence, make_params, read_example
 from lamol_core.preflight.problems import check_sequence
+from tests.code_imports import ROOT
 from tests.messages import names, naming
 from tests.stages.sequences import run, write_csv
 
-create = partial(create_sequence, find_problems=check_sequence)
+
+def create(folder: Path, tasks: list[str], backbone: str, method: str) -> None:
+    create_sequence(folder, make_params(tasks, backbone, method), check_sequence)
 
 
 def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_training(
@@ -30,7 +33,7 @@ def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_train
     nano = Params.model_validate(make_params(tasks, "nano", "lamol_kd"))
     published = Params(tasks={})
     assert real.generate.known_labels and real.generate.balance_labels and real.generate.unique
-    assert real.lamol_kd.rows_per_class == 5 and real.train == published.train
+    assert real.generate.rows_per_class == 5 and real.train == published.train
     assert nano.generate == published.generate and nano.lamol_kd == published.lamol_kd
     assert nano.train.steps == 400
     many = [f"{tasks[0].replace('colours=', f't{i}=')}" for i in range(40)]
@@ -106,7 +109,7 @@ def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Pa
     (problem,) = pipeline_problems(with_hub, folder)
     assert names(problem, "dvc.yaml", "prepare", SOURCE, "far")
     text = (folder / "dvc.yaml").read_text()
-    (folder / "dvc.yaml").write_text(text.replace(f"      - {SOURCE}\n", ""))
+    (folder / "dvc.yaml").write_text(text.replace(f'"{SOURCE}",', ""))
     assert pipeline_problems(with_hub, folder) == []
     assert pipeline_problems(with_hub, tmp_path) == [], "no dvc.yaml"
 
@@ -168,7 +171,7 @@ def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
     assert names(problem, "dvc.yaml", "backbone", tmp_path / "colours.csv")
 
     text = (folder / "dvc.yaml").read_text()
-    by_name = text.replace(f"- {tmp_path / 'colours.csv'}", "- ${tasks.colours.source.path}")
+    by_name = text.replace(f"{tmp_path / 'colours.csv'}", "${tasks.colours.source.path}")
     (folder / "dvc.yaml").write_text(by_name)
     assert pipeline_problems(of_corpus("../moved.csv"), folder) == []
     assert pipeline_hints(of_corpus("../moved.csv"), folder) == []
@@ -195,3 +198,34 @@ def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
     assert names(told, "--input", 3, 2)
     told = run(tmp_path, "lamol", "init", "other", "--task", f"colours={table}", expect=3)
     assert names(told, "tasks.colours.source", "input", "--input", "--target")
+
+
+def test_an_example_makes_a_folder_with_its_comments_and_whole_paths(tmp_path: Path) -> None:
+    write_csv(tmp_path / "colours.csv", "colours")
+    given = tmp_path / "example" / "params.yaml"
+    given.parent.mkdir()
+    given.write_text(
+        "# Two tasks of one file.\n"
+        "seed: 3\n"
+        "method: lamol  # the published one\n"
+        "tasks:\n"
+        "  a: {after: base, source: &one {kind: csv, path: ../colours.csv}}\n"
+        "  b: {after: a, source: {<<: *one, where: {target: cold}}}\n"
+        "backbone: {kind: nano, nano: {corpus: [*one]}}\n"
+    )
+    create_sequence(tmp_path / "new", read_example(given), check_sequence)
+    text = (tmp_path / "new" / "params.yaml").read_text()
+    assert "# Two tasks" in text and "# the published one" in text and "<<: *one" in text
+    params = load_params(tmp_path / "new" / "params.yaml")
+    assert (params.seed, params.method, params.lamol_version) == (3, "lamol", __version__)
+    paths = [task.source.path for task in params.tasks.values()]
+    assert paths == [str(tmp_path / "colours.csv")] * 2
+    assert params.backbone.nano.corpus[0].path == paths[0]
+    with pytest.raises(ConfigError, match=naming(tmp_path / "none.yaml")):
+        read_example(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("name", ["clinc150", "clinc150_15_tasks", "sst2_woz"])
+def test_every_example_has_every_block_and_known_keys(name: str) -> None:
+    params = read_example(ROOT / "examples" / name / "params.yaml")
+    assert compose(params)[1] == []

@@ -11,7 +11,7 @@ import pytest
 
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.locks import sole_training
+from lamol_core.artifacts.locks import sole_writer
 from lamol_core.errors import ArtifactError
 from lamol_core.privacy.refusals import require_nothing_written
 from lamol_core.privacy.remains import num_repeated
@@ -39,8 +39,8 @@ def test_nothing_is_forgotten_while_a_process_writes(tmp_path: Path) -> None:
             require_nothing_written(layout)
     (tmp_path / "runs" / ".student.x1y2z3w4").mkdir()
     require_nothing_written(layout)
-    lock = layout.training_lock("a")
-    at_work = pytest.raises(ArtifactError, match=naming(lock, "lamol train a"))
-    with sole_training(lock, "a"), at_work:
+    output = layout.student("a")
+    at_work = pytest.raises(ArtifactError, match=naming(layout.lock(output)))
+    with sole_writer(layout, [output]), at_work:
         require_nothing_written(layout)
     require_nothing_written(layout)

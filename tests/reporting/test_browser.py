@@ -39,9 +39,8 @@ def curve(start: float) -> list[dict[str, float]]:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     summary = summary_of(*TASKS)
     specs = plots.chart_specs(summary, {task: curve(3.0 + i) for i, task in enumerate(TASKS)})
-    comparison = compare_runs(
-        [*many("lamol", [80.0, 82.0, 81.0]), *many("ewc", [50.0, 48.0, 53.0])]
-    )
+    runs = [*many("lamol", [80.0, 82.0, 81.0]), *many("ewc", [50.0, 48.0, 53.0])]
+    comparison = compare_runs(runs, {})
     specs["comparison"] = plots.chart_spec(comparison_chart(comparison))
     charts = {name: plots.spec_to_svg(spec) for name, spec in specs.items()}
     path = tmp_path_factory.mktemp("page") / "index.html"

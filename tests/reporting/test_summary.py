@@ -137,7 +137,7 @@ def test_few_pseudo_samples_are_told_first_where_much_is_forgotten() -> None:
     few = {"pseudo": {"valid": 6, "rejected": 0}}
     forgets = [figures("a", "base", [90.0]), figures("b", "a", [70.0, 90.0], ["a"], **few)]
     first, second = build_summary("lamol_kd", forgets, ["a", "b"])["advice"]
-    assert names(first, "b", 6, "gamma") and names(second, "distill_weight", "20.0")
+    assert names(first, "b", 6, "generate.gamma") and names(second, "distill_weight", "20.0")
     holds = [figures("a", "base", [90.0]), figures("b", "a", [89.0, 90.0], ["a"], **few)]
     assert build_summary("lamol_kd", holds, ["a", "b"])["advice"] == []
 

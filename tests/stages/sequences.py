@@ -14,12 +14,11 @@ from ruamel.yaml import YAML
 TINY: dict[str, Any] = {
     "backbone": {"max_tasks": 6},
     "nano": {"hidden_size": 32, "layers": 2, "heads": 2, "vocab_size": 400, "max_positions": 128},
-    "generate": {"max_input_tokens": 16, "max_target_tokens": 6},
+    "text": {"max_length": 64, "max_input_tokens": 16, "max_target_tokens": 6},
     "train": {
         "epochs": 20,
         "steps": None,
         "batch_size": 8,
-        "max_length": 64,
         "learning_rate": 5e-3,
         "precision": "fp32",
     },
@@ -54,7 +53,7 @@ def make_tiny(folder: Path, **changes: Any) -> None:
     def shrink(params: dict) -> None:
         params["backbone"].update(TINY["backbone"])
         params["backbone"]["nano"].update(TINY["nano"])
-        for block in ("generate", "train"):
+        for block in ("text", "train"):
             params[block].update(TINY[block])
         params.update(changes)
 

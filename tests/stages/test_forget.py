@@ -53,7 +53,7 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(sequence: Path, tmp_p
     student = (sequence / "runs" / "colours" / "student" / "model.safetensors").read_bytes()
     told = run(
         sequence, "lamol", "forget", "colours", "--empty-source",
-        "--set", "audit.keep_fingerprint=true",
+        "--set", "forget.keep_fingerprint=true",
     )  # fmt: skip
     assert names(told, Layout(Path()).fingerprint_key)
     assert stored_rows(sequence, "colours") == {}

@@ -13,8 +13,7 @@ import pytest
 import typer
 
 from lamol_core.artifacts.manifest import MANIFEST
-from lamol_core.methods.quotas import KEEPS_REAL_ROWS, MIXES_REAL_ROWS
-from lamol_core.methods.registry import METHODS
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from stages.audit import audit
 from stages.backbone import backbone
 from stages.evaluate import evaluate
@@ -30,8 +29,10 @@ from tests.stages.sequences import NAMES, edit_params, make_tiny, run, write_csv
 
 pytestmark = pytest.mark.slow
 
-DRAW = {"lamol", "l2kd"}
-OTHERS = [method for method in METHODS if method != "lamol_kd"]
+DRAW = {name for name, method in METHODS.items() if method.rehearses}
+MIXES_REAL_ROWS = {name for name, method in METHODS.items() if method.mixes_real_rows}
+KEEPS_REAL_ROWS = {name for name, method in METHODS.items() if method.keeps_real_rows}
+OTHERS = [method for method in METHODS if method != DEFAULT_METHOD]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_a_method_learns_a_sequence_and_what_it_keeps_is_told(method: str, seque
     assert machine["device"] == "cpu" and int(machine["cores"]) > 0 and machine["processor"]
     assert summary["kept_real_rows"] == real_rows
     assert summary["kept_bytes"] == sum(path.stat().st_size for path in files)
-    assert bool(files) == (method in KEEPS_REAL_ROWS or method == "ewc")
+    assert bool(files) == (method in KEEPS_REAL_ROWS | MIXES_REAL_ROWS or method == "ewc")
 
 
 @pytest.mark.parametrize("method", ["finetune", "multitask"])
@@ -118,7 +119,7 @@ def test_finetune_forgets_what_multitask_holds(method: str, sequence: Path) -> N
     assert then == 0 if method == "finetune" else then > 80
 
 
-@pytest.mark.parametrize("method", sorted(KEEPS_REAL_ROWS))
+@pytest.mark.parametrize("method", sorted(KEEPS_REAL_ROWS | MIXES_REAL_ROWS))
 def test_a_method_that_keeps_real_rows_forgets_none(
     method: str, sequence: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

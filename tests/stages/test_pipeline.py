@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lamol_core import __version__
+from lamol_core.artifacts.spec import OF_A_TASK
 from lamol_core.data.task_data import TaskData
-from lamol_core.methods.registry import METHOD_NAMES
+from lamol_core.methods.registry import METHODS
 from lamol_core.records import PSEUDO_SCHEMA, SPLITS
 from lamol_core.reporting.page import HEADLINES
 from tests.browser import needs_browser, open_page
@@ -266,19 +268,18 @@ def test_a_row_that_was_edited_is_found_and_kept_out(sequence: Path) -> None:
     found = [flag["row_id"] for flag in flags if flag["reason"] == "edited_text"]
     assert found == [first["row_id"]]
 
-    gate = ("lamol", "mix", "animals", "--set", "audit.gate=fail")
+    gate = ("lamol", "mix", "animals", "--set", "mix.gate=fail")
     output = run(sequence, *gate, expect=5)
     assert names(output, "provenance", "dvc repro generate@animals")
-    assert "audit.drop_flagged" not in output and "audit.gate: warn" not in output
+    assert "mix.drop_flagged" not in output and "mix.gate: warn" not in output
     told_so = run(sequence, "lamol", "mix", "animals", expect=4)
     assert names(told_so, "runs/animals/pseudo.parquet", "dvc repro generate@animals")
     assert "provenance" not in told_so, "nor is it told that it is trained on all the same"
     # rows that were edited with care can't be told from others: there is nothing to clean
-    told_so = run(sequence, "lamol", "audit", "animals", "--drop-flagged")
-    assert names(told_so, "dvc repro generate@animals") and "cleaned" not in told_by(sequence)
-    drop = ("--set", "audit.drop_flagged=true")
+    assert "without_flagged" not in told_by(sequence)
+    drop = ("--set", "mix.drop_flagged=true")
     told_so = run(sequence, *gate, *drop, expect=4)
-    assert names(told_so, "audit.drop_flagged", "dvc repro generate@animals")
+    assert names(told_so, "runs/animals/pseudo.parquet", "dvc repro generate@animals")
     path.unlink()
     pq.write_table(PSEUDO_SCHEMA.empty_table(), path)
     run(sequence, "lamol", "audit", "animals")
@@ -288,17 +289,17 @@ def test_a_row_that_was_edited_is_found_and_kept_out(sequence: Path) -> None:
     run(sequence, "dvc", "checkout", "--force", "generate@animals")
     before = {row["row_id"] for row in pq.read_table(path).to_pylist() if row["valid"]}
     limits = ("--set", "audit.limits.truncated_share={warn: 0, fail: 1}")
-    run(sequence, "lamol", "audit", "animals", "--drop-flagged", *limits)
-    told_so = run(sequence, "lamol", "mix", "animals", *drop, expect=4)
-    assert names(told_so, "runs/animals/audit", "audit.limits")
-    run(sequence, "lamol", "mix", "animals", *drop, *limits)
+    run(sequence, "lamol", "audit", "animals", *limits)
+    told_so = run(sequence, "lamol", "mix", "animals", *drop)
     mixed = pq.read_table(sequence / "runs" / "animals" / "mix.parquet").to_pylist()
     flags = pq.read_table(sequence / "runs" / "animals" / "audit" / "rows.parquet").to_pylist()
     left = {row["row_id"] for row in mixed} & before
     assert left == before - {flag["row_id"] for flag in flags} and left
-    cleaned = told_by(sequence)["cleaned"]
-    if cleaned["failed"]:  # what no dropped row mends still stands in the way
-        run(sequence, *gate, *drop, *limits, expect=5)
+    assert names(told_so, len(before) - len(left), len(left))
+    without = told_by(sequence)["without_flagged"]
+    assert without["rows_kept"] == len(left)
+    if without["failed"]:  # what no dropped row mends still stands in the way
+        run(sequence, *gate, *drop, expect=5)
 
     run(sequence, "lamol", "generate", "animals", "--set", "seed=5")
     output = run(sequence, *gate, expect=4)
@@ -464,7 +465,7 @@ def test_what_is_damaged_is_found_before_anything_is_scored(sequence: Path) -> N
     ("methods", "seeds"),
     [
         (("derpp", "l2kd"), (1,)),
-        pytest.param(METHOD_NAMES, (1, 2), marks=pytest.mark.real, id="all"),  # takes long
+        pytest.param(tuple(METHODS), (1, 2), marks=pytest.mark.real, id="all"),  # takes long
     ],
 )
 def test_methods_from_the_queue_are_compared_with_the_run(
@@ -499,8 +500,11 @@ def test_methods_from_the_queue_are_compared_with_the_run(
 
 def test_another_version_is_told_beforehand(sequence: Path) -> None:
     edit_params(sequence, lambda p: p.update(lamol_version="0.0.1"))
-    for command in (("check",), ("mix", "sums")):
+    of_a_task = [(name, "sums") for name in OF_A_TASK]
+    for command in (("check",), ("backbone",), *of_a_task, ("report",)):
         assert names(run(sequence, "lamol", *command, expect=3), "lamol_version", "0.0.1")
+    edit_params(sequence, lambda p: p.update(lamol_version=__version__))
+    run(sequence, "lamol", "mix", "sums")
 
 
 def test_tables_and_states_of_another_training_are_refused(sequence: Path) -> None:
@@ -508,12 +512,12 @@ def test_tables_and_states_of_another_training_are_refused(sequence: Path) -> No
     for stage in ("generate", "audit", "mix"):
         run(sequence, "lamol", stage, "animals", "--set", "method=finetune")
     told = run(sequence, "lamol", "train", "animals", expect=4)
-    assert names(told, "runs/animals/pseudo.parquet", "method", "lamol audit")
+    assert names(told, "runs/animals/mix.parquet", "finetune", "lamol_kd", "lamol audit")
     run(sequence, "lamol", "generate", "animals")
     run(sequence, "lamol", "audit", "animals")
     run(sequence, "lamol", "mix", "animals", "--set", "method=multitask")
     told = run(sequence, "lamol", "train", "animals", expect=4)
-    assert names(told, "runs/animals/mix.parquet", "method", "lamol mix")
+    assert names(told, "runs/animals/mix.parquet", "multitask", "lamol mix")
     run(sequence, "lamol", "mix", "animals")
     run(sequence, "lamol", "train", "colours", "--set", "train.epochs=2")
     told = run(sequence, "lamol", "train", "animals", expect=4)
@@ -529,7 +533,22 @@ def test_wrong_parameters_are_told_all_at_once(sequence: Path) -> None:
     output = run(sequence, "lamol", "check", expect=3)
     assert names(output, "lamol_kd.temprature", "temperature")
     assert names(output, "tasks.sums.after", "animalz", "animals")
-    assert run(sequence, "lamol", "train", "sums", expect=3).count("\n  - ") == 2
+    told = run(sequence, "lamol", "train", "sums", expect=3)
+    assert names(told, "tasks.sums.after", "animalz")
+    edit_params(sequence, lambda p: p["tasks"]["sums"].update(after="animals"))
+    told = run(sequence, "lamol", "train", "sums", expect=3)
+    assert names(told, "lamol_kd.temprature", "temperature")
+
+
+def test_a_missing_block_is_told_before_dvc_stops_at_it(sequence: Path) -> None:
+    def leave_out(params: dict) -> None:
+        for name in ("mix", "lamol_kd", "seed"):
+            del params[name]
+
+    edit_params(sequence, leave_out)
+    output = run(sequence, "lamol", "check", expect=3)
+    assert output.count("\n  - ") == 3 and names(output, "mix", "lamol_kd", "seed")
+    assert run(sequence, "lamol", "mix", "sums"), "by hand a stage takes the defaults"
 
 
 def test_check_tells_what_only_a_tokenizer_and_the_folders_know(
@@ -538,9 +557,9 @@ def test_check_tells_what_only_a_tokenizer_and_the_folders_know(
     table = write_csv(tmp_path / "fruits.csv", "fruits")
     table.write_text(table.read_text().replace("sweet", "sweet as sugar and red as the sun"))
     fruits = {"after": "sums", "source": {"kind": "csv", "path": str(table)}}
-    told = run(sequence, "lamol", "check", "--set", "train.max_length=8",
+    told = run(sequence, "lamol", "check", "--set", "text.max_length=8",
                "--set", f"tasks.fruits={json.dumps(fruits)}", expect=3)  # fmt: skip
-    assert names(told, "tasks.fruits", 1, 2, "train.max_length", 8)
+    assert names(told, "tasks.fruits", 1, 2, "text.max_length", 8)
     (sequence / "runs" / "old" / "student").mkdir(parents=True)
     told = run(sequence, "lamol", "check", "--json")
     (hint,) = json.loads(told.splitlines()[0])["hints"]
@@ -577,7 +596,7 @@ def test_a_diverged_training_writes_no_checkpoint(sequence: Path) -> None:
 
 def test_too_few_valid_samples_end_with_their_reasons(sequence: Path) -> None:
     # no row of these tasks is as short, however well the teacher writes
-    short = ("generate.format=reject", "generate.max_attempts=1", "generate.max_input_tokens=1")
+    short = ("generate.format=reject", "generate.max_attempts=1", "text.max_input_tokens=1")
     options = [word for value in short for word in ("--set", value)]
     output = run(sequence, "lamol", "generate", "sums", *options, expect=5)
     assert names(output, "sums", "generate.max_attempts", 1)

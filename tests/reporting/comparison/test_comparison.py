@@ -15,8 +15,10 @@ from ruamel.yaml import YAML
 
 from lamol_core.data.orders import order_tree
 from lamol_core.errors import ArtifactError, ConfigError, UsageError
-from lamol_core.reporting.comparison.finished_runs import FinishedRun, read_folders
-from lamol_core.reporting.comparison.labels import CommonName, label_runs
+from lamol_core.parameters import completed, defaults
+from lamol_core.reporting.comparison import finished_runs, labels, statistics
+from lamol_core.reporting.comparison.finished_runs import FinishedRun, flatten
+from lamol_core.reporting.comparison.labels import CommonName
 from lamol_core.reporting.comparison.render import (
     comparison_chart,
     comparison_json,
@@ -34,15 +36,31 @@ from lamol_core.reporting.comparison.sentences import (
 )
 from lamol_core.reporting.comparison.statistics import (
     COLUMNS,
+    Comparison,
     Difference,
     Estimate,
     bootstrap_interval,
-    compare_runs,
     paired,
     t_interval,
 )
 from stages.console import print_table
 from tests.messages import mentions, names, names_in_order, naming
+
+DEFAULTS = flatten(defaults())
+
+
+def compare_runs(runs: list[FinishedRun], **options: Any) -> Comparison:
+    return statistics.compare_runs(runs, DEFAULTS, **options)
+
+
+def label_runs(
+    runs: list[FinishedRun], names: list[CommonName] | None = None
+) -> dict[str, list[FinishedRun]]:
+    return labels.label_runs(runs, DEFAULTS, names or [])
+
+
+def read_folders(folders: list[Path], **options: Any) -> list[FinishedRun]:
+    return finished_runs.read_folders(folders, completed, **options)
 
 
 def summary_of(final: float, tasks: tuple[str, ...] = ("a", "b")) -> dict[str, Any]:
@@ -62,7 +80,7 @@ def summary_of(final: float, tasks: tuple[str, ...] = ("a", "b")) -> dict[str, A
 def run(
     method: str, seed: int, final: float, tasks: tuple[str, ...] = ("a", "b"), **params: Any
 ) -> FinishedRun:
-    values = {"method": method, "seed": seed, "lamol.gamma": 0.2, "lamol_kd.gamma": 0.2, **params}
+    values = {"method": method, "seed": seed, "generate.gamma": 0.2, **params}
     return FinishedRun(f"{method}{seed}", values, summary_of(final, tasks))
 
 
@@ -180,10 +198,10 @@ def labels_of(runs: list[FinishedRun], *names: str) -> dict[str, int]:
 def test_groups_are_methods_and_the_settings_that_differ() -> None:
     runs = [
         *many("lamol_kd", [80.0, 81.0]),
-        run("lamol_kd", 0, 70.0, **{"lamol_kd.gamma": 0.5, "generate.unique": True}),
-        run("lamol", 0, 60.0, **{"lamol_kd.gamma": 0.9}),
+        run("lamol_kd", 0, 70.0, **{"generate.gamma": 0.5, "generate.unique": True}),
+        run("lamol", 0, 60.0, **{"generate.gamma": 0.9}),
     ]
-    assert labels_of(runs) == {"lamol_kd": 2, "lamol_kd (unique, gamma=0.5)": 1, "lamol": 1}
+    assert labels_of(runs) == {"lamol_kd": 2, "lamol_kd (gamma=0.5, unique)": 1, "lamol": 1}
 
 
 def test_a_setting_that_all_methods_share_is_named_for_each() -> None:
@@ -195,7 +213,7 @@ def test_a_setting_that_all_methods_share_is_named_for_each() -> None:
 
 
 def test_what_several_methods_draw_rows_by_is_compared_across_them() -> None:
-    runs = [run("lamol_kd", 0, 80.0, **{"lamol_kd.gamma": 1.0}), run("lamol", 0, 70.0)]
+    runs = [run("lamol_kd", 0, 80.0, **{"generate.gamma": 1.0}), run("lamol", 0, 70.0)]
     assert labels_of(runs) == {"lamol_kd (gamma=1.0)": 1, "lamol": 1}
 
 
@@ -228,7 +246,7 @@ def test_keys_that_end_alike_stay_whole() -> None:
 
 
 def test_settings_made_together_have_one_name() -> None:
-    better = {"generate.unique": True, "lamol_kd.rows_per_class": 5}
+    better = {"generate.unique": True, "generate.rows_per_class": 5}
     runs = [
         run("lamol_kd", 0, 80.0),
         run("lamol_kd", 0, 81.0, **better),
@@ -242,7 +260,7 @@ def test_settings_made_together_have_one_name() -> None:
         "lamol_kd (unique)": 1,
     }
     assert labels_of(runs, "better=unique,rows_per_class=5") == wanted
-    assert labels_of(runs, "better=generate.unique=true,lamol_kd.rows_per_class=5") == wanted
+    assert labels_of(runs, "better=generate.unique=true,generate.rows_per_class=5") == wanted
     with pytest.raises(ConfigError, match=naming("--call", "x", "refill=false")):
         labels_of(runs, "x=refill=false")
     for wrong in ("better", "better=", "=unique", "better=unique,,rows_per_class=5"):
@@ -269,13 +287,13 @@ def test_nano_models_are_no_seeds_more() -> None:
 def test_names_and_figures_are_whole_in_the_terminal_s_table(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {"generate.unique": True, "generate.known_labels": True, "lamol_kd.topk": 7}
+    settings = {"generate.unique": True, "generate.known_labels": True, "generate.topk": 7}
     runs = [*many("lamol_kd", [80.0, 82, 83.5]), *many("lamol_kd", [88, 83, 85.0], **settings)]
     for one in runs:
         one.summary.update({"seconds": 36000.0 + one.params["seed"], "kept_bytes": 1_538_134_152})  # type: ignore[attr-defined]
     comparison = compare_runs(runs)
     assert [group.label for group in comparison.groups] == [
-        "lamol_kd (known_labels, unique, topk=7)",
+        "lamol_kd (known_labels, topk=7, unique)",
         "lamol_kd",
     ]
     monkeypatch.setenv("COLUMNS", str(width))
@@ -414,19 +432,19 @@ def test_against_a_method_that_is_not_there_names_those_that_are() -> None:
 
 def test_what_an_audit_only_tells_is_no_other_setting() -> None:
     plain = [run("lamol", seed, 80.0, **{"audit.min_rows": 30 + seed}) for seed in range(2)]
-    dropped = [run("lamol", 0, 80.0, **{"audit.drop_flagged": True})]
+    dropped = [run("lamol", 0, 80.0, **{"mix.drop_flagged": True})]
     assert labels_of([*plain, *dropped]) == {"lamol": 2, "lamol (drop_flagged)": 1}
     asked = {"audit.ask_teacher": True}
     assert labels_of([*plain, run("lamol", 2, 80.0, **asked)]) == {"lamol": 3}
     carried = {"generate.carry_over": True}
     both = [run("lamol", 0, 80.0, **carried), run("lamol", 1, 80.0, **carried, **asked)]
     assert labels_of(both) == {"lamol": 1, "lamol (ask_teacher)": 1}
-    other = [run("ewc", 0, 80.0, **{"audit.drop_flagged": True}), run("ewc", 1, 80.0)]
+    other = [run("ewc", 0, 80.0, **{"mix.drop_flagged": True}), run("ewc", 1, 80.0)]
     assert labels_of(other) == {"ewc": 2}, "it has no pseudo-samples"
 
 
 def test_sentences_planted_in_the_rows_are_another_setting_of_every_method() -> None:
-    runs = [*many("ewc", [80.0, 81.0]), run("ewc", 0, 70.0, **{"audit.canaries": 50})]
+    runs = [*many("ewc", [80.0, 81.0]), run("ewc", 0, 70.0, **{"prepare.canaries": 50})]
     assert labels_of(runs) == {"ewc": 2, "ewc (canaries=50)": 1}
 
 
