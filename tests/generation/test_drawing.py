@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from lamol_core.methods.quotas import Sampling
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from lamol_core.decoding.answers import answers_of, input_likelihoods
@@ -21,11 +21,13 @@ from lamol_core.generation.teacher import draw_from_checkpoint
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise
+from lamol_core.text.params import TextParams
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import sharpen
 from tests.messages import names, naming
 
-LIMITS = {"max_input_tokens": 6, "max_target_tokens": 3}
+LIMITS = TextParams(max_input_tokens=6, max_target_tokens=3)
+SHORT = TextParams(max_input_tokens=2, max_target_tokens=1)
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +46,29 @@ def draw(
     teacher: PreTrainedModel,
     codec: TextCodec,
     counts: tuple[int, ...] = (9,),
-    topk: int = 20,
     seed: int = 0,
     labels: frozenset[str] = frozenset(),
-    **changes: object,
+    text: TextParams = LIMITS,
+    **changes: Any,
 ) -> list[PseudoSample]:
-    params = GenerateParams.model_validate({"max_attempts": 50, **LIMITS, **changes})
     requests = [
         Request(f"task{i}", codec.control.gen_by_task[i], count, labels)
         for i, count in enumerate(counts)
     ]
-    sampler = PseudoSampler(
-        teacher, codec, params, topk, new_task="new", seed=seed, teacher_sha256="abc"
+    return sampler(teacher, codec, text, seed, **changes).draw(requests)
+
+
+def sampler(
+    teacher: PreTrainedModel,
+    codec: TextCodec,
+    text: TextParams = LIMITS,
+    seed: int = 0,
+    **changes: Any,
+) -> PseudoSampler:
+    params = GenerateParams.model_validate({"max_attempts": 50, **changes})
+    return PseudoSampler(
+        teacher, codec, params, text, new_task="new", seed=seed, teacher_sha256="abc"
     )
-    return sampler.draw(requests)
 
 
 def texts(samples: list[PseudoSample]) -> list[tuple]:
@@ -124,12 +135,9 @@ def test_too_few_is_an_error_that_shows_the_reasons(
 
 def test_attempts_are_bounded(teacher: PreTrainedModel, codec: TextCodec) -> None:
     told: list[int] = []
-    params = GenerateParams.model_validate({"format": "reject", "max_attempts": 3, **LIMITS})
-    sampler = PseudoSampler(
-        teacher, codec, params, 20, new_task="new", seed=0, teacher_sha256="abc"
-    )
+    asked = sampler(teacher, codec, format="reject", max_attempts=3)
     with pytest.raises(GenerationError, match=naming("task0", "generate.max_attempts", 3)):
-        sampler.draw([Request("task0", codec.control.gen, 5)], told.append)
+        asked.draw([Request("task0", codec.control.gen, 5)], told.append)
     assert 5 < sum(told) <= 15
 
 
@@ -139,8 +147,8 @@ def test_the_prompt_is_the_tasks_token(tiny_checkpoint: Path, codec: TextCodec) 
             tiny_checkpoint,
             "abc",
             counts,
-            Sampling(gamma=0.2, topk=20, task_specific_token=specific),
-            GenerateParams.model_validate({"max_attempts": 50, **LIMITS}),
+            GenerateParams(max_attempts=50),
+            LIMITS.model_copy(update={"use_task_specific_gen_token": specific}),
             new_task="new",
             seed=0,
         )
@@ -181,11 +189,8 @@ def writer(teacher: PreTrainedModel, codec: TextCodec) -> PreTrainedModel:
 def test_a_text_that_was_drawn_already_is_drawn_again(
     writer: PreTrainedModel, codec: TextCodec
 ) -> None:
-    plain = draw(writer, codec, (30,), topk=4, max_input_tokens=2, max_target_tokens=1)
-    unique = draw(
-        writer, codec, (30,), topk=4, max_input_tokens=2, max_target_tokens=1, unique=True,
-        max_attempts=200,
-    )  # fmt: skip
+    plain = draw(writer, codec, (30,), text=SHORT, topk=4)
+    unique = draw(writer, codec, (30,), text=SHORT, topk=4, unique=True, max_attempts=200)
 
     def kept(samples: list[PseudoSample]) -> list[tuple[str, str]]:
         return [(s.input.casefold().split(), s.target.casefold().split())  # type: ignore[misc]
@@ -210,41 +215,37 @@ def test_likelihoods_of_inputs_are_those_of_one_row_alone(
 
 
 def test_a_label_of_another_task_is_rejected(writer: PreTrainedModel, codec: TextCodec) -> None:
-    options: dict[str, object] = {"topk": 4, "max_input_tokens": 2, "max_target_tokens": 1}
-    plain = draw(writer, codec, (30,), **options)  # type: ignore[arg-type]
+    plain = draw(writer, codec, (30,), text=SHORT, topk=4)
     common = Counter(normalise(s.target) for s in plain if s.valid).most_common(2)
     labels = frozenset(label for label, _ in common)
-    asked = {"known_labels": True, "max_attempts": 200, **options}
-    held = draw(writer, codec, (30,), labels=labels, **asked)  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"text": SHORT, "topk": 4, "known_labels": True, "max_attempts": 200}
+    held = draw(writer, codec, (30,), labels=labels, **asked)
     kept = [s for s in held if s.valid]
     assert len(kept) == 30 and {normalise(s.target) for s in kept} == labels
     assert {s.reject_reason for s in held if not s.valid} >= {"unknown_label"}
-    free_text = draw(writer, codec, (30,), **asked)  # type: ignore[arg-type]
+    free_text = draw(writer, codec, (30,), **asked)
     assert not any(s.reject_reason == "unknown_label" for s in free_text)
 
 
 def test_a_row_counts_for_the_task_that_has_its_label(
     writer: PreTrainedModel, codec: TextCodec
 ) -> None:
-    limits = {"max_input_tokens": 2, "max_target_tokens": 1}
-    params = GenerateParams.model_validate({**limits, "known_labels": True, "max_attempts": 200})
-    sampler = PseudoSampler(writer, codec, params, 4, new_task="new", seed=0, teacher_sha256="abc")
-    free = GenerateParams.model_validate({**limits, "max_attempts": 50})
-    plain = PseudoSampler(writer, codec, free, 4, new_task="new", seed=0, teacher_sha256="abc")
+    asked = sampler(writer, codec, SHORT, topk=4, known_labels=True, max_attempts=200)
+    plain = sampler(writer, codec, SHORT, topk=4)
     gens = codec.control.gen_by_task
     common = Counter(
         normalise(s.target) for s in plain.draw([Request("x", gens[1], 60)]) if s.valid
     ).most_common(4)
     labels = [frozenset(label for label, _ in common[i::2]) for i in (0, 1)]
     requests = [Request(f"task{i}", gens[i], 25, labels[i]) for i in (0, 1)]
-    samples = sampler.draw(requests)
+    samples = asked.draw(requests)
     for request in requests:
         mine = [s for s in samples if s.valid and s.source_task == request.source_task]
         assert len(mine) == 25
         assert {normalise(s.target) for s in mine} <= request.labels
     assert any(s.row_id.split("/")[2] != s.source_task for s in samples if s.valid)
     assert len({s.row_id for s in samples}) == len(samples)
-    assert samples == sampler.draw(requests)
+    assert samples == asked.draw(requests)
 
 
 def test_rows_are_carried_over_and_the_rest_is_drawn(
@@ -256,11 +257,10 @@ def test_rows_are_carried_over_and_the_rest_is_drawn(
     assert Counter(s.source_task for s in carried) == {"task0": 4, "task1": 6}
     assert {s.row_id for s in carried} <= {s.row_id for s in before if s.valid}
 
-    params = GenerateParams.model_validate({"max_attempts": 50, "unique": True, **LIMITS})
+    params = GenerateParams(max_attempts=50, unique=True)
     samples = draw_from_checkpoint(
-        tiny_checkpoint, "abc", wanted, Sampling(0.2, 20, True), params,
-        new_task="next", seed=0, carried=carried,
-    )  # fmt: skip
+        tiny_checkpoint, "abc", wanted, params, LIMITS, new_task="next", seed=0, carried=carried
+    )
     kept = Counter(s.source_task for s in samples if s.valid)
     assert kept == wanted
     assert [s for s in samples if s.row_id.startswith("new/")] == carried
@@ -287,12 +287,13 @@ def test_an_input_with_no_positions_left_for_an_answer_has_none(codec: TextCodec
     torch.manual_seed(0)
     size = {"n_positions": 12, "n_embd": 16, "n_layer": 1, "n_head": 2}
     gpt2 = sharpen(GPT2LMHeadModel(GPT2Config(vocab_size=600, **size)).eval())
-    params = GenerateParams.model_validate(LIMITS)
-    fits = size["n_positions"] - 1 - params.max_target_tokens
+    longest = LIMITS.max_target_tokens
+    fits = size["n_positions"] - 1 - longest
     inputs = [[5] * fits, [5] * (fits + 1), [7]]
-    long, too_long, short = answers_of(gpt2, codec, inputs, params)
+    long, too_long, short = answers_of(gpt2, codec, inputs, longest, batch_size=256)
     assert long and short and too_long == []
-    assert short == answers_of(gpt2, codec, [[7]], params)[0], "its neighbours are as they were"
+    alone = answers_of(gpt2, codec, [[7]], longest, batch_size=256)
+    assert alone == [short], "its neighbours are as they were"
 
 
 def test_a_sample_that_the_teacher_contradicts_is_rejected(
@@ -309,7 +310,7 @@ def test_a_sample_that_the_teacher_contradicts_is_rejected(
             continue
         ids = torch.tensor([[*sample.input_ids, codec.control.ans]])
         answer: list[int] = []
-        while codec.control.eos not in answer and len(answer) <= LIMITS["max_target_tokens"]:
+        while codec.control.eos not in answer and len(answer) <= LIMITS.max_target_tokens:
             with torch.no_grad():
                 logits = writer(input_ids=ids).logits[0, -1]
             logits[[codec.control.ans, *codec.control.never_in_text]] = float("-inf")
@@ -323,7 +324,8 @@ def test_a_sample_that_the_teacher_contradicts_is_rejected(
 def test_more_draws_than_rows_keep_the_likelier_ones(
     writer: PreTrainedModel, codec: TextCodec
 ) -> None:
-    samples = draw(writer, codec, (5, 3), topk=3, max_target_tokens=1, draws_per_row=4)
+    text = LIMITS.model_copy(update={"max_target_tokens": 1})
+    samples = draw(writer, codec, (5, 3), text=text, topk=3, draws_per_row=4)
     valid = Counter(s.source_task for s in samples if s.valid)
     surplus = [s for s in samples if s.reject_reason == "surplus"]
     assert valid == {"task0": 5, "task1": 3} and len(surplus) == 3 * 8
@@ -340,17 +342,15 @@ def test_more_draws_than_rows_keep_the_likelier_ones(
 def test_labels_that_are_carried_over_leave_their_places_to_others(
     writer: PreTrainedModel, codec: TextCodec
 ) -> None:
-    limits = {"max_input_tokens": 2, "max_target_tokens": 1}
-    plain = draw(writer, codec, (30,), topk=4, **limits)  # type: ignore[arg-type]
+    plain = draw(writer, codec, (30,), text=SHORT, topk=4)
     common = Counter(normalise(s.target) for s in plain if s.valid).most_common(2)
     have, lack = (label for label, _ in common)
-    params = GenerateParams.model_validate(
-        {**limits, "known_labels": True, "balance_labels": True, "max_attempts": 200}
+    asked = sampler(
+        writer, codec, SHORT, topk=4, known_labels=True, balance_labels=True, max_attempts=200
     )
-    sampler = PseudoSampler(writer, codec, params, 4, new_task="new", seed=0, teacher_sha256="abc")
     gen = codec.control.gen_by_task[0]
     request = Request("task0", gen, 10, frozenset({have, lack}), Counter({have: 10}))
-    samples = sampler.draw([request])
+    samples = asked.draw([request])
     assert Counter(normalise(s.target) for s in samples if s.valid) == {lack: 10}
 
 

@@ -10,10 +10,10 @@ import signal
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
-from lamol_core.methods.quotas import KEEPS_REAL_ROWS, MIXES_REAL_ROWS, find_sampling
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
@@ -21,10 +21,13 @@ from transformers import PreTrainedModel
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest, sha256_of
 from lamol_core.artifacts.tables import read_rows
 from lamol_core.errors import ArtifactError
-from lamol_core.methods.ewc import EwcParams, FisherMemory
-from lamol_core.methods.memory import MemoryContext
-from lamol_core.methods.registry import METHODS, build_method
-from lamol_core.methods.replay import ReplayParams, RowMemory
+from lamol_core.methods.ewc import EwcParams
+from lamol_core.methods.ewc_memory import FisherMemory
+from lamol_core.methods.memory import Memory, MemoryContext
+from lamol_core.methods.registry import METHODS
+from lamol_core.methods.replay import ReplayParams
+from lamol_core.methods.replay_memory import RowMemory
+from lamol_core.methods.spec import Symptom
 from lamol_core.models.checkpoints import load_model, save_checkpoint, write_state
 from lamol_core.parameters import Params
 from lamol_core.records import MEMORY_SCHEMA, Example, MemoryRow, MixRow, PseudoSample, from_table
@@ -46,11 +49,15 @@ from tests.messages import names, naming
 
 BUFFER = 6
 TASKS = ("a", "b", "c")
+RESERVOIRS = [
+    name for name, method in METHODS.items() if "buffer_size" in method.Params.model_fields
+]
 TERMS = "loss|penalty|(ce|kl|mse)_(qa|gen)(_memory)?"
 """Columns of a log that are terms of a loss."""
 
 
 def params_of(method: str) -> Params:
+    """A memory that keeps rows keeps BUFFER of them."""
     task = {"after": "base", "source": {"kind": "demo", "task": "home"}}
     memory = {"buffer_size": BUFFER, "batch_size": 3}
     return Params.model_validate(
@@ -58,11 +65,19 @@ def params_of(method: str) -> Params:
             "method": method,
             "tasks": {"a": task},
             "train": {"epochs": 2, "batch_size": 4, "learning_rate": 3e-3, "precision": "fp32"},
-            "derpp": memory,
-            "replay": memory,
+            **dict.fromkeys(RESERVOIRS, memory),
             "ewc": {"weight": 1e4, "fisher_rows": 5},
         }
     )
+
+
+def remembers(method: str) -> bool:
+    context = MemoryContext(0, decode=str)
+    return type(params_of(method).chosen.memory(context)) is not Memory
+
+
+REMEMBERING = [name for name in METHODS if remembers(name)]
+WITH_EXPERT = [name for name in METHODS if params_of(name).chosen.expert_loss is not None]
 
 
 def real_rows(task: str, count: int = 8) -> list[Example]:
@@ -76,9 +91,9 @@ def training_set(place: int, params: Params, codec: TextCodec, num_rows: int = 8
     """What the stages would hand over for a task: its rows, and what the method rehearses."""
     lineage = TASKS[: place + 1]
     real, pseudo = real_rows(lineage[-1], num_rows), []
-    if params.method in MIXES_REAL_ROWS:
+    if params.chosen.mixes_real_rows:
         real += [row for task in lineage[:-1] for row in real_rows(task)]
-    if find_sampling(params) is not None:
+    if params.chosen.rehearses:
         for task in lineage[:-1]:
             for i, row in enumerate(real_rows(task, 2)):
                 (x,), (y,) = codec.encode([row.input]), codec.encode([row.target])
@@ -117,7 +132,7 @@ def learn(
             stop()
         told.append(row)
 
-    method, rows = build_method(params), training_set(place, params, codec, num_rows)
+    method, rows = params.chosen, training_set(place, params, codec, num_rows)
     trained = train_from_checkpoint(
         Checkpoints(before, folder / "states", state, backbone, folder / "resume"),
         rows, method, params.train, params.seed, on_step, say,
@@ -151,6 +166,29 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_a_method_is_what_it_declares(method: str) -> None:
+    declared, made = METHODS[method], params_of(method).chosen
+    assert declared.name == method and type(made) is declared
+    assert isinstance(made.params, declared.Params)
+    origins = {origin for _, term in made.loss.parts for origin in term.origins}
+    assert declared.rehearses == ("pseudo" in origins), "what is drawn is trained on"
+    recalls = made.cost(8).memory_rows_each_step > 0
+    assert recalls == ("memory" in origins), "what is recalled is trained on"
+    keys = made.params.model_dump(by_alias=True).keys()
+    assert made.acting(False).keys() <= made.acting(True).keys() == keys
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_method_writes_for_others_fits_where_it_goes(method: str) -> None:
+    declared = METHODS[method]
+    assert declared.privacy
+    Params.model_validate({"tasks": {}, "method": method, **declared.presets})
+    assert declared.advice.keys() <= set(get_args(Symptom))
+    for advice in declared.advice.values():
+        assert advice.format(tasks="a, b", points=12.5, first="a: 0.5")
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_method_learns_task_after_task_and_leaves_the_same_bytes_twice(
     method: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -177,7 +215,7 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
     learn(tmp_path / "whole", 1, params, tiny_checkpoint)
 
     monkeypatch.setattr(resume, "EVERY_S", 0.0)
-    expert_steps = 4 if method == "l2kd" else 0
+    expert_steps = 4 if method in WITH_EXPERT else 0
     with pytest.raises(KeyboardInterrupt):
         learn(tmp_path / "cut", 1, params, tiny_checkpoint, stop_at=expert_steps + 3, stop=fall)
     assert len(list((tmp_path / "cut" / "resume").iterdir())) == 1
@@ -221,10 +259,11 @@ def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("method", WITH_EXPERT)
 def test_an_expert_that_had_ended_is_not_trained_again(
-    tiny_checkpoint: Path, tmp_path: Path
+    method: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    params, steps = params_of("l2kd"), 4
+    params, steps = params_of(method), 4
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -300,10 +339,11 @@ def test_a_state_says_what_real_rows_it_keeps(
     state = tmp_path / "b" / "state"
     counted = read_manifest(state / MANIFEST, "").rows.get("real_rows", 0)
     kept = [path for path in state.iterdir() if path.name == "memory.parquet"]
-    assert bool(kept) == bool(counted) == (method in KEEPS_REAL_ROWS - MIXES_REAL_ROWS)
+    assert bool(kept) == bool(counted) == METHODS[method].keeps_real_rows
     if kept:
         rows = from_table(read_rows(kept[0], MEMORY_SCHEMA, ""), MemoryRow)
-        assert len(rows) == BUFFER and counted == len({row.row_id for row in rows})
+        assert len(rows) == params.chosen.cost(8).memory_slots == BUFFER
+        assert counted == len({row.row_id for row in rows})
         known = {row.row_id: row for task in "ab" for row in real_rows(task)}
         for row in rows:
             assert (row.input, row.target) == (known[row.row_id].input, known[row.row_id].target)
@@ -312,17 +352,21 @@ def test_a_state_says_what_real_rows_it_keeps(
 
 def test_a_memory_of_another_method_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
     learn(tmp_path, 0, params_of("finetune"), tiny_checkpoint)
-    for method in ("derpp", "ewc", "replay"):
+    assert {"derpp", "ewc", "replay"} <= set(REMEMBERING)
+    for method in REMEMBERING:
         with pytest.raises(ArtifactError, match=naming("dvc repro")):
             learn(tmp_path, 1, params_of(method), tiny_checkpoint)
 
 
-def test_a_memory_of_another_size_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    params = params_of("replay")
+@pytest.mark.parametrize("method", RESERVOIRS)
+def test_a_memory_of_another_size_is_refused(
+    method: str, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    params = params_of(method)
     learn(tmp_path, 0, params, tiny_checkpoint)
-    larger = params.replay.model_copy(update={"buffer_size": BUFFER + 1})
+    larger = params.chosen.params.model_copy(update={"buffer_size": BUFFER + 1})
     with pytest.raises(ArtifactError, match=naming("buffer_size", BUFFER, BUFFER + 1)):
-        learn(tmp_path, 1, params.model_copy(update={"replay": larger}), tiny_checkpoint)
+        learn(tmp_path, 1, params.model_copy(update={method: larger}), tiny_checkpoint)
 
 
 def test_a_step_recalls_as_many_rows_as_its_batch_takes_and_each_step_others() -> None:
@@ -484,13 +528,13 @@ def test_the_first_task_needs_no_state(method: str, tiny_checkpoint: Path, tmp_p
     checkpoints = Checkpoints(
         tiny_checkpoint, tmp_path / "states", tmp_path / "base", backbone=tiny_checkpoint
     )
-    trained = train_from_checkpoint(checkpoints, rows, build_method(params), params.train, 0)
+    trained = train_from_checkpoint(checkpoints, rows, params.chosen, params.train, 0)
     assert len(trained.log_rows) == 4
-    if method in {"replay", "derpp"}:
+    if METHODS[method].keeps_real_rows:
         assert trained.log_rows[0]["loss"] > 0
         trained.save_state(tmp_path / "after", Provenance())
         assert len(read_rows(tmp_path / "after" / "memory.parquet", MEMORY_SCHEMA, "")) == BUFFER
-    if method == "derpp":
-        # the memory fills up while the first task is learnt
-        losses = [row["ce_qa_memory"] for row in trained.log_rows]
-        assert losses[0] == 0 and losses[-1] > 0
+    for _, term in params.chosen.loss.parts:
+        if term.origins == ("memory",):  # which fills up while the first task is learnt
+            losses = [row[term.name] for row in trained.log_rows]
+            assert losses[0] == 0 and losses[-1] > 0

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lamol_core.methods.derpp import Derpp, DerppParams
-from lamol_core.methods.ewc import Ewc, EwcParams, FisherMemory
+from lamol_core.methods.ewc import Ewc, EwcParams
+from lamol_core.methods.ewc_memory import FisherMemory
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Origin
 from lamol_core.training.batches import Member, MicroBatch

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from lamol_core.config.section import Section
+from lamol_core.errors import ConfigError
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.l2kd import L2kd
 from lamol_core.methods.lamol import Lamol, LamolParams
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.methods.losses import cross_entropy_per_token, kl_per_token
-from lamol_core.methods.registry import METHODS, build_method
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS, find_method
 from lamol_core.methods.terms import Loss
 from lamol_core.parameters import Params
 from tests.messages import naming
@@ -190,7 +192,7 @@ def test_l2kd_s_expert_learns_both_views_of_new_rows_alone() -> None:
 
 
 def test_finetune_is_the_qa_view_of_new_rows_alone() -> None:
-    groups, loss = make_groups(), Finetune().loss
+    groups, loss = make_groups(), Finetune(Section()).loss
     torch.testing.assert_close(value_of(loss, groups), naive_ce(*groups["qa", "new"][:2]).mean())
     assert loss.views == ("qa",) and not loss.distilled
 
@@ -205,25 +207,29 @@ def test_alignment_is_of_the_pseudo_rows_alone(alignment: str) -> None:
 
 def test_parameters_that_act() -> None:
     method = LamolKd(LamolKdParams(**{"lambda": 0.5}, temperature=3.0))
-    assert method.parameters(has_pseudo_rows=False) == {
-        "lambda": 0.5,
-        "use_task_specific_gen_token": True,
-    }
-    assert method.parameters(has_pseudo_rows=True) == {
+    assert method.acting(has_pseudo_rows=False) == {"lambda": 0.5}
+    assert method.acting(has_pseudo_rows=True) == {
         "alignment": "next_token",
         "distill_weight": 1.0,
         "lambda": 0.5,
         "temperature": 3.0,
-        "use_task_specific_gen_token": True,
     }
-    assert set(Lamol(LamolParams()).parameters(True)) == {"lambda", "use_task_specific_gen_token"}
-    assert Finetune().parameters(True) == {}
+    assert set(Lamol(LamolParams()).acting(True)) == {"lambda"}
+    assert Finetune(Section()).acting(True) == {}
+
+
+def test_a_method_is_found_by_its_name() -> None:
+    assert find_method(None) is METHODS[DEFAULT_METHOD] is LamolKd
+    assert all(find_method(name) is method for name, method in METHODS.items())
+    with pytest.raises(ConfigError, match=naming("method", "lamol_kdd", *METHODS)):
+        find_method("lamol_kdd")
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_registry_builds_what_params_name(name: str) -> None:
     task = {"after": "base", "source": {"kind": "demo", "task": "home"}}
     params = Params.model_validate({"method": name, "tasks": {"a": task}})
-    method = build_method(params)
+    method = params.chosen
+    assert type(method) is METHODS[name] and method.params is getattr(params, name)
     assert type(method).__name__.lower() == name.replace("_", "")
     assert method.loss.views[0] == "qa"

@@ -14,8 +14,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lamol_core.config.section import Section
 from lamol_core.methods.derpp import Derpp, DerppParams
-from lamol_core.methods.ewc import Ewc, EwcParams, FisherMemory
+from lamol_core.methods.ewc import Ewc, EwcParams
+from lamol_core.methods.ewc_memory import FisherMemory
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.l2kd import L2kd
 from lamol_core.methods.lamol import Lamol, LamolParams
@@ -73,7 +75,7 @@ CASES = {
     ),
     "pseudo alone": (kd("next_token"), (PSEUDO,), 0.947743746),
     "lamol": (Lamol(LamolParams()), (NEW, PSEUDO, NEW_LONG), 2.817698426),
-    "finetune": (Finetune(), (NEW, NEW_LONG), 2.176878816),
+    "finetune": (Finetune(Section()), (NEW, NEW_LONG), 2.176878816),
     "l2kd": (L2kd(LamolParams()), (NEW, PSEUDO, NEW_LONG), 1.543457633),
     "replay": (Replay(ReplayParams()), (NEW, REMEMBERED, NEW_LONG), 2.333230180),
     "derpp": (Derpp(DerppParams()), (NEW, NEW_LONG, REMEMBERED), 4.135287278),

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from lamol_core.artifacts.kinds import CHECKPOINT
 
 from lamol_core.artifacts.manifest import Provenance, check_folder
+from lamol_core.artifacts.spec import STATE, STUDENT
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.models.backbones import COMMON_FROM, build_backbone, build_nano
-from lamol_core.models.checkpoints import check_state, load_model, save_checkpoint, write_state
+from lamol_core.models.checkpoints import load_model, save_checkpoint, write_state
 from lamol_core.models.params import BackboneParams, NanoParams
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
@@ -33,7 +33,7 @@ def test_nano_is_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
         torch.manual_seed(int(name))
         model, tokenizer = build_backbone(tiny_backbone_params(), Path(), CORPUS)
         save_checkpoint(tmp_path / name, model, Provenance(), tokenizer=tokenizer)
-        hashes.append(check_folder(tmp_path / name, CHECKPOINT, "").content_sha256)
+        hashes.append(check_folder(tmp_path / name, STUDENT.kind, "").content_sha256)
     assert hashes[0] == hashes[1]
 
 
@@ -130,7 +130,7 @@ def test_a_saved_student_keeps_tokenizer_and_weights(tiny_checkpoint: Path, tmp_
     model = load_model(tiny_checkpoint, CPU).to(torch.bfloat16)
     out = tmp_path / "student"
     save_checkpoint(out, model, Provenance({"seed": 1}), tokenizer_from=tiny_checkpoint)
-    manifest = check_folder(out, CHECKPOINT, "")
+    manifest = check_folder(out, STUDENT.kind, "")
     assert manifest.parameters == {"seed": 1}
     assert load_model(out, CPU).dtype == torch.bfloat16
     assert load_model(out, CPU, torch.float32).dtype == torch.float32
@@ -168,10 +168,10 @@ def test_weights_in_a_pickle_are_not_loaded(tiny_checkpoint: Path, tmp_path: Pat
 def test_an_empty_state_is_sealed_and_checked(tmp_path: Path) -> None:
     provenance = Provenance({"seed": 1}, {"mix": "abc"})
     write_state(tmp_path / "state", provenance)
-    manifest = check_state(tmp_path / "state", "Run it.")
+    manifest = check_folder(tmp_path / "state", STATE.kind, "Run it.")
     assert (manifest.files, manifest.inputs) == ({}, {"mix": "abc"})
     with pytest.raises(ArtifactError, match=naming(tmp_path / "nowhere", "Run it.")):
-        check_state(tmp_path / "nowhere", "Run it.")
+        check_folder(tmp_path / "nowhere", STATE.kind, "Run it.")
 
 
 def test_a_backbone_s_pickle_is_not_read_and_its_code_not_run(
@@ -255,4 +255,4 @@ def test_a_folder_of_the_tokenizer_goes_into_every_checkpoint(tmp_path: Path) ->
     copy = tmp_path / "2" / "additional_chat_templates"
     assert (copy / "rag.jinja").read_text() == "{{ messages }}"
     assert copy.stat().st_mode & 0o111, "a folder that others can open"
-    check_folder(tmp_path / "2", CHECKPOINT, "")
+    check_folder(tmp_path / "2", STUDENT.kind, "")

@@ -13,8 +13,9 @@ from torch import nn
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
 from lamol_core.errors import ConfigError
-from lamol_core.methods.ewc import FisherMemory
-from lamol_core.methods.registry import METHODS, build_method
+from lamol_core.methods.ewc_memory import FisherMemory
+from lamol_core.methods.memory import Memory, MemoryContext
+from lamol_core.methods.registry import METHODS
 from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.parameters import Params
@@ -31,7 +32,7 @@ RATES = Rates(
     trained_tokens_per_s=100.0,
     drawn_tokens_per_s=50.0,
     answered_tokens_per_s=200.0,
-    fisher_row_s=0.5,
+    row_after_s=0.5,
     backbone_bytes=5_000_000,
     student_bytes=1_000_000,
     state_bytes=200_000,
@@ -53,7 +54,7 @@ def plan(method: str, **blocks: Any) -> list[TaskWork]:
     facts = {name: TaskFacts(name, "accuracy", "classes", ("x", "y"), sizes) for name in ORDER}
     tokens = RowTokens(8.0, 2.0)
     rows = {name: TaskRows(facts[name], tokens, tokens) for name in ORDER}
-    return plan_work(params, build_method(params), rows)
+    return plan_work(params, params.chosen, rows)
 
 
 ORDER = {"a": "base", "b": "a", "c": "b"}
@@ -71,13 +72,13 @@ def test_lamol_kd_by_hand() -> None:
 
 
 def test_options_of_pseudo_samples_count() -> None:
-    more = {"lamol_kd": {"rows_per_class": 20}, "generate": {"draws_per_row": 3}}
-    third = plan("lamol_kd", **more)[2]
+    third = plan("lamol_kd", generate={"rows_per_class": 20, "draws_per_row": 3})[2]
     assert third.pseudo_rows == 2 * 2 * 20
     assert third.drawn_tokens == 3 * 80 * 13
     balanced = {"known_labels": True, "balance_labels": True, "max_attempts": 6}
-    assert plan("lamol_kd", **{**more, "generate": balanced})[2].drawn_tokens == 6 * 80 * 13
-    checked = plan("lamol_kd", **{**more, "generate": {"self_consistent": True}})[2]
+    more = {"rows_per_class": 20, **balanced}
+    assert plan("lamol_kd", generate=more)[2].drawn_tokens == 6 * 80 * 13
+    checked = plan("lamol_kd", generate={"rows_per_class": 20, "self_consistent": True})[2]
     assert checked.answered_tokens == third.answered_tokens + 80 * 13
 
 
@@ -87,7 +88,7 @@ def test_what_each_method_takes_beside_finetune(method: str) -> None:
     assert work.trained_tokens >= lower.trained_tokens == 2 * 100 * 12
     more = {
         "multitask": {"new_rows": 300, "steps": 38, "trained_tokens": 2 * 300 * 12},
-        "ewc": {"fisher_rows": 100},
+        "ewc": {"rows_after_training": 100},
         "replay": {"trained_tokens": 2 * 100 * 12 + 14 * 32 * 12},
         "l2kd": {"steps": 16 + 14, "taught_tokens": 100 * 25, "pseudo_rows": 20},
     }
@@ -107,7 +108,7 @@ def test_seconds_are_work_over_rates() -> None:
     work = plan("ewc")
     foreseen = estimate(work, RATES, start_up_s=2.0, peak_memory_bytes=7)
     (first, *_), one = foreseen.tasks, work[0]
-    assert first.train_s == one.trained_tokens / 100 + one.fisher_rows * 0.5
+    assert first.train_s == one.trained_tokens / 100 + one.rows_after_training * 0.5
     assert first.evaluate_s == one.answered_tokens / 200
     assert foreseen.disk_bytes == 8_600_000, "the backbone, three students, three states"
     assert foreseen.total_s == pytest.approx(sum(task.total_s for task in foreseen.tasks))
@@ -123,7 +124,7 @@ def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert say_time(seconds) == said
 
 
-@pytest.mark.parametrize("method", ["ewc", "derpp", "finetune"])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_trial_trains_with_what_the_task_before_has_left(
     method: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +150,7 @@ def test_a_trial_trains_with_what_the_task_before_has_left(
     if method == "derpp":
         logits = params.derpp.buffer_size * 2 * 2 * load_vocabulary(tiny_checkpoint)
         assert logits < rates.state_bytes < 2 * logits, "200 rows, answer and EOS, fp16"
-    if method == "finetune":
+    if type(params.chosen.memory(MemoryContext(0, decode=str))) is Memory:
         assert rates.state_bytes < 2_000
 
 
@@ -175,8 +176,8 @@ def test_rows_are_as_long_as_training_and_sampling_cut_them(tiny_checkpoint: Pat
     facts = {"a": TaskFacts("a", "accuracy", "classes", ("on",), {"train": 3})}
     codec = TextCodec.load(tiny_checkpoint)
     (answer,) = codec.encode(["on"])
-    limits = {"train": {"max_length": 40}, "generate": {"max_input_tokens": 7}}
-    params = Params.model_validate({"tasks": {}, **limits})
+    limits = {"max_length": 40, "max_input_tokens": 7}
+    params = Params.model_validate({"tasks": {}, "text": limits})
     (task,) = measure_lengths(codec, facts, rows, params).values()
     assert task.real == RowTokens(40 - len(answer) - 3, len(answer), share_cut=1.0)
     assert task.drawn == RowTokens(7, len(answer), share_cut=1.0)
@@ -190,7 +191,7 @@ def test_what_will_be_cut_is_told_beforehand(tmp_path: Path, tiny_checkpoint: Pa
     for name in ("train", "dev", "test"):
         (split / f"{name}.csv").write_text((tmp_path / "a.csv").read_text(), encoding="utf-8")
     source = {"kind": "csv", "path": "a"}
-    blocks = {"train": {"max_length": 60, "epochs": 1}, "generate": {"max_input_tokens": 30}}
+    blocks = {"text": {"max_length": 60, "max_input_tokens": 30}, "train": {"epochs": 1}}
     blocks |= {"backbone": tiny_backbone_params().model_dump()}
     told: dict[str, list[str]] = {}
     for method in ("lamol_kd", "finetune"):
@@ -199,7 +200,7 @@ def test_what_will_be_cut_is_told_beforehand(tmp_path: Path, tiny_checkpoint: Pa
         )
         told[method] = []
         try_sequence(params, tmp_path, tiny_checkpoint, told[method].append)
-    cut, drawn = ("a:", 3, 40, "train.max_length", 60), ("a:", 3, 40, "generate.max_input_tokens")
+    cut, drawn = ("a:", 3, 40, "text.max_length", 60), ("a:", 3, 40, "text.max_input_tokens")
     for method, (read, written) in {"finetune": (1, 0), "lamol_kd": (1, 1)}.items():
         assert len([line for line in told[method] if names(line, *cut)]) == read
         assert len([line for line in told[method] if names(line, *drawn)]) == written

@@ -38,23 +38,23 @@ def told(root: Path, params: Params) -> tuple[list[str], list[str]]:
 
 
 def test_a_target_that_just_fits_and_one_that_does_not(tmp_path: Path) -> None:
-    params = sequence(tmp_path, "to be or not to be", train={"max_length": 10})
+    params = sequence(tmp_path, "to be or not to be", text={"max_length": 10})
     assert told(tmp_path, params) == ([], [])
-    params = sequence(tmp_path, "to be or not to be", train={"max_length": 9})
+    params = sequence(tmp_path, "to be or not to be", text={"max_length": 9})
     (problem,), _ = told(tmp_path, params)
-    assert problem.startswith("tasks.a: ") and names(problem, 1, 2, "train.max_length", 9)
+    assert problem.startswith("tasks.a: ") and names(problem, 1, 2, "text.max_length", 9)
     assert names(problem, "a/train/000000", 6, 10)
 
 
 @pytest.mark.parametrize(
     ("method", "keys"),
     [
-        ("lamol_kd", ["evaluate.max_target_tokens", "generate.max_target_tokens"]),
+        ("lamol_kd", ["evaluate.max_target_tokens", "text.max_target_tokens"]),
         ("ewc", ["evaluate.max_target_tokens"]),
     ],
 )
 def test_labels_that_no_answer_can_be(tmp_path: Path, method: str, keys: list[str]) -> None:
-    limits = {"evaluate": {"max_target_tokens": 5}, "generate": {"max_target_tokens": 5}}
+    limits = {"evaluate": {"max_target_tokens": 5}, "text": {"max_target_tokens": 5}}
     params = sequence(tmp_path, "to be or not to be", method=method, **limits)
     problems, hints = told(tmp_path, params)
     assert problems == [] and len(hints) == len(keys)

@@ -54,7 +54,7 @@ def test_the_end_of_x_is_kept_and_the_target_whole(
     x: list[int], y: list[int], max_length: int
 ) -> None:
     if len(y) + 4 > max_length:
-        named = ("train.max_length", max_length, "a/train/000007", len(y), len(y) + 4)
+        named = ("text.max_length", max_length, "a/train/000007", len(y), len(y) + 4)
         with pytest.raises(ConfigError, match=naming(*named)):
             cut_input(x, y, max_length, "a/train/000007")
         return
@@ -69,5 +69,5 @@ def test_the_end_of_x_is_kept_and_the_target_whole(
 
 def test_a_target_that_just_fits_leaves_one_token_of_x() -> None:
     assert cut_input([7, 8, 9], [6] * 4, 8, "a") == ([9], True)
-    with pytest.raises(ConfigError, match=naming("train.max_length", 8, "a/train/000007")):
+    with pytest.raises(ConfigError, match=naming("text.max_length", 8, "a/train/000007")):
         cut_input([7, 8, 9], [6] * 5, 8, "a/train/000007")

@@ -183,5 +183,5 @@ def test_cut_rows_counts_and_keeps_the_rest() -> None:
         for name in ("row_id", "origin", "target_ids", "gen_token"):
             assert getattr(before, name) == getattr(after, name)
         assert max(len(v.ids) for v in after.views(("qa", "gen"), CONTROL)) <= 8
-    with pytest.raises(ConfigError, match=naming("train.max_length", 8, "r", 6)):
+    with pytest.raises(ConfigError, match=naming("text.max_length", 8, "r", 6)):
         cut_rows([EncodedRow("r", "new", (6,), tuple(range(6, 12)), 4)], 8)

@@ -188,9 +188,27 @@ def test_rows_beyond_the_models_positions_are_refused(
 ) -> None:
     model = load_model(tiny_checkpoint, torch.device("cpu"))
     positions = model.config.max_position_embeddings
-    require_positions(model, positions, "train.max_length")
-    with pytest.raises(ConfigError, match=naming("train.max_length", positions + 1, positions)):
-        require_positions(model, positions + 1, "train.max_length")
+    require_positions(model, positions, "text.max_length")
+    with pytest.raises(ConfigError, match=naming("text.max_length", positions + 1, positions)):
+        require_positions(model, positions + 1, "text.max_length")
+
+
+def test_rows_are_cut_to_the_length_that_the_training_set_names(
+    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+) -> None:
+    whole = train(tiny_checkpoint, training_set, tmp_path / "states")
+    one_less = longest_row(training_set, TextCodec.load(tiny_checkpoint)) - 1
+    shorter = replace(training_set, max_length=one_less)
+    cut = train(tiny_checkpoint, shorter, tmp_path / "states")
+    assert (whole.num_cut, cut.num_cut) == (0, 1)
+    tokens = [student.log_rows[0]["tokens"] for student in (whole, cut)]
+    assert tokens[0] - tokens[1] == 2, "one in each view of the longest row"
+
+
+def longest_row(training_set: TrainingSet, codec: TextCodec) -> int:
+    """Of the longest row, control tokens included."""
+    texts = [(row.input, row.target) for row in (*training_set.real, *training_set.pseudo)]
+    return max(len(x) + len(y) for x, y in (codec.encode(text) for text in texts)) + 3
 
 
 def test_a_first_task_asks_no_teacher(

@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
+from lamol_core.config.section import Section
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.lamol import Lamol, LamolParams
@@ -43,7 +44,7 @@ from tests.messages import names, naming
 from tests.training.naive import naive_lamol_kd
 
 ROWS = make_rows(7, 4)
-ONE_STEP = {"steps": 1, "batch_size": 32, "warmup_fraction": 0.0, "max_length": 32}
+ONE_STEP = {"steps": 1, "batch_size": 32, "warmup_fraction": 0.0}
 KD = LamolKd(LamolKdParams())
 
 
@@ -190,7 +191,7 @@ def test_a_memory_sees_a_step_before_the_weights_change(accelerator: Accelerator
 
     student, _ = pair()
     before = weights(student)
-    train(accelerator, student, None, ROWS, Finetune(), memory=Watching())
+    train(accelerator, student, None, ROWS, Finetune(Section()), memory=Watching())
     assert seen == [before] and weights(student) != before
 
 
@@ -267,8 +268,9 @@ def test_a_training_that_is_all_warm_up_still_learns(accelerator: Accelerator) -
     student, _ = pair()
     before = weights(student)
     (row,) = train(
-        accelerator, student, None, method=Finetune(), warmup_fraction=1.0, learning_rate=1e-2
-    )
+        accelerator, student, None, method=Finetune(Section()), warmup_fraction=1.0,
+        learning_rate=1e-2,
+    )  # fmt: skip
     assert row["learning_rate"] == 1e-2 and weights(student) != before
 
 
@@ -291,7 +293,7 @@ def test_moments_are_gone_when_a_memory_looks_back(
 
     monkeypatch.setattr("lamol_core.training.trainer.MasterAdamW", make)
     student, _ = pair()
-    train(accelerator, student, None, method=Finetune(), memory=Looking())
+    train(accelerator, student, None, method=Finetune(Section()), memory=Looking())
     assert seen == [True]
 
 
@@ -309,7 +311,7 @@ def test_a_term_that_no_method_had_gets_its_column(accelerator: Accelerator) -> 
 
     student, _ = pair()
     rows = [*ROWS, replace(ROWS[0], row_id="kept", origin="memory")]
-    (row,) = train(accelerator, student, None, rows, Recalling())
+    (row,) = train(accelerator, student, None, rows, Recalling(Section()))
     assert row["ce_gen_memory"] > 0
     assert row["loss"] == pytest.approx(row["ce_qa"] + row["ce_gen_memory"], rel=1e-5)
 

@@ -1,0 +1,68 @@
+"""How many pseudo rows of each earlier task are wanted, and how they are shared."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamol_core.generation.params import GenerateParams
+from lamol_core.generation.quotas import (
+    num_pseudo_rows,
+    rows_wanted,
+    share_evenly,
+)
+from lamol_core.records import TaskFacts
+
+
+@pytest.mark.parametrize(
+    ("gamma", "num_new", "expected"),
+    [
+        (0.29, 100, 29),  # in binary 0.29 * 100 = 28.999999999999996
+        (0.57, 100, 57),  # 56.99999999999999
+        (0.2, 7, 1),
+        (0.2, 4, 0),
+        (0.0, 1000, 0),
+        (1.5, 3, 4),
+        (1e-05, 100_000, 1),
+        (2, 10, 20),
+    ],
+)
+def test_floor_is_taken_in_decimal(gamma: float, num_new: int, expected: int) -> None:
+    assert num_pseudo_rows(gamma, num_new) == expected
+
+
+@given(st.decimals(min_value=0, max_value=5, places=3), st.integers(min_value=0, max_value=100_000))
+def test_floor_of_the_written_number(gamma: Decimal, num_new: int) -> None:
+    assert num_pseudo_rows(float(gamma), num_new) == Fraction(gamma) * num_new // 1
+
+
+@given(st.integers(min_value=0, max_value=10_000), st.integers(min_value=1, max_value=40))
+def test_shares_are_even_and_the_oldest_get_the_rest(total: int, num_tasks: int) -> None:
+    shares = share_evenly(total, num_tasks)
+    assert len(shares) == num_tasks and sum(shares) == total
+    assert shares == sorted(shares, reverse=True) and shares[0] - shares[-1] <= 1
+
+
+def test_no_earlier_task_no_share() -> None:
+    assert share_evenly(0, 0) == []
+    assert share_evenly(7, 3) == [3, 2, 2]
+
+
+def test_rows_are_wanted_by_the_classes_that_were_learnt() -> None:
+    """Not by one that test rows alone have. Free text has none: its share of gamma is all."""
+    classes = TaskFacts("a", "accuracy", "classes", ("x", "y", "z"), {"train": 40}, 2)
+    text = TaskFacts("b", "rouge_l", "text", (), {"train": 40})
+    new = TaskFacts("c", "accuracy", "classes", ("v", "w"), {"train": 25})
+    shares = rows_wanted(GenerateParams(gamma=0.2), new, [classes, text])
+    assert shares == {"a": 3, "b": 2} and list(shares) == ["a", "b"], "oldest first"
+    held = GenerateParams(gamma=0.2, rows_per_class=4)
+    assert rows_wanted(held, new, [classes, text]) == {"a": 8, "b": 2}
+    assert rows_wanted(held, new, []) == {}
+
+
+def test_rows_are_drawn_where_either_asks_for_them() -> None:
+    assert GenerateParams(gamma=0.1, rows_per_class=0).draws
+    assert GenerateParams(gamma=0.0, rows_per_class=1).draws
+    assert not GenerateParams(gamma=0.0, rows_per_class=0).draws
