@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from lamol_core.config.section import Section
-from lamol_core.data.sources.spec import Source
+from lamol_core.data.sources.registry import Source
 
 MetricName = Literal["auto", "accuracy", "token_f1", "rouge_l", "joint_slots"]
 
