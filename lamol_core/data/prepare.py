@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 
 from lamol_core.artifacts.atomic import atomic_folder, link_tree
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, seal_folder
@@ -23,7 +22,8 @@ from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.data.task_data import LINEAGE, SEEN, TaskData
 from lamol_core.data.tombstones import Record
 from lamol_core.errors import ArtifactError
-from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, TaskFacts, row_id
+from lamol_core.metrics.registry import default_metric
+from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, Targets, TaskFacts, row_id
 from lamol_core.text.normalise import normalise
 
 Rows = Mapping[str, Sequence[RawRow]]
@@ -155,17 +155,11 @@ def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
 
     `classes` are the targets of all splits, those of the training rows first."""
     train_targets = [row.target for row in rows["train"]]
-    targets: Literal["classes", "text"]
-    if task.targets == "auto":
-        targets = "classes" if looks_like_classes(train_targets) else "text"
-    else:
-        targets = task.targets
-    metric = task.metric
-    if metric == "auto":
-        metric = "accuracy" if targets == "classes" else "token_f1"
+    found: Targets = "classes" if looks_like_classes(train_targets) else "text"
+    targets = found if task.targets == "auto" else task.targets
     return TaskFacts(
         name=name,
-        metric=metric,
+        metric=default_metric(targets) if task.metric == "auto" else task.metric,
         targets=targets,
         classes=tuple(_classes(rows)) if targets == "classes" else (),
         num_rows={split: len(rows[split]) for split in SPLITS},
