@@ -24,7 +24,7 @@ class Columns(Section):
 
     input: str = "input"
     target: str = "target"
-    where: dict[str, str | int | float | bool | list[str | int | float | bool]] = Field({})
+    where: dict[str, str | int | float | bool | list[str | int | float | bool]] = Field(default={})
     max_targets: Count | None = None
     limit_per_target: Count | None = None
     limit_train: Count | None = None

@@ -19,7 +19,7 @@ class NanoParams(Section):
     vocab_size: Annotated[int, Field(ge=300)] = 2048
     max_positions: Annotated[int, Field(ge=32)] = 512
     seed: int = 0
-    corpus: list[Source] = []
+    corpus: list[Source] = Field(default=[])
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:

@@ -17,8 +17,8 @@ from lamol_core.reporting.comparison.finished_runs import SEED_KEYS, FinishedRun
 NOT_COMPARED = frozenset({"method", "lamol_version", "forget"})
 DROPS_FLAGGED = "mix.drop_flagged"
 ONLY_TOLD = ("audit.limits.", "audit.min_rows", "audit.show_real_rows", "audit.batch_size")
-"""Parameters of an audit that change no flag. The others can change which pseudo-samples are trained
-on, where those that it flags are dropped, or not carried over."""
+"""Parameters of an audit that change no flag. The others can change which pseudo-samples are
+trained on, where those that it flags are dropped, or not carried over."""
 OF_PSEUDO_SAMPLES = frozenset(
     f"text.{key}"
     for key in ("use_task_specific_gen_token", "max_input_tokens", "max_target_tokens")
