@@ -18,6 +18,7 @@ Origin = Literal["new", "pseudo", "memory"]
 """Of a row in training. Rows of a method's memory are drawn there, step by step: no mix has them.
 """
 View = Literal["qa", "gen"]
+Targets = Literal["classes", "text"]
 SPLITS = ("train", "dev", "test")
 SCHEMA_VERSION = 2
 SURPLUS = "surplus"
@@ -124,7 +125,7 @@ class TaskFacts:
 
     name: str
     metric: str
-    targets: Literal["classes", "text"]
+    targets: Targets
     classes: tuple[str, ...]
     num_rows: dict[str, int]
     num_learnt_classes: int | None = None

@@ -18,7 +18,7 @@ def backbone(run: StageRun) -> None:
     from lamol_core.config.task_names import BASE
     from lamol_core.data.gate import write_base_audit
     from lamol_core.data.prepare import write_base
-    from lamol_core.data.sources.reading import read_texts
+    from lamol_core.data.sources.registry import read_texts
     from lamol_core.models.backbones import build_backbone
     from lamol_core.models.checkpoints import save_checkpoint, write_state
     from lamol_core.models.params import BackboneParams

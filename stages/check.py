@@ -121,8 +121,6 @@ def _what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[lis
 
     from lamol_core.artifacts.layout import Layout
     from lamol_core.artifacts.spec import DATA, repro
-    from lamol_core.config.paths import resolve_path
-    from lamol_core.data.sources.spec import FileSource
     from lamol_core.data.tombstones import read_record
     from lamol_core.pipeline.dvc_record import Pipeline
 
@@ -134,8 +132,7 @@ def _what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[lis
     problems, lost = [], []
     with Pipeline.opened() as pipeline:
         for task, record in forgotten.items():
-            source = params.task(task).source
-            path = resolve_path(source.path, Path()) if isinstance(source, FileSource) else None
+            path = params.task(task).source.place(Path())
             if path is not None and not path.exists():
                 problems.append(
                     f"tasks.{task}.source: {path} is gone; its rows were forgotten, but DVC looks "

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.data.sources.spec import Source
+    from lamol_core.data.sources.registry import Source
     from lamol_core.data.task_data import TaskData
     from lamol_core.parameters import Params
     from lamol_core.pipeline.dvc_record import Pipeline
@@ -101,9 +101,7 @@ def _remove(
     from datetime import UTC, datetime
     from pathlib import Path
 
-    from lamol_core.config.paths import resolve_path
     from lamol_core.data.canaries import CANARIES
-    from lamol_core.data.sources.spec import FileSource
     from lamol_core.data.tombstones import write_record
     from lamol_core.pipeline.dvc_record import Pipeline
     from lamol_core.privacy.emptying import empty_files
@@ -114,8 +112,8 @@ def _remove(
     own = folders[0]
     given = params.task(task).source
     emptied = [str(path) for path in sources]
-    if sources and isinstance(given, FileSource):
-        emptied += [given.path, str(resolve_path(given.path, Path()))]
+    if sources:
+        emptied += [str(given.local_path), str(given.place(Path()))]
     touched = [folder.folder.as_posix() for folder in folders]
     # a folder whose rows went before, in a run that was cut off, is not what DVC knows
     known = [f.folder.as_posix() for f in folders if set(splits) <= set(f.forgotten(task))]
@@ -169,15 +167,14 @@ def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Lay
 
 def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout: Layout) -> None:
     """Where the rows still are: the task's own source, other tasks of the same."""
-    from lamol_core.data.sources.spec import FileSource
     from stages.console import say
 
     given = params.task(task).source
     if sources:
         say(f"forget {task}: emptied {', '.join(map(str, sources))}")
-    elif isinstance(given, FileSource) and _can_be_emptied(task, params):
+    elif _can_be_emptied(task, params):
         say(
-            f"forget {task}: {given.path} is yours and stays. `lamol forget {task} "
+            f"forget {task}: {given.local_path} is yours and stays. `lamol forget {task} "
             "--empty-source` empties a file; do not delete it, DVC would look for it."
         )
     for other in _others_with_its_rows(task, params, layout):

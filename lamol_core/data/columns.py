@@ -8,13 +8,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from lamol_core.data.sources.spec import Columns
+from pydantic import Field
+
+from lamol_core.config.section import Count, Section
 from lamol_core.errors import ConfigError, did_you_mean
 
 Role = Literal["input", "target"]
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+
+
+class Columns(Section):
+    """How rows of a source become pairs: column names or templates, and which rows count."""
+
+    input: str = "input"
+    target: str = "target"
+    where: dict[str, str | int | float | bool | list[str | int | float | bool]] = Field(default={})
+    max_targets: Count | None = None
+    limit_per_target: Count | None = None
+    limit_train: Count | None = None
+    limit_test: Count | None = None
 
 
 class SourceError(ConfigError):
@@ -47,8 +61,8 @@ class Table:
     rows: Sequence[tuple[int, Mapping[str, object]]]
     text_only: bool = False
     """Every cell is a str (CSV, TSV), so `where` compares as strings."""
-    separator: str = ""
-    """What stands between its fields, if it is a text."""
+    hint: str = ""
+    """Why a column may be missing, where its kind can tell."""
 
 
 @dataclass(frozen=True)
@@ -229,19 +243,9 @@ def _nothing_kept(table: Table, columns: Columns) -> str:
     return f"{table.where}: `where` keeps none of its {len(table.rows)} rows: {'; '.join(held)}."
 
 
-SEPARATORS = {",": "say `kind: csv`", "\t": "say `kind: tsv`", ";": "save it with commas"}
-"""What may stand between fields, and what to do where it is another mark than the kind's own."""
-
-
 def _no_column(table: Table, name: str) -> str:
-    if table.separator and len(table.columns) == 1:
-        (header,) = table.columns
-        found, remedy = max(SEPARATORS.items(), key=lambda entry: header.count(entry[0]))
-        if found != table.separator and found in header:
-            return (
-                f"{table.where}: no column {name!r}: its first line is {header!r}, in which "
-                f"{found!r} seems to stand between fields; {remedy}."
-            )
+    if table.hint:
+        return f"{table.where}: no column {name!r}: {table.hint}"
     known = ", ".join(map(str, table.columns)) or "none"
     hint = did_you_mean(name, map(str, table.columns))
     return f"{table.where}: no column {name!r}{hint}. Its columns are: {known}."

@@ -7,16 +7,25 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from lamol_core.config.section import Section
-from lamol_core.data.sources.spec import Source
-
-MetricName = Literal["auto", "accuracy", "token_f1", "rouge_l", "joint_slots"]
+from lamol_core.data.sources.registry import Source
+from lamol_core.errors import did_you_mean
+from lamol_core.metrics.registry import METRICS
+from lamol_core.records import Targets
 
 
 class TaskParams(Section):
     after: str
     source: Source
-    metric: MetricName = "auto"
-    targets: Literal["auto", "classes", "text"] = "auto"
+    metric: str = "auto"
+    targets: Literal["auto"] | Targets = "auto"
+
+    @field_validator("metric")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in ("auto", *METRICS):
+            hint = did_you_mean(name, METRICS)
+            raise ValueError(f"wanted auto or one of {', '.join(METRICS)}{hint}")
+        return name
 
 
 class PrepareParams(Section):

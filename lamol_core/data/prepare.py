@@ -9,23 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 
 from lamol_core.artifacts.atomic import atomic_folder, link_tree
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, seal_folder
 from lamol_core.artifacts.spec import DATA, remedy
 from lamol_core.artifacts.tables import write_rows
-from lamol_core.config.paths import resolve_path
 from lamol_core.data.canaries import make_canaries, write_canaries
 from lamol_core.data.columns import RawRow, SourceError, counted, limit_rows
 from lamol_core.data.params import PrepareParams, TaskParams
-from lamol_core.data.sources.reading import read_source, unread_files
-from lamol_core.data.sources.spec import FileSource
+from lamol_core.data.sources.registry import SUFFIXES, read_source
 from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.data.task_data import LINEAGE, SEEN, TaskData
 from lamol_core.data.tombstones import Record
 from lamol_core.errors import ArtifactError
-from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, TaskFacts, row_id
+from lamol_core.metrics.registry import default_metric
+from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, Targets, TaskFacts, row_id
 from lamol_core.text.normalise import normalise
 
 Rows = Mapping[str, Sequence[RawRow]]
@@ -80,13 +78,8 @@ def prepare_task(
     made = Provenance(parameters, {"predecessor": before.content_sha256}, code)
     if record is not None and record.is_complete:
         return _write_forgotten(name, made, before, out, record)
-    if isinstance(task.source, FileSource):
-        source = resolve_path(task.source.path, root)
-        if source.resolve().is_relative_to(out.resolve()):
-            raise SourceError([
-                f"tasks.{name}.source: {source} lies in {out}, which is written anew. Move it to "
-                "another folder."
-            ])  # fmt: skip
+    if problems := task.source.problems_of_place([out], root):
+        raise SourceError(problems).below(f"tasks.{name}.source")
     read = read_task_rows(name, task, prepare, root)
     rows = read.by_split
     facts = find_facts(name, task, rows)
@@ -153,7 +146,8 @@ def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Pa
         raise error.below(f"tasks.{name}.source") from error
     rows = complete_splits(given, prepare, name)
     num_cut = {split: len(rows[split]) for split in rows if split not in given}
-    return SplitRows(limit_rows(rows, task.source), num_cut, unread_files(task.source, root))
+    unread = task.source.unread_files(root, SUFFIXES)
+    return SplitRows(limit_rows(rows, task.source), num_cut, unread)
 
 
 def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
@@ -161,17 +155,11 @@ def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
 
     `classes` are the targets of all splits, those of the training rows first."""
     train_targets = [row.target for row in rows["train"]]
-    targets: Literal["classes", "text"]
-    if task.targets == "auto":
-        targets = "classes" if looks_like_classes(train_targets) else "text"
-    else:
-        targets = task.targets
-    metric = task.metric
-    if metric == "auto":
-        metric = "accuracy" if targets == "classes" else "token_f1"
+    found: Targets = "classes" if looks_like_classes(train_targets) else "text"
+    targets = found if task.targets == "auto" else task.targets
     return TaskFacts(
         name=name,
-        metric=metric,
+        metric=default_metric(targets) if task.metric == "auto" else task.metric,
         targets=targets,
         classes=tuple(_classes(rows)) if targets == "classes" else (),
         num_rows={split: len(rows[split]) for split in SPLITS},

@@ -15,12 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from lamol_core.artifacts.atomic import atomic_folder
-from lamol_core.config.paths import originals, resolve_path
+from lamol_core.config.paths import originals
 from lamol_core.data.overlap import may_share_rows
-from lamol_core.data.sources.spec import FileSource, Source
+from lamol_core.data.sources.registry import Source, parse_source
 from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, facts_from, removed_from
 from lamol_core.errors import ArtifactError, first_line
 from lamol_core.records import SPLITS, TaskFacts
@@ -139,17 +137,13 @@ def forgotten_under_another_name(
 
 
 def _resolved(source: Source | None, root: Path) -> Source | None:
-    """With its whole path: the same file may be named in several ways."""
-    if not isinstance(source, FileSource):
-        return source
-    return source.model_copy(update={"path": str(resolve_path(source.path, root).resolve())})
+    return None if source is None else source.resolved(root)
 
 
 def _read_sources(path: Path) -> tuple[Source, dict[str, Source]]:
     said = json.loads(path.read_text(encoding="utf-8"))
-    reader = TypeAdapter[Source](Source)
-    others = {name: reader.validate_python(block) for name, block in said["also_of"].items()}
-    return reader.validate_python(said["source"]), others
+    others = {name: parse_source(block) for name, block in said["also_of"].items()}
+    return parse_source(said["source"]), others
 
 
 def _plain(source: Source) -> dict[str, Any]:

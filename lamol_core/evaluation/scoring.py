@@ -9,9 +9,9 @@ from pathlib import Path
 from accelerate import PartialState
 
 from lamol_core.decoding.completions import Progress
-from lamol_core.evaluation.metrics import score_rows
 from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.evaluation.predict import Answers, predict
+from lamol_core.metrics.registry import score_rows
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, Prediction
 from lamol_core.text.tokenizer import TextCodec

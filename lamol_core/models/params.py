@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from lamol_core.config.section import Section
-from lamol_core.data.sources.spec import Source
+from lamol_core.data.sources.registry import Source
 
 Precision = Literal["auto", "fp32", "bf16"]
 

@@ -12,8 +12,6 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lamol_core.config.paths import resolve_path
-from lamol_core.data.sources.spec import FileSource
 from lamol_core.parameters import Params
 
 CODE = ("stages/", "lamol_core/")
@@ -86,15 +84,15 @@ def _with_version(lines: list[str], files: list[str]) -> list[str]:
 
 def pipeline_problems(params: Params, root: Path) -> list[str]:
     """Where dvc.yaml can't have the tasks of params.yaml, or depends on a file that is gone."""
-    path = root / "dvc.yaml"
-    if not path.is_file():
+    file = root / "dvc.yaml"
+    if not file.is_file():
         return []
     try:
-        listed, of_prepare = _files_of(path, "backbone"), _files_of(path, "prepare")
+        listed, of_prepare = _files_of(file, "backbone"), _files_of(file, "prepare")
     except (YAMLError, UnicodeDecodeError) as error:
-        return [f"{path}: not readable as YAML: {' '.join(str(error).split())}."]
+        return [f"{file}: not readable as YAML: {' '.join(str(error).split())}."]
     corpus = params.backbone.nano.corpus
-    read = [resolve_path(s.path, root).resolve() for s in corpus if isinstance(s, FileSource)]
+    read = [place.resolve() for source in corpus if (place := source.place(root)) is not None]
     problems = [
         f"dvc.yaml: `backbone` depends on {dep}, which is not there: DVC stops at it. Write what "
         "backbone.nano.corpus reads in its place, or take the line out."
@@ -105,15 +103,16 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
     if SOURCE not in of_prepare:
         return problems
     for name, task in params.tasks.items():
-        if not isinstance(task.source, FileSource):
+        path = task.source.local_path
+        if path is None:
             problems.append(
                 f"dvc.yaml: `prepare` depends on `{SOURCE}`, and {name} is read from no file, "
                 "which DVC can't resolve. Take that line out of `prepare` (DVC then does not see "
                 "when a task's file changes: `dvc repro -f prepare@TASK` reads it again)."
             )
-        elif task.source.path.startswith("~"):
+        elif path.startswith("~"):
             problems.append(
-                f"tasks.{name}.source: DVC knows no `~` ({task.source.path}). Write the whole path."
+                f"tasks.{name}.source: DVC knows no `~` ({path}). Write the whole path."
             )
     return problems
 
@@ -125,8 +124,11 @@ def pipeline_hints(params: Params, root: Path) -> list[str]:
         return []
     listed = _files_of(path, "backbone")
     known = {(root / _plain(dep)).resolve() for dep in listed}
-    read = [source.path for source in params.backbone.nano.corpus if isinstance(source, FileSource)]
-    unseen = [path for path in read if resolve_path(path, root).resolve() not in known]
+    unseen = [
+        str(source.local_path)
+        for source in params.backbone.nano.corpus
+        if (place := source.place(root)) is not None and place.resolve() not in known
+    ]
     if not unseen or any(PARAMETER.search(dep) for dep in listed):
         return []
     return [

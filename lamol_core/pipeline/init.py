@@ -17,12 +17,13 @@ from lamol_core import __version__
 from lamol_core.config.loading import read_params
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
+from lamol_core.data.sources.local_files import no_training_file
+from lamol_core.data.sources.registry import SUFFIXES
 from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
 from lamol_core.methods.registry import METHODS
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import adapt_pipeline, read_pipeline
 
-SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 DVC_CONFIG = """\
 [core]
     analytics = false
@@ -192,27 +193,18 @@ def _named_columns(columns: Mapping[str, Sequence[str]], num_tasks: int) -> list
 def find_source(path: Path) -> dict[str, str]:
     """The source block of a file or folder. Raises ConfigError when it is neither."""
     path = resolve_path(str(path), Path())
-    if path.is_dir():
-        train = sorted(p for p in path.glob("train.*") if p.suffix in SUFFIXES)
-        if not train:
-            names = sorted(entry.name for entry in path.iterdir() if entry.name[:1] != ".")
-            raise ConfigError(
-                f"{path}: no train.csv, train.tsv, train.jsonl or train.parquet in this folder, "
-                f"which holds: {', '.join(names[:8]) or 'nothing'}. Name the training file so, or "
-                "give the file itself."
-            )
-        if len(train) > 1:
-            both = " and ".join(file.name for file in train)
-            raise ConfigError(f"{path}: holds {both}; only one can be the training split.")
-        kind = SUFFIXES[train[0].suffix]
-    elif path.is_file():
-        if path.suffix not in SUFFIXES:
-            wanted = ", ".join(SUFFIXES)
-            raise ConfigError(f"{path}: its name must end in one of {wanted}.")
-        kind = SUFFIXES[path.suffix]
-    else:
+    if not path.exists():
         raise ConfigError(f"{path}: no such file or folder.")
-    return {"kind": kind, "path": str(path.resolve())}
+    files = [path] if path.is_file() else sorted(path.glob("train.*"))
+    known = [file for file in files if file.suffix in SUFFIXES]
+    if len(known) > 1:
+        both = " and ".join(file.name for file in known)
+        raise ConfigError(f"{path}: holds {both}; only one can be the training split.")
+    if not known and path.is_file():
+        raise ConfigError(f"{path}: its name must end in one of {', '.join(SUFFIXES)}.")
+    if not known:
+        raise ConfigError(no_training_file(path, SUFFIXES))
+    return {"kind": SUFFIXES[known[0].suffix], "path": str(path.resolve())}
 
 
 def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) -> dict[str, Any]:

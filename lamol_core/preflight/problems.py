@@ -7,17 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import METHOD, STAGES, TASK
-from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.data.columns import SourceError
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import read_task_rows
-from lamol_core.data.sources.reading import read_source
-from lamol_core.data.sources.spec import FileSource, Source
+from lamol_core.data.sources.registry import Source, parse_source, read_source
 from lamol_core.data.tombstones import forgotten_under_another_name, read_records
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.models.params import BackboneParams
@@ -84,18 +82,11 @@ def _least(block: str) -> object:
 
 def _place_problems(source: Source, name: str, tasks: Mapping[Any, Any], root: Path) -> list[str]:
     """Of a file that a stage would write over, or DVC remove."""
-    if not isinstance(source, FileSource):
-        return []
     layout = Layout(root)
     written = [layout.reports, *(place(str(task)) for task in (BASE, *tasks)
                                  for place in (layout.data, layout.run))]  # fmt: skip
-    path = resolve_path(source.path, root)
-    inside = [folder for folder in written if path.resolve().is_relative_to(folder.resolve())]
-    return [
-        f"tasks.{name}.source: {path} lies in {folder}, which a stage writes anew. Move it to "
-        "another folder."
-        for folder in inside
-    ]
+    problems = source.problems_of_place(written, root)
+    return [f"tasks.{name}.source: {problem}" for problem in problems]
 
 
 def _source_problems(source: Source, name: str, prepare: PrepareParams, root: Path) -> list[str]:
@@ -152,6 +143,6 @@ def _source_of(task: object) -> Source | None:
     if not isinstance(task, Mapping):
         return None
     try:
-        return TypeAdapter[Source](Source).validate_python(task.get("source"))
+        return parse_source(task.get("source"))
     except ValidationError:
         return None

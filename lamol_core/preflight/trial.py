@@ -10,7 +10,7 @@ from pathlib import Path
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
 from lamol_core.data.prepare import find_facts, read_task_rows
-from lamol_core.data.sources.reading import read_texts
+from lamol_core.data.sources.registry import read_texts
 from lamol_core.data.tombstones import read_record
 from lamol_core.errors import ConfigError
 from lamol_core.models.backbones import build_backbone, is_made_of

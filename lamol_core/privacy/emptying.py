@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lamol_core.config.paths import resolve_path
-from lamol_core.data.overlap import files_of
-from lamol_core.data.sources.reading import find_files
-from lamol_core.data.sources.spec import FileSource
 from lamol_core.errors import ConfigError
 from lamol_core.parameters import Params
 
@@ -18,20 +14,19 @@ def source_files(params: Params, task: str, root: Path) -> list[Path]:
     file that is gone, its place. Raises ConfigError where they are no files of its own, or a folder
     is not what a task can be read from."""
     source = params.task(task).source
-    if not isinstance(source, FileSource):
+    own = source.files(root)
+    if not own:
         raise ConfigError(f"tasks.{task}.source: {source.kind} is no file that could be emptied.")
-    if resolve_path(source.path, root).is_dir():
-        find_files(source, root)
-    own = files_of(source, root)
+    if any(path.is_dir() for path in own):
+        source.split_files(root)  # says what is wrong with the folder
     sharing = [
         name
         for name, other in params.tasks.items()
-        if name != task and isinstance(other.source, FileSource)
-        if own & files_of(other.source, root)
+        if name != task and own & other.source.files(root)
     ]
     if sharing:
         raise ConfigError(
-            f"tasks.{task}.source: {', '.join(sharing)} reads {source.path} too, it can't be "
+            f"tasks.{task}.source: {', '.join(sharing)} reads {source.local_path} too, it can't be "
             "emptied. Remove the rows from it by hand once all are forgotten."
         )
     return sorted(own)

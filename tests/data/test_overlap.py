@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
 from lamol_core.data.overlap import may_share_rows
-from lamol_core.data.sources.spec import Source
+from lamol_core.data.sources.registry import Source, parse_source
 
 
 def source(**block: Any) -> Source:
-    return TypeAdapter[Source](Source).validate_python({"kind": "csv", **block})
+    return parse_source({"kind": "csv", **block})
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,8 @@ def test_canaries_are_planted_among_training_rows_alone(tmp_path: Path) -> None:
     task = TaskParams.model_validate({"after": "base", "source": source})
     folders = [tmp_path / name for name in ("plain", "canaried")]
     for folder, count in zip(folders, (0, 4), strict=True):
-        prepare_task(
-            "home", task, PrepareParams(), tmp_path / "base", folder, Path(), num_canaries=count
-        )
+        prepare = PrepareParams(canaries=count)
+        prepare_task("home", task, prepare, tmp_path / "base", folder, Path())
     plain, planted = (TaskData.load(folder) for folder in folders)
     assert read_canaries(folders[0]) == [] and len(read_canaries(folders[1])) == 4
     assert planted.rows("train")[:-4] == plain.rows("train")

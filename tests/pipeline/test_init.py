@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from lamol_core import __version__
+from lamol_core.data.sources.registry import SUFFIXES
 from lamol_core.errors import ConfigError
 from lamol_core.parameters import Params, compose, load_params
 from lamol_core.pipeline.dvc_yaml import SOURCE, pipeline_hints, pipeline_problems
-from lamol_core.pipeline.init import create_sequence, make_params, read_example
+from lamol_core.pipeline.init import create_sequence, find_source, make_params, read_example
 from lamol_core.preflight.problems import check_sequence
 from tests.code_imports import ROOT
 from tests.messages import names, naming
@@ -95,6 +96,25 @@ def test_wrong_data_are_told_before_anything_is_written(tmp_path: Path) -> None:
         (tmp_path / "two" / name).touch()
     with pytest.raises(ConfigError, match=naming(tmp_path / "two", "train.csv", "train.tsv")):
         make_params([f"x={tmp_path / 'two'}"], "nano", "lamol_kd")
+
+
+@pytest.mark.parametrize(("suffix", "kind"), SUFFIXES.items())
+def test_a_kind_of_file_is_known_by_its_suffix(suffix: str, kind: str, tmp_path: Path) -> None:
+    for path in (tmp_path / f"x{suffix}", tmp_path / "folder" / f"train{suffix}"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for name in (f"x{suffix}", "folder"):
+        assert find_source(tmp_path / name) == {"kind": kind, "path": str(tmp_path / name)}
+
+
+def test_what_no_kind_reads_is_told_with_the_suffixes_that_are(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").touch()
+    for path in (tmp_path, tmp_path / "train.txt"):
+        with pytest.raises(ConfigError, match=naming(path)) as caught:
+            find_source(path)
+        assert all(suffix in str(caught.value) for suffix in SUFFIXES)
+    with pytest.raises(ConfigError, match=naming(tmp_path / "gone")):
+        find_source(tmp_path / "gone")
 
 
 def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from scipy.stats import ks_2samp
 
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
-from lamol_core.evaluation.metrics import score_rows
+from lamol_core.metrics.registry import score_rows
 from lamol_core.records import PseudoSample
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import normalise, words_of

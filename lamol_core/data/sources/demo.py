@@ -1,21 +1,42 @@
 """The bundled demo corpus: five small tasks, written by scripts/make_demo_corpus.py."""
 
 import json
+from collections.abc import Hashable
 from importlib import resources
+from pathlib import Path
+from typing import Literal
 
-from lamol_core.errors import ConfigError
+from lamol_core.data.columns import SourceError, Table
+from lamol_core.data.sources.spec import SourceSpec
+from lamol_core.records import SPLITS
 
-DEMO_TASKS: tuple[str, ...] = ("home", "travel", "sentiment", "slots", "query")
-DEMO_SPLITS: tuple[str, ...] = ("train", "dev", "test")
+DEMO_TASKS = ("home", "travel", "sentiment", "slots", "query")
+
+
+class DemoSource(SourceSpec):
+    """One task of the bundled corpus."""
+
+    kind: Literal["demo"]
+    task: str
+
+    def read(self, root: Path) -> dict[str, Table]:
+        tables = {}
+        for split in SPLITS:
+            rows = list(enumerate(demo_rows(self.task, split), start=1))
+            where = f"demo task {self.task!r}, {split}"
+            tables[split] = Table(where, "row", ["input", "target"], rows)
+        return tables
+
+    def places(self, root: Path) -> set[Hashable]:
+        return {(self.kind, self.task)}
 
 
 def demo_rows(task: str, split: str) -> list[dict[str, str]]:
     """The rows {"input", "target"} of a demo task's split, in file order.
-    Raises ConfigError for a task or split that the corpus does not have."""
-    for kind, name, known in (("task", task, DEMO_TASKS), ("split", split, DEMO_SPLITS)):
-        if name not in known:
-            raise ConfigError(
-                f"The demo corpus has no {kind} {name!r}. Use one of {', '.join(known)}."
-            )
+    Raises SourceError for a task that the corpus does not have."""
+    if task not in DEMO_TASKS:
+        raise SourceError(
+            [f"The demo corpus has no task {task!r}. Use one of {', '.join(DEMO_TASKS)}."]
+        )
     path = resources.files("lamol_core.data") / "demo_corpus" / f"{task}.{split}.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,50 +1,74 @@
-"""What a source's block may say."""
+"""What a kind of source declares. A new one is a file with a subclass, and a line in the registry.
+
+`root` is always the folder of params.yaml, which relative paths start from."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from abc import abstractmethod
+from collections.abc import Collection, Hashable, Iterable
+from pathlib import Path
+from typing import ClassVar, Self
 
-from pydantic import Field
-
-from lamol_core.config.section import Section
-
-
-class Columns(Section):
-    """How rows of a source become pairs: column names or templates, and which rows count."""
-
-    input: str = "input"
-    target: str = "target"
-    where: dict[str, str | int | float | bool | list[str | int | float | bool]] = {}
-    max_targets: Annotated[int, Field(ge=1)] | None = None
-    limit_per_target: Annotated[int, Field(ge=1)] | None = None
-    limit_train: Annotated[int, Field(ge=1)] | None = None
-    limit_test: Annotated[int, Field(ge=1)] | None = None
+from lamol_core.config.paths import resolve_path
+from lamol_core.data.columns import Columns, SourceError, Table
 
 
-class DemoSource(Columns):
-    """One task of the bundled corpus."""
+class SourceSpec(Columns):
+    """The block `source` of a task."""
 
-    kind: Literal["demo"]
-    task: str
+    kind: str
+    suffix: ClassVar[str | None] = None
+    """How the names of its files end, if `lamol init` may take them for this kind."""
 
+    @abstractmethod
+    def read(self, root: Path) -> dict[str, Table]:
+        """The cells of each split that the source has. Raises SourceError with every problem."""
 
-class FileSource(Columns):
-    """One file (its dev and test splits are cut off), or a folder with train.*, dev.*, test.*."""
+    @abstractmethod
+    def places(self, root: Path) -> set[Hashable]:
+        """Where rows are read from. Two sources with a place in common can hold the same rows."""
 
-    kind: Literal["jsonl", "csv", "tsv", "parquet"]
-    path: str
+    def overlaps(self, other: SourceSpec, root: Path) -> bool:
+        """Whether both have a place in common."""
+        return bool(self.places(root) & other.places(root))
 
+    @property
+    def local_path(self) -> str | None:
+        """The file or folder that is read, as params.yaml has it; None where it is neither."""
+        return None
 
-class HubSource(Columns):
-    """A data set of the hub, by `datasets.load_dataset`; splits it lacks are null."""
+    def split_files(self, root: Path) -> dict[str, Path]:
+        """The file of each split; {} where rows are read from no file. Raises SourceError where
+        there is no training file, or two for one split."""
+        return {}
 
-    kind: Literal["hub"]
-    path: str
-    name: str | None = None
-    revision: str | None = None
-    train: str = "train"
-    dev: str | None = None
-    test: str | None = None
+    def unread_files(self, root: Path, suffixes: Collection[str]) -> list[str]:
+        """Names of files beside its own that could be meant to be read and are not: others of its
+        kind, and splits with the suffix of another kind."""
+        return []
 
+    def resolved(self, root: Path) -> Self:
+        """The same with its whole path: one file may be named in several ways."""
+        return self
 
-Source = Annotated[DemoSource | FileSource | HubSource, Field(discriminator="kind")]
+    def place(self, root: Path) -> Path | None:
+        """Where `local_path` lies."""
+        return None if self.local_path is None else resolve_path(self.local_path, root)
+
+    def files(self, root: Path) -> set[Path]:
+        """Every file that is read, links resolved; of one that is gone, its place."""
+        place = self.place(root)
+        try:
+            found = list(self.split_files(root).values())
+        except SourceError:
+            found = [] if place is None else [place]
+        return {path.resolve() for path in found}
+
+    def problems_of_place(self, written: Iterable[Path], root: Path) -> list[str]:
+        """A sentence for each folder that a stage writes anew and that the source lies in."""
+        place = self.place(root)
+        return [
+            f"{place} lies in {folder}, which a stage writes anew. Move it to another folder."
+            for folder in written
+            if place is not None and place.resolve().is_relative_to(folder.resolve())
+        ]

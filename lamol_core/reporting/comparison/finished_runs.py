@@ -17,8 +17,7 @@ from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.config.paths import resolve_path
 from lamol_core.data.orders import original_names
-from lamol_core.data.sources.reading import find_files
-from lamol_core.data.sources.spec import FileSource
+from lamol_core.data.sources.registry import parse_source
 from lamol_core.errors import ArtifactError, ConfigError
 
 SEED_KEYS = ("seed", "backbone.nano.seed")
@@ -211,11 +210,14 @@ def _with_content(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """A source with the hash of its rows' files in place of the path, if they are there: copies of
     a sequence have the same rows in files of their own."""
     try:
-        files = find_files(FileSource.model_validate(source), folder)
-    except (ConfigError, ValidationError):  # of another kind or version, or gone
+        spec = parse_source(source)
+        files, place = spec.split_files(folder), spec.place(folder)
+    except (ConfigError, ValidationError):  # of another version, or gone
+        return source
+    if place is None:
         return source
     hashes = {split: _hash_of(path) for split, path in files.items() if path.stat().st_size}
-    path = resolve_path(source["path"], folder).resolve()
+    path = place.resolve()
     if not hashes:  # emptied, when its rows were forgotten
         return {**source, "path": str(path)}
     digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()

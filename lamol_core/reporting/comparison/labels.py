@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lamol_core.data.columns import Columns
 from lamol_core.data.params import TaskParams
-from lamol_core.data.sources.spec import Columns
 from lamol_core.errors import ConfigError, UsageError
 from lamol_core.methods.registry import METHODS
 from lamol_core.reporting.comparison.finished_runs import SEED_KEYS, FinishedRun

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from lamol_core.data.sources.demo import DEMO_SPLITS, DEMO_TASKS, demo_rows
-from lamol_core.errors import ConfigError
-from tests.messages import naming
+from lamol_core.data.sources.demo import DEMO_TASKS, demo_rows
+from lamol_core.records import SPLITS
+from tests.data.sources.tables import limited, make, problems
+from tests.messages import names
 
 GENERATOR = Path(__file__).parents[3] / "scripts" / "make_demo_corpus.py"
 LABELS_PER_TASK = {"home": 8, "travel": 8, "sentiment": 2}
 
 
 def all_rows(task: str) -> list[dict[str, str]]:
-    return [row for split in DEMO_SPLITS for row in demo_rows(task, split)]
+    return [row for split in SPLITS for row in demo_rows(task, split)]
 
 
 def row_words(rows: list[dict[str, str]]) -> Counter[str]:
@@ -26,7 +27,7 @@ def row_words(rows: list[dict[str, str]]) -> Counter[str]:
 @pytest.mark.parametrize("task", DEMO_TASKS)
 class TestEveryTask:
     def test_splits_have_the_promised_sizes(self, task: str) -> None:
-        sizes = {split: len(demo_rows(task, split)) for split in DEMO_SPLITS}
+        sizes = {split: len(demo_rows(task, split)) for split in SPLITS}
         assert sizes == {"train": 400, "dev": 60, "test": 100}
 
     def test_rows_have_two_fields_of_short_lower_case_words(self, task: str) -> None:
@@ -50,7 +51,7 @@ class TestEveryTask:
 
 
 @pytest.mark.parametrize("task", LABELS_PER_TASK)
-@pytest.mark.parametrize("split", DEMO_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_labels_are_all_present_and_balanced(task: str, split: str) -> None:
     rows = demo_rows(task, split)
     counts = Counter(row["target"] for row in rows)
@@ -85,7 +86,7 @@ def test_no_single_word_gives_the_label_away(task: str, where: str) -> None:
     assert accuracy < 0.9
 
 
-@pytest.mark.parametrize("split", DEMO_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_slots_answers_are_copied_and_the_question_decides(split: str) -> None:
     rows = demo_rows("slots", split)
     questions = defaultdict(set)
@@ -129,7 +130,7 @@ def test_generator_writes_the_bundled_bytes_again(tmp_path: Path) -> None:
     spec.loader.exec_module(generator)
     generator.write_corpus(tmp_path)
     bundled = resources.files("lamol_core.data") / "demo_corpus"
-    names = sorted(f"{task}.{split}.jsonl" for task in DEMO_TASKS for split in DEMO_SPLITS)
+    names = sorted(f"{task}.{split}.jsonl" for task in DEMO_TASKS for split in SPLITS)
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     for name in names:
         written = (tmp_path / name).read_bytes()
@@ -137,12 +138,15 @@ def test_generator_writes_the_bundled_bytes_again(tmp_path: Path) -> None:
         assert len(written) < 300_000
 
 
-@pytest.mark.parametrize(
-    ("task", "split", "named"),
-    [("kitchen", "train", ["kitchen", *DEMO_TASKS]), ("home", "validation", ["validation", "dev"])],
-)
-def test_unknown_names_are_refused_with_the_known_ones(
-    task: str, split: str, named: list[str]
-) -> None:
-    with pytest.raises(ConfigError, match=naming(*named)):
-        demo_rows(task, split)
+def test_demo_has_all_splits() -> None:
+    rows = limited(make(kind="demo", task="home", limit_per_target=2), Path())
+    assert {split: len(part) for split, part in rows.items()} == {
+        "train": 16,
+        "dev": 60,
+        "test": 100,
+    }
+
+
+def test_unknown_demo_task() -> None:
+    (problem,) = problems(make(kind="demo", task="hme"), Path())
+    assert names(problem, "hme", *DEMO_TASKS)

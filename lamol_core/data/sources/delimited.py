@@ -1,0 +1,65 @@
+"""What kinds of text files with a mark between fields share."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from lamol_core.data.columns import SourceError, Table, counted
+from lamol_core.data.sources.local_files import LocalFiles, broken_lines, read_text
+
+Record = tuple[int, list[str]]
+"""The number of a line, and its fields."""
+MARKS = ",\t;"
+"""What may stand between fields."""
+
+
+class DelimitedFiles(LocalFiles):
+    """Fields by the names in the first line."""
+
+    separator: ClassVar[str]
+
+    def read_file(self, path: Path) -> Table:
+        records = self.records(path, read_text(path))
+        if not records:
+            raise SourceError([f"{path}: empty; its first line must name the columns."])
+        (_, header), *body = records
+        doubled = sorted({name for name in header if header.count(name) > 1})
+        if doubled:
+            raise SourceError([f"{path}: line 1 names the column {doubled[0]!r} more than once."])
+        broken = [
+            (number, f"has {counted(len(record), 'field')} where line 1 has {len(header)}")
+            for number, record in body
+            if len(record) != len(header)
+        ]
+        if broken:
+            raise broken_lines(path, broken)
+        rows = [(number, dict(zip(header, record, strict=True))) for number, record in body]
+        return Table(str(path), "line", header, rows, text_only=True, hint=self._hint(header))
+
+    def records(self, path: Path, text: str) -> list[Record]:
+        """Fields in quotes may hold separators and ends of lines. Raises SourceError for a
+        quotation mark in the wrong place."""
+        csv.field_size_limit(2**31 - 1)  # a long field is cut where it is trained on
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=self.separator, strict=True)
+        records: list[Record] = []
+        start = 1
+        try:
+            for record in reader:
+                if record:
+                    records.append((start, record))
+                start = reader.line_num + 1
+        except csv.Error as error:
+            raise broken_lines(path, [(start, f"is broken ({error})")]) from error
+        return records
+
+    def _hint(self, header: Sequence[str]) -> str:
+        """Of a first line that is one column because another mark stands between its fields."""
+        found = max(MARKS, key=header[0].count)
+        if len(header) > 1 or found == self.separator or found not in header[0]:
+            return ""
+        return (
+            f"its first line is {header[0]!r}, in which {found!r} seems to stand between fields. "
+            f"Give the `kind` that fits, or save the file with {self.separator!r}."
+        )

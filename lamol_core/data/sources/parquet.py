@@ -1,0 +1,28 @@
+"""Parquet tables: only the columns that are needed are read."""
+
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lamol_core.data.columns import SourceError, Table, needed_columns
+from lamol_core.data.sources.local_files import LocalFiles
+from lamol_core.errors import first_line
+
+
+class ParquetSource(LocalFiles):
+    """Parquet tables."""
+
+    kind: Literal["parquet"]
+    suffix = ".parquet"
+
+    def read_file(self, path: Path) -> Table:
+        try:
+            file = pq.ParquetFile(path)
+            columns = file.schema_arrow.names
+            table = file.read(columns=[name for name in needed_columns(self) if name in columns])
+        except pa.ArrowException as error:
+            problem = f"{path}: not readable as Parquet ({first_line(error)})."
+            raise SourceError([problem]) from error
+        return Table(str(path), "row", columns, list(enumerate(table.to_pylist(), start=1)))

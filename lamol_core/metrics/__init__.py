@@ -1,0 +1,1 @@
+"""How generated text is scored: one file a metric."""

@@ -1,0 +1,13 @@
+"""Whether the texts are equal."""
+
+from lamol_core.metrics.spec import Metric, plain
+
+
+class Accuracy(Metric):
+    """1.0 where the texts are equal but for case and white space, else 0.0."""
+
+    name = "accuracy"
+    default_for = "classes"
+
+    def score(self, prediction: str, target: str) -> float:
+        return float(plain(prediction) == plain(target))
