@@ -31,15 +31,15 @@ CUTS = ((200, 100), (100, 150), (40, 100), (100, 10))
 def audit_rows(num_rows: int, alike: bool) -> None:
     """Audit a clean table of this size and tell the seconds of each check, and peak memory."""
     from lamol_core.audit.params import AuditParams
-    from lamol_core.audit.registry import build_checks
-    from tests.audit.corpus import clean, decode
+    from lamol_core.audit.registry import CHECKS
+    from tests.audit.corpus import clean
 
     audited = clean(size=num_rows, num_templates=1 if alike else None)
     params = AuditParams()
     total = 0.0
-    for check in build_checks(decode):
+    for check in CHECKS:
         started = time.perf_counter()
-        check.run(audited, params)
+        check.run(audited, params.own(check))
         seconds = time.perf_counter() - started
         total += seconds
         say(f"  {check.name}: {seconds:.1f} s")
@@ -50,17 +50,17 @@ def audit_rows(num_rows: int, alike: bool) -> None:
 def count_false_alarms(num_seeds: int) -> None:
     """Audit clean tables and tell how many had a verdict or flagged row of each check."""
     from lamol_core.audit.params import AuditParams
-    from lamol_core.audit.registry import build_checks
+    from lamol_core.audit.registry import CHECKS
     from lamol_core.audit.verdicts import audit_table
-    from tests.audit.corpus import clean, decode
+    from tests.audit.corpus import clean
 
     verdicts: Counter[str] = Counter()
     flagged: Counter[str] = Counter()
     for seed in range(num_seeds):
-        result = audit_table(clean(seed=seed), build_checks(decode), AuditParams())
+        result = audit_table(clean(seed=seed), AuditParams())
         verdicts.update(one.check for one in result.findings if one.verdict != "pass")
         flagged.update(flag.check for flag in result.flags)
-    for check in build_checks(decode):
+    for check in CHECKS:
         say(
             f"{check.name}: {verdicts[check.name]} of {num_seeds} clean tables not passed, "
             f"{flagged[check.name]} of {num_seeds * 200} rows flagged"
@@ -70,9 +70,8 @@ def count_false_alarms(num_seeds: int) -> None:
 def count_on_real_rows(path: Path, num_seeds: int) -> None:
     """The same of tables cut out of real rows."""
     from lamol_core.audit.params import AuditParams
-    from lamol_core.audit.registry import build_checks
     from lamol_core.audit.verdicts import audit_table
-    from tests.audit.corpus import decode, table_of
+    from tests.audit.corpus import table_of
 
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     domains = sorted({row.get("domain", "") for row in rows})
@@ -85,7 +84,7 @@ def count_on_real_rows(path: Path, num_seeds: int) -> None:
             random.Random(seed).shuffle(texts)
             pseudo, rest = texts[:num_pseudo], texts[num_pseudo:]
             audited = table_of(rest[num_held_out:], rest[:num_held_out], pseudo)
-            result = audit_table(audited, build_checks(decode), AuditParams())
+            result = audit_table(audited, AuditParams())
             verdicts.update(f"{one.check} {one.verdict}" for one in result.findings)
             flagged.update(flag.check for flag in result.flags)
         beyond = {name: count for name, count in verdicts.items() if not name.endswith("pass")}

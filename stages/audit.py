@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
@@ -9,7 +10,7 @@ from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 if TYPE_CHECKING:
     from lamol_core.artifacts.manifest import Provenance
     from lamol_core.audit.params import AuditParams
-    from lamol_core.audit.spec import Audited, Check
+    from lamol_core.audit.spec import Audited, Teacher
     from lamol_core.audit.verdicts import Audit
 
 
@@ -41,12 +42,13 @@ def audit(run: StageRun, json: JsonOption = False) -> None:
         if json:
             print_json(read_audit(folder))
         return
-    checks = _checks(audited, params)
+    if params.ask_teacher and audited.tasks:
+        audited = replace(audited, teacher=_asked_teacher(audited, params))
     run.cost.imported()
-    found = audit_table(audited, checks, params)
+    found = audit_table(audited, params)
     cleaned = None
     if audited.origin.table_is_as_written:
-        cleaned = audit_table(clean_audited(audited, found), checks, params)
+        cleaned = audit_table(clean_audited(audited, found), params)
     history = read_history(run.layout.audit(run.after))
     if audited.tasks and not history.verdicts:
         run.say(f"no audit of {run.after} is there: nothing is told of how memory fades.")
@@ -57,7 +59,7 @@ def audit(run: StageRun, json: JsonOption = False) -> None:
     write_json(run.layout.figure(run.task, "audit"), figures, MEASURED)
     if json:
         print_json(content)
-    elif found.findings:
+    else:
         from lamol_core.audit.terminal import audit_table_of
 
         print_table(audit_table_of(found))
@@ -78,9 +80,13 @@ def audit(run: StageRun, json: JsonOption = False) -> None:
 
 def _figures(found: Audit, content: dict[str, Any]) -> dict[str, Any]:
     """What the report tells of an audit."""
+    from lamol_core.audit.registry import CHECKS
+
+    poor = [one.name for one in CHECKS if one.tells_poor_samples and one.name in found.failed]
     return {
         "verdict": found.verdict,
         "failed": found.failed,
+        "poor_samples_by": poor,
         "verdicts": content["verdicts"],
         "rows_flagged": content["rows_flagged"],
         "checks": {
@@ -102,21 +108,13 @@ def _provenance(run: StageRun, audited: Audited, params: AuditParams) -> Provena
     )
 
 
-def _checks(audited: Audited, params: AuditParams) -> list[Check]:
-    from lamol_core.audit.checks.provenance import ProvenanceCheck
-    from lamol_core.audit.loading import decoder_of
-    from lamol_core.audit.registry import build_checks
-
-    if not audited.tasks:
-        return [ProvenanceCheck()]
-    origin = audited.origin
-    decode = decoder_of(origin.teacher)
-    if not params.ask_teacher:
-        return build_checks(decode)
+def _asked_teacher(audited: Audited, params: AuditParams) -> Teacher:
+    """The teacher with its model, which is loaded when it is first asked."""
     from lamol_core.decoding.answers import AskedTeacher
 
-    teacher = AskedTeacher(origin.teacher, origin.text, params.batch_size)
-    return build_checks(decode, teacher.answers, teacher.score)
+    origin = audited.origin
+    asked = AskedTeacher(origin.teacher, origin.text, params.batch_size)
+    return replace(audited.teacher, answers=asked.answers, score=asked.score)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -12,7 +13,7 @@ from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.artifacts.spec import PSEUDO, TEACHER, remedy
 from lamol_core.artifacts.store import check, manifest_of, read, read_as_it_lies
 from lamol_core.audit.fingerprint import read_fingerprint
-from lamol_core.audit.spec import Audited, Origin, SampledTask
+from lamol_core.audit.spec import Audited, Origin, SampledTask, Teacher
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
@@ -24,7 +25,8 @@ def read_audited(layout: Layout, task: str, after: str, seed: int, text: TextPar
     """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate.
 
     `after` is the task before. A table that was changed since it was written is read all the same:
-    the audit says so. Raises ArtifactError where it is missing or is no such table."""
+    the audit says so. The teacher is there by its tokenizer alone. Raises ArtifactError where the
+    table is missing or is no such table."""
     path, mend = layout.pseudo(task), remedy(PSEUDO, task)
     table = read_as_it_lies(layout, PSEUDO, task)
     if holes := [name for name in table.column_names if table[name].null_count]:
@@ -49,7 +51,8 @@ def read_audited(layout: Layout, task: str, after: str, seed: int, text: TextPar
     foreign = sorted({s.source_task for s in samples} - known)
     if foreign:
         raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {mend}")
-    return Audited(_sampled_tasks(data, samples, layout.fingerprint_key), origin, seed)
+    tasks = _sampled_tasks(data, samples, layout.fingerprint_key)
+    return Audited(tasks, origin, seed, Teacher(decoder_of(teacher)))
 
 
 def _sampled_tasks(
@@ -112,9 +115,13 @@ def _holds(check: Callable[[], object]) -> bool:
 def decoder_of(checkpoint: Path) -> Callable[[Sequence[int]], str]:
     """Ids to text by a checkpoint's tokenizer alone, as TextCodec does it: no model is loaded.
 
-    Raises ArtifactError where the checkpoint has none."""
-    path = checkpoint / "tokenizer.json"
-    if not path.is_file():
-        raise ArtifactError(f"{path}: missing. Run the stage that writes the checkpoint again.")
-    tokenizer = Tokenizer.from_file(str(path))
-    return lambda ids: tokenizer.decode(list(ids), skip_special_tokens=False)
+    It is read when first asked; raises ArtifactError then where there is none."""
+
+    @cache
+    def tokenizer() -> Tokenizer:
+        path = checkpoint / "tokenizer.json"
+        if not path.is_file():
+            raise ArtifactError(f"{path}: missing. Run the stage that writes the checkpoint again.")
+        return Tokenizer.from_file(str(path))
+
+    return lambda ids: tokenizer().decode(list(ids), skip_special_tokens=False)

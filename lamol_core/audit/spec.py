@@ -1,24 +1,27 @@
-"""What a check is given, what it finds, and how figures become verdicts."""
+"""What a check is given, what it declares, and what it finds."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from lamol_core.artifacts.manifest import Manifest
-from lamol_core.audit.fingerprint import Fingerprint
-from lamol_core.audit.params import AuditParams, Limit
+from lamol_core.audit.limits import Limit, Verdict
 from lamol_core.audit.reference import Figure, NoReference, RealRows, Reference
+from lamol_core.config.section import Section
 from lamol_core.data.canaries import Canary
 from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
 from lamol_core.text.normalise import normalise, words_of
 from lamol_core.text.params import TextParams
 
-Verdict = Literal["pass", "warn", "fail"]
+if TYPE_CHECKING:
+    from lamol_core.audit.fingerprint import Fingerprint
+
+P = TypeVar("P", bound=Section)
 NOT_JUDGED = "not judged"
 SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "fail")
 
@@ -141,6 +144,18 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """The checkpoint that wrote a table; None where its model may not be asked."""
+
+    decode: Callable[[Sequence[int]], str]
+    """Ids to text."""
+    answers: Callable[[Sequence[PseudoSample]], list[str]] | None = None
+    """What it answers itself to each sample's input."""
+    score: Callable[[int, Sequence[str]], list[float]] | None = None
+    """The negative log-likelihood of inputs of the task at this place, in nats."""
+
+
+@dataclass(frozen=True)
 class Audited:
     """A table of pseudo-samples with all that the checks may look at."""
 
@@ -148,6 +163,7 @@ class Audited:
     origin: Origin
     seed: int
     """Of resampling: the same table has the same figures."""
+    teacher: Teacher
 
     @property
     def has_forgotten_rows(self) -> bool:
@@ -218,51 +234,31 @@ class Finding:
         return self.verdict if is_known else NOT_JUDGED
 
 
-class Check(ABC):
-    """One question to a table. Its file has the definition and source of every figure."""
+class Check(ABC, Generic[P]):
+    """One question to a table. Its file has the definition and source of every figure. A new one is
+    a file with a subclass, and a line in the registry."""
 
-    name: str
-    title: str
+    name: ClassVar[str]
+    """That of its file, and of its own block in `audit`."""
+    title: ClassVar[str]
     """The question, without its mark."""
-    limits: tuple[str, ...]
-    """The figures that have a limit in params.yaml."""
-    headline: str = ""
-    """The one without which a table is no pass."""
+    limits: ClassVar[Mapping[str, Limit]]
+    """Of the figures that are judged; `audit.limits` can change them."""
+    Params: ClassVar[type[Section]] = Section
+    headline: ClassVar[str] = ""
+    """The figure without which a table is no pass."""
+    needs_samples: ClassVar[bool] = True
+    """Whether it is left out where no sample was drawn."""
+    tells_poor_samples: ClassVar[bool] = False
+    """Whether the report calls the samples poor where it fails."""
 
     @abstractmethod
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: P) -> Finding:
         """Figures and flags, not judged yet."""
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
         """How many rows its figures of a task stand on: few are not judged alone."""
         return len(task.kept)
-
-
-def judge(check: Check, finding: Finding, audited: Audited, params: AuditParams) -> Finding:
-    """The finding with verdicts: on the whole table, and on each task with `min_rows` rows."""
-    judged = []
-    for figure in check.limits:
-        limit: Limit = getattr(params.limits, figure)
-        sizes = {task.name: check.num_rows(task, audited.origin) for task in audited.tasks}
-        scopes = [("", finding.figures)] + [
-            (task, figures)
-            for task, figures in finding.by_task.items()
-            if sizes[task] >= params.min_rows
-        ]
-        for task, figures in scopes:
-            value = figures.get(figure)
-            if value is not None:
-                verdict = judge_figure(value, limit)
-                judged.append(Judged(figure, task, value, limit, verdict))
-    decided = {one.figure for one in judged if not one.task}
-    undecided = bool(check.headline) and check.headline not in decided
-    return replace(finding, judged=judged, undecided=undecided)
-
-
-def judge_figure(value: float, limit: Limit) -> Verdict:
-    if limit.sign * value > limit.sign * limit.fail:
-        return "fail"
-    return "warn" if limit.sign * value > limit.sign * limit.warn else "pass"
 
 
 def number(value: Figure) -> str:

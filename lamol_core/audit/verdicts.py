@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lamol_core.audit.limits import Verdict
 from lamol_core.audit.params import AuditParams
-from lamol_core.audit.spec import Audited, Check, Finding, Flag, Verdict, judge, worst
+from lamol_core.audit.registry import CHECKS
+from lamol_core.audit.spec import Audited, Check, Finding, Flag, Judged, worst
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,14 @@ class Audit:
         return entries
 
 
-def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) -> Audit:
+def audit_table(
+    audited: Audited, params: AuditParams, checks: Sequence[Check[Any]] = CHECKS
+) -> Audit:
     """Every check on one table, judged by the limits of params.yaml."""
-    findings = [judge(check, check.run(audited, params), audited, params) for check in checks]
+    asked = [check for check in checks if audited.tasks or not check.needs_samples]
+    findings = [
+        judge(check, check.run(audited, params.own(check)), audited, params) for check in asked
+    ]
     return Audit(
         task=audited.origin.new_task,
         rows_kept=sum(len(task.kept) for task in audited.tasks),
@@ -119,10 +126,36 @@ def audit_table(audited: Audited, checks: Sequence[Check], params: AuditParams) 
         rows_drawn=sum(len(task.drawn) for task in audited.tasks),
         ages={task.name: task.age for task in audited.tasks},
         findings=findings,
-        titles={check.name: check.title for check in checks},
+        titles={check.name: check.title for check in asked},
         blind_tasks=[task.name for task in audited.tasks if task.is_blind],
         unjudged_rows=[
             one.row_id for task in audited.tasks if not task.is_blind for one in task.untold
         ],
         notes=[task.note for task in audited.tasks if task.note],
     )
+
+
+def judge(check: Check[Any], finding: Finding, audited: Audited, params: AuditParams) -> Finding:
+    """The finding with verdicts: on the whole table, and on each task with `min_rows` rows."""
+    judged, notes = [], list(finding.notes)
+    sizes = {task.name: check.num_rows(task, audited.origin) for task in audited.tasks}
+    scopes = [("", finding.figures)] + [
+        (task, figures)
+        for task, figures in finding.by_task.items()
+        if sizes[task] >= params.min_rows
+    ]
+    for figure in check.limits:
+        limit = params.limit(figure)
+        for task, figures in scopes:
+            value = figures.get(figure)
+            if value is not None:
+                judged.append(Judged(figure, task, value, limit, limit.judge(value)))
+        low, mean = finding.figures.get(figure), finding.figures.get(f"{figure}_mean")
+        if low is not None and mean is not None and low <= limit.warn < mean:
+            notes.append(
+                f"{figure}: {mean:.1%} by estimate, but {low:.1%} is the lower end of its "
+                "interval: with so few rows that chance is not ruled out."
+            )
+    decided = {one.figure for one in judged if not one.task}
+    undecided = bool(check.headline) and check.headline not in decided
+    return replace(finding, judged=judged, undecided=undecided, notes=notes)

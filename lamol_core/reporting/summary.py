@@ -214,8 +214,8 @@ def _poor_pseudo_samples(figure: TaskFigures) -> str | None:
     share = poor_share(figure.pseudo)
     if share is not None and share > HIGH_REJECTED_SHARE:
         return f"{figure.task} {100 * share:.0f} %"
-    if "faithfulness" in figure.audit.get("failed", ()):
-        return f"{figure.task}, by its audit's faithfulness"
+    if checks := figure.audit.get("poor_samples_by"):
+        return f"{figure.task}, by its audit's {', '.join(checks)}"
     return None
 
 

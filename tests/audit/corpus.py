@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lamol_core.artifacts.manifest import Manifest
-from lamol_core.audit.spec import Audited, Origin, SampledTask
-from lamol_core.generation.params import GenerateParams
+from lamol_core.artifacts.spec import GENERATE
+from lamol_core.artifacts.version import code_version
+from lamol_core.audit.spec import Audited, Origin, SampledTask, Teacher
 from lamol_core.records import Example, PseudoSample, TaskFacts
 from lamol_core.seeds import derive_seed
+from lamol_core.text.params import TextParams
 
 TEACHER = "ab" * 32
 NEW_TASK, TASK, SEED = "travel", "banking", 7
@@ -154,10 +156,12 @@ def table_of(train: Sequence[Row], held_out: Sequence[Row], pseudo: Sequence[Row
     facts = TaskFacts(TASK, "accuracy", "classes", labels, sizes)
     drawn = [sample(i, text, target) for i, (text, target) in enumerate(pseudo)]
     task = SampledTask(facts, 0, drawn, real("train", train), real("test", held_out))
-    manifest = Manifest("pseudo", {}, "", {}, {}, {"teacher": TEACHER})
-    generate = GenerateParams(max_input_tokens=4000, max_target_tokens=400)
-    origin = Origin(NEW_TASK, SEED, True, "", manifest, Path(), TEACHER, generate)
-    return Audited([task], origin, SEED)
+    text = TextParams(max_input_tokens=4000, max_target_tokens=400)
+    settings = {"seed": SEED, "text": text.model_dump()}
+    code = code_version(GENERATE.packages)
+    manifest = Manifest("pseudo", {}, "", {}, settings, {"teacher": TEACHER}, code)
+    origin = Origin(NEW_TASK, SEED, True, "", manifest, Path(), TEACHER, text)
+    return Audited([task], origin, SEED, Teacher(decode))
 
 
 def with_rows(audited: Audited, rows: dict[int, PseudoSample]) -> Audited:

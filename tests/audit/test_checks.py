@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from lamol_core.artifacts.manifest import Manifest
 from lamol_core.audit.checks.canaries import Canaries
 from lamol_core.audit.checks.drift import Drift
 from lamol_core.audit.checks.faithfulness import Faithfulness
@@ -18,19 +18,18 @@ from lamol_core.audit.checks.validity import Validity
 from lamol_core.audit.memorisation.permutation import pooled_excesses
 from lamol_core.audit.memorisation.row_overlap import AgainstRows
 from lamol_core.audit.params import AuditParams
-from lamol_core.audit.registry import build_checks
-from lamol_core.audit.spec import Audited, SampledTask, judge, pooled
-from lamol_core.audit.verdicts import Audit, audit_table
+from lamol_core.audit.spec import Audited, SampledTask, Teacher, pooled
+from lamol_core.audit.verdicts import Audit, audit_table, judge
+from lamol_core.config.section import Section
 from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
-from lamol_core.generation.params import GenerateParams
 from lamol_core.privacy.fingerprinting import fingerprint_of
 from lamol_core.records import PseudoSample
+from lamol_core.text.params import TextParams
 from tests.audit.corpus import (
     LABELS,
     SEED,
     TASK,
-    TEACHER,
     clean,
     decode,
     encode,
@@ -39,14 +38,14 @@ from tests.audit.corpus import (
     table_of,
     with_rows,
 )
-from tests.messages import mentions, names, names_in_order
+from tests.messages import names, names_in_order
 
 PLANTED = range(20, 40)
 """A tenth of the rows."""
 
 
 def audit(audited: Audited, asked: Callable[[Sequence[PseudoSample]], list[str]] | None = None):
-    return audit_table(audited, build_checks(decode, asked), AuditParams())
+    return audit_table(replace(audited, teacher=Teacher(decode, asked)), AuditParams())
 
 
 def flagged(result: Audit, check: str) -> set[int]:
@@ -181,13 +180,13 @@ def test_what_too_few_held_out_rows_leave_open_is_said() -> None:
     rows = verbatim(audited, random.Random(1))
     few = replace(audited.tasks[0], held_out=audited.tasks[0].held_out[:20])
     planted = with_rows(replace(audited, tasks=[few]), rows)
-    (found,) = audit_table(planted, [Memorisation()], AuditParams()).findings
+    (found,) = audit_table(planted, AuditParams(), [Memorisation()]).findings
     assert found.verdict == "pass" and len(found.flags) == 20
     assert any(names(note, "copied_excess", "10.0%") for note in found.notes)
-    (none,) = audit_table(audited, [Memorisation()], AuditParams()).findings
+    (none,) = audit_table(audited, AuditParams(), [Memorisation()]).findings
     assert not none.notes
     fewer = replace(few, held_out=few.held_out[:19])
-    result = audit_table(replace(audited, tasks=[fewer]), [Memorisation()], AuditParams())
+    result = audit_table(replace(audited, tasks=[fewer]), AuditParams(), [Memorisation()])
     assert result.findings[0].told_verdict == "not judged" and result.verdict == "warn"
 
 
@@ -221,7 +220,7 @@ def test_rows_that_are_held_out_too_or_were_rejected_are_not_repeated(
     audited = clean()
     (task,) = audited.tasks
     said = {i: edited(task.drawn[i], task.train[i % 4].input) for i in range(80)}
-    found = Memorisation().run(change(with_rows(audited, said)), AuditParams())
+    found = Memorisation().run(change(with_rows(audited, said)), Section())
     assert found.figures["repeated_share"] == 0.0
 
 
@@ -239,7 +238,7 @@ def test_a_run_is_long_by_what_samples_share_with_held_out_rows(
         i: edited(task.drawn[i], " ".join(text.split()[:words]))
         for i, (text, words) in enumerate([(seen, 25), (unseen, words_held_out)])
     }
-    found = Memorisation().run(with_rows(audited, said), AuditParams())
+    found = Memorisation().run(with_rows(audited, said), Section())
     assert found.figures["longest_span_held_out"] == words_held_out
     assert found.figures["extracted_share"] == share
 
@@ -275,7 +274,7 @@ def test_boilerplate_and_templates_are_no_memory(held_out: int) -> None:
                 for row in task.train
             ]
             few = replace(task, drawn=drawn, train=train, held_out=task.held_out[:held_out])
-            found = Memorisation().run(replace(audited, tasks=[few]), AuditParams())
+            found = Memorisation().run(replace(audited, tasks=[few]), Section())
             assert found.figures["extracted_share"] == 0.0
             alarms += (found.figures["repeated_share"] or 0.0) > 0
     assert alarms <= 1
@@ -333,7 +332,7 @@ def test_what_is_wrong_with_a_table_at_large_is_found(
 def test_the_variation_of_labels_is_the_share_of_rows_that_would_have_another() -> None:
     rows = [(f"row {i}", LABELS[i % 2]) for i in range(200)]
     one_label = table_of(rows, rows, [(text, LABELS[0]) for text, _ in rows])
-    figures = Faithfulness().run(one_label, AuditParams()).figures
+    figures = Faithfulness().run(one_label, Section()).figures
     assert figures["label_variation"] == pytest.approx(0.5)
     # 1.96 standard deviations of 200 rows' share are chance
     by_chance = 1.96 * (0.5 * 0.5 / 200) ** 0.5
@@ -386,7 +385,7 @@ def test_copies_do_not_hide_drift() -> None:
     odd = {i: edited(task.drawn[i], f"{task.drawn[i].input} whatsoever") for i in range(100, 200)}
 
     def auc(rows: dict[int, PseudoSample]) -> float:
-        found = Drift().run(with_rows(audited, rows), AuditParams())
+        found = Drift().run(with_rows(audited, rows), Section())
         return found.figures["drift_auc"] or 0.0
 
     assert auc({**copies, **odd}) > auc(odd) - 0.08
@@ -402,7 +401,7 @@ def test_texts_that_are_built_alike_are_no_memory() -> None:
         audited = clean(seed=seed, num_templates=150)
         few = replace(audited.tasks[0], held_out=audited.tasks[0].held_out[:80])
         check = Memorisation()
-        found = check.run(replace(audited, tasks=[few]), AuditParams())
+        found = check.run(replace(audited, tasks=[few]), Section())
         assert (found.figures["copied_share"] or 0) > 0.5
         judged = judge(check, found, replace(audited, tasks=[few]), AuditParams())
         alarms += judged.verdict != "pass"
@@ -422,18 +421,18 @@ def test_rows_of_other_tasks_are_looked_at_too() -> None:
     copies = [row.input for row in task.train[:50]]
     fresh = [row.input for row in second.drawn]
     both = replace(audited, tasks=[task, replace(second, drawn=drawn(copies + fresh[:50]))])
-    (found, *_) = audit_table(both, [Memorisation()], AuditParams()).findings
+    (found, *_) = audit_table(both, AuditParams(), [Memorisation()]).findings
     assert found.verdict == "fail" and len(found.flags) == 50
     assert {flag.real_row_id.split("/")[0] for flag in found.flags} == {TASK}
     assert found.by_task["second"]["copied_excess_mean"] == pytest.approx(0.5)
     assert found.by_task[TASK]["copied_share"] == 0.0
     gone = replace(both.tasks[1], train=[], held_out=[], forgotten_on="2026-01-01")
     (found, *_) = audit_table(
-        replace(both, tasks=[task, gone]), [Memorisation()], AuditParams()
+        replace(both, tasks=[task, gone]), AuditParams(), [Memorisation()]
     ).findings
     assert len(found.flags) == 50 and "second" not in found.by_task
     none = replace(audited, tasks=[task, replace(second, drawn=drawn(fresh))])
-    (found, *_) = audit_table(none, [Memorisation()], AuditParams()).findings
+    (found, *_) = audit_table(none, AuditParams(), [Memorisation()]).findings
     assert found.verdict == "pass" and not found.flags
 
 
@@ -453,7 +452,7 @@ def test_the_whole_table_is_what_its_tasks_are_together() -> None:
     kept = fingerprint_of(second, bytes(32), SEED)
     gone = replace(second, train=[], held_out=[], forgotten_on="2026-01-01", fingerprint=kept)
     both = replace(audited, tasks=[task, gone])
-    found = Memorisation().run(both, AuditParams())
+    found = Memorisation().run(both, Section())
     mine, theirs = found.by_task[TASK], found.by_task["second"]
     assert mine["longest_span"] != theirs["longest_span"]
     assert found.figures["longest_span"] == max(mine["longest_span"], theirs["longest_span"])
@@ -468,7 +467,7 @@ def test_the_whole_table_is_what_its_tasks_are_together() -> None:
 def test_intervals_of_single_tasks_hold_for_all_of_them_at_once() -> None:
     audited, other = clean(size=100), clean(size=100, seed=1)
     both = replace(audited, tasks=[*audited.tasks, as_second(*other.tasks)])
-    found = Memorisation().run(both, AuditParams())
+    found = Memorisation().run(both, Section())
     rows = AgainstRows.of(both.tasks, both.seed)
     for one in both.tasks:
         assert found.by_task[one.name] == rows.figures(rows.kept(one), among=2)
@@ -625,7 +624,7 @@ def test_a_secret_of_one_task_is_found_in_a_row_of_another() -> None:
     (task,) = planted.tasks
     leaking = in_an_input(other.drawn[4], task.canaries[0].secret)
     second = as_second(replace(other, drawn=[*other.drawn[:4], leaking, *other.drawn[5:]]))
-    found = Canaries().run(replace(planted, tasks=[task, second]), AuditParams())
+    found = Canaries().run(replace(planted, tasks=[task, second]), Section())
     assert found.by_task[TASK]["canary_share"] == pytest.approx(0.2)
     assert [(flag.row_id, flag.source_task) for flag in found.flags] == [(leaking.row_id, "second")]
 
@@ -635,8 +634,9 @@ def test_exposure_is_the_rank_of_the_planted_secret() -> None:
     planted = {canary.text for canary in audited.tasks[0].canaries}
 
     def exposure(likelihood: Callable[[str], float]) -> float:
-        check = Canaries(lambda place, texts: [likelihood(text) for text in texts])
-        return check.run(audited, AuditParams()).figures["exposure"] or 0.0
+        teacher = Teacher(decode, score=lambda place, texts: [likelihood(text) for text in texts])
+        found = Canaries().run(replace(audited, teacher=teacher), Section())
+        return found.figures["exposure"] or 0.0
 
     assert exposure(lambda text: -1.0 if text in planted else 0.0) == pytest.approx(10.0)
     assert exposure(lambda text: 1.0 if text in planted else 0.0) == pytest.approx(0.0)
@@ -647,28 +647,39 @@ def test_exposure_is_the_rank_of_the_planted_secret() -> None:
 
 def test_a_manifest_that_does_not_fit_is_told() -> None:
     audited = clean(size=40)
-    manifest = Manifest(
-        "pseudo", {}, "", {}, {"seed": 8, "unique": True}, {"teacher": "cd" * 32}, code_version="0"
-    )
-    settings = {"seed": SEED, **audited.origin.generate.model_dump()}
-    origin = replace(audited.origin, manifest=manifest, settings=settings)
-    result = audit(replace(audited, origin=origin))
-    (found,) = [finding for finding in result.findings if finding.check == "provenance"]
-    notes = " ".join(found.notes)
-    assert mentions(notes, 0) == 1, "the version that drew it"
+
+    def told_by(**changes: Any) -> tuple[Audit, str]:
+        """The audit with another manifest, and the notes of provenance."""
+        manifest = replace(audited.origin.manifest, **changes)
+        result = audit(replace(audited, origin=replace(audited.origin, manifest=manifest)))
+        (found,) = [finding for finding in result.findings if finding.check == "provenance"]
+        return result, " ".join(found.notes)
+
+    assert told_by()[1] == ""
+    text = audited.origin.text.model_dump()
+    other = {"seed": 8, "text": text | {"max_input_tokens": 77}}
+    result, notes = told_by(parameters=other, inputs={"teacher": "cd" * 32})
+    assert result.failed == ["provenance"]
     assert names(notes, "cdcdcdcdcdcd") and names_in_order(notes, "seed", 8, SEED)
-    assert names_in_order(notes, "unique", "True", "False")
-    assert found.verdict == "fail"
-    assert not audit(audited).findings[3].notes
-    older = Manifest("pseudo", {}, "", {}, {}, {"teacher": TEACHER}, code_version="0")
-    result = audit(replace(audited, origin=replace(audited.origin, manifest=older)))
-    assert result.verdict == "warn" and not result.failed, "written by another version"
-    for inputs in ({}, {"teacher": TEACHER}):
-        silent = replace(origin, manifest=Manifest("pseudo", {}, "", {}, {}, inputs))
-        assert "provenance" in audit(replace(audited, origin=silent)).failed, "it says nothing"
+    assert names_in_order(notes, "text", "max_input_tokens", 77, 4000)
+    own = audited.origin.manifest
+    result, notes = told_by(code_version="0123", parameters=own.parameters | {"method": "lamol"})
+    assert result.verdict == "warn" and not result.failed, "written by other code"
+    assert names(notes, "0123", own.code_version)
+    assert "provenance" in told_by(parameters={})[0].failed, "it says nothing"
+    assert "provenance" in told_by(inputs={})[0].failed
     for change in ({"table_is_as_written": False}, {"teacher_is_as_written": False}):
         changed = replace(audited, origin=replace(audited.origin, **change))
         assert audit(changed).failed == ["provenance"]
+
+
+def test_of_a_table_without_samples_provenance_alone_is_told() -> None:
+    none = replace(clean(size=40), tasks=[])
+    result = audit(none)
+    assert [finding.check for finding in result.findings] == ["provenance"]
+    assert result.verdict == "pass"
+    unsealed = replace(none, origin=replace(none.origin, table_is_as_written=False))
+    assert audit(unsealed).failed == ["provenance"]
 
 
 def test_a_row_that_was_carried_over_is_that_of_the_table_before() -> None:
@@ -712,7 +723,8 @@ def test_rejected_rows_and_limits_are_counted() -> None:
         i: replace(task.drawn[i], valid=False, reject_reason="no_ans" if i % 2 else "surplus")
         for i in range(80)
     }
-    short = replace(audited.origin, generate=replace_limits(audited))
+    text = audited.origin.text.model_copy(update={"max_input_tokens": 10})
+    short = replace(audited.origin, text=text)
     result = audit(replace(with_rows(audited, rows), origin=short))
     (found,) = [finding for finding in result.findings if finding.check == "validity"]
     assert found.figures["rejected_share"] == pytest.approx(40 / 60)
@@ -736,15 +748,9 @@ def test_rows_that_fill_either_limit_are_truncated(
     max_input_tokens: int, max_target_tokens: int, truncated: int
 ) -> None:
     audited = table_of([("real", "pin")], [], [("x" * 10, "pin")])
-    generate = GenerateParams(
-        max_input_tokens=max_input_tokens, max_target_tokens=max_target_tokens
-    )
-    limited = replace(audited, origin=replace(audited.origin, generate=generate))
-    assert Validity().run(limited, AuditParams()).figures["truncated_share"] == truncated
-
-
-def replace_limits(audited: Audited):
-    return audited.origin.generate.model_copy(update={"max_input_tokens": 10})
+    text = TextParams(max_input_tokens=max_input_tokens, max_target_tokens=max_target_tokens)
+    limited = replace(audited, origin=replace(audited.origin, text=text))
+    assert Validity().run(limited, Section()).figures["truncated_share"] == truncated
 
 
 def test_drift_tells_other_words_apart() -> None:

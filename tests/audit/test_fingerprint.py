@@ -24,7 +24,6 @@ from lamol_core.audit.fingerprint import (
 from lamol_core.audit.memorisation.keyed_hash import LADDER, HashedTexts, KeyedHash
 from lamol_core.audit.memorisation.spans import longest_shared_spans
 from lamol_core.audit.params import AuditParams
-from lamol_core.audit.registry import build_checks
 from lamol_core.audit.samples import Judgement
 from lamol_core.audit.spec import Audited
 from lamol_core.audit.verdicts import Audit, audit_table
@@ -34,7 +33,7 @@ from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
 from lamol_core.privacy.fingerprinting import fingerprint_files, fingerprint_of
 from lamol_core.text.normalise import words_of
-from tests.audit.corpus import SEED, TASK, clean, decode, sample, with_rows
+from tests.audit.corpus import SEED, TASK, clean, sample, with_rows
 from tests.messages import mentions, names, naming
 
 KEY = bytes(range(32))
@@ -54,7 +53,7 @@ def remembered(audited: Audited) -> Audited:
 
 
 def audit(audited: Audited) -> Audit:
-    return audit_table(audited, build_checks(decode), AuditParams())
+    return audit_table(audited, AuditParams())
 
 
 def figures(result: Audit, check: str) -> dict[str, float | None]:

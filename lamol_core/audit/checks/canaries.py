@@ -10,28 +10,27 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-from lamol_core.audit.params import AuditParams
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, pooled
-from lamol_core.data.canaries import DIGITS, Canary
+from lamol_core.audit.limits import Limit
+from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
+from lamol_core.config.section import Section
+from lamol_core.data.canaries import DIGITS
 from lamol_core.seeds import derive_seed
 
-Scored = Callable[[int, Sequence[str]], list[float]]
-"""The teacher's negative log-likelihood of inputs of the task at this place, in nats."""
 TRIED = 1023
 """Other secrets that a planted one is ranked among: 1,024 with it."""
 
 
-class Canaries(Check):
+class Canaries(Check[Section]):
     name = "canaries"
     title = "Do planted secrets come back"
-    limits = ("canary_share", "exposure")
+    limits: ClassVar = {
+        "canary_share": Limit(warn=0.0, fail=0.1),
+        "exposure": Limit(warn=5.0, fail=8.0),
+    }
 
-    def __init__(self, scored: Scored | None = None) -> None:
-        self._scored = scored
-
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: Section) -> Finding:
         by_task: dict[str, dict[str, Figure]] = {}
         flags = []
         # a row that counts for one task may hold what was planted in another
@@ -54,20 +53,22 @@ class Canaries(Check):
             by_task[task.name] = {
                 "canaries": float(len(task.canaries)),
                 "canary_share": len(back) / len(task.canaries),
-                "exposure": self._exposure(task.place, task.canaries, audited.seed),
+                "exposure": _exposure(task, audited),
             }
         weights = {task.name: len(task.canaries) for task in audited.tasks}
         return Finding(self.name, pooled(by_task, weights), by_task, flags)
 
-    def _exposure(self, place: int, canaries: Sequence[Canary], seed: int) -> Figure:
-        if self._scored is None:
-            return None
-        exposures = []
-        for canary in canaries:
-            chooser = random.Random(derive_seed(seed, "exposure", canary.row_id))
-            others = ["".join(chooser.choices("0123456789", k=DIGITS)) for _ in range(TRIED)]
-            texts = [f"{canary.start} {secret}" for secret in (canary.secret, *others)]
-            own, *rest = self._scored(place, texts)
-            rank = 1 + sum(one < own for one in rest)
-            exposures.append(math.log2(TRIED + 1) - math.log2(rank))
-        return sum(exposures) / len(exposures)
+
+def _exposure(task: SampledTask, audited: Audited) -> Figure:
+    score = audited.teacher.score
+    if score is None:
+        return None
+    exposures = []
+    for canary in task.canaries:
+        chooser = random.Random(derive_seed(audited.seed, "exposure", canary.row_id))
+        others = ["".join(chooser.choices("0123456789", k=DIGITS)) for _ in range(TRIED)]
+        texts = [f"{canary.start} {secret}" for secret in (canary.secret, *others)]
+        own, *rest = score(task.place, texts)
+        rank = 1 + sum(one < own for one in rest)
+        exposures.append(math.log2(TRIED + 1) - math.log2(rank))
+    return sum(exposures) / len(exposures)

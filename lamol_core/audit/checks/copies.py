@@ -11,24 +11,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from datasketch import MinHash, MinHashLSH
-
-from lamol_core.audit.memorisation.neighbours import runs_of
-from lamol_core.audit.params import AuditParams
+from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, pooled
+from lamol_core.config.section import Section
 from lamol_core.seeds import derive_seed
 
 SIMILAR = 0.8
 PERMUTATIONS = 64
 
 
-class Copies(Check):
+class Copies(Check[Section]):
     name = "copies"
     title = "Does it repeat itself"
-    limits = ("duplicate_excess", "near_duplicate_excess")
+    limits: ClassVar = {
+        "duplicate_excess": Limit(warn=0.2, fail=0.5),
+        "near_duplicate_excess": Limit(warn=0.3, fail=0.6),
+    }
 
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: Section) -> Finding:
         by_task, flags = {}, []
         for task in audited.tasks:
             texts = task.texts(task.kept)
@@ -55,6 +57,11 @@ class Copies(Check):
 def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
     """The places of texts that an earlier one equals, and of those that equal or resemble one
     which is no repeat itself."""
+    # late: see checks/__init__.py
+    from datasketch import MinHash, MinHashLSH
+
+    from lamol_core.audit.memorisation.neighbours import runs_of
+
     exact: set[int] = set()
     first: dict[str, int] = {}
     for place, text in enumerate(texts):

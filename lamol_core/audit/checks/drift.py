@@ -13,16 +13,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
 
-from lamol_core.audit.params import AuditParams
+from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, SampledTask, pooled
+from lamol_core.config.section import Section
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import normalise
 
@@ -32,12 +29,12 @@ LEAST_OF_LABEL = 10
 FOLDS = 5
 
 
-class Drift(Check):
+class Drift(Check[Section]):
     name = "drift"
     title = "Can it be told from real rows"
-    limits = ("drift_auc",)
+    limits: ClassVar = {"drift_auc": Limit(warn=0.85, fail=0.98)}
 
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: Section) -> Finding:
         by_task = {
             task.name: {
                 "age": float(task.age),
@@ -81,6 +78,9 @@ def _told_apart(task: SampledTask, seed: int) -> dict[str, Figure]:
 def _auc(scores: np.ndarray, is_pseudo: np.ndarray, copied: np.ndarray) -> float:
     """The share of pairs, a pseudo row and a real one, that the scores put in order; half of those
     with a copy."""
+    # late: see checks/__init__.py
+    from sklearn.metrics import roc_auc_score
+
     part = 1 - copied.sum() / is_pseudo.sum()
     if part == 0:
         return 0.5
@@ -90,6 +90,11 @@ def _auc(scores: np.ndarray, is_pseudo: np.ndarray, copied: np.ndarray) -> float
 
 def pseudo_scores(texts: Sequence[str], is_pseudo: np.ndarray, seed: int) -> np.ndarray:
     """How much each text looks like a pseudo-sample to a model that has not seen it."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+
     model = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+|[^\w\s]"),
         LogisticRegression(max_iter=1000),

@@ -19,42 +19,38 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
-from scipy.stats import ks_2samp
 
-from lamol_core.audit.params import AuditParams
+from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
+from lamol_core.config.section import Section
 from lamol_core.metrics.registry import score_rows
 from lamol_core.records import PseudoSample
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import normalise, words_of
 
-Asked = Callable[[Sequence[PseudoSample]], list[str]]
-"""What the teacher answers to each row's input."""
 AGREES = 0.5
 TRIALS = 400
 KS_1_PERCENT = 1.628
 """sqrt(-ln(0.01 / 2) / 2): of two samples, large ones."""
 
 
-class Faithfulness(Check):
+class Faithfulness(Check[Section]):
     name = "faithfulness"
     title = "Is it of its task"
-    limits = (
-        "unknown_label_share",
-        "label_variation_excess",
-        "length_excess",
-        "disagreement_share",
-    )
+    limits: ClassVar = {
+        "unknown_label_share": Limit(warn=0.02, fail=0.2),
+        "label_variation_excess": Limit(warn=0.1, fail=0.4),
+        "length_excess": Limit(warn=0.1, fail=0.4),
+        "disagreement_share": Limit(warn=0.2, fail=0.5),
+    }
+    tells_poor_samples = True
 
-    def __init__(self, asked: Asked | None = None) -> None:
-        self._asked = asked
-
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: Section) -> Finding:
         by_task: dict[str, dict[str, Figure]] = {}
-        flags = []
+        flags, answers = [], audited.teacher.answers
         for task in audited.tasks:
             figures: dict[str, Figure] = {}
             if task.has_classes and task.kept:
@@ -65,9 +61,9 @@ class Faithfulness(Check):
             figures |= _lengths(task)
             known = [s.nll for s in task.kept if np.isfinite(s.nll)]
             figures["nll"] = float(np.mean(known)) if known else None
-            if self._asked is not None and task.kept:
+            if answers is not None and task.kept:
                 targets = [sample.target for sample in task.kept]
-                scores = score_rows(task.facts.metric, self._asked(task.kept), targets)
+                scores = score_rows(task.facts.metric, answers(task.kept), targets)
                 figures["disagreement_share"] = 1 - sum(scores) / len(scores)
                 flags += [
                     Flag(sample.row_id, task.name, self.name, "teacher_disagrees")
@@ -107,6 +103,9 @@ def _labels(task: SampledTask, seed: int) -> dict[str, Figure]:
 
 
 def _lengths(task: SampledTask) -> dict[str, Figure]:
+    # late: see checks/__init__.py
+    from scipy.stats import ks_2samp
+
     mine = [len(words_of(text)) for text in task.texts(task.kept)]
     theirs = task.reference.lengths
     if not mine or not theirs:

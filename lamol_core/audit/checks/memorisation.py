@@ -38,13 +38,12 @@ nor the last two figures, nor anything of samples that are too short to be told.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from lamol_core.audit.memorisation.hash_overlap import against_hashes
+from lamol_core.audit.limits import Limit
 from lamol_core.audit.memorisation.permutation import pooled_excesses
-from lamol_core.audit.memorisation.row_overlap import AgainstRows
-from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import (
     Audited,
     Check,
@@ -56,20 +55,30 @@ from lamol_core.audit.spec import (
     SampledTask,
     pooled,
 )
+from lamol_core.config.section import Section
 
 HEADLINES = ("overlap", "copied")
 
 
-class Memorisation(Check):
+class Memorisation(Check[Section]):
     name = "memorisation"
     title = "Does it repeat its training rows"
     headline = "copied_excess"
-    limits = ("copied_excess", "overlap_excess", "repeated_share", "extracted_share")
+    limits: ClassVar = {
+        "copied_excess": Limit(warn=0.01, fail=0.05),
+        "overlap_excess": Limit(warn=0.05, fail=0.15),
+        "repeated_share": Limit(warn=0.0, fail=0.2),
+        "extracted_share": Limit(warn=0.0, fail=0.01),
+    }
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
         return task.num_told
 
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: Section) -> Finding:
+        # late: see checks/__init__.py
+        from lamol_core.audit.memorisation.hash_overlap import against_hashes
+        from lamol_core.audit.memorisation.row_overlap import AgainstRows
+
         by_task: dict[str, Mapping[str, Figure]] = {}
         parts: list[tuple[int, Mapping[str, Figure]]] = []
         flags: list[Flag] = []
@@ -95,23 +104,10 @@ class Memorisation(Check):
                 flags += found
         in_order = {task.name: by_task[task.name] for task in audited.tasks if task.name in by_task}
         figures = _whole(parts)
-        notes = _undecided(figures, params)
+        notes = []
+        if figures and figures.get("copied_excess") is None:
+            notes = ["with so few rows held out, whether copies are chance or memory is not known."]
         return Finding(self.name, figures, in_order, flags, notes=notes, neighbours=neighbours)
-
-
-def _undecided(figures: Mapping[str, Figure], params: AuditParams) -> list[str]:
-    """Headlines that would be beyond a limit, had there been more to hold them against."""
-    notes = []
-    if figures and figures.get("copied_excess") is None:
-        notes.append("with so few rows held out, whether copies are chance or memory is not known.")
-    for name in (f"{one}_excess" for one in HEADLINES):
-        low, mean, limit = figures.get(name), figures.get(f"{name}_mean"), params.limits
-        if low is not None and mean is not None and low <= getattr(limit, name).warn < mean:
-            notes.append(
-                f"{name}: {mean:.1%} by estimate, but {low:.1%} is the lower end of its interval: "
-                "with so few rows that chance is not ruled out."
-            )
-    return notes
 
 
 def _whole(parts: Sequence[tuple[int, Mapping[str, Figure]]]) -> dict[str, Figure]:

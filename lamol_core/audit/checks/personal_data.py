@@ -7,9 +7,9 @@ Luhn's, ISO/IEC 7812; ISO 13616; the issuers' own forms of keys).
                               replay; None where the task's rows were forgotten
     rows_with_<kind>          rows with one of that kind
 
-Phone numbers: with a country's code, or as the countries of `audit.phone_regions` write them.
-All rows of the table are looked at, those that were rejected too: they are shared with it. Texts
-are read as NFKC, without characters that are not seen.
+Phone numbers: with a country's code, or as the countries of `phone_regions` write them. All rows of
+the table are looked at, those that were rejected too: they are shared with it. Texts are read as
+NFKC, without characters that are not seen.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import ClassVar
 
-import phonenumbers
-from stdnum import iban, luhn
+from pydantic import field_validator
 
-from lamol_core.audit.params import AuditParams
+from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Finding, Flag, Origin, SampledTask, pooled
+from lamol_core.config.section import Section
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.normalise import without_unseen
 
@@ -63,6 +64,9 @@ def cards(text: str) -> Iterator[str]:
 
 
 def _is_card(number: str) -> bool:
+    # late: see checks/__init__.py
+    from stdnum import luhn
+
     return (
         len(number) in CARD_LENGTHS
         and number[0] in "23456"
@@ -72,6 +76,8 @@ def _is_card(number: str) -> bool:
 
 
 def ibans(text: str) -> Iterator[str]:
+    from stdnum import iban
+
     for match in IBAN.finditer(text):
         # the run may go on into the next word: the longest valid beginning is the number
         compact = match.group().replace(" ", "").upper()
@@ -93,6 +99,8 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[str]:
     """Numbers with a country's code, and without it those of these countries; valid ones only."""
     if sum(character.isdigit() for character in text) < 7:
         return
+    import phonenumbers
+
     for region in regions or (None,):
         for match in phonenumbers.PhoneNumberMatcher(text, region):
             yield phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164)
@@ -119,15 +127,43 @@ def personal_data_in(text: str, phone_regions: Sequence[str]) -> set[tuple[str, 
     return found | {(PHONE, number) for number in phones(plain, phone_regions)}
 
 
-class PersonalData(Check):
+class PersonalDataParams(Section):
+    """`phone_regions`: countries whose phone numbers are known without their country's code."""
+
+    phone_regions: tuple[str, ...] = ("US",)
+
+    @field_validator("phone_regions", mode="before")
+    @classmethod
+    def _countries(cls, value: object) -> object:
+        """Upper case; YAML 1.1 reads Norway's code as false."""
+        if not isinstance(value, list | tuple):
+            return value
+        codes = tuple("NO" if one is False else str(one).upper() for one in value)
+        if codes == ("US",):  # the usual one takes no library to check
+            return codes
+        from phonenumbers import SUPPORTED_REGIONS
+
+        unknown = [code for code in codes if code not in SUPPORTED_REGIONS]
+        if unknown:
+            raise ValueError(
+                f"{', '.join(unknown)}: no country of ISO 3166 in two letters, like US or GB"
+            )
+        return codes
+
+
+class PersonalData(Check[PersonalDataParams]):
     name = "personal_data"
     title = "Does it name people"
-    limits = ("personal_share", "replayed_personal_share")
+    limits: ClassVar = {
+        "personal_share": Limit(warn=0.0, fail=1.0),
+        "replayed_personal_share": Limit(warn=0.0, fail=0.0),
+    }
+    Params = PersonalDataParams
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
         return len(task.drawn)
 
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: PersonalDataParams) -> Finding:
         by_task, flags = {}, []
         kinds: Counter[str] = Counter()
         find = partial(personal_data_in, phone_regions=params.phone_regions)

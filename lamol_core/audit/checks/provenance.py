@@ -15,34 +15,34 @@ broken where it is not that of the table before.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from lamol_core.artifacts.spec import GENERATE
 from lamol_core.artifacts.version import code_version
-from lamol_core.audit.params import AuditParams
+from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, Origin
+from lamol_core.config.section import Section
 from lamol_core.records import PseudoSample, pseudo_row_id
 from lamol_core.seeds import pseudo_seed
 
-Decode = Callable[[Sequence[int]], str]
 
-
-class ProvenanceCheck(Check):
+class ProvenanceCheck(Check[Section]):
     name = "provenance"
     title = "Is every row what the teacher wrote"
-    limits = ("broken_share", "foreign_code")
+    limits: ClassVar = {
+        "broken_share": Limit(warn=0.0, fail=0.0),
+        "foreign_code": Limit(warn=0.0, fail=1.0),
+    }
+    needs_samples = False
 
-    def __init__(self, decode: Decode | None = None) -> None:
-        self._decode = decode
-
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: Section) -> Finding:
         origin, notes = audited.origin, []
         drawn = [sample for task in audited.tasks for sample in task.drawn]
         times = Counter(sample.row_id for sample in drawn)
         flags = [
             Flag(sample.row_id, sample.source_task, self.name, reason)
             for sample in drawn
-            if (reason := self._broken(sample, origin, times[sample.row_id]))
+            if (reason := _broken(sample, audited, times[sample.row_id]))
         ]
         if not origin.table_is_as_written:
             notes.append("pseudo.parquet is not what its manifest says: it was changed.")
@@ -74,27 +74,29 @@ class ProvenanceCheck(Check):
         notes += foreign
         return Finding(self.name, figures, {}, flags, notes=notes)
 
-    def _broken(self, sample: PseudoSample, origin: Origin, times: int) -> str:
-        if times > 1:
-            return "repeated_id"
-        if sample.row_id in origin.carried:
-            return "" if origin.carried[sample.row_id] == sample else "edited_row"
-        new_task, index, attempt = origin.new_task, sample.gen_index, sample.attempt
-        prompted = sample.prompted_task
-        if sample.row_id != pseudo_row_id(new_task, prompted, index, attempt):
-            return "foreign_id"
-        if sample.teacher_sha256 != origin.teacher_sha256:
-            return "foreign_teacher"
-        if sample.seed != pseudo_seed(origin.seed, new_task, prompted, index, attempt):
-            return "foreign_seed"
-        if min((*sample.input_ids, *sample.target_ids), default=0) < 0:
-            return "edited_text"
-        if self._decode is not None and (
-            self._decode(sample.input_ids) != sample.input
-            or self._decode(sample.target_ids) != sample.target
-        ):
-            return "edited_text"
-        return ""
+
+def _broken(sample: PseudoSample, audited: Audited, times: int) -> str:
+    """Why a row is not what its teacher wrote; "" where it is."""
+    origin, decode = audited.origin, audited.teacher.decode
+    if times > 1:
+        return "repeated_id"
+    if sample.row_id in origin.carried:
+        return "" if origin.carried[sample.row_id] == sample else "edited_row"
+    new_task, index, attempt = origin.new_task, sample.gen_index, sample.attempt
+    prompted = sample.prompted_task
+    if sample.row_id != pseudo_row_id(new_task, prompted, index, attempt):
+        return "foreign_id"
+    if sample.teacher_sha256 != origin.teacher_sha256:
+        return "foreign_teacher"
+    if sample.seed != pseudo_seed(origin.seed, new_task, prompted, index, attempt):
+        return "foreign_seed"
+    if (
+        min((*sample.input_ids, *sample.target_ids), default=0) < 0
+        or decode(sample.input_ids) != sample.input
+        or decode(sample.target_ids) != sample.target
+    ):
+        return "edited_text"
+    return ""
 
 
 def _foreign_settings(origin: Origin, has_rows: bool) -> list[str]:

@@ -10,23 +10,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import ClassVar
 
-from lamol_core.audit.params import AuditParams
+from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, Origin, SampledTask
+from lamol_core.config.section import Section
 from lamol_core.records import PseudoSample
 from lamol_core.text.params import TextParams
 
 
-class Validity(Check):
+class Validity(Check[Section]):
     name = "validity"
     title = "Could it be used"
-    limits = ("rejected_share", "truncated_share")
+    limits: ClassVar = {
+        "rejected_share": Limit(warn=0.3, fail=0.8),
+        "truncated_share": Limit(warn=0.1, fail=0.5),
+    }
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
         """Draws: where a task's rows are carried over, one more and its rejection say nothing."""
         return _num_drawn(task.kept, origin) + len(task.rejected)
 
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: Section) -> Finding:
         origin = audited.origin
         by_task = {task.name: _figures(task.kept, task.rejected, origin) for task in audited.tasks}
         rejected = [sample for task in audited.tasks for sample in task.rejected]

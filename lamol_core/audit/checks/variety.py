@@ -13,11 +13,11 @@ from __future__ import annotations
 import gzip
 import random
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from sacrebleu.metrics.bleu import BLEU
-
-from lamol_core.audit.params import AuditParams
+from lamol_core.audit.limits import Limit, LowLimit
 from lamol_core.audit.spec import Audited, Check, Figure, Finding, pooled
+from lamol_core.config.section import Section
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import words_of
 
@@ -27,12 +27,16 @@ BLEU_HYPOTHESES = 60
 BLEU_LEAST = 10
 
 
-class Variety(Check):
+class Variety(Check[Section]):
     name = "variety"
     title = "Does it say different things"
-    limits = ("distinct_2_ratio", "compression_ratio", "self_bleu_excess")
+    limits: ClassVar = {
+        "distinct_2_ratio": LowLimit(warn=0.6, fail=0.3),
+        "compression_ratio": LowLimit(warn=0.6, fail=0.3),
+        "self_bleu_excess": Limit(warn=20.0, fail=50.0),
+    }
 
-    def run(self, audited: Audited, params: AuditParams) -> Finding:
+    def run(self, audited: Audited, params: Section) -> Finding:
         by_task = {}
         mine_of_all: list[str] = []
         theirs_of_all: list[str] = []
@@ -96,6 +100,9 @@ def compression(texts: Sequence[str]) -> float | None:
 
 def self_bleu(texts: Sequence[str]) -> float:
     """The mean, over some of the texts, of the BLEU score against all others as references."""
+    # late: see checks/__init__.py
+    from sacrebleu.metrics.bleu import BLEU
+
     metric = BLEU(effective_order=True, tokenize="none")
     split = [" ".join(words_of(text)) for text in texts]
     scores = [

@@ -1,0 +1,213 @@
+"""The gate: which verdict counts, which rows pass, and what is refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamol_core.artifacts.figures import write_json
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.manifest import Provenance, seal_folder
+from lamol_core.artifacts.spec import AUDIT, PSEUDO
+from lamol_core.artifacts.tables import write_rows, write_table
+from lamol_core.audit.spec import Flag
+from lamol_core.data.gate import (
+    FIGURES,
+    FLAGS,
+    flagged_rows,
+    pass_gate,
+    shows_real_rows,
+    write_base_audit,
+)
+from lamol_core.data.params import MixParams
+from lamol_core.errors import ArtifactError, GenerationError
+from lamol_core.records import FLAG_SCHEMA, PseudoSample, TaskFacts
+from tests.messages import mentions, names, naming
+
+TASK = "b"
+EARLIER = [TaskFacts(name, "accuracy", "classes", ("y",), {"train": 9}) for name in ("a", "z")]
+OFF, WARN, FAIL = (MixParams.model_validate({"gate": gate}) for gate in ("off", "warn", "fail"))
+
+
+def dropping(params: MixParams) -> MixParams:
+    return params.model_copy(update={"drop_flagged": True})
+
+
+def sample(index: int, source: str, valid: bool = True) -> PseudoSample:
+    return PseudoSample(
+        row_id=f"{TASK}/pseudo/{source}/{index:06d}.1",
+        source_task=source,
+        gen_index=index,
+        attempt=1,
+        input="x",
+        target="y",
+        input_ids=[1],
+        target_ids=[2],
+        valid=valid,
+        reject_reason="" if valid else "no_ans",
+        nll=1.0,
+        seed=0,
+        teacher_sha256="0",
+    )
+
+
+ROWS = [sample(i, source, valid=i != 2) for source in ("a", "z") for i in range(4)]
+FLAGGED = [ROWS[0], ROWS[2]]
+"""A valid row and a rejected one."""
+
+
+def draw(root: Path, rows: Sequence[PseudoSample] = ROWS) -> tuple[Layout, str]:
+    """A sequence with a table, and the table's hash."""
+    layout = Layout(root)
+    layout.run(TASK).mkdir(parents=True, exist_ok=True)
+    return layout, write_table(layout.pseudo(TASK), PSEUDO, rows).content_sha256
+
+
+def audited(
+    root: Path,
+    verdict: str = "pass",
+    without: str | None = "pass",
+    flagged: Sequence[PseudoSample] = FLAGGED,
+    rows: Sequence[PseudoSample] = ROWS,
+    **parameters: Any,
+) -> Layout:
+    """A sequence with a table and its audit: the verdict, and that without the flagged rows."""
+    layout, content = draw(root, rows)
+    folder = layout.audit(TASK)
+    folder.mkdir()
+    told: dict[str, Any] = {
+        "verdict": verdict,
+        "failed": ["copies", "drift"] if verdict == "fail" else [],
+        "rows_flagged": len(flagged),
+    }
+    if without is not None:
+        failed = ["drift"] if without == "fail" else []
+        told["without_flagged"] = {"verdict": without, "failed": failed}
+    write_json(folder / FIGURES, told)
+    flags = [Flag(row.row_id, row.source_task, "copies", "duplicate") for row in flagged]
+    write_rows(folder / FLAGS, flags, FLAG_SCHEMA)
+    seal_folder(folder, AUDIT.kind, {}, Provenance(parameters, {"pseudo": content}))
+    return layout
+
+
+@pytest.mark.parametrize("params", [OFF, WARN, FAIL])
+@pytest.mark.parametrize("verdict", ["pass", "warn"])
+def test_what_did_not_fail_passes_whole(params: MixParams, verdict: str, tmp_path: Path) -> None:
+    passed = pass_gate(audited(tmp_path, verdict), TASK, params, EARLIER)
+    assert passed.samples == ROWS and passed.num_dropped == 0
+    assert passed.manifest.kind == PSEUDO.kind
+
+
+def test_a_failed_audit_stops_where_the_gate_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    layout = audited(tmp_path, "fail")
+    with pytest.raises(GenerationError) as stopped:
+        pass_gate(layout, TASK, FAIL, EARLIER)
+    assert names(stopped.value, layout.pseudo(TASK), "copies", "drift", "mix.gate: warn")
+    assert names(stopped.value, "mix.drop_flagged: true", len(FLAGGED))
+    for params, warnings in ((WARN, 1), (OFF, 0)):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert pass_gate(layout, TASK, params, EARLIER).samples == ROWS
+        assert len(caplog.records) == warnings
+        assert all(names(record.getMessage(), "copies", "drift") for record in caplog.records)
+
+
+def test_nothing_is_said_of_dropping_where_nothing_is_flagged(tmp_path: Path) -> None:
+    with pytest.raises(GenerationError) as stopped:
+        pass_gate(audited(tmp_path, "fail", flagged=()), TASK, FAIL, EARLIER)
+    assert not mentions(stopped.value, "mix.drop_flagged")
+
+
+@pytest.mark.parametrize("params", [OFF, WARN, FAIL])
+def test_flagged_rows_are_dropped_and_the_verdict_is_that_of_the_others(
+    params: MixParams, tmp_path: Path
+) -> None:
+    passed = pass_gate(audited(tmp_path, "fail"), TASK, dropping(params), EARLIER)
+    assert passed.samples == [row for row in ROWS if row not in FLAGGED]
+    assert passed.num_dropped == 1, "the other one was rejected anyway"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "without", "named"), [("warn", "fail", {"drift"}), ("fail", None, {"copies"})]
+)
+def test_dropping_flagged_rows_does_not_help_where_the_rest_failed_or_was_not_judged(
+    verdict: str, without: str | None, named: set[str], tmp_path: Path
+) -> None:
+    layout = audited(tmp_path, verdict, without)
+    with pytest.raises(GenerationError, match=naming(*named)) as stopped:
+        pass_gate(layout, TASK, dropping(FAIL), EARLIER)
+    assert not mentions(stopped.value, "mix.drop_flagged")
+    assert pass_gate(layout, TASK, dropping(WARN), EARLIER).num_dropped == 1
+
+
+def test_a_task_without_a_row_left_is_refused(tmp_path: Path) -> None:
+    of_a = [row for row in ROWS if row.source_task == "a"]
+    layout = audited(tmp_path, flagged=of_a)
+    with pytest.raises(GenerationError, match=naming(layout.pseudo(TASK), "mix.drop_flagged")):
+        pass_gate(layout, TASK, dropping(WARN), EARLIER)
+    assert pass_gate(layout, TASK, WARN, EARLIER).samples == ROWS
+
+
+def test_a_task_that_had_no_valid_row_is_none_that_was_lost(tmp_path: Path) -> None:
+    rows = [row if row.source_task == "z" else replace(row, valid=False) for row in ROWS]
+    passed = pass_gate(audited(tmp_path, rows=rows), TASK, dropping(WARN), EARLIER)
+    assert len(passed.samples) == 6 and passed.num_dropped == 0
+
+
+def test_the_audit_of_another_table_is_none(tmp_path: Path) -> None:
+    layout = audited(tmp_path)
+    draw(tmp_path, ROWS[1:])
+    for params in (WARN, FAIL, dropping(OFF)):
+        with pytest.raises(ArtifactError, match=naming(layout.audit(TASK), f"audit@{TASK}")):
+            pass_gate(layout, TASK, params, EARLIER)
+    assert pass_gate(layout, TASK, OFF, EARLIER).samples == ROWS[1:]
+
+
+@pytest.mark.parametrize("params", [WARN, FAIL, dropping(OFF), dropping(WARN)])
+def test_an_audit_that_is_asked_must_be_there_unchanged(params: MixParams, tmp_path: Path) -> None:
+    layout, _ = draw(tmp_path / "none")
+    with pytest.raises(ArtifactError, match=naming(layout.audit(TASK), f"audit@{TASK}")):
+        pass_gate(layout, TASK, params, EARLIER)
+    layout = audited(tmp_path / "changed", "fail")
+    figures = layout.audit(TASK) / FIGURES
+    figures.write_text(figures.read_text().replace("fail", "pass"))
+    with pytest.raises(ArtifactError, match=naming(figures, f"audit@{TASK}")):
+        pass_gate(layout, TASK, params, EARLIER)
+
+
+def test_no_audit_is_asked_where_nothing_depends_on_it(tmp_path: Path) -> None:
+    layout, _ = draw(tmp_path)
+    assert pass_gate(layout, TASK, OFF, EARLIER).samples == ROWS
+
+
+def test_a_table_that_was_changed_is_refused(tmp_path: Path) -> None:
+    layout, _ = draw(tmp_path)
+    write_rows(layout.pseudo(TASK), ROWS[:-1], PSEUDO.schema)
+    with pytest.raises(ArtifactError, match=naming(layout.pseudo(TASK), f"generate@{TASK}")):
+        pass_gate(layout, TASK, OFF, EARLIER)
+
+
+def test_before_any_task_nothing_is_flagged(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.run("base").mkdir(parents=True)
+    write_base_audit(layout.audit("base"))
+    assert flagged_rows(layout, "base") == set()
+    assert not shows_real_rows(layout.audit("base")) and not shows_real_rows(tmp_path)
+
+
+def test_an_audit_says_whether_real_rows_are_on_its_page(tmp_path: Path) -> None:
+    for shown in (True, False):
+        layout = audited(tmp_path / str(shown), show_real_rows=shown)
+        assert shows_real_rows(layout.audit(TASK)) == shown
+        assert flagged_rows(layout, TASK) == {row.row_id for row in FLAGGED}
+
+
+def test_yaml_reads_the_word_off_as_false() -> None:
+    assert MixParams.model_validate({"gate": False}) == OFF
