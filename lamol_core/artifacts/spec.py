@@ -180,7 +180,7 @@ TRAIN = Stage(
         Read(DATA),
     ),
     writes=(STUDENT, STATE, FIGURES["train"], TRAIN_LOG),
-    packages=("artifacts", "data", "methods", "metrics", "models", "text", "training"),
+    packages=("artifacts", "data", "methods", "models", "text", "training"),
 )
 EVALUATE = Stage(
     "evaluate",

@@ -44,8 +44,8 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
         return _figures_of(task, after, found)
     except (AttributeError, KeyError, TypeError) as error:
         raise ArtifactError(
-            f"{layout.reports / 'figures' / f'{task}.*.json'}: one of them was changed, or written by "
-            f"an older lamol ({type(error).__name__}: {error}). Run `dvc repro` again."
+            f"{layout.reports / 'figures' / f'{task}.*.json'}: one of them was changed, or written "
+            f"by an older lamol ({type(error).__name__}: {error}). Run `dvc repro` again."
         ) from error
 
 

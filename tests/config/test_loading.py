@@ -7,7 +7,6 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from lamol_core.audit.params import AuditParams
 from lamol_core.config.loading import read_params
 from lamol_core.errors import ConfigError
 from lamol_core.parameters import Params, compose, load_params
@@ -337,10 +336,3 @@ def test_an_override_into_an_absent_or_empty_block(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "train:\n")
     with pytest.raises(ConfigError, match=naming("train.epochs=2", "train")):
         load_params(path, ["train.epochs=2"])
-
-
-def test_countries_are_codes_that_there_are() -> None:
-    (problem,) = find_problems(sequence(a="base") | {"audit": {"phone_regions": ["us", "UK"]}})
-    assert problem.startswith("audit.phone_regions:") and names(problem, "UK")
-    norway = AuditParams.model_validate({"phone_regions": [False, "gb"]})
-    assert norway.phone_regions == ("NO", "GB"), "YAML 1.1 reads NO as false"
