@@ -177,23 +177,23 @@ def test_depth_is_counted_along_the_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "block", [{"method": "ewc"}, {"lamol_kd": {"use_task_specific_gen_token": False}}]
+    "block", [{"method": "ewc"}, {"text": {"use_task_specific_gen_token": False}}]
 )
 def test_depth_does_not_matter_without_a_token_per_task(block: dict[str, Any]) -> None:
     assert check_sequence({"tasks": chain(3), "backbone": {"max_tasks": 2}, **block}, Path()) == []
 
 
 def test_pseudo_samples_longer_than_the_model_are_told_at_once(tmp_path: Path) -> None:
-    long = {"tasks": chain(2), "generate": {"max_input_tokens": 500}}
+    long = {"tasks": chain(2), "text": {"max_input_tokens": 500}}
     (problem,) = check_sequence(long, Path())
-    assert names(problem, "generate.max_input_tokens", "generate.max_target_tokens", 535, 512)
+    assert names(problem, "text.max_input_tokens", "text.max_target_tokens", 535, 512)
     assert check_sequence({**long, "method": "ewc"}, Path()) == []
     folder = {"kind": "folder", "path": "model"}
     unknown: list[dict[str, Any]] = [{}, {"max_position_embeddings": "x"}, {"text_config": 3}]
     for config, told in (({"max_position_embeddings": 534}, 1), *((other, 0) for other in unknown)):
         write_model(tmp_path / "model", config)
         assert len(check_sequence({**long, "backbone": folder}, tmp_path)) == told, config
-    for never_drawn in ({"tasks": chain(1)}, {"lamol_kd": {"gamma": 0}}):
+    for never_drawn in ({"tasks": chain(1)}, {"generate": {"gamma": 0}}):
         assert check_sequence({**long, **never_drawn}, tmp_path) == []
     with_a_slip = check_sequence({**long, "lamol_kd": {"gama": 1}}, tmp_path)
     assert len(with_a_slip) == 2, "all problems at once"
@@ -400,9 +400,9 @@ def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
     [
         ({}, 36),
         ({"generate": {"format": "reject"}}, 99),
-        ({"generate": {"max_target_tokens": 8}}, None),
+        ({"text": {"max_target_tokens": 8}}, None),
         ({"generate": {"known_labels": True}}, None),
-        ({"lamol_kd": {"gamma": 0}}, None),
+        ({"generate": {"gamma": 0}}, None),
         ({"method": "ewc"}, None),
         ({"tasks": {"a": demo("base", "home"), "b": demo("base", "query")}}, None),
     ],
@@ -411,7 +411,8 @@ def test_targets_that_training_would_have_no_room_for_are_hinted_at(
     changes: dict[str, Any], needed: int | None
 ) -> None:
     tasks = {"a": demo("base", "home"), "b": demo("a", "query")}
-    params = Params.model_validate({"tasks": tasks, "train": {"max_length": 12}, **changes})
+    text = {"max_length": 12, **changes.get("text", {})}
+    params = Params.model_validate({"tasks": tasks, **changes, "text": text})
     hints = find_hints(params)
     assert len(hints) == (needed is not None)
-    assert all(names(hint, "train.max_length", 12, needed) for hint in hints)
+    assert all(names(hint, "text.max_length", 12, needed) for hint in hints)

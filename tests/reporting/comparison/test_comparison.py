@@ -201,7 +201,11 @@ def test_groups_are_methods_and_the_settings_that_differ() -> None:
         run("lamol_kd", 0, 70.0, **{"generate.gamma": 0.5, "generate.unique": True}),
         run("lamol", 0, 60.0, **{"generate.gamma": 0.9}),
     ]
-    assert labels_of(runs) == {"lamol_kd": 2, "lamol_kd (gamma=0.5, unique)": 1, "lamol": 1}
+    assert labels_of(runs) == {
+        "lamol_kd": 2,
+        "lamol_kd (gamma=0.5, unique)": 1,
+        "lamol (gamma=0.9)": 1,
+    }
 
 
 def test_a_setting_that_all_methods_share_is_named_for_each() -> None:
@@ -300,14 +304,15 @@ def test_names_and_figures_are_whole_in_the_terminal_s_table(
     scores, costs = comparison_tables(comparison)
     print_table(scores)
     shown = capsys.readouterr().out
-    for word in ("lamol_kd", "known_labels,", "topk=7)", "[80.0, 83.5]"):
+    for word in ("lamol_kd", "(known_labels,", "topk=7,", "unique)", "[80.0, 83.5]"):
         assert word in shown, shown
     print_table(costs)
     shown = capsys.readouterr().out
     for word in (
         "lamol_kd",
-        "known_labels,",
-        "topk=7)",
+        "(known_labels,",
+        "topk=7,",
+        "unique)",
         "backward",
         "36001",
         "± 1",
