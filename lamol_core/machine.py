@@ -1,7 +1,5 @@
 """What figures are measured on, as far as it can be told without a network."""
 
-from __future__ import annotations
-
 import os
 import platform
 from pathlib import Path

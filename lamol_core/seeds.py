@@ -1,7 +1,5 @@
 """One seed of the user's, many independent streams: named, so that no order of calls matters."""
 
-from __future__ import annotations
-
 import hashlib
 
 

@@ -1,7 +1,5 @@
 """`lamol ask T`: the student of a task answers inputs of yours."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`lamol backbone`: the first weights, with all reserved tokens, before any task is learnt."""
 
-from __future__ import annotations
-
 from stages.runtime import StageRun, run_alone, stage
 
 

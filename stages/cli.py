@@ -1,7 +1,5 @@
 """`lamol`: every command of the pipeline, one a file of this folder."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

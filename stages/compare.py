@@ -1,7 +1,5 @@
 """`lamol compare`: methods side by side, over experiments or folders, with intervals."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

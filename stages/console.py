@@ -1,7 +1,5 @@
 """What a stage says: a moving bar on a terminal, plain lines elsewhere, JSON where asked."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

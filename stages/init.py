@@ -1,7 +1,5 @@
 """`lamol init DIR`: a sequence of one's own, ready for `dvc repro`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

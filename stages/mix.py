@@ -1,7 +1,5 @@
 """`lamol mix T`: the training set of a task, new rows and pseudo rows by reference."""
 
-from __future__ import annotations
-
 from stages.runtime import StageRun, run_alone, stage
 
 

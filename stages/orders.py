@@ -1,7 +1,5 @@
 """`lamol orders`: several orders of the tasks as one tree, so that shared beginnings cost once."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`lamol prepare T`: the task's rows from its source, and links to those of its predecessors."""
 
-from __future__ import annotations
-
 from stages.runtime import StageRun, run_alone, stage
 
 

@@ -1,7 +1,5 @@
 """`lamol report`: the score matrix over the whole sequence, as figures, plots and a page."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

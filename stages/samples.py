@@ -1,7 +1,5 @@
 """`lamol samples T`: what the teacher wrote, to look at on a terminal or in another tool."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """`lamol snapshot T`: the student as it was before the task is frozen as its teacher."""
 
-from __future__ import annotations
-
 from stages.runtime import StageRun, run_alone, stage
 
 

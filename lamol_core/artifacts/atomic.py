@@ -3,8 +3,6 @@
 The scratch of `out` is `.out.PID.????????`: what a killed process leaves is known by its PID.
 """
 
-from __future__ import annotations
-
 import filecmp
 import fnmatch
 import glob

@@ -4,8 +4,6 @@ Seconds differ from run to run though nothing else does. A stage that is run aga
 finds the same results keeps the first run's file: the same inputs leave the same bytes.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

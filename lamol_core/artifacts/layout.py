@@ -1,8 +1,6 @@
 """Where everything lies in a sequence's folder: what is declared (spec.py), and what no stage
 writes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

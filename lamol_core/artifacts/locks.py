@@ -3,8 +3,6 @@
 DVC holds locks of its own, but not for a stage that outlived a killed `dvc`.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager

@@ -3,8 +3,6 @@
 A folder has `manifest.json` in it; a table `x.parquet` has `x.manifest.json` beside it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace

@@ -5,8 +5,6 @@ the command which makes an artefact, the locks, the code version in manifests, a
 hold dvc.yaml against.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal

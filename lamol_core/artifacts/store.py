@@ -1,7 +1,5 @@
 """Declared artefacts on disk: opened, checked and read, with the sentence that mends a fault."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Parquet tables with an explicit schema: written whole with a manifest, checked when read."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from pathlib import Path

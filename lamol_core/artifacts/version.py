@@ -1,7 +1,5 @@
 """Which code made an artefact."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache

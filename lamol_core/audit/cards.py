@@ -1,8 +1,6 @@
 """What goes along with a table of pseudo-samples that leaves the project: a dataset card for people
 and hubs, and a Croissant description (MLCommons, version 1.0) for machines."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

@@ -6,8 +6,6 @@ WHAT LEAKS: who has the key too can find out whether a text that he guesses stoo
 without it label counts, lengths and figures, and which blocks share a run. docs/audit.md has more.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

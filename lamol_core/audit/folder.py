@@ -1,7 +1,5 @@
 """The files of an audit: figures and verdicts, flagged rows, the page, a table without them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a check's figure is held against."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator

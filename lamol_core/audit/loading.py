@@ -1,7 +1,5 @@
 """What an audit looks at: the table as it lies there, changed or not, and the task's real rows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path

@@ -4,8 +4,6 @@ What a model wrote is never markup: it travels as JSON, is put in as text, and c
 (terminal codes, marks that turn the direction of writing) are shown by their code points.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What an audit may know of a task's real rows: all of them, a kept fingerprint, or nothing."""
 
-from __future__ import annotations
-
 import random
 from abc import ABC, abstractmethod
 from collections import Counter

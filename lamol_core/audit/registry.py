@@ -1,7 +1,5 @@
 """Every check, in the order in which they are told."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lamol_core.audit.checks.canaries import Canaries

@@ -1,7 +1,5 @@
 """Pseudo-samples as rows to look at: chosen, and as CSV that no spreadsheet runs."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """An audit on a terminal: a line a check, with what its limits were held against."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from rich import box

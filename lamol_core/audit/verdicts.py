@@ -1,7 +1,5 @@
 """One table through all checks: findings, and the verdict they come to."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """What is wrong with a block of params.yaml, in sentences that name the key."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 

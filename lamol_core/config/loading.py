@@ -1,7 +1,5 @@
 """Reading params.yaml: the file, what is laid over it, and its blocks one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Paths that params.yaml names."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

@@ -1,7 +1,5 @@
 """What a block of params.yaml is. Each block is declared in the package that it steers."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field

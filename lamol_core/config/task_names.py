@@ -1,7 +1,5 @@
 """Names of tasks: what they may be, and in which order they are learnt."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar

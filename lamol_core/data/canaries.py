@@ -4,8 +4,6 @@ Carlini et al. 2019, "The Secret Sharer". A canary is a sentence about nothing w
 eight digits; no other row has it, so a pseudo-sample that holds the secret was memorised.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ The audit gives both verdicts, of all rows and without the flagged ones; which r
 is decided here.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass

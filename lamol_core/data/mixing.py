@@ -1,7 +1,5 @@
 """The training set that real and pseudo rows make."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 

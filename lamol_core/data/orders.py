@@ -1,7 +1,5 @@
 """Several orders of the same tasks as one tree of `after`, in which beginnings are shared."""
 
-from __future__ import annotations
-
 import copy
 import random
 import re

@@ -1,7 +1,5 @@
 """Whether two sources can hold the same rows, going by where they read, not by what is there."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The blocks of a task, `prepare` and `mix`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator

@@ -1,7 +1,5 @@
 """Writing `data/T/`: a task's rows from its source, links to those of the tasks before it."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

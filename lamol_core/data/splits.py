@@ -1,7 +1,5 @@
 """Dev and test rows for a source that has none, cut off its training rows."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 

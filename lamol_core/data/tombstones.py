@@ -6,8 +6,6 @@ Removing the record is how they do. A record goes by the task's name, and by the
 rows came from, which is not read under another name either.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a teacher itself answers to the inputs of pseudo-samples, and how likely it finds texts."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

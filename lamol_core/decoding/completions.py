@@ -1,7 +1,5 @@
 """What is written for each row: how its next token is chosen, and what has been chosen so far."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol

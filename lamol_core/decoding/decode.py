@@ -1,7 +1,5 @@
 """Continue prompts with a causal model: in the engine of slots, or by `generate()`."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager

@@ -8,8 +8,6 @@ row's first token where the model's head can be applied apart; else all but its 
 and the last goes with the next step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Greedy answers to inputs: x ANS in, y out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

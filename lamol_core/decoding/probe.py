@@ -1,7 +1,5 @@
 """Whether a model can be decoded in slots, found out by trying it."""
 
-from __future__ import annotations
-
 import logging
 
 import torch

@@ -1,7 +1,5 @@
 """Decoding by `generate()` of transformers, for models that cannot share slots: slower."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """The block `evaluate`."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from lamol_core.config.section import Count, Section

@@ -1,7 +1,5 @@
 """From a student's checkpoint to scored predictions on several tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

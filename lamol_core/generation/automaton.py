@@ -1,7 +1,5 @@
 """What keeps a drawn sample well formed: a two-state automaton over the vocabulary, or nothing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

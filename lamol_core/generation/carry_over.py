@@ -7,8 +7,6 @@ a model wrote, and lie in `runs/*/pseudo.parquet` anyway: no real row is kept. R
 of their table flags are left out (stages/generate.py).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Pseudo-samples: the teacher writes rows of the tasks it knows, each drawn until it is valid."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Sequence

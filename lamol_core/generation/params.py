@@ -1,7 +1,5 @@
 """The block `generate`: how many pseudo-samples are drawn, and how they are chosen."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """From drawn ids to a sample: split at ANS, and say what is wrong with it, if anything."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """How many pseudo-samples of each earlier task are wanted."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from decimal import Decimal
 

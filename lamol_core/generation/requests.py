@@ -1,7 +1,5 @@
 """Which pseudo-samples are still to be drawn, and whose a drawn one is."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

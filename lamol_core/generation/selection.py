@@ -1,7 +1,5 @@
 """Which of many pseudo-samples are kept: the likeliest, or the first, of each label."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

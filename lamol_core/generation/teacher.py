@@ -1,7 +1,5 @@
 """From a teacher's checkpoint to its pseudo-samples."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path

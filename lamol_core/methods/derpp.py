@@ -8,8 +8,6 @@ the memory serves both terms. Every row that is trained on is offered to the res
 epoch, with the logits that the student gives it then.
 """
 
-from __future__ import annotations
-
 from lamol_core.config.section import Weight
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.replay import ReplayParams

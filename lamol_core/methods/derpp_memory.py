@@ -1,7 +1,5 @@
 """What DER++ keeps: a reservoir of real rows with the logits (fp16) that they entered it with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

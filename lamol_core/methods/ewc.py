@@ -6,8 +6,6 @@
 theta* are the weights as they were before the task. The memory (ewc_memory.py) adds the penalty.
 """
 
-from __future__ import annotations
-
 from lamol_core.config.section import Count, Section, Weight
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Cost, Method

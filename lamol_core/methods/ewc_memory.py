@@ -4,8 +4,6 @@ From the gradient of each row's own log-likelihood, at the end of each task. Dis
 the weights in the forward: with bf16 the masters' finer moves are not pulled at.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from pathlib import Path

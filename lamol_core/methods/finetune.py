@@ -5,8 +5,6 @@
 Nothing holds the old tasks.
 """
 
-from __future__ import annotations
-
 from lamol_core.config.section import Section
 from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce

@@ -8,8 +8,6 @@
 The expert is thrown away after its task.
 """
 
-from __future__ import annotations
-
 from lamol_core.methods.lamol import PRESETS, LamolParams
 from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce, kl

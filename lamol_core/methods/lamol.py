@@ -3,8 +3,6 @@
 L = CE_qa + lambda CE_gen       over new and pseudo rows together
 """
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from lamol_core.config.section import Section, Weight

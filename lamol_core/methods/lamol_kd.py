@@ -12,8 +12,6 @@ The views QA and GEN: lamol_core/text/template.py. Without pseudo rows L_old is 
 The teacher is the student as it was before this task.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

@@ -5,8 +5,6 @@ their loss, become its gradient in place, and go back through the head. Its back
 hand; autograd would keep every row's logits and probabilities until then.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -6,8 +6,6 @@ Training goes on from the student of the tasks before: it does not begin with th
 each task, and rows of the first task are seen in every later training too.
 """
 
-from __future__ import annotations
-
 from lamol_core.config.section import Section
 from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce

@@ -1,7 +1,5 @@
 """Every method, by its name in params.yaml."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lamol_core.errors import ConfigError, did_you_mean

@@ -5,8 +5,6 @@
 Every row that is trained on is offered to the memory, in every epoch; a reservoir decides.
 """
 
-from __future__ import annotations
-
 from lamol_core.config.section import Count, Section
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Cost, Method

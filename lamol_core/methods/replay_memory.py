@@ -1,7 +1,5 @@
 """What replay keeps: a reservoir of real rows, some of which every step sees again."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """A uniform sample of a stream, of fixed size."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a method declares. A new one is a file with a subclass, and a line in the registry."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass

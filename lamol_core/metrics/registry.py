@@ -1,7 +1,5 @@
 """Every metric, by its name in params.yaml."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from lamol_core.metrics.accuracy import Accuracy

@@ -1,7 +1,5 @@
 """What a metric declares. A new one is a file, and a line in the registry."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar
 

@@ -10,8 +10,6 @@ every key and value for each query head that reads it, which costs more than the
 where rows are short. The rest is Vaswani et al. 2017, section 3.2.1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

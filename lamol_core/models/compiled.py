@@ -1,7 +1,5 @@
 """torch.compile of a model's repeated blocks: compiled once, used by all of them."""
 
-from __future__ import annotations
-
 from torch import nn
 from transformers import PreTrainedModel
 

@@ -1,7 +1,5 @@
 """dvc.yaml: the one of a new folder, and one held against its params.yaml."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

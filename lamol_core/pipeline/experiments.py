@@ -1,7 +1,5 @@
 """The experiments of a DVC project (`dvc exp`), and its own run, to compare."""
 
-from __future__ import annotations
-
 import json
 import logging
 from io import StringIO

@@ -1,7 +1,5 @@
 """Files of a new sequence: parameters for its tasks, and the pipeline that this version runs."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

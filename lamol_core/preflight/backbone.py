@@ -1,7 +1,5 @@
 """What is wrong with a backbone, as far as its files tell without loading it."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Seconds and bytes that a sequence will take: its work over this machine's rates."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any

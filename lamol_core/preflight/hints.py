@@ -1,7 +1,5 @@
 """Settings that have no effect or may end badly, and folders that no task uses any more."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lamol_core.artifacts.layout import OF_EXPERT, Layout

@@ -1,7 +1,5 @@
 """The tasks of a sequence as their rows show them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

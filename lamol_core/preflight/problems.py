@@ -1,7 +1,5 @@
 """`lamol check`: all that is wrong with a sequence before anything of it runs, sources included."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path

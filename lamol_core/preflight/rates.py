@@ -1,7 +1,5 @@
 """How fast this machine does a sequence's work, from a few steps of it."""
 
-from __future__ import annotations
-
 import math
 import tempfile
 import time

@@ -1,7 +1,5 @@
 """Targets that are longer than a sequence's limits, told where its tokenizer is at hand."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 

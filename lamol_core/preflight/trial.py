@@ -1,7 +1,5 @@
 """What an estimate is made of: reads every source, tries the backbone, keeps nothing."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

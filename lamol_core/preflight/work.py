@@ -3,8 +3,6 @@
 Pseudo-samples are taken to be as long as the real rows of their task, and none to be rejected.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil

@@ -1,7 +1,5 @@
 """Emptying the file that a forgotten task was read from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Making the fingerprint of a task's rows, before they are forgotten."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ tables keep every stage's inputs in place, so that nothing runs again because a 
 would train on them is refused (`TaskData.rows`).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """What is looked at before rows are forgotten, so that nothing is removed by halves."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

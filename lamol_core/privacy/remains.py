@@ -5,8 +5,6 @@ a `dvc commit` by hand), and in the state of a training that was cut off. (What 
 writing is removed as a whole: artifacts/atomic.py.)
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 

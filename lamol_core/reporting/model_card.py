@@ -1,7 +1,5 @@
 """A model card beside each student: what it learnt, how well, and what its audits said."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The report's files: what it reads of each task, what it writes below `reports/`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

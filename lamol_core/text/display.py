@@ -1,7 +1,5 @@
 """Text as it is shown: characters that cannot be seen, by their code points."""
 
-from __future__ import annotations
-
 import unicodedata
 
 from lamol_core.text.normalise import BLANKS

@@ -1,7 +1,5 @@
 """A row as token ids: what methods and training pass around."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

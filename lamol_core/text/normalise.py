@@ -1,7 +1,5 @@
 """Texts that count as the same, and their words."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

@@ -1,7 +1,5 @@
 """The block `text`: how a row becomes tokens."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -4,8 +4,6 @@ QA   x ANS y EOS          supervised: y EOS
 GEN  GEN_t x ANS y EOS    supervised: all after GEN_t
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What computes: what was left by other code, or with other threads, is not gone on from."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import cache
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """The rows of a mix as token ids: real ones by their id from `data/`, pseudo ones as drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from lamol_core.artifacts.spec import MIX, remedy

@@ -1,7 +1,5 @@
 """The hidden states of a micro-batch: a model without its head, run on packed rows if it can be."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext

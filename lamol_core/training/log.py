@@ -1,7 +1,5 @@
 """Loss terms over a training's steps, thinned to what a chart can show."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean

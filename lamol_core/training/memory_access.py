@@ -1,7 +1,5 @@
 """Between a method's memory and the student that is trained: rows in, logits and gradients out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

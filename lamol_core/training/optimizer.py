@@ -5,8 +5,6 @@ an fp32 master (Micikevicius et al. 2018, section 3.1). The weight is the upper 
 rounded; only the lower half is kept besides, 2 bytes a number instead of 4.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

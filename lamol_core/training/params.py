@@ -1,7 +1,5 @@
 """The block `train`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

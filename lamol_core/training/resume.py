@@ -4,8 +4,6 @@ They lie in `.lamol/resume/<task>/<hash of inputs>`, outside of DVC's outputs, w
 before a stage runs. A training that was resumed ends in the same bytes as one that never stopped.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

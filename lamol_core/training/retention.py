@@ -1,7 +1,5 @@
 """What a method has of old tasks once a task is learnt: for the report and for the comparison."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 

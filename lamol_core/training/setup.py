@@ -1,7 +1,5 @@
 """What the models of one training have in common: device, format, attention, seed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """From a teacher's checkpoint and a mix to a trained student."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence

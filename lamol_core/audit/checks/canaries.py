@@ -6,8 +6,6 @@ exposure          log2 of the secrets tried, minus log2 of the rank of the plant
                   about 1.4 without memory, 10 at the most (where the teacher was asked)
 """
 
-from __future__ import annotations
-
 import math
 import random
 from typing import ClassVar

@@ -7,8 +7,6 @@ near_duplicate_share    rows like an earlier row: the Jaccard similarity of thei
 *_excess                that share minus the same share of as many real rows of the task
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping, Sequence
 from typing import ClassVar

@@ -8,8 +8,6 @@ drift_auc_<label> the same scores, on the rows of one label alone
 age               tasks learnt since the task was learnt: drift over age is how memory fades
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Sequence

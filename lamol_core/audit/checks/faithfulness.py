@@ -15,8 +15,6 @@ disagreement_share        1 - the task's own metric of the teacher's greedy answ
 Distances as usual (total variation; Smirnov 1939 for the statistic and its critical value).
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from typing import ClassVar

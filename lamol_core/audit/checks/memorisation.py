@@ -35,8 +35,6 @@ of hashing.py's LADDER, and a sample is a copy only where it equals a row: near 
 nor the last two figures, nor anything of samples that are too short to be told.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 

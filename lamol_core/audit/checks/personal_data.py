@@ -12,8 +12,6 @@ the table are looked at, those that were rejected too: they are shared with it. 
 NFKC, without characters that are not seen.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import unicodedata

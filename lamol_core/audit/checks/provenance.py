@@ -12,8 +12,6 @@ or its text is not what its ids decode to: it was edited by hand. A row that was
 broken where it is not that of the table before.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import ClassVar
 

@@ -6,8 +6,6 @@ truncated_share       rows kept that fill text.max_input_tokens or max_target_to
 rejected_<reason>     draws rejected for each reason (generation/parsing.py)
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar

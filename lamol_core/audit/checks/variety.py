@@ -8,8 +8,6 @@ distinct_2_ratio, compression_ratio    the figure / that of the real rows: low i
 self_bleu_excess                       minus that of the real rows, in points: high is poor
 """
 
-from __future__ import annotations
-
 import gzip
 import random
 from collections.abc import Mapping, Sequence

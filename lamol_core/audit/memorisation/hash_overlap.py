@@ -1,8 +1,6 @@
 """Samples of a forgotten task against the fingerprint of its rows: figures and flags of the check
 `memorisation`, as far as hashes tell them."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -5,8 +5,6 @@ longest one is told as the longest n of them. Shorter runs are not kept: with th
 or four words could be found by trying all of a vocabulary's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b

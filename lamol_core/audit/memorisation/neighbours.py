@@ -5,8 +5,6 @@ most of a text's rarest runs of five characters: near copies are found, a neares
 may be missed, and a text without a candidate has none (tests/audit/memorisation/test_spans.py).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

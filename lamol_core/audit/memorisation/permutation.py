@@ -11,8 +11,6 @@ repeat for one chance, and keeps its level where no held-out row was hit, which 
 not: there is nothing to resample.
 """
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Mapping, Sequence

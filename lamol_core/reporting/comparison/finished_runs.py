@@ -1,7 +1,5 @@
 """Finished sequences to compare, as their folders have them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence

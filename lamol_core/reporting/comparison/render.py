@@ -1,7 +1,5 @@
 """A comparison as a table for the terminal, as Markdown, as a chart and as JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path

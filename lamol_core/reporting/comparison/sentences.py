@@ -1,7 +1,5 @@
 """What may be said of methods side by side, and no more."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from lamol_core.reporting.comparison.statistics import CONFIDENCE, MIN_SEEDS, Comparison, Difference
