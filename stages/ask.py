@@ -4,14 +4,7 @@ from typing import Annotated
 
 import typer
 
-from stages.runtime import (
-    DebugOption,
-    SetOption,
-    TaskArgument,
-    guarded,
-    open_params,
-    run_alone,
-)
+from stages.runtime import DebugOption, SetOption, TaskArgument, guarded, open_params, run_alone
 
 InputsArgument = Annotated[
     list[str] | None,

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from lamol_core.preflight.overview import TaskOverview
 
 EstimateOption = Annotated[
-    bool,
-    typer.Option("--estimate", help="Try a few steps, and say what the sequence will take."),
+    bool, typer.Option("--estimate", help="Try a few steps, and say what the sequence will take.")
 ]
 
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from lamol_core.pipeline.dvc_record import Pipeline
 
 KeepOption = Annotated[
-    bool,
-    typer.Option("--keep-held-out", help="Keep its dev and test rows: it is still scored."),
+    bool, typer.Option("--keep-held-out", help="Keep its dev and test rows: it is still scored.")
 ]
 EmptyOption = Annotated[
     bool,
@@ -50,11 +49,7 @@ def forget(
     from lamol_core.errors import UsageError
     from lamol_core.privacy.emptying import source_files
     from lamol_core.privacy.forgetting import folders_with
-    from lamol_core.privacy.refusals import (
-        require_learnt,
-        require_no_other_rows,
-        require_writable,
-    )
+    from lamol_core.privacy.refusals import require_learnt, require_no_other_rows, require_writable
     from lamol_core.records import SPLITS
 
     if keep_held_out and empty_source:

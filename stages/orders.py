@@ -7,8 +7,7 @@ import typer
 from stages.runtime import DebugOption, guarded, run_alone
 
 OrdersArgument = Annotated[
-    list[str] | None,
-    typer.Argument(help="Orders, each as task,task,task.", show_default=False),
+    list[str] | None, typer.Argument(help="Orders, each as task,task,task.", show_default=False)
 ]
 RandomOption = Annotated[
     int | None,

@@ -74,11 +74,7 @@ def _train(
 
 
 def _write(
-    run: StageRun,
-    method: Method[Any],
-    params: TrainParams,
-    given: _Given,
-    trained: TrainedStudent,
+    run: StageRun, method: Method[Any], params: TrainParams, given: _Given, trained: TrainedStudent
 ) -> dict[str, Any]:
     """Write student, state, log and figures; gives the figures."""
     from lamol_core.artifacts.figures import write_csv, write_json

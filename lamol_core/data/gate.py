@@ -12,13 +12,7 @@ from pathlib import Path
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, write_json
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.manifest import (
-    MANIFEST,
-    Manifest,
-    read_manifest,
-    seal_folder,
-    sha256_of,
-)
+from lamol_core.artifacts.manifest import MANIFEST, Manifest, read_manifest, seal_folder, sha256_of
 from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy, repro
 from lamol_core.artifacts.store import check, manifest_of, read
 from lamol_core.artifacts.tables import read_rows, write_rows

@@ -121,11 +121,7 @@ def _forgotten_note(name: str, record: Record) -> str:
 
 
 def _complete(
-    scratch: Path,
-    before: TaskData,
-    facts: TaskFacts,
-    made: Provenance,
-    record: Record | None,
+    scratch: Path, before: TaskData, facts: TaskFacts, made: Provenance, record: Record | None
 ) -> None:
     """Add to a task's tables what stands before it, and the manifest."""
     if before.lineage:

@@ -94,10 +94,7 @@ class PseudoSampler:
         return {sample.row_id for sample in valid} - kept
 
     def _checked(
-        self,
-        drawn: list[PseudoSample],
-        requests: Sequence[Request],
-        before: Sequence[PseudoSample],
+        self, drawn: list[PseudoSample], requests: Sequence[Request], before: Sequence[PseudoSample]
     ) -> list[PseudoSample]:
         """Reject well-formed samples with a label that is not their task's, that were drawn
         already, or that the teacher contradicts."""

@@ -54,12 +54,6 @@ def draw_from_checkpoint(
         if count
     ]
     sampler = PseudoSampler(
-        model,
-        codec,
-        params,
-        text,
-        new_task=new_task,
-        seed=seed,
-        teacher_sha256=teacher_sha256,
+        model, codec, params, text, new_task=new_task, seed=seed, teacher_sha256=teacher_sha256
     )
     return sampler.draw(requests, on_rows_done, carried)

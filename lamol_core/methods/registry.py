@@ -15,16 +15,7 @@ from lamol_core.methods.spec import Method
 
 METHODS: dict[str, type[Method[Any]]] = {
     method.name: method
-    for method in (
-        LamolKd,
-        Lamol,
-        L2kd,
-        Ewc,
-        Derpp,
-        Replay,
-        Finetune,
-        Multitask,
-    )
+    for method in (LamolKd, Lamol, L2kd, Ewc, Derpp, Replay, Finetune, Multitask)
 }
 DEFAULT_METHOD = LamolKd.name
 

@@ -10,13 +10,7 @@ from lamol_core.metrics.token_f1 import TokenF1
 from lamol_core.records import Targets
 
 METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Accuracy(),
-        TokenF1(),
-        RougeL(),
-        JointSlots(),
-    )
+    metric.name: metric for metric in (Accuracy(), TokenF1(), RougeL(), JointSlots())
 }
 
 

@@ -136,10 +136,7 @@ def _is_here(block: CommentedMap, root: Path) -> bool:
 
 
 def make_params(
-    tasks: list[str],
-    backbone: str,
-    method: str,
-    columns: Mapping[str, Sequence[str]] | None = None,
+    tasks: list[str], backbone: str, method: str, columns: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, Any]:
     """params.yaml of a new sequence as plain data, every key spelt out."""
     named = _named_columns(columns or {}, len(tasks))

@@ -21,10 +21,7 @@ from lamol_core.text.tokenizer import TextCodec
 
 
 def try_sequence(
-    params: Params,
-    root: Path,
-    student: Path,
-    say: Callable[[str], None],
+    params: Params, root: Path, student: Path, say: Callable[[str], None]
 ) -> tuple[list[TaskWork], Rates]:
     """The work of all tasks of params.yaml, and how fast this machine, as it is now, does it.
 

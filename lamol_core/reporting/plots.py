@@ -66,8 +66,7 @@ def score_matrix_chart(summary: dict[str, Any]) -> Chart:
         ),
     )
     chart = alt.layer(squares, digits).properties(
-        width=alt.Step(step),
-        height=alt.Step(min(step, 40.0)),
+        width=alt.Step(step), height=alt.Step(min(step, 40.0))
     )
     return chart.configure_scale(bandPaddingInner=0.05, bandPaddingOuter=0.02)
 

@@ -9,11 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from lamol_core.methods.losses import (
-    Segment,
-    losses_of_hidden,
-    losses_of_logits,
-)
+from lamol_core.methods.losses import Segment, losses_of_hidden, losses_of_logits
 from lamol_core.methods.terms import Loss, Term
 from lamol_core.models.head import LinearHead
 from lamol_core.records import Origin, View

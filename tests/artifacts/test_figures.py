@@ -20,11 +20,7 @@ def test_json_keeps_the_measurements_of_the_first_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [
-        {"score": 51.0, "seconds": 2.0},
-        {"score": 50.0, "seconds": 2.0, "more": 1},
-        {"seconds": 2.0},
-    ],
+    [{"score": 51.0, "seconds": 2.0}, {"score": 50.0, "seconds": 2.0, "more": 1}, {"seconds": 2.0}],
 )
 def test_json_of_other_results_is_written(tmp_path: Path, content: dict) -> None:
     path = tmp_path / "figures.json"

@@ -9,11 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamol_core.decoding.samplers import Candidates, TopKSampler
-from lamol_core.generation.automaton import (
-    FormatAutomaton,
-    FreeFormat,
-    Limits,
-)
+from lamol_core.generation.automaton import FormatAutomaton, FreeFormat, Limits
 from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.text.template import ControlTokens

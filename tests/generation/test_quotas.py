@@ -8,11 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamol_core.generation.params import GenerateParams
-from lamol_core.generation.quotas import (
-    num_pseudo_rows,
-    rows_wanted,
-    share_evenly,
-)
+from lamol_core.generation.quotas import num_pseudo_rows, rows_wanted, share_evenly
 from lamol_core.records import TaskFacts
 
 

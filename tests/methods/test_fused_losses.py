@@ -11,12 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lamol_core.methods import losses
-from lamol_core.methods.losses import (
-    Segment,
-    TokenLosses,
-    losses_of_hidden,
-    losses_of_logits,
-)
+from lamol_core.methods.losses import Segment, TokenLosses, losses_of_hidden, losses_of_logits
 from lamol_core.models.head import LinearHead
 
 WIDTH, WORDS = 12, 61

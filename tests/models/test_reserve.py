@@ -38,11 +38,7 @@ def test_first_rows(tied: bool) -> None:
     if not tied:
         assert tables(model)[0].data_ptr() != tables(model)[1].data_ptr()
     ids = dict(
-        zip(
-            reserved_tokens(3),
-            tokenizer.convert_tokens_to_ids(reserved_tokens(3)),
-            strict=True,
-        )
+        zip(reserved_tokens(3), tokenizer.convert_tokens_to_ids(reserved_tokens(3)), strict=True)
     )
     for old, new in zip(before, tables(model), strict=True):
         torch.testing.assert_close(new[: len(old)], old, rtol=0, atol=0)

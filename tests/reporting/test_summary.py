@@ -213,11 +213,7 @@ def test_unknown_predecessor() -> None:
 
 
 def test_cycle() -> None:
-    rows = [
-        figures("a", "base", [1.0]),
-        figures("b", "c", [1.0]),
-        figures("c", "b", [1.0]),
-    ]
+    rows = [figures("a", "base", [1.0]), figures("b", "c", [1.0]), figures("c", "b", [1.0])]
     with pytest.raises(ArtifactError, match=naming("b", "c", "params.yaml")):
         build_summary("lamol", rows, ["a", "b", "c"])
 

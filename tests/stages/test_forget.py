@@ -232,8 +232,7 @@ def test_where_rows_still_are_is_told(sequence: Path) -> None:
     copied.parent.mkdir(parents=True)
     shutil.copy(own, copied)
     edit_params(
-        sequence,
-        lambda p: p["tasks"].update({"again": {**p["tasks"]["colours"], "after": "sums"}}),
+        sequence, lambda p: p["tasks"].update({"again": {**p["tasks"]["colours"], "after": "sums"}})
     )
     run(sequence, "lamol", "prepare", "again")
 

@@ -23,14 +23,7 @@ from lamol_core.records import PSEUDO_SCHEMA, SPLITS
 from lamol_core.reporting.page import HEADLINES
 from tests.browser import needs_browser, open_page
 from tests.messages import mentions, names
-from tests.stages.sequences import (
-    NAMES,
-    edit_params,
-    run,
-    stages_changed,
-    stages_run,
-    write_csv,
-)
+from tests.stages.sequences import NAMES, edit_params, run, stages_changed, stages_run, write_csv
 
 pytestmark = pytest.mark.slow
 

@@ -20,11 +20,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device", "runs/a/student")
         (ArtifactError("gone."), 4, "gone."),
         (DivergedError("not finite."), 5, "not finite."),
         (FULL, 4, "runs/a/student: No space left on device"),
-        (
-            PermissionError(errno.EACCES, "Permission denied", "data/a"),
-            4,
-            "data/a: Permission",
-        ),
+        (PermissionError(errno.EACCES, "Permission denied", "data/a"), 4, "data/a: Permission"),
         (FileNotFoundError(errno.ENOENT, "No such file", "x"), 1, "FileNotFoundError"),
         (KeyError("tasks"), 1, "KeyError"),
     ],

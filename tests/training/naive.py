@@ -27,10 +27,7 @@ def naive_lamol_kd(
     for row in rows:
         answer = [*row.target_ids, CONTROL.eos]
         body = [*row.input_ids, CONTROL.ans, *answer]
-        views = {
-            "qa": (body, len(body) - len(answer)),
-            "gen": ([row.gen_token, *body], 1),
-        }
+        views = {"qa": (body, len(body) - len(answer)), "gen": ([row.gen_token, *body], 1)}
         for view, (ids, first) in views.items():
             tensor = torch.tensor([ids])
             told = student(input_ids=tensor).logits[0]

@@ -45,10 +45,7 @@ def sequences(micros: list[MicroBatch]) -> Counter[tuple[tuple[int, ...], int, s
     return found
 
 
-@given(
-    st.lists(st.integers(1, 40), min_size=1, max_size=40),
-    st.integers(1, 300),
-)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=40), st.integers(1, 300))
 def test_cuts_cover_everything_within_the_budget(lengths: list[int], max_tokens: int) -> None:
     cuts = cut_evenly(lengths, max_tokens)
     assert [start for start, _ in cuts] == [0, *(stop for _, stop in cuts[:-1])]

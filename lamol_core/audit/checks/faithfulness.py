@@ -94,10 +94,7 @@ def _labels(task: SampledTask, seed: int) -> dict[str, Figure]:
     distance = float(np.abs(known / size - shares).sum() / 2)
     samples = np.random.default_rng(seed).multinomial(size, shares, size=TRIALS) / size
     by_chance = float(np.quantile(np.abs(samples - shares).sum(axis=1) / 2, 0.95))
-    return {
-        "label_variation": distance,
-        "label_variation_excess": max(distance - by_chance, 0.0),
-    }
+    return {"label_variation": distance, "label_variation_excess": max(distance - by_chance, 0.0)}
 
 
 def _lengths(task: SampledTask) -> dict[str, Figure]:

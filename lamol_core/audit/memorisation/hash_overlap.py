@@ -7,12 +7,7 @@ from numpy.typing import NDArray
 from lamol_core.audit.fingerprint import Fingerprint
 from lamol_core.audit.memorisation.keyed_hash import HashedTexts
 from lamol_core.audit.memorisation.permutation import Pool, Shares, excess_of
-from lamol_core.audit.memorisation.row_overlap import (
-    FLAGGED_SPAN,
-    SPANS,
-    USUAL,
-    lengths_of,
-)
+from lamol_core.audit.memorisation.row_overlap import FLAGGED_SPAN, SPANS, USUAL, lengths_of
 from lamol_core.audit.spec import Figure, Flag, SampledTask
 from lamol_core.seeds import derive_seed
 
@@ -42,10 +37,7 @@ def against_hashes(
         else:
             continue
         flags.append(Flag(sample.row_id, task.name, check, reason, span_words=int(spans[place])))
-    for name, words, copies in (
-        ("", spans, exact),
-        ("_held_out", unseen_spans, unseen_exact),
-    ):
+    for name, words, copies in (("", spans, exact), ("_held_out", unseen_spans, unseen_exact)):
         figures |= {
             f"longest_span{name}": float(words.max()),
             **{f"span_{n}_share{name}": float((words >= n).mean()) for n in SPANS},

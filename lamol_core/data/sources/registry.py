@@ -28,14 +28,7 @@ from lamol_core.data.sources.tsv import TsvSource
 
 SOURCES: dict[str, type[SourceSpec]] = {
     get_args(source.model_fields["kind"].annotation)[0]: source
-    for source in (
-        DemoSource,
-        JsonlSource,
-        CsvSource,
-        TsvSource,
-        ParquetSource,
-        HubSource,
-    )
+    for source in (DemoSource, JsonlSource, CsvSource, TsvSource, ParquetSource, HubSource)
 }
 SUFFIXES = {source.suffix: kind for kind, source in SOURCES.items() if source.suffix is not None}
 """The kind of a file, by how its name ends."""

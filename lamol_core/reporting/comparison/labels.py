@@ -80,9 +80,7 @@ class CommonName:
 
 
 def label_runs(
-    runs: Sequence[FinishedRun],
-    defaults: Mapping[str, Any],
-    names: Sequence[CommonName] = (),
+    runs: Sequence[FinishedRun], defaults: Mapping[str, Any], names: Sequence[CommonName] = ()
 ) -> dict[str, list[FinishedRun]]:
     """Runs by what they compare: the method, and those of its parameters in which runs differ,
     where they are not the default, such as `lamol_kd (unique, gamma=0.5)`.

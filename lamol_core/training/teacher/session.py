@@ -44,11 +44,7 @@ class Lesson:
 
     @classmethod
     def of(
-        cls,
-        loss: Loss,
-        control: ControlTokens,
-        rows: Sequence[EncodedRow],
-        trained: str = "",
+        cls, loss: Loss, control: ControlTokens, rows: Sequence[EncodedRow], trained: str = ""
     ) -> Lesson:
         origins = {origin for term in loss.distilled for origin in term.origins}
         return cls(loss, control, [row for row in rows if row.origin in origins], trained)

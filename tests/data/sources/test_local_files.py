@@ -8,15 +8,7 @@ import pytest
 
 from lamol_core.data.sources.local_files import LocalFiles
 from lamol_core.data.sources.registry import SOURCES, SUFFIXES, read_source
-from tests.data.sources.tables import (
-    PAIRS,
-    limited,
-    make,
-    pairs_of,
-    problems,
-    rows_of,
-    write,
-)
+from tests.data.sources.tables import PAIRS, limited, make, pairs_of, problems, rows_of, write
 from tests.messages import mentions, names
 
 FILE_KINDS = [kind for kind, source in SOURCES.items() if issubclass(source, LocalFiles)]

@@ -626,9 +626,7 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
         write_comparison(compare_runs(many("lamol", [1.0])), tmp_path / "file")
 
 
-def test_a_summary_of_another_method_or_task_is_no_run_of_these_parameters(
-    tmp_path: Path,
-) -> None:
+def test_a_summary_of_another_method_or_task_is_no_run_of_these_parameters(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "lamol", 0, 1.0)
     for old, new, gone in (("method: lamol", "method: ewc", "lamol"), ("  b:", "  c:", "b")):
         path = tmp_path / "a" / "params.yaml"
