@@ -98,14 +98,12 @@ def _figures(found: Audit, content: dict[str, Any]) -> dict[str, Any]:
 
 def _provenance(run: StageRun, audited: Audited, params: AuditParams) -> Provenance:
     origin = audited.origin
-    return run.provenance(
-        {"seed": run.seed, **params.model_dump(mode="json")},
-        {
-            "pseudo": origin.manifest.content_sha256,
-            "table": origin.table_sha256,
-            "teacher": origin.teacher_sha256,
-        },
-    )
+    run.inputs |= {
+        "pseudo": origin.manifest.content_sha256,
+        "table": origin.table_sha256,
+        "teacher": origin.teacher_sha256,
+    }
+    return run.provenance({"seed": run.seed, **params.model_dump(mode="json")})
 
 
 def _asked_teacher(audited: Audited, params: AuditParams) -> Teacher:

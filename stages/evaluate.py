@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
-    from lamol_core.artifacts.manifest import Manifest, Provenance
+    from lamol_core.artifacts.manifest import Manifest
     from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.params import EvaluateParams
     from lamol_core.evaluation.scoring import Scored
@@ -34,7 +34,7 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     run.cost.imported()
     layout, task, params = run.layout, run.task, run.block("evaluate", EvaluateParams)
     max_length = run.block("text", TextParams).max_length
-    given = _read(run, params, max_length)
+    given = _read(run, params)
     data, rows = given.data, given.rows
     metrics = {facts.name: facts.metric for facts in data.lineage if facts.name in rows}
     with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
@@ -48,7 +48,8 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     scores = {facts.name: measured.get(facts.name) for facts in data.lineage}
     num_test_rows = {name: len(rows.get(name, ())) for name in scores}
     average = sum(measured.values()) / len(measured) if measured else None
-    write_table(layout.predictions(task), PREDICTIONS, scored.predictions, given.provenance)
+    acting = {"evaluate": params.model_dump(), "text.max_length": max_length}
+    write_table(layout.predictions(task), PREDICTIONS, scored.predictions, run.provenance(acting))
     dropped = given.student.parameters.get("mix.flagged_dropped", 0)
     method = str(given.student.parameters.get("method"))
     card = model_card(method, list(scores), scores, average, num_test_rows, given.audit, dropped)
@@ -81,27 +82,21 @@ class _Given:
     student: Manifest
     audit: dict[str, Any]
     """What the audit found; {} where it did not run."""
-    provenance: Provenance
 
 
-def _read(run: StageRun, params: EvaluateParams, max_length: int) -> _Given:
+def _read(run: StageRun, params: EvaluateParams) -> _Given:
     from lamol_core.artifacts.figures import read_json
     from lamol_core.artifacts.spec import FIGURES, STUDENT, remedy
-    from lamol_core.artifacts.store import check
     from lamol_core.data.task_data import TaskData
 
-    layout, task = run.layout, run.task
-    data = TaskData.load(layout.data(task))
-    student = check(layout, STUDENT, task)
-    audited = layout.figure(task, "audit")
-    audit = read_json(audited, remedy(FIGURES["audit"], task)) if audited.is_file() else {}
+    data = TaskData.load(run.layout.data(run.task))
+    run.inputs["data"] = data.content_sha256
+    student = run.check(STUDENT)
+    audited = run.layout.figure(run.task, "audit")
+    audit = read_json(audited, remedy(FIGURES["audit"], run.task)) if audited.is_file() else {}
     known = {f.name: data.rows_left(f.name, params.split) for f in data.lineage}
-    provenance = run.provenance(
-        {"evaluate": params.model_dump(), "text.max_length": max_length},
-        {"student": student.content_sha256, "data": data.content_sha256},
-    )
     rows = {name: rows for name, rows in known.items() if rows}
-    return _Given(data, rows, student, audit, provenance)
+    return _Given(data, rows, student, audit)
 
 
 def _percent(scored: Scored, task: str) -> float:
@@ -114,16 +109,15 @@ def _zero_shot(
 ) -> dict[str, float]:
     """Percent scores on the task of models that have not learnt it: the teacher, the backbone."""
     from lamol_core.artifacts.spec import STUDENT, TEACHER
-    from lamol_core.artifacts.store import check
     from lamol_core.config.task_names import BASE
     from lamol_core.evaluation.scoring import predict_from_checkpoint
 
     task = run.task
     rows, metric = {task: data.rows(params.split)}, {task: data.facts.metric}
     found: dict[str, float] = {}
-    for name, model, of in (("before", TEACHER, task), ("untrained", STUDENT, BASE)):
-        check(run.layout, model, of)
-        folder = model.at(of, run.layout.root)
+    run.check(TEACHER), run.check(STUDENT, "base")
+    models = {"before": run.layout.teacher(task), "untrained": run.layout.student(BASE)}
+    for name, folder in models.items():
         scored = predict_from_checkpoint(folder, rows, metric, params, max_length)
         found[name] = _percent(scored, task)
     return found

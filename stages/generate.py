@@ -35,7 +35,7 @@ def generate(run: StageRun, json: JsonOption = False) -> None:
     if any(wanted.count_by_task.values()):
         acting = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
     out = run.layout.pseudo(run.task)
-    write_table(out, PSEUDO, samples, run.provenance(acting, wanted.inputs))
+    write_table(out, PSEUDO, samples, run.provenance(acting))
     figures = _figures(samples, len(wanted.carried), params.carry_over) | run.cost.figures()
     write_json(run.layout.figure(run.task, "generate"), figures, MEASURED)
     carried = f" and {len(wanted.carried)} carried over" if wanted.carried else ""
@@ -49,12 +49,11 @@ def generate(run: StageRun, json: JsonOption = False) -> None:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """How many rows of which earlier tasks, what there is of them already, and what it hangs on."""
+    """How many rows of which earlier tasks, and what there is of them already."""
 
     earlier: Sequence[TaskFacts]
     count_by_task: dict[str, int]
     carried: list[PseudoSample]
-    inputs: dict[str, str]
 
     @property
     def num_to_draw(self) -> int:
@@ -63,41 +62,35 @@ class _Wanted:
 
 def _read(run: StageRun, params: GenerateParams) -> _Wanted:
     from lamol_core.artifacts.spec import TEACHER
-    from lamol_core.artifacts.store import check
     from lamol_core.data.task_data import TaskData
     from lamol_core.generation.quotas import rows_wanted
     from lamol_core.methods.registry import find_method
 
     data = TaskData.load(run.layout.data(run.task))
-    teacher = check(run.layout, TEACHER, run.task)
-    inputs = {"teacher": teacher.content_sha256, "data": data.content_sha256}
+    run.inputs["data"] = data.content_sha256
+    run.check(TEACHER)
     counts = dict.fromkeys((facts.name for facts in data.earlier), 0)
     if find_method(run.method).rehearses:
         counts = rows_wanted(params, data.facts, data.earlier)
-    carried: list[PseudoSample] = []
-    if params.carry_over:
-        carried, of_carried = _carry_over(run, counts, params)
-        inputs |= of_carried
-    return _Wanted(data.earlier, counts, carried, inputs)
+    carried = _carry_over(run, counts, params) if params.carry_over else []
+    return _Wanted(data.earlier, counts, carried)
 
 
 def _carry_over(
     run: StageRun, counts: dict[str, int], params: GenerateParams
-) -> tuple[list[PseudoSample], dict[str, str]]:
-    """Rows of the table before that its audit did not flag, and the hashes of both."""
+) -> list[PseudoSample]:
+    """Rows of the table before that its audit did not flag."""
     from lamol_core.artifacts.manifest import sha256_of
     from lamol_core.artifacts.spec import PSEUDO
-    from lamol_core.artifacts.store import read
     from lamol_core.data.gate import FLAGS, flagged_rows
     from lamol_core.generation.carry_over import carried_rows
     from lamol_core.records import PseudoSample, from_table
 
-    table, source = read(run.layout, PSEUDO, run.after)
+    table, _ = run.read(PSEUDO, "before")
     flagged = flagged_rows(run.layout, run.after)
     rows = [row for row in from_table(table, PseudoSample) if row.row_id not in flagged]
-    flags = sha256_of(run.layout.audit(run.after) / FLAGS)
-    hashes = {"carried": source.content_sha256, "flags": flags}
-    return carried_rows(rows, counts, params.balance_labels), hashes
+    run.inputs["before.flags"] = sha256_of(run.layout.audit(run.after) / FLAGS)
+    return carried_rows(rows, counts, params.balance_labels)
 
 
 def _draw(run: StageRun, params: GenerateParams, text: Any, wanted: _Wanted) -> list[PseudoSample]:
@@ -109,7 +102,7 @@ def _draw(run: StageRun, params: GenerateParams, text: Any, wanted: _Wanted) -> 
     with progress(f"generate {run.task}", draws, "rows") as advance:
         return draw_from_checkpoint(
             run.layout.teacher(run.task),
-            wanted.inputs["teacher"],
+            run.inputs["teacher"],
             wanted.count_by_task,
             params,
             text,

@@ -25,14 +25,14 @@ def mix(run: StageRun) -> None:
         run.say(f"{method.name} KEEPS AND REPLAYS THE REAL ROWS of {names}")
     real = data.rows_to_mix(method.mixes_real_rows)
     rows = mix_rows(real, passed.samples, run.task, run.seed)
-    inputs = {
+    run.inputs |= {
         "pseudo": passed.manifest.content_sha256,
         "data": data.content_sha256,
         "train.parquet": data.train_sha256,
     }
     parameters = {"seed": run.seed, "method": method.name, "flagged_dropped": passed.num_dropped}
     out = run.layout.mix(run.task)
-    write_table(out, MIX, rows, run.provenance(parameters, inputs))
+    write_table(out, MIX, rows, run.provenance(parameters))
     num_pseudo = sum(row.origin == "pseudo" for row in rows)
     dropped = f" ({passed.num_dropped} flagged ones left out)" if passed.num_dropped else ""
     run.say(f"{len(rows) - num_pseudo} real + {num_pseudo} pseudo{dropped} -> {out}")

@@ -24,9 +24,11 @@ import typer
 from stages.console import say
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.artifacts.manifest import Provenance
-    from lamol_core.artifacts.spec import Stage
+    from lamol_core.artifacts.manifest import Manifest, Provenance
+    from lamol_core.artifacts.spec import Artifact, Of, Stage
     from lamol_core.config.section import Section
     from lamol_core.parameters import Params
 
@@ -192,6 +194,7 @@ class StageRun:
     cost: Cost
     overridden: bool = False
     inputs: dict[str, str] = field(default_factory=dict)
+    """Content hashes of what was read so far, for the manifests of what is written."""
 
     @classmethod
     def open(cls, name: str, task: str, overrides: Iterable[str] | None, cost: Cost) -> StageRun:
@@ -238,14 +241,34 @@ class StageRun:
         """The name of the method that params.yaml chooses; None where it is left out."""
         return self.data.get("method")
 
-    def provenance(
-        self, parameters: dict[str, Any] | None = None, inputs: dict[str, str] | None = None
-    ) -> Provenance:
-        """What a manifest says of an output: parameters that acted, inputs, the stage's code."""
+    def check(self, artifact: Artifact, of: Of = "task") -> Manifest:
+        """The manifest of what the stage reads, after both were checked. Raises ArtifactError."""
+        from lamol_core.artifacts.store import check
+        from lamol_core.config.task_names import BASE
+
+        declared = [(one.artifact, one.of) for one in self.declared.reads]
+        assert (artifact, of) in declared, f"{self.declared.name} reads no {artifact.name} of {of}"
+        whose = {"task": self.task, "before": self.after, "base": BASE}[of]
+        manifest = check(self.layout, artifact, whose)
+        name = artifact.name if of == "task" else f"{of}.{artifact.name}"
+        self.inputs[name] = manifest.content_sha256
+        return manifest
+
+    def read(self, artifact: Artifact, of: Of = "task") -> tuple[pa.Table, Manifest]:
+        """The rows of a table that the stage reads, and its manifest. Raises ArtifactError."""
+        from lamol_core.artifacts.store import read_as_it_lies
+
+        manifest = self.check(artifact, of)
+        whose = self.task if of == "task" else self.after
+        return read_as_it_lies(self.layout, artifact, whose), manifest
+
+    def provenance(self, parameters: dict[str, Any] | None = None) -> Provenance:
+        """What a manifest says of an output: parameters that acted, inputs read so far, and the
+        code of the stage."""
         from lamol_core.artifacts.manifest import Provenance
         from lamol_core.artifacts.version import code_version
 
-        return Provenance(parameters or {}, inputs or {}, code_version(self.declared.packages))
+        return Provenance(parameters or {}, self.inputs, code_version(self.declared.packages))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -11,10 +11,9 @@ def snapshot(run: StageRun) -> None:
     """
     from lamol_core.artifacts.atomic import atomic_path, link_tree
     from lamol_core.artifacts.spec import STUDENT
-    from lamol_core.artifacts.store import check
 
     student, teacher = run.layout.student(run.after), run.layout.teacher(run.task)
-    check(run.layout, STUDENT, run.after)
+    run.check(STUDENT, "before")
     with atomic_path(teacher) as scratch:
         link_tree(student, scratch)
     run.say(f"{student} -> {teacher}")

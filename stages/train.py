@@ -90,8 +90,7 @@ def _write(
             **given.of_mix,
             **{f"{method.name}.{key}": value for key, value in acting.items()},
             **{f"train.{key}": value for key, value in params.model_dump().items()},
-        },
-        given.inputs,
+        }
     )
     trained.save(layout.student(task), layout.teacher(task), provenance)
     trained.save_state(layout.state(task), provenance)
@@ -108,18 +107,16 @@ def _write(
 
 @dataclass(frozen=True)
 class _Given:
-    """What a training reads, all of it checked, and the hashes that its outputs name."""
+    """What a training reads, all of it checked."""
 
     data: TaskData
     training_set: TrainingSet
-    inputs: dict[str, str]
     of_mix: dict[str, Any]
     """What a checkpoint's manifest says of how its rows were chosen and cut."""
 
 
 def _read(run: StageRun, method: Method[Any]) -> _Given:
     from lamol_core.artifacts.spec import MIX, PSEUDO, STATE, STUDENT, TEACHER
-    from lamol_core.artifacts.store import check, read
     from lamol_core.config.task_names import BASE
     from lamol_core.data.task_data import TaskData
     from lamol_core.records import MixRow, PseudoSample, from_table
@@ -127,23 +124,17 @@ def _read(run: StageRun, method: Method[Any]) -> _Given:
     from lamol_core.training.student import TrainingSet
 
     layout, task, text = run.layout, run.task, run.block("text", TextParams)
-    data = TaskData.load(layout.data(task))
-    teacher, state = check(layout, TEACHER, task), check(layout, STATE, run.after)
-    mix, of_mix = read(layout, MIX, task)
-    pseudo, of_pseudo = read(layout, PSEUDO, task)
-    inputs = {
-        "data": data.content_sha256,
-        "mix": of_mix.content_sha256,
-        "pseudo": of_pseudo.content_sha256,
-        "state": state.content_sha256,
-        "teacher": teacher.content_sha256,
-    }
+    data = TaskData.load(run.layout.data(run.task))
+    run.inputs["data"] = data.content_sha256
+    teacher, state = run.check(TEACHER), run.check(STATE, "before")
+    mix, of_mix = run.read(MIX)
+    pseudo, of_pseudo = run.read(PSEUDO)
     if method.expert_loss is not None:
-        inputs["backbone"] = check(layout, STUDENT, BASE).content_sha256
+        run.check(STUDENT, "base")
     if run.after != BASE:
         _require_same_training(layout, run.after, state, teacher, task)
-    _require_made_of(layout, PSEUDO, task, of_pseudo, {"teacher": inputs["teacher"]})
-    mixed_from = {"pseudo": inputs["pseudo"], "train.parquet": data.train_sha256}
+    _require_made_of(layout, PSEUDO, task, of_pseudo, {"teacher": teacher.content_sha256})
+    mixed_from = {"pseudo": of_pseudo.content_sha256, "train.parquet": data.train_sha256}
     _require_made_of(layout, MIX, task, of_mix, mixed_from)
     _require_mixed_for(layout, task, of_mix, method)
     training_set = TrainingSet(
@@ -159,7 +150,7 @@ def _read(run: StageRun, method: Method[Any]) -> _Given:
         said["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
     if dropped := of_mix.parameters.get("flagged_dropped"):
         said["mix.flagged_dropped"] = dropped
-    return _Given(data, training_set, inputs, said)
+    return _Given(data, training_set, said)
 
 
 def _require_same_training(

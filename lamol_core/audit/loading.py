@@ -11,7 +11,7 @@ from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.artifacts.spec import PSEUDO, TEACHER, remedy
 from lamol_core.artifacts.store import check, manifest_of, read, read_as_it_lies
 from lamol_core.audit.fingerprint import read_fingerprint
-from lamol_core.audit.spec import Audited, Origin, SampledTask, Teacher
+from lamol_core.audit.spec import CARRIED, Audited, Origin, SampledTask, Teacher
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
@@ -90,13 +90,13 @@ def sampled_task(
 
 def _rows_before(layout: Layout, after: str, inputs: Mapping[str, str]) -> dict[str, PseudoSample]:
     """The rows of the table before, by their ids, if it is the one that rows were carried from."""
-    if "carried" not in inputs:
+    if CARRIED not in inputs:
         return {}
     try:
         table, manifest = read(layout, PSEUDO, after)
     except ArtifactError:
         return {}
-    if manifest.content_sha256 != inputs["carried"]:
+    if manifest.content_sha256 != inputs[CARRIED]:
         return {}
     return {sample.row_id: sample for sample in from_table(table, PseudoSample)}
 

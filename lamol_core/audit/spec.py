@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound=Section)
 NOT_JUDGED = "not judged"
+CARRIED = "before.pseudo"
+"""Among the inputs of a table some of whose rows come from the one before."""
 SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "fail")
 
 

@@ -18,7 +18,7 @@ from typing import ClassVar
 from lamol_core.artifacts.spec import GENERATE
 from lamol_core.artifacts.version import code_version
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, Origin
+from lamol_core.audit.spec import CARRIED, Audited, Check, Figure, Finding, Flag, Origin
 from lamol_core.config.section import Section
 from lamol_core.records import PseudoSample, pseudo_row_id
 from lamol_core.seeds import pseudo_seed
@@ -46,7 +46,7 @@ class ProvenanceCheck(Check[Section]):
             notes.append("pseudo.parquet is not what its manifest says: it was changed.")
         if not origin.teacher_is_as_written:
             notes.append("the teacher's folder is not what its manifest says: it was changed.")
-        if "carried" in origin.manifest.inputs:
+        if CARRIED in origin.manifest.inputs:
             num = sum(sample.row_id in origin.carried for sample in drawn)
             notes.append(
                 f"{num} rows were carried over from the table before, written by earlier teachers: "
