@@ -47,6 +47,7 @@ def check(
 
     from lamol_core.config.loading import read_params
     from lamol_core.errors import ConfigError, as_list
+    from lamol_core.methods.registry import find_method
     from lamol_core.parameters import Params
     from stages.console import print_json, print_rows, say
 
@@ -64,6 +65,8 @@ def check(
     for hint in found.hints:
         say(f"check: {hint}")
     if not json:
+        method = find_method(data.get("method"))
+        say(f"check: {method.name}: {method.privacy}")
         for one in found.tasks:
             for note in one.notes:
                 say(f"check: {one.task}: {note}")

@@ -21,8 +21,7 @@ def mix(run: StageRun) -> None:
     data = TaskData.load(run.layout.data(run.task))
     passed = pass_gate(run.layout, run.task, params, data.earlier)
     if method.mixes_real_rows and data.earlier:
-        names = ", ".join(facts.name for facts in data.earlier)
-        run.say(f"{method.name} KEEPS AND REPLAYS THE REAL ROWS of {names}")
+        run.say(f"{method.name}: {method.privacy}")
     real = data.rows_to_mix(method.mixes_real_rows)
     rows = mix_rows(real, passed.samples, run.task, run.seed)
     run.inputs |= {

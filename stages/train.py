@@ -57,8 +57,8 @@ def _train(
 
     if method.keeps_real_rows:
         run.say(
-            f"{method.name} KEEPS REAL ROWS in {run.layout.state(run.task)} (while it trains in "
-            f"{run.layout.resume(run.task)} too)"
+            f"{method.name}: {method.privacy} In {run.layout.state(run.task)}, and while it trains "
+            f"in {run.layout.resume(run.task)}."
         )
     steps = count_all_steps(given.training_set.mix, method, params)
     with progress(f"train {run.task}", steps, "steps") as advance:
