@@ -1,9 +1,13 @@
 """`lamol ask T`: the student of a task answers inputs of yours."""
 
+import os
+import sys
 from typing import Annotated
 
 import typer
 
+from lamol_core.errors import UsageError
+from stages.console import print_json, say
 from stages.runtime import DebugOption, SetOption, TaskArgument, guarded, open_params, run_alone
 
 InputsArgument = Annotated[
@@ -30,17 +34,13 @@ def ask(
 
     Example: lamol ask travel "do i need a visa for brazil"
     """
-    import os
-    import sys
 
     from lamol_core.artifacts.layout import Layout
     from lamol_core.artifacts.spec import STUDENT
     from lamol_core.artifacts.store import check
-    from lamol_core.errors import UsageError
     from lamol_core.evaluation.predict import CUT_TO_FIT
     from lamol_core.evaluation.scoring import answer_from_checkpoint
     from lamol_core.text.display import visible
-    from stages.console import print_json, say
 
     params, layout = open_params(overrides), Layout()
     params.task(task)
@@ -70,7 +70,6 @@ def ask(
 
 
 def _decoded(raw: bytes, where: str) -> str:
-    from lamol_core.errors import UsageError
 
     try:
         return raw.decode("utf-8-sig")  # a file may begin with a mark of its byte order

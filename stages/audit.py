@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from stages.console import print_json, print_table
 from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ def audit(run: StageRun, json: JsonOption = False) -> None:
     from lamol_core.audit.params import AuditParams
     from lamol_core.audit.verdicts import audit_table
     from lamol_core.text.params import TextParams
-    from stages.console import print_json, print_table
 
     params, text = run.block("audit", AuditParams), run.block("text", TextParams)
     folder = run.layout.audit(run.task)

@@ -1,5 +1,8 @@
 """`lamol backbone`: the first weights, with all reserved tokens, before any task is learnt."""
 
+from pathlib import Path
+
+from lamol_core.config.task_names import BASE
 from stages.runtime import StageRun, run_alone, stage
 
 
@@ -9,11 +12,9 @@ def backbone(run: StageRun) -> None:
 
     Example: lamol backbone
     """
-    from pathlib import Path
 
     from lamol_core.artifacts.spec import PSEUDO
     from lamol_core.artifacts.tables import write_table
-    from lamol_core.config.task_names import BASE
     from lamol_core.data.gate import write_base_audit
     from lamol_core.data.prepare import write_base
     from lamol_core.data.sources.registry import read_texts

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lamol_core.config.task_names import BASE
+from lamol_core.errors import ConfigError, as_list
+from stages.console import print_json, print_rows, say
 from stages.runtime import (
     Cost,
     DebugOption,
@@ -18,9 +23,6 @@ from stages.runtime import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from lamol_core.data.tombstones import Record
     from lamol_core.parameters import Params
     from lamol_core.pipeline.dvc_record import Pipeline
@@ -43,13 +45,10 @@ def check(
 
     Example: lamol check --estimate
     """
-    from pathlib import Path
 
     from lamol_core.config.loading import read_params
-    from lamol_core.errors import ConfigError, as_list
     from lamol_core.methods.registry import find_method
     from lamol_core.parameters import Params
-    from stages.console import print_json, print_rows, say
 
     data = read_params(Path("params.yaml"), overrides or ())
     found = _look(data, Path())
@@ -119,7 +118,6 @@ def _look(data: dict[str, Any], root: Path) -> _Found:
 def _what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What `dvc repro` would run again with params.yaml's `data` (or `dvc exp run`, where some of
     it is overridden): what it can't without rows that were forgotten, and the scores it loses."""
-    from pathlib import Path
 
     from lamol_core.artifacts.layout import Layout
     from lamol_core.artifacts.spec import DATA, repro
@@ -196,13 +194,10 @@ def _learnt_on(params: Params, task: str) -> list[str]:
 
 def _estimate(params: Params) -> Estimate:
     cost = Cost()
-    from pathlib import Path
 
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.config.task_names import BASE
     from lamol_core.preflight.estimate import estimate
     from lamol_core.preflight.trial import try_sequence
-    from stages.console import say
 
     cost.imported()
     student = Layout().student(BASE)

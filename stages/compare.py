@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from stages.console import print_json, print_table, say
 from stages.runtime import DebugOption, JsonOption, guarded, run_alone
 
 FoldersArgument = Annotated[
@@ -68,7 +69,6 @@ def compare(
     )
     from lamol_core.reporting.comparison.sentences import across, told
     from lamol_core.reporting.comparison.statistics import compare_runs
-    from stages.console import print_json, print_table, say
 
     names = [CommonName.parse(text) for text in call or ()]
     if folders:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lamol_core.config.task_names import BASE
+from stages.console import print_json, progress
 from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     from lamol_core.evaluation.scoring import predict_from_checkpoint
     from lamol_core.reporting.model_card import model_card
     from lamol_core.text.params import TextParams
-    from stages.console import print_json, progress
 
     run.cost.imported()
     layout, task, params = run.layout, run.task, run.block("evaluate", EvaluateParams)
@@ -109,7 +110,6 @@ def _zero_shot(
 ) -> dict[str, float]:
     """Percent scores on the task of models that have not learnt it: the teacher, the backbone."""
     from lamol_core.artifacts.spec import STUDENT, TEACHER
-    from lamol_core.config.task_names import BASE
     from lamol_core.evaluation.scoring import predict_from_checkpoint
 
     task = run.task

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamol_core.errors import ArtifactError, ConfigError, UsageError
+from stages.console import say
 from stages.runtime import DebugOption, SetOption, TaskArgument, guarded, open_params, run_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from lamol_core.artifacts.layout import Layout
     from lamol_core.data.sources.registry import Source
     from lamol_core.data.task_data import TaskData
@@ -43,10 +46,8 @@ def forget(
 
     Example: lamol forget travel --keep-held-out
     """
-    from pathlib import Path
 
     from lamol_core.artifacts.layout import Layout
-    from lamol_core.errors import UsageError
     from lamol_core.privacy.emptying import source_files
     from lamol_core.privacy.forgetting import folders_with
     from lamol_core.privacy.refusals import require_learnt, require_no_other_rows, require_writable
@@ -93,8 +94,6 @@ def _remove(
     """Remove the rows from every folder, and have DVC take what is there now for what it knows.
 
     Raises ArtifactError, before anything is removed, where DVC's record is not current."""
-    from datetime import UTC, datetime
-    from pathlib import Path
 
     from lamol_core.data.canaries import CANARIES
     from lamol_core.data.tombstones import write_record
@@ -138,7 +137,6 @@ def _remove(
 
 
 def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Layout) -> None:
-    from stages.console import say
 
     if removal.rows:
         counts = ", ".join(f"{rows} {split}" for split, rows in removal.rows.items())
@@ -162,7 +160,6 @@ def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Lay
 
 def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout: Layout) -> None:
     """Where the rows still are: the task's own source, other tasks of the same."""
-    from stages.console import say
 
     given = params.task(task).source
     if sources:
@@ -178,9 +175,7 @@ def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout:
 
 def _can_be_emptied(task: str, params: Params) -> bool:
     """Whether --empty-source would do anything."""
-    from pathlib import Path
 
-    from lamol_core.errors import ConfigError
     from lamol_core.privacy.emptying import source_files
 
     try:
@@ -191,7 +186,6 @@ def _can_be_emptied(task: str, params: Params) -> bool:
 
 def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str, Source]:
     """Tasks of the same source that are prepared, and were not forgotten themselves."""
-    from pathlib import Path
 
     from lamol_core.data.overlap import may_share_rows
 
@@ -206,7 +200,6 @@ def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str
 
 def _require_current(task: str, stale: Sequence[str]) -> None:
     from lamol_core.artifacts.spec import METRICS, repro
-    from lamol_core.errors import ArtifactError
 
     if stale:
         raise ArtifactError(
@@ -234,11 +227,9 @@ def _repeated(layout: Layout, own: TaskData) -> list[str]:
 def _remove_remains(layout: Layout, pipeline: Pipeline, task: str, splits: Sequence[str]) -> None:
     """What killed processes were writing, and tables of earlier or interrupted runs that have rows
     of the task; copies that `dvc exp` made are whole projects, and are named."""
-    import shutil
 
     from lamol_core.artifacts.atomic import find_scratch, writer_of
     from lamol_core.privacy.remains import tables_with_rows
-    from stages.console import say
 
     for folder in layout.with_rows:
         for scratch in find_scratch(folder):

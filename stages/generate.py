@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stages.console import print_json, progress
 from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ def generate(run: StageRun, json: JsonOption = False) -> None:
     from lamol_core.artifacts.tables import write_table
     from lamol_core.generation.params import GenerateParams
     from lamol_core.text.params import TextParams
-    from stages.console import print_json
 
     params, text = run.block("generate", GenerateParams), run.block("text", TextParams)
     wanted = _read(run, params)
@@ -95,7 +96,6 @@ def _carry_over(
 
 def _draw(run: StageRun, params: GenerateParams, text: Any, wanted: _Wanted) -> list[PseudoSample]:
     from lamol_core.generation.teacher import draw_from_checkpoint
-    from stages.console import progress
 
     run.cost.imported()
     draws = wanted.num_to_draw * params.draws_per_row
@@ -116,7 +116,6 @@ def _draw(run: StageRun, params: GenerateParams, text: Any, wanted: _Wanted) -> 
 
 def _figures(samples: list[PseudoSample], num_carried: int, keeps: bool) -> dict[str, Any]:
     """What the report tells of a table; `keeps`: its rows go on to later tasks."""
-    from collections import Counter
 
     from lamol_core.artifacts.tables import size_of
     from lamol_core.records import PSEUDO_SCHEMA, SURPLUS

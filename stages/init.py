@@ -1,10 +1,13 @@
 """`lamol init DIR`: a sequence of one's own, ready for `dvc repro`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
+from lamol_core.errors import UsageError
+from stages.console import say
 from stages.runtime import DebugOption, guarded, run_alone
 
 
@@ -58,13 +61,10 @@ def init(
 
     Example: lamol init mine --task news=news.csv --task mails=mails/ --backbone nano
     """
-    from shlex import quote
 
-    from lamol_core.errors import UsageError
     from lamol_core.methods.registry import DEFAULT_METHOD
     from lamol_core.pipeline.init import create_sequence, make_params, read_example
     from lamol_core.preflight.problems import check_sequence
-    from stages.console import say
 
     if bool(task) == (params is not None):
         raise UsageError("--task: name at least one, like --task news=news.csv, or --params FILE.")

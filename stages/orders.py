@@ -1,9 +1,12 @@
 """`lamol orders`: several orders of the tasks as one tree, so that shared beginnings cost once."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lamol_core.errors import ConfigError, UsageError, as_list
+from stages.console import say
 from stages.runtime import DebugOption, guarded, run_alone
 
 OrdersArgument = Annotated[
@@ -29,7 +32,6 @@ def orders(
 
     Example: lamol orders banking,travel,kitchen travel,banking,kitchen
     """
-    from pathlib import Path
 
     from ruamel.yaml import YAML
 
@@ -44,9 +46,7 @@ def orders(
         random_orders,
     )
     from lamol_core.data.tombstones import forgotten_under_another_name, read_records
-    from lamol_core.errors import ConfigError, UsageError, as_list
     from lamol_core.parameters import load_params
-    from stages.console import say
 
     path = Path("params.yaml")
     params = load_params(path, ())  # whole and right, before anything is made of it

@@ -1,5 +1,8 @@
 """`lamol prepare T`: the task's rows from its source, and links to those of its predecessors."""
 
+from pathlib import Path
+
+from lamol_core.errors import ConfigError
 from stages.runtime import StageRun, run_alone, stage
 
 
@@ -9,13 +12,11 @@ def prepare(run: StageRun) -> None:
 
     Example: lamol prepare home
     """
-    from pathlib import Path
 
     from lamol_core.data.params import PrepareParams, TaskParams
     from lamol_core.data.prepare import prepare_task
     from lamol_core.data.task_data import TaskData
     from lamol_core.data.tombstones import forgotten_under_another_name, read_record, read_records
-    from lamol_core.errors import ConfigError
 
     task, layout = run.block(f"tasks.{run.task}", TaskParams), run.layout
     params = run.block("prepare", PrepareParams)

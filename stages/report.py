@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from stages.console import print_json, print_table, say
 from stages.runtime import JsonOption, StageRun, run_alone, stage
 
 CompareOption = Annotated[
@@ -31,7 +32,6 @@ def report(run: StageRun, compare: CompareOption = None, json: JsonOption = Fals
     from lamol_core.reporting.report import read_figures, write_report
     from lamol_core.reporting.summary import build_summary
     from lamol_core.reporting.tables import score_table
-    from stages.console import print_json, print_table, say
 
     params, problems = compose(run.data)
     if params is None or problems:

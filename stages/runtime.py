@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from lamol_core.config.task_names import BASE, TASK_NAME, find_order_problems, find_task
+from lamol_core.errors import ArtifactError, ConfigError, LamolError, UsageError
 from stages.console import say
 
 if TYPE_CHECKING:
@@ -94,7 +96,6 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 def _told(error: Exception) -> tuple[str, int]:
     """An error's sentence for the user, and the exit code that it ends a command with."""
-    from lamol_core.errors import ArtifactError, LamolError
 
     if isinstance(error, LamolError):
         return str(error), error.exit_code
@@ -117,7 +118,6 @@ def run_alone(command: Callable[..., None]) -> None:
 
 def open_params(overrides: list[str] | None) -> Params:
     """params.yaml of the current folder, checked, with the overrides laid over it."""
-    from lamol_core.errors import ConfigError
     from lamol_core.parameters import load_params
 
     params = load_params(Path("params.yaml"), overrides or ())
@@ -202,8 +202,6 @@ class StageRun:
         from lamol_core.artifacts.layout import Layout
         from lamol_core.artifacts.spec import STAGES
         from lamol_core.config.loading import params_error, read_params
-        from lamol_core.config.task_names import BASE, find_order_problems, find_task
-        from lamol_core.errors import ConfigError
 
         told = list(overrides or ())
         data = read_params(Path("params.yaml"), told)
@@ -244,7 +242,6 @@ class StageRun:
     def check(self, artifact: Artifact, of: Of = "task") -> Manifest:
         """The manifest of what the stage reads, after both were checked. Raises ArtifactError."""
         from lamol_core.artifacts.store import check
-        from lamol_core.config.task_names import BASE
 
         declared = [(one.artifact, one.of) for one in self.declared.reads]
         assert (artifact, of) in declared, f"{self.declared.name} reads no {artifact.name} of {of}"
@@ -275,7 +272,6 @@ class StageRun:
         """While nobody else writes the same outputs; only where the disk has room for them."""
         from lamol_core.artifacts.locks import sole_writer
         from lamol_core.artifacts.store import require_room
-        from lamol_core.config.task_names import BASE
 
         outputs = [one.at(self.task or BASE, self.layout.root) for one in self.declared.writes]
         with sole_writer(self.layout, outputs):
@@ -292,8 +288,6 @@ def task_of_dvc(stage: str) -> str:
     """The task of the stage that DVC runs: no name of a task reaches a shell.
 
     Raises UsageError where no DVC runs it, ConfigError where the name is none."""
-    from lamol_core.config.task_names import TASK_NAME
-    from lamol_core.errors import ConfigError, UsageError
 
     address = os.environ.get("DVC_STAGE", "")
     found = re.fullmatch(rf"(?:.*:)?{stage}@(.*)", address, re.DOTALL)

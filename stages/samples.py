@@ -1,10 +1,13 @@
 """`lamol samples T`: what the teacher wrote, to look at on a terminal or in another tool."""
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import typer
 
+from lamol_core.errors import ConfigError
+from stages.console import print_json, print_rows, say
 from stages.runtime import DebugOption, TaskArgument, guarded, open_params, run_alone
 
 TaskOption = Annotated[str, typer.Option("--task", help="Only rows of this earlier task.")]
@@ -43,9 +46,7 @@ def samples(
     from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
     from lamol_core.artifacts.store import read_as_it_lies
     from lamol_core.audit.samples import Judgement, Wanted, choose, read_judgement
-    from lamol_core.errors import ConfigError
     from lamol_core.records import PseudoSample, from_table
-    from stages.console import say
 
     open_params(None).task(task)
     layout = Layout()
@@ -77,11 +78,9 @@ def samples(
 
 
 def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
-    import sys
 
     from lamol_core.audit.samples import to_csv
     from lamol_core.text.display import visible
-    from stages.console import print_json, print_rows
 
     if shape == "json":
         for row in rows:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lamol_core.config.task_names import BASE
+from lamol_core.errors import ArtifactError
+from stages.console import print_json, progress
 from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
@@ -27,7 +30,6 @@ def train(run: StageRun, json: JsonOption = False) -> None:
     from lamol_core.methods.registry import find_method
     from lamol_core.training.params import TrainParams
     from lamol_core.training.student import begin_processes
-    from stages.console import print_json
 
     begin_processes()
     run.cost.imported()
@@ -53,7 +55,6 @@ def _train(
     run: StageRun, method: Method[Any], params: TrainParams, given: _Given
 ) -> TrainedStudent:
     from lamol_core.training.student import count_all_steps, train_from_checkpoint
-    from stages.console import progress
 
     if method.keeps_real_rows:
         run.say(
@@ -117,7 +118,6 @@ class _Given:
 
 def _read(run: StageRun, method: Method[Any]) -> _Given:
     from lamol_core.artifacts.spec import MIX, PSEUDO, STATE, STUDENT, TEACHER
-    from lamol_core.config.task_names import BASE
     from lamol_core.data.task_data import TaskData
     from lamol_core.records import MixRow, PseudoSample, from_table
     from lamol_core.text.params import TextParams
@@ -158,7 +158,6 @@ def _require_same_training(
 ) -> None:
     """Raises ArtifactError where trainings run by hand left the state, and the teacher another."""
     from lamol_core.artifacts.spec import TEACHER, repro
-    from lamol_core.errors import ArtifactError
 
     if (state.parameters, state.inputs) != (teacher.parameters, teacher.inputs):
         raise ArtifactError(
@@ -170,7 +169,6 @@ def _require_same_training(
 
 def _require_mixed_for(layout: Layout, task: str, of_mix: Manifest, method: Method[Any]) -> None:
     """Raises ArtifactError where the mix was made for a method that rehearses other rows."""
-    from lamol_core.errors import ArtifactError
     from lamol_core.methods.registry import METHODS
 
     mixed_for = str(of_mix.parameters.get("method"))
@@ -189,7 +187,6 @@ def _require_made_of(
 ) -> None:
     """Raises ArtifactError where stages run by hand left a table of other inputs than these."""
     from lamol_core.artifacts.spec import remedy
-    from lamol_core.errors import ArtifactError
 
     for name, expected in inputs.items():
         if manifest.inputs.get(name) != expected:
@@ -200,7 +197,6 @@ def _require_made_of(
 
 
 def _checkpoints(run: StageRun) -> Checkpoints:
-    from lamol_core.config.task_names import BASE
     from lamol_core.training.student import Checkpoints
 
     layout = run.layout
