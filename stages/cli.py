@@ -28,7 +28,7 @@ app = typer.Typer(
     help="Continual learning of language models that trains on no old data (LAMOL_KD). "
     "`dvc repro` runs a whole sequence; each command below runs one stage of it by hand.",
     epilog="Exit codes: 0 done, 2 usage, 3 configuration or data, 4 corrupt or missing artefact, 5 "
-    "training diverged, generation failed, or an audit did (audit.gate: fail), 130 and 143 stopped "
+    "training diverged, generation failed, or an audit did (mix.gate: fail), 130 and 143 stopped "
     "from outside, 1 a bug of lamol's.",
 )
 

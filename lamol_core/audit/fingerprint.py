@@ -1,4 +1,4 @@
-"""What `audit.keep_fingerprint` leaves of a task's forgotten rows: hashes of runs, and histograms.
+"""What `forget.keep_fingerprint` leaves of a task's forgotten rows: hashes of runs, and histograms.
 
 In `data/T/`: `fingerprint.parquet` has keyed hashes of runs of words and of whole rows, both of
 five words or more, `fingerprint.json` histograms and figures. The key is in another place.
@@ -36,8 +36,8 @@ TRAIN_REST, HELD_OUT_REST = "train_rest", "held_out_rest"
 
 @dataclass(frozen=True)
 class Fingerprint(Reference):
-    """Blocks of training and held-out rows as hashes (excess.py), and figures of the training
-    rows: `figures[measure][size]` are those of `size` of them, drawn at random."""
+    """Blocks of training and held-out rows as hashes, and figures of the training rows:
+    `figures[measure][size]` are those of `size` of them, drawn at random."""
 
     hashed: KeyedHash
     train: Sequence[Hashes]
@@ -96,7 +96,7 @@ def to_files(fingerprint: Fingerprint) -> dict[str, bytes]:
     stream = io.BytesIO()
     pq.write_table(table, stream, compression="zstd")
     told = {
-        "about": "Kept of rows that were forgotten (audit.keep_fingerprint); docs/audit.md",
+        "about": "Kept of rows that were forgotten (forget.keep_fingerprint); docs/audit.md",
         "key_check": fingerprint.hashed.of("check", ""),
         "labels": dict(sorted(fingerprint.label_counts.items())),
         "lengths": {

@@ -1,4 +1,4 @@
-"""The files of an audit: figures and verdicts, flagged rows, the page, a table without them."""
+"""The files of an audit: figures and verdicts, flagged rows, the page, the cards."""
 
 from collections.abc import Sequence
 from dataclasses import replace

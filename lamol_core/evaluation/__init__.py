@@ -1,1 +1,1 @@
-"""Prediction, metrics and the score matrix."""
+"""Prediction, scoring and the score matrix."""

@@ -83,8 +83,8 @@ def write_report(
 ) -> None:
     """Write summary.json and its headline, the page, its charts, and a table for `dvc plots`.
 
-    `curves` are the loss terms of each task's training (curves.py); `comparison` is a section of
-    the page alone."""
+    `curves` are the loss terms of each task's training (training/log.py); `comparison` is a
+    section of the page alone."""
     write_json(layout.reports / "summary.json", summary)
     headline = {key: summary[key] for key in HEADLINE_KEYS if summary[key] is not None}
     write_json(layout.reports / "metrics.json", headline)

@@ -42,10 +42,10 @@ class TaskFigures:
     all before it, None where test rows were forgotten; `seconds` by stage name; `pseudo` counts
     rows: "valid" and "rejected" ones that were drawn, and where there are such, "carried" (used
     again), "surplus" (well formed, not needed) and "duplicates" among the rejected; `kept` is what
-    the method has of old tasks: "real_rows" and "bytes"; `curve` is curves.py's; `zero_shot` is
-    None where it was not measured; `audit` has the "verdict", the names of the checks that "failed"
-    and "rows_flagged", {} without an audit; `machine` is what the training ran on, {} where it was
-    not noted."""
+    the method has of old tasks: "real_rows" and "bytes"; `curve` is that of training/log.py;
+    `zero_shot` is None where it was not measured; `audit` has the "verdict", the names of the
+    checks that "failed" and "rows_flagged", {} without an audit; `machine` is what the training ran
+    on, {} where it was not noted."""
 
     task: str
     after: str

@@ -1,4 +1,4 @@
-"""Canaries: whether random sentences that were planted in training come back (`audit.canaries`).
+"""Canaries: whether random sentences that were planted in training come back (`prepare.canaries`).
 
 canary_share      planted secrets that stand in any row drawn, rejected ones too
 exposure          log2 of the secrets tried, minus log2 of the rank of the planted one among them by

@@ -13,8 +13,8 @@
     overlap_excess, copied_excess
                           how much of overlap and copied_share is more than chance: THE HEADLINE.
                           The lower end of its 95 % interval is judged; *_mean and *_high are the
-                          rest (excess.py), and single tasks' intervals hold for all tasks at
-                          once. None with fewer than 20 held-out rows
+                          rest (memorisation/permutation.py), and single tasks' intervals hold
+                          for all tasks at once. None with fewer than 20 held-out rows
     repeated_share        rows that equal one training row, and no held-out one, which five rows or
                           more do: the permutation takes it for one chance, however often it is said
     extracted_share       rows with a run of words of one training row, and of no other, of 20 words
@@ -31,8 +31,8 @@ that are longer than what the sample, and 99 in 100 samples, share with held-out
 too, which stand in the table that is shared.
 
 Of forgotten rows there is a fingerprint alone, where one was kept: spans are then told by the steps
-of hashing.py's LADDER, and a sample is a copy only where it equals a row: near ones are not known,
-nor the last two figures, nor anything of samples that are too short to be told.
+of LADDER (memorisation/keyed_hash.py), and a sample is a copy only where it equals a row: near ones
+are not known, nor the last two figures, nor anything of samples that are too short to be told.
 """
 
 from collections.abc import Mapping, Sequence

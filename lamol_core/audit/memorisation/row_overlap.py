@@ -111,7 +111,7 @@ class AgainstRows:
         return np.array([s.valid and s.source_task == task.name for s in self.samples], bool)
 
     def figures(self, samples: Mask, among: int = 1) -> dict[str, Figure]:
-        """Of some of the samples, one at least; `among`: of so many sets of them (excess.py)."""
+        """Of some of the samples, one at least; `among`: of so many sets of them."""
         names = {self.samples[place].source_task for place in np.flatnonzero(samples).tolist()}
         figures: dict[str, Figure] = {**self.train.figures(samples)}
         for name, value in self.held_out.figures(samples).items():
