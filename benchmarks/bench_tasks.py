@@ -39,6 +39,7 @@ def write_params(folder: Path, num_rows: int, num_tasks: int, backbone: str) -> 
         for name, after in zip(names, ["base", *names], strict=False)
     }
     params["train"]["epochs"] = 1
+    params["mix"]["gate"] = "off"  # no audit runs
     if backbone == "nano":
         params["backbone"] = {
             "kind": "nano",

@@ -95,10 +95,10 @@ def _look(data: dict[str, Any], root: Path) -> _Found:
     from lamol_core.pipeline.dvc_yaml import pipeline_hints, pipeline_problems
     from lamol_core.preflight.hints import find_hints, find_leftovers
     from lamol_core.preflight.overview import describe_sequence
-    from lamol_core.preflight.problems import check_sequence, missing_blocks
+    from lamol_core.preflight.problems import problems_before_a_run
     from lamol_core.preflight.targets import find_encode, target_problems
 
-    if problems := check_sequence(data, root) + missing_blocks(data):
+    if problems := problems_before_a_run(data, root):
         return _Found(problems)
     params = Params.model_validate(data)
     if problems := version_problems(params.lamol_version) + pipeline_problems(params, root):

@@ -64,7 +64,7 @@ def init(
 
     from lamol_core.methods.registry import DEFAULT_METHOD
     from lamol_core.pipeline.init import create_sequence, make_params, read_example
-    from lamol_core.preflight.problems import check_sequence
+    from lamol_core.preflight.problems import problems_before_a_run
 
     if bool(task) == (params is not None):
         raise UsageError("--task: name at least one, like --task news=news.csv, or --params FILE.")
@@ -76,7 +76,7 @@ def init(
     else:
         columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
         written = make_params(task or [], backbone, method or DEFAULT_METHOD, columns)
-    create_sequence(Path(folder), written, check_sequence)
+    create_sequence(Path(folder), written, problems_before_a_run)
     if params is None and written["backbone"]["kind"] == "hub":
         say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")
     say(f"init: {folder} is ready. Next: cd {quote(folder)} && lamol check && dvc repro")

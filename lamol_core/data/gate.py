@@ -93,8 +93,8 @@ def _require_verdict(layout: Layout, task: str, params: MixParams) -> None:
     failed = ", ".join(judged["failed"])
     if judged["verdict"] == "fail" and params.gate == "fail":
         advice = "`mix.gate: warn` trains on it all the same."
-        if audit["rows_flagged"] and not params.drop_flagged:
-            flagged = audit["rows_flagged"]
+        flagged = audit["rows_flagged"]
+        if not params.drop_flagged and audit.get(WITHOUT, judged)["verdict"] != "fail":
             advice = f"`mix.drop_flagged: true` drops its {flagged} flagged rows, {advice}"
         if sha256_of(table) not in drawn.files.values():
             advice = again

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from lamol_core.artifacts.spec import OF_A_TASK
 from lamol_core.errors import ArtifactError
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
 LOCK = "dvc.lock"
-OF_A_TASK = ("prepare", "snapshot", "generate", "audit", "mix", "train", "evaluate")
 
 
 class Pipeline:

@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from lamol_core.data.sources.registry import parse_source
 from lamol_core.parameters import Params
 
 CODE = ("stages/", "lamol_core/")
@@ -49,14 +50,20 @@ def _is_code(line: str) -> bool:
 def _files_of_stage(lines: list[str], params: Mapping[str, Any]) -> list[str]:
     """What a stage depends on in the user's files, as it is written into dvc.yaml."""
     names = {line.strip().removesuffix(":") for line in lines if line.startswith("  ")}
-    if "prepare" in names and all("path" in task["source"] for task in params["tasks"].values()):
+    sources = [task["source"] for task in params["tasks"].values()]
+    if "prepare" in names and None not in map(_file_of, sources):
         return [f'"{SOURCE}"']
     if "backbone" in names and params["backbone"]["kind"] == "nano":
-        corpus = params["backbone"]["nano"]["corpus"]
-        paths = [source["path"] for source in corpus if "path" in source]
+        paths = map(_file_of, params["backbone"]["nano"]["corpus"])
         # DVC would take ${ for the beginning of a parameter
-        return [json.dumps(path.replace("${", "\\${"), ensure_ascii=False) for path in paths]
+        escaped = [path.replace("${", "\\${") for path in paths if path is not None]
+        return [json.dumps(path, ensure_ascii=False) for path in escaped]
     return []
+
+
+def _file_of(source: Any) -> str | None:
+    """The file or folder that a well-formed block reads; None for a demo's or a hub's rows."""
+    return parse_source(source).local_path
 
 
 def _with_version(lines: list[str], files: list[str]) -> list[str]:

@@ -56,6 +56,11 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     return problems
 
 
+def problems_before_a_run(data: Mapping[str, Any], root: Path) -> list[str]:
+    """`check_sequence`, and the blocks that are missing: all that would stop `dvc repro`."""
+    return check_sequence(data, root) + missing_blocks(data)
+
+
 def missing_blocks(data: Mapping[str, Any]) -> list[str]:
     """Blocks that a stage reads and params.yaml has not: DVC stops at them."""
     method = str(data.get("method", DEFAULT_METHOD))
