@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lamol_core.methods.memory import LogitsOf, Memory, file_of_state
 from lamol_core.methods.toy_counter import ToyCounterParams
+
+from lamol_core.methods.memory import LogitsOf, Memory, file_of_state
 from lamol_core.text.encoded import EncodedRow
 
 COUNT = "count.json"
