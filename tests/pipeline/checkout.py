@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,28 @@ def tiny_params() -> dict[str, Any]:
         "evaluate": {"max_target_tokens": 4},
         **{name: {} for name in ("prepare", "generate", "audit", "mix", "lamol_kd")},
     }  # fmt: skip
+
+
+def run_here(folder: Path) -> None:
+    """Run the whole sequence in this process, which starts once, and have DVC record it. The
+    copy's code must be this checkout's still."""
+    from stages.audit import audit
+    from stages.backbone import backbone
+    from stages.evaluate import evaluate
+    from stages.generate import generate
+    from stages.mix import mix
+    from stages.prepare import prepare
+    from stages.report import report
+    from stages.snapshot import snapshot
+    from stages.train import train
+
+    with chdir(folder):
+        backbone()
+        for task in (FIRST, SECOND):
+            for stage in (prepare, snapshot, generate, audit, mix, train, evaluate):
+                stage(task)
+        report()
+    call(folder, "dvc", "commit", "--force")
 
 
 def call(folder: Path, *command: str, expect: int = 0) -> str:
