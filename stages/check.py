@@ -98,10 +98,12 @@ def _look(data: dict[str, Any], root: Path) -> _Found:
     from lamol_core.preflight.problems import problems_before_a_run
     from lamol_core.preflight.targets import find_encode, target_problems
 
+    if problems := version_problems(data.get("lamol_version")):  # all else may be right there
+        return _Found(problems)
     if problems := problems_before_a_run(data, root):
         return _Found(problems)
     params = Params.model_validate(data)
-    if problems := version_problems(params.lamol_version) + pipeline_problems(params, root):
+    if problems := pipeline_problems(params, root):
         return _Found(problems)
     problems, lost = _what_forgotten_rows_cost(params, data)
     if problems:

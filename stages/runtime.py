@@ -120,10 +120,20 @@ def open_params(overrides: list[str] | None) -> Params:
     """params.yaml of the current folder, checked, with the overrides laid over it."""
     from lamol_core.parameters import load_params
 
-    params = load_params(Path("params.yaml"), overrides or ())
-    for problem in version_problems(params.lamol_version):
-        raise ConfigError(f"params.yaml: {problem}")
-    return params
+    params = Path("params.yaml")
+    _require_version(params, overrides or ())
+    return load_params(params, overrides or ())
+
+
+def _require_version(path: Path, overrides: Iterable[str]) -> dict[str, Any]:
+    """A params.yaml as plain data. Raises ConfigError where another version made it: what else is
+    wrong with it may be right there."""
+    from lamol_core.config.loading import read_params
+
+    data = read_params(path, overrides)
+    for problem in version_problems(data.get("lamol_version")):
+        raise ConfigError(f"{path}: {problem}")
+    return data
 
 
 def version_problems(wanted: object) -> list[str]:
@@ -201,12 +211,10 @@ class StageRun:
         """Raises ConfigError where params.yaml has no such task, or another version made it."""
         from lamol_core.artifacts.layout import Layout
         from lamol_core.artifacts.spec import STAGES
-        from lamol_core.config.loading import params_error, read_params
+        from lamol_core.config.loading import params_error
 
         told = list(overrides or ())
-        data = read_params(Path("params.yaml"), told)
-        for problem in version_problems(data.get("lamol_version")):
-            raise ConfigError(f"params.yaml: {problem}")
+        data = _require_version(Path("params.yaml"), told)
         after = BASE
         if name not in WITHOUT_TASK:
             task = task or task_of_dvc(name)

@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from lamol_core.artifacts.spec import DATA, maker
 from lamol_core.data.sources.registry import parse_source
 from lamol_core.parameters import Params
 
@@ -113,7 +114,7 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
             problems.append(
                 f"dvc.yaml: `prepare` depends on `{SOURCE}`, and {name} is read from no file, "
                 "which DVC can't resolve. Take that line out of `prepare` (DVC then does not see "
-                "when a task's file changes: `dvc repro -f prepare@TASK` reads it again)."
+                f"when a task's file changes: `dvc repro -f {maker(DATA, 'TASK')}` reads it again)."
             )
         elif path.startswith("~"):
             problems.append(

@@ -69,9 +69,11 @@ def edit_params(folder: Path, change: Any) -> None:
         yaml.dump(params, stream)
 
 
-def run(folder: Path, *command: str, expect: int = 0, home: Path | None = None) -> str:
+def run(
+    folder: Path, *command: str, expect: int = 0, home: Path | None = None, code: Path | None = None
+) -> str:
     """Run a command of this environment; its output, stderr included. `home` is where its caches
-    go, if not into the user's."""
+    go, if not into the user's; `code` a checkout whose code it runs, if not this one's."""
     bin_folder = str(Path(sys.executable).parent)
     environment = os.environ | {
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
@@ -81,6 +83,8 @@ def run(folder: Path, *command: str, expect: int = 0, home: Path | None = None) 
     if home is not None:
         environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
         environment |= {"HF_HOME": str(home / "huggingface")}
+    if code is not None:
+        environment |= {"PYTHONPATH": str(code)}
     done = subprocess.run(
         command, cwd=folder, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,

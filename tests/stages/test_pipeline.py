@@ -15,8 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lamol_core import __version__
-from lamol_core.artifacts.spec import OF_A_TASK
 from lamol_core.data.task_data import TaskData
 from lamol_core.methods.registry import METHODS
 from lamol_core.records import PSEUDO_SCHEMA, SPLITS
@@ -489,15 +487,6 @@ def test_methods_from_the_queue_are_compared_with_the_run(
     runs = [(group["label"].partition(" ")[0], group["num_runs"]) for group in compared["groups"]]
     queued = [(method, len(seeds)) for method in methods]
     assert sorted(runs) == sorted([("lamol_kd", 1), *queued]), "its own run has other epochs"
-
-
-def test_another_version_is_told_beforehand(sequence: Path) -> None:
-    edit_params(sequence, lambda p: p.update(lamol_version="0.0.1"))
-    of_a_task = [(name, "sums") for name in OF_A_TASK]
-    for command in (("check",), ("backbone",), *of_a_task, ("report",)):
-        assert names(run(sequence, "lamol", *command, expect=3), "lamol_version", "0.0.1")
-    edit_params(sequence, lambda p: p.update(lamol_version=__version__))
-    run(sequence, "lamol", "mix", "sums")
 
 
 def test_tables_and_states_of_another_training_are_refused(sequence: Path) -> None:

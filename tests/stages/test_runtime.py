@@ -1,14 +1,25 @@
-"""How an error ends a command."""
+"""What every command does before and after its work: versions, names, locks, errors."""
 
 from __future__ import annotations
 
 import errno
+import multiprocessing
+import os
+from contextlib import ExitStack
+from multiprocessing.synchronize import Event
+from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner, Result
 
-from lamol_core.errors import ArtifactError, ConfigError, DivergedError
-from stages.runtime import guarded
+from lamol_core import __version__
+from lamol_core.artifacts.spec import OF_A_TASK, STAGES
+from lamol_core.errors import ArtifactError, ConfigError, DivergedError, UsageError
+from stages.cli import app
+from stages.runtime import Cost, StageRun, guarded, task_of_dvc
+from tests.messages import names, naming
+from tests.stages.sequences import edit_params, write_csv
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "runs/a/student")
 
@@ -48,3 +59,97 @@ def test_a_reader_that_went_away_is_no_bug(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(BrokenPipeError):  # which Typer ends quietly
         command()
     assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new one of two tasks, a and b, as the current folder."""
+    tasks = [f"{name}={write_csv(tmp_path / f'{name}.csv', 'colours')}" for name in "ab"]
+    folder = tmp_path / "sequence"
+    made = call("init", str(folder), *(word for task in tasks for word in ("--task", task)))
+    assert made.exit_code == 0, made.output
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def call(*command: str) -> Result:
+    return CliRunner().invoke(app, command)
+
+
+def command_of(stage: str, task: str) -> list[str]:
+    return [stage, task] if stage in OF_A_TASK else [stage]
+
+
+OTHERS = [["check"], ["ask", "a"], ["samples", "a"], ["forget", "a"]]
+
+
+def test_a_folder_of_another_version_is_refused_with_the_way_on(sequence: Path) -> None:
+    """Whatever else is wrong: the other version may know it."""
+    edit_params(sequence, lambda params: params.update(lamol_version="0.0.1", newer={}))
+    for command in (*OTHERS, *(command_of(stage, "a") for stage in STAGES)):
+        told = call(*command)
+        assert told.exit_code == 3, command
+        assert names(told.output, "lamol_version", "0.0.1", __version__), command
+    edit_params(sequence, lambda params: params.update(lamol_version=__version__))
+    told = call("check")
+    assert told.exit_code == 3 and names(told.output, "newer")
+    edit_params(sequence, lambda params: params.pop("newer"))
+    assert call("check").exit_code == 0
+
+
+def hold(folder: Path, held: Event, end: Event) -> None:
+    """What every stage of task a writes."""
+    os.chdir(folder)
+    with ExitStack() as locks:
+        for stage in STAGES:
+            run = StageRun.open(stage, "a" if stage in OF_A_TASK else "", (), Cost())
+            locks.enter_context(run.alone())
+        held.set()
+        end.wait(60)
+
+
+def test_of_a_stage_one_process_works_on_a_task(sequence: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    held, end = spawn.Event(), spawn.Event()
+    first = spawn.Process(target=hold, args=(sequence, held, end))
+    first.start()
+    try:
+        assert held.wait(60)
+        for stage, declared in STAGES.items():
+            told = call(*command_of(stage, "a"))
+            written = declared.writes[0].at("a" if declared.of_task else "base")
+            assert told.exit_code == 4 and names(told.output, written), stage
+        for stage in OF_A_TASK:
+            with StageRun.open(stage, "b", (), Cost()).alone():
+                pass
+    finally:
+        end.set()
+        first.join(60)
+    assert first.exitcode == 0
+    for stage in STAGES:
+        with StageRun.open(stage, "a" if stage in OF_A_TASK else "", (), Cost()).alone():
+            pass
+
+
+@pytest.mark.parametrize("address", ["train@a-b_1", "dvc.yaml:train@a-b_1", "x/y:train@a-b_1"])
+def test_a_stage_under_dvc_knows_its_task(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", address)
+    assert task_of_dvc("train") == "a-b_1"
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a;b", "a\nb", "a b", "--help", "a\n", "@", ":x", "A", "é"]
+)
+def test_what_is_no_name_of_a_task_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", f"train@{name}")
+    with pytest.raises(ConfigError, match=naming("params.yaml")):
+        task_of_dvc("train")
+
+
+@pytest.mark.parametrize("address", ["", "mix@a", "train", "train@"])
+def test_without_a_task_of_its_own_a_stage_asks_for_one(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_STAGE", address)
+    with pytest.raises((UsageError, ConfigError)):
+        task_of_dvc("train")

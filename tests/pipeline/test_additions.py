@@ -1,0 +1,119 @@
+"""Whoever adds a method, metric, source or check writes its file and its line in the registry:
+parameters, manifests, scores, audits and errors then have it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.messages import names
+from tests.pipeline.checkout import FIRST, SECOND, call, copy_checkout, tiny_params, write_params
+from tests.stages.sequences import edit_params, stages_run
+
+ADDITIONS = Path(__file__).parent / "additions"
+IN_REGISTRY = {
+    "methods/toy.py": ("methods/registry.py", "Toy"),
+    "methods/toy_counter.py": ("methods/registry.py", "ToyCounter"),
+    "metrics/toy_size.py": ("metrics/registry.py", "ToySize()"),
+    "data/sources/toy_numbers.py": ("data/sources/registry.py", "ToyNumbers"),
+    "audit/checks/toy_length.py": ("audit/registry.py", "ToyLength()"),
+}
+"""Of each addition its registry, and what stands there in its line."""
+ENTRY = re.compile(r"^( +)[A-Z]\w+(?:\(\))?,$", re.MULTILINE)
+IMPORT = re.compile(r"^from lamol_core\.", re.MULTILINE)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with all additions, and a sequence that uses them; nothing ran yet."""
+    folder = copy_checkout(tmp_path / "checkout")
+    shutil.copytree(ADDITIONS, folder / "lamol_core", dirs_exist_ok=True)
+    for file, (registry, entry) in IN_REGISTRY.items():
+        register(folder / "lamol_core" / registry, file, entry)
+    write_params(folder, **with_additions())
+    return folder
+
+
+def register(registry: Path, file: str, entry: str) -> None:
+    """Write a class into a registry: its line, and the import that the line needs."""
+    text = registry.read_text(encoding="utf-8")
+    *_, last = ENTRY.finditer(text)
+    text = f"{text[: last.end()]}\n{last[1]}{entry},{text[last.end() :]}"
+    first = IMPORT.search(text)
+    assert first is not None
+    module = file.removesuffix(".py").replace("/", ".")
+    line = f"from lamol_core.{module} import {entry.removesuffix('()')}\n"
+    registry.write_text(text[: first.start()] + line + text[first.start() :], encoding="utf-8")
+
+
+def with_additions() -> dict[str, Any]:
+    params = tiny_params()
+    numbers = {"kind": "toy_numbers", "rows": 30}
+    params["tasks"][FIRST] = {"after": "base", "source": numbers, "metric": "toy_size"}
+    params["backbone"]["nano"]["corpus"] = [t["source"] for t in params["tasks"].values()]
+    params["audit"] = {"limits": {"toy_words": {"warn": 60, "fail": 70}}}
+    return {**params, "method": "toy", "toy": {"pull": 0.25}, "toy_counter": {"at_once": 3}}
+
+
+def of_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("toy.pull=-1", "toy.pull"),
+        ("toy.pul=1", "toy.pul"),
+        ("toy_counter.at_once=0", "toy_counter.at_once"),
+        ("tasks.first.source.rows=0", "tasks.first.source.rows"),
+        ("tasks.first.metric=toy_sise", "tasks.first.metric"),
+        ("audit.limits.toy_words.warn=80", "audit.limits.toy_words"),
+    ],
+)
+def test_what_is_wrong_with_an_addition_s_parameter_is_told_by_its_key(
+    override: str, key: str, checkout: Path
+) -> None:
+    assert names(call(checkout, "lamol", "check", "--set", override, expect=3), key)
+
+
+def test_an_unused_addition_asks_for_no_block(checkout: Path) -> None:
+    edit_params(checkout, lambda params: params.pop("toy_counter"))
+    call(checkout, "lamol", "check")
+
+
+@pytest.mark.slow
+def test_an_addition_is_its_file_and_its_line(checkout: Path) -> None:
+    call(checkout, "dvc", "repro")
+    runs, student = checkout / "runs", checkout / "runs" / SECOND / "student" / "manifest.json"
+    parameters = of_json(student)["parameters"]
+    assert parameters["method"] == "toy" and parameters["toy.pull"] == 0.25
+    scores = pq.read_table(runs / FIRST / "predictions.parquet")["score"].to_pylist()
+    assert 0 < of_json(runs / FIRST / "metrics.json")[FIRST] < 100
+    assert all(score == 1 / round(1 / score) for score in scores), "as toy_size scores"
+    assert of_json(checkout / "data" / FIRST / "lineage.json")[0]["metric"] == "toy_size"
+    found = of_json(runs / SECOND / "audit" / "audit.json")["checks"]["toy_length"]
+    (judged,) = [one for one in found["judged"] if not one["task"]]
+    assert (judged["figure"], judged["warn"], judged["fail"]) == ("toy_words", 60, 70)
+    assert judged["value"] > 1 and found["verdict"] == "pass"
+    assert "toy_length" in (runs / SECOND / "README.md").read_text(encoding="utf-8")
+
+    edit_params(checkout, lambda params: params["toy"].update(pull=0.5))
+    trained = [f"train@{FIRST}", f"train@{SECOND}"]  # the first has no pseudo rows: the same bytes
+    assert stages_run(call(checkout, "dvc", "repro", trained[-1])) == trained
+    assert of_json(student)["parameters"]["toy.pull"] == 0.5
+
+    edit_params(checkout, lambda params: params.update(method="toy_counter"))
+    ran = stages_run(call(checkout, "dvc", "repro", trained[-1]))
+    assert set(trained) <= set(ran) and not {"backbone", f"prepare@{FIRST}"} & set(ran)
+    state = of_json(runs / SECOND / "state" / "manifest.json")
+    assert state["parameters"]["toy_counter.at_once"] == 3
+    rows_a_task = tiny_params()["train"]["steps"] * tiny_params()["train"]["batch_size"]
+    assert state["rows"]["rows_counted"] == 3 * 2 * rows_a_task
+    assert of_json(runs / SECOND / "state" / "count.json") == state["rows"]["rows_counted"]
