@@ -10,7 +10,7 @@ from lamol_core.methods.terms import ce
 from lamol_core.models.head import LinearHead
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import MicroBatch, encode_views, pack_under
+from lamol_core.training.batches import MicroBatch, pack_rows
 from lamol_core.training.hidden_states import Body
 from lamol_core.training.objective import Counts, losses_of
 
@@ -35,7 +35,7 @@ def answer_logits(
     was_training, found = body.training, {}
     body.eval()
     with torch.no_grad():
-        for micro in pack_under(encode_views(rows, ("qa",), control), max_tokens):
+        for micro in pack_rows(rows, ("qa",), control, max_tokens):
             micro = micro.to(body.model.device)
             states = body(micro, micro.supervised - 1)
             logits = states if body.head is None else body.head.logits(states)
@@ -51,7 +51,7 @@ def likelihood_backward(body: Body, control: ControlTokens) -> Callable[[Encoded
     loss = ce("qa", "new")
 
     def backward(row: EncodedRow) -> None:
-        (micro,) = pack_under(encode_views([row], ("qa",), control), 1)
+        (micro,) = pack_rows([row], ("qa",), control, 1)
         # a denominator of 1: the sum over the answer's tokens
         counts: Counts = {("qa", "new"): 1}
         losses_of(micro.to(body.model.device), loss, counts, body, body.head, None).total.backward()

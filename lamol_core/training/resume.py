@@ -82,12 +82,10 @@ class Resume:
         self.say(f"goes on after step {len(rows)} of a training that was cut off")
         return rows
 
-    def save_now_and_then(
-        self, model: nn.Module, optimizer: MasterAdamW, memory: Memory, log_rows: list[LogRow]
-    ) -> None:
-        """Write the state after a step, if EVERY_S have gone by since the last time."""
-        if time.perf_counter() - self._saved_at >= EVERY_S:
-            self.save(model, optimizer, memory, log_rows)
+    @property
+    def is_due(self) -> bool:
+        """Whether EVERY_S have gone by since the last time that a state was saved."""
+        return time.perf_counter() - self._saved_at >= EVERY_S
 
     def save(
         self, model: nn.Module, optimizer: MasterAdamW, memory: Memory, log_rows: list[LogRow]
