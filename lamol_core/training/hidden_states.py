@@ -9,13 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from lamol_core.models.attention import (
-    PACKED,
-    UnsupportedAttention,
-    attending,
-    deviates,
-    is_plain_causal,
-)
+from lamol_core.models.attention import PACKED, attending, deviates, is_plain_causal
 from lamol_core.models.compiled import compile_blocks
 from lamol_core.models.head import LinearHead, linear_head
 from lamol_core.models.packing import Pack
@@ -101,9 +95,6 @@ def can_be_packed(model: PreTrainedModel, head: LinearHead | None) -> bool:
             apart = Body(model, head, packed=False)._states(micro)
             with attending(model, PACKED):
                 together = Body(model, head, packed=True)._states(micro)
-    except UnsupportedAttention as error:
-        log.debug("not packed: %s", error)
-        return False
     except Exception as error:  # whatever an unknown architecture makes of an unknown argument
         log.debug("not packed: %s: %s", type(error).__name__, error)
         return False
