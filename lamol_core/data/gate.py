@@ -54,7 +54,7 @@ class PassedRows:
     samples: list[PseudoSample]
     manifest: Manifest
     """Of the table that they were drawn into."""
-    num_dropped: int = 0
+    num_dropped: int
     """Valid rows that were left out because the audit flags them."""
 
 
@@ -70,9 +70,7 @@ def pass_gate(
         _require_verdict(layout, task, params)
     rows, manifest = read(layout, PSEUDO, task)
     samples = from_table(rows, PseudoSample)
-    if not params.drop_flagged:
-        return PassedRows(samples, manifest)
-    flagged = flagged_rows(layout, task)
+    flagged = flagged_rows(layout, task) if params.drop_flagged else set()
     left = [sample for sample in samples if sample.row_id not in flagged]
     had = {sample.source_task for sample in samples if sample.valid}
     has = {sample.source_task for sample in left if sample.valid}

@@ -148,16 +148,11 @@ def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
 
 def _label(rows: Rows, facts: TaskFacts, first_index: int) -> dict[str, list[Example]]:
     index = {target: first_index + i for i, target in enumerate(facts.classes)}
+    name = facts.name
     return {
         split: [
-            Example(
-                row_id=row_id(facts.name, split, number),
-                task=facts.name,
-                input=row.input,
-                target=row.target,
-                label_idx_cil=index.get(row.target, 0),
-            )
-            for number, row in enumerate(rows[split])
+            Example(row_id(name, split, i), name, row.input, row.target, index.get(row.target, 0))
+            for i, row in enumerate(rows[split])
         ]
         for split in SPLITS
     }

@@ -29,9 +29,8 @@ class RowMemory(Memory):
         self._reservoir = Reservoir(params.buffer_size, context.seed)
 
     def read(self, folder: Path) -> None:
-        table = read_rows(
-            file_of_state(folder, ROWS), MEMORY_SCHEMA, remedy(STATE, folder.parent.name)
-        )
+        mend = remedy(STATE, folder.parent.name)
+        table = read_rows(file_of_state(folder, ROWS), MEMORY_SCHEMA, mend)
         self._rows = [
             EncodedRow(row.row_id, "memory", row.input_ids, row.target_ids, row.gen_token)
             for row in from_table(table, MemoryRow)
@@ -57,18 +56,11 @@ class RowMemory(Memory):
         self._take(rows)
 
     def write(self, folder: Path) -> dict[str, int]:
-        kept = [
-            MemoryRow(
-                slot,
-                row.row_id,
-                self._decode(row.input_ids),
-                self._decode(row.target_ids),
-                list(row.input_ids),
-                list(row.target_ids),
-                row.gen_token,
-            )
-            for slot, row in enumerate(self._rows)
-        ]
+        kept = []
+        for slot, row in enumerate(self._rows):
+            x, y = list(row.input_ids), list(row.target_ids)
+            texts = self._decode(x), self._decode(y)
+            kept.append(MemoryRow(slot, row.row_id, *texts, x, y, row.gen_token))
         write_rows(folder / ROWS, kept, MEMORY_SCHEMA)
         stream = {"rows_seen": self._reservoir.num_seen, "buffer_size": self._reservoir.size}
         (folder / STREAM).write_text(json.dumps(stream) + "\n", encoding="utf-8")

@@ -70,9 +70,6 @@ def resolve_compile(wanted: str, num_flops: float, device: torch.device) -> bool
     """
     if wanted != "auto":
         return wanted == "always"
-    return device.type == "cpu" and num_flops >= COMPILE_FLOPS and _has_compiler()
-
-
-def _has_compiler() -> bool:
-    """torch.compile needs a C++ compiler on a CPU."""
-    return shutil.which("g++") is not None or shutil.which("clang++") is not None
+    # torch.compile needs a C++ compiler on a CPU
+    has_compiler = shutil.which("g++") is not None or shutil.which("clang++") is not None
+    return device.type == "cpu" and num_flops >= COMPILE_FLOPS and has_compiler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from bisect import bisect_left
 from collections import Counter
@@ -159,17 +160,14 @@ def optimizer_batches(
     rows: Sequence[EncodedRow], batch_size: int, num_steps: int, seed: int
 ) -> Iterator[OptimizerBatch]:
     """`num_steps` batches: the rows in their order, then epoch after epoch in seeded orders."""
-    step = epoch = 0
-    while True:
-        order = list(rows)
-        if epoch:
+    steps_per_epoch, order = math.ceil(len(rows) / batch_size), list(rows)
+    for step in range(num_steps):
+        epoch, place = divmod(step, steps_per_epoch)
+        if epoch and not place:
+            order = list(rows)
             random.Random(derive_seed(seed, "epoch", epoch)).shuffle(order)
-        for start in range(0, len(order), batch_size):
-            if step == num_steps:
-                return
-            yield OptimizerBatch(tuple(order[start : start + batch_size]))
-            step += 1
-        epoch += 1
+        start = place * batch_size
+        yield OptimizerBatch(tuple(order[start : start + batch_size]))
 
 
 def cut_evenly(lengths: Sequence[int], max_tokens: int) -> list[tuple[int, int]]:

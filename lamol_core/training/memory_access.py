@@ -1,6 +1,6 @@
 """Between a method's memory and the student that is trained: rows in, logits and gradients out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ class RecalledLogits:
 
 
 def answer_logits(
-    body: Body, rows: Sequence[EncodedRow], control: ControlTokens, max_tokens: int
+    body: Body, control: ControlTokens, max_tokens: int, rows: Sequence[EncodedRow]
 ) -> list[Tensor]:
     """The logits (n, V) that tell each row's answer (QA view), in eval mode, without gradient."""
     was_training, found = body.training, {}
@@ -46,14 +46,10 @@ def answer_logits(
     return [found[row.row_id] for row in rows]
 
 
-def likelihood_backward(body: Body, control: ControlTokens) -> Callable[[EncodedRow], None]:
-    """Adds the gradient of -log p(y | x) of one row to the weights, in eval mode."""
-    loss = ce("qa", "new")
-
-    def backward(row: EncodedRow) -> None:
-        (micro,) = pack_rows([row], ("qa",), control, 1)
-        # a denominator of 1: the sum over the answer's tokens
-        counts: Counts = {("qa", "new"): 1}
-        losses_of(micro.to(body.model.device), loss, counts, body, body.head, None).total.backward()
-
-    return backward
+def likelihood_backward(body: Body, control: ControlTokens, row: EncodedRow) -> None:
+    """Add the gradient of -log p(y | x) of one row to the weights, in eval mode."""
+    (micro,) = pack_rows([row], ("qa",), control, 1)
+    # a denominator of 1: the sum over the answer's tokens
+    counts: Counts = {("qa", "new"): 1}
+    micro, loss = micro.to(body.model.device), ce("qa", "new")
+    losses_of(micro, loss, counts, body, body.head, None).total.backward()

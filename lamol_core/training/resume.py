@@ -76,8 +76,8 @@ class Resume:
         if torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random_cuda"])
         memory.read(self.folder / MEMORY)
-        rows = json.loads((self.folder / PROGRESS).read_text(encoding="utf-8"))["log_rows"]
-        assert isinstance(rows, list)
+        progress = json.loads((self.folder / PROGRESS).read_text(encoding="utf-8"))
+        rows: list[LogRow] = progress["log_rows"]
         self.seconds_before = sum(row["seconds"] for row in rows)
         self.say(f"goes on after step {len(rows)} of a training that was cut off")
         return rows

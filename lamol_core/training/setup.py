@@ -60,7 +60,10 @@ class Fitting:
         params = self.params
         if params.gradient_checkpointing:
             checkpoint_activations(model)
-        flops = training_flops(model, rows, loss, self.control, params)
+        # 6 N D: forward and backward of all parameters, for every token of every step
+        tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views, self.control))
+        epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
+        flops = 6.0 * model.num_parameters() * tokens * epochs
         compiled = resolve_compile(params.compile, flops, self.accelerator.device)
         with as_body(model, self.attention, compiled) as body:
             trainer = Trainer(self.accelerator, body, teacher, loss, self.control, params, memory)
@@ -92,16 +95,3 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
             f"params.yaml: train.gradient_checkpointing: {type(model).__name__} does not support "
             "it. Set it to false, and lower train.micro_batch_tokens where memory is short."
         ) from error
-
-
-def training_flops(
-    model: PreTrainedModel,
-    rows: Sequence[EncodedRow],
-    loss: Loss,
-    control: ControlTokens,
-    params: TrainParams,
-) -> float:
-    """6 N D: forward and backward of all parameters, for every token of every step."""
-    tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views, control))
-    epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
-    return 6.0 * model.num_parameters() * tokens * epochs

@@ -78,14 +78,12 @@ class TrainedStudent:
         return sum(resume.seconds_before for resume in self.resumes)
 
     def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
-        """Write the checkpoint (from the main process alone)."""
-        if self.is_main_process:
-            save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
+        """Write the checkpoint, from the main process."""
+        save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
 
     def save_state(self, out: Path, provenance: Provenance) -> None:
-        """Write what the method keeps until the next task (from the main process alone)."""
-        if self.is_main_process:
-            write_state(out, provenance, self.memory.write)
+        """Write what the method keeps until the next task, from the main process."""
+        write_state(out, provenance, self.memory.write)
 
     def discard_resumes(self) -> None:
         """Once all is written: remove what a training that was cut off would go on from."""
@@ -147,15 +145,11 @@ def train_from_checkpoint(
     resume, resume_expert = _resume_at(checkpoints.resume, inputs, fitting), None
     source = TeacherSource(checkpoints.teacher, partial(fitting.load, checkpoints.teacher))
     if method.expert_loss is not None:
-        assert checkpoints.backbone is not None, "an expert starts from the backbone"
+        backbone = checkpoints.backbone
+        assert backbone is not None, "an expert starts from the backbone"
         resume_expert = _resume_at(checkpoints.expert_resume, inputs, fitting, keeps_end=True)
-        source = TeacherSource(
-            checkpoints.backbone,
-            partial(
-                fitting.train_expert, checkpoints.backbone, rows, method.expert_loss, resume_expert
-            ),
-            trained=repr((method.expert_loss, params, seed)),
-        )
+        load = partial(fitting.train_expert, backbone, rows, method.expert_loss, resume_expert)
+        source = TeacherSource(backbone, load, repr((method.expert_loss, params, seed)))
     elif checkpoints.expert_resume is not None:
         # of another method's training that was cut off
         shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)

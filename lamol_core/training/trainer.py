@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.memory import Memory
@@ -103,7 +103,7 @@ class Trainer:
         del optimizer  # its moments are twice the model, and a memory may need room to look back
         self.student.eval()
         new = [row for row in rows if row.origin == "new"]
-        memory.finish(student, new, likelihood_backward(self.student, self.control))
+        memory.finish(student, new, partial(likelihood_backward, self.student, self.control))
         return log_rows
 
     def _step(
@@ -115,7 +115,9 @@ class Trainer:
         terms, num_tokens = self._accumulate(model, optimizer, recalled, step)
         norm = float(optimizer.gradient_norm())
         self._check_finite(norm, "gradient norm", batch, step)
-        self.memory.observe([row for row in batch.rows if row.origin == "new"], self._answer_logits)
+        new = [row for row in batch.rows if row.origin == "new"]
+        max_tokens = self.params.micro_batch_tokens
+        self.memory.observe(new, partial(answer_logits, self.student, self.control, max_tokens))
         learning_rate = learning_rate_at(step, num_steps, self.params)
         optimizer.step(learning_rate, min(self.params.max_grad_norm / (norm + 1e-6), 1.0))
         seconds = time.perf_counter() - started
@@ -129,23 +131,15 @@ class Trainer:
             "tokens_per_s": round(num_tokens / seconds, 1),
         }
 
-    def _answer_logits(self, rows: Sequence[EncodedRow]) -> list[Tensor]:
-        budget = self.params.micro_batch_tokens
-        return answer_logits(self.student, rows, self.control, budget)
-
     def _accumulate(
         self, model: Any, optimizer: MasterAdamW, batch: OptimizerBatch, step: int
     ) -> tuple[dict[str, float | None], int]:
         """Backward over the micro-batches. The loss is the whole batch's, however it is cut."""
         accelerator, loss = self.accelerator, self.loss
         counts = batch.count_tokens(loss.views)
-        micros = batch.micro_batches(
-            loss.views,
-            self.control,
-            self.params.micro_batch_tokens,
-            accelerator.process_index,
-            accelerator.num_processes,
-        )
+        rank, world = accelerator.process_index, accelerator.num_processes
+        max_tokens = self.params.micro_batch_tokens
+        micros = batch.micro_batches(loss.views, self.control, max_tokens, rank, world)
         penalty, recalled = self.memory.add_penalty(self.student.model), RecalledLogits(self.memory)
         means = torch.zeros(len(loss.parts), device=accelerator.device)
         for place, micro in enumerate(micros):
@@ -157,10 +151,10 @@ class Trainer:
                 )
                 self._check_finite(float(computed.total.detach()), "loss", batch, step)
                 # Accelerate averages gradients over processes; they must be added up
-                accelerator.backward(computed.total * accelerator.num_processes)
+                accelerator.backward(computed.total * world)
             means += computed.sums
             # over processes, gradients are exchanged with the last micro-batch, not before
-            if len(micros) > 1 and accelerator.num_processes == 1:
+            if len(micros) > 1 and world == 1:
                 optimizer.collect_gradients()
         num_tokens = torch.tensor(sum(micro.num_tokens for micro in micros))
         means = accelerator.reduce(means, reduction="sum")
@@ -169,8 +163,8 @@ class Trainer:
 
     def _named(self, means: list[float], penalty: float | None) -> dict[str, float | None]:
         """The loss and its terms, by their columns in the log; None where a method has none."""
-        columns = dict.fromkeys([*TERMS, *(term.name for _, term in self.loss.parts)])
-        named: dict[str, float | None] = {"loss": penalty or 0.0, **columns}
+        names = [*TERMS, *(term.name for _, term in self.loss.parts)]
+        named: dict[str, float | None] = {"loss": penalty or 0.0, **dict.fromkeys(names)}
         named["penalty"] = penalty
         for (weight, term), mean in zip(self.loss.parts, means, strict=True):
             named["loss"] = (named["loss"] or 0.0) + weight * mean

@@ -80,9 +80,8 @@ def _states_provenance(
     source: TeacherSource, fitting: Fitting, loss: Loss, rows: Sequence[EncodedRow], shift: int
 ) -> Provenance:
     """All that decides a teacher's states: those of a training that was cut off are found by it."""
-    teacher = read_manifest(
-        source.checkpoint / MANIFEST, remedy(TEACHER, source.checkpoint.parent.name)
-    )
+    checkpoint = source.checkpoint
+    teacher = read_manifest(checkpoint / MANIFEST, remedy(TEACHER, checkpoint.parent.name))
     return Provenance(
         {
             **computed_by(fitting.dtype),

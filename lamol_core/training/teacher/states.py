@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 SHARD_BYTES = 64 * 2**20
 STATES = "states"
 TEACHER_STATES = "teacher_states"
-Key = tuple[str, View]
 
 
 class OnlineTeacher:
@@ -73,30 +72,25 @@ class StatesPlan:
         """Known before anything is computed."""
         return self.num_tokens * self.bytes_per_token
 
-    @property
-    def tokens_of_sequence(self) -> Iterator[tuple[Key, int]]:
-        """The supervised tokens of each sequence, in the order of storage."""
-        for micro in self.micros:
-            for member, count in zip(micro.members, micro.supervised_counts, strict=True):
-                yield (member.row_id, member.view), count
-
 
 class StoredTeacher:
     """Reads states from the disk (memory-mapped), sequence by sequence; holds the head."""
 
     def __init__(self, folder: Path, plan: StatesPlan, head: LinearHead) -> None:
         self.head: LinearHead | None = head
-        self._places: dict[Key, tuple[Any, int, int]] = {}
+        self._places: dict[tuple[str, View], tuple[Any, int, int]] = {}
         shards = sorted(folder.glob("*.safetensors"))
         self._shards = [safe_open(shard, framework="pt") for shard in shards]
         slices = [shard.get_slice(STATES) for shard in self._shards]
         ends = [piece.get_shape()[0] for piece in slices]
         shard = offset = 0
-        for key, num_tokens in plan.tokens_of_sequence:
-            while offset >= ends[shard]:
-                shard, offset = shard + 1, 0
-            self._places[key] = (slices[shard], offset, offset + num_tokens)
-            offset += num_tokens
+        for micro in plan.micros:  # in the order of storage
+            for member, count in zip(micro.members, micro.supervised_counts, strict=True):
+                while offset >= ends[shard]:
+                    shard, offset = shard + 1, 0
+                place = (slices[shard], offset, offset + count)
+                self._places[member.row_id, member.view] = place
+                offset += count
 
     def states(self, micro: MicroBatch, shift: int) -> Tensor:
         parts = []
