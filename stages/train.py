@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.spec import Method
     from lamol_core.training.params import TrainParams
-    from lamol_core.training.retention import Kept
     from lamol_core.training.student import Checkpoints, TrainedStudent, TrainingSet
 
 
@@ -209,7 +208,7 @@ def _checkpoints(run: StageRun) -> Checkpoints:
     )
 
 
-def _figures(num_rows: int, trained: TrainedStudent, kept: Kept) -> dict[str, Any]:
+def _figures(num_rows: int, trained: TrainedStudent, kept: dict[str, int]) -> dict[str, Any]:
     """What the report tells of a training."""
     from lamol_core.training.log import thin_curve
 
@@ -220,7 +219,7 @@ def _figures(num_rows: int, trained: TrainedStudent, kept: Kept) -> dict[str, An
         "final_loss": trained.log_rows[-1]["loss"],
         "inputs_cut": trained.num_cut,
         "curve": thin_curve(trained.log_rows),
-        "kept": kept.as_dict(),
+        "kept": kept,
     }
 
 

@@ -79,14 +79,19 @@ class Template:
             return cls(role, (("", text),))
         try:
             parsed = list(string.Formatter().parse(text))
+            names = [name for _, name, _, _ in parsed]
+            if any(spec or conversion for _, _, spec, conversion in parsed):
+                raise ValueError("a field is a column name alone")
+            if "" in names or not any(names):
+                raise ValueError("it names no column")
         except ValueError as error:
-            raise SourceError([_bad_template(role, text, str(error))]) from error
-        if any(spec or conversion for _, _, spec, conversion in parsed):
-            raise SourceError([_bad_template(role, text, "a field is a column name alone")])
-        parts = tuple((literal, name) for literal, name, _, _ in parsed)
-        if "" in (name for _, name in parts) or not any(name for _, name in parts):
-            raise SourceError([_bad_template(role, text, "it names no column")])
-        return cls(role, parts)
+            raise SourceError(
+                [
+                    f"{role}: {text!r} is no template: {error}. Write a column name, or text with "
+                    "{column} fields; a brace itself is {{ or }}."
+                ]
+            ) from error
+        return cls(role, tuple((literal, name) for literal, name, _, _ in parsed))
 
     @property
     def columns(self) -> list[str]:
@@ -216,12 +221,13 @@ def _cell_text(cell: object) -> str:
 
 def _wanted(row: Mapping[str, object], columns: Columns, text_only: bool) -> bool:
     return all(
-        any(_equal(row.get(name), value, text_only) for value in _as_list(wanted))
+        any(_equal(row.get(name), value, text_only) for value in as_list(wanted))
         for name, wanted in columns.where.items()
     )
 
 
-def _as_list(wanted: object) -> list[object]:
+def as_list(wanted: object) -> list[object]:
+    """The values that a column of `where` may have."""
     return wanted if isinstance(wanted, list) else [wanted]
 
 
@@ -249,10 +255,3 @@ def _no_column(table: Table, name: str) -> str:
     known = ", ".join(map(str, table.columns)) or "none"
     hint = did_you_mean(name, map(str, table.columns))
     return f"{table.where}: no column {name!r}{hint}. Its columns are: {known}."
-
-
-def _bad_template(role: Role, text: str, reason: str) -> str:
-    return (
-        f"{role}: {text!r} is no template: {reason}. Write a column name, or text with "
-        "{column} fields; a brace itself is {{ or }}."
-    )

@@ -54,7 +54,7 @@ class PassedRows:
     samples: list[PseudoSample]
     manifest: Manifest
     """Of the table that they were drawn into."""
-    num_dropped: int = 0
+    num_dropped: int
     """Valid rows that were left out because the audit flags them."""
 
 
@@ -70,11 +70,16 @@ def pass_gate(
         _require_verdict(layout, task, params)
     rows, manifest = read(layout, PSEUDO, task)
     samples = from_table(rows, PseudoSample)
-    if not params.drop_flagged:
-        return PassedRows(samples, manifest)
-    flagged = flagged_rows(layout, task)
+    flagged = flagged_rows(layout, task) if params.drop_flagged else set()
     left = [sample for sample in samples if sample.row_id not in flagged]
-    _require_rows(layout.pseudo(task), samples, left, earlier)
+    had = {sample.source_task for sample in samples if sample.valid}
+    has = {sample.source_task for sample in left if sample.valid}
+    lost = [facts.name for facts in earlier if facts.name in had - has]
+    if lost:
+        raise GenerationError(
+            f"{layout.pseudo(task)}: all rows of {', '.join(lost)} are flagged: mix.drop_flagged "
+            "leaves none. Look at the audit; nothing of these tasks would be rehearsed."
+        )
     dropped = sum(sample.valid and sample.row_id in flagged for sample in samples)
     return PassedRows(left, manifest, dropped)
 
@@ -104,20 +109,3 @@ def _require_verdict(layout: Layout, task: str, params: MixParams) -> None:
         )
     if judged["verdict"] == "fail":
         log.warning("%s: its audit failed (%s); it is trained on.", table, failed)
-
-
-def _require_rows(
-    table: Path,
-    drawn: Sequence[PseudoSample],
-    left: Sequence[PseudoSample],
-    earlier: Sequence[TaskFacts],
-) -> None:
-    """Raises GenerationError where a task that rows were drawn of has none left."""
-    had = {sample.source_task for sample in drawn if sample.valid}
-    has = {sample.source_task for sample in left if sample.valid}
-    lost = [facts.name for facts in earlier if facts.name in had - has]
-    if lost:
-        raise GenerationError(
-            f"{table}: all rows of {', '.join(lost)} are flagged: mix.drop_flagged leaves none. "
-            "Look at the audit; nothing of these tasks would be rehearsed."
-        )

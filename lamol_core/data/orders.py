@@ -59,14 +59,11 @@ def listed_order(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def original_name(name: str, tasks: Mapping[str, Mapping[str, Any]]) -> str:
     """`name` of a task `name-2` that `order_tree` made: one with the same block but for `after`."""
-
-    def block(name: str) -> dict[str, Any]:
-        return {key: value for key, value in tasks[name].items() if key != "after"}
-
     found = COPY.fullmatch(name)
     if found is None or not {name, found[1]} <= tasks.keys():
         return name
-    return found[1] if block(found[1]) == block(name) else name
+    is_copy = {**tasks[name], "after": None} == {**tasks[found[1]], "after": None}
+    return found[1] if is_copy else name
 
 
 def original_names(order: Sequence[str], tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lamol_core.data.columns import as_list
 from lamol_core.data.sources.spec import SourceSpec
 
 
@@ -18,13 +19,9 @@ def may_share_rows(one: SourceSpec, other: SourceSpec, root: Path) -> bool:
 def _are_apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether some column can't have a value that both accept."""
     return any(
-        not any(_may_be_one(a, b) for a in _listed(one[column]) for b in _listed(other[column]))
+        not any(_may_be_one(a, b) for a in as_list(one[column]) for b in as_list(other[column]))
         for column in one.keys() & other.keys()
     )
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _may_be_one(a: Any, b: Any) -> bool:

@@ -12,7 +12,7 @@ from lamol_core.artifacts.atomic import atomic_folder, link_tree
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, seal_folder
 from lamol_core.artifacts.spec import DATA, remedy
 from lamol_core.artifacts.tables import write_rows
-from lamol_core.data.canaries import make_canaries, write_canaries
+from lamol_core.data.canaries import Canary, make_canaries, write_canaries
 from lamol_core.data.columns import RawRow, SourceError, counted, limit_rows
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.sources.registry import SUFFIXES, read_source
@@ -74,61 +74,43 @@ def prepare_task(
         "prepare": prepare.model_dump(mode="json"),
     }
     made = Provenance(parameters, {"predecessor": before.content_sha256}, code)
+    tables: dict[str, list[Example]] = {}
+    canaries: list[Canary] = []
+    notes: list[str] = []
     if record is not None and record.is_complete:
-        return _write_forgotten(name, made, before, out, record)
-    if problems := task.source.problems_of_place([out], root):
-        raise SourceError(problems).below(f"tasks.{name}.source")
-    read = read_task_rows(name, task, prepare, root)
-    rows = read.by_split
-    facts = find_facts(name, task, rows)
-    canaries, planted = make_canaries(name, prepare.canaries, rows["train"], prepare.split_seed)
-    rows = {**rows, "train": [*rows["train"], *planted]}
-    facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
-    examples = _label(rows, facts, first_index=sum(past.num_classes for past in before.lineage))
+        facts = record.facts  # its source is left alone
+    else:
+        if problems := task.source.problems_of_place([out], root):
+            raise SourceError(problems).below(f"tasks.{name}.source")
+        read = read_task_rows(name, task, prepare, root)
+        rows = read.by_split
+        facts = find_facts(name, task, rows)
+        canaries, planted = make_canaries(name, prepare.canaries, rows["train"], prepare.split_seed)
+        rows = {**rows, "train": [*rows["train"], *planted]}
+        facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
+        tables = _label(rows, facts, first_index=sum(past.num_classes for past in before.lineage))
+        notes = notes_on(task, facts, read)
     with atomic_folder(out) as scratch:
-        for split in SPLITS:
-            write_rows(scratch / f"{split}.parquet", examples[split], EXAMPLE_SCHEMA)
+        for split, examples in tables.items():
+            write_rows(scratch / f"{split}.parquet", examples, EXAMPLE_SCHEMA)
         if canaries:
             write_canaries(scratch, canaries)
         if record is not None:
             record.copy_into(scratch)
-        _complete(scratch, before, facts, made, record)
-    notes = notes_on(task, facts, read)
+        if before.lineage:
+            _link_seen(before, scratch / SEEN)
+        _write_lineage(scratch, (*before.lineage, facts))
+        num_rows = facts.num_rows if record is None else record.rows(facts)
+        seal_folder(scratch, DATA.kind, num_rows, made)
     if record is not None:
-        notes.append(_forgotten_note(name, record))
+        splits = " and ".join(sorted(record.removed))
+        notes.append(
+            f"its {splits} rows were forgotten and are not read again; remove {record.folder} to "
+            f"have `lamol prepare {name}` read them."
+        )
     if canaries:
         notes.append(f"{counted(len(canaries), 'canary row')} planted among its training rows.")
     return notes
-
-
-def _write_forgotten(
-    name: str, made: Provenance, before: TaskData, out: Path, record: Record
-) -> list[str]:
-    """The folder of a task whose rows are all forgotten: its source is left alone."""
-    with atomic_folder(out) as scratch:
-        record.copy_into(scratch)
-        _complete(scratch, before, record.facts, made, record)
-    return [_forgotten_note(name, record)]
-
-
-def _forgotten_note(name: str, record: Record) -> str:
-    """No row is quoted: notes get logged."""
-    splits = " and ".join(sorted(record.removed))
-    return (
-        f"its {splits} rows were forgotten and are not read again; remove {record.folder} to have "
-        f"`lamol prepare {name}` read them."
-    )
-
-
-def _complete(
-    scratch: Path, before: TaskData, facts: TaskFacts, made: Provenance, record: Record | None
-) -> None:
-    """Add to a task's tables what stands before it, and the manifest."""
-    if before.lineage:
-        _link_seen(before, scratch / SEEN)
-    _write_lineage(scratch, (*before.lineage, facts))
-    rows = facts.num_rows if record is None else record.rows(facts)
-    seal_folder(scratch, DATA.kind, rows, made)
 
 
 def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Path) -> SplitRows:
@@ -147,41 +129,30 @@ def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Pa
 def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
     """What a task is, from its block and its rows: "auto" becomes what the rows show.
 
-    `classes` are the targets of all splits, those of the training rows first."""
+    `classes` are the targets of all splits: those of the training rows in alphabetical order, then
+    those that other splits alone have."""
     train_targets = [row.target for row in rows["train"]]
+    known = set(train_targets)
+    others = {row.target for split in SPLITS for row in rows[split]} - known
     found: Targets = "classes" if looks_like_classes(train_targets) else "text"
     targets = found if task.targets == "auto" else task.targets
     return TaskFacts(
         name=name,
         metric=default_metric(targets) if task.metric == "auto" else task.metric,
         targets=targets,
-        classes=tuple(_classes(rows)) if targets == "classes" else (),
+        classes=(*sorted(known), *sorted(others)) if targets == "classes" else (),
         num_rows={split: len(rows[split]) for split in SPLITS},
-        num_learnt_classes=len(set(train_targets)) if targets == "classes" else 0,
+        num_learnt_classes=len(known) if targets == "classes" else 0,
     )
 
 
-def _classes(rows: Rows) -> list[str]:
-    """The training targets in alphabetical order, then those that other splits alone have."""
-    known = {row.target for row in rows["train"]}
-    others = {row.target for split in SPLITS for row in rows[split]} - known
-    return [*sorted(known), *sorted(others)]
-
-
 def _label(rows: Rows, facts: TaskFacts, first_index: int) -> dict[str, list[Example]]:
-    index: dict[str, int] = {}
-    if facts.targets == "classes":
-        index = {target: first_index + i for i, target in enumerate(_classes(rows))}
+    index = {target: first_index + i for i, target in enumerate(facts.classes)}
+    name = facts.name
     return {
         split: [
-            Example(
-                row_id=row_id(facts.name, split, number),
-                task=facts.name,
-                input=row.input,
-                target=row.target,
-                label_idx_cil=index.get(row.target, 0),
-            )
-            for number, row in enumerate(rows[split])
+            Example(row_id(name, split, i), name, row.input, row.target, index.get(row.target, 0))
+            for i, row in enumerate(rows[split])
         ]
         for split in SPLITS
     }

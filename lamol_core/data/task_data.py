@@ -90,7 +90,7 @@ class TaskData:
                 "If a changed parameter asked for it, set that back: `dvc checkout` restores what "
                 f"DVC removed. To read them from the source again, remove .lamol/forgotten/{task}."
             )
-        return self._read(self.file(task, split))
+        return self.rows_left(task, split)
 
     def rows_to_mix(self, with_earlier: bool) -> list[Example]:
         """The task's training rows, and with them those of every earlier task where a method mixes
@@ -102,7 +102,8 @@ class TaskData:
 
     def rows_left(self, task: str, split: str) -> list[Example]:
         """`seen_rows`, none where they were forgotten."""
-        return self._read(self.file(task, split))
+        table = read_rows(self.file(task, split), EXAMPLE_SCHEMA, remedy(DATA, self.name))
+        return from_table(table, Example)
 
     def forgotten(self, task: str) -> dict[str, Removed]:
         """What was removed of a task's rows, by split; {} where all are here."""
@@ -122,9 +123,6 @@ class TaskData:
             listed = ", ".join([*known, self.name])
             raise ArtifactError(f"{self.folder}: no rows of task {task!r}; it has {listed}.")
         return self.folder / SEEN / task / f"{split}.parquet"
-
-    def _read(self, path: Path) -> list[Example]:
-        return from_table(read_rows(path, EXAMPLE_SCHEMA, remedy(DATA, self.name)), Example)
 
 
 def facts_from(stored: dict[str, Any]) -> TaskFacts:

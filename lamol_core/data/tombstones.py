@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.config.paths import originals
@@ -63,7 +63,7 @@ def write_record(
     own: TaskData,
     kept: Sequence[str],
     source: Source | None = None,
-    also_of: Mapping[str, Source] | None = None,
+    also_of: Mapping[str, Source] = MappingProxyType({}),
 ) -> None:
     """Of a task's own folder, after its rows were forgotten; `kept` are files in their place,
     `source` and `also_of` as in the record."""
@@ -74,8 +74,9 @@ def write_record(
             shutil.copyfile(own.folder / name, scratch / name)
         _write_json(scratch / FACTS, own.facts.as_dict())
         if source is not None:
-            others = {name: _plain(other) for name, other in (also_of or {}).items()}
-            _write_json(scratch / SOURCE, {"source": _plain(source), "also_of": others})
+            others = {name: other.model_dump(mode="json") for name, other in also_of.items()}
+            plain = {"source": source.model_dump(mode="json"), "also_of": others}
+            _write_json(scratch / SOURCE, plain)
 
 
 def read_record(folder: Path) -> Record | None:
@@ -89,7 +90,11 @@ def read_record(folder: Path) -> Record | None:
     try:
         facts = facts_from(json.loads(path.read_text(encoding="utf-8")))
         path = folder / SOURCE
-        source, also_of = _read_sources(path) if path.is_file() else (None, {})
+        source, also_of = None, {}
+        if path.is_file():
+            said = json.loads(path.read_text(encoding="utf-8"))
+            source = parse_source(said["source"])
+            also_of = {name: parse_source(block) for name, block in said["also_of"].items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
             f"{path}: is no record of a forgotten task ({first_line(error)}). Put it back, or run "
@@ -136,16 +141,6 @@ def forgotten_under_another_name(
 
 def _resolved(source: Source | None, root: Path) -> Source | None:
     return None if source is None else source.resolved(root)
-
-
-def _read_sources(path: Path) -> tuple[Source, dict[str, Source]]:
-    said = json.loads(path.read_text(encoding="utf-8"))
-    others = {name: parse_source(block) for name, block in said["also_of"].items()}
-    return parse_source(said["source"]), others
-
-
-def _plain(source: Source) -> dict[str, Any]:
-    return source.model_dump(mode="json")
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from lamol_core.decoding.greedy import answer_greedily
@@ -46,12 +48,12 @@ def input_likelihoods(
     """-log p(input | prompt) of each input (ids), in nats."""
     likelihoods: list[float] = []
     for start in range(0, len(inputs), SCORED_AT_ONCE):
-        rows = [[prompt, *ids] for ids in inputs[start : start + SCORED_AT_ONCE]]
-        width = max(map(len, rows))
-        ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=model.device)
-        known = torch.tensor(
-            [[1] * len(row) + [0] * (width - len(row)) for row in rows], device=model.device
-        )
+        rows = [
+            torch.tensor([prompt, *ids], device=model.device)
+            for ids in inputs[start : start + SCORED_AT_ONCE]
+        ]
+        ids = pad_sequence(rows, batch_first=True, padding_value=pad)
+        known = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
         logits = model(input_ids=ids, attention_mask=known).logits[:, :-1].float()
         chosen = logits.gather(2, ids[:, 1:, None])[..., 0] - logits.logsumexp(dim=-1)
         likelihoods += (-(chosen * known[:, 1:]).sum(dim=1)).tolist()
@@ -63,11 +65,10 @@ class AskedTeacher:
 
     def __init__(self, checkpoint: Path, text: TextParams, batch_size: int) -> None:
         self._checkpoint, self._text, self._batch_size = checkpoint, text, batch_size
-        self._loaded: tuple[PreTrainedModel, TextCodec] | None = None
 
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
         """What it answers, greedily, to each sample's input."""
-        model, codec = self._load()
+        model, codec = self._loaded
         inputs = [sample.input_ids for sample in samples]
         longest = self._text.max_target_tokens
         answers = answers_of(model, codec, inputs, longest, self._batch_size)
@@ -75,13 +76,12 @@ class AskedTeacher:
 
     def score(self, place: int, texts: Sequence[str]) -> list[float]:
         """-log p(text | GEN_t) in nats, for the task at this place in the order of learning."""
-        model, codec = self._load()
+        model, codec = self._loaded
         control = codec.control
         prompt = control.gen_for(place, self._text.use_task_specific_gen_token)
         return input_likelihoods(model, prompt, codec.encode(texts), control.pad)
 
-    def _load(self) -> tuple[PreTrainedModel, TextCodec]:
-        if self._loaded is None:
-            model = load_model(self._checkpoint, PartialState().device)
-            self._loaded = model, TextCodec.load(self._checkpoint)
-        return self._loaded
+    @cached_property
+    def _loaded(self) -> tuple[PreTrainedModel, TextCodec]:
+        model = load_model(self._checkpoint, PartialState().device)
+        return model, TextCodec.load(self._checkpoint)

@@ -1,8 +1,8 @@
 """Continue prompts with a causal model: in the engine of slots, or by `generate()`."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from transformers import PreTrainedModel
 
@@ -31,7 +31,13 @@ def decode(
     if not prompts:
         return []
     written = Written(len(prompts), chooser.max_tokens, model.device)
-    with _padded(model) as can_attend:
+    with ExitStack() as stack:
+        can_attend = True
+        if model.device.type == "cpu":  # with an attention for short rows, if the model lets us
+            try:
+                stack.enter_context(attending(model, PADDED))
+            except UnsupportedAttention:
+                can_attend = False
         if can_attend and runs_in_slots(model, pad):
             engine = SlotEngine(model, prompts, chooser, written, batch_size, pad)
             engine.run(on_rows_done)
@@ -43,18 +49,3 @@ def decode(
     )
     generate_rows(model, prompts, chooser, written, batch_size, pad, on_rows_done)
     return written.completions()
-
-
-@contextmanager
-def _padded(model: PreTrainedModel) -> Iterator[bool]:
-    """On a CPU, with an attention for short rows; whether the model lets us choose it."""
-    if model.device.type != "cpu":
-        yield True
-        return
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(attending(model, PADDED))
-        except UnsupportedAttention:
-            yield False
-        else:
-            yield True

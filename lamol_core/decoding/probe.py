@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from lamol_core.decoding.completions import Written
 from lamol_core.decoding.engine import SlotEngine
-from lamol_core.models.attention import UnsupportedAttention, deviates, is_plain_causal
+from lamol_core.models.attention import deviates, is_plain_causal
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +47,6 @@ def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
     written = Written(len(PROMPTS), dictate.max_tokens, model.device)
     try:
         SlotEngine(model, PROMPTS, dictate, written, len(PROMPTS), pad).run(lambda count: None)
-    except UnsupportedAttention as error:
-        log.debug("no slots: %s", error)
-        return False
     except Exception as error:  # whatever an unknown architecture makes of an unknown cache
         log.debug("no slots: %s: %s", type(error).__name__, error)
         return False

@@ -11,7 +11,6 @@ from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
     PreTrainedModel,
-    StoppingCriteria,
     StoppingCriteriaList,
 )
 
@@ -19,7 +18,8 @@ from lamol_core.decoding.completions import Progress, RowChooser, Written
 
 
 class ChosenAlone(LogitsProcessor):
-    """Has the chooser take each step: what it chose is all that is left to `generate()`."""
+    """Has the chooser take each step: what it chose is all that is left to `generate()`, which
+    stops the rows that it has `ended`."""
 
     def __init__(self, written: Written, chooser: RowChooser, rows: Tensor, pad: int) -> None:
         self._written, self._chooser, self._rows, self._pad = written, chooser, rows, pad
@@ -34,15 +34,9 @@ class ChosenAlone(LogitsProcessor):
         )
         return torch.full_like(scores, float("-inf")).scatter_(1, tokens[:, None], 0.0)
 
-
-class RowsEnded(StoppingCriteria):
-    """Stops the rows that the chooser has ended."""
-
-    def __init__(self, alone: ChosenAlone) -> None:
-        self._alone = alone
-
-    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
-        return self._alone.ended
+    def stopped(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
+        """What a StoppingCriteria is: True (B,) where a row has ended."""
+        return self.ended
 
 
 @torch.inference_mode()
@@ -74,7 +68,7 @@ def generate_rows(
                     do_sample=False, max_new_tokens=chooser.max_tokens, pad_token_id=pad
                 ),
                 logits_processor=LogitsProcessorList([alone]),
-                stopping_criteria=StoppingCriteriaList([RowsEnded(alone)]),
+                stopping_criteria=StoppingCriteriaList([alone.stopped]),
             )
             on_rows_done(len(rows))
 

@@ -43,13 +43,9 @@ def predict(
     if (positions := num_positions(model)) is not None:
         room = min(room, positions - params.max_target_tokens - 1)
     encoded = codec.encode(inputs)
+    kept = [ids[-room:] for ids in encoded]
     completions = answer_greedily(
-        model,
-        control,
-        [ids[-room:] for ids in encoded],
-        params.max_target_tokens,
-        params.batch_size,
-        on_rows_done,
+        model, control, kept, params.max_target_tokens, params.batch_size, on_rows_done
     )
     texts = [
         codec.decode([token for token in completion.ids if token != control.eos])

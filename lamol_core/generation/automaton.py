@@ -40,9 +40,8 @@ class FormatAutomaton:
         self._control, self._limits, self._characters = control, limits, characters
         from_whole = characters.missing[WHOLE]
         self._ends = torch.tensor([control.ans, control.eos], device=device)
-        self._control_ids = torch.tensor(
-            [control.ans, control.eos, *control.never_in_text], device=device
-        )
+        control_ids = [control.ans, control.eos, *control.never_in_text]
+        self._control_ids = torch.tensor(control_ids, device=device)
         unwritable = from_whole == NOT_TO_BE_MENDED
         unwritable[self._control_ids] = True
         self._never = unwritable.nonzero()[:, 0]
@@ -57,9 +56,8 @@ class FormatAutomaton:
         ans, eos = ends.float().unbind(dim=1)
         in_target, length = self._in_target[rows], self._length[rows]
         inside = self._character[rows] != WHOLE
-        limit = torch.where(
-            in_target, self._limits.max_target_tokens, self._limits.max_input_tokens
-        )
+        limits = self._limits
+        limit = torch.where(in_target, limits.max_target_tokens, limits.max_input_tokens)
         room = (limit - length - 1).clamp(max=NOT_TO_BE_MENDED - 1)  # tokens that can follow
 
         # inside a character, or near the limit, it matters what each token leaves to be written

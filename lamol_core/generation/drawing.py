@@ -85,12 +85,11 @@ class PseudoSampler:
         valid = [s for s in samples if s.source_task == request.source_task and s.valid]
         if len(valid) < request.count and self._params.refill:
             raise GenerationError(self._too_few(request, samples, request.count - len(valid)))
-        if self._params.draws_per_row == 1 and not self._params.balance_labels:
-            kept = {sample.row_id for sample in valid[: request.count]}
-        else:
-            likeliest = self._params.draws_per_row > 1
-            balance = self._params.balance_labels
+        likeliest, balance = self._params.draws_per_row > 1, self._params.balance_labels
+        if likeliest or balance:
             kept = keep_best(valid, request.count, balance, likeliest, request.carried)
+        else:
+            kept = {sample.row_id for sample in valid[: request.count]}
         return {sample.row_id for sample in valid} - kept
 
     def _checked(
@@ -109,13 +108,9 @@ class PseudoSampler:
                     seen.add(_text_of(sample))
         if self._params.self_consistent:
             places = [place for place, sample in enumerate(drawn) if sample.valid]
-            answers = answers_of(
-                self._teacher,
-                self._codec,
-                [drawn[place].input_ids for place in places],
-                self._limits.max_target_tokens,
-                self._params.batch_size,
-            )
+            inputs = [drawn[place].input_ids for place in places]
+            longest, batch_size = self._limits.max_target_tokens, self._params.batch_size
+            answers = answers_of(self._teacher, self._codec, inputs, longest, batch_size)
             for place, answer in zip(places, answers, strict=True):
                 if normalise(self._codec.decode(answer)) != normalise(drawn[place].target):
                     drawn[place] = rejected(drawn[place], "inconsistent")
@@ -135,13 +130,11 @@ class PseudoSampler:
             text_format = FormatAutomaton(len(seeds), control, self._limits, self._characters)
         else:
             text_format = FreeFormat(len(seeds), control, self._limits, device)
+        prompts = [[request.gen_token] for request, _ in wanted]
+        topk, max_tokens = self._params.topk, self._limits.max_tokens
+        sampler = TopKSampler(seeds, topk, text_format, max_tokens, device)
         completions = decode(
-            self._teacher,
-            [[request.gen_token] for request, _ in wanted],
-            TopKSampler(seeds, self._params.topk, text_format, self._limits.max_tokens, device),
-            self._params.batch_size,
-            control.pad,
-            on_rows_done,
+            self._teacher, prompts, sampler, self._params.batch_size, control.pad, on_rows_done
         )
         return [
             self._sample(request, index, attempt, seed, completion)

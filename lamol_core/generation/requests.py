@@ -84,15 +84,11 @@ class DrawingPlan:
             return num_drawn < self._budget
         if not self._balances or num_drawn >= self._balance_budget:
             return False
-        have = valid + request.carried
-        return any(have[label] < self._level(request) for label in request.labels)
-
-    @staticmethod
-    def _level(request: Request) -> int:
-        """How many rows every label can have at the least, those carried over among them."""
-        carried = request.carried
+        carried, have = request.carried, valid + request.carried
         quotas = even_quotas(dict.fromkeys(request.labels, request.count), request.count, carried)
-        return min(carried[label] + quota for label, quota in quotas.items())
+        # how many rows every label can have at the least, those carried over among them
+        level = min(carried[label] + quota for label, quota in quotas.items())
+        return any(have[label] < level for label in request.labels)
 
     def _places(self, request: Request) -> list[Place]:
         return [(request, index) for index in range(request.count * self._draws_per_row)]

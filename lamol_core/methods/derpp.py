@@ -31,9 +31,8 @@ class Derpp(Method[DerppParams]):
 
     @property
     def loss(self) -> Loss:
-        return (
-            ce("qa", "new") + self.params.beta * ce("qa", "memory") + self.params.alpha * mse("qa")
-        )
+        alpha, beta = self.params.alpha, self.params.beta
+        return ce("qa", "new") + beta * ce("qa", "memory") + alpha * mse("qa")
 
     def memory(self, context: MemoryContext) -> Memory:
         from lamol_core.methods.derpp_memory import LogitMemory

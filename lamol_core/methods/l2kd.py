@@ -8,19 +8,15 @@
 The expert is thrown away after its task.
 """
 
-from lamol_core.methods.lamol import PRESETS, LamolParams
-from lamol_core.methods.spec import Method
+from lamol_core.methods.lamol import LamolParams, Rehearsing
 from lamol_core.methods.terms import Loss, ce, kl
 from lamol_core.records import Origin, View
 
 BOTH: tuple[Origin, ...] = ("new", "pseudo")
 
 
-class L2kd(Method[LamolParams]):
+class L2kd(Rehearsing[LamolParams]):
     name, Params = "l2kd", LamolParams
-    rehearses = True
-    privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."
-    presets = PRESETS
 
     @property
     def expert_loss(self) -> Loss:

@@ -3,23 +3,13 @@
 L = CE_qa + lambda CE_gen       over new and pseudo rows together
 """
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from lamol_core.config.section import Section, Weight
-from lamol_core.methods.spec import Method
+from lamol_core.methods.spec import Method, P
 from lamol_core.methods.terms import Loss, ce
-
-PRESETS = {
-    "generate": {
-        "rows_per_class": 5,
-        "unique": True,
-        "known_labels": True,
-        "balance_labels": True,
-        "max_attempts": 20,
-    }
-}
-"""With these a pretrained model forgets less (docs/results.md). Not for random weights: a model
-that writes badly runs out of draws."""
 
 
 class LamolParams(Section):
@@ -28,11 +18,27 @@ class LamolParams(Section):
     lambda_: Weight = Field(0.25, alias="lambda")
 
 
-class Lamol(Method[LamolParams]):
-    name, Params = "lamol", LamolParams
+class Rehearsing(Method[P]):
+    """What the methods have in common that rehearse pseudo-samples.
+
+    With their presets a pretrained model forgets less (docs/results.md). Not for random weights: a
+    model that writes badly runs out of draws."""
+
     rehearses = True
     privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."
-    presets = PRESETS
+    presets: ClassVar = {
+        "generate": {
+            "rows_per_class": 5,
+            "unique": True,
+            "known_labels": True,
+            "balance_labels": True,
+            "max_attempts": 20,
+        }
+    }
+
+
+class Lamol(Rehearsing[LamolParams]):
+    name, Params = "lamol", LamolParams
 
     @property
     def loss(self) -> Loss:

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from lamol_core.config.section import Positive, Weight
-from lamol_core.methods.lamol import PRESETS, LamolParams
-from lamol_core.methods.spec import Method, Symptom
+from lamol_core.methods.lamol import LamolParams, Rehearsing
+from lamol_core.methods.spec import Symptom
 from lamol_core.methods.terms import Alignment, Loss, ce, kl
 
 
@@ -29,11 +29,8 @@ class LamolKdParams(LamolParams):
     alignment: Alignment = "next_token"
 
 
-class LamolKd(Method[LamolKdParams]):
+class LamolKd(Rehearsing[LamolKdParams]):
     name, Params = "lamol_kd", LamolKdParams
-    rehearses = True
-    privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."
-    presets = PRESETS
     advice: ClassVar[Mapping[Symptom, str]] = {
         "few_pseudo_rows": "Old tasks are held by few rows ({tasks}): raise `generate.gamma` or "
         "`generate.rows_per_class` first, the rest of this advice stands on them.",

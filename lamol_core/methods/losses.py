@@ -69,15 +69,18 @@ class TokenLosses:
     """The loss of a micro-batch, and the sum over its tokens of each segment's loss, in nats."""
 
     total: Tensor
+    """(), on the graph."""
     sums: Tensor
     """(segments,), detached, without the weights."""
 
 
 def losses_of_logits(logits: Tensor, segments: Sequence[Segment]) -> TokenLosses:
     """The plain form, for logits (N, V) of the segments' tokens one after the other."""
-    sums: list[Tensor] = []
-    start, total = 0, logits.sum() * 0.0  # hangs on the graph where there is no segment
-    for segment in segments:
+    sums = logits.new_zeros(len(segments), dtype=torch.float32)
+    start, total = 0, logits.sum() * 0.0  # hangs on the graph where there is no token
+    for place, segment in enumerate(segments):
+        if not segment.num_tokens:
+            continue
         part = logits[start : start + segment.num_tokens].float()
         if segment.kind == "ce":
             assert segment.labels is not None
@@ -89,10 +92,9 @@ def losses_of_logits(logits: Tensor, segments: Sequence[Segment]) -> TokenLosses
                 loss = kl_per_token(part, wanted, segment.temperature).sum()
             else:
                 loss = squared_difference_per_token(part, wanted).sum()
-        sums.append(loss.detach())
+        sums[place] = loss.detach()
         total, start = total + segment.weight * loss, start + segment.num_tokens
-    none = logits.new_zeros(0, dtype=torch.float32)
-    return TokenLosses(total, torch.stack(sums) if sums else none)
+    return TokenLosses(total, sums)
 
 
 def losses_of_hidden(hidden: Tensor, head: LinearHead, segments: Sequence[Segment]) -> TokenLosses:

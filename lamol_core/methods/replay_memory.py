@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lamol_core.artifacts.spec import STATE, remedy
@@ -28,10 +29,12 @@ class RowMemory(Memory):
         self._reservoir = Reservoir(params.buffer_size, context.seed)
 
     def read(self, folder: Path) -> None:
-        table = read_rows(
-            file_of_state(folder, ROWS), MEMORY_SCHEMA, remedy(STATE, folder.parent.name)
-        )
-        self._rows = [_encoded(row) for row in from_table(table, MemoryRow)]
+        mend = remedy(STATE, folder.parent.name)
+        table = read_rows(file_of_state(folder, ROWS), MEMORY_SCHEMA, mend)
+        self._rows = [
+            EncodedRow(row.row_id, "memory", row.input_ids, row.target_ids, row.gen_token)
+            for row in from_table(table, MemoryRow)
+        ]
         stream = json.loads(file_of_state(folder, STREAM).read_text(encoding="utf-8"))
         if stream["buffer_size"] != self._reservoir.size:
             raise ArtifactError(
@@ -43,24 +46,21 @@ class RowMemory(Memory):
     def rows(self, step: int) -> Sequence[EncodedRow]:
         chosen = random.Random(derive_seed(self._seed, "memory", self._reservoir.num_seen, step))
         places = chosen.sample(range(len(self._rows)), min(self._batch_size, len(self._rows)))
-        return [_in_place(self._rows[place], place) for place in sorted(places)]
+        # a row may be held in several places: its id there tells them apart
+        return [
+            replace(self._rows[place], row_id=f"{self._rows[place].row_id}#{place}")
+            for place in sorted(places)
+        ]
 
     def observe(self, rows: Sequence[EncodedRow], logits_of: LogitsOf) -> None:
         self._take(rows)
 
     def write(self, folder: Path) -> dict[str, int]:
-        kept = [
-            MemoryRow(
-                slot,
-                row.row_id,
-                self._decode(row.input_ids),
-                self._decode(row.target_ids),
-                list(row.input_ids),
-                list(row.target_ids),
-                row.gen_token,
-            )
-            for slot, row in enumerate(self._rows)
-        ]
+        kept = []
+        for slot, row in enumerate(self._rows):
+            x, y = list(row.input_ids), list(row.target_ids)
+            texts = self._decode(x), self._decode(y)
+            kept.append(MemoryRow(slot, row.row_id, *texts, x, y, row.gen_token))
         write_rows(folder / ROWS, kept, MEMORY_SCHEMA)
         stream = {"rows_seen": self._reservoir.num_seen, "buffer_size": self._reservoir.size}
         (folder / STREAM).write_text(json.dumps(stream) + "\n", encoding="utf-8")
@@ -74,15 +74,5 @@ class RowMemory(Memory):
             if place is None:
                 continue
             taken[place] = row
-            self._rows[place : place + 1] = [row]
+            self._rows[place : place + 1] = [replace(row, origin="memory")]
         return taken
-
-
-def _encoded(row: MemoryRow) -> EncodedRow:
-    return EncodedRow(row.row_id, "memory", row.input_ids, row.target_ids, row.gen_token)
-
-
-def _in_place(row: EncodedRow, place: int) -> EncodedRow:
-    """A row as one of the memory: a row may be held in several places, its id tells them apart."""
-    row_id = f"{row.row_id}#{place}"
-    return EncodedRow(row_id, "memory", row.input_ids, row.target_ids, row.gen_token)

@@ -103,5 +103,4 @@ def write_state(
     """What a method keeps: `write` makes its files and counts what is in them. A method without a
     memory of its own leaves an empty state: the manifest says so."""
     with atomic_folder(folder) as scratch:
-        counts = write(scratch)
-        seal_folder(scratch, STATE.kind, counts, provenance)
+        seal_folder(scratch, STATE.kind, write(scratch), provenance)

@@ -4,17 +4,12 @@ from torch import nn
 from transformers import PreTrainedModel
 
 
-def compile_blocks(model: PreTrainedModel) -> int:
-    """Compile, at their first forward, the blocks that a model repeats. How many there are.
+def compile_blocks(model: PreTrainedModel) -> None:
+    """Compile, at their first forward, the blocks that a model repeats.
 
     Blocks share one piece of compiled code, whose cost so does not grow with their number.
     """
-    blocks = [
-        block
-        for stack in model.modules()
-        if isinstance(stack, nn.ModuleList) and len(stack) > 1
-        for block in stack
-    ]
-    for block in blocks:
-        block.compile(dynamic=True)
-    return len(blocks)
+    for stack in model.modules():
+        if isinstance(stack, nn.ModuleList) and len(stack) > 1:
+            for block in stack:
+                block.compile(dynamic=True)

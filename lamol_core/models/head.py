@@ -46,8 +46,7 @@ def linear_head(model: PreTrainedModel) -> LinearHead | None:
         ids = torch.arange(4, device=model.device)[None]
         expected = model(input_ids=ids, use_cache=False).logits
         hidden = model.base_model(input_ids=ids, use_cache=False)[0]
-        fits = hidden.shape[-1] == head.weight.shape[-1] and not deviates(
-            plain.logits(hidden), expected
-        )
+        has_its_width = hidden.shape[-1] == head.weight.shape[-1]
+        fits = has_its_width and not deviates(plain.logits(hidden), expected)
     model.train(was_training)
     return plain if fits else None

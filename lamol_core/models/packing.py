@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -70,10 +70,7 @@ class Pack:
                 first = last
 
     def to(self, device: torch.device) -> Pack:
-        blocks = tuple(
-            Block(block.num_sequences, block.longest, block.mask.to(device))
-            for block in self.blocks
-        )
+        blocks = tuple(replace(block, mask=block.mask.to(device)) for block in self.blocks)
         return Pack(blocks, self.out.to(device), self.back.to(device))
 
 

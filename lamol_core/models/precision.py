@@ -58,11 +58,6 @@ def resolve_attention(attention: str, device: torch.device) -> str:
     return "packed" if device.type == "cpu" else "sdpa"
 
 
-def weights_attention(attention: str) -> str:
-    """The attention that a model is loaded with; packed rows are asked for only while it trains."""
-    return "eager" if attention == "packed" else attention
-
-
 COMPILE_FLOPS = 2.5e14
 """Where torch.compile begins to pay: it costs 33 to 86 s and saves 8 to 26 % of a training, on
 machines of 0.2 and 0.7 TFLOP/s: from 0.9e14 and 2.4e14 on (docs/performance.md, "Rules")."""
@@ -75,9 +70,6 @@ def resolve_compile(wanted: str, num_flops: float, device: torch.device) -> bool
     """
     if wanted != "auto":
         return wanted == "always"
-    return device.type == "cpu" and num_flops >= COMPILE_FLOPS and _has_compiler()
-
-
-def _has_compiler() -> bool:
-    """torch.compile needs a C++ compiler on a CPU."""
-    return shutil.which("g++") is not None or shutil.which("clang++") is not None
+    # torch.compile needs a C++ compiler on a CPU
+    has_compiler = shutil.which("g++") is not None or shutil.which("clang++") is not None
+    return device.type == "cpu" and num_flops >= COMPILE_FLOPS and has_compiler

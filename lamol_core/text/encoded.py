@@ -18,8 +18,8 @@ class EncodedRow:
     gen_token: int
 
     def views(self, views: Sequence[View], control: ControlTokens) -> list[TokenSequence]:
-        made = {
-            "qa": lambda: qa_view(self.input_ids, self.target_ids, control),
-            "gen": lambda: gen_view(self.input_ids, self.target_ids, control, self.gen_token),
-        }
-        return [made[view]() for view in views]
+        x, y = self.input_ids, self.target_ids
+        return [
+            qa_view(x, y, control) if view == "qa" else gen_view(x, y, control, self.gen_token)
+            for view in views
+        ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from bisect import bisect_left
 from collections import Counter
@@ -70,13 +71,8 @@ class MicroBatch:
             labels += [IGNORED] * sequence.supervised_from
             labels += sequence.ids[sequence.supervised_from :]
             members.append(Member(row_id, sequence.view, origin, len(sequence.ids)))
-        return cls(
-            ids=torch.tensor(ids),
-            positions=torch.tensor(positions),
-            labels=torch.tensor(labels),
-            members=tuple(members),
-            counts=counts,
-        )
+        tensors = (torch.tensor(ids), torch.tensor(positions), torch.tensor(labels))
+        return cls(*tensors, tuple(members), counts)
 
     @property
     def num_tokens(self) -> int:
@@ -101,11 +97,10 @@ class MicroBatch:
         return flags.repeat_interleave(lengths).to(self.ids.device)
 
     def only(self, wanted: Sequence[Member]) -> MicroBatch:
-        """The micro-batch of these members alone."""
-        mask, chosen = self.tokens_of(wanted), set(wanted)
-        members = tuple(member for member in self.members if member in chosen)
+        """The micro-batch of these members alone, which are given in its order."""
+        mask = self.tokens_of(wanted)
         ids, positions, labels = self.ids[mask], self.positions[mask], self.labels[mask]
-        return MicroBatch(ids, positions, labels, members, self.counts)
+        return MicroBatch(ids, positions, labels, tuple(wanted), self.counts)
 
     def to(self, device: torch.device) -> MicroBatch:
         ids, labels = self.ids.to(device), self.labels.to(device)
@@ -131,13 +126,12 @@ class OptimizerBatch:
     ) -> list[MicroBatch]:
         """This process's views in order of length, at most `max_tokens` tokens at a time (a longer
         sequence stands alone). All views share the forwards."""
-        sequences = encode_views(self.rows[rank::world], views, control)
-        if not sequences:
+        if not self.rows[rank::world]:
             # every process takes part in every step: an idle one computes a row without labels
             idle = self.rows[0].views(views[:1], control)[0]
             unsupervised = TokenSequence(idle.ids, len(idle.ids), idle.view)
             return [MicroBatch.of([("", self.rows[0].origin, unsupervised)], counts=False)]
-        return pack_under(sequences, max_tokens)
+        return pack_rows(self.rows[rank::world], views, control, max_tokens)
 
 
 def encode_views(
@@ -150,13 +144,14 @@ def encode_views(
     return sorted(sequences, key=lambda entry: len(entry[2].ids))
 
 
-def pack_under(
-    sequences: Sequence[tuple[str, Origin, TokenSequence]], max_tokens: int
+def pack_rows(
+    rows: Sequence[EncodedRow], views: Sequence[View], control: ControlTokens, max_tokens: int
 ) -> list[MicroBatch]:
-    """As few micro-batches as the budget allows, of about equal size.
+    """The views of rows in as few micro-batches as the budget allows, of about equal size.
 
     `max_tokens` is exceeded by a sequence alone that is longer, and by no other.
     """
+    sequences = encode_views(rows, views, control)
     lengths = [len(sequence.ids) for _, _, sequence in sequences]
     return [MicroBatch.of(sequences[i:j]) for i, j in cut_evenly(lengths, max_tokens)]
 
@@ -165,17 +160,14 @@ def optimizer_batches(
     rows: Sequence[EncodedRow], batch_size: int, num_steps: int, seed: int
 ) -> Iterator[OptimizerBatch]:
     """`num_steps` batches: the rows in their order, then epoch after epoch in seeded orders."""
-    step = epoch = 0
-    while True:
-        order = list(rows)
-        if epoch:
+    steps_per_epoch, order = math.ceil(len(rows) / batch_size), list(rows)
+    for step in range(num_steps):
+        epoch, place = divmod(step, steps_per_epoch)
+        if epoch and not place:
+            order = list(rows)
             random.Random(derive_seed(seed, "epoch", epoch)).shuffle(order)
-        for start in range(0, len(order), batch_size):
-            if step == num_steps:
-                return
-            yield OptimizerBatch(tuple(order[start : start + batch_size]))
-            step += 1
-        epoch += 1
+        start = place * batch_size
+        yield OptimizerBatch(tuple(order[start : start + batch_size]))
 
 
 def cut_evenly(lengths: Sequence[int], max_tokens: int) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """Between a method's memory and the student that is trained: rows in, logits and gradients out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from lamol_core.methods.terms import ce
 from lamol_core.models.head import LinearHead
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import MicroBatch, encode_views, pack_under
+from lamol_core.training.batches import MicroBatch, pack_rows
 from lamol_core.training.hidden_states import Body
 from lamol_core.training.objective import Counts, losses_of
 
@@ -29,13 +29,13 @@ class RecalledLogits:
 
 
 def answer_logits(
-    body: Body, rows: Sequence[EncodedRow], control: ControlTokens, max_tokens: int
+    body: Body, control: ControlTokens, max_tokens: int, rows: Sequence[EncodedRow]
 ) -> list[Tensor]:
     """The logits (n, V) that tell each row's answer (QA view), in eval mode, without gradient."""
     was_training, found = body.training, {}
     body.eval()
     with torch.no_grad():
-        for micro in pack_under(encode_views(rows, ("qa",), control), max_tokens):
+        for micro in pack_rows(rows, ("qa",), control, max_tokens):
             micro = micro.to(body.model.device)
             states = body(micro, micro.supervised - 1)
             logits = states if body.head is None else body.head.logits(states)
@@ -46,14 +46,10 @@ def answer_logits(
     return [found[row.row_id] for row in rows]
 
 
-def likelihood_backward(body: Body, control: ControlTokens) -> Callable[[EncodedRow], None]:
-    """Adds the gradient of -log p(y | x) of one row to the weights, in eval mode."""
-    loss = ce("qa", "new")
-
-    def backward(row: EncodedRow) -> None:
-        (micro,) = pack_under(encode_views([row], ("qa",), control), 1)
-        # a denominator of 1: the sum over the answer's tokens
-        counts: Counts = {("qa", "new"): 1}
-        losses_of(micro.to(body.model.device), loss, counts, body, body.head, None).total.backward()
-
-    return backward
+def likelihood_backward(body: Body, control: ControlTokens, row: EncodedRow) -> None:
+    """Add the gradient of -log p(y | x) of one row to the weights, in eval mode."""
+    (micro,) = pack_rows([row], ("qa",), control, 1)
+    # a denominator of 1: the sum over the answer's tokens
+    counts: Counts = {("qa", "new"): 1}
+    micro, loss = micro.to(body.model.device), ce("qa", "new")
+    losses_of(micro, loss, counts, body, body.head, None).total.backward()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from lamol_core.methods.losses import Segment, losses_of_hidden, losses_of_logits
+from lamol_core.methods.losses import Segment, TokenLosses, losses_of_hidden, losses_of_logits
 from lamol_core.methods.terms import Loss, Term
 from lamol_core.models.head import LinearHead
 from lamol_core.records import Origin, View
@@ -33,16 +33,6 @@ class TeacherStates(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class BatchLoss:
-    """What a micro-batch adds to the loss of its batch."""
-
-    total: Tensor
-    """(), on the graph."""
-    term_means: Tensor
-    """(terms,), detached: what it adds to the mean of each term, in nats."""
-
-
 def losses_of(
     micro: MicroBatch,
     loss: Loss,
@@ -51,8 +41,9 @@ def losses_of(
     head: LinearHead | None,
     teacher: TeacherStates | None,
     recalled: TeacherStates | None = None,
-) -> BatchLoss:
-    """One forward of the student for all terms.
+) -> TokenLosses:
+    """One forward of the student for all terms: what they add to the loss of the batch, and, for
+    sums, to the mean of each.
 
     `counts` are the denominators, those of the whole optimizer batch: the loss does not depend on
     how it is cut. kl terms are held to the `teacher`, mse terms to what a memory has `recalled`.
@@ -63,9 +54,9 @@ def losses_of(
     for weight, term in loss.parts:
         members = _members(micro, term)
         tokens = supervised_tokens(micro, members)
-        total = sum(counts.get((term.view, origin), 0) for origin in term.counted)
+        num_counted = sum(counts.get((term.view, origin), 0) for origin in term.counted)
         places.append(tokens - term.shift)
-        num_in_batch.append(max(total, 1))
+        num_in_batch.append(max(num_counted, 1))
         segments.append(
             Segment(
                 term.kind,
@@ -77,15 +68,11 @@ def losses_of(
             )
         )
     states = student(micro, torch.cat(places))
-    filled = [segment for segment in segments if segment.num_tokens]
     if head is None:
-        computed = losses_of_logits(states, filled)
+        computed = losses_of_logits(states, segments)
     else:
-        computed = losses_of_hidden(states, head, filled)
-    sums = states.new_zeros(len(segments), dtype=torch.float32)
-    is_filled = torch.tensor([bool(s.num_tokens) for s in segments], device=sums.device)
-    sums[is_filled] = computed.sums
-    return BatchLoss(computed.total, sums / sums.new_tensor(num_in_batch))
+        computed = losses_of_hidden(states, head, segments)
+    return TokenLosses(computed.total, computed.sums / computed.sums.new_tensor(num_in_batch))
 
 
 def supervised_tokens(micro: MicroBatch, members: tuple[Member, ...]) -> Tensor:
@@ -103,7 +90,7 @@ def _members(micro: MicroBatch, *terms: Term) -> tuple[Member, ...]:
 
 def _taught_tokens(
     micro: MicroBatch, terms: tuple[Term, ...], teacher: TeacherStates | None
-) -> dict[Term, _LogitsOf]:
+) -> dict[Term, Callable[[int, int], Tensor]]:
     """How each of these terms' segments asks for the logits it is held to: one pass for all."""
     members = _members(micro, *terms)
     if not members or not micro.counts:  # the row of an idle process is nobody's
@@ -113,20 +100,13 @@ def _taught_tokens(
     assert len(shifts) == 1, "all divergences of a loss are aligned alike"
     alone = micro.only(members)
     states = teacher.states(alone, shifts.pop())
-    supervised = supervised_tokens(alone, members)
-    taught = {}
+    taught: dict[Term, Callable[[int, int], Tensor]] = {}
     for term in terms:
-        of_term = alone.tokens_of(_members(alone, term))[supervised]
-        taught[term] = _LogitsOf(states[of_term], teacher.head)
+        of_term = alone.tokens_of(_members(alone, term))[alone.supervised]
+        taught[term] = partial(_logits_of, states[of_term], teacher.head)
     return taught
 
 
-class _LogitsOf:
-    """The teacher's logits of a segment's tokens, a few at a time."""
-
-    def __init__(self, states: Tensor, head: LinearHead | None) -> None:
-        self._states, self._head = states, head
-
-    def __call__(self, start: int, stop: int) -> Tensor:
-        states = self._states[start:stop]
-        return states if self._head is None else self._head.logits(states)
+def _logits_of(states: Tensor, head: LinearHead | None, start: int, stop: int) -> Tensor:
+    """The teacher's logits of some of a segment's tokens."""
+    return states[start:stop] if head is None else head.logits(states[start:stop])

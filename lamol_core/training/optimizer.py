@@ -46,11 +46,8 @@ class MasterAdamW:
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take up what `state` gave, of an optimizer of the same weights."""
         self._num_steps = int(state["num_steps"])
-        for place, (lower, moments) in enumerate(zip(self._lower, self._moments, strict=True)):
-            moments[0].copy_(state[f"{place}.first"])
-            moments[1].copy_(state[f"{place}.second"])
-            if lower is not None:
-                lower.copy_(state[f"{place}.lower"])
+        for name, own in self.state().items():
+            own.copy_(state[name])
 
     def collect_gradients(self) -> None:
         """Take the gradients off the weights and add them up in fp32, where more will follow."""
@@ -94,23 +91,17 @@ class MasterAdamW:
                 scaled = gradient.view(-1)[piece].float()
                 scaled = scaled if factor == 1.0 else scaled * factor
                 first, second = (moment[piece] for moment in moments)
-                self._step_piece(master, scaled, first, second, learning_rate, decay)
+                # the kernel counts the step itself
+                counted = torch.tensor(float(self._num_steps - 1), device=master.device)
+                adamw(
+                    [master], [scaled], [first], [second], [], [counted], fused=True,
+                    amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=learning_rate,
+                    weight_decay=decay, eps=EPSILON, maximize=False,
+                )  # fmt: skip
                 if lower is not None:
                     split_halves(master, part, lower[piece])
             weight.grad = None
         self._sums = None
-
-    def _step_piece(
-        self, master: Tensor, gradient: Tensor, first: Tensor, second: Tensor,
-        learning_rate: float, decay: float,
-    ) -> None:  # fmt: skip
-        # the kernel counts the step itself
-        counted = torch.tensor(float(self._num_steps - 1), device=master.device)
-        adamw(
-            [master], [gradient], [first], [second], [], [counted], fused=True, amsgrad=False,
-            beta1=BETAS[0], beta2=BETAS[1], lr=learning_rate, weight_decay=decay, eps=EPSILON,
-            maximize=False,
-        )  # fmt: skip
 
     def _gradients(self) -> list[Tensor | None]:
         if self._sums is None:

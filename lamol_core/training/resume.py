@@ -76,18 +76,16 @@ class Resume:
         if torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random_cuda"])
         memory.read(self.folder / MEMORY)
-        rows = json.loads((self.folder / PROGRESS).read_text(encoding="utf-8"))["log_rows"]
-        assert isinstance(rows, list)
+        progress = json.loads((self.folder / PROGRESS).read_text(encoding="utf-8"))
+        rows: list[LogRow] = progress["log_rows"]
         self.seconds_before = sum(row["seconds"] for row in rows)
         self.say(f"goes on after step {len(rows)} of a training that was cut off")
         return rows
 
-    def save_now_and_then(
-        self, model: nn.Module, optimizer: MasterAdamW, memory: Memory, log_rows: list[LogRow]
-    ) -> None:
-        """Write the state after a step, if EVERY_S have gone by since the last time."""
-        if time.perf_counter() - self._saved_at >= EVERY_S:
-            self.save(model, optimizer, memory, log_rows)
+    @property
+    def is_due(self) -> bool:
+        """Whether EVERY_S have gone by since the last time that a state was saved."""
+        return time.perf_counter() - self._saved_at >= EVERY_S
 
     def save(
         self, model: nn.Module, optimizer: MasterAdamW, memory: Memory, log_rows: list[LogRow]

@@ -10,12 +10,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Loss
 from lamol_core.models.checkpoints import load_model, require_positions
-from lamol_core.models.precision import (
-    resolve_attention,
-    resolve_compile,
-    resolve_precision,
-    weights_attention,
-)
+from lamol_core.models.precision import resolve_attention, resolve_compile, resolve_precision
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import NUM_CONTROL, ControlTokens
 from lamol_core.training.hidden_states import as_body
@@ -35,17 +30,20 @@ class Fitting:
         rows: Sequence[EncodedRow],
         seed: int,
         on_step: Callable[[LogRow, int], None],
+        say: Callable[[str], None],
     ) -> None:
-        self._control, self._params, self._seed, self._on_step = control, params, seed, on_step
+        self.control, self.params, self.say = control, params, say
+        self._seed, self._on_step = seed, on_step
         lengths = (len(row.input_ids) + len(row.target_ids) for row in rows)
         self._longest = max(lengths, default=0) + NUM_CONTROL["gen"]
-        self._dtype = resolve_precision(params.precision, PartialState().device)
+        self.dtype = resolve_precision(params.precision, PartialState().device)
         self.accelerator = Accelerator(mixed_precision="no")
         self.attention = resolve_attention(params.attention, self.accelerator.device)
 
     def load(self, checkpoint: Path) -> PreTrainedModel:
-        device, attention = self.accelerator.device, weights_attention(self.attention)
-        model = load_model(checkpoint, device, self._dtype, attention)
+        # packed rows are asked for only while it trains
+        attention = "eager" if self.attention == "packed" else self.attention
+        model = load_model(checkpoint, self.accelerator.device, self.dtype, attention)
         require_positions(model, self._longest, "text.max_length")
         return model
 
@@ -59,17 +57,30 @@ class Fitting:
         resume: Resume | None = None,
     ) -> list[LogRow]:
         """Train a model in place; gives its log."""
-        params = self._params
+        params = self.params
         if params.gradient_checkpointing:
             checkpoint_activations(model)
-        flops = training_flops(model, rows, loss, self._control, params)
+        # 6 N D: forward and backward of all parameters, for every token of every step
+        tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views, self.control))
+        epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
+        flops = 6.0 * model.num_parameters() * tokens * epochs
         compiled = resolve_compile(params.compile, flops, self.accelerator.device)
         with as_body(model, self.attention, compiled) as body:
-            trainer = Trainer(self.accelerator, body, teacher, loss, self._control, params, memory)
-            log_rows = trainer.train(rows, self._seed, self._on_step, resume).log_rows
+            trainer = Trainer(self.accelerator, body, teacher, loss, self.control, params, memory)
+            log_rows = trainer.train(rows, self._seed, self._on_step, resume)
         # Accelerate holds on to every model it prepared: an expert would stay beside its student
         self.accelerator.free_memory()
         return log_rows
+
+    def train_expert(
+        self, backbone: Path, rows: Sequence[EncodedRow], loss: Loss, resume: Resume | None
+    ) -> PreTrainedModel:
+        """An expert of the new task alone."""
+        expert = self.load(backbone)
+        self.say("an expert of the new task alone is trained first, then the student")
+        new = [row for row in rows if row.origin == "new"]
+        self.fit(expert, new, loss, None, Memory(), resume)
+        return expert.eval()
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
@@ -84,16 +95,3 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
             f"params.yaml: train.gradient_checkpointing: {type(model).__name__} does not support "
             "it. Set it to false, and lower train.micro_batch_tokens where memory is short."
         ) from error
-
-
-def training_flops(
-    model: PreTrainedModel,
-    rows: Sequence[EncodedRow],
-    loss: Loss,
-    control: ControlTokens,
-    params: TrainParams,
-) -> float:
-    """6 N D: forward and backward of all parameters, for every token of every step."""
-    tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views, control))
-    epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
-    return 6.0 * model.num_parameters() * tokens * epochs

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
 from lamol_core.models.checkpoints import save_checkpoint, write_state
-from lamol_core.models.precision import resolve_precision
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
@@ -27,14 +27,7 @@ from lamol_core.training.encoding import encode_mix
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import Resume
 from lamol_core.training.setup import Fitting
-from lamol_core.training.teacher.session import (
-    ExpertTeacher,
-    FrozenTeacher,
-    Lesson,
-    TeacherSource,
-    digest_of,
-    teaching,
-)
+from lamol_core.training.teacher.session import TeacherSource, digest_of, teaching
 from lamol_core.training.trainer import LogRow, count_steps
 
 log = logging.getLogger(__name__)
@@ -59,6 +52,13 @@ class TrainingSet:
     def has_pseudo_rows(self) -> bool:
         return any(row.origin == "pseudo" for row in self.mix)
 
+    def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
+        """Its rows as token ids, and how many inputs were cut."""
+        encoded = encode_mix(
+            self.mix, self.real, self.pseudo, codec, self.lineage, self.task_specific_token
+        )
+        return cut_rows(encoded, self.max_length)
+
 
 @dataclass(frozen=True)
 class TrainedStudent:
@@ -78,14 +78,12 @@ class TrainedStudent:
         return sum(resume.seconds_before for resume in self.resumes)
 
     def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
-        """Write the checkpoint (from the main process alone)."""
-        if self.is_main_process:
-            save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
+        """Write the checkpoint, from the main process."""
+        save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
 
     def save_state(self, out: Path, provenance: Provenance) -> None:
-        """Write what the method keeps until the next task (from the main process alone)."""
-        if self.is_main_process:
-            write_state(out, provenance, self.memory.write)
+        """Write what the method keeps until the next task, from the main process."""
+        write_state(out, provenance, self.memory.write)
 
     def discard_resumes(self) -> None:
         """Once all is written: remove what a training that was cut off would go on from."""
@@ -135,26 +133,28 @@ def train_from_checkpoint(
     room: an expert, an offline teacher's states. `on_step` is told of the expert's steps too.
     """
     codec = TextCodec.load(checkpoints.teacher)
-    rows, num_cut = cut_rows(_encode(training_set, codec), training_set.max_length)
+    rows, num_cut = training_set.encode(codec)
     seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
-    fitting = Fitting(codec.control, params, rows, seed_of_task, on_step)
+    fitting = Fitting(codec.control, params, rows, seed_of_task, on_step, say)
     memory = method.memory(MemoryContext(seed, codec.decode))
     if checkpoints.state is not None and len(training_set.lineage) > 1:
         memory.read(checkpoints.state)
 
-    made_by = "" if method.expert_loss is None else repr((method.expert_loss, params, seed))
-    lesson = Lesson.of(method.loss, codec.control, rows, made_by)
-    inputs = inputs_of(
-        checkpoints, rows, method.acting(training_set.has_pseudo_rows), method, params, seed
-    )
-    resume = _resume_at(checkpoints.resume, inputs, fitting, say)
-    of_expert = None if method.expert_loss is None else checkpoints.expert_resume
-    resume_expert = _resume_at(of_expert, inputs, fitting, say, keeps_end=True)
-    source = _teacher_source(checkpoints, fitting, method, rows, resume_expert, say)
+    acting = method.acting(training_set.has_pseudo_rows)
+    inputs = inputs_of(checkpoints, rows, method, acting, fitting, seed)
+    resume, resume_expert = _resume_at(checkpoints.resume, inputs, fitting), None
+    source = TeacherSource(checkpoints.teacher, partial(fitting.load, checkpoints.teacher))
+    if method.expert_loss is not None:
+        backbone = checkpoints.backbone
+        assert backbone is not None, "an expert starts from the backbone"
+        resume_expert = _resume_at(checkpoints.expert_resume, inputs, fitting, keeps_end=True)
+        load = partial(fitting.train_expert, backbone, rows, method.expert_loss, resume_expert)
+        source = TeacherSource(backbone, load, repr((method.expert_loss, params, seed)))
+    elif checkpoints.expert_resume is not None:
+        # of another method's training that was cut off
+        shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
     # the teacher computes as the student does: at the first step they differ by float order
-    with teaching(
-        source, lesson, params, fitting.attention, checkpoints.states, say
-    ) as taught:  # fmt: skip
+    with teaching(source, fitting, method.loss, rows, checkpoints.states) as taught:
         student = fitting.load(checkpoints.teacher)
         log_rows = fitting.fit(student, rows, method.loss, taught, memory, resume)
     resumes = tuple(one for one in (resume_expert, resume) if one is not None)
@@ -162,55 +162,21 @@ def train_from_checkpoint(
     return TrainedStudent(student, memory, log_rows, num_cut, is_main, resumes)
 
 
-def _encode(training_set: TrainingSet, codec: TextCodec) -> list[EncodedRow]:
-    return encode_mix(
-        training_set.mix,
-        training_set.real,
-        training_set.pseudo,
-        codec,
-        training_set.lineage,
-        training_set.task_specific_token,
-    )
-
-
 def _resume_at(
-    folder: Path | None,
-    inputs: dict[str, Any],
-    fitting: Fitting,
-    say: Callable[[str], None],
-    keeps_end: bool = False,
+    folder: Path | None, inputs: dict[str, Any], fitting: Fitting, keeps_end: bool = False
 ) -> Resume | None:
     """None where each of several processes would need its own random state."""
     if folder is None or fitting.accelerator.num_processes > 1:
         return None
-    return Resume(folder, inputs, say, keeps_end)
-
-
-def _teacher_source(
-    checkpoints: Checkpoints,
-    fitting: Fitting,
-    method: Method,
-    rows: Sequence[EncodedRow],
-    resume: Resume | None,
-    say: Callable[[str], None],
-) -> TeacherSource:
-    """The student as it was, or the method's expert."""
-    if method.expert_loss is not None:
-        assert checkpoints.backbone is not None, "an expert starts from the backbone"
-        new = [row for row in rows if row.origin == "new"]
-        return ExpertTeacher(checkpoints.backbone, fitting, method.expert_loss, new, resume, say)
-    if checkpoints.expert_resume is not None:
-        # of another method's training that was cut off
-        shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
-    return FrozenTeacher(checkpoints.teacher, fitting)
+    return Resume(folder, inputs, fitting.say, keeps_end)
 
 
 def inputs_of(
     checkpoints: Checkpoints,
     rows: Sequence[EncodedRow],
-    acting: Mapping[str, Any],
     method: Method,
-    params: TrainParams,
+    acting: Mapping[str, Any],
+    fitting: Fitting,
     seed: int,
 ) -> dict[str, Any]:
     """All that decides what a training ends in: a resumed one must have the same. `acting` are the
@@ -218,15 +184,15 @@ def inputs_of(
     expert_from = None if method.expert_loss is None else checkpoints.backbone
     folders = (checkpoints.teacher, checkpoints.state, expert_from)
     return {
-        **computed_by(resolve_precision(params.precision, PartialState().device)),
+        **computed_by(fitting.dtype),
         "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
         "rows": digest_of(rows),
         "loss": repr(method.loss),
         "method": [type(method).__name__, acting],
         "expert": repr(method.expert_loss),
-        "train": params.model_dump(),
+        "train": fitting.params.model_dump(),
         "seed": seed,
-        "processes": PartialState().num_processes,
+        "processes": fitting.accelerator.num_processes,
     }
 
 

@@ -7,11 +7,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.memory import Memory
@@ -39,13 +40,6 @@ MEASURED_COLUMNS = ("seconds", "tokens_per_s")
 """Columns of the log that differ from run to run, and are not in its file."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The log, one row a step. The model was trained in place."""
-
-    log_rows: list[LogRow]
-
-
 def count_steps(num_rows: int, params: TrainParams) -> int:
     """`steps`, or as many as `epochs` take."""
     return params.steps or params.epochs * math.ceil(num_rows / params.batch_size)
@@ -59,23 +53,17 @@ def learning_rate_at(step: int, num_steps: int, params: TrainParams) -> float:
     return params.learning_rate * (num_steps - step) / max(num_steps - warmup, 1)
 
 
+@dataclass(frozen=True)
 class Trainer:
     """Trains one student on one mix; the teacher, if any, is asked for its states."""
 
-    def __init__(
-        self,
-        accelerator: Accelerator,
-        student: Body,
-        teacher: TeacherStates | None,
-        loss: Loss,
-        control: ControlTokens,
-        params: TrainParams,
-        memory: Memory | None = None,
-    ) -> None:
-        self._accelerator, self._loss, self._control = accelerator, loss, control
-        self._student, self._teacher, self._params = student, teacher, params
-        self._memory = memory or Memory()
-        self._recalled = RecalledLogits(self._memory)
+    accelerator: Accelerator
+    student: Body
+    teacher: TeacherStates | None
+    loss: Loss
+    control: ControlTokens
+    params: TrainParams
+    memory: Memory = field(default_factory=Memory)
 
     def train(
         self,
@@ -83,59 +71,39 @@ class Trainer:
         seed: int,
         on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
         resume: Resume | None = None,
-    ) -> Trained:
-        """Run all steps, or those that a training that was cut off has left in `resume`.
+    ) -> list[LogRow]:
+        """Run all steps, or those that a training that was cut off has left in `resume`; gives the
+        log of all, a row a step. The model is trained in place.
 
         Raises DivergedError at the first loss or gradient that is not finite."""
         if not rows:
             raise ConfigError("The mix has no rows: there is nothing to train on.")
         torch.manual_seed(derive_seed(seed, "dropout") % 2**32)
-        model = self._accelerator.prepare(self._student).train()
-        optimizer = MasterAdamW(model.parameters(), self._params.weight_decay)
-        self._memory.begin(self._student.model)
-        log_rows = self._run_steps(model, optimizer, rows, seed, on_step, resume)
-        del optimizer  # its moments are twice the model, and a memory may need room to look back
-        self._student.eval()
-        new = [row for row in rows if row.origin == "new"]
-        self._memory.finish(
-            self._student.model, new, likelihood_backward(self._student, self._control)
-        )
-        return Trained(log_rows)
-
-    def _run_steps(
-        self,
-        model: Any,
-        optimizer: MasterAdamW,
-        rows: Sequence[EncodedRow],
-        seed: int,
-        on_step: Callable[[LogRow, int], None],
-        resume: Resume | None,
-    ) -> list[LogRow]:
-        """All steps, from where `resume` has them; gives the log of all."""
-        params = self._params
+        params, student, memory = self.params, self.student.model, self.memory
+        model = self.accelerator.prepare(self.student).train()
+        optimizer = MasterAdamW(model.parameters(), params.weight_decay)
+        memory.begin(student)
+        log_rows = [] if resume is None else resume.load(student, optimizer, memory)
         num_steps = count_steps(len(rows), params)
-        log_rows: list[LogRow] = []
-        if resume is not None:
-            log_rows = resume.load(self._student.model, optimizer, self._memory)
-            for row in log_rows:
-                on_step(row, num_steps)
+        for row in log_rows:
+            on_step(row, num_steps)
+        batches = enumerate(optimizer_batches(rows, params.batch_size, num_steps, seed))
         with Interruption() if resume is not None else nullcontext() as interruption:
-            for step, batch in enumerate(
-                optimizer_batches(rows, params.batch_size, num_steps, seed)
-            ):
-                if step < len(log_rows):
-                    continue
+            for step, batch in islice(batches, len(log_rows), None):
                 log_rows.append(self._step(model, optimizer, batch, step, num_steps))
                 on_step(log_rows[-1], num_steps)
                 if resume is None or interruption is None:
                     continue
                 stops = interruption.came is not None
-                is_kept = stops or (resume.keeps_end and step + 1 == num_steps)
-                save = resume.save if is_kept else resume.save_now_and_then
-                save(self._student.model, optimizer, self._memory, log_rows)
+                if stops or resume.is_due or (resume.keeps_end and step + 1 == num_steps):
+                    resume.save(student, optimizer, memory, log_rows)
                 if stops:
                     resume.say(f"stopped after step {step + 1}: the next run goes on from there")
                     interruption.end()
+        del optimizer  # its moments are twice the model, and a memory may need room to look back
+        self.student.eval()
+        new = [row for row in rows if row.origin == "new"]
+        memory.finish(student, new, partial(likelihood_backward, self.student, self.control))
         return log_rows
 
     def _step(
@@ -143,15 +111,15 @@ class Trainer:
     ) -> LogRow:
         """One step of the optimizer on a batch and what the memory recalls beside it."""
         started = time.perf_counter()
-        recalled = OptimizerBatch((*batch.rows, *self._memory.rows(step)))
+        recalled = OptimizerBatch((*batch.rows, *self.memory.rows(step)))
         terms, num_tokens = self._accumulate(model, optimizer, recalled, step)
         norm = float(optimizer.gradient_norm())
         self._check_finite(norm, "gradient norm", batch, step)
-        self._memory.observe(
-            [row for row in batch.rows if row.origin == "new"], self._answer_logits
-        )
-        learning_rate = learning_rate_at(step, num_steps, self._params)
-        optimizer.step(learning_rate, min(self._params.max_grad_norm / (norm + 1e-6), 1.0))
+        new = [row for row in batch.rows if row.origin == "new"]
+        max_tokens = self.params.micro_batch_tokens
+        self.memory.observe(new, partial(answer_logits, self.student, self.control, max_tokens))
+        learning_rate = learning_rate_at(step, num_steps, self.params)
+        optimizer.step(learning_rate, min(self.params.max_grad_norm / (norm + 1e-6), 1.0))
         seconds = time.perf_counter() - started
         return {
             "step": step,
@@ -163,38 +131,30 @@ class Trainer:
             "tokens_per_s": round(num_tokens / seconds, 1),
         }
 
-    def _answer_logits(self, rows: Sequence[EncodedRow]) -> list[Tensor]:
-        budget = self._params.micro_batch_tokens
-        return answer_logits(self._student, rows, self._control, budget)
-
     def _accumulate(
         self, model: Any, optimizer: MasterAdamW, batch: OptimizerBatch, step: int
     ) -> tuple[dict[str, float | None], int]:
         """Backward over the micro-batches. The loss is the whole batch's, however it is cut."""
-        accelerator, loss = self._accelerator, self._loss
+        accelerator, loss = self.accelerator, self.loss
         counts = batch.count_tokens(loss.views)
-        micros = batch.micro_batches(
-            loss.views,
-            self._control,
-            self._params.micro_batch_tokens,
-            accelerator.process_index,
-            accelerator.num_processes,
-        )
-        penalty = self._memory.add_penalty(self._student.model)
+        rank, world = accelerator.process_index, accelerator.num_processes
+        max_tokens = self.params.micro_batch_tokens
+        micros = batch.micro_batches(loss.views, self.control, max_tokens, rank, world)
+        penalty, recalled = self.memory.add_penalty(self.student.model), RecalledLogits(self.memory)
         means = torch.zeros(len(loss.parts), device=accelerator.device)
         for place, micro in enumerate(micros):
             micro = micro.to(accelerator.device)
             is_last = place == len(micros) - 1
             with nullcontext() if is_last else accelerator.no_sync(model):
                 computed = losses_of(
-                    micro, loss, counts, model, self._student.head, self._teacher, self._recalled
+                    micro, loss, counts, model, self.student.head, self.teacher, recalled
                 )
                 self._check_finite(float(computed.total.detach()), "loss", batch, step)
                 # Accelerate averages gradients over processes; they must be added up
-                accelerator.backward(computed.total * accelerator.num_processes)
-            means += computed.term_means
+                accelerator.backward(computed.total * world)
+            means += computed.sums
             # over processes, gradients are exchanged with the last micro-batch, not before
-            if len(micros) > 1 and accelerator.num_processes == 1:
+            if len(micros) > 1 and world == 1:
                 optimizer.collect_gradients()
         num_tokens = torch.tensor(sum(micro.num_tokens for micro in micros))
         means = accelerator.reduce(means, reduction="sum")
@@ -203,10 +163,10 @@ class Trainer:
 
     def _named(self, means: list[float], penalty: float | None) -> dict[str, float | None]:
         """The loss and its terms, by their columns in the log; None where a method has none."""
-        columns = dict.fromkeys([*TERMS, *(term.name for _, term in self._loss.parts)])
-        named: dict[str, float | None] = {"loss": penalty or 0.0, **columns}
+        names = [*TERMS, *(term.name for _, term in self.loss.parts)]
+        named: dict[str, float | None] = {"loss": penalty or 0.0, **dict.fromkeys(names)}
         named["penalty"] = penalty
-        for (weight, term), mean in zip(self._loss.parts, means, strict=True):
+        for (weight, term), mean in zip(self.loss.parts, means, strict=True):
             named["loss"] = (named["loss"] or 0.0) + weight * mean
             named[term.name] = (named[term.name] or 0.0) + mean
         return named

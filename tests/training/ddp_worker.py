@@ -23,7 +23,7 @@ def train_two_steps(accelerator: Accelerator, num_rows: int) -> dict[str, Any]:
     loss, params = LamolKd(LamolKdParams()).loss, TrainParams.model_validate(PARAMS)
     with as_body(student) as body, as_body(teacher) as taught:
         trainer = Trainer(accelerator, body, OnlineTeacher(taught), loss, CONTROL, params)
-        log = trainer.train(make_rows(num_rows - 4, 4), 0).log_rows
+        log = trainer.train(make_rows(num_rows - 4, 4), 0)
     return {
         "processes": accelerator.num_processes,
         "log": [[row[name] for name in NAMES] for row in log],

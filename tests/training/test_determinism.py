@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lamol_core.training.determinism import code_digest
+import torch
+
+from lamol_core.artifacts.spec import TRAIN
+from lamol_core.artifacts.version import code_version
+from lamol_core.training.determinism import computed_by
 
 
 def test_an_edit_or_another_file_is_other_code(tmp_path: Path) -> None:
@@ -12,9 +16,10 @@ def test_an_edit_or_another_file_is_other_code(tmp_path: Path) -> None:
     for number, (name, text) in enumerate(
         [("a.py", "x = 1\n"), ("a.py", "x = 2\n"), ("b.py", "x = 1\n"), ("a.txt", "x = 1\n")]
     ):
-        folder = tmp_path / str(number)
-        folder.mkdir()
+        folder = tmp_path / str(number) / "training"
+        folder.mkdir(parents=True)
         (folder / name).write_text(text)
-        digests.add(code_digest(folder))
+        digests.add(code_version(("training",), folder.parent))
     assert len(digests) == 4
-    assert code_digest() == code_digest() not in digests
+    code = computed_by(torch.float32)["code"]
+    assert code == code_version(TRAIN.packages) not in digests

@@ -70,8 +70,9 @@ def train(
         taught = stack.enter_context(as_body(teacher)) if teacher is not None else None
         body = stack.enter_context(as_body(student))
         asked = OnlineTeacher(taught) if taught is not None else None
-        trainer = Trainer(accelerator, body, asked, method.loss, CONTROL, checked, memory)
-        return trainer.train(rows, seed, on_step).log_rows
+        kept = memory or Memory()
+        trainer = Trainer(accelerator, body, asked, method.loss, CONTROL, checked, kept)
+        return trainer.train(rows, seed, on_step)
 
 
 def weights(model: PreTrainedModel) -> bytes:

@@ -35,8 +35,7 @@ def demo_rows(task: str, split: str) -> list[dict[str, str]]:
     """The rows {"input", "target"} of a demo task's split, in file order.
     Raises SourceError for a task that the corpus does not have."""
     if task not in DEMO_TASKS:
-        raise SourceError(
-            [f"The demo corpus has no task {task!r}. Use one of {', '.join(DEMO_TASKS)}."]
-        )
+        listed = ", ".join(DEMO_TASKS)
+        raise SourceError([f"The demo corpus has no task {task!r}. Use one of {listed}."])
     path = resources.files("lamol_core.data") / "demo_corpus" / f"{task}.{split}.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -94,9 +94,8 @@ def read_text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise SourceError(
-            [f"{path}: line {line} is not UTF-8. Save the file as UTF-8 and try again."]
-        ) from error
+        problem = f"{path}: line {line} is not UTF-8. Save the file as UTF-8 and try again."
+        raise SourceError([problem]) from error
 
 
 def broken_lines(path: Path, broken: Sequence[tuple[int, str]]) -> SourceError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from lamol_core.models.head import LinearHead
 from lamol_core.records import View
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import MicroBatch, encode_views, pack_under
+from lamol_core.training.batches import MicroBatch, pack_rows
 from lamol_core.training.hidden_states import Body
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 SHARD_BYTES = 64 * 2**20
 STATES = "states"
 TEACHER_STATES = "teacher_states"
-Key = tuple[str, View]
 
 
 class OnlineTeacher:
@@ -52,18 +51,17 @@ class OnlineTeacher:
 class StatesPlan:
     """What is to be stored: the sequences in the order they are computed in, and how much it is."""
 
-    micros: tuple[MicroBatch, ...]
+    micros: Sequence[MicroBatch]
     shift: int
-    width: int
-    dtype: torch.dtype
+    bytes_per_token: int
 
     @classmethod
     def of(
         cls, rows: Sequence[EncodedRow], views: Sequence[View], control: ControlTokens,
         max_tokens: int, shift: int, head: LinearHead,
     ) -> StatesPlan:  # fmt: skip
-        micros = pack_under(encode_views(rows, views, control), max_tokens)
-        return cls(tuple(micros), shift, head.weight.shape[1], head.weight.dtype)
+        micros = pack_rows(rows, views, control, max_tokens)
+        return cls(micros, shift, head.weight[0].nbytes)
 
     @property
     def num_tokens(self) -> int:
@@ -72,14 +70,7 @@ class StatesPlan:
     @property
     def num_bytes(self) -> int:
         """Known before anything is computed."""
-        return self.num_tokens * self.width * self.dtype.itemsize
-
-    @property
-    def tokens_of_sequence(self) -> Iterator[tuple[Key, int]]:
-        """The supervised tokens of each sequence, in the order of storage."""
-        for micro in self.micros:
-            for member, count in zip(micro.members, micro.supervised_counts, strict=True):
-                yield (member.row_id, member.view), count
+        return self.num_tokens * self.bytes_per_token
 
 
 class StoredTeacher:
@@ -87,17 +78,19 @@ class StoredTeacher:
 
     def __init__(self, folder: Path, plan: StatesPlan, head: LinearHead) -> None:
         self.head: LinearHead | None = head
-        self._places: dict[Key, tuple[Any, int, int]] = {}
+        self._places: dict[tuple[str, View], tuple[Any, int, int]] = {}
         shards = sorted(folder.glob("*.safetensors"))
         self._shards = [safe_open(shard, framework="pt") for shard in shards]
         slices = [shard.get_slice(STATES) for shard in self._shards]
         ends = [piece.get_shape()[0] for piece in slices]
         shard = offset = 0
-        for key, num_tokens in plan.tokens_of_sequence:
-            while offset >= ends[shard]:
-                shard, offset = shard + 1, 0
-            self._places[key] = (slices[shard], offset, offset + num_tokens)
-            offset += num_tokens
+        for micro in plan.micros:  # in the order of storage
+            for member, count in zip(micro.members, micro.supervised_counts, strict=True):
+                while offset >= ends[shard]:
+                    shard, offset = shard + 1, 0
+                place = (slices[shard], offset, offset + count)
+                self._places[member.row_id, member.view] = place
+                offset += count
 
     def states(self, micro: MicroBatch, shift: int) -> Tensor:
         parts = []
@@ -108,11 +101,7 @@ class StoredTeacher:
 
 
 def store_states(
-    body: Body,
-    plan: StatesPlan,
-    folder: Path,
-    provenance: Provenance,
-    on_tokens: Callable[[int], None] = lambda count: None,
+    body: Body, plan: StatesPlan, folder: Path, provenance: Provenance
 ) -> StoredTeacher:
     """Run the teacher once over all its rows, unless `folder` holds just that already.
 
@@ -130,21 +119,18 @@ def store_states(
                 f"{free / 1e6:.0f} MB left. Make room, or set train.teacher_targets: online."
             )
         with atomic_folder(folder) as scratch:
-            _write_shards(body, plan, scratch, on_tokens)
+            _write_shards(body, plan, scratch)
             seal_folder(scratch, TEACHER_STATES, {STATES: plan.num_tokens}, provenance)
     return StoredTeacher(folder, plan, head.copy())
 
 
-def _write_shards(
-    body: Body, plan: StatesPlan, folder: Path, on_tokens: Callable[[int], None]
-) -> None:
+def _write_shards(body: Body, plan: StatesPlan, folder: Path) -> None:
     """Whole sequences in files of about SHARD_BYTES."""
     online, device = OnlineTeacher(body), body.model.device
     waiting: list[Tensor] = []
     num_files = 0
     for place, micro in enumerate(plan.micros):
         waiting.append(online.states(micro.to(device), plan.shift).cpu())
-        on_tokens(micro.num_tokens)
         size = sum(states.nbytes for states in waiting)
         if size >= SHARD_BYTES or place == len(plan.micros) - 1:
             save_file({STATES: torch.cat(waiting)}, folder / f"{num_files:05d}.safetensors")
