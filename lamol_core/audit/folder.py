@@ -81,7 +81,5 @@ def read_history(folder: Path) -> History:
         return History()
     content = read_audit(folder)
     if not all(isinstance(content.get(name), list) for name in ("verdicts", "fading")):
-        raise ArtifactError(
-            f"{path}: is no audit, or one of an older lamol. {remedy(AUDIT, folder.parent.name)}"
-        )
+        raise ArtifactError(f"{path}: is no audit. {remedy(AUDIT, folder.parent.name)}")
     return History(content["verdicts"], content["fading"])
