@@ -45,9 +45,7 @@ def read_audited(layout: Layout, task: str, after: str, seed: int, text: TextPar
         teacher_is_as_written=_holds(lambda: check(layout, TEACHER, task)),
         carried=_rows_before(layout, after, manifest.inputs),
     )
-    known = {facts.name for facts in data.earlier}
-    foreign = sorted({s.source_task for s in samples} - known)
-    if foreign:
+    if foreign := sorted({s.source_task for s in samples} - {one.name for one in data.earlier}):
         raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {mend}")
     tasks = _sampled_tasks(data, samples, layout.fingerprint_key)
     return Audited(tasks, origin, seed, Teacher(decoder_of(teacher)))
