@@ -111,8 +111,8 @@ def _check(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
     scopes = {"": told["figures"], **told["by_task"]}
     names = dict.fromkeys(figure for figures in scopes.values() for figure in figures)
     return {
+        **told,
         "name": name,
-        **{key: told[key] for key in ("title", "verdict", "rows_flagged")},
         # of single tasks those alone that are beyond a limit: "All figures" has the rest
         "judged": [
             {**one, "value": with_interval(one["figure"], scopes[one["task"]])}
