@@ -3,15 +3,15 @@ and hubs, and a Croissant description (MLCommons, version 1.0) for machines."""
 
 import json
 from collections.abc import Mapping
+from io import StringIO
 from typing import Any
 
 import pyarrow as pa
 from ruamel.yaml import YAML
-from ruamel.yaml.compat import StringIO
 
 from lamol_core.audit.spec import Audited
 from lamol_core.records import PSEUDO_SCHEMA
-from lamol_core.reporting.tables import markdown_row
+from lamol_core.reporting.tables import markdown_table
 
 CARD, CROISSANT = "README.md", "croissant.json"
 TABLE = "pseudo.parquet"
@@ -59,15 +59,12 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
         "pretty_name": f"Pseudo-samples drawn before {origin.new_task}",
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": TABLE}]}],
     }
+    tasks = [(task.name, task.age, len(task.kept), len(task.rejected)) for task in audited.tasks]
     verdicts = [
-        markdown_row(name, told["title"] + "?", told["verdict"], str(told["rows_flagged"]))
+        (name, f"{told['title']}?", told["verdict"], told["rows_flagged"])
         for name, told in content["checks"].items()
     ]
-    tasks = [
-        markdown_row(task.name, str(task.age), str(len(task.kept)), str(len(task.rejected)))
-        for task in audited.tasks
-    ]
-    columns = [markdown_row(f"`{name}`", COLUMNS[name]) for name in PSEUDO_SCHEMA.names]
+    columns = [(f"`{name}`", COLUMNS[name]) for name in PSEUDO_SCHEMA.names]
     return "\n".join(
         [
             "---",
@@ -82,22 +79,18 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
             f"Written by the checkpoint `{origin.teacher_sha256}` with seed {origin.seed}.",
             *_carried(audited),
             "",
-            markdown_row("imitates", "tasks learnt since", "rows kept", "rejected"),
-            "|---|---:|---:|---:|",
-            *tasks,
+            *markdown_table(("imitates", "tasks learnt since", "rows kept", "rejected"), tasks),
             "",
             f"## Audit: {content['verdict']}",
             "",
             *(line for note in _notes(content) for line in (note, "")),
-            markdown_row("check", "question", "verdict", "rows flagged"),
-            "|---|---|---|---:|",
-            *verdicts,
+            *markdown_table(
+                ("check", "question", "verdict", "rows flagged"), verdicts, texts=(0, 1, 2)
+            ),
             "",
             "## Columns",
             "",
-            markdown_row("column", "meaning"),
-            "|---|---|",
-            *columns,
+            *markdown_table(("column", "meaning"), columns, texts=(0, 1)),
             "",
         ]
     )
@@ -105,20 +98,18 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
 
 def _notes(content: Mapping[str, Any]) -> list[str]:
     """What is not known of the table, or only by the way."""
-    of_checks = (
-        f"{name}: {note}" for name, told in content["checks"].items() for note in told["notes"]
-    )
+    checks = content["checks"].items()
+    of_checks = (f"{name}: {note}" for name, told in checks for note in told["notes"])
     return [*content["notes"], *of_checks]
 
 
 def _carried(audited: Audited) -> list[str]:
-    rows = [s for task in audited.tasks for s in task.kept if s.row_id in audited.origin.carried]
-    if not rows:
-        return []
-    return [
-        f"But {len(rows)} rows were carried over from earlier tables; `teacher_sha256` of each "
-        "says who wrote it."
-    ]
+    num = sum(s.row_id in audited.origin.carried for task in audited.tasks for s in task.kept)
+    said = (
+        f"But {num} rows were carried over from earlier tables; `teacher_sha256` of each says who "
+        "wrote it."
+    )
+    return [said] if num else []
 
 
 def croissant(content: Mapping[str, Any], audited: Audited) -> str:
@@ -173,9 +164,9 @@ def croissant(content: Mapping[str, Any], audited: Audited) -> str:
     return json.dumps(described, indent=1) + "\n"
 
 
-def _yaml(values: Mapping[str, Any]) -> str:
+def _yaml(values: dict[str, Any]) -> str:
     buffer = StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
-    yaml.dump(dict(values), buffer)
-    return str(buffer.getvalue())
+    yaml.dump(values, buffer)
+    return buffer.getvalue()

@@ -70,7 +70,7 @@ class Fingerprint(Reference):
         return [length for length, count in self.length_counts.items() for _ in range(count)]
 
     def size_for(self, most: int) -> int:
-        sizes = {size for by_size in self.figures.values() for size in by_size}
+        sizes = (size for by_size in self.figures.values() for size in by_size)
         return max((size for size in sizes if size <= most), default=0)
 
     def measured(self, measure: Measure, size: int, chooser: Random) -> Mapping[str, Figure]:
@@ -99,9 +99,7 @@ def to_files(fingerprint: Fingerprint) -> dict[str, bytes]:
         "about": "Kept of rows that were forgotten (forget.keep_fingerprint); docs/audit.md",
         "key_check": fingerprint.hashed.of("check", ""),
         "labels": dict(sorted(fingerprint.label_counts.items())),
-        "lengths": {
-            str(n): fingerprint.length_counts[n] for n in sorted(fingerprint.length_counts)
-        },
+        "lengths": dict(sorted(fingerprint.length_counts.items())),
         "figures": fingerprint.figures,
     }
     return {HASHES: stream.getvalue(), FIGURES: (json.dumps(told, indent=1) + "\n").encode()}

@@ -1,6 +1,5 @@
 """The files of an audit: figures and verdicts, flagged rows, the page, the cards."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ from lamol_core.artifacts.spec import AUDIT, remedy
 from lamol_core.artifacts.tables import write_rows
 from lamol_core.audit.cards import CARD, CROISSANT, croissant, dataset_card
 from lamol_core.audit.page import fading_chart, render_audit
-from lamol_core.audit.spec import Audited, Flag
+from lamol_core.audit.spec import Audited
 from lamol_core.audit.verdicts import Audit, History
-from lamol_core.data.gate import FIGURES, FLAGS
+from lamol_core.data.gate import FIGURES, FLAGS, WITHOUT
 from lamol_core.errors import ArtifactError
-from lamol_core.records import FLAG_SCHEMA, PseudoSample
+from lamol_core.records import FLAG_SCHEMA
 from lamol_core.reporting.plots import save_svg
 
 
@@ -34,12 +33,12 @@ def write_audit(
     they can't be told because the table was changed."""
     content = audit.as_dict(history)
     if cleaned is not None:
-        content["without_flagged"] = {
+        content[WITHOUT] = {
             "verdict": cleaned.verdict,
             "failed": cleaned.failed,
             "rows_kept": cleaned.rows_kept,
         }
-        content["verdicts"][-1]["without_flagged"] = content["without_flagged"]
+        content["verdicts"][-1][WITHOUT] = content[WITHOUT]
     with atomic_folder(folder) as scratch:
         write_json(scratch / FIGURES, content)
         page = render_audit(audit, content, audited, show_real_rows)
@@ -57,15 +56,13 @@ def write_audit(
     return content
 
 
-def without_flagged(samples: Sequence[PseudoSample], flags: Sequence[Flag]) -> list[PseudoSample]:
-    """The rows that no check points at."""
-    flagged = {flag.row_id for flag in flags}
-    return [sample for sample in samples if sample.row_id not in flagged]
-
-
 def clean_audited(audited: Audited, audit: Audit) -> Audited:
     """The same tasks without the rows that an audit flags."""
-    tasks = [replace(t, drawn=without_flagged(t.drawn, audit.flags)) for t in audited.tasks]
+    flagged = {flag.row_id for flag in audit.flags}
+    tasks = [
+        replace(task, drawn=[row for row in task.drawn if row.row_id not in flagged])
+        for task in audited.tasks
+    ]
     return replace(audited, tasks=tasks)
 
 
@@ -81,7 +78,5 @@ def read_history(folder: Path) -> History:
         return History()
     content = read_audit(folder)
     if not all(isinstance(content.get(name), list) for name in ("verdicts", "fading")):
-        raise ArtifactError(
-            f"{path}: is no audit, or one of an older lamol. {remedy(AUDIT, folder.parent.name)}"
-        )
+        raise ArtifactError(f"{path}: is no audit. {remedy(AUDIT, folder.parent.name)}")
     return History(content["verdicts"], content["fading"])

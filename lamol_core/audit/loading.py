@@ -45,26 +45,15 @@ def read_audited(layout: Layout, task: str, after: str, seed: int, text: TextPar
         teacher_is_as_written=_holds(lambda: check(layout, TEACHER, task)),
         carried=_rows_before(layout, after, manifest.inputs),
     )
-    known = {facts.name for facts in data.earlier}
-    foreign = sorted({s.source_task for s in samples} - known)
-    if foreign:
+    if foreign := sorted({s.source_task for s in samples} - {one.name for one in data.earlier}):
         raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {mend}")
-    tasks = _sampled_tasks(data, samples, layout.fingerprint_key)
-    return Audited(tasks, origin, seed, Teacher(decoder_of(teacher)))
-
-
-def _sampled_tasks(
-    data: TaskData, samples: Sequence[PseudoSample], key_file: Path
-) -> list[SampledTask]:
-    """The earlier tasks that rows were drawn of, oldest first."""
-    drawn: dict[str, list[PseudoSample]] = {}
-    for sample in samples:
-        drawn.setdefault(sample.source_task, []).append(sample)
-    return [
-        sampled_task(data, place, drawn[facts.name], key_file)
-        for place, facts in enumerate(data.earlier)
-        if facts.name in drawn
+    drawn = [[s for s in samples if s.source_task == one.name] for one in data.earlier]
+    tasks = [
+        sampled_task(data, place, rows, layout.fingerprint_key)
+        for place, rows in enumerate(drawn)
+        if rows
     ]
+    return Audited(tasks, origin, seed, Teacher(decoder_of(teacher)))
 
 
 def sampled_task(

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lamol_core.audit.samples import Judgement
+from lamol_core.audit.samples import Judgement, reasons_by_row, shown_nll
 from lamol_core.audit.spec import Audited, Neighbour, SampledTask, number, with_interval
 from lamol_core.audit.verdicts import Audit
 from lamol_core.records import PseudoSample
-from lamol_core.reporting.page import inline_json, inline_svg, policy_hash
+from lamol_core.reporting.page import inline_json, inline_svg, policy_hash, source_of, templates_of
 from lamol_core.reporting.plots import INK, line_colour, to_svg
 from lamol_core.text.display import visible
 from lamol_core.text.normalise import WORD, normalise, words_of
@@ -37,24 +36,13 @@ def render_audit(
     audit: Audit, content: Mapping[str, Any], audited: Audited, show_real_rows: bool
 ) -> str:
     """The page's HTML; `content` is that of audit.json."""
-    environment = Environment(
-        loader=ChoiceLoader(
-            [
-                PackageLoader("lamol_core.audit", "templates"),
-                PackageLoader("lamol_core.reporting", "templates"),
-            ]
-        ),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = Markup(_source(environment, "page.css") + _source(environment, "audit.css"))
-    script = Markup(_source(environment, "audit.js"))
+    templates = templates_of("lamol_core.audit", "lamol_core.reporting")
+    style = Markup(source_of(templates, "page.css") + source_of(templates, "audit.css"))
+    script = Markup(source_of(templates, "audit.js"))
     fading = content["fading"]
     chart = fading_chart(fading)
     others = fading_chart(fading, other_figures(fading))
-    return environment.get_template("audit.html.j2").render(
+    return templates.get_template("audit.html.j2").render(
         audit=content,
         checks=[_check(name, told) for name, told in content["checks"].items()],
         notes=[
@@ -84,11 +72,11 @@ def fading_chart(
 ) -> alt.FacetChart | None:
     """Figures of each task over its age, a panel a figure, a line a task (of many, coloured from
     the oldest to the newest); dashed: the mean of the tasks of that age. None for one age."""
-    ranks = {name: rank for rank, name in enumerate(dict.fromkeys(e["task"] for e in fading))}
+    tasks = list(dict.fromkeys(entry["task"] for entry in fading))
     points = [
         {
             "task": entry["task"],
-            "rank": ranks[entry["task"]],
+            "rank": tasks.index(entry["task"]),
             "age": entry["age"],
             "figure": figure,
             "value": entry[figure],
@@ -97,10 +85,10 @@ def fading_chart(
         for figure in figures
         if entry.get(figure) is not None
     ]
-    if len({point["age"] for point in points}) < 2:
+    ages = sorted({point["age"] for point in points})
+    if len(ages) < 2:
         return None
     known = [name for name in figures if any(p["figure"] == name for p in points)]
-    ages = sorted({point["age"] for point in points})
     ticks = ages[:: -(-len(ages) // MOST_TICKS)]
     base = alt.Chart().encode(
         x=alt.X("age:Q", title="tasks learnt since", axis=alt.Axis(values=ticks, format="d")),
@@ -108,7 +96,7 @@ def fading_chart(
     )
     # of all the others lines alone: points are most of a picture's bytes
     lines = base.mark_line(point=figures is FADING_FIGURES, opacity=0.75).encode(
-        color=line_colour(list(ranks)), detail="task:N"
+        color=line_colour(tasks), detail="task:N"
     )
     mean = base.mark_line(strokeDash=[5, 4], strokeWidth=1.6, color=INK).encode(y="mean(value):Q")
     chart: alt.FacetChart = alt.layer(mean, lines).properties(width=260, height=150).facet(
@@ -119,53 +107,35 @@ def fading_chart(
     return chart
 
 
-def _source(environment: Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
-
-
 def _check(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    tasks = list(told["by_task"])
-    figures = list(
-        dict.fromkeys(
-            [*told["figures"], *(name for task in tasks for name in told["by_task"][task])]
-        )
-    )
     scopes = {"": told["figures"], **told["by_task"]}
+    names = dict.fromkeys(figure for figures in scopes.values() for figure in figures)
     return {
+        **told,
         "name": name,
-        **{key: told[key] for key in ("title", "verdict", "rows_flagged")},
         # of single tasks those alone that are beyond a limit: "All figures" has the rest
         "judged": [
             {**one, "value": with_interval(one["figure"], scopes[one["task"]])}
             for one in told["judged"]
             if not one["task"] or one["verdict"] != "pass"
         ],
-        "tasks": tasks,
+        "tasks": list(told["by_task"]),
         "table": [
-            [
-                figure,
-                number(told["figures"].get(figure)),
-                *(number(told["by_task"][task].get(figure)) for task in tasks),
-            ]
-            for figure in figures
+            [figure, *(number(figures.get(figure)) for figures in scopes.values())]
+            for figure in names
         ],
     }
 
 
 def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any]]:
     """Every sample in the order of audit.js: FIELDS."""
-    reasons: dict[str, list[str]] = {}
-    for flag in audit.flags:
-        reasons.setdefault(flag.row_id, []).append(flag.reason)
+    reasons = reasons_by_row((flag.row_id, flag.reason) for flag in audit.flags)
     judgement = Judgement(reasons, audit.judged_tasks, set(audit.unjudged_rows))
     neighbours = {k: n for finding in audit.findings for k, n in finding.neighbours.items()}
+    real: dict[str, str] = {}
+    if show_real_rows:
+        real = {row.row_id: task.text(row) for task in audited.tasks for row in task.train}
     rows = []
-    real = {
-        row.row_id: task.text(row)
-        for task in audited.tasks
-        for row in (task.train if show_real_rows else ())
-    }
     for task in audited.tasks:
         for sample in task.drawn:
             near = neighbours.get(sample.row_id)
@@ -173,7 +143,6 @@ def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any
             text, *marked = visible_within(sample.input, start, stop)
             named = (near.real_row_id, near.span_row_id) if near else ("", "")
             texts = [real.get(row, "") for row in named]
-            of_row = reasons.get(sample.row_id, [])
             rows.append(
                 [
                     sample.row_id,
@@ -181,11 +150,11 @@ def _rows(audit: Audit, audited: Audited, show_real_rows: bool) -> list[list[Any
                     text,
                     visible(sample.target),
                     judgement.verdict(sample),
-                    [r for r in (sample.reject_reason, *of_row) if r],
+                    judgement.reasons_of(sample),
                     *named,
                     *(visible_within(raw, *_place(raw, run)) for raw in texts),
                     round(near.similarity, 3) if near else 0,
-                    round(sample.nll, 3) if sample.nll == sample.nll else None,
+                    shown_nll(sample),
                     *marked,
                 ]
             )

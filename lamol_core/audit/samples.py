@@ -2,7 +2,9 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +16,6 @@ from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.artifacts.spec import AUDIT, remedy
 from lamol_core.artifacts.store import check
 from lamol_core.data.gate import FIGURES, FLAGS
-from lamol_core.errors import ArtifactError
 from lamol_core.records import SURPLUS, PseudoSample
 from lamol_core.text.normalise import normalise
 
@@ -54,23 +55,32 @@ class Judgement:
         looked_at = sample.source_task in self.judged_tasks
         return "clean" if looked_at and sample.row_id not in self.unjudged_rows else "unjudged"
 
+    def reasons_of(self, sample: PseudoSample) -> list[str]:
+        """Why it was rejected, and why it is flagged."""
+        reasons = (sample.reject_reason, *self.reasons.get(sample.row_id, ()))
+        return [reason for reason in reasons if reason]
+
+
+def reasons_by_row(flags: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """From the row's id and the reason of every flag."""
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for row_id, reason in flags:
+        reasons[row_id].append(reason)
+    return reasons
+
 
 def read_judgement(layout: Layout, task: str) -> Judgement | None:
     """What a task's audit says of its pseudo-samples; None if there is no audit, or it is that of
-    another table. Raises ArtifactError where it was changed, or is an older lamol's."""
-    folder, mend = layout.audit(task), remedy(AUDIT, task)
+    another table. Raises ArtifactError where it was changed."""
+    folder = layout.audit(task)
     if not folder.is_dir():
         return None
     if check(layout, AUDIT, task).inputs.get("table") != sha256_of(layout.pseudo(task)):
         return None
-    reasons: dict[str, list[str]] = {}
-    flags = pq.read_table(folder / FLAGS, columns=["row_id", "reason"])
-    for row_id, reason in zip(*(column.to_pylist() for column in flags.columns), strict=True):
-        reasons.setdefault(row_id, []).append(reason)
-    audit = read_json(folder / FIGURES, mend)
-    if "unjudged_rows" not in audit:
-        raise ArtifactError(f"{folder / FIGURES}: written by an older lamol. {mend}")
-    return Judgement(reasons, audit["judged_tasks"], set(audit["unjudged_rows"]))
+    flags = pq.read_table(folder / FLAGS)
+    flagged = zip(flags["row_id"].to_pylist(), flags["reason"].to_pylist(), strict=True)
+    audit = read_json(folder / FIGURES, remedy(AUDIT, task))
+    return Judgement(reasons_by_row(flagged), audit["judged_tasks"], set(audit["unjudged_rows"]))
 
 
 def choose(
@@ -78,28 +88,28 @@ def choose(
 ) -> Iterator[dict[str, Any]]:
     """One row a sample that is wanted, in the table's order."""
     for sample in samples:
-        reasons = judgement.reasons.get(sample.row_id, ())
         verdict = judgement.verdict(sample)
-        text = normalise(f"{sample.input} {sample.target}")
         if (
             (wanted.task and sample.source_task != wanted.task)
             or (wanted.label and normalise(sample.target) != normalise(wanted.label))
             or (wanted.verdict and verdict != wanted.verdict)
-            or (wanted.grep and normalise(wanted.grep) not in text)
+            or normalise(wanted.grep) not in normalise(f"{sample.input} {sample.target}")
         ):
             continue
-        said = ", ".join(reason for reason in (sample.reject_reason, *reasons) if reason)
-        nll = round(sample.nll, 3) if sample.nll == sample.nll else None
-        values = (
-            sample.row_id,
-            sample.source_task,
-            sample.input,
-            sample.target,
-            verdict,
-            said,
-            nll,
-        )
-        yield dict(zip(COLUMNS, values, strict=True))
+        yield {
+            "row_id": sample.row_id,
+            "source_task": sample.source_task,
+            "input": sample.input,
+            "target": sample.target,
+            "verdict": verdict,
+            "reasons": ", ".join(judgement.reasons_of(sample)),
+            "nll": shown_nll(sample),
+        }
+
+
+def shown_nll(sample: PseudoSample) -> float | None:
+    """To three places; None where it is not a number."""
+    return None if math.isnan(sample.nll) else round(sample.nll, 3)
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from lamol_core.artifacts.manifest import Manifest
 from lamol_core.audit.limits import Limit, Verdict
-from lamol_core.audit.reference import Figure, NoReference, RealRows, Reference
+from lamol_core.audit.reference import Figure, RealRows, Reference
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import Canary
 from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
-from lamol_core.text.normalise import normalise, words_of
+from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
 
 if TYPE_CHECKING:
@@ -67,13 +67,9 @@ class SampledTask:
     def reference(self) -> Reference:
         """What the checks hold its samples against."""
         if self.forgotten_on:
-            return self.fingerprint or NoReference()
-        texts = self.texts(self.train)
-        return RealRows(
-            texts,
-            [normalise(row.target) for row in self.train] if self.has_classes else [],
-            [len(words_of(text)) for text in texts],
-        )
+            return self.fingerprint or Reference()
+        targets = [normalise(row.target) for row in self.train] if self.has_classes else []
+        return RealRows(self.texts(self.train), targets)
 
     @property
     def has_classes(self) -> bool:
@@ -205,7 +201,8 @@ class Judged:
     task: str
     """Empty for the whole table."""
     value: float
-    limit: Limit
+    warn: float
+    fail: float
     verdict: Verdict
 
 
@@ -223,6 +220,8 @@ class Finding:
     """By the ids of the samples."""
     undecided: bool = False
     """Whether its headline could not be judged."""
+    title: str = ""
+    """The check's, once it is judged."""
 
     @property
     def verdict(self) -> Verdict:
@@ -234,6 +233,10 @@ class Finding:
         headline."""
         is_known = self.judged and not (self.undecided and self.verdict == "pass")
         return self.verdict if is_known else NOT_JUDGED
+
+    @property
+    def rows_flagged(self) -> int:
+        return len({flag.row_id for flag in self.flags})
 
 
 class Check(ABC, Generic[P]):
@@ -262,6 +265,13 @@ class Check(ABC, Generic[P]):
         """How many rows its figures of a task stand on: few are not judged alone."""
         return len(task.kept)
 
+    def pooled(
+        self, audited: Audited, by_task: Mapping[str, Mapping[str, Figure]]
+    ) -> dict[str, Figure]:
+        """The mean of each figure over tasks, weighted by the rows that it stands on."""
+        sizes = {task.name: self.num_rows(task, audited.origin) for task in audited.tasks}
+        return pooled(by_task, sizes)
+
 
 def number(value: Figure) -> str:
     if value is None:
@@ -276,17 +286,15 @@ def with_interval(figure: str, figures: Mapping[str, Figure]) -> str:
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    found = [SEVERITY.index(verdict) for verdict in verdicts]
-    return SEVERITY[max(found, default=0)]
+    return max(verdicts, key=SEVERITY.index, default="pass")
 
 
 def pooled(
     by_task: Mapping[str, Mapping[str, Figure]], weights: Mapping[str, int]
 ) -> dict[str, Figure]:
     """The mean of each figure over tasks, weighted by their rows; None where no task has it."""
-    names = list(dict.fromkeys(name for figures in by_task.values() for name in figures))
     means: dict[str, Figure] = {}
-    for name in names:
+    for name in dict.fromkeys(name for figures in by_task.values() for name in figures):
         known = [
             (value, weights[task])
             for task, figures in by_task.items()

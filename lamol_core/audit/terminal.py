@@ -22,10 +22,10 @@ def audit_table_of(audit: Audit) -> Table:
     table.add_column("rows flagged", justify="right")
     for finding in audit.findings:
         table.add_row(
-            Text(f"{finding.check}\n{audit.titles[finding.check]}?"),
+            Text(f"{finding.check}\n{finding.title}?"),
             Text(finding.told_verdict, style=COLOURS.get(finding.told_verdict, "dim")),
             _figures(finding),
-            str(len({flag.row_id for flag in finding.flags})),
+            str(finding.rows_flagged),
         )
     return table
 
@@ -43,5 +43,5 @@ def _figures(finding: Finding) -> Text:
 def _line(one: Judged, figures: Mapping[str, Figure]) -> Text:
     where = f" of {one.task}" if one.task else ""
     value = with_interval(one.figure, figures)
-    told = f"{one.figure}{where} {value} ({one.limit.warn:g} / {one.limit.fail:g})"
+    told = f"{one.figure}{where} {value} ({one.warn:g} / {one.fail:g})"
     return Text(told, style="" if one.verdict == "pass" else COLOURS[one.verdict])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lamol_core.reporting.tables import cell, markdown_row
+from lamol_core.reporting.tables import cell, markdown_table
 from lamol_core.text.template import ANS
 
 NOTE = (
@@ -35,6 +35,8 @@ def model_card(
     the test rows were forgotten; `average` is over the others. `audit` are the figures of the audit
     of the rows drawn for its last task, {} where there was none; they have the verdicts of the
     audits before it too."""
+    scored = [(task, cell(scores[task]), str(num_test_rows[task])) for task in tasks]
+    scored.append(("average", cell(average), ""))
     lines = [
         "---",
         "library_name: transformers",
@@ -45,10 +47,7 @@ def model_card(
         "",
         f"Learnt one after the other: {', '.join(f'`{task}`' for task in tasks)}. {NOTE}",
         "",
-        markdown_row("task", "score, %", "test rows"),
-        "|---|---:|---:|",
-        *(markdown_row(task, cell(scores[task]), str(num_test_rows[task])) for task in tasks),
-        markdown_row("average", cell(average), ""),
+        *markdown_table(("task", "score, %", "test rows"), scored),
         "",
         *_gaps(scores),
         "## Asking it",
@@ -64,27 +63,21 @@ def model_card(
     audits = [one for one in audit.get("verdicts", ()) if one["rows_kept"]]
     if not audits:
         return "\n".join([*lines, "None were drawn, or they were not audited.", ""])
+    drawn = [
+        (one["task"], one["rows_kept"], one["verdict"], ", ".join(one["failed"])) for one in audits
+    ]
     lines += [
-        markdown_row("drawn for", "rows", "verdict", "failed"),
-        "|---|---:|---|---|",
-        *(
-            markdown_row(
-                one["task"], str(one["rows_kept"]), one["verdict"], ", ".join(one["failed"])
-            )
-            for one in audits
-        ),
+        *markdown_table(("drawn for", "rows", "verdict", "failed"), drawn, texts=(0, 2, 3)),
         "",
         f"Of the last: {audit['verdict']}.",
         "",
     ]
     if num_dropped:
         lines += [f"It was trained without {num_dropped} flagged rows.", ""]
-    verdicts = [
-        markdown_row(name, told["verdict"], str(told["rows_flagged"]))
-        for name, told in audit["checks"].items()
-    ]
-    header = [markdown_row("check", "verdict", "rows flagged"), "|---|---|---:|"]
-    return "\n".join([*lines, *header, *verdicts, ""])
+    checks = audit["checks"].items()
+    verdicts = [(name, told["verdict"], told["rows_flagged"]) for name, told in checks]
+    lines += markdown_table(("check", "verdict", "rows flagged"), verdicts, texts=(0, 1))
+    return "\n".join([*lines, ""])
 
 
 def _gaps(scores: Mapping[str, float | None]) -> list[str]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import SCORES_NOTE
+from lamol_core.reporting.comparison.finished_runs import flatten
 from lamol_core.reporting.plots import MAX_NAMED_LINES, embed_script
 from lamol_core.reporting.summary import HIGH_REJECTED_SHARE, poor_share
 
@@ -53,25 +54,11 @@ _UNITS = {
     "forgetting": "points",
     "backward_transfer": "points",
 }
-_STAGES = ("backbone", "prepare", "snapshot", "generate", "audit", "mix", "train", "evaluate")
-_SVG_TAGS = frozenset(
-    {
-        "svg",
-        "g",
-        "defs",
-        "clipPath",
-        "linearGradient",
-        "stop",
-        "path",
-        "rect",
-        "line",
-        "circle",
-        "text",
-        "tspan",
-        "title",
-        "desc",
-    }
-)
+_STAGES = ("generate", "audit", "train", "evaluate")
+_SVG_TAGS = {
+    "svg", "g", "defs", "clipPath", "linearGradient", "stop",
+    "path", "rect", "line", "circle", "text", "tspan", "title", "desc",
+}  # fmt: skip
 _WIDTH = re.compile(r'<svg\b[^>]*?\swidth="([0-9.]+)')
 # Up to this many SVG units a chart shrinks to the screen; a wider one scrolls, to stay readable.
 _MAX_SHRINK_WIDTH = 640.0
@@ -98,17 +85,10 @@ def render_page(
     `specs`, the charts' Vega-Lite by the same names, they show values under the pointer.
     `comparison` sets this run beside others; its chart is "comparison".
     Raises ArtifactError for a chart that is not plain SVG (scripts, links, style sheets)."""
-    environment = Environment(
-        loader=PackageLoader("lamol_core.reporting", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("report.html.j2")
     pseudo = _pseudo_rows(summary)
-    script = Markup(embed_script(EMBED)) if specs else None
-    return template.render(
+    templates = templates_of("lamol_core.reporting")
+    script = Markup(embed_script(source_of(templates, "report.js"))) if specs else None
+    return templates.get_template("report.html.j2").render(
         summary=summary,
         headlines=_headlines(summary),
         note=SCORES_NOTE,
@@ -120,12 +100,32 @@ def render_page(
         surplus=any(row["surplus"] for row in pseudo),
         chains=_chain_rows(summary),
         comparison=comparison,
-        parameters=_flatten(parameters),
+        parameters=[
+            (name, value if isinstance(value, str) else json.dumps(value, default=str))
+            for name, value in flatten(parameters).items()
+        ],
         machine=_machine_rows(summary["machines"]),
         specs={name: inline_json(spec) for name, spec in (specs or {}).items()},
         script=script,
         script_hash=None if script is None else policy_hash(script),
     )
+
+
+def templates_of(*packages: str) -> Environment:
+    """The templates of some packages, the first that has one of a name first."""
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def source_of(templates: Environment, name: str) -> str:
+    """A style sheet or a script that stands among the templates."""
+    assert templates.loader is not None
+    return templates.loader.get_source(templates, name)[0]
 
 
 def _machine_rows(machines: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
@@ -137,21 +137,6 @@ def _machine_rows(machines: Sequence[Mapping[str, str]]) -> list[tuple[str, str]
         for place, machine in enumerate(machines, start=1)
         for name, value in machine.items()
     ] or [("machine", "not noted by the version of lamol that trained")]
-
-
-EMBED = """
-const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
-for (const block of document.querySelectorAll("script[data-chart]")) {
-  const holder = document.getElementById("chart-" + block.dataset.chart);
-  const target = document.createElement("div");
-  vegaEmbed(target, JSON.parse(block.textContent), {
-    ast: true, actions: false, renderer: "svg", tooltip: {theme: dark ? "dark" : "light"},
-  }).then(() => {
-    holder.querySelector("svg").replaceWith(target);
-    holder.dataset.live = "yes";
-  });
-}
-"""
 
 
 def inline_json(content: object) -> Markup:
@@ -227,26 +212,21 @@ def _is_plain_svg(svg: str) -> bool:
     )
 
 
-def _stage_names(summary: Mapping[str, Any]) -> list[str]:
-    """The stages that were timed: ours in pipeline order, then any other."""
-    timed = list(summary["seconds_by_stage"])
-    ours = [stage for stage in _STAGES if stage in timed]
-    return ours + [stage for stage in timed if stage not in _STAGES]
-
-
 def _stage_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    total = summary["seconds"] or 1.0
+    """The stages that were timed, in pipeline order."""
+    timed, total = summary["seconds_by_stage"], summary["seconds"] or 1.0
     return [
         {
             "stage": stage,
-            "total": duration(summary["seconds_by_stage"][stage]),
-            "percent": 100 * summary["seconds_by_stage"][stage] / total,
+            "total": duration(timed[stage]),
+            "percent": 100 * timed[stage] / total,
             "by_task": [
                 duration(seconds[stage]) if stage in seconds else ""
                 for seconds in summary["seconds_by_task"].values()
             ],
         }
-        for stage in _stage_names(summary)
+        for stage in _STAGES
+        if stage in timed
     ]
 
 
@@ -284,14 +264,3 @@ def _chain_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for chain in chains
     ]
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            rows += _flatten(value, f"{prefix}{key}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value, default=str)
-            rows.append((f"{prefix}{key}", text))
-    return rows

@@ -194,11 +194,6 @@ def chart_specs(
     return {name: chart_spec(chart) for name, chart in charts.items() if chart is not None}
 
 
-def chart_spec(chart: Chart) -> dict[str, Any]:
-    """The Vega-Lite of one chart, for a page."""
-    return _spec(chart, "transparent")
-
-
 def spec_to_svg(spec: dict[str, Any]) -> str:
     return vl_convert.vegalite_to_svg(spec, vl_version=_vl_version(), allowed_base_urls=[])
 
@@ -211,7 +206,7 @@ def embed_script(snippet: str) -> str:
 
 def to_svg(chart: Chart, background: str = "transparent") -> str:
     """The chart as SVG text."""
-    return spec_to_svg(_spec(chart, background))
+    return spec_to_svg(chart_spec(chart, background))
 
 
 def save_svg(chart: Chart, path: Path) -> None:
@@ -257,7 +252,8 @@ def _task_axis(matrix: ScoreMatrix, orient: Any = "left") -> alt.Axis:
     )
 
 
-def _spec(chart: Chart, background: str) -> dict[str, Any]:
+def chart_spec(chart: Chart, background: str = "transparent") -> dict[str, Any]:
+    """The Vega-Lite of one chart, in the fonts and colours of a page."""
     spec: dict[str, Any] = chart.to_dict()
     ink = {"labelColor": INK, "titleColor": INK, "labelFont": FONT, "titleFont": FONT}
     text = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}

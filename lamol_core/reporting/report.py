@@ -9,22 +9,13 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import FIGURES, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ZeroShot
+from lamol_core.reporting.comparison.statistics import COLUMNS
 from lamol_core.reporting.page import ComparisonTable, render_page
 from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
 
 STAGES = ("generate", "train", "evaluate")
-HEADLINE_KEYS = (
-    "final_average",
-    "incremental_average",
-    "forgetting",
-    "backward_transfer",
-    "forward_transfer",
-    "seconds",
-    "peak_memory_bytes",
-    "kept_bytes",
-    "kept_real_rows",
-)
+HEADLINE_KEYS = tuple(column.key for column in COLUMNS)
 """What `dvc metrics` and `dvc exp show` tell of a whole sequence; null ones are left out."""
 CHARTS = ("score_matrix", "accuracy", "forgetting")
 

@@ -1,6 +1,7 @@
 """From each task's figures to the content of reports/summary.json: one chain of tasks a leaf."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -76,14 +77,12 @@ def _by_task(figures: Sequence[TaskFigures], order: Sequence[str]) -> dict[str, 
     """The figures of the tasks in `order`, in that order; others are left-overs and ignored."""
     if not order:
         raise ArtifactError("params.yaml: `tasks` is empty. Name at least one task there.")
-    found = {figure.task: figure for figure in figures}
-    if len(found) != len(figures):
-        names = [figure.task for figure in figures]
-        double = sorted({name for name in names if names.count(name) > 1})
+    times = Counter(figure.task for figure in figures)
+    if double := sorted(task for task, num in times.items() if num > 1):
         raise ArtifactError(f"tasks {double} have figures twice. Run `dvc repro report` again.")
-    left_over = sorted(set(found) - set(order))
-    if left_over:
+    if left_over := sorted(times.keys() - set(order)):
         logger.warning("ignoring figures of tasks that params.yaml does not name: %s", left_over)
+    found = {figure.task: figure for figure in figures}
     for task in order:
         if task not in found:
             raise ArtifactError(
@@ -120,10 +119,8 @@ def _path(by_task: dict[str, TaskFigures], task: str) -> list[TaskFigures]:
 
 def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
     matrix = _score_matrix(chain)
-    by_stage: dict[str, float] = {}
-    for figure in chain:
-        for stage, seconds in figure.seconds.items():
-            by_stage[stage] = by_stage.get(stage, 0.0) + seconds
+    stages = dict.fromkeys(stage for figure in chain for stage in figure.seconds)
+    by_stage = {stage: sum(figure.seconds.get(stage, 0.0) for figure in chain) for stage in stages}
     return {
         "method": method,
         "tasks": list(matrix.tasks),

@@ -1,5 +1,6 @@
 """The score matrix as a table for the terminal and for Markdown; scores in percent."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -33,7 +34,8 @@ def score_table(summary: dict[str, Any]) -> Table:
 def headline(summary: dict[str, Any]) -> str:
     """The four figures in one line, like "final average 80.1, ... forgetting not defined"."""
     names = ("final_average", "incremental_average", "forgetting", "backward_transfer")
-    figures = ", ".join(f"{name.replace('_', ' ')} {_figure(summary[name])}" for name in names)
+    told = (f"{name.replace('_', ' ')} {cell(summary[name]) or 'not defined'}" for name in names)
+    figures = ", ".join(told)
     not_scored = summary.get("not_scored")
     return f"{figures} (without {', '.join(not_scored)}: rows forgotten)" if not_scored else figures
 
@@ -41,10 +43,6 @@ def headline(summary: dict[str, Any]) -> str:
 def cell(score: float | None) -> str:
     """A score with one decimal; empty where the task's test rows were forgotten."""
     return "" if score is None else f"{score:.1f}"
-
-
-def _figure(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.1f}"
 
 
 def _fill_by_task(table: Table, tasks: list[str], rows: list[list[float | None]]) -> None:
@@ -57,9 +55,17 @@ def _fill_by_task(table: Table, tasks: list[str], rows: list[list[float | None]]
         table.add_row(Text(task), cell(rows[j][j]), cell(rows[-1][j]), points)
 
 
-def markdown_row(*cells: str) -> str:
+def markdown_row(*cells: object) -> str:
     """One row of a Markdown table; what would end a cell or begin a tag is escaped."""
     escaped = (
-        cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in cells
+        str(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in cells
     )
     return "| " + " | ".join(escaped) + " |"
+
+
+def markdown_table(
+    titles: Sequence[str], rows: Iterable[Sequence[object]], texts: Sequence[int] = (0,)
+) -> list[str]:
+    """The lines of a Markdown table; `texts` are the places of the columns that are no numbers."""
+    rules = ("---" if place in texts else "---:" for place in range(len(titles)))
+    return [markdown_row(*titles), f"|{'|'.join(rules)}|", *(markdown_row(*row) for row in rows)]

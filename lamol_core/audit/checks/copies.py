@@ -8,11 +8,11 @@ near_duplicate_share    rows like an earlier row: the Jaccard similarity of thei
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, pooled
+from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag
 from lamol_core.config.section import Section
 from lamol_core.seeds import derive_seed
 
@@ -39,17 +39,16 @@ class Copies(Check[Section]):
             exact, near = repeats_of(texts)
             shares = _shares(exact, near, len(texts))
             of_as_many = shares if size == len(texts) else repeat_shares(mine)
-            by_task[task.name] = {
-                **shares,
-                "duplicate_excess": _excess(of_as_many, real, "duplicate_share"),
-                "near_duplicate_excess": _excess(of_as_many, real, "near_duplicate_share"),
+            excesses = {
+                f"{kind}_excess": _minus(of_as_many[f"{kind}_share"], real.get(f"{kind}_share"))
+                for kind in ("duplicate", "near_duplicate")
             }
+            by_task[task.name] = shares | excesses
             for place, sample in enumerate(task.kept):
                 reason = "duplicate" if place in exact else "near_duplicate"
                 if place in near:
                     flags.append(Flag(sample.row_id, task.name, self.name, reason))
-        weights = {task.name: len(task.kept) for task in audited.tasks}
-        return Finding(self.name, pooled(by_task, weights), by_task, flags)
+        return Finding(self.name, self.pooled(audited, by_task), by_task, flags)
 
 
 def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
@@ -60,11 +59,10 @@ def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
 
     from lamol_core.audit.memorisation.neighbours import runs_of
 
-    exact: set[int] = set()
     first: dict[str, int] = {}
     for place, text in enumerate(texts):
-        if first.setdefault(text, place) != place:
-            exact.add(place)
+        first.setdefault(text, place)
+    exact = set(range(len(texts))) - set(first.values())
     near = set(exact)
     index = MinHashLSH(threshold=SIMILAR, num_perm=PERMUTATIONS)
     hashes = MinHash.bulk(
@@ -92,6 +90,5 @@ def _shares(exact: set[int], near: set[int], size: int) -> dict[str, Figure]:
     }
 
 
-def _excess(mine: Mapping[str, Figure], theirs: Mapping[str, Figure], name: str) -> Figure:
-    own, real = mine.get(name), theirs.get(name)
-    return None if own is None or real is None else own - real
+def _minus(mine: Figure, theirs: Figure) -> Figure:
+    return None if mine is None or theirs is None else mine - theirs

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, SampledTask, pooled
+from lamol_core.audit.spec import Audited, Check, Figure, Finding, SampledTask
 from lamol_core.config.section import Section
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import normalise
@@ -40,9 +40,8 @@ class Drift(Check[Section]):
             }
             for task in audited.tasks
         }
-        weights = {task.name: len(task.kept) for task in audited.tasks}
         alone = {name: {"drift_auc": figures["drift_auc"]} for name, figures in by_task.items()}
-        return Finding(self.name, pooled(alone, weights), by_task)
+        return Finding(self.name, self.pooled(audited, alone), by_task)
 
 
 def _told_apart(task: SampledTask, seed: int) -> dict[str, Figure]:
@@ -51,7 +50,6 @@ def _told_apart(task: SampledTask, seed: int) -> dict[str, Figure]:
         return {"drift_auc": None}
     chooser = random.Random(seed)
     mine, theirs = chooser.sample(task.kept, size), chooser.sample(list(task.train), size)
-    targets = [row.target for row in mine] + [row.target for row in theirs]
     texts = task.texts(mine) + task.texts(theirs)
     is_pseudo = np.array([1] * size + [0] * size)
     left = Counter(texts[size:])
@@ -64,7 +62,8 @@ def _told_apart(task: SampledTask, seed: int) -> dict[str, Figure]:
         others = [texts[place] for place in np.flatnonzero(~copied)]
         scores[~copied] = pseudo_scores(others, is_pseudo[~copied], seed % 2**32)
     figures: dict[str, Figure] = {"drift_auc": _auc(scores, is_pseudo, copied)}
-    if task.facts.targets == "classes":
+    if task.has_classes:
+        targets = [row.target for row in mine] + [row.target for row in theirs]
         labels = np.array([normalise(target) for target in targets])
         for label in sorted(set(labels)):
             own = labels == label

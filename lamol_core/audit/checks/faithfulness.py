@@ -22,7 +22,7 @@ from typing import ClassVar
 import numpy as np
 
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
+from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, SampledTask
 from lamol_core.config.section import Section
 from lamol_core.metrics.registry import score_rows
 from lamol_core.records import PseudoSample
@@ -69,8 +69,7 @@ class Faithfulness(Check[Section]):
                     if score < AGREES
                 ]
             by_task[task.name] = figures
-        weights = {task.name: len(task.kept) for task in audited.tasks}
-        return Finding(self.name, pooled(by_task, weights), by_task, flags)
+        return Finding(self.name, self.pooled(audited, by_task), by_task, flags)
 
 
 def _unknown(task: SampledTask) -> list[PseudoSample]:
@@ -82,15 +81,13 @@ def _unknown(task: SampledTask) -> list[PseudoSample]:
 
 def _labels(task: SampledTask, seed: int) -> dict[str, Figure]:
     real = task.reference.labels
-    if not real:
-        return {"label_variation": None, "label_variation_excess": None}
     labels = sorted(real)
-    shares = np.array([real[label] for label in labels]) / real.total()
     drawn = Counter(normalise(sample.target) for sample in task.kept)
     known = np.array([drawn[label] for label in labels])
     size = int(known.sum())
     if size == 0:
         return {"label_variation": None, "label_variation_excess": None}
+    shares = np.array([real[label] for label in labels]) / real.total()
     distance = float(np.abs(known / size - shares).sum() / 2)
     samples = np.random.default_rng(seed).multinomial(size, shares, size=TRIALS) / size
     by_chance = float(np.quantile(np.abs(samples - shares).sum(axis=1) / 2, 0.95))

@@ -56,6 +56,7 @@ from lamol_core.audit.spec import (
 from lamol_core.config.section import Section
 
 HEADLINES = ("overlap", "copied")
+COUNTS = ("exact_copies", "training_rows", "held_out_rows", "rows_told")
 
 
 class Memorisation(Check[Section]):
@@ -118,11 +119,8 @@ def _whole(parts: Sequence[tuple[int, Mapping[str, Figure]]]) -> dict[str, Figur
         figures |= pooled_excesses(excesses, list(sizes.values()), HEADLINES)
     for name in figures:
         known = [value for _, part in parts if (value := part.get(name)) is not None]
-        if name.startswith("longest_span") and known:
+        if known and name.startswith("longest_span"):
             figures[name] = max(known)
-        elif (
-            name.startswith(("exact_copies", "training_rows", "held_out_rows", "rows_told"))
-            and known
-        ):
+        elif known and name.startswith(COUNTS):
             figures[name] = sum(known)
     return figures

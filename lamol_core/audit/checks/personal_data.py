@@ -16,14 +16,14 @@ import ipaddress
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import ClassVar
 
 from pydantic import field_validator
 
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Finding, Flag, Origin, SampledTask, pooled
+from lamol_core.audit.spec import Audited, Check, Finding, Flag, Origin, SampledTask
 from lamol_core.config.section import Section
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.normalise import without_unseen
@@ -46,7 +46,7 @@ KEY = re.compile(
 
 
 def emails(text: str) -> Iterator[str]:
-    yield from (match.group().casefold() for match in EMAIL.finditer(text))
+    return map(str.casefold, EMAIL.findall(text))
 
 
 def cards(text: str) -> Iterator[str]:
@@ -104,18 +104,15 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[str]:
             yield phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def keys(text: str) -> Iterator[str]:
-    yield from (match.group() for match in KEY.finditer(text))
-
-
-FINDERS: dict[str, Callable[[str], Iterator[str]]] = {
+FINDERS: dict[str, Callable[[str], Iterable[str]]] = {
     "email": emails,
     "card": cards,
     "iban": ibans,
     "ip": ips,
-    "key": keys,
+    "key": KEY.findall,
 }
 PHONE = "phone"
+REPLAYED = "replayed_"
 
 
 def personal_data_in(text: str, phone_regions: Sequence[str]) -> set[tuple[str, str]]:
@@ -163,7 +160,6 @@ class PersonalData(Check[PersonalDataParams]):
 
     def run(self, audited: Audited, params: PersonalDataParams) -> Finding:
         by_task, flags = {}, []
-        kinds: Counter[str] = Counter()
         find = partial(personal_data_in, phone_regions=params.phone_regions)
         values_by_task = {
             task.name: {s.row_id: values for s in task.drawn if (values := find(_whole(s)))}
@@ -171,28 +167,26 @@ class PersonalData(Check[PersonalDataParams]):
         }
         real: set[tuple[str, str]] = set()
         if any(values_by_task.values()):
-            for task in audited.tasks:
-                for row in (*task.train, *task.held_out):
-                    real |= find(_whole(row))
+            rows = [row for task in audited.tasks for row in (*task.train, *task.held_out)]
+            real = {value for row in rows for value in find(_whole(row))}
         for task in audited.tasks:
             found = values_by_task[task.name]
-            replayed = {row_id for row_id, values in found.items() if values & real}
+            num_replayed = sum(not values.isdisjoint(real) for values in found.values())
             for row_id, values in found.items():
+                again = {kind for kind, _ in values & real}
                 for kind in sorted({kind for kind, _ in values}):
-                    kinds[kind] += 1
-                    is_replay = any(value in real for value in values if value[0] == kind)
-                    reason = f"replayed_{kind}" if is_replay else kind
+                    reason = f"{REPLAYED}{kind}" if kind in again else kind
                     flags.append(Flag(row_id, task.name, self.name, reason))
             size = len(task.drawn)
             by_task[task.name] = {
                 "personal_share": len(found) / size if size else None,
                 "replayed_personal_share": (
-                    len(replayed) / size if size and not task.forgotten_on else None
+                    num_replayed / size if size and not task.forgotten_on else None
                 ),
             }
-        weights = {task.name: len(task.drawn) for task in audited.tasks}
+        kinds = Counter(flag.reason.removeprefix(REPLAYED) for flag in flags)
         counted = {f"rows_with_{kind}": float(kinds[kind]) for kind in (*FINDERS, PHONE)}
-        return Finding(self.name, pooled(by_task, weights) | counted, by_task, flags)
+        return Finding(self.name, self.pooled(audited, by_task) | counted, by_task, flags)
 
 
 def _whole(row: PseudoSample | Example) -> str:

@@ -80,13 +80,12 @@ def _broken(sample: PseudoSample, audited: Audited, times: int) -> str:
         return "repeated_id"
     if sample.row_id in origin.carried:
         return "" if origin.carried[sample.row_id] == sample else "edited_row"
-    new_task, index, attempt = origin.new_task, sample.gen_index, sample.attempt
-    prompted = sample.prompted_task
-    if sample.row_id != pseudo_row_id(new_task, prompted, index, attempt):
+    draw = origin.new_task, sample.prompted_task, sample.gen_index, sample.attempt
+    if sample.row_id != pseudo_row_id(*draw):
         return "foreign_id"
     if sample.teacher_sha256 != origin.teacher_sha256:
         return "foreign_teacher"
-    if sample.seed != pseudo_seed(origin.seed, new_task, prompted, index, attempt):
+    if sample.seed != pseudo_seed(origin.seed, *draw):
         return "foreign_seed"
     if (
         min((*sample.input_ids, *sample.target_ids), default=0) < 0

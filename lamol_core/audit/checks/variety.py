@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from lamol_core.audit.limits import Limit, LowLimit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, pooled
+from lamol_core.audit.spec import Audited, Check, Figure, Finding
 from lamol_core.config.section import Section
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import words_of
@@ -51,8 +51,7 @@ class Variety(Check[Section]):
                 mine_of_all += mine
                 theirs_of_all += theirs
             by_task[task.name] = _beside(variety_of(mine), real)
-        weights = {task.name: len(task.kept) for task in audited.tasks}
-        figures = pooled(by_task, weights)
+        figures = self.pooled(audited, by_task)
         chooser = random.Random(derive_seed(audited.seed, "self-bleu"))
         if len(mine_of_all) >= BLEU_LEAST:
             size = min(len(mine_of_all), BLEU_ROWS)

@@ -2,16 +2,19 @@
 `memorisation`, as far as hashes tell them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lamol_core.audit.fingerprint import Fingerprint
 from lamol_core.audit.memorisation.keyed_hash import HashedTexts
 from lamol_core.audit.memorisation.permutation import Pool, Shares, excess_of
-from lamol_core.audit.memorisation.row_overlap import FLAGGED_SPAN, SPANS, USUAL, lengths_of
+from lamol_core.audit.memorisation.row_overlap import (
+    FLAGGED_SPAN,
+    USUAL,
+    Numbers,
+    lengths_of,
+    overlap_figures,
+)
 from lamol_core.audit.spec import Figure, Flag, SampledTask
 from lamol_core.seeds import derive_seed
-
-Numbers = NDArray[np.float64]
 
 
 def against_hashes(
@@ -37,14 +40,9 @@ def against_hashes(
         else:
             continue
         flags.append(Flag(sample.row_id, task.name, check, reason, span_words=int(spans[place])))
-    for name, words, copies in (("", spans, exact), ("_held_out", unseen_spans, unseen_exact)):
-        figures |= {
-            f"longest_span{name}": float(words.max()),
-            **{f"span_{n}_share{name}": float((words >= n).mean()) for n in SPANS},
-            f"overlap{name}": float((words / lengths).mean()),
-            f"copied_share{name}": float(copies.mean()),
-            f"exact_copies{name}": float(copies.sum()),
-        }
+    figures |= overlap_figures(spans, lengths, exact, exact)
+    unseen = overlap_figures(unseen_spans, lengths, unseen_exact, unseen_exact)
+    figures |= {f"{name}_held_out": value for name, value in unseen.items()}
     blocks = [*fingerprint.train, *fingerprint.held_out]
     if blocks:
         pool = Pool(np.zeros(len(blocks), int), np.arange(len(blocks)) < len(fingerprint.train))

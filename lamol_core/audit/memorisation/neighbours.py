@@ -44,8 +44,9 @@ def nearest_rows(texts: Sequence[str], corpus: Sequence[str]) -> list[Nearest]:
         return [index.find(text) for text in texts]
     if not corpus:
         return [Nearest()] * len(texts)
+    every_row = np.arange(len(corpus))
     return [
-        _nearest(similarities)
+        _nearest(similarities, every_row)
         for start in range(0, len(texts), CHUNK)
         for similarities in cdist(
             texts[start : start + CHUNK],
@@ -56,11 +57,10 @@ def nearest_rows(texts: Sequence[str], corpus: Sequence[str]) -> list[Nearest]:
     ]
 
 
-def _nearest(similarities: np.ndarray) -> Nearest:
-    best = float(similarities.max())
-    return (
-        Nearest(best, tuple(np.flatnonzero(similarities == best).tolist())) if best else Nearest()
-    )
+def _nearest(similarities: np.ndarray, rows: np.ndarray) -> Nearest:
+    """Those of some rows, which are in order, that are most similar."""
+    best = float(similarities.max(initial=0.0))
+    return Nearest(best, tuple(rows[similarities == best].tolist())) if best else Nearest()
 
 
 class _Index:
@@ -85,13 +85,9 @@ class _Index:
             telling = [postings[:MAX_POSTINGS] for postings in sorted(known, key=len)[:1]]
         votes = Counter(place for postings in telling for place in postings)
         most = sorted(votes.items(), key=lambda v: (-v[1], v[0]))[:CANDIDATES]
-        near = [
-            (Levenshtein.normalized_similarity(text, self._texts[place]), place)
-            for place, _ in most
-        ]
-        best = max((similarity for similarity, _ in near), default=0.0)
-        rows = tuple(sorted(place for similarity, place in near if similarity == best))
-        return Nearest(best, rows) if best else Nearest()
+        rows = sorted(place for place, _ in most)
+        near = [Levenshtein.normalized_similarity(text, self._texts[row]) for row in rows]
+        return _nearest(np.array(near), np.array(rows))
 
 
 def runs_of(text: str) -> set[str]:

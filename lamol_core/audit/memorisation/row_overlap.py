@@ -62,12 +62,9 @@ class _Side:
 
     def figures(self, samples: Mask) -> dict[str, float]:
         words, similarity = self.spans.words[samples], self.similarity[samples]
+        copies, exact = similarity >= COPIED, similarity == 1.0
         return {
-            "longest_span": float(words.max()),
-            **{f"span_{n}_share": float((words >= n).mean()) for n in SPANS},
-            "overlap": float((words / self.lengths[samples]).mean()),
-            "copied_share": float((similarity >= COPIED).mean()),
-            "exact_copies": float((similarity == 1.0).sum()),
+            **overlap_figures(words, self.lengths[samples], copies, exact),
             "nearest_similarity": float(similarity.mean()),
         }
 
@@ -221,6 +218,19 @@ def _by_nearness(train: _Side, held_out: _Side) -> Shares:
             rows += tuple(row + len(train.rows) for row in unseen.rows)
         weight[place], group[place] = 1.0, groups.setdefault(rows, len(groups))
     return Shares(weight, group, [np.array(rows) for rows in groups])
+
+
+def overlap_figures(
+    words: np.ndarray, lengths: Numbers, copies: Mask, exact: Mask
+) -> dict[str, float]:
+    """What rows and hashes both tell of samples, by the words of their longest shared runs."""
+    return {
+        "longest_span": float(words.max()),
+        **{f"span_{n}_share": float((words >= n).mean()) for n in SPANS},
+        "overlap": float((words / lengths).mean()),
+        "copied_share": float(copies.mean()),
+        "exact_copies": float(exact.sum()),
+    }
 
 
 def lengths_of(texts: Sequence[str]) -> Numbers:

@@ -7,7 +7,7 @@ its run stands nowhere in the corpus, so that the work is that of the runs that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,7 @@ class _Places:
         fits = self.at + length < self.ends[self.row]
         at, row = self.at[fits], self.row[fits]
         hashes = self.hashes[fits] * BASE + code_of[self.words[at + length]]
-        return _Places(self.words, self.begins, self.ends, at, row, hashes)
+        return replace(self, at=at, row=row, hashes=hashes)
 
     def rows_with(self, hashes: NDArray[np.uint64]) -> list[NDArray[np.int64]]:
         """The rows in which each of these runs begins, each once."""
@@ -96,6 +96,4 @@ class _Places:
         return [np.unique(rows[i:j]) for i, j in zip(first, last, strict=True)]
 
     def only(self, mask: NDArray[np.bool_]) -> _Places:
-        return _Places(
-            self.words, self.begins, self.ends, self.at[mask], self.row[mask], self.hashes[mask]
-        )
+        return replace(self, at=self.at[mask], row=self.row[mask], hashes=self.hashes[mask])

@@ -92,29 +92,24 @@ def read_folders(
     broken: list[ArtifactError] = []
     seen = {folder.resolve() for folder in without}
     for folder in folders:
-        found = sorted(
-            {
-                path.parent.parent
-                for path in folder.glob(f"**/{SUMMARY}")
-                if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-            }
-        )
+        found = {
+            path.parent.parent
+            for path in folder.glob(f"**/{SUMMARY}")
+            if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        }
         if not found:
             raise ConfigError(f"{folder}: no {SUMMARY} below it. Run `dvc repro` there first.")
-        for one in found:
+        for one in sorted(found):
             if one.resolve() in seen:
                 continue
             try:
                 runs += read_folder(one, complete)
             except ArtifactError as error:
-                if leave_out is None:
-                    raise
                 broken.append(error)
         seen |= {one.resolve() for one in found}
-    if broken and not runs:
-        raise broken[0]
     for one_error in broken:
-        assert leave_out is not None
+        if leave_out is None or not runs:
+            raise one_error
         leave_out(one_error)
     return runs
 
@@ -123,15 +118,13 @@ def read_folder(folder: Path, complete: Complete) -> list[FinishedRun]:
     """The runs of a sequence's folder. Raises ArtifactError when it is not whole."""
     path = folder / "params.yaml"
     try:
-        text = path.read_text(encoding="utf-8")
+        params = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ArtifactError(f"{path}: not readable ({reason}). Compare whole folders.") from error
-    summary = read_json(folder / SUMMARY, f"Run `dvc repro` in {folder} again.")
-    try:
-        params = YAML(typ="safe").load(text)
     except YAMLError as error:
         raise ArtifactError(f"{path}: no YAML ({error}). Compare whole folders.") from error
+    summary = read_json(folder / SUMMARY, f"Run `dvc repro` in {folder} again.")
     noted = folder / COMMITS
     commits = noted.read_text(encoding="utf-8").strip() if noted.is_file() else ""
     runs = split_chains(str(folder), params, summary, folder, complete)
@@ -157,12 +150,18 @@ def split_chains(
             for key, task in whole.get("tasks", {}).items()
         }
         whole = _with_content_of_backbone(whole, folder)
-        _check_same_run(name, whole, tasks, chains)
+        ran = {one for chain in chains for one in (chain["method"], *chain["tasks"])}
+        unknown = ran - tasks.keys() - {whole.get("method")}
     except (AttributeError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{name}: params.yaml or {SUMMARY} is not what lamol writes ({error}). Run `dvc repro` "
             "there again."
         ) from error
+    if unknown:
+        raise ArtifactError(
+            f"{name}: {SUMMARY} is of {', '.join(sorted(unknown))}, which params.yaml no longer "
+            "has. Run `dvc repro` there."
+        )
     runs = []
     for chain in chains:
         names = original_names(chain["tasks"], tasks)
@@ -176,21 +175,6 @@ def split_chains(
             )
         )
     return runs
-
-
-def _check_same_run(
-    name: str,
-    params: Mapping[str, Any],
-    tasks: Mapping[str, Any],
-    chains: Sequence[Mapping[str, Any]],
-) -> None:
-    ran = {chain["method"] for chain in chains} | {t for chain in chains for t in chain["tasks"]}
-    unknown = ran - tasks.keys() - {params.get("method")}
-    if unknown:
-        raise ArtifactError(
-            f"{name}: {SUMMARY} is of {', '.join(sorted(unknown))}, which params.yaml no longer "
-            "has. Run `dvc repro` there."
-        )
 
 
 def _with_content_of_backbone(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from lamol_core.errors import ConfigError, UsageError
 from lamol_core.methods.registry import METHODS
 from lamol_core.reporting.comparison.finished_runs import SEED_KEYS, FinishedRun
 
-NOT_COMPARED = frozenset({"method", "lamol_version", "forget"})
+NOT_COMPARED = frozenset({"method", "lamol_version", "forget", "mix.gate", *SEED_KEYS})
 DROPS_FLAGGED = "mix.drop_flagged"
 ONLY_TOLD = ("audit.limits.", "audit.min_rows", "audit.show_real_rows", "audit.batch_size")
 """Parameters of an audit that change no flag. The others can change which pseudo-samples are
@@ -167,15 +167,13 @@ def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
     counted = {}
     for key, value in params.items():
         block, _, rest = key.partition(".")
-        if key in SEED_KEYS or block in NOT_COMPARED:
+        if key in NOT_COMPARED or block in NOT_COMPARED:
             continue
         if block in METHODS and block != run.method:
             continue
         if not draws and (block in ("generate", "mix") or key in OF_PSEUDO_SAMPLES):
             continue
         if block == "audit" and (not flags_act or key.startswith(ONLY_TOLD)):
-            continue
-        if key == "mix.gate":
             continue
         if key == "tasks" or key.endswith(".after"):
             continue

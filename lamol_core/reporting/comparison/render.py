@@ -1,6 +1,6 @@
 """A comparison as a table for the terminal, as Markdown, as a chart and as JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,10 @@ from lamol_core.reporting.comparison.statistics import (
     Comparison,
     Difference,
     Estimate,
-    Group,
 )
 from lamol_core.reporting.page import ComparisonTable
 from lamol_core.reporting.plots import INK, Chart, save_svg
-from lamol_core.reporting.tables import markdown_row
+from lamol_core.reporting.tables import markdown_table
 
 COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
 MEANS_INTERVAL = (
@@ -49,31 +48,33 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 
 def _table(comparison: Comparison, columns: Sequence[Column], caption: str) -> Table:
-    table = Table(
-        caption=Text(caption),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("method", overflow="fold", min_width=16)
-    for title in ("runs", *(column.short for column in columns)):
-        table.add_column(title, justify="right", no_wrap=True)
+    rows = []
     for group in comparison.groups:
         cells = [_cell(column, group.figures[column.key], "\n") for column in columns]
         narrow = [
             cell if column.key in COMPARED else cell.partition("\n")[0].replace(" ±", "\n±")
             for column, cell in zip(columns, cells, strict=True)
         ]
-        table.add_row(*map(Text, (group.label, str(group.num_runs), *narrow)))
-    return table
+        rows.append([group.label, str(group.num_runs), *narrow])
+    return _terminal_table(["runs", *(column.short for column in columns)], rows, caption)
 
 
 def difference_table(comparison: Comparison) -> Table:
     """What each method has more than the baseline, for a terminal of 80 columns."""
+    shorts = [column.short.replace("%", "points") for column in COMPARED_COLUMNS]
+    caption = "mean over seeds [Student's 95 % interval, from three seeds]"
+    title = f"\nmore (+) or less (-) than {comparison.baseline}"
+    rows = _difference_rows(comparison, "\n")
+    return _terminal_table(["seeds", "pairs", *shorts], rows, caption, title)
+
+
+def _terminal_table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], caption: str, title: str = ""
+) -> Table:
+    """A row a method, its name first; the other columns, which have these titles, are numbers."""
     table = Table(
-        title=Text(f"\nmore (+) or less (-) than {comparison.baseline}"),
-        caption=Text("mean over seeds [Student's 95 % interval, from three seeds]"),
+        title=Text(title) if title else None,
+        caption=Text(caption),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -81,32 +82,36 @@ def difference_table(comparison: Comparison) -> Table:
         collapse_padding=True,
     )
     table.add_column("method", overflow="fold", min_width=16)
-    for title in ("seeds", "pairs", *(column.short for column in COMPARED_COLUMNS)):
-        table.add_column(title.replace("%", "points"), justify="right", no_wrap=True)
-    for cells in _difference_rows(comparison, "\n"):
+    for heading in titles:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for cells in rows:
         table.add_row(*map(Text, cells))
     return table
 
 
 def comparison_section(comparison: Comparison) -> ComparisonTable:
     """The table and its sentences, for the report's page."""
-    rows = [_cells(group, comparison) for group in comparison.groups]
-    return ComparisonTable(_titles(comparison), rows, sentences(comparison))
+    columns = _columns(comparison)
+    titles = ["method", "runs", "orders", *(column.title for column in columns)]
+    rows = [
+        [group.label, str(group.num_runs), str(group.num_orders)]
+        + [_cell(column, group.figures[column.key]) for column in columns]
+        for group in comparison.groups
+    ]
+    return ComparisonTable(titles, rows, sentences(comparison))
 
 
 def comparison_markdown(comparison: Comparison) -> str:
     """The table, and what may be said of every two groups."""
-    titles = _titles(comparison)
-    lines = [markdown_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
-    lines += [markdown_row(*_cells(group, comparison)) for group in comparison.groups]
+    section = comparison_section(comparison)
+    lines = markdown_table(section.titles, section.rows)
     lines += ["", f"Mean ± standard deviation [{MEANS_INTERVAL}].", ""]
     if comparison.baseline is not None:
         named = [column.title.replace("%", "points") for column in COMPARED_COLUMNS]
         titles = [f"more (+) or less (-) than {comparison.baseline}", "seeds", "pairs", *named]
-        lines += [markdown_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
-        lines += [markdown_row(*cells) for cells in _difference_rows(comparison, " ")]
+        lines += markdown_table(titles, _difference_rows(comparison, " "))
         lines += ["", "Mean over seeds [Student's 95 % interval].", ""]
-    lines += [f"- {sentence}" for sentence in sentences(comparison)]
+    lines += [f"- {sentence}" for sentence in section.sentences]
     return "\n".join(lines) + "\n"
 
 
@@ -135,17 +140,20 @@ def comparison_chart(comparison: Comparison) -> Chart:
     known at the end above, what it takes below."""
     labels = [group.label for group in comparison.groups]
     columns = _columns(comparison)
-    points: list[dict[str, Any]] = []
-    for group in comparison.groups:
-        for column in columns:
-            estimate = group.figures[column.key]
-            if estimate is not None:
-                bar = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-                bar = {key: at and at / column.divide_by for key, at in bar.items()}
-                named = {"method": group.label, "figure": column.title}
-                points += [
-                    {**named, **bar, "value": value / column.divide_by} for value in estimate.values
-                ]
+    points = [
+        {
+            "method": group.label,
+            "figure": column.title,
+            "mean": estimate.mean / column.divide_by,
+            "low": estimate.low and estimate.low / column.divide_by,
+            "high": estimate.high and estimate.high / column.divide_by,
+            "value": value / column.divide_by,
+        }
+        for group in comparison.groups
+        for column in columns
+        if (estimate := group.figures[column.key]) is not None
+        for value in estimate.values
+    ]
     axis = alt.Axis(labelLimit=LABEL_PIXELS)
     base = alt.Chart().encode(y=alt.Y("method:N", title=None, sort=labels, axis=axis))
     interval = base.mark_rule(strokeWidth=2.5, color="#2f7fc1").encode(
@@ -187,43 +195,27 @@ def _columns(comparison: Comparison) -> list[Column]:
     ]
 
 
-def _titles(comparison: Comparison) -> list[str]:
-    return ["method", "runs", "orders", *(column.title for column in _columns(comparison))]
-
-
-def _cells(group: Group, comparison: Comparison) -> list[str]:
-    figures = [(column, group.figures[column.key]) for column in _columns(comparison)]
-    numbers = [_cell(column, estimate) for column, estimate in figures]
-    return [group.label, str(group.num_runs), str(group.num_orders), *numbers]
-
-
 def _difference_rows(comparison: Comparison, between: str) -> Iterator[list[str]]:
     """A row for every method that has pairs with the baseline, best first."""
     for group in comparison.groups:
         found = {one.figure: one for one in comparison.differences if one.first == group.label}
         if found:
-            any_one = next(iter(found.values()))
+            one = next(iter(found.values()))
+            pairs = str(one.pairs.num)
+            if one.pairs.num_alike:
+                pairs += f"{', ' if between == ' ' else between}{one.pairs.num_alike} alike"
             cells = [_difference_cell(found.get(key), between) for key in COMPARED]
-            yield [group.label, str(len(any_one.by_seed)), _pairs_cell(any_one, between), *cells]
-
-
-def _pairs_cell(one: Difference, between: str) -> str:
-    between = ", " if between == " " else between
-    alike = f"{between}{one.pairs.num_alike} alike" if one.pairs.num_alike else ""
-    return f"{one.pairs.num}{alike}"
+            yield [group.label, str(len(one.by_seed)), pairs, *cells]
 
 
 def _difference_cell(one: Difference | None, between: str) -> str:
     if one is None:
         return "not measured"
+    text = f"{round(one.mean, 1) + 0.0:+.1f}"  # no -0.0
     if one.interval is None:
-        return _signed(one.mean)
+        return text
     low, high = one.interval
-    return f"{_signed(one.mean)}{between}[{low:.1f}, {high:.1f}]"
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 1) + 0.0:+.1f}"  # no -0.0
+    return f"{text}{between}[{low:.1f}, {high:.1f}]"
 
 
 def _cell(column: Column, estimate: Estimate | None, between: str = " ") -> str:

@@ -49,9 +49,8 @@ def told(comparison: Comparison) -> list[str]:
     better: dict[tuple[str, str], list[str]] = {}
     for one in comparison.differences:
         if one.is_told_apart:
-            winner, loser = one.first, one.second
-            if not one.first_is_better:
-                winner, loser = loser, winner
+            pair = one.first, one.second
+            winner, loser = pair if one.first_is_better else reversed(pair)
             shown = f"than {loser} by {abs(one.mean):.1f} points {_interval(one, one.mean < 0)}"
             better.setdefault((one.figure, winner), []).append(shown)
     claims = [

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -229,13 +230,13 @@ def paired(figure: str, runs: Sequence[FinishedRun], others: Sequence[FinishedRu
     both = sorted(set(mine) & set(theirs))
     if not both:
         return None
-    by_seed = _by_seed({pairing: mine[pairing] - theirs[pairing] for pairing in both})
+    by_seed = _grouped({pairing: mine[pairing] - theirs[pairing] for pairing in both}, "seed")
     return Pairs(
         num=len(both),
         num_higher=sum(mine[pairing] > theirs[pairing] for pairing in both),
         num_alike=_num_equal(both, runs, others, _scores),
         num_across=len(both) - _num_equal(both, runs, others, lambda run: run.made_by),
-        by_seed=tuple(map(fmean, by_seed.values())),
+        by_seed=tuple(map(fmean, by_seed)),
     )
 
 
@@ -246,11 +247,11 @@ def _num_equal(
     what: Callable[[FinishedRun], Hashable],
 ) -> int:
     """Pairs whose runs have the same of something."""
-    mine, theirs = (
-        {pairing: {what(run) for run in group if run.pairing == pairing} for pairing in pairings}
-        for group in (runs, others)
-    )
-    return sum(mine[pairing] == theirs[pairing] for pairing in pairings)
+
+    def known(group: Sequence[FinishedRun], pairing: Pairing) -> set[Hashable]:
+        return {what(run) for run in group if run.pairing == pairing}
+
+    return sum(known(runs, pairing) == known(others, pairing) for pairing in pairings)
 
 
 def _scores(run: FinishedRun) -> str:
@@ -259,20 +260,16 @@ def _scores(run: FinishedRun) -> str:
 
 def _clusters(values: Mapping[Pairing, float]) -> list[list[float]]:
     """The runs of each seed; of each order where there are too few seeds and enough orders."""
-    by_seed = _by_seed(values)
-    by_order: dict[tuple[str, ...], list[float]] = {}
-    for pairing, value in values.items():
-        by_order.setdefault(pairing.tasks, []).append(value)
-    if len(by_seed) >= MIN_SEEDS or len(by_order) < MIN_SEEDS:
-        return list(by_seed.values())
-    return list(by_order.values())
+    by_seed, by_order = _grouped(values, "seed"), _grouped(values, "tasks")
+    return by_seed if len(by_seed) >= MIN_SEEDS or len(by_order) < MIN_SEEDS else by_order
 
 
-def _by_seed(values: Mapping[Pairing, float]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+def _grouped(values: Mapping[Pairing, float], key: str) -> list[list[float]]:
+    """The values of pairings that have a field in common."""
+    found: dict[Hashable, list[float]] = defaultdict(list)
     for pairing, value in values.items():
-        found.setdefault(pairing.seed, []).append(value)
-    return found
+        found[getattr(pairing, key)].append(value)
+    return list(found.values())
 
 
 def _by_pairing(runs: Sequence[FinishedRun], figure: str) -> dict[Pairing, float]:
