@@ -125,6 +125,7 @@ def _read(run: StageRun, method: Method[Any]) -> _Given:
     layout, task, text = run.layout, run.task, run.block("text", TextParams)
     data = TaskData.load(run.layout.data(run.task))
     run.inputs["data"] = data.content_sha256
+    real = data.rows_to_mix(method.mixes_real_rows)
     teacher, state = run.check(TEACHER), run.check(STATE, "before")
     mix, of_mix = run.read(MIX)
     pseudo, of_pseudo = run.read(PSEUDO)
@@ -138,7 +139,7 @@ def _read(run: StageRun, method: Method[Any]) -> _Given:
     _require_mixed_for(layout, task, of_mix, method)
     training_set = TrainingSet(
         from_table(mix, MixRow),
-        data.rows_to_mix(method.mixes_real_rows),
+        real,
         from_table(pseudo, PseudoSample),
         lineage=tuple(facts.name for facts in data.lineage),
         task_specific_token=method.rehearses and text.use_task_specific_gen_token,

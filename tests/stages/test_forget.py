@@ -208,7 +208,7 @@ def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> 
 
 
 def test_planted_canaries_are_known_after_their_rows_are_gone(sequence: Path) -> None:
-    edit_params(sequence, lambda p: p["audit"].update(canaries=2))
+    edit_params(sequence, lambda p: p["prepare"].update(canaries=2))
     run(sequence, "dvc", "repro", "evaluate@colours")
     folder = sequence / "data" / "colours"
     planted = read_canaries(folder)
