@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lamol_core.config.task_names import BASE
 from stages.console import print_json, progress
 from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
-    from lamol_core.artifacts.manifest import Manifest
     from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.params import EvaluateParams
     from lamol_core.evaluation.scoring import Scored
-    from lamol_core.records import Example
 
 
 @stage("evaluate")
@@ -24,9 +21,10 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     Example: lamol evaluate travel --json
     """
     from lamol_core.artifacts.atomic import atomic_path
-    from lamol_core.artifacts.figures import write_json
-    from lamol_core.artifacts.spec import PREDICTIONS
+    from lamol_core.artifacts.figures import read_json, write_json
+    from lamol_core.artifacts.spec import FIGURES, MODEL_CARD, PREDICTIONS, STUDENT, remedy
     from lamol_core.artifacts.tables import write_table
+    from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.params import EvaluateParams
     from lamol_core.evaluation.scoring import predict_from_checkpoint
     from lamol_core.reporting.model_card import model_card
@@ -35,8 +33,13 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     run.cost.imported()
     layout, task, params = run.layout, run.task, run.block("evaluate", EvaluateParams)
     max_length = run.block("text", TextParams).max_length
-    given = _read(run, params)
-    data, rows = given.data, given.rows
+    data, student = TaskData.load(layout.data(task)), run.check(STUDENT)
+    run.inputs["data"] = data.content_sha256
+    audited = run.path(FIGURES["audit"])
+    audit = read_json(audited, remedy(FIGURES["audit"], task)) if audited.is_file() else {}
+    # in the order of learning, without tasks whose rows were forgotten
+    known = {facts.name: data.rows_left(facts.name, params.split) for facts in data.lineage}
+    rows = {name: left for name, left in known.items() if left}
     metrics = {facts.name: facts.metric for facts in data.lineage if facts.name in rows}
     with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
         scored = predict_from_checkpoint(
@@ -50,11 +53,11 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     num_test_rows = {name: len(rows.get(name, ())) for name in scores}
     average = sum(measured.values()) / len(measured) if measured else None
     acting = {"evaluate": params.model_dump(), "text.max_length": max_length}
-    write_table(layout.predictions(task), PREDICTIONS, scored.predictions, run.provenance(acting))
-    dropped = given.student.parameters.get("mix.flagged_dropped", 0)
-    method = str(given.student.parameters.get("method"))
-    card = model_card(method, list(scores), scores, average, num_test_rows, given.audit, dropped)
-    with atomic_path(layout.model_card(task)) as scratch:
+    write_table(run.path(PREDICTIONS), PREDICTIONS, scored.predictions, run.provenance(acting))
+    dropped = student.parameters.get("mix.flagged_dropped", 0)
+    method = str(student.parameters.get("method"))
+    card = model_card(method, list(scores), scores, average, num_test_rows, audit, dropped)
+    with atomic_path(run.path(MODEL_CARD)) as scratch:
         scratch.write_text(card, encoding="utf-8")
     averages = {} if average is None else {"average": average}
     write_json(layout.metrics(task), {**averages, **measured})
@@ -71,33 +74,6 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     _tell(run, scored, scores, average, params.max_target_tokens)
     if json:
         print_json({"task": task, "average": average, **figures})
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What an evaluation reads, checked before anything takes time."""
-
-    data: TaskData
-    rows: dict[str, list[Example]]
-    """Of the tasks whose rows were not forgotten, in the order of learning."""
-    student: Manifest
-    audit: dict[str, Any]
-    """What the audit found; {} where it did not run."""
-
-
-def _read(run: StageRun, params: EvaluateParams) -> _Given:
-    from lamol_core.artifacts.figures import read_json
-    from lamol_core.artifacts.spec import FIGURES, STUDENT, remedy
-    from lamol_core.data.task_data import TaskData
-
-    data = TaskData.load(run.layout.data(run.task))
-    run.inputs["data"] = data.content_sha256
-    student = run.check(STUDENT)
-    audited = run.layout.figure(run.task, "audit")
-    audit = read_json(audited, remedy(FIGURES["audit"], run.task)) if audited.is_file() else {}
-    known = {f.name: data.rows_left(f.name, params.split) for f in data.lineage}
-    rows = {name: rows for name, rows in known.items() if rows}
-    return _Given(data, rows, student, audit)
 
 
 def _percent(scored: Scored, task: str) -> float:

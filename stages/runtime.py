@@ -247,6 +247,10 @@ class StageRun:
         """The name of the method that params.yaml chooses; None where it is left out."""
         return self.data.get("method")
 
+    def path(self, artifact: Artifact) -> Path:
+        """Where the task's artefact lies."""
+        return artifact.at(self.task or BASE, self.layout.root)
+
     def check(self, artifact: Artifact, of: Of = "task") -> Manifest:
         """The manifest of what the stage reads, after both were checked. Raises ArtifactError."""
         from lamol_core.artifacts.store import check
@@ -281,8 +285,7 @@ class StageRun:
         from lamol_core.artifacts.locks import sole_writer
         from lamol_core.artifacts.store import require_room
 
-        outputs = [one.at(self.task or BASE, self.layout.root) for one in self.declared.writes]
-        with sole_writer(self.layout, outputs):
+        with sole_writer(self.layout, [self.path(one) for one in self.declared.writes]):
             if self.task:
                 require_room(self.layout, self.declared, self.after)
             yield

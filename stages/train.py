@@ -78,6 +78,7 @@ def _write(
 ) -> dict[str, Any]:
     """Write student, state, log and figures; gives the figures."""
     from lamol_core.artifacts.figures import write_csv, write_json
+    from lamol_core.artifacts.spec import TRAIN_LOG
     from lamol_core.training.retention import count_kept
     from lamol_core.training.trainer import MEASURED_COLUMNS
 
@@ -95,7 +96,7 @@ def _write(
     trained.save(layout.student(task), layout.teacher(task), provenance)
     trained.save_state(layout.state(task), provenance)
     columns = [name for name in trained.log_rows[0] if name not in MEASURED_COLUMNS]
-    write_csv(layout.train_log(task), trained.log_rows, columns)
+    write_csv(run.path(TRAIN_LOG), trained.log_rows, columns)
     kept = count_kept(layout.state(task), given.data, method.mixes_real_rows)
     figures = _figures(len(given.training_set.mix), trained, kept)
     figures |= run.cost.figures(trained.seconds_before)

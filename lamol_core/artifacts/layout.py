@@ -17,17 +17,13 @@ class Layout:
     root: Path = Path()
 
     @property
-    def all_data(self) -> Path:
-        return self.root / "data"
-
-    @property
     def all_runs(self) -> Path:
         return self.root / "runs"
 
     @property
     def with_rows(self) -> tuple[Path, ...]:
         """Where lamol itself writes what may have real rows in it."""
-        return self.all_data, self.all_runs, self.private
+        return self.root / "data", self.all_runs, self.private
 
     @property
     def private(self) -> Path:
@@ -64,15 +60,6 @@ class Layout:
 
     def mix(self, task: str) -> Path:
         return spec.MIX.at(task, self.root)
-
-    def train_log(self, task: str) -> Path:
-        return spec.TRAIN_LOG.at(task, self.root)
-
-    def predictions(self, task: str) -> Path:
-        return spec.PREDICTIONS.at(task, self.root)
-
-    def model_card(self, task: str) -> Path:
-        return spec.MODEL_CARD.at(task, self.root)
 
     def metrics(self, task: str) -> Path:
         return spec.METRICS.at(task, self.root)

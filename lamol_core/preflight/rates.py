@@ -12,6 +12,7 @@ from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.artifacts.store import bytes_below
 from lamol_core.data.mixing import mix_rows
 from lamol_core.evaluation.predict import predict
 from lamol_core.generation.drawing import PseudoSampler
@@ -224,10 +225,6 @@ def _when_full(state: Path, cost: Cost) -> int:
         return bytes_below(state)
     filled = read_manifest(state / MANIFEST, "").rows["slots"] / cost.memory_slots
     return round(bytes_below(state) / filled) if filled else 0
-
-
-def bytes_below(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _as_pseudo(row: Example, codec: TextCodec) -> PseudoSample:
