@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lamol_core.audit.fingerprint import Fingerprint
 
 P = TypeVar("P", bound=Section)
+FiguresByTask = Mapping[str, Mapping[str, Figure]]
 NOT_JUDGED = "not judged"
 CARRIED = "before.pseudo"
 """Among the inputs of a table some of whose rows come from the one before."""
@@ -78,9 +79,8 @@ class SampledTask:
     @cached_property
     def is_blind(self) -> bool:
         """Whether its rows are gone, and nothing tells of most samples whether they repeat them."""
-        if not self.forgotten_on:
-            return False
-        return self.fingerprint is None or len(self.untold) > self.num_told
+        is_mostly_untold = self.fingerprint is None or len(self.untold) > self.num_told
+        return bool(self.forgotten_on) and is_mostly_untold
 
     @cached_property
     def untold(self) -> list[PseudoSample]:
@@ -212,7 +212,7 @@ class Finding:
 
     check: str
     figures: Mapping[str, Figure]
-    by_task: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    by_task: FiguresByTask = field(default_factory=dict)
     flags: Sequence[Flag] = ()
     judged: Sequence[Judged] = ()
     notes: Sequence[str] = ()
@@ -265,9 +265,7 @@ class Check(ABC, Generic[P]):
         """How many rows its figures of a task stand on: few are not judged alone."""
         return len(task.kept)
 
-    def pooled(
-        self, audited: Audited, by_task: Mapping[str, Mapping[str, Figure]]
-    ) -> dict[str, Figure]:
+    def pooled(self, audited: Audited, by_task: FiguresByTask) -> dict[str, Figure]:
         """The mean of each figure over tasks, weighted by the rows that it stands on."""
         sizes = {task.name: self.num_rows(task, audited.origin) for task in audited.tasks}
         return pooled(by_task, sizes)
@@ -289,9 +287,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=SEVERITY.index, default="pass")
 
 
-def pooled(
-    by_task: Mapping[str, Mapping[str, Figure]], weights: Mapping[str, int]
-) -> dict[str, Figure]:
+def pooled(by_task: FiguresByTask, weights: Mapping[str, int]) -> dict[str, Figure]:
     """The mean of each figure over tasks, weighted by their rows; None where no task has it."""
     means: dict[str, Figure] = {}
     for name in dict.fromkeys(name for figures in by_task.values() for name in figures):
