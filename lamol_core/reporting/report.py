@@ -40,6 +40,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
 
 def _figures_of(task: str, after: str, found: dict[str, dict[str, Any]]) -> TaskFigures:
     audit = found.get("audit", {})
+    told = ("verdict", "failed", "poor_samples_by", "rows_flagged")
     zero_shot = found["evaluate"].get("zero_shot")
     kept = found["train"]["kept"]
     return TaskFigures(
@@ -54,7 +55,7 @@ def _figures_of(task: str, after: str, found: dict[str, dict[str, Any]]) -> Task
         curve=found["train"]["curve"],
         zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
         machine=found["train"].get("machine", {}),
-        audit={key: audit[key] for key in ("verdict", "failed", "rows_flagged") if key in audit},
+        audit={key: audit[key] for key in told if key in audit},
     )
 
 

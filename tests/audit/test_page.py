@@ -7,6 +7,7 @@ import io
 import json
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,10 +159,9 @@ class TestInABrowser:
         (task,) = audited.tasks
         chooser = random.Random(0)
         drawn = [sample(i, sentence(chooser), "pin") for i in range(50_000)]
-        many = Audited([type(task)(task.facts, 0, drawn, task.train, task.held_out)],
-                       audited.origin, 0)  # fmt: skip
-        audit = audit_table(many, [], AuditParams())
-        content = {**audit.as_dict(), "checks": {"none": NOTHING}}
+        many = replace(audited, tasks=[replace(task, drawn=drawn)])
+        audit = audit_table(many, AuditParams(), checks=())
+        content = {**audit.as_dict(History()), "checks": {"none": NOTHING}}
         path = tmp_path / "index.html"
         path.write_text(render_audit(audit, content, many, False), encoding="utf-8")
         browser.get(path.as_uri())

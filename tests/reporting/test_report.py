@@ -60,3 +60,10 @@ def test_figures_that_lamol_did_not_write_are_no_bug(
         ArtifactError, match=naming(layout.reports / "figures" / "a.*.json", "dvc repro")
     ):
         read_changed(layout, stage, **changes)
+
+
+def test_the_report_is_told_which_checks_found_poor_samples(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    of_audit = {"verdict": "fail", "failed": ["x"], "poor_samples_by": ["x"], "rows_flagged": 3}
+    write_json(layout.figure("a", "audit"), {**of_audit, "checks": {}, **COST})
+    assert read_changed(layout, "").audit == of_audit
