@@ -66,9 +66,12 @@ def pass_gate(
     Raises GenerationError where `gate` is fail and the audit failed, or no row of a task is left;
     ArtifactError where there is no audit of this table, or it was changed. With gate off and no
     flagged row to drop no audit is looked for."""
-    if params.gate != "off" or params.drop_flagged:
-        _require_verdict(layout, task, params)
+    asked = params.gate != "off" or params.drop_flagged
+    failed = _failed_checks(layout, task, params) if asked else ""
     rows, manifest = read(layout, PSEUDO, task)
+    if failed:
+        table = layout.pseudo(task)
+        log.warning("%s: its audit failed (%s); it is trained on.", table, failed)
     samples = from_table(rows, PseudoSample)
     flagged = flagged_rows(layout, task) if params.drop_flagged else set()
     left = [sample for sample in samples if sample.row_id not in flagged]
@@ -84,8 +87,10 @@ def pass_gate(
     return PassedRows(left, manifest, dropped)
 
 
-def _require_verdict(layout: Layout, task: str, params: MixParams) -> None:
-    """Raises as `pass_gate` for an audit that is missing, of another table, or failed."""
+def _failed_checks(layout: Layout, task: str, params: MixParams) -> str:
+    """What failed of an audit that may be trained on all the same, "" where it did not fail.
+
+    Raises as `pass_gate` for one that is missing, of another table, or failed."""
     folder, mend, table = layout.audit(task), remedy(AUDIT, task), layout.pseudo(task)
     drawn = manifest_of(layout, PSEUDO, task)
     if check(layout, AUDIT, task).inputs.get("pseudo") != drawn.content_sha256:
@@ -107,5 +112,4 @@ def _require_verdict(layout: Layout, task: str, params: MixParams) -> None:
             f"{table}: its audit failed ({failed}), and mix.gate is fail. Look at "
             f"{folder}/index.html; {advice}"
         )
-    if judged["verdict"] == "fail":
-        log.warning("%s: its audit failed (%s); it is trained on.", table, failed)
+    return failed if judged["verdict"] == "fail" else ""
