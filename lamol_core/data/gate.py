@@ -104,7 +104,8 @@ def _failed_checks(layout: Layout, task: str, params: MixParams) -> str:
     if judged["verdict"] == "fail" and params.gate == "fail":
         advice = "`mix.gate: warn` trains on it all the same."
         flagged = audit["rows_flagged"]
-        if not params.drop_flagged and audit.get(WITHOUT, judged)["verdict"] != "fail":
+        helps = audit.get(WITHOUT, judged)["verdict"] != "fail"
+        if flagged and helps and not params.drop_flagged:
             advice = f"`mix.drop_flagged: true` drops its {flagged} flagged rows, {advice}"
         if sha256_of(table) not in drawn.files.values():
             advice = again
