@@ -9,7 +9,6 @@ from stages.console import print_json, print_table
 from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
-    from lamol_core.artifacts.manifest import Provenance
     from lamol_core.audit.params import AuditParams
     from lamol_core.audit.spec import Audited, Teacher
     from lamol_core.audit.verdicts import Audit
@@ -33,7 +32,12 @@ def audit(run: StageRun, json: JsonOption = False) -> None:
     params, text = run.block("audit", AuditParams), run.block("text", TextParams)
     folder = run.layout.audit(run.task)
     audited = read_audited(run.layout, run.task, run.after, run.seed, text)
-    provenance = _provenance(run, audited, params)
+    run.inputs |= {
+        "pseudo": audited.origin.manifest.content_sha256,
+        "table": audited.origin.table_sha256,
+        "teacher": audited.origin.teacher_sha256,
+    }
+    provenance = run.provenance({"seed": run.seed, **params.model_dump(mode="json")})
     if audited.has_forgotten_rows and is_whole(folder, AUDIT.kind, provenance):
         run.say(
             "real rows are forgotten; the audit of this very table that is there stays: "
@@ -94,16 +98,6 @@ def _figures(found: Audit, content: dict[str, Any]) -> dict[str, Any]:
             for name, told in content["checks"].items()
         },
     }
-
-
-def _provenance(run: StageRun, audited: Audited, params: AuditParams) -> Provenance:
-    origin = audited.origin
-    run.inputs |= {
-        "pseudo": origin.manifest.content_sha256,
-        "table": origin.table_sha256,
-        "teacher": origin.teacher_sha256,
-    }
-    return run.provenance({"seed": run.seed, **params.model_dump(mode="json")})
 
 
 def _asked_teacher(audited: Audited, params: AuditParams) -> Teacher:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stages.console import print_json, progress
@@ -12,7 +10,7 @@ from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
     from lamol_core.generation.params import GenerateParams
-    from lamol_core.records import PseudoSample, TaskFacts
+    from lamol_core.records import PseudoSample
 
 
 @stage("generate")
@@ -22,51 +20,15 @@ def generate(run: StageRun, json: JsonOption = False) -> None:
     Example: lamol generate travel --set generate.topk=5
     """
     from lamol_core.artifacts.figures import write_json
-    from lamol_core.artifacts.spec import PSEUDO
+    from lamol_core.artifacts.spec import PSEUDO, TEACHER
     from lamol_core.artifacts.tables import write_table
+    from lamol_core.data.task_data import TaskData
     from lamol_core.generation.params import GenerateParams
+    from lamol_core.generation.quotas import rows_wanted
+    from lamol_core.methods.registry import find_method
     from lamol_core.text.params import TextParams
 
     params, text = run.block("generate", GenerateParams), run.block("text", TextParams)
-    wanted = _read(run, params)
-    samples = wanted.carried
-    if wanted.num_to_draw:
-        samples = _draw(run, params, text, wanted)
-    acting: dict[str, Any] = {}
-    if any(wanted.count_by_task.values()):
-        acting = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
-    out = run.layout.pseudo(run.task)
-    write_table(out, PSEUDO, samples, run.provenance(acting))
-    figures = _figures(samples, len(wanted.carried), params.carry_over) | run.cost.figures()
-    write_json(run.layout.figure(run.task, "generate"), figures, MEASURED)
-    carried = f" and {len(wanted.carried)} carried over" if wanted.carried else ""
-    run.say(
-        f"{figures['valid']} valid rows of {len(wanted.earlier)} earlier tasks{carried}, "
-        f"{figures['rejected']} rejected -> {out}"
-    )
-    if json:
-        print_json({"task": run.task, **figures})
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """How many rows of which earlier tasks, and what there is of them already."""
-
-    earlier: Sequence[TaskFacts]
-    count_by_task: dict[str, int]
-    carried: list[PseudoSample]
-
-    @property
-    def num_to_draw(self) -> int:
-        return sum(self.count_by_task.values()) - len(self.carried)
-
-
-def _read(run: StageRun, params: GenerateParams) -> _Wanted:
-    from lamol_core.artifacts.spec import TEACHER
-    from lamol_core.data.task_data import TaskData
-    from lamol_core.generation.quotas import rows_wanted
-    from lamol_core.methods.registry import find_method
-
     data = TaskData.load(run.layout.data(run.task))
     run.inputs["data"] = data.content_sha256
     run.check(TEACHER)
@@ -74,7 +36,40 @@ def _read(run: StageRun, params: GenerateParams) -> _Wanted:
     if find_method(run.method).rehearses:
         counts = rows_wanted(params, data.facts, data.earlier)
     carried = _carry_over(run, counts, params) if params.carry_over else []
-    return _Wanted(data.earlier, counts, carried)
+    samples = carried
+    if num_to_draw := sum(counts.values()) - len(carried):
+        from lamol_core.generation.teacher import draw_from_checkpoint
+
+        run.cost.imported()
+        with progress(
+            f"generate {run.task}", num_to_draw * params.draws_per_row, "rows"
+        ) as advance:
+            samples = draw_from_checkpoint(
+                run.layout.teacher(run.task),
+                run.inputs["teacher"],
+                counts,
+                params,
+                text,
+                new_task=run.task,
+                labels_by_task={facts.name: facts.learnt_classes for facts in data.earlier},
+                seed=run.seed,
+                carried=carried,
+                on_rows_done=advance,
+            )
+    acting: dict[str, Any] = {}
+    if any(counts.values()):
+        acting = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
+    out = run.layout.pseudo(run.task)
+    write_table(out, PSEUDO, samples, run.provenance(acting))
+    figures = _figures(samples, len(carried), params.carry_over) | run.cost.figures()
+    write_json(run.layout.figure(run.task, "generate"), figures, MEASURED)
+    more = f" and {len(carried)} carried over" if carried else ""
+    run.say(
+        f"{figures['valid']} valid rows of {len(data.earlier)} earlier tasks{more}, "
+        f"{figures['rejected']} rejected -> {out}"
+    )
+    if json:
+        print_json({"task": run.task, **figures})
 
 
 def _carry_over(
@@ -92,26 +87,6 @@ def _carry_over(
     rows = [row for row in from_table(table, PseudoSample) if row.row_id not in flagged]
     run.inputs["before.flags"] = sha256_of(run.layout.audit(run.after) / FLAGS)
     return carried_rows(rows, counts, params.balance_labels)
-
-
-def _draw(run: StageRun, params: GenerateParams, text: Any, wanted: _Wanted) -> list[PseudoSample]:
-    from lamol_core.generation.teacher import draw_from_checkpoint
-
-    run.cost.imported()
-    draws = wanted.num_to_draw * params.draws_per_row
-    with progress(f"generate {run.task}", draws, "rows") as advance:
-        return draw_from_checkpoint(
-            run.layout.teacher(run.task),
-            run.inputs["teacher"],
-            wanted.count_by_task,
-            params,
-            text,
-            new_task=run.task,
-            labels_by_task={facts.name: facts.learnt_classes for facts in wanted.earlier},
-            seed=run.seed,
-            carried=wanted.carried,
-            on_rows_done=advance,
-        )
 
 
 def _figures(samples: list[PseudoSample], num_carried: int, keeps: bool) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lamol_core.data.task_data import TaskData
     from lamol_core.methods.spec import Method
     from lamol_core.training.params import TrainParams
-    from lamol_core.training.student import Checkpoints, TrainedStudent, TrainingSet
+    from lamol_core.training.student import TrainedStudent, TrainingSet
 
 
 @stage("train")
@@ -53,17 +53,25 @@ def train(run: StageRun, json: JsonOption = False) -> None:
 def _train(
     run: StageRun, method: Method[Any], params: TrainParams, given: _Given
 ) -> TrainedStudent:
-    from lamol_core.training.student import count_all_steps, train_from_checkpoint
+    from lamol_core.training.student import Checkpoints, count_all_steps, train_from_checkpoint
 
+    layout, task = run.layout, run.task
+    checkpoints = Checkpoints(
+        layout.teacher(task),
+        states=layout.teacher_states(task),
+        state=layout.state(run.after),
+        backbone=layout.student(BASE),
+        resume=layout.resume(task),
+    )
     if method.keeps_real_rows:
         run.say(
-            f"{method.name}: {method.privacy} In {run.layout.state(run.task)}, and while it trains "
-            f"in {run.layout.resume(run.task)}."
+            f"{method.name}: {method.privacy} In {layout.state(task)}, and while it trains "
+            f"in {layout.resume(task)}."
         )
     steps = count_all_steps(given.training_set.mix, method, params)
-    with progress(f"train {run.task}", steps, "steps") as advance:
+    with progress(f"train {task}", steps, "steps") as advance:
         return train_from_checkpoint(
-            _checkpoints(run),
+            checkpoints,
             given.training_set,
             method,
             params,
@@ -79,6 +87,7 @@ def _write(
     """Write student, state, log and figures; gives the figures."""
     from lamol_core.artifacts.figures import write_csv, write_json
     from lamol_core.artifacts.spec import TRAIN_LOG
+    from lamol_core.training.log import thin_curve
     from lamol_core.training.retention import count_kept
     from lamol_core.training.trainer import MEASURED_COLUMNS
 
@@ -98,8 +107,16 @@ def _write(
     columns = [name for name in trained.log_rows[0] if name not in MEASURED_COLUMNS]
     write_csv(run.path(TRAIN_LOG), trained.log_rows, columns)
     kept = count_kept(layout.state(task), given.data, method.mixes_real_rows)
-    figures = _figures(len(given.training_set.mix), trained, kept)
-    figures |= run.cost.figures(trained.seconds_before)
+    figures = {
+        "rows": len(given.training_set.mix),
+        "steps": len(trained.log_rows),
+        "tokens": sum(row["tokens"] for row in trained.log_rows),
+        "final_loss": trained.log_rows[-1]["loss"],
+        "inputs_cut": trained.num_cut,
+        "curve": thin_curve(trained.log_rows),
+        "kept": kept,
+        **run.cost.figures(trained.seconds_before),
+    }
     figures["machine"]["device"] = str(trained.model.device)
     write_json(layout.figure(task, "train"), figures, MEASURED)
     trained.discard_resumes()
@@ -195,34 +212,6 @@ def _require_made_of(
                 f"{artifact.at(task, layout.root)}: was made with another {name} than is there "
                 f"now. {remedy(artifact, task)}"
             )
-
-
-def _checkpoints(run: StageRun) -> Checkpoints:
-    from lamol_core.training.student import Checkpoints
-
-    layout = run.layout
-    return Checkpoints(
-        layout.teacher(run.task),
-        states=layout.teacher_states(run.task),
-        state=layout.state(run.after),
-        backbone=layout.student(BASE),
-        resume=layout.resume(run.task),
-    )
-
-
-def _figures(num_rows: int, trained: TrainedStudent, kept: dict[str, int]) -> dict[str, Any]:
-    """What the report tells of a training."""
-    from lamol_core.training.log import thin_curve
-
-    return {
-        "rows": num_rows,
-        "steps": len(trained.log_rows),
-        "tokens": sum(row["tokens"] for row in trained.log_rows),
-        "final_loss": trained.log_rows[-1]["loss"],
-        "inputs_cut": trained.num_cut,
-        "curve": thin_curve(trained.log_rows),
-        "kept": kept,
-    }
 
 
 if __name__ == "__main__":
