@@ -49,8 +49,8 @@ def forget(
 
     from lamol_core.artifacts.layout import Layout
     from lamol_core.privacy.emptying import source_files
-    from lamol_core.privacy.forgetting import folders_with
     from lamol_core.privacy.refusals import require_learnt, require_no_other_rows, require_writable
+    from lamol_core.privacy.removal import folders_with
     from lamol_core.records import SPLITS
 
     if keep_held_out and empty_source:
@@ -100,8 +100,8 @@ def _remove(
     from lamol_core.pipeline.dvc_record import Pipeline
     from lamol_core.privacy.emptying import empty_files
     from lamol_core.privacy.fingerprinting import fingerprint_files
-    from lamol_core.privacy.forgetting import forget_rows
     from lamol_core.privacy.refusals import require_nothing_written
+    from lamol_core.privacy.removal import forget_rows
 
     own = folders[0]
     given = params.task(task).source

@@ -15,7 +15,7 @@ from lamol_core.data.prepare import find_facts, prepare_task, write_base
 from lamol_core.data.task_data import TaskData, facts_from
 from lamol_core.data.tombstones import read_record, write_record
 from lamol_core.errors import ArtifactError, ConfigError
-from lamol_core.privacy.forgetting import forget_rows
+from lamol_core.privacy.removal import forget_rows
 from lamol_core.records import SPLITS, TaskFacts
 from tests.messages import names, naming
 

@@ -17,7 +17,7 @@ from lamol_core.parameters import Params
 from lamol_core.preflight.hints import find_hints, find_leftovers
 from lamol_core.preflight.overview import describe_sequence
 from lamol_core.preflight.problems import check_sequence
-from lamol_core.privacy.forgetting import forget_rows
+from lamol_core.privacy.removal import forget_rows
 from lamol_core.records import SPLITS
 from tests.messages import names, naming
 

@@ -15,7 +15,7 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ConfigError
-from lamol_core.privacy.forgetting import forget_rows
+from lamol_core.privacy.removal import forget_rows
 from lamol_core.records import SPLITS
 from stages.forget import forget
 from tests.messages import mentions, names, naming
