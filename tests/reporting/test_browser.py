@@ -16,10 +16,9 @@ import pytest
 
 from lamol_core.reporting import plots
 from lamol_core.reporting.comparison.render import comparison_chart, comparison_section
-from lamol_core.reporting.comparison.statistics import compare_runs
 from lamol_core.reporting.page import render_page
 from tests.browser import needs_browser, open_page
-from tests.reporting.comparison.test_comparison import many
+from tests.reporting.comparison.test_comparison import compare_runs, many
 from tests.reporting.test_page import summary_of
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -40,7 +39,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     summary = summary_of(*TASKS)
     specs = plots.chart_specs(summary, {task: curve(3.0 + i) for i, task in enumerate(TASKS)})
     runs = [*many("lamol", [80.0, 82.0, 81.0]), *many("ewc", [50.0, 48.0, 53.0])]
-    comparison = compare_runs(runs, {})
+    comparison = compare_runs(runs)
     specs["comparison"] = plots.chart_spec(comparison_chart(comparison))
     charts = {name: plots.spec_to_svg(spec) for name, spec in specs.items()}
     path = tmp_path_factory.mktemp("page") / "index.html"
