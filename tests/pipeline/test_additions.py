@@ -25,7 +25,8 @@ IN_REGISTRY = {
     "audit/checks/toy_length.py": ("audit/registry.py", "ToyLength()"),
 }
 """Of each addition its registry, and what stands there in its line."""
-ENTRY = re.compile(r"^( +)[A-Z]\w+(?:\(\))?,$", re.MULTILINE)
+LISTED = re.compile(r"(?:in|=) \(((?:\s*[A-Z]\w+(?:\(\))?,?)+)\s*\)")
+"""The classes or objects that a registry lists, on a line or on several."""
 IMPORT = re.compile(r"^from lamol_core\.", re.MULTILINE)
 
 
@@ -43,8 +44,8 @@ def checkout(tmp_path: Path) -> Path:
 def register(registry: Path, file: str, entry: str) -> None:
     """Write a class into a registry: its line, and the import that the line needs."""
     text = registry.read_text(encoding="utf-8")
-    *_, last = ENTRY.finditer(text)
-    text = f"{text[: last.end()]}\n{last[1]}{entry},{text[last.end() :]}"
+    (listed,) = LISTED.finditer(text)
+    text = f"{text[: listed.end(1)].rstrip(',')}, {entry}{text[listed.end(1) :]}"
     first = IMPORT.search(text)
     assert first is not None
     module = file.removesuffix(".py").replace("/", ".")
