@@ -9,8 +9,6 @@ from stages.console import print_json, print_table
 from stages.runtime import MEASURED, JsonOption, StageRun, run_alone, stage
 
 if TYPE_CHECKING:
-    from lamol_core.audit.params import AuditParams
-    from lamol_core.audit.spec import Audited, Teacher
     from lamol_core.audit.verdicts import Audit
 
 
@@ -47,7 +45,11 @@ def audit(run: StageRun, json: JsonOption = False) -> None:
             print_json(read_audit(folder))
         return
     if params.ask_teacher and audited.tasks:
-        audited = replace(audited, teacher=_asked_teacher(audited, params))
+        from lamol_core.decoding.answers import AskedTeacher
+
+        asked = AskedTeacher(audited.origin.teacher, text, params.batch_size)  # loads when asked
+        teacher = replace(audited.teacher, answers=asked.answers, score=asked.score)
+        audited = replace(audited, teacher=teacher)
     run.cost.imported()
     found = audit_table(audited, params)
     cleaned = None
@@ -98,15 +100,6 @@ def _figures(found: Audit, content: dict[str, Any]) -> dict[str, Any]:
             for name, told in content["checks"].items()
         },
     }
-
-
-def _asked_teacher(audited: Audited, params: AuditParams) -> Teacher:
-    """The teacher with its model, which is loaded when it is first asked."""
-    from lamol_core.decoding.answers import AskedTeacher
-
-    origin = audited.origin
-    asked = AskedTeacher(origin.teacher, origin.text, params.batch_size)
-    return replace(audited.teacher, answers=asked.answers, score=asked.score)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     """
     from lamol_core.artifacts.atomic import atomic_path
     from lamol_core.artifacts.figures import read_json, write_json
-    from lamol_core.artifacts.spec import FIGURES, MODEL_CARD, PREDICTIONS, STUDENT, remedy
+    from lamol_core.artifacts.spec import FIGURES, METRICS, MODEL_CARD, PREDICTIONS, STUDENT, remedy
     from lamol_core.artifacts.tables import write_table
     from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.params import EvaluateParams
@@ -60,7 +60,7 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     with atomic_path(run.path(MODEL_CARD)) as scratch:
         scratch.write_text(card, encoding="utf-8")
     averages = {} if average is None else {"average": average}
-    write_json(layout.metrics(task), {**averages, **measured})
+    write_json(run.path(METRICS), {**averages, **measured})
     figures = {
         "after": run.after,
         "scores": scores,
@@ -71,7 +71,12 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
         **run.cost.figures(),
     }
     write_json(layout.figure(task, "evaluate"), figures, MEASURED)
-    _tell(run, scored, scores, average, params.max_target_tokens)
+    if gone := [name for name, score in scores.items() if score is None]:
+        run.say(f"{', '.join(gone)} not scored, the rows were forgotten")
+    _tell_of_cuts(run, scored, params)
+    shown = ", ".join(f"{name} {score:.1f}" for name, score in measured.items())
+    told = "no score" if average is None else f"average {average:.1f} ({shown})"
+    run.say(f"{told} -> {run.path(METRICS)}")
     if json:
         print_json({"task": task, "average": average, **figures})
 
@@ -99,26 +104,14 @@ def _zero_shot(
     return found
 
 
-def _tell(
-    run: StageRun,
-    scored: Scored,
-    scores: dict[str, float | None],
-    average: float | None,
-    max_target_tokens: int,
-) -> None:
+def _tell_of_cuts(run: StageRun, scored: Scored, params: EvaluateParams) -> None:
     from lamol_core.evaluation.predict import CUT_TO_FIT
 
-    gone = [name for name, score in scores.items() if score is None]
-    if gone:
-        run.say(f"{', '.join(gone)} not scored, the rows were forgotten")
     if scored.inputs_cut:
         run.say(f"{scored.inputs_cut} inputs were cut {CUT_TO_FIT}")
     if scored.answers_cut:
-        where = f"evaluate.max_target_tokens, {max_target_tokens}"
+        where = f"evaluate.max_target_tokens, {params.max_target_tokens}"
         run.say(f"{scored.answers_cut} answers ended at {where}")
-    shown = ", ".join(f"{name} {s:.1f}" for name, s in scores.items() if s is not None)
-    told = "no score" if average is None else f"average {average:.1f} ({shown})"
-    run.say(f"{told} -> {run.layout.metrics(run.task)}")
 
 
 if __name__ == "__main__":

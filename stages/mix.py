@@ -9,7 +9,7 @@ def mix(run: StageRun) -> None:
 
     Example: lamol mix travel
     """
-    from lamol_core.artifacts.spec import MIX
+    from lamol_core.artifacts.spec import AUDIT, MIX
     from lamol_core.artifacts.tables import write_table
     from lamol_core.data.gate import pass_gate
     from lamol_core.data.mixing import mix_rows
@@ -24,13 +24,15 @@ def mix(run: StageRun) -> None:
         run.say(f"{method.name}: {method.privacy}")
     real = data.rows_to_mix(method.mixes_real_rows)
     rows = mix_rows(real, passed.samples, run.task, run.seed)
+    if params.drop_flagged:
+        run.check(AUDIT)
     run.inputs |= {
         "pseudo": passed.manifest.content_sha256,
         "data": data.content_sha256,
         "train.parquet": data.train_sha256,
     }
     parameters = {"seed": run.seed, "method": method.name, "flagged_dropped": passed.num_dropped}
-    out = run.layout.mix(run.task)
+    out = run.path(MIX)
     write_table(out, MIX, rows, run.provenance(parameters))
     num_pseudo = sum(row.origin == "pseudo" for row in rows)
     dropped = f" ({passed.num_dropped} flagged ones left out)" if passed.num_dropped else ""

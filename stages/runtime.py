@@ -221,7 +221,10 @@ class StageRun:
             tasks = data.get("tasks")
             if problems := find_order_problems(tasks if isinstance(tasks, dict) else {}):
                 raise params_error(problems, bool(told))
-            after = find_task(data["tasks"], task)["after"]
+            block = find_task(data["tasks"], task)
+            if not (isinstance(block, dict) and isinstance(block.get("after"), str)):
+                raise params_error([f"tasks.{task}.after: no task is named there."], bool(told))
+            after = block["after"]
         return cls(STAGES[name], task, after, data, Layout(), cost, bool(told))
 
     def block(self, name: str, model: type[B]) -> B:
@@ -229,9 +232,10 @@ class StageRun:
         key."""
         from lamol_core.artifacts.spec import METHOD, TASK
         from lamol_core.config.loading import read_block
+        from lamol_core.methods.registry import DEFAULT_METHOD
 
         declared = TASK if name == f"tasks.{self.task}" else name
-        if name not in self.declared.blocks and METHOD in self.declared.blocks:
+        if name == (self.method or DEFAULT_METHOD):
             declared = METHOD
         assert declared in self.declared.blocks, f"{self.declared.name} reads no block {name}"
         return read_block(self.data, name, model, self.overridden)
@@ -257,8 +261,7 @@ class StageRun:
 
         declared = [(one.artifact, one.of) for one in self.declared.reads]
         assert (artifact, of) in declared, f"{self.declared.name} reads no {artifact.name} of {of}"
-        whose = {"task": self.task, "before": self.after, "base": BASE}[of]
-        manifest = check(self.layout, artifact, whose)
+        manifest = check(self.layout, artifact, self._whose(of))
         name = artifact.name if of == "task" else f"{of}.{artifact.name}"
         self.inputs[name] = manifest.content_sha256
         return manifest
@@ -268,8 +271,10 @@ class StageRun:
         from lamol_core.artifacts.store import read_as_it_lies
 
         manifest = self.check(artifact, of)
-        whose = self.task if of == "task" else self.after
-        return read_as_it_lies(self.layout, artifact, whose), manifest
+        return read_as_it_lies(self.layout, artifact, self._whose(of)), manifest
+
+    def _whose(self, of: Of) -> str:
+        return {"task": self.task, "before": self.after, "base": BASE}[of]
 
     def provenance(self, parameters: dict[str, Any] | None = None) -> Provenance:
         """What a manifest says of an output: parameters that acted, inputs read so far, and the

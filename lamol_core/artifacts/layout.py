@@ -61,9 +61,6 @@ class Layout:
     def mix(self, task: str) -> Path:
         return spec.MIX.at(task, self.root)
 
-    def metrics(self, task: str) -> Path:
-        return spec.METRICS.at(task, self.root)
-
     def teacher_states(self, task: str) -> Path:
         """What training asks of the teacher; there only while a task is trained."""
         return self.private / "teacher" / task

@@ -12,7 +12,13 @@ from typing import Literal
 import pyarrow as pa
 
 from lamol_core.config.task_names import BASE
-from lamol_core.records import EXAMPLE_SCHEMA, MIX_SCHEMA, PREDICTION_SCHEMA, PSEUDO_SCHEMA
+from lamol_core.records import (
+    EXAMPLE_SCHEMA,
+    FLAG_SCHEMA,
+    MIX_SCHEMA,
+    PREDICTION_SCHEMA,
+    PSEUDO_SCHEMA,
+)  # fmt: skip
 
 Of = Literal["task", "before", "base"]
 """Whose artefact a stage reads: that of its own task, of the task before, or of `base`."""
@@ -79,7 +85,7 @@ STUDENT = Artifact("student", "runs/{task}/student", "checkpoint", large=True)
 STATE = Artifact("state", "runs/{task}/state", "state", large=True)
 TEACHER = Artifact("teacher", "runs/{task}/teacher", "checkpoint")
 PSEUDO = Artifact("pseudo", "runs/{task}/pseudo.parquet", "pseudo", PSEUDO_SCHEMA)
-AUDIT = Artifact("audit", "runs/{task}/audit", "audit", cached=False)
+AUDIT = Artifact("audit", "runs/{task}/audit", "audit", FLAG_SCHEMA, cached=False)
 DATASET_CARD = Artifact("dataset_card", "runs/{task}/README.md")
 CROISSANT = Artifact("croissant", "runs/{task}/croissant.json")
 MIX = Artifact("mix", "runs/{task}/mix.parquet", "mix", MIX_SCHEMA)

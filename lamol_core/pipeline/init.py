@@ -16,10 +16,10 @@ from lamol_core.config.loading import read_params
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.data.sources.local_files import no_training_file
-from lamol_core.data.sources.registry import SUFFIXES
+from lamol_core.data.sources.registry import SUFFIXES, parse_source
 from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
 from lamol_core.methods.registry import METHODS
-from lamol_core.parameters import Params
+from lamol_core.parameters import Params, compose
 from lamol_core.pipeline.dvc_yaml import adapt_pipeline, read_pipeline
 
 DVC_CONFIG = """\
@@ -105,16 +105,22 @@ def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
 def read_example(path: Path) -> CommentedMap:
     """A params.yaml to make a folder from: with its comments, paths that are relative to it made
     whole, and this version. Raises ConfigError where it is not readable."""
-    read_params(path)  # says what is wrong with it
+    _, problems = compose(read_params(path))
+    if problems:
+        raise ConfigError(f"{path}: {len(problems)} to mend:{as_list(problems)}")
     yaml = YAML()
     yaml.width = 100
     params: CommentedMap = yaml.load(path.read_text(encoding="utf-8"))
-    tasks = params.get("tasks") or {}
-    sources = [task.get("source") for task in tasks.values() if isinstance(task, Mapping)]
-    backbone = params.get("backbone") or {}
-    nano = backbone.get("nano") or {}
-    for block in (*sources, backbone, *(nano.get("corpus") or ())):
-        if isinstance(block, CommentedMap) and _is_here(block, path.parent):
+    backbone = params.get("backbone", {})
+    sources = [task["source"] for task in params["tasks"].values()]
+    sources += backbone.get("nano", {}).get("corpus", [])
+    here = [source for source in sources if parse_source(dict(source)).local_path is not None]
+    if "path" in backbone and (
+        backbone.get("kind") != "hub" or resolve_path(backbone["path"], path.parent).exists()
+    ):
+        here.append(backbone)
+    for block in here:
+        if "path" in dict(block.non_merged_items()):
             block["path"] = str(resolve_path(block["path"], path.parent).resolve())
     if "lamol_version" in params:
         params["lamol_version"] = __version__
@@ -125,14 +131,6 @@ def read_example(path: Path) -> CommentedMap:
     yaml.dump(params, stream)
     changed: CommentedMap = yaml.load(stream.getvalue())
     return changed
-
-
-def _is_here(block: CommentedMap, root: Path) -> bool:
-    """Whether a block itself (not one that it is merged from) names a file or folder."""
-    path = dict(block.non_merged_items()).get("path")
-    if not isinstance(path, str):
-        return False
-    return block.get("kind") != "hub" or resolve_path(path, root).exists()
 
 
 def make_params(

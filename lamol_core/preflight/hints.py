@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from lamol_core.artifacts.layout import OF_EXPERT, Layout
+from lamol_core.artifacts.spec import STAGES
 from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import LINEAGE
 from lamol_core.parameters import Params
 from lamol_core.text.template import NUM_CONTROL
 
-OF_A_RUN = ("student", "teacher", "state", "audit", "pseudo.parquet", "mix.parquet", "metrics.json")
+OF_A_RUN = {Path(one.path).name for stage in STAGES.values() for one in stage.writes
+            if one.path.startswith("runs/")}  # fmt: skip
 """What stages write into `runs/T`: a folder with none of it is not theirs."""
 
 

@@ -73,13 +73,13 @@ def missing_blocks(data: Mapping[str, Any]) -> list[str]:
     return [
         f"{block}: missing. DVC wants it there: write `{block}: {_least(block)}`."
         for block in wanted
-        if block not in data and block != "tasks"
+        if block in Params.model_fields and block not in data and block != "tasks"
     ]
 
 
 def _least(block: str) -> object:
     """What stands for the defaults of a block."""
-    default = Params.model_fields[block].default if block in Params.model_fields else None
+    default = Params.model_fields[block].default
     return default if isinstance(default, int | str) else "{}"
 
 

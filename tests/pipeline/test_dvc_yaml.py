@@ -13,13 +13,14 @@ from lamol_core.methods.registry import METHODS
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import adapt_pipeline
 from lamol_core.preflight.problems import missing_blocks
+from stages.runtime import WITHOUT_TASK
 from tests.code_imports import ROOT, closure
 
 TEXT = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
 LISTED = YAML(typ="safe").load(TEXT)["stages"]
 TOP = ("lamol_core/records.py", "lamol_core/seeds.py")
 CANNOT_CHANGE_AN_ARTEFACT = {
-    "stages/runtime.py": "options, exit codes, the time and memory that a stage took",
+    "stages/runtime.py": "options, exit codes, costs; which block or artefact is read, not how",
     "stages/console.py": "progress bars and messages",
     "lamol_core/machine.py": "what those were measured on",
     "lamol_core/errors.py": "classes of errors: a stage that raises one writes nothing",
@@ -137,11 +138,18 @@ def test_every_block_is_there_and_those_of_methods_are_known(path: Path) -> None
 
 
 def test_real_rows_are_never_cached() -> None:
-    for stage in STAGES:
-        for out in body(stage).get("outs", []):
+    for stage in STAGES.values():
+        task = "${key}" if stage.of_task else "base"
+        uncached = {one.path.format(task=task) for one in stage.writes if not one.cached}
+        for out in body(stage.name).get("outs", []):
             (path,) = paths([out])
-            if path.startswith("data/") or (path.endswith("/audit") and stage == "audit"):
-                assert isinstance(out, dict) and out[path]["cache"] is False, path
+            is_kept_out = isinstance(out, dict) and out[path].get("cache") is False
+            assert is_kept_out == (path in uncached and path != "runs/base/audit"), path
+
+
+def test_the_stages_of_a_task_are_those_that_dvc_runs_for_each() -> None:
+    assert set(WITHOUT_TASK) == {stage.name for stage in STAGES.values() if not stage.of_task}
+    assert set(WITHOUT_TASK) == {name for name in LISTED if "foreach" not in LISTED[name]}
 
 
 def test_a_new_folder_has_the_same_pipeline_without_code() -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from lamol_core import __version__
 from lamol_core.artifacts.spec import OF_A_TASK, STAGES
 from lamol_core.errors import ArtifactError, ConfigError, DivergedError, UsageError
+from lamol_core.generation.params import GenerateParams
 from stages.cli import app
 from stages.runtime import Cost, StageRun, guarded, task_of_dvc
 from tests.messages import names, naming
@@ -95,6 +96,43 @@ def test_a_folder_of_another_version_is_refused_with_the_way_on(sequence: Path) 
     assert told.exit_code == 3 and names(told.output, "newer")
     edit_params(sequence, lambda params: params.pop("newer"))
     assert call("check").exit_code == 0
+
+
+@pytest.mark.parametrize("block", [None, [], {"source": {}}, {"after": 3}])
+def test_a_task_that_names_none_before_it_is_no_bug(block: object, sequence: Path) -> None:
+    edit_params(sequence, lambda params: params["tasks"].update(b=block))
+    for stage in ("prepare", "snapshot", "train"):
+        told = call(stage, "b")
+        assert told.exit_code == 3 and names(told.output, "tasks.b.after"), told.output
+
+
+@pytest.mark.parametrize(
+    ("broken", "key"),
+    [
+        ({"tasks": ["a"]}, "tasks"),
+        ({"backbone": "nano"}, "backbone"),
+        ({"tasks": {"a": {"source": 3}}}, "tasks.a.source"),
+    ],
+)
+def test_a_broken_example_is_told_and_nothing_written(
+    broken: dict[str, object], key: str, sequence: Path
+) -> None:
+    edit_params(sequence, lambda params: params.update(broken))
+    told = call("init", "new", "--params", "params.yaml")
+    assert told.exit_code == 3 and names(told.output, "params.yaml", key)
+    assert not (sequence / "new").exists()
+
+
+def test_a_misspelt_method_asks_for_no_block(sequence: Path) -> None:
+    edit_params(sequence, lambda params: params.update(method="lamol_kdd"))
+    told = call("check")
+    assert told.exit_code == 3 and names(told.output, "1 to mend", "method", "lamol_kdd")
+
+
+def test_a_stage_reads_no_block_that_it_does_not_declare(sequence: Path) -> None:
+    run = StageRun.open("train", "a", (), Cost())
+    with pytest.raises(AssertionError):
+        run.block("generate", GenerateParams)
 
 
 def hold(folder: Path, held: Event, end: Event) -> None:
