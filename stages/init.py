@@ -68,6 +68,8 @@ def init(
 
     if bool(task) == (params is not None):
         raise UsageError("--task: name at least one, like --task news=news.csv, or --params FILE.")
+    if params is not None and (input_column or target_column or backbone != "nano"):
+        raise UsageError("--params: the file says what --backbone, --input and --target would.")
     written: dict[str, Any]
     if params is not None:
         written = read_example(params)

@@ -123,6 +123,13 @@ def test_a_broken_example_is_told_and_nothing_written(
     assert not (sequence / "new").exists()
 
 
+def test_what_an_example_says_can_t_be_said_by_an_option_too(sequence: Path) -> None:
+    for option in ("--backbone", "--input", "--target"):
+        told = call("init", "new", "--params", "params.yaml", option, "x")
+        assert told.exit_code == 2 and names(told.output, "--params", option)
+    assert not (sequence / "new").exists()
+
+
 def test_a_misspelt_method_asks_for_no_block(sequence: Path) -> None:
     edit_params(sequence, lambda params: params.update(method="lamol_kdd"))
     told = call("check")
