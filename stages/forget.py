@@ -160,7 +160,6 @@ def _tell(task: str, folders: Sequence[TaskData], removal: _Removal, layout: Lay
 
 def _tell_of_sources(task: str, sources: Sequence[Path], params: Params, layout: Layout) -> None:
     """Where the rows still are: the task's own source, other tasks of the same."""
-
     given = params.task(task).source
     if sources:
         say(f"forget {task}: emptied {', '.join(map(str, sources))}")

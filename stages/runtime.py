@@ -96,7 +96,6 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 def _told(error: Exception) -> tuple[str, int]:
     """An error's sentence for the user, and the exit code that it ends a command with."""
-
     if isinstance(error, LamolError):
         return str(error), error.exit_code
     if isinstance(error, OSError) and error.errno in OF_THE_DISK:
@@ -304,7 +303,6 @@ def task_of_dvc(stage: str) -> str:
     """The task of the stage that DVC runs: no name of a task reaches a shell.
 
     Raises UsageError where no DVC runs it, ConfigError where the name is none."""
-
     address = os.environ.get("DVC_STAGE", "")
     found = re.fullmatch(rf"(?:.*:)?{stage}@(.*)", address, re.DOTALL)
     if found is None:

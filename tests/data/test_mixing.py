@@ -3,30 +3,11 @@
 from collections import Counter
 
 from lamol_core.data.mixing import mix_rows
-from lamol_core.records import Example, PseudoSample
+from lamol_core.records import Example
+from tests.data.test_gate import sample
 
 REAL = [Example(f"b/train/{i:06d}", "b", f"x{i}", "y", 40 + i) for i in range(30)]
-
-
-def pseudo(index: int, task: str, valid: bool = True) -> PseudoSample:
-    return PseudoSample(
-        row_id=f"b/pseudo/{task}/{index:06d}.1",
-        source_task=task,
-        gen_index=index,
-        attempt=1,
-        input="x",
-        target="y",
-        input_ids=[1],
-        target_ids=[2],
-        valid=valid,
-        reject_reason="" if valid else "no_ans",
-        nll=1.0,
-        seed=0,
-        teacher_sha256="0",
-    )
-
-
-PSEUDO = [pseudo(i, task, valid=i != 2) for task in ("a", "z") for i in range(5)]
+PSEUDO = [sample(i, task, valid=i != 2) for task in ("a", "z") for i in range(5)]
 
 
 def test_mix_holds_every_real_and_every_valid_pseudo_row_once() -> None:
