@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import create_model, field_validator
 
 from lamol_core.audit.params import AuditParams, ForgetParams
-from lamol_core.config.loading import params_error, read_params, validate
+from lamol_core.artifacts.spec import METHOD, TASK
+from lamol_core.config.loading import params_error, read_own_params, validate
 from lamol_core.config.section import Section
 from lamol_core.config.task_names import find_order_problems, find_task
 from lamol_core.data.params import MixParams, PrepareParams, TaskParams
 from lamol_core.errors import did_you_mean
 from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.generation.params import GenerateParams
-from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS, find_method
 from lamol_core.methods.spec import Method
 from lamol_core.models.params import BackboneParams
 from lamol_core.text.params import TextParams
@@ -74,11 +75,12 @@ else:
 
 
 def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
-    """Read, check and freeze params.yaml. Raises ConfigError that names every wrong key."""
-    told = list(overrides)
-    params, problems = compose(read_params(path, told))
+    """Read, check and freeze params.yaml. Raises ConfigError that names every wrong key, or for
+    that of another version of lamol."""
+    overrides = list(overrides)
+    params, problems = compose(read_own_params(path, overrides))
     if params is None or problems:
-        raise params_error(problems, overridden=bool(told), path=path)
+        raise params_error(problems, overridden=bool(overrides), path=path)
     return params
 
 
@@ -90,6 +92,37 @@ def compose(data: Mapping[str, Any]) -> tuple[Params | None, list[str]]:
     if isinstance(tasks, Mapping):
         problems += find_order_problems(tasks)
     return params, problems
+
+
+def read_blocks(
+    data: Mapping[str, Any], names: Iterable[str], task: str = ""
+) -> tuple[dict[str, Any], list[str]]:
+    """Blocks of params.yaml by the names that a stage's declaration has (spec.py), defaults for
+    those that are left out; and all that is wrong with them, a sentence each. Raises ConfigError
+    for an unknown method."""
+    blocks: dict[str, Any] = {}
+    problems: list[str] = []
+    for name in names:
+        if name == "tasks":
+            whole, wrong = compose({"tasks": data.get("tasks")})
+            blocks[name] = whole and whole.tasks
+        elif name == TASK:
+            blocks[name], wrong = validate(TaskParams, data["tasks"][task], f"tasks.{task}")
+        else:
+            key = find_method(data.get("method")).name if name == METHOD else name
+            field: Any = Params.model_fields[key]
+            blocks[name], wrong = validate(field.annotation, data.get(key, field.default), key)
+        problems += wrong
+    if "method" in blocks:
+        blocks["method"] = find_method(data.get("method"))
+    return blocks, problems
+
+
+def declared_params(blocks: Mapping[str, Any]) -> Params:
+    """Blocks of `read_blocks` as Params, all others at their defaults."""
+    method = blocks["method"].name
+    named = {method if name == METHOD else name: block for name, block in blocks.items()}
+    return Params(**named | {"method": method})
 
 
 def find_block(data: Mapping[str, Any], name: str) -> Any:

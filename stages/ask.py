@@ -2,20 +2,25 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.spec import STUDENT
+from lamol_core.artifacts.store import check
 from lamol_core.errors import UsageError
+from lamol_core.parameters import load_params
+from lamol_core.text.display import visible
 from stages.console import print_json, say
-from stages.runtime import DebugOption, SetOption, TaskArgument, guarded, open_params, run_alone
+from stages.guard import guarded, run_alone
+from stages.options import DebugOption, SetOption, TaskArgument
 
 InputsArgument = Annotated[
     list[str] | None,
     typer.Argument(help="Inputs, each in quotes. Default: the lines of stdin.", show_default=False),
 ]
-
-
 JsonOption = Annotated[
     bool, typer.Option("--json", help="A JSON object a line, with input and answer.")
 ]
@@ -29,22 +34,8 @@ def ask(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Answer inputs of any task learnt so far, with the student of TASK: a line each, an empty one
-    for an empty input.
-
-    Example: lamol ask travel "do i need a visa for brazil"
-    """
-
-    from lamol_core.artifacts.layout import Layout
-    from lamol_core.artifacts.spec import STUDENT
-    from lamol_core.artifacts.store import check
-    from lamol_core.evaluation.predict import CUT_TO_FIT
-    from lamol_core.evaluation.scoring import answer_from_checkpoint
-    from lamol_core.text.display import visible
-
-    params, layout = open_params(overrides), Layout()
+    params, layout = load_params(Path("params.yaml"), overrides or ()), Layout()
     params.task(task)
-    student = layout.student(task)
     check(layout, STUDENT, task)
     if not inputs and sys.stdin.isatty():
         say(f"ask {task}: one input a line; Ctrl-D ends them.")
@@ -55,10 +46,14 @@ def ask(
     asked = [text for text in given if text.strip()]
     if not asked:
         raise UsageError("ask: no input. Write one in quotes, or send lines to stdin.")
-    answers = answer_from_checkpoint(student, asked, params.evaluate, params.text.max_length)
-    told = iter(answers.texts)
+    from lamol_core.evaluation.scoring import answer_from_checkpoint  # loads torch
+
+    answers = answer_from_checkpoint(
+        layout.student(task), asked, params.evaluate, params.text.max_length
+    )
+    left = iter(answers.texts)
     for text in given:
-        answer = next(told) if text.strip() else ""
+        answer = next(left) if text.strip() else ""
         if json:
             print_json({"input": text, "answer": answer})
         else:
@@ -66,11 +61,10 @@ def ask(
             # what a model wrote could hold terminal codes
             typer.echo(visible(line) if sys.stdout.isatty() else line)
     if answers.inputs_cut:
-        say(f"ask {task}: {answers.inputs_cut} inputs were cut {CUT_TO_FIT}")
+        say(f"ask {task}: {answers.inputs_cut} inputs were cut")
 
 
 def _decoded(raw: bytes, where: str) -> str:
-
     try:
         return raw.decode("utf-8-sig")  # a file may begin with a mark of its byte order
     except UnicodeDecodeError as error:
@@ -80,4 +74,4 @@ def _decoded(raw: bytes, where: str) -> str:
 
 
 if __name__ == "__main__":
-    run_alone(ask)
+    run_alone("ask")

@@ -1,27 +1,87 @@
-"""`lamol`: every command of the pipeline, one a file of this folder."""
+"""`lamol`: every command of the pipeline, one a file of this folder, loaded when it is called."""
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from stages.ask import ask
-from stages.audit import audit
-from stages.backbone import backbone
-from stages.check import check
-from stages.compare import compare
-from stages.evaluate import evaluate
-from stages.forget import forget
-from stages.generate import generate
-from stages.init import init
-from stages.mix import mix
-from stages.orders import orders
-from stages.prepare import prepare
-from stages.report import report
-from stages.samples import samples
-from stages.snapshot import snapshot
-from stages.train import train
+from lamol_core import __version__
+
+COMMANDS = {
+    "A sequence": {
+        "init DIR --task news=news.csv --task mails=mails/": "Start a new sequence: writes "
+        "params.yaml, dvc.yaml and .dvcignore, and sets up DVC.",
+        "orders banking,travel,kitchen travel,banking,kitchen": "Rewrite `tasks` of params.yaml as "
+        "the tree of several orders, so that shared beginnings are learnt once.",
+        "check --estimate": "Read params.yaml and every source, and report all problems at once.",
+        "compare --out comparison": "Compare methods: means, spreads and 95 % intervals over seeds "
+        "and orders of tasks.",
+        "samples TASK --verdict flagged --format csv": "Show the pseudo-samples of earlier tasks "
+        "that TASK is learnt with, and what the audit says of them.",
+        'ask TASK "do i need a visa for brazil"': "Answer inputs of any task learnt so far with the "
+        "student of TASK: a line each, an empty one for an empty input.",
+        "forget TASK --keep-held-out": "Remove a learnt task's rows from data/. What was learnt, "
+        "and every later stage, stays.",
+    },
+    "Stages, in the order dvc runs them": {
+        "backbone": "Prepare the backbone: runs/base/student.",
+        "prepare TASK": "Read a task's source into data/TASK: train, dev and test rows.",
+        "snapshot TASK": "Freeze the predecessor's student as runs/TASK/teacher (links, no second "
+        "copy).",
+        "generate TASK --set generate.topk=5": "Draw the pseudo-samples for a task: "
+        "runs/TASK/pseudo.parquet.",
+        "audit TASK": "Check the pseudo-samples drawn for a task: runs/TASK/audit.",
+        "mix TASK": "Mix a task's real rows with the pseudo rows that pass the gate: "
+        "runs/TASK/mix.parquet.",
+        "train TASK --set train.epochs=3": "Train a task's student: runs/TASK/student, state and "
+        "train_log.csv.",
+        "evaluate TASK --json": "Score a student on every task up to TASK: runs/TASK/metrics.json, "
+        "predictions.parquet.",
+        "report --compare ../finetune": "Summarise all tasks: reports/summary.json, index.html and "
+        "plots.",
+    },
+}
+"""Every command as in an example, with its help, by the panel of `lamol --help`."""
+LOADS_TORCH = ("backbone", "train", "evaluate")
+"""Stages whose module imports torch: it is loaded after the task and params.yaml were checked."""
+
+
+class Commands(TyperGroup):
+    """Lists every command by its help alone; a command's module is imported when it is called."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        for panel, commands in COMMANDS.items():
+            for example, text in commands.items():
+                name = example.split()[0]
+                text = f"{text}\n\nExample: lamol {example.replace('TASK', 'travel')}"
+                stub = TyperCommand(name, help=text, rich_help_panel=panel)
+                self.commands[name] = stub
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in self.commands:
+            self.commands[args[0]] = _load(args[0], str(self.commands[args[0]].help))
+        return super().resolve_command(ctx, args)
+
+
+def _load(name: str, text: str) -> Any:
+    def module() -> Any:
+        return getattr(import_module(f"stages.{name}"), name)
+
+    if name in LOADS_TORCH:
+        from stages.runtime import stage_command  # not for `lamol --help`: it loads pyarrow
+
+        command = stage_command(name, lambda: module().body)
+    else:
+        command = module()
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(name, help=text)(command)
+    return typer.main.get_command(alone)
+
 
 app = typer.Typer(
+    cls=Commands,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -32,17 +92,9 @@ app = typer.Typer(
     "from outside, 1 a bug of lamol's.",
 )
 
-SEQUENCE, PIPELINE = "A sequence", "Stages, in the order dvc runs them"
-for command in (init, orders, check, compare, samples, ask, forget):
-    app.command(rich_help_panel=SEQUENCE)(command)
-for command in (backbone, prepare, snapshot, generate, audit, mix, train, evaluate, report):
-    app.command(rich_help_panel=PIPELINE)(command)
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from lamol_core import __version__
-
         typer.echo(f"lamol {__version__}")
         raise typer.Exit()
 

@@ -5,8 +5,21 @@ from typing import Annotated
 
 import typer
 
+from lamol_core.parameters import completed, defaults
+from lamol_core.pipeline.experiments import read_experiments
+from lamol_core.reporting.comparison.finished_runs import flatten, read_folders
+from lamol_core.reporting.comparison.labels import CommonName
+from lamol_core.reporting.comparison.render import (
+    comparison_json,
+    comparison_tables,
+    difference_table,
+    write_comparison,
+)
+from lamol_core.reporting.comparison.sentences import across, told
+from lamol_core.reporting.comparison.statistics import compare_runs
 from stages.console import print_json, print_table, say
-from stages.runtime import DebugOption, JsonOption, guarded, run_alone
+from stages.guard import guarded, run_alone
+from stages.options import DebugOption, JsonOption
 
 FoldersArgument = Annotated[
     list[Path] | None,
@@ -53,23 +66,6 @@ def compare(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Compare methods: means, spreads and 95 % intervals over seeds and orders of tasks.
-
-    Example: lamol compare --out comparison
-    """
-    from lamol_core.parameters import completed, defaults
-    from lamol_core.pipeline.experiments import read_experiments
-    from lamol_core.reporting.comparison.finished_runs import flatten, read_folders
-    from lamol_core.reporting.comparison.labels import CommonName
-    from lamol_core.reporting.comparison.render import (
-        comparison_json,
-        comparison_tables,
-        difference_table,
-        write_comparison,
-    )
-    from lamol_core.reporting.comparison.sentences import across, told
-    from lamol_core.reporting.comparison.statistics import compare_runs
-
     names = [CommonName.parse(text) for text in call or ()]
     if folders:
         runs = read_folders(
@@ -93,4 +89,4 @@ def compare(
 
 
 if __name__ == "__main__":
-    run_alone(compare)
+    run_alone("compare")

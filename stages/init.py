@@ -2,13 +2,17 @@
 
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lamol_core.errors import UsageError
+from lamol_core.methods.registry import DEFAULT_METHOD
+from lamol_core.pipeline.init import create_sequence, make_params, read_example
+from lamol_core.preflight.problems import problems_before_a_run
 from stages.console import say
-from stages.runtime import DebugOption, guarded, run_alone
+from stages.guard import guarded, run_alone
+from stages.options import DebugOption
 
 
 @guarded
@@ -57,24 +61,12 @@ def init(
     ] = None,
     debug: DebugOption = False,
 ) -> None:
-    """Start a new sequence: writes params.yaml, dvc.yaml and .dvcignore, and sets up DVC.
-
-    Example: lamol init mine --task news=news.csv --task mails=mails/ --backbone nano
-    """
-
-    from lamol_core.methods.registry import DEFAULT_METHOD
-    from lamol_core.pipeline.init import create_sequence, make_params, read_example
-    from lamol_core.preflight.problems import problems_before_a_run
-
     if bool(task) == (params is not None):
         raise UsageError("--task: name at least one, like --task news=news.csv, or --params FILE.")
-    if params is not None and (input_column or target_column or backbone != "nano"):
-        raise UsageError("--params: the file says what --backbone, --input and --target would.")
-    written: dict[str, Any]
     if params is not None:
-        written = read_example(params)
-        if method is not None:
-            written["method"] = method
+        if input_column or target_column or backbone != "nano":
+            raise UsageError("--params: the file says what --backbone, --input and --target would.")
+        written = read_example(params, method)
     else:
         columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
         written = make_params(task or [], backbone, method or DEFAULT_METHOD, columns)
@@ -85,4 +77,4 @@ def init(
 
 
 if __name__ == "__main__":
-    run_alone(init)
+    run_alone("init")

@@ -4,10 +4,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from ruamel.yaml import YAML
 
+from lamol_core.artifacts.atomic import atomic_path
+from lamol_core.artifacts.layout import Layout
+from lamol_core.config.loading import read_params
+from lamol_core.data.orders import (
+    distinct_tasks,
+    listed_order,
+    order_tree,
+    original_name,
+    random_orders,
+)
+from lamol_core.data.tombstones import forgotten_under_another_name, read_records
 from lamol_core.errors import ConfigError, UsageError, as_list
+from lamol_core.parameters import load_params
 from stages.console import say
-from stages.runtime import DebugOption, guarded, run_alone
+from stages.guard import guarded, run_alone
+from stages.options import DebugOption
 
 OrdersArgument = Annotated[
     list[str] | None, typer.Argument(help="Orders, each as task,task,task.", show_default=False)
@@ -28,26 +42,6 @@ def orders(
     dry_run: DryRunOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Rewrite `tasks` of params.yaml as the tree of the given orders.
-
-    Example: lamol orders banking,travel,kitchen travel,banking,kitchen
-    """
-
-    from ruamel.yaml import YAML
-
-    from lamol_core.artifacts.atomic import atomic_path
-    from lamol_core.artifacts.layout import Layout
-    from lamol_core.config.loading import read_params
-    from lamol_core.data.orders import (
-        distinct_tasks,
-        listed_order,
-        order_tree,
-        original_name,
-        random_orders,
-    )
-    from lamol_core.data.tombstones import forgotten_under_another_name, read_records
-    from lamol_core.parameters import load_params
-
     path = Path("params.yaml")
     params = load_params(path, ())  # whole and right, before anything is made of it
     blocks = read_params(path)["tasks"]
@@ -82,4 +76,4 @@ def orders(
 
 
 if __name__ == "__main__":
-    run_alone(orders)
+    run_alone("orders")

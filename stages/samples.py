@@ -2,13 +2,22 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
+from lamol_core.artifacts.store import read_as_it_lies
+from lamol_core.audit.samples import Judgement, Wanted, choose, read_judgement, to_csv
 from lamol_core.errors import ConfigError
+from lamol_core.parameters import load_params
+from lamol_core.records import PseudoSample, from_table
+from lamol_core.text.display import visible
 from stages.console import print_json, print_rows, say
-from stages.runtime import DebugOption, TaskArgument, guarded, open_params, run_alone
+from stages.guard import guarded, run_alone
+from stages.options import DebugOption, TaskArgument
 
 TaskOption = Annotated[str, typer.Option("--task", help="Only rows of this earlier task.")]
 LabelOption = Annotated[str, typer.Option("--label", help="Only rows with this target.")]
@@ -38,17 +47,7 @@ def samples(
     shape: FormatOption = "table",
     debug: DebugOption = False,
 ) -> None:
-    """Show the pseudo-samples of earlier tasks that TASK is learnt with, and what the audit says.
-
-    Example: lamol samples travel --verdict flagged --format csv
-    """
-    from lamol_core.artifacts.layout import Layout
-    from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
-    from lamol_core.artifacts.store import read_as_it_lies
-    from lamol_core.audit.samples import Judgement, Wanted, choose, read_judgement
-    from lamol_core.records import PseudoSample, from_table
-
-    open_params(None).task(task)
+    load_params(Path("params.yaml")).task(task)
     layout = Layout()
     table = read_as_it_lies(layout, PSEUDO, task)
     wanted = Wanted(source_task, label, verdict or "", grep)
@@ -78,10 +77,6 @@ def samples(
 
 
 def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
-
-    from lamol_core.audit.samples import to_csv
-    from lamol_core.text.display import visible
-
     if shape == "json":
         for row in rows:
             print_json(row)
@@ -94,4 +89,4 @@ def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
 
 
 if __name__ == "__main__":
-    run_alone(samples)
+    run_alone("samples")

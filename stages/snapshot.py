@@ -1,23 +1,20 @@
 """`lamol snapshot T`: the student as it was before the task is frozen as its teacher."""
 
-from stages.runtime import StageRun, run_alone, stage
+from lamol_core.artifacts.atomic import atomic_path, link_tree
+from lamol_core.artifacts.spec import STUDENT, TEACHER
+from stages.guard import run_alone
+from stages.runtime import StageRun, stage
 
 
 @stage("snapshot")
 def snapshot(run: StageRun) -> None:
-    """Freeze the predecessor's student as runs/TASK/teacher (links, no second copy).
-
-    Example: lamol snapshot travel
-    """
-    from lamol_core.artifacts.atomic import atomic_path, link_tree
-    from lamol_core.artifacts.spec import STUDENT
-
-    student, teacher = run.layout.student(run.after), run.layout.teacher(run.task)
-    run.check(STUDENT, "before")
+    manifest = run.check(STUDENT, "before")
+    student, teacher = run.path(STUDENT, "before"), run.path(TEACHER)
     with atomic_path(teacher) as scratch:
         link_tree(student, scratch)
     run.say(f"{student} -> {teacher}")
+    run.show({"teacher_sha256": manifest.content_sha256})
 
 
 if __name__ == "__main__":
-    run_alone(snapshot)
+    run_alone("snapshot")

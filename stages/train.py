@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 @stage("train")
 def train(run: StageRun, json: JsonOption = False) -> None:
-    """Train a task's student: runs/TASK/student, state and train_log.csv.
-
-    Example: lamol train travel --set train.epochs=3
-    """
     from lamol_core.methods.registry import find_method
     from lamol_core.training.params import TrainParams
     from lamol_core.training.student import begin_processes
@@ -215,4 +211,4 @@ def _require_made_of(
 
 
 if __name__ == "__main__":
-    run_alone(train)
+    run_alone("train")

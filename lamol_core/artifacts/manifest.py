@@ -79,23 +79,25 @@ def seal_folder(
     write_manifest(folder / MANIFEST, describe(kind, files, rows, provenance))
 
 
-def check_folder(folder: Path, kind: str, remedy: str) -> Manifest:
-    """The manifest of a folder that holds its files unchanged and no other, else ArtifactError."""
-    manifest = _check(folder, folder / MANIFEST, folder, kind, remedy)
-    for name in _files_below(folder):
+def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manifest:
+    """The manifest of a folder that holds its files unchanged and no other, else ArtifactError.
+
+    With `part` that file alone is looked at."""
+    manifest = _check(folder, folder / MANIFEST, folder, kind, remedy, part)
+    for name in () if part else _files_below(folder):
         if name not in manifest.files:
             raise ArtifactError(f"{folder / name}: not in the folder's manifest. {remedy}")
     return manifest
 
 
 def is_whole(folder: Path, kind: str, provenance: Provenance) -> bool:
-    """Whether a folder is there, unchanged, and of just these parameters and inputs."""
+    """Whether a folder is there, unchanged, and of these parameters and inputs (of others too)."""
     try:
         manifest = check_folder(folder, kind, "")
     except ArtifactError:
         return False
-    known = json.loads(json.dumps(provenance.parameters)), provenance.inputs
-    return (manifest.parameters, manifest.inputs) == known
+    same_parameters = manifest.parameters == json.loads(json.dumps(provenance.parameters))
+    return same_parameters and provenance.inputs.items() <= manifest.inputs.items()
 
 
 def check_table(table: Path, kind: str, remedy: str) -> Manifest:
@@ -110,7 +112,9 @@ def table_manifest(table: Path) -> Path:
     return table.with_name(f"{table.stem}.{MANIFEST}")
 
 
-def _check(what: Path, manifest_path: Path, root: Path, kind: str, remedy: str) -> Manifest:
+def _check(
+    what: Path, manifest_path: Path, root: Path, kind: str, remedy: str, part: str = ""
+) -> Manifest:
     if not what.exists():
         raise ArtifactError(f"{what}: missing. {remedy}")
     manifest = read_manifest(manifest_path, remedy)
@@ -118,6 +122,8 @@ def _check(what: Path, manifest_path: Path, root: Path, kind: str, remedy: str) 
         raise ArtifactError(f"{what}: holds {manifest.kind!r}, not {kind!r}. {remedy}")
     for name, expected in manifest.files.items():
         path = root / name
+        if part not in ("", name):
+            continue
         if not path.is_file():
             raise ArtifactError(f"{path}: missing. {remedy}")
         if sha256_of(path) != expected:

@@ -5,7 +5,7 @@ the command which makes an artefact, the locks, the code version in manifests, a
 hold dvc.yaml against.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from lamol_core.config.task_names import BASE
 from lamol_core.records import (
     EXAMPLE_SCHEMA,
     FLAG_SCHEMA,
+    MEMORY_SCHEMA,
     MIX_SCHEMA,
     PREDICTION_SCHEMA,
     PSEUDO_SCHEMA,
@@ -33,8 +34,6 @@ class Artifact:
     path: str
     kind: str = ""
     """As its own manifest says; empty where it has none."""
-    schema: pa.Schema | None = None
-    """Of a table, or of the tables in a folder."""
     cached: bool = True
     """Whether DVC may copy it into its cache."""
     large: bool = False
@@ -48,6 +47,13 @@ class Artifact:
     def at(self, task: str, root: Path = Path()) -> Path:
         """Where it lies in a sequence's folder."""
         return root / self.path.format(task=task)
+
+
+@dataclass(frozen=True)
+class TableArtifact(Artifact):
+    """A Parquet table, or a folder with tables of one schema."""
+
+    schema: pa.Schema = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -80,18 +86,20 @@ class Stage:
 METHOD = "${method}"
 TASK = "tasks.${key}"
 
-DATA = Artifact("data", "data/{task}", "data", EXAMPLE_SCHEMA, cached=False)
+DATA = TableArtifact("data", "data/{task}", "data", cached=False, schema=EXAMPLE_SCHEMA)
 STUDENT = Artifact("student", "runs/{task}/student", "checkpoint", large=True)
-STATE = Artifact("state", "runs/{task}/state", "state", large=True)
+STATE = TableArtifact("state", "runs/{task}/state", "state", large=True, schema=MEMORY_SCHEMA)
 TEACHER = Artifact("teacher", "runs/{task}/teacher", "checkpoint")
-PSEUDO = Artifact("pseudo", "runs/{task}/pseudo.parquet", "pseudo", PSEUDO_SCHEMA)
-AUDIT = Artifact("audit", "runs/{task}/audit", "audit", FLAG_SCHEMA, cached=False)
+PSEUDO = TableArtifact("pseudo", "runs/{task}/pseudo.parquet", "pseudo", schema=PSEUDO_SCHEMA)
+AUDIT = TableArtifact("audit", "runs/{task}/audit", "audit", cached=False, schema=FLAG_SCHEMA)
+AUDIT_FIGURES, AUDIT_FLAGS = "audit.json", "rows.parquet"
+"""Files in the folder of an audit."""
 DATASET_CARD = Artifact("dataset_card", "runs/{task}/README.md")
 CROISSANT = Artifact("croissant", "runs/{task}/croissant.json")
-MIX = Artifact("mix", "runs/{task}/mix.parquet", "mix", MIX_SCHEMA)
+MIX = TableArtifact("mix", "runs/{task}/mix.parquet", "mix", schema=MIX_SCHEMA)
 TRAIN_LOG = Artifact("train_log", "runs/{task}/train_log.csv")
-PREDICTIONS = Artifact(
-    "predictions", "runs/{task}/predictions.parquet", "predictions", PREDICTION_SCHEMA
+PREDICTIONS = TableArtifact(
+    "predictions", "runs/{task}/predictions.parquet", "predictions", schema=PREDICTION_SCHEMA
 )
 METRICS = Artifact("metrics", "runs/{task}/metrics.json")
 FIGURES = {
@@ -99,19 +107,15 @@ FIGURES = {
     for stage in ("generate", "audit", "train", "evaluate")
 }
 """One JSON file a task and stage: what it scored and what it cost; `report` reads them."""
-REPORT = tuple(
-    Artifact(name.partition(".")[0], f"reports/{name}")
-    for name in (
-        "summary.json",
-        "index.html",
-        "cards",
-        "score_matrix.svg",
-        "accuracy.svg",
-        "forgetting.svg",
-        "score_matrix.csv",
-        "metrics.json",
-    )
-)
+SUMMARY = Artifact("summary", "reports/summary.json")
+PAGE = Artifact("page", "reports/index.html")
+MODEL_CARDS = Artifact("model_cards", "reports/cards")
+CHARTS = {
+    name: Artifact(name, f"reports/{name}.svg")
+    for name in ("score_matrix", "accuracy", "forgetting")
+}
+SCORES = Artifact("scores", "reports/score_matrix.csv")
+HEADLINE = Artifact("headline", "reports/metrics.json")
 
 BACKBONE = Stage(
     "backbone",
@@ -141,7 +145,7 @@ GENERATE = Stage(
     reads=(
         Read(TEACHER),
         Read(PSEUDO, "before"),
-        Read(AUDIT, "before", part="rows.parquet"),
+        Read(AUDIT, "before", part=AUDIT_FLAGS),
         Read(DATA),
     ),
     writes=(PSEUDO, FIGURES["generate"]),
@@ -156,7 +160,7 @@ AUDITING = Stage(
         Read(PSEUDO, with_manifest=True),
         Read(TEACHER),
         Read(PSEUDO, "before"),
-        Read(AUDIT, "before", part="audit.json"),
+        Read(AUDIT, "before", part=AUDIT_FIGURES),
         Read(DATA),
     ),
     writes=(AUDIT, DATASET_CARD, CROISSANT, FIGURES["audit"]),
@@ -200,7 +204,7 @@ REPORTING = Stage(
         "train", "evaluate", METHOD,
     ),
     reads=(),
-    writes=REPORT,
+    writes=(SUMMARY, PAGE, MODEL_CARDS, *CHARTS.values(), SCORES, HEADLINE),
     packages=("artifacts", "data", "evaluation", "methods", "metrics", "reporting", "text"),
     of_task=False,
 )  # fmt: skip
@@ -214,21 +218,19 @@ STAGES = {
 OF_A_TASK = tuple(stage.name for stage in STAGES.values() if stage.of_task)
 
 
-def maker(artifact: Artifact, task: str) -> str:
+def maker(artifact: Artifact, task: str = "") -> str:
     """The stage that makes a task's artefact, as DVC calls it: `train@travel`, or `backbone`."""
     if task == BASE:
         return BACKBONE.name
-    (name,) = (
-        stage.name for stage in STAGES.values() if stage.of_task and artifact in stage.writes
-    )
-    return f"{name}@{task}"
+    (made_by,) = (s for s in STAGES.values() if s is not BACKBONE and artifact in s.writes)
+    return f"{made_by.name}@{task}" if made_by.of_task else made_by.name
 
 
-def repro(artifact: Artifact, task: str) -> str:
+def repro(artifact: Artifact, task: str = "") -> str:
     """The command that makes a task's artefact, in backquotes."""
     return f"`dvc repro {maker(artifact, task)}`"
 
 
-def remedy(artifact: Artifact, task: str) -> str:
+def remedy(artifact: Artifact, task: str = "") -> str:
     """The sentence that says how a missing or changed artefact comes back."""
     return f"Run {repro(artifact, task)} again."

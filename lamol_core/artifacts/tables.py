@@ -17,7 +17,7 @@ from lamol_core.artifacts.manifest import (
     table_manifest,
     write_manifest,
 )
-from lamol_core.artifacts.spec import Artifact
+from lamol_core.artifacts.spec import TableArtifact
 from lamol_core.errors import ArtifactError
 from lamol_core.records import to_columns
 
@@ -39,12 +39,11 @@ def size_of(records: Sequence[object], schema: pa.Schema) -> int:
 
 def write_table(
     path: Path,
-    artifact: Artifact,
+    artifact: TableArtifact,
     records: Sequence[object],
     provenance: Provenance = NOTHING_KNOWN,
 ) -> Manifest:
     """Write a table that stands alone, then the manifest beside it."""
-    assert artifact.schema is not None, f"{artifact.name} is no table"
     with atomic_path(path) as scratch:
         write_rows(scratch, records, artifact.schema)
         counts = {path.stem: len(records)}

@@ -4,17 +4,17 @@ and hubs, and a Croissant description (MLCommons, version 1.0) for machines."""
 import json
 from collections.abc import Mapping
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from ruamel.yaml import YAML
 
+from lamol_core.artifacts.spec import PSEUDO
 from lamol_core.audit.spec import Audited
-from lamol_core.records import PSEUDO_SCHEMA
 from lamol_core.reporting.tables import markdown_table
 
-CARD, CROISSANT = "README.md", "croissant.json"
-TABLE = "pseudo.parquet"
+TABLE = Path(PSEUDO.path).name
 WARNING = (
     "A language model wrote these rows. They can hold what it was trained on, word for word, and "
     "they can be wrong, and they can tell of real people."
@@ -64,7 +64,7 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
         (name, f"{told['title']}?", told["verdict"], told["rows_flagged"])
         for name, told in content["checks"].items()
     ]
-    columns = [(f"`{name}`", COLUMNS[name]) for name in PSEUDO_SCHEMA.names]
+    columns = [(f"`{name}`", COLUMNS[name]) for name in PSEUDO.schema.names]
     return "\n".join(
         [
             "---",
@@ -125,7 +125,7 @@ def croissant(content: Mapping[str, Any], audited: Audited) -> str:
             **({"repeated": True} if pa.types.is_list(column.type) else {}),
             "source": {"fileObject": {"@id": TABLE}, "extract": {"column": column.name}},
         }
-        for column in PSEUDO_SCHEMA
+        for column in PSEUDO.schema
     ]
     described = {
         "@context": {

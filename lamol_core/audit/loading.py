@@ -1,15 +1,15 @@
 """What an audit looks at: the table as it lies there, changed or not, and the task's real rows."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.artifacts.spec import PSEUDO, TEACHER, remedy
-from lamol_core.artifacts.store import check, manifest_of, read, read_as_it_lies
+from lamol_core.artifacts.store import Inputs, check, read_as_it_lies
 from lamol_core.audit.fingerprint import read_fingerprint
 from lamol_core.audit.spec import CARRIED, Audited, Origin, SampledTask, Teacher
 from lamol_core.data.canaries import read_canaries
@@ -19,31 +19,32 @@ from lamol_core.records import PseudoSample, from_table
 from lamol_core.text.params import TextParams
 
 
-def read_audited(layout: Layout, task: str, after: str, seed: int, text: TextParams) -> Audited:
+def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate.
 
-    `after` is the task before. A table that was changed since it was written is read all the same:
+    A table that was changed since it was written is read all the same:
     the audit says so. The teacher is there by its tokenizer alone. Raises ArtifactError where the
     table is missing or is no such table."""
+    layout, task = inputs.layout, inputs.task
     path, mend = layout.pseudo(task), remedy(PSEUDO, task)
     table = read_as_it_lies(layout, PSEUDO, task)
     if holes := [name for name in table.column_names if table[name].null_count]:
         raise ArtifactError(f"{path}: empty places in column {', '.join(holes)}. {mend}")
     samples = from_table(table, PseudoSample)
-    manifest = manifest_of(layout, PSEUDO, task)
-    data = TaskData.load(layout.data(task))
+    manifest, data = inputs.look(PSEUDO), TaskData.read(inputs)
     teacher = layout.teacher(task)
+    inputs.hashes["table"] = sha256_of(path)
     origin = Origin(
         new_task=task,
         seed=seed,
         table_is_as_written=_holds(lambda: check(layout, PSEUDO, task)),
-        table_sha256=sha256_of(path),
+        table_sha256=inputs.hashes["table"],
         manifest=manifest,
         teacher=teacher,
-        teacher_sha256=manifest_of(layout, TEACHER, task).content_sha256,
+        teacher_sha256=inputs.look(TEACHER).content_sha256,
         text=text,
         teacher_is_as_written=_holds(lambda: check(layout, TEACHER, task)),
-        carried=_rows_before(layout, after, manifest.inputs),
+        carried=_rows_before(inputs, manifest.inputs),
     )
     if foreign := sorted({s.source_task for s in samples} - {one.name for one in data.earlier}):
         raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {mend}")
@@ -54,6 +55,15 @@ def read_audited(layout: Layout, task: str, after: str, seed: int, text: TextPar
         if rows
     ]
     return Audited(tasks, origin, seed, Teacher(decoder_of(teacher)))
+
+
+def with_asked_teacher(audited: Audited, text: TextParams, batch_size: int) -> Audited:
+    """The teacher answers and scores texts too; its model is loaded when first asked."""
+    from lamol_core.decoding.answers import AskedTeacher  # loads torch
+
+    asked = AskedTeacher(audited.origin.teacher, text, batch_size)
+    teacher = replace(audited.teacher, answers=asked.answers, score=asked.score)
+    return replace(audited, teacher=teacher)
 
 
 def sampled_task(
@@ -77,15 +87,15 @@ def sampled_task(
     )
 
 
-def _rows_before(layout: Layout, after: str, inputs: Mapping[str, str]) -> dict[str, PseudoSample]:
+def _rows_before(inputs: Inputs, drawn_from: Mapping[str, str]) -> dict[str, PseudoSample]:
     """The rows of the table before, by their ids, if it is the one that rows were carried from."""
-    if CARRIED not in inputs:
+    if CARRIED not in drawn_from:
         return {}
     try:
-        table, manifest = read(layout, PSEUDO, after)
+        table, manifest = inputs.read(PSEUDO, "before")
     except ArtifactError:
         return {}
-    if manifest.content_sha256 != inputs[CARRIED]:
+    if manifest.content_sha256 != drawn_from[CARRIED]:
         return {}
     return {sample.row_id: sample for sample in from_table(table, PseudoSample)}
 

@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import sha256_of
-from lamol_core.artifacts.spec import AUDIT, remedy
+from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, remedy
 from lamol_core.artifacts.store import check
-from lamol_core.data.gate import FIGURES, FLAGS
 from lamol_core.records import SURPLUS, PseudoSample
 from lamol_core.text.normalise import normalise
 
@@ -77,9 +76,9 @@ def read_judgement(layout: Layout, task: str) -> Judgement | None:
         return None
     if check(layout, AUDIT, task).inputs.get("table") != sha256_of(layout.pseudo(task)):
         return None
-    flags = pq.read_table(folder / FLAGS)
+    flags = pq.read_table(folder / AUDIT_FLAGS)
     flagged = zip(flags["row_id"].to_pylist(), flags["reason"].to_pylist(), strict=True)
-    audit = read_json(folder / FIGURES, remedy(AUDIT, task))
+    audit = read_json(folder / AUDIT_FIGURES, remedy(AUDIT, task))
     return Judgement(reasons_by_row(flagged), audit["judged_tasks"], set(audit["unjudged_rows"]))
 
 

@@ -122,6 +122,20 @@ def audit_table(
     return Audit(audited, findings)
 
 
+def audit_cleaned(audit: Audit, params: AuditParams) -> Audit | None:
+    """The audit of the same table without the rows that an audit flags; None where the table was
+    changed since it was drawn: its flags may be of other rows."""
+    audited = audit.audited
+    if not audited.origin.table_is_as_written:
+        return None
+    flagged = {flag.row_id for flag in audit.flags}
+    tasks = [
+        replace(task, drawn=[row for row in task.drawn if row.row_id not in flagged])
+        for task in audited.tasks
+    ]
+    return audit_table(replace(audited, tasks=tasks), params)
+
+
 def judge(check: Check[Any], finding: Finding, audited: Audited, params: AuditParams) -> Finding:
     """The finding with verdicts: on the whole table, and on each task with `min_rows` rows."""
     judged, notes = [], list(finding.notes)

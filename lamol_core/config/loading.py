@@ -11,6 +11,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
+from lamol_core import __version__
 from lamol_core.config.errors import sentences
 from lamol_core.errors import ConfigError, UsageError, as_list
 
@@ -45,6 +46,26 @@ def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     return data
 
 
+def read_own_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """`read_params` of a sequence that this version of lamol made. Raises ConfigError for another
+    one's: what else is wrong with it may be right there."""
+    data = read_params(path, overrides)
+    for problem in version_problems(data):
+        raise ConfigError(f"{path}: {problem}")
+    return data
+
+
+def version_problems(data: Mapping[str, Any]) -> list[str]:
+    """Whether params.yaml wants another version of lamol than the one that is installed."""
+    wanted = data.get("lamol_version")
+    if wanted in (None, __version__):
+        return []
+    return [
+        f"lamol_version is {wanted}, installed is {__version__}. Write the installed one there "
+        "(every stage then runs again), or install the other."
+    ]
+
+
 def validate(model: type[B], value: object, place: str = "") -> tuple[B | None, list[str]]:
     """A block of params.yaml as its model has it, None where it is wrong; and all that is wrong
     with it, a sentence each. `place` is the block's key."""
@@ -52,26 +73,6 @@ def validate(model: type[B], value: object, place: str = "") -> tuple[B | None, 
         return TypeAdapter(model).validate_python(value), []
     except ValidationError as error:
         return None, sentences(error, model, place)
-
-
-def read_block(data: Mapping[str, Any], name: str, model: type[B], overridden: bool = False) -> B:
-    """The block `name` (keys joined by dots), or its defaults where it is left out. Raises
-    ConfigError that names every wrong key."""
-    value: Any = data
-    for key in name.split("."):
-        value = value.get(key, {}) if isinstance(value, Mapping) else value
-    block, problems = validate(model, value, name)
-    if block is None:
-        raise params_error(problems, overridden)
-    return block
-
-
-def read_seed(data: Mapping[str, Any], overridden: bool = False) -> int:
-    """The seed of the sequence; 0 where it is left out. Raises ConfigError for no whole number."""
-    seed = data.get("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise params_error([f"seed: not a whole number (given: {seed!r})."], overridden)
-    return seed
 
 
 def params_error(

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from lamol_core.artifacts.atomic import atomic_folder, link_tree
-from lamol_core.artifacts.manifest import MANIFEST, Provenance, seal_folder
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.manifest import MANIFEST, NOTHING_KNOWN, Provenance, seal_folder
 from lamol_core.artifacts.spec import DATA, remedy
 from lamol_core.artifacts.tables import write_rows
 from lamol_core.data.canaries import Canary, make_canaries, write_canaries
@@ -18,10 +19,10 @@ from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.sources.registry import SUFFIXES, read_source
 from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.data.task_data import LINEAGE, SEEN, TaskData
-from lamol_core.data.tombstones import Record
-from lamol_core.errors import ArtifactError
+from lamol_core.data.tombstones import forgotten_under_another_name, read_record, read_records
+from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.metrics.registry import default_metric
-from lamol_core.records import EXAMPLE_SCHEMA, SPLITS, Example, Targets, TaskFacts, row_id
+from lamol_core.records import SPLITS, Example, Targets, TaskFacts, row_id
 from lamol_core.text.normalise import normalise
 
 Rows = Mapping[str, Sequence[RawRow]]
@@ -52,28 +53,29 @@ def prepare_task(
     name: str,
     task: TaskParams,
     prepare: PrepareParams,
-    predecessor: Path,
-    out: Path,
-    root: Path,
-    record: Record | None = None,
-    code: str = "",
+    before: TaskData,
+    layout: Layout,
+    made: Provenance = NOTHING_KNOWN,
 ) -> list[str]:
-    """Write the folder `out` of a task that follows the one in `predecessor`; returns notes.
+    """Write `data/NAME` of a task that is learnt after `before`; returns notes.
 
-    `root` is the folder of params.yaml, `code` what makes it. Raises
-    SourceError (a ConfigError) when the source is wrong, ArtifactError when `predecessor` is.
-    What `record` says was forgotten is not read again."""
-    before = TaskData.load(predecessor)
-    if before.name != task.after:
-        raise ArtifactError(
-            f"{predecessor}: holds task {before.name!r}, not {task.after!r}. "
-            f"{remedy(DATA, task.after)}"
-        )
+    Rows that were forgotten are not read again. Raises SourceError (a ConfigError) when the source
+    is wrong, ConfigError for rows forgotten under another name, ArtifactError when `before` is
+    another task's."""
+    out, root, record = layout.data(name), layout.root, read_record(layout.forgotten(name))
+    records = read_records(layout.all_forgotten)
+    if problem := forgotten_under_another_name(name, task.source, records, root):
+        raise ConfigError(problem)
     parameters = {
         "task": {name: task.model_dump(mode="json")},
         "prepare": prepare.model_dump(mode="json"),
     }
-    made = Provenance(parameters, {"predecessor": before.content_sha256}, code)
+    made = replace(made, parameters=parameters)
+    if before.name != task.after:
+        raise ArtifactError(
+            f"{before.folder}: holds task {before.name!r}, not {task.after!r}. "
+            f"{remedy(DATA, task.after)}"
+        )
     tables: dict[str, list[Example]] = {}
     canaries: list[Canary] = []
     notes: list[str] = []
@@ -92,7 +94,7 @@ def prepare_task(
         notes = notes_on(task, facts, read)
     with atomic_folder(out) as scratch:
         for split, examples in tables.items():
-            write_rows(scratch / f"{split}.parquet", examples, EXAMPLE_SCHEMA)
+            write_rows(scratch / f"{split}.parquet", examples, DATA.schema)
         if canaries:
             write_canaries(scratch, canaries)
         if record is not None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamol_core.artifacts.manifest import MANIFEST, check_folder, read_manifest
-from lamol_core.artifacts.spec import DATA, remedy
+from lamol_core.artifacts.manifest import MANIFEST, Manifest, check_folder, read_manifest
+from lamol_core.artifacts.spec import DATA, Of, remedy
+from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import read_rows
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError
-from lamol_core.records import EXAMPLE_SCHEMA, Example, TaskFacts, from_table
+from lamol_core.records import Example, TaskFacts, from_table
 
 LINEAGE = "lineage.json"
 SEEN = "seen"
@@ -42,15 +43,21 @@ class TaskData:
     """sha256 of each file, by its name in the folder."""
 
     @classmethod
-    def load(cls, folder: Path, check: bool = True) -> TaskData:
-        """Open a folder; `check` compares every file with the manifest.
+    def read(cls, inputs: Inputs, of: Of = "task") -> TaskData:
+        """What a stage reads. Raises ArtifactError with the command that makes the folder anew."""
+        return cls._opened(inputs.path(DATA, of), inputs.check(DATA, of))
 
-        Raises ArtifactError with the command that makes the folder anew."""
+    @classmethod
+    def load(cls, folder: Path, check: bool = True) -> TaskData:
+        """Open a folder; `check` compares every file with the manifest. Raises as `read`."""
         mend = remedy(DATA, folder.name)
         if check:
-            manifest = check_folder(folder, DATA.kind, mend)
-        else:
-            manifest = read_manifest(folder / MANIFEST, mend)
+            return cls._opened(folder, check_folder(folder, DATA.kind, mend))
+        return cls._opened(folder, read_manifest(folder / MANIFEST, mend))
+
+    @classmethod
+    def _opened(cls, folder: Path, manifest: Manifest) -> TaskData:
+        mend = remedy(DATA, folder.name)
         path = folder / LINEAGE
         try:
             listed = json.loads(path.read_text(encoding="utf-8"))
@@ -102,7 +109,7 @@ class TaskData:
 
     def rows_left(self, task: str, split: str) -> list[Example]:
         """`seen_rows`, none where they were forgotten."""
-        table = read_rows(self.file(task, split), EXAMPLE_SCHEMA, remedy(DATA, self.name))
+        table = read_rows(self.file(task, split), DATA.schema, remedy(DATA, self.name))
         return from_table(table, Example)
 
     def forgotten(self, task: str) -> dict[str, Removed]:

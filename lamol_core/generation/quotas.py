@@ -8,10 +8,13 @@ from lamol_core.records import TaskFacts
 
 
 def rows_wanted(
-    params: GenerateParams, new: TaskFacts, earlier: Sequence[TaskFacts]
+    params: GenerateParams, new: TaskFacts, earlier: Sequence[TaskFacts], rehearses: bool = True
 ) -> dict[str, int]:
     """Rows of each earlier task for a new one, oldest first: an even share of floor(gamma * N), and
-    no fewer than `rows_per_class` for each of a task's classes."""
+    no fewer than `rows_per_class` for each of a task's classes; none where no method `rehearses`
+    them."""
+    if not rehearses:
+        return {facts.name: 0 for facts in earlier}
     shares = share_evenly(num_pseudo_rows(params.gamma, new.num_rows["train"]), len(earlier))
     return {
         facts.name: max(share, params.rows_per_class * len(facts.learnt_classes))

@@ -12,7 +12,7 @@ from lamol_core.errors import ArtifactError
 from lamol_core.methods.memory import LogitsOf, Memory, MemoryContext, file_of_state
 from lamol_core.methods.replay import ReplayParams
 from lamol_core.methods.reservoir import Reservoir
-from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
+from lamol_core.records import MemoryRow, from_table
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 
@@ -30,7 +30,7 @@ class RowMemory(Memory):
 
     def read(self, folder: Path) -> None:
         mend = remedy(STATE, folder.parent.name)
-        table = read_rows(file_of_state(folder, ROWS), MEMORY_SCHEMA, mend)
+        table = read_rows(file_of_state(folder, ROWS), STATE.schema, mend)
         self._rows = [
             EncodedRow(row.row_id, "memory", row.input_ids, row.target_ids, row.gen_token)
             for row in from_table(table, MemoryRow)
@@ -61,7 +61,7 @@ class RowMemory(Memory):
             x, y = list(row.input_ids), list(row.target_ids)
             texts = self._decode(x), self._decode(y)
             kept.append(MemoryRow(slot, row.row_id, *texts, x, y, row.gen_token))
-        write_rows(folder / ROWS, kept, MEMORY_SCHEMA)
+        write_rows(folder / ROWS, kept, STATE.schema)
         stream = {"rows_seen": self._reservoir.num_seen, "buffer_size": self._reservoir.size}
         (folder / STREAM).write_text(json.dumps(stream) + "\n", encoding="utf-8")
         return {"real_rows": len({row.row_id for row in kept}), "slots": len(kept)}

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from lamol_core.errors import ArtifactError, ConfigError, first_line
 from lamol_core.parameters import completed
+from lamol_core.pipeline.dvc_api import is_up_to_date, list_experiments, read_at
 from lamol_core.reporting.comparison.finished_runs import (
     SUMMARY,
     FinishedRun,
@@ -26,26 +27,13 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
     Those without a report (failed, or still in the queue) are left out, and the log names them.
     Raises ConfigError where there is no experiment.
     """
-    from dvc import api
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
     runs: list[FinishedRun] = []
     left_out = []
-    try:
-        with Repo(str(root)) as repo:
-            listed = repo.experiments.ls(all_commits=all_commits)
-            prefix = Path(root).resolve().relative_to(Path(repo.scm.root_dir).resolve())
-    except DvcException as error:
-        raise ConfigError(
-            f"{root}: experiments can't be listed ({error}). Call it in a sequence's folder, in a "
-            "Git repository with a commit, or name folders."
-        ) from error
-    for name, revision in [entry for entries in listed.values() for entry in entries]:
-        try:
-            summary = api.read(str(prefix / SUMMARY), repo=str(root), rev=revision)
-            params = api.read(str(prefix / "params.yaml"), repo=str(root), rev=revision)
-        except (DvcException, OSError, UnicodeDecodeError):
+    for name, revision in list_experiments(root, all_commits):
+        params, summary = (
+            read_at(root, path, revision) for path in ("params.yaml", str(SUMMARY))
+        )
+        if params is None or summary is None:
             left_out.append(name)
             continue
         try:
@@ -75,17 +63,12 @@ def _read_experiment(name: str, params: str, summary: str, root: Path) -> list[F
 
 def _own_run(root: Path) -> list[FinishedRun]:
     """What stands in the project's folder itself, if it is whole and of the parameters there."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
     if not (root / SUMMARY).is_file():
         return []
     try:
-        with Repo(str(root)) as repo:
-            is_whole = not repo.status()
-        if is_whole:
+        if is_up_to_date(root):
             return read_folder(root, completed)
         log.warning("this folder's own run is not up to date, and left out. Run `dvc repro`.")
-    except (DvcException, ArtifactError) as error:
+    except ArtifactError as error:
         log.warning("this folder's own run is left out: %s", error)
     return []

@@ -18,7 +18,7 @@ from lamol_core.config.task_names import BASE
 from lamol_core.data.sources.local_files import no_training_file
 from lamol_core.data.sources.registry import SUFFIXES, parse_source
 from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
-from lamol_core.methods.registry import METHODS
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.parameters import Params, compose
 from lamol_core.pipeline.dvc_yaml import adapt_pipeline, read_pipeline
 
@@ -102,9 +102,10 @@ def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
     set_up_dvc(folder)
 
 
-def read_example(path: Path) -> CommentedMap:
+def read_example(path: Path, method: str | None = None) -> CommentedMap:
     """A params.yaml to make a folder from: with its comments, paths that are relative to it made
-    whole, and this version. Raises ConfigError where it is not readable."""
+    whole, this version, and the `method` where one is named. Raises ConfigError where it is not
+    readable."""
     _, problems = compose(read_params(path))
     if problems:
         raise ConfigError(f"{path}: {len(problems)} to mend:{as_list(problems)}")
@@ -122,10 +123,9 @@ def read_example(path: Path) -> CommentedMap:
     for block in here:
         if "path" in dict(block.non_merged_items()):
             block["path"] = str(resolve_path(block["path"], path.parent).resolve())
-    if "lamol_version" in params:
-        params["lamol_version"] = __version__
-    else:
-        params.insert(0, "lamol_version", __version__)
+    params.insert(0, "lamol_version", __version__)
+    if method is not None:
+        params["method"] = method
     # what is merged from another block takes up the changed path when it is read again
     stream = StringIO()
     yaml.dump(params, stream)
@@ -134,7 +134,10 @@ def read_example(path: Path) -> CommentedMap:
 
 
 def make_params(
-    tasks: list[str], backbone: str, method: str, columns: Mapping[str, Sequence[str]] | None = None
+    tasks: list[str],
+    backbone: str,
+    method: str = DEFAULT_METHOD,
+    columns: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """params.yaml of a new sequence as plain data, every key spelt out."""
     named = _named_columns(columns or {}, len(tasks))

@@ -24,9 +24,10 @@ from lamol_core.artifacts.spec import DATA
 from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import FORGOTTEN, LINEAGE, Removed, TaskData
 from lamol_core.errors import ArtifactError
-from lamol_core.records import EXAMPLE_SCHEMA
 
 METADATA_KEY = "lamol.forgotten"
+BEFORE = f"before.{DATA.name}"
+"""As the manifest of a task's rows names those of the task before (store.Inputs)."""
 
 
 def folders_with(task: str, own: Path) -> list[TaskData]:
@@ -85,11 +86,11 @@ def _predecessor_now(data: TaskData) -> dict[str, str]:
     would write it, so that a `prepare` that runs again leaves the same bytes."""
     before = data.earlier[-1].name if data.earlier else BASE
     path = data.folder.parent / before / MANIFEST
-    return {"predecessor": read_manifest(path, "").content_sha256} if path.is_file() else {}
+    return {BEFORE: read_manifest(path, "").content_sha256} if path.is_file() else {}
 
 
 def _write_tombstone(path: Path, removed: Removed) -> None:
     text = json.dumps(asdict(removed), sort_keys=True)
-    schema = EXAMPLE_SCHEMA.with_metadata({METADATA_KEY: text})
+    schema = DATA.schema.with_metadata({METADATA_KEY: text})
     path.unlink()  # it is a link to the rows: they must not be written over where they still are
     pq.write_table(schema.empty_table(), path)

@@ -7,7 +7,7 @@ from typing import Any
 from lamol_core.artifacts.atomic import atomic_folder, atomic_path
 from lamol_core.artifacts.figures import read_json, write_csv, write_json
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.spec import FIGURES, remedy
+from lamol_core.artifacts.spec import CHARTS, FIGURES, HEADLINE, MODEL_CARDS, PAGE, SCORES, SUMMARY, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ZeroShot
 from lamol_core.reporting.comparison.statistics import COLUMNS
@@ -16,10 +16,8 @@ from lamol_core.reporting.page import ComparisonTable, render_page
 from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
 
-STAGES = ("generate", "train", "evaluate")
 HEADLINE_KEYS = tuple(column.key for column in COLUMNS)
 """What `dvc metrics` and `dvc exp show` tell of a whole sequence; null ones are left out."""
-CHARTS = ("score_matrix", "accuracy", "forgetting")
 
 
 def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
@@ -27,10 +25,9 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
     for files that this lamol did not write."""
     found = {
         stage: read_json(layout.figure(task, stage), remedy(FIGURES[stage], task))
-        for stage in STAGES
+        for stage in FIGURES
+        if stage != "audit" or layout.figure(task, stage).is_file()
     }
-    if layout.figure(task, "audit").is_file():
-        found["audit"] = read_json(layout.figure(task, "audit"), remedy(FIGURES["audit"], task))
     try:
         return _figures_of(task, after, found)
     except (AttributeError, KeyError, TypeError) as error:
@@ -78,9 +75,10 @@ def write_report(
     model card a task.
 
     `figures` are those of all tasks; `comparison` is a section of the page alone."""
-    write_json(layout.reports / "summary.json", summary)
+    root = layout.root
+    write_json(SUMMARY.at("", root), summary)
     headline = {key: summary[key] for key in HEADLINE_KEYS if summary[key] is not None}
-    write_json(layout.reports / "metrics.json", headline)
+    write_json(HEADLINE.at("", root), headline)
     curves = {one.task: one.curve for one in figures if one.task in summary["tasks"]}
     specs = chart_specs(summary, curves)
     table = None
@@ -88,14 +86,14 @@ def write_report(
         table, chart = comparison
         specs["comparison"] = chart_spec(chart)
     charts = {name: spec_to_svg(spec) for name, spec in specs.items()}
-    for name in CHARTS:
+    for name, chart_file in CHARTS.items():
         # a chart that is not defined (forgetting of one task) is an empty picture: dvc wants a file
         empty = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
-        _write(layout.reports / f"{name}.svg", charts.get(name, empty))
+        _write(chart_file.at("", root), charts.get(name, empty))
     page = render_page(summary, charts, parameters, specs, table)
-    _write(layout.reports / "index.html", page)
-    write_csv(layout.reports / "score_matrix.csv", score_rows(summary), SCORE_COLUMNS)
-    with atomic_folder(layout.reports / "cards") as cards:
+    _write(PAGE.at("", root), page)
+    write_csv(SCORES.at("", root), score_rows(summary), SCORE_COLUMNS)
+    with atomic_folder(MODEL_CARDS.at("", root)) as cards:
         for one in figures:
             card = model_card(summary["method"], one)
             (cards / f"{one.task}.md").write_text(card, encoding="utf-8")

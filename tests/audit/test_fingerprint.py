@@ -196,11 +196,12 @@ def test_without_a_fingerprint_it_says_what_is_not_known() -> None:
 
 
 def test_no_fingerprint_and_no_key_are_made_where_none_is_wanted(tmp_path: Path) -> None:
-    write_base(tmp_path / "base")
+    layout = Layout(tmp_path)
+    write_base(layout.data("base"))
     source = {"kind": "demo", "task": "home"}
     task = TaskParams.model_validate({"after": "base", "source": source})
-    folder, key_file = tmp_path / "home", tmp_path / "key"
-    prepare_task("home", task, PrepareParams(), tmp_path / "base", folder, Path())
-    own = TaskData.load(folder)
+    key_file, base = tmp_path / "key", TaskData.load(layout.data("base"))
+    prepare_task("home", task, PrepareParams(), base, layout)
+    own = TaskData.load(layout.data("home"))
     assert fingerprint_files(own, key_file, SEED, False) == {} and not key_file.exists()
     assert set(fingerprint_files(own, key_file, SEED, True)) == {HASHES, FIGURES}

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from lamol_core.artifacts.layout import Layout
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import find_facts, prepare_task, write_base
 from lamol_core.data.task_data import TaskData, facts_from
-from lamol_core.data.tombstones import read_record, write_record
+from lamol_core.data.tombstones import write_record
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.privacy.removal import forget_rows
 from lamol_core.records import SPLITS, TaskFacts
@@ -53,7 +54,7 @@ class Sequence:
 
     def prepare(self, name: str, after: str, **rest: Any) -> list[str]:
         task = block(after, f"raw/{name}.jsonl", **rest)
-        return prepare_task(name, task, PREPARE, self.data(after), self.data(name), self.root)
+        return prepare_task(name, task, PREPARE, self.load(after), Layout(self.root))
 
     def load(self, name: str) -> TaskData:
         return TaskData.load(self.data(name))
@@ -87,13 +88,14 @@ def test_base_holds_no_task_and_is_always_the_same(tmp_path: Path) -> None:
 
 
 def test_canaries_are_planted_among_training_rows_alone(tmp_path: Path) -> None:
-    write_base(tmp_path / "base")
+    roots = [tmp_path / name for name in ("plain", "canaried")]
     source = {"kind": "demo", "task": "home"}
     task = TaskParams.model_validate({"after": "base", "source": source})
-    folders = [tmp_path / name for name in ("plain", "canaried")]
-    for folder, count in zip(folders, (0, 4), strict=True):
-        prepare = PrepareParams(canaries=count)
-        prepare_task("home", task, prepare, tmp_path / "base", folder, Path())
+    folders = [root / "data" / "home" for root in roots]
+    for root, count in zip(roots, (0, 4), strict=True):
+        write_base(root / "data" / "base")
+        base = TaskData.load(root / "data" / "base")
+        prepare_task("home", task, PrepareParams(canaries=count), base, Layout(root))
     plain, planted = (TaskData.load(folder) for folder in folders)
     assert read_canaries(folders[0]) == [] and len(read_canaries(folders[1])) == 4
     assert planted.rows("train")[:-4] == plain.rows("train")
@@ -199,7 +201,6 @@ def test_manifest_says_where_it_came_from(sequence: Sequence) -> None:
     manifest = json.loads((sequence.data("b") / "manifest.json").read_text())
     assert manifest["kind"] == "data"
     assert manifest["rows"] == {"train": 21, "dev": 3, "test": 6}
-    assert manifest["inputs"] == {"predecessor": sequence.load("a").content_sha256}
     assert manifest["parameters"]["prepare"] == PREPARE.model_dump()
     assert manifest["parameters"]["task"]["b"]["source"]["path"] == "raw/b.jsonl"
 
@@ -248,7 +249,7 @@ class TestBroken:
         task = block("b", "raw/c.jsonl")
         out = sequence.data("x")
         with pytest.raises(ArtifactError, match=naming(sequence.data("a"), "b")):
-            prepare_task("x", task, PREPARE, sequence.data("a"), out, sequence.root)
+            prepare_task("x", task, PREPARE, sequence.load("a"), Layout(sequence.root))
         assert not out.exists()
 
     def test_a_broken_source_names_the_task_and_leaves_nothing(self, sequence: Sequence) -> None:
@@ -264,7 +265,7 @@ class TestNotes:
         for split, pairs in splits.items():
             write_jsonl(root / "raw" / "n" / f"{split}.jsonl", pairs)
         task = block("base", "raw/n")
-        return prepare_task("n", task, PREPARE, made.data("base"), made.data("n"), root)
+        return prepare_task("n", task, PREPARE, made.load("base"), Layout(root))
 
     def test_clean_data_have_none(self, tmp_path: Path) -> None:
         rows = classes("n", "pq")
@@ -322,7 +323,7 @@ class TestNotes:
         assert [row.label_idx_cil for row in data.rows("test")] == [2]
         assert data.facts.num_classes == 3
         following = tmp_path / "data" / "c"
-        prepare_task("c", block("n", "raw/c.jsonl"), PREPARE, data.folder, following, tmp_path)
+        prepare_task("c", block("n", "raw/c.jsonl"), PREPARE, data, Layout(tmp_path))
         indices = {row.label_idx_cil for row in TaskData.load(following).rows("train")}
         assert indices == {3, 4, 5}, "the next task's come after it"
 
@@ -336,10 +337,9 @@ def test_forgotten_rows_do_not_come_back_where_held_out_rows_stay(
 ) -> None:
     folder, held_out = sequence.data("a"), sequence.load("a").rows("test")
     forget_rows(sequence.load("a"), "a", ("train",), "2026-01-01", {})
-    write_record(tmp_path / "record", sequence.load("a"), [])
+    write_record(Layout(tmp_path).forgotten("a"), sequence.load("a"), [])
     shutil.rmtree(folder)
-    record, task = read_record(tmp_path / "record"), block("base", "raw/a.jsonl")
-    prepare_task("a", task, PREPARE, sequence.data("base"), folder, tmp_path, record=record)
+    sequence.prepare("a", "base")
     data = sequence.load("a")
     assert data.rows_left("a", "train") == [] and set(data.forgotten("a")) == {"train"}
     assert data.rows("test") == held_out
@@ -348,12 +348,12 @@ def test_forgotten_rows_do_not_come_back_where_held_out_rows_stay(
 def test_empty_tables_can_be_read_and_linked(sequence: Sequence) -> None:
     """As `lamol forget` leaves them."""
     from lamol_core.artifacts.manifest import Provenance, seal_folder
+    from lamol_core.artifacts.spec import DATA
     from lamol_core.artifacts.tables import write_rows
-    from lamol_core.records import EXAMPLE_SCHEMA
 
     folder = sequence.data("a")
     (folder / "train.parquet").unlink()
-    write_rows(folder / "train.parquet", [], EXAMPLE_SCHEMA)
+    write_rows(folder / "train.parquet", [], DATA.schema)
     seal_folder(folder, "data", {"train": 0}, Provenance())
     sequence.prepare("b", "a")
     assert sequence.load("b").seen_rows("a", "train") == []
@@ -370,12 +370,13 @@ def test_labels_of_test_rows_alone_are_not_learnt() -> None:
 
 
 def test_a_source_is_not_written_over(tmp_path: Path) -> None:
-    write_base(tmp_path / "base")
+    write_base(tmp_path / "data" / "base")
+    base = TaskData.load(tmp_path / "data" / "base")
     out = tmp_path / "data" / "a"
     out.mkdir(parents=True)
     (out / "train.csv").write_text("input,target\nx,y\n")
     source = {"kind": "csv", "path": "data/a"}
     task = TaskParams.model_validate({"after": "base", "source": source})
     with pytest.raises(ConfigError, match=naming("tasks.a.source", out)):
-        prepare_task("a", task, PrepareParams(), tmp_path / "base", out, tmp_path)
+        prepare_task("a", task, PrepareParams(), base, Layout(tmp_path))
     assert (out / "train.csv").read_text() == "input,target\nx,y\n"

@@ -104,9 +104,9 @@ def forget(
 ) -> None:
     write_base(root / "data" / "base")
     task = TaskParams.model_validate(block)
-    data = root / "data" / name
-    prepare_task(name, task, PrepareParams(), data.parent / "base", data, root)
-    own = TaskData.load(data)
+    base = TaskData.load(root / "data" / "base")
+    prepare_task(name, task, PrepareParams(), base, Layout(root))
+    own = TaskData.load(root / "data" / name)
     forget_rows(own, name, splits, "2026-01-01", {})
     others = {
         other: TaskParams.model_validate(block).source for other, block in (also_of or {}).items()

@@ -1,6 +1,6 @@
 """A comparison as a table for the terminal, as Markdown, as a chart and as JSON."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,12 @@ from rich.text import Text
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.artifacts.figures import write_json
 from lamol_core.errors import ConfigError
+from lamol_core.reporting.comparison.finished_runs import (
+    Complete,
+    flatten,
+    read_folders,
+    split_chains,
+)
 from lamol_core.reporting.comparison.sentences import sentences
 from lamol_core.reporting.comparison.statistics import (
     COLUMNS,
@@ -23,6 +29,7 @@ from lamol_core.reporting.comparison.statistics import (
     Comparison,
     Difference,
     Estimate,
+    compare_runs,
 )
 from lamol_core.reporting.page import ComparisonTable
 from lamol_core.reporting.plots import INK, Chart, save_svg
@@ -87,6 +94,20 @@ def _terminal_table(
     for cells in rows:
         table.add_row(*map(Text, cells))
     return table
+
+
+def set_beside(
+    params: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    folders: Sequence[Path],
+    complete: Complete,
+    defaults: Mapping[str, Any],
+) -> tuple[ComparisonTable, Chart]:
+    """The run of the current folder beside the finished ones in `folders`, for its page."""
+    mine = split_chains("this run", params, summary, Path(), complete)
+    others = read_folders(folders, complete, without=[Path()])
+    comparison = compare_runs([*mine, *others], flatten(defaults))
+    return comparison_section(comparison), comparison_chart(comparison)
 
 
 def comparison_section(comparison: Comparison) -> ComparisonTable:

@@ -1,6 +1,4 @@
-"""What DVC has on record of a sequence: stages that ran on some files, and if they hold."""
-
-from __future__ import annotations
+"""All that asks DVC itself: which stages ran, whether they would run again, and experiments."""
 
 import json
 import logging
@@ -8,15 +6,17 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import psutil
+from dvc import api
+from dvc.exceptions import DvcException
+from dvc.repo import Repo, lock_repo
+from dvc.rwlock import RWLOCK_FILE
 from ruamel.yaml import YAML
 
 from lamol_core.artifacts.spec import OF_A_TASK
-from lamol_core.errors import ArtifactError
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
+from lamol_core.errors import ArtifactError, ConfigError
 
 LOCK = "dvc.lock"
 
@@ -31,14 +31,11 @@ class Pipeline:
 
     @classmethod
     @contextmanager
-    def opened(cls) -> Iterator[Pipeline]:
+    def opened(cls) -> Iterator["Pipeline"]:
         """Raises ArtifactError where DVC does not answer, or is at work."""
         if not Path(LOCK).is_file():
             yield cls(None)
             return
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo, lock_repo
-
         logging.getLogger("dvc").setLevel(logging.ERROR)
         try:
             with Repo() as repo, lock_repo(repo):
@@ -127,6 +124,39 @@ class Pipeline:
         return stages
 
 
+def list_experiments(root: Path, all_commits: bool) -> list[tuple[str, str]]:
+    """Names and revisions of the experiments of HEAD, or of every commit. Raises ConfigError where
+    DVC can't list them."""
+    try:
+        with Repo(str(root)) as repo:
+            listed = repo.experiments.ls(all_commits=all_commits)
+    except DvcException as error:
+        raise ConfigError(
+            f"{root}: experiments can't be listed ({error}). Call it in a sequence's folder, in a "
+            "Git repository with a commit, or name folders."
+        ) from error
+    return [entry for entries in listed.values() for entry in entries]
+
+
+def read_at(root: Path, path: str, revision: str) -> str | None:
+    """The text of a file of the project at a revision; None where it has none there."""
+    try:
+        with Repo(str(root)) as repo:
+            prefix = root.resolve().relative_to(Path(repo.scm.root_dir).resolve())
+        return api.read(str(prefix / path), repo=str(root), rev=revision)
+    except (DvcException, OSError, UnicodeDecodeError):
+        return None
+
+
+def is_up_to_date(root: Path) -> bool:
+    """Whether `dvc repro` would run nothing. Raises ArtifactError where DVC does not answer."""
+    try:
+        with Repo(str(root)) as repo:
+            return not repo.status()
+    except DvcException as error:
+        raise ArtifactError(f"{root}: dvc says: {error}") from error
+
+
 def _at(params: Mapping[str, Any], key: str) -> object:
     """The value of a key with dots; None where there is none."""
     value: object = params
@@ -159,9 +189,6 @@ def _differs(changed: Iterable[Any], apart_from: Collection[str]) -> bool:
 def _require_idle(repo: Repo) -> None:
     """Raises ArtifactError where a stage runs: DVC has let go of its lock then, and lists what the
     stage reads and writes."""
-    import psutil
-    from dvc.rwlock import RWLOCK_FILE
-
     path = Path(repo.tmp_dir or ".dvc/tmp") / RWLOCK_FILE
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,50 @@
+"""Everything that `lamol check` looks at, in the order in which it can be asked."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lamol_core.config.loading import version_problems
+from lamol_core.parameters import Params
+from lamol_core.pipeline.dvc_yaml import pipeline_hints, pipeline_problems
+from lamol_core.preflight.forgotten import what_forgotten_rows_cost
+from lamol_core.preflight.hints import find_hints, find_leftovers
+from lamol_core.preflight.overview import TaskOverview, describe_sequence
+from lamol_core.preflight.problems import problems_before_a_run
+from lamol_core.preflight.targets import find_encode, target_problems
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is wrong with a sequence, and what a user may want to know of it."""
+
+    problems: list[str]
+    hints: list[str] = field(default_factory=list)
+    tasks: list[TaskOverview] = field(default_factory=list)
+    """Empty where there are problems."""
+
+    def as_dict(self) -> dict[str, Any]:
+        tasks = [{**one.row(), "notes": one.notes} for one in self.tasks]
+        return {"problems": self.problems, "hints": self.hints, "tasks": tasks}
+
+
+def check_all(data: dict[str, Any], root: Path) -> Found:
+    """All problems that can be told at once: those of params.yaml and of its sources, then what
+    can be asked of a sound one alone."""
+    if problems := version_problems(data):  # all else may be right there
+        return Found(problems)
+    if problems := problems_before_a_run(data, root):
+        return Found(problems)
+    params = Params.model_validate(data)
+    if problems := pipeline_problems(params, root):
+        return Found(problems)
+    problems, lost = what_forgotten_rows_cost(params, data)
+    if problems:
+        return Found(problems)
+    tasks = describe_sequence(params, root)
+    hints = [*find_hints(params), *pipeline_hints(params, root), *find_leftovers(params, root)]
+    hints += lost
+    if encode := find_encode(params, root):
+        problems, of_targets = target_problems(params, tasks, encode)
+        hints += of_targets
+    return Found(problems, hints, [] if problems else tasks)

@@ -1,0 +1,157 @@
+"""Forgetting a task from beginning to end: rows, what is left of them elsewhere, DVC's record."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lamol_core.artifacts.atomic import find_scratch, writer_of
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.spec import METRICS, PSEUDO, repro
+from lamol_core.data.canaries import CANARIES
+from lamol_core.data.overlap import may_share_rows
+from lamol_core.data.sources.registry import Source
+from lamol_core.data.task_data import TaskData
+from lamol_core.data.tombstones import write_record
+from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.parameters import Params
+from lamol_core.pipeline.dvc_api import Pipeline
+from lamol_core.privacy.emptying import empty_files, source_files
+from lamol_core.privacy.fingerprinting import fingerprint_files
+from lamol_core.privacy.refusals import (
+    require_learnt,
+    require_no_other_rows,
+    require_nothing_written,
+    require_writable,
+)
+from lamol_core.privacy.remains import num_repeated, tables_with_rows
+from lamol_core.privacy.removal import folders_with, forget_rows
+from lamol_core.records import SPLITS
+
+
+def forget_task(
+    task: str, params: Params, layout: Layout, splits: Sequence[str], empty_source: bool
+) -> list[str]:
+    """Remove these splits of a learnt task from every folder, and let DVC take what is there now
+    for what it knows; returns what was done and what is left, a sentence each.
+
+    Raises ConfigError or ArtifactError, before anything is removed, where the rows are needed
+    again or lie elsewhere, or DVC's record is not current."""
+    require_learnt(task, params, layout)
+    folders = folders_with(task, layout.data(task))
+    require_no_other_rows(layout, type(params.chosen), task, folders)
+    source = params.task(task).source
+    sources = source_files(params, task, layout.root) if empty_source else []
+    require_writable(sources)
+    emptied = [str(path) for path in sources]
+    if sources:
+        emptied += [str(source.local_path), str(source.place(layout.root))]
+    own, others = folders[0], _others_with_its_rows(task, params, layout)
+    touched = [folder.folder.as_posix() for folder in folders]
+    # a folder whose rows went before, in a run that was cut off, is not what DVC knows
+    known = [f.folder.as_posix() for f in folders if set(splits) <= set(f.forgotten(task))]
+    with Pipeline.opened() as pipeline:
+        _require_current(task, pipeline.stale(pipeline.before(task), [*known, *emptied]))
+        stages = pipeline.stages_on([*touched, *emptied])
+        stale = pipeline.stale(stages, [*known, *emptied])
+        key_file, is_wanted = layout.fingerprint_key, params.forget.keep_fingerprint
+        fingerprint = fingerprint_files(own, key_file, params.seed, is_wanted)
+        before = own.forgotten(task)
+        repeated = list(_repeated(layout, own))
+        require_nothing_written(layout)
+        today = datetime.now(tz=UTC).date().isoformat()
+        for folder in folders:
+            removed = forget_rows(folder, task, splits, today, fingerprint)
+        canaries = [CANARIES] if (own.folder / CANARIES).is_file() else []
+        # in a source that is emptied nothing is left to come back
+        kept = [*fingerprint, *canaries]
+        write_record(layout.forgotten(task), own, kept, None if sources else source, others)
+        empty_files(sources)
+        remains = list(_remove_remains(layout, pipeline, task, splits))
+        current = [stage for stage in stages if stage not in stale]
+        pipeline.commit(current)
+    rows = {split: removed[split].rows for split in splits if split not in before}
+    counts = ", ".join(f"{count} {split}" for split, count in rows.items())
+    notes = [*remains, f"{counts} rows are removed from {', '.join(touched)}"]
+    if not rows:
+        notes[-1] = "its rows were removed before; all folders and DVC's record were checked"
+    notes += repeated
+    if num_bytes := sum(map(len, fingerprint.values())):
+        notes.append(
+            f"a fingerprint is kept, {num_bytes} bytes, and its key in {key_file}: whoever has "
+            "both can test guesses of the rows."
+        )
+    if current:
+        notes.append(
+            f"{len(current)} stages are recorded anew, dvc repro runs none of them again; git "
+            "commit dvc.lock keeps that."
+        )
+    if sources:
+        notes.append(f"emptied {', '.join(map(str, sources))}")
+    elif _can_be_emptied(task, params, layout):
+        notes.append(
+            f"{source.local_path} is yours and stays. `lamol forget {task} --empty-source` empties "
+            "a file; do not delete it, DVC would look for it."
+        )
+    return notes + [f"{name} has its rows too; `lamol forget {name}` for them" for name in others]
+
+
+def _require_current(task: str, stale: Sequence[str]) -> None:
+    if stale:
+        raise ArtifactError(
+            f"dvc.lock: {', '.join(stale)} did not run yet, or what it reads was changed or is "
+            f"missing (`dvc status` says what): it could not run without the rows of {task!r}. Put "
+            f"that back, or run {repro(METRICS, task)}, then forget."
+        )
+
+
+def _can_be_emptied(task: str, params: Params, layout: Layout) -> bool:
+    """Whether --empty-source would do anything."""
+    with suppress(ConfigError, OSError):
+        return any(file.stat().st_size for file in source_files(params, task, layout.root))
+    return False
+
+
+def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str, Source]:
+    """Tasks of the same source that are prepared, and were not forgotten themselves."""
+    given = params.task(task).source
+    return {
+        other: block.source
+        for other, block in params.tasks.items()
+        if other != task and layout.data(other).is_dir()
+        if not layout.forgotten(other).is_dir() and may_share_rows(block.source, given, layout.root)
+    }
+
+
+def _repeated(layout: Layout, own: TaskData) -> Iterator[str]:
+    """How many pseudo-samples are rows of the task word for word."""
+    inputs = {row.input for split in SPLITS for row in own.rows_left(own.name, split)}
+    for path in sorted(layout.root.glob(PSEUDO.path.format(task="*"))):
+        if num := num_repeated(path, own.name, inputs):
+            yield (
+                f"{path} repeats its rows word for word {num} times: a model wrote that, it stays "
+                "(and in DVC's cache, and on the audit's page)."
+            )
+
+
+def _remove_remains(
+    layout: Layout, pipeline: Pipeline, task: str, splits: Sequence[str]
+) -> Iterator[str]:
+    """Remove what killed processes were writing, and tables of earlier or interrupted runs with
+    rows of the task; copies that `dvc exp` made are whole projects, and are named."""
+    for folder in layout.with_rows:
+        for scratch in find_scratch(folder):
+            if not scratch.exists() or writer_of(scratch) is not None:
+                continue  # it was inside another one; a process has just begun
+            shutil.rmtree(scratch)
+            yield f"{scratch} removed, which a killed stage left behind"
+    for folder in filter(None, (layout.private, pipeline.cache)):
+        found = list(tables_with_rows(folder, task, splits))
+        for path in found:
+            path.unlink()
+        if found:
+            yield f"{len(found)} tables with its rows removed from {folder}"
+    if pipeline.experiments is not None:
+        for path in tables_with_rows(pipeline.experiments, task, splits):
+            yield f"{path} has its rows too, in a copy that `dvc exp` made: delete it"
