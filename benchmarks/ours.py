@@ -146,16 +146,13 @@ def encode(
     workspace: Workspace, mix: Sequence[MixRow], pseudo: Sequence[PseudoSample] | None = None
 ) -> list[EncodedRow]:
     """The rows of a mix as token ids, the form in which the other sides get them."""
-    from lamol_core.training.encoding import encode_mix
+    from lamol_core.training.student import TrainingSet
 
-    return encode_mix(
-        mix,
-        workspace.real,
-        workspace.pseudo if pseudo is None else pseudo,
-        workspace.codec,
-        workspace.lineage,
-        True,
-    )
+    drawn = workspace.pseudo if pseudo is None else pseudo
+    rows, _ = TrainingSet(
+        mix, workspace.real, drawn, workspace.lineage, max_length=workspace.params.text.max_length
+    ).encode(workspace.codec)
+    return rows
 
 
 def mix_of_pseudo(pseudo: Sequence[PseudoSample]) -> list[MixRow]:

@@ -8,7 +8,7 @@ pseudo rows.
                   L_old = KL_qa + lambda KL_gen         over the pseudo rows
                   KL    = T^2 mean_tokens KL( softmax(teacher/T) || softmax(student/T) )
 
-The views QA and GEN: lamol_core/text/template.py. Without pseudo rows L_old is absent.
+The views QA and GEN: lamol_core/text/encoded.py. Without pseudo rows L_old is absent.
 The teacher is the student as it was before this task.
 """
 

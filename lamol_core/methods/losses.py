@@ -5,7 +5,7 @@ their loss, become its gradient in place, and go back through the head. Its back
 hand; autograd would keep every row's logits and probabilities until then.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,48 +52,48 @@ def squared_difference_per_token(student: Tensor, stored: Tensor) -> Tensor:
 class Segment:
     """Neighbouring tokens of one term: their loss is `weight` times the sum over them.
 
-    ce needs `labels` (n,). kl at `temperature` and mse need `teacher(start, stop)`, which gives
-    the logits (stop - start, V) that these of its tokens are held to.
+    `values` are labels (n,) for ce. For kl (at `temperature`) and mse they are the teacher's
+    logits (n, V), or hidden states (n, d) where there is a `teacher_head` to go through.
     """
 
     kind: Kind
     weight: float
-    num_tokens: int
-    labels: Tensor | None = None
-    teacher: Callable[[int, int], Tensor] | None = None
+    values: Tensor
+    teacher_head: LinearHead | None = None
     temperature: float = 1.0
+
+    def targets(self, start: int, stop: int) -> Tensor:
+        """Labels (stop - start,), or the teacher's logits (stop - start, V), of some tokens."""
+        values = self.values[start:stop]
+        return values if self.teacher_head is None else self.teacher_head.logits(values)
 
 
 @dataclass(frozen=True)
 class TokenLosses:
-    """The loss of a micro-batch, and the sum over its tokens of each segment's loss, in nats."""
+    """The loss of a micro-batch (), on the graph, and the sums over its tokens of each segment's
+    loss (segments,), detached and without the weights. In nats."""
 
     total: Tensor
-    """(), on the graph."""
     sums: Tensor
-    """(segments,), detached, without the weights."""
 
 
 def losses_of_logits(logits: Tensor, segments: Sequence[Segment]) -> TokenLosses:
     """The plain form, for logits (N, V) of the segments' tokens one after the other."""
     sums = logits.new_zeros(len(segments), dtype=torch.float32)
     start, total = 0, logits.sum() * 0.0  # hangs on the graph where there is no token
-    for place, segment in enumerate(segments):
-        if not segment.num_tokens:
+    for index, segment in enumerate(segments):
+        num_tokens = len(segment.values)
+        if not num_tokens:
             continue
-        part = logits[start : start + segment.num_tokens].float()
+        part, targets = logits[start : start + num_tokens].float(), segment.targets(0, num_tokens)
         if segment.kind == "ce":
-            assert segment.labels is not None
-            loss = cross_entropy_per_token(part, segment.labels).sum()
+            loss = cross_entropy_per_token(part, targets).sum()
+        elif segment.kind == "kl":
+            loss = kl_per_token(part, targets.float(), segment.temperature).sum()
         else:
-            assert segment.teacher is not None
-            wanted = segment.teacher(0, segment.num_tokens).float()
-            if segment.kind == "kl":
-                loss = kl_per_token(part, wanted, segment.temperature).sum()
-            else:
-                loss = squared_difference_per_token(part, wanted).sum()
-        sums[place] = loss.detach()
-        total, start = total + segment.weight * loss, start + segment.num_tokens
+            loss = squared_difference_per_token(part, targets.float()).sum()
+        sums[index] = loss.detach()
+        total, start = total + segment.weight * loss, start + num_tokens
     return TokenLosses(total, sums)
 
 
@@ -116,13 +116,13 @@ class _FusedLosses(torch.autograd.Function):
         grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)
         grad_bias = None if bias is None else torch.zeros_like(bias)
         sums = hidden.new_zeros(len(segments), dtype=torch.float32)
-        num_tokens = sum(segment.num_tokens for segment in segments)
+        num_tokens = sum(len(segment.values) for segment in segments)
         size = max(CHUNK_BYTES // (weight.shape[0] * weight.element_size()), 1)
         for start in range(0, num_tokens, size):
             rows = hidden[start : start + size]
             logits = head.logits(rows)
-            for place, segment, first, part in _parts(segments, start, logits):
-                sums[place] += _loss_to_gradient_(part, segment, first)
+            for index, segment, first, part in _parts(segments, start, logits):
+                sums[index] += _loss_to_gradient_(part, segment, first)
             if not wants_gradient:
                 continue
             torch.mm(logits, weight, out=grad_hidden[start : start + size])
@@ -146,14 +146,14 @@ class _FusedLosses(torch.autograd.Function):
 def _parts(
     segments: Sequence[Segment], start: int, logits: Tensor
 ) -> Iterator[tuple[int, Segment, int, Tensor]]:
-    """The segments that a chunk from token `start` on touches: place, segment, the first of its
+    """The segments that a chunk from token `start` on touches: index, segment, the first of its
     tokens, and the chunk's logits of them."""
     offset, stop = 0, start + len(logits)
-    for place, segment in enumerate(segments):
-        first, last = max(offset, start), min(offset + segment.num_tokens, stop)
+    for index, segment in enumerate(segments):
+        first, last = max(offset, start), min(offset + len(segment.values), stop)
         if first < last:
-            yield place, segment, first - offset, logits[first - start : last - start]
-        offset += segment.num_tokens
+            yield index, segment, first - offset, logits[first - start : last - start]
+        offset += len(segment.values)
 
 
 def _loss_to_gradient_(logits: Tensor, segment: Segment, first: int) -> Tensor:
@@ -161,24 +161,17 @@ def _loss_to_gradient_(logits: Tensor, segment: Segment, first: int) -> Tensor:
 
     A few rows at a time, so that they are in the processor's cache from softmax to gradient.
     """
-    teacher = None
-    if segment.teacher is not None:
-        teacher = segment.teacher(first, first + len(logits))
+    all_targets = segment.targets(first, first + len(logits))
     size = max(IN_CACHE_BYTES // (4 * logits.shape[1]), 1)
     total = logits.new_zeros((), dtype=torch.float32)
     for start in range(0, len(logits), size):
-        rows = logits[start : start + size]
+        rows, targets = logits[start : start + size], all_targets[start : start + size]
         if segment.kind == "ce":
-            assert segment.labels is not None
-            labels = segment.labels[first + start : first + start + len(rows)]
-            total += _cross_entropy_to_gradient_(rows, labels, segment.weight)
-            continue
-        assert teacher is not None
-        wanted = teacher[start : start + size]
-        if segment.kind == "kl":
-            total += _divergence_to_gradient_(rows, wanted, segment.weight, segment.temperature)
+            total += _cross_entropy_to_gradient_(rows, targets, segment.weight)
+        elif segment.kind == "kl":
+            total += _divergence_to_gradient_(rows, targets, segment.weight, segment.temperature)
         else:
-            total += _squared_difference_to_gradient_(rows, wanted, segment.weight)
+            total += _squared_difference_to_gradient_(rows, targets, segment.weight)
     return total
 
 
@@ -199,10 +192,10 @@ def _divergence_to_gradient_(
     """d (T^2 KL) / d logits = T (softmax(logits/T) - softmax(teacher/T))."""
     log_student = F.log_softmax(logits.float() / temperature, dim=-1)
     log_teacher = F.log_softmax(teacher.float() / temperature, dim=-1)
-    wanted = log_teacher.exp()
+    probabilities = log_teacher.exp()
     log_teacher -= log_student
-    loss = temperature**2 * torch.dot(wanted.flatten(), log_teacher.flatten())
-    logits.copy_(log_student.exp_().sub_(wanted).mul_(weight * temperature))
+    loss = temperature**2 * torch.dot(probabilities.flatten(), log_teacher.flatten())
+    logits.copy_(log_student.exp_().sub_(probabilities).mul_(weight * temperature))
     return loss
 
 

@@ -22,15 +22,15 @@ class Term:
     ce: cross-entropy of the row's own tokens, in nats. kl: T^2 KL(teacher || student) at
     `temperature`, in nats. mse: the squared difference to the logits that a memory holds, its mean
     over the vocabulary. `alignment` says where the logits of a token are taken: one before it, or
-    at it (a fault). With `mean_over` the sum is divided by the tokens of those origins instead.
+    at it (a fault). The denominator of the mean are the tokens of the origins `mean_over`.
     """
 
     kind: Kind
     view: View
     origins: tuple[Origin, ...]
+    mean_over: tuple[Origin, ...]
     temperature: float = 1.0
     alignment: Alignment = "next_token"
-    mean_over: tuple[Origin, ...] = ()
 
     @property
     def name(self) -> str:
@@ -38,13 +38,8 @@ class Term:
         return f"{self.kind}_{self.view}" + ("_memory" if self.origins == ("memory",) else "")
 
     @property
-    def counted(self) -> tuple[Origin, ...]:
-        """The origins whose tokens are the denominator of the mean."""
-        return self.mean_over or self.origins
-
-    @property
     def shift(self) -> int:
-        """How far before a token the logits that tell it stand."""
+        """How many positions before a token the logits that predict it are taken."""
         return 1 if self.alignment == "next_token" else 0
 
 
@@ -62,7 +57,7 @@ class Loss:
 
     @property
     def views(self) -> tuple[View, ...]:
-        """The views that any term speaks of, QA first."""
+        """The views of all terms, QA first."""
         used = {term.view for _, term in self.parts}
         return tuple(view for view in ("qa", "gen") if view in used)
 
@@ -74,10 +69,15 @@ class Loss:
         """The terms that need a teacher."""
         return self.of_kind("kl")
 
+    @property
+    def distilled_origins(self) -> set[Origin]:
+        """The origins of the rows that need a teacher."""
+        return {origin for term in self.distilled for origin in term.origins}
+
 
 def ce(view: View, *origins: Origin, mean_over: tuple[Origin, ...] = ()) -> Loss:
-    """CE of a view over the rows of these origins, in one mean."""
-    return Loss(((1.0, Term("ce", view, origins, mean_over=mean_over)),))
+    """CE of a view over the rows of these origins; the mean is over all of them together."""
+    return Loss(((1.0, Term("ce", view, origins, mean_over or origins)),))
 
 
 def kl(
@@ -88,10 +88,10 @@ def kl(
     mean_over: tuple[Origin, ...] = (),
 ) -> Loss:
     """KL of a view over the rows of this origin."""
-    term = Term("kl", view, (origin,), temperature, alignment, mean_over)
+    term = Term("kl", view, (origin,), mean_over or (origin,), temperature, alignment)
     return Loss(((1.0, term),))
 
 
 def mse(view: View) -> Loss:
-    """MSE of a view between the student's logits and those that the memory's rows came with."""
-    return Loss(((1.0, Term("mse", view, ("memory",))),))
+    """MSE of a view between the student's logits and those stored with the memory's rows."""
+    return Loss(((1.0, Term("mse", view, ("memory",), ("memory",))),))

@@ -1,10 +1,29 @@
-"""A row as token ids: what methods and training pass around."""
+"""A row as token ids, and the two sequences that a model learns from it.
+
+QA   x ANS y EOS          supervised: y EOS
+GEN  GEN_t x ANS y EOS    supervised: all after GEN_t
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lamol_core.records import Origin, View
-from lamol_core.text.template import ControlTokens, TokenSequence, gen_view, qa_view
+from lamol_core.text.template import ControlTokens
+
+
+@dataclass(frozen=True)
+class EncodedView:
+    """One view of one row: its ids, and the index from which on they are supervised."""
+
+    row_id: str
+    origin: Origin
+    view: View
+    ids: tuple[int, ...]
+    supervised_from: int
+
+    @property
+    def num_supervised(self) -> int:
+        return len(self.ids) - self.supervised_from
 
 
 @dataclass(frozen=True)
@@ -17,9 +36,7 @@ class EncodedRow:
     target_ids: Sequence[int]
     gen_token: int
 
-    def views(self, views: Sequence[View], control: ControlTokens) -> list[TokenSequence]:
-        x, y = self.input_ids, self.target_ids
-        return [
-            qa_view(x, y, control) if view == "qa" else gen_view(x, y, control, self.gen_token)
-            for view in views
-        ]
+    def views(self, views: Sequence[View], control: ControlTokens) -> list[EncodedView]:
+        qa = (*self.input_ids, control.ans, *self.target_ids, control.eos)
+        of = {"qa": (qa, len(self.input_ids) + 1), "gen": ((self.gen_token, *qa), 1)}
+        return [EncodedView(self.row_id, self.origin, view, *of[view]) for view in views]

@@ -1,8 +1,4 @@
-"""A pair (x, y) as the two sequences a model learns from. Pure: ids in, ids out.
-
-QA   x ANS y EOS          supervised: y EOS
-GEN  GEN_t x ANS y EOS    supervised: all after GEN_t
-"""
+"""The control tokens of a row (x, y), and the length of x that leaves room for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,30 +37,6 @@ class ControlTokens:
     def never_in_text(self) -> tuple[int, ...]:
         """Ids that neither x nor y may hold."""
         return (self.pad, self.gen, *self.gen_by_task)
-
-
-@dataclass(frozen=True)
-class TokenSequence:
-    """One view of one row: its ids, and the index from which on they are supervised."""
-
-    ids: tuple[int, ...]
-    supervised_from: int
-    view: View
-
-
-def qa_view(x: Sequence[int], y: Sequence[int], control: ControlTokens) -> TokenSequence:
-    ids = (*x, control.ans, *y, control.eos)
-    return TokenSequence(ids, len(x) + 1, "qa")
-
-
-def gen_view(x: Sequence[int], y: Sequence[int], control: ControlTokens, gen: int) -> TokenSequence:
-    ids = (gen, *x, control.ans, *y, control.eos)
-    return TokenSequence(ids, 1, "gen")
-
-
-def num_supervised(view: View, x: Sequence[int], y: Sequence[int]) -> int:
-    """y EOS, and in the GEN view x ANS before them."""
-    return len(y) + 1 + (len(x) + 1 if view == "gen" else 0)
 
 
 def cut_input(

@@ -1,43 +1,68 @@
 """The rows of a mix as token ids: real ones by their id from `data/`, pseudo ones as drawn."""
 
+import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lamol_core.artifacts.spec import MIX, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.template import cut_input
 from lamol_core.text.tokenizer import TextCodec
 
 
-def encode_mix(
-    mix: Sequence[MixRow],
-    real: Sequence[Example],
-    pseudo: Sequence[PseudoSample],
-    codec: TextCodec,
-    task_names: Sequence[str],
-    task_specific_token: bool,
-) -> list[EncodedRow]:
-    """Join a mix to its rows, in its order. `task_names` are in learning order (GEN_t counts them).
+@dataclass(frozen=True)
+class TrainingSet:
+    """A mix with the rows it refers to; `lineage` names the tasks in learning order, this last.
 
-    Raises ArtifactError when the mix names a row that is not there, or was rejected.
+    `task_specific_token`: the GEN view begins with GEN_t, else with the shared GEN. `max_length`
+    is that of a row in tokens; inputs are cut for it.
     """
-    tokens = {
-        name: codec.control.gen_for(index, task_specific_token)
-        for index, name in enumerate(task_names)
-    }
-    inputs = codec.encode([row.input for row in real])
-    targets = codec.encode([row.target for row in real])
-    ids: dict[str, tuple[Sequence[int], Sequence[int]]] = {
-        row.row_id: (x, y) for row, x, y in zip(real, inputs, targets, strict=True)
-    }
-    ids |= {row.row_id: (row.input_ids, row.target_ids) for row in pseudo if row.valid}
-    encoded = []
-    for row in mix:
-        if row.row_id not in ids:
-            raise ArtifactError(
-                f"mix.parquet: row {row.row_id!r} is neither in data/ nor a valid row of "
-                f"pseudo.parquet. {remedy(MIX, task_names[-1])}"
-            )
-        x, y = ids[row.row_id]
-        encoded.append(EncodedRow(row.row_id, row.origin, x, y, tokens[row.source_task]))
-    return encoded
+
+    mix: Sequence[MixRow]
+    real: Sequence[Example]
+    pseudo: Sequence[PseudoSample]
+    lineage: tuple[str, ...]
+    task_specific_token: bool = True
+    max_length: int = 256
+
+    @property
+    def has_pseudo_rows(self) -> bool:
+        return any(row.origin == "pseudo" for row in self.mix)
+
+    def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
+        """Its rows as token ids, in the mix's order, and how many inputs were cut.
+
+        Raises ArtifactError when the mix names a row that is not there, or was rejected, and
+        ConfigError, naming the row, where a target alone does not fit `max_length`.
+        """
+        gen_tokens = {
+            name: codec.control.gen_for(index, self.task_specific_token)
+            for index, name in enumerate(self.lineage)
+        }
+        inputs = codec.encode([row.input for row in self.real])
+        targets = codec.encode([row.target for row in self.real])
+        ids = {row.row_id: pair for row, *pair in zip(self.real, inputs, targets, strict=True)}
+        ids |= {row.row_id: [row.input_ids, row.target_ids] for row in self.pseudo if row.valid}
+        rows, num_cut = [], 0
+        for row in self.mix:
+            if row.row_id not in ids:
+                raise ArtifactError(
+                    f"mix.parquet: row {row.row_id!r} is neither in data/ nor a valid row of "
+                    f"pseudo.parquet. {remedy(MIX, self.lineage[-1])}"
+                )
+            x, y = ids[row.row_id]
+            kept, cut = cut_input(x, y, self.max_length, row.row_id)
+            rows.append(EncodedRow(row.row_id, row.origin, kept, y, gen_tokens[row.source_task]))
+            num_cut += cut
+        return rows, num_cut
+
+
+def digest_of(rows: Sequence[EncodedRow]) -> str:
+    """A hash of which rows these are, and of their ids."""
+    content = [
+        (row.row_id, tuple(row.input_ids), tuple(row.target_ids), row.gen_token) for row in rows
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

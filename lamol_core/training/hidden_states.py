@@ -13,7 +13,7 @@ from lamol_core.models.attention import PACKED, attending, deviates, is_plain_ca
 from lamol_core.models.compiled import compile_blocks
 from lamol_core.models.head import LinearHead, linear_head
 from lamol_core.models.packing import Pack
-from lamol_core.text.template import TokenSequence
+from lamol_core.text.encoded import EncodedView
 from lamol_core.training.batches import MicroBatch
 
 log = logging.getLogger(__name__)
@@ -33,17 +33,17 @@ class Body(nn.Module):
         self.model, self.head, self._packed = model, head, packed
 
     def forward(self, micro: MicroBatch, at: Tensor) -> Tensor:
-        """States of the tokens `at` (N,), counted over the micro-batch."""
+        """States of the tokens at the positions `at` (N,) of the micro-batch."""
         return self._states(micro)[at]
 
     def _states(self, micro: MicroBatch) -> Tensor:
         """(T, d), or (T, V) without a plain head."""
-        lengths = torch.tensor([member.length for member in micro.members])
+        lengths = torch.tensor(micro.lengths)
         if self._packed:
             inputs: dict[str, Any] = {
                 "input_ids": micro.ids[None],
                 "position_ids": micro.positions[None],
-                "pack": Pack.of(lengths.tolist()).to(micro.ids.device),
+                "pack": Pack.of(micro.lengths).to(micro.ids.device),
             }
             back = torch.arange(len(micro.ids), device=micro.ids.device)
         else:
@@ -86,8 +86,8 @@ def can_be_packed(model: PreTrainedModel, head: LinearHead | None) -> bool:
     """Whether packed rows give the states of rows apart, found out by trying two rows."""
     if not is_plain_causal(model):
         return False
-    rows = [TokenSequence(ids, 0, "qa") for ids in ((7, 5), (8, 6, 5, 7))]
-    micro = MicroBatch.of([("", "new", row) for row in rows]).to(model.device)
+    views = [EncodedView("", "new", "qa", ids, 0) for ids in ((7, 5), (8, 6, 5, 7))]
+    micro = MicroBatch.of(views).to(model.device)
     was_training = model.training
     model.eval()
     try:

@@ -5,41 +5,26 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import ce
-from lamol_core.models.head import LinearHead
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import MicroBatch, pack_rows
+from lamol_core.training.batches import micro_batches
 from lamol_core.training.hidden_states import Body
-from lamol_core.training.objective import Counts, losses_of
-
-
-class RecalledLogits:
-    """What the rows of a memory came with, as a teacher's states: logits already."""
-
-    head: LinearHead | None = None
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-
-    def states(self, micro: MicroBatch, shift: int) -> Tensor:
-        stored = [self._memory.logits(member.row_id) for member in micro.members]
-        return torch.cat(stored).to(micro.ids.device)
+from lamol_core.training.objective import losses_of
 
 
 def answer_logits(
     body: Body, control: ControlTokens, max_tokens: int, rows: Sequence[EncodedRow]
 ) -> list[Tensor]:
-    """The logits (n, V) that tell each row's answer (QA view), in eval mode, without gradient."""
+    """The logits (n, V) of each row's answer (QA view), in eval mode, without gradient."""
     was_training, found = body.training, {}
     body.eval()
     with torch.no_grad():
-        for micro in pack_rows(rows, ("qa",), control, max_tokens):
+        for micro in micro_batches(rows, ("qa",), control, max_tokens):
             micro = micro.to(body.model.device)
             states = body(micro, micro.supervised - 1)
             logits = states if body.head is None else body.head.logits(states)
-            parts = logits.split(micro.supervised_counts)
+            parts = logits.split([member.num_supervised for member in micro.members])
             for member, of_row in zip(micro.members, parts, strict=True):
                 found[member.row_id] = of_row
     body.train(was_training)
@@ -48,8 +33,7 @@ def answer_logits(
 
 def likelihood_backward(body: Body, control: ControlTokens, row: EncodedRow) -> None:
     """Add the gradient of -log p(y | x) of one row to the weights, in eval mode."""
-    (micro,) = pack_rows([row], ("qa",), control, 1)
-    # a denominator of 1: the sum over the answer's tokens
-    counts: Counts = {("qa", "new"): 1}
+    (micro,) = micro_batches([row], ("qa",), control, 1)
     micro, loss = micro.to(body.model.device), ce("qa", "new")
-    losses_of(micro, loss, counts, body, body.head, None).total.backward()
+    # a denominator of 1: the sum over the answer's tokens
+    losses_of(micro, loss, {("qa", "new"): 1}, body, body.head, {}).total.backward()

@@ -1,7 +1,8 @@
 """What the models of one training have in common: device, format, attention, seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator, PartialState
 from transformers import PreTrainedModel
@@ -14,14 +15,14 @@ from lamol_core.models.precision import resolve_attention, resolve_compile, reso
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import NUM_CONTROL, ControlTokens
 from lamol_core.training.hidden_states import as_body
-from lamol_core.training.objective import TeacherStates
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import Resume
+from lamol_core.training.teacher.interface import Teacher
 from lamol_core.training.trainer import LogRow, Trainer, count_steps
 
 
-class Fitting:
-    """Loads and trains the student of a mix, and an expert."""
+class TrainingSetup:
+    """Loads and trains the models of one training: a student, and an expert."""
 
     def __init__(
         self,
@@ -47,12 +48,20 @@ class Fitting:
         require_positions(model, self._longest, "text.max_length")
         return model
 
+    def resume_at(
+        self, folder: Path | None, inputs: Mapping[str, Any], keeps_end: bool = False
+    ) -> Resume | None:
+        """None where each of several processes would need its own random state."""
+        if folder is None or self.accelerator.num_processes > 1:
+            return None
+        return Resume(folder, inputs, self.say, keeps_end)
+
     def fit(
         self,
         model: PreTrainedModel,
         rows: Sequence[EncodedRow],
         loss: Loss,
-        teacher: TeacherStates | None,
+        teacher: Teacher | None,
         memory: Memory,
         resume: Resume | None = None,
     ) -> list[LogRow]:
@@ -71,16 +80,6 @@ class Fitting:
         # Accelerate holds on to every model it prepared: an expert would stay beside its student
         self.accelerator.free_memory()
         return log_rows
-
-    def train_expert(
-        self, backbone: Path, rows: Sequence[EncodedRow], loss: Loss, resume: Resume | None
-    ) -> PreTrainedModel:
-        """An expert of the new task alone."""
-        expert = self.load(backbone)
-        self.say("an expert of the new task alone is trained first, then the student")
-        new = [row for row in rows if row.origin == "new"]
-        self.fit(expert, new, loss, None, Memory(), resume)
-        return expert.eval()
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:

@@ -2,9 +2,8 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,47 +16,20 @@ from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
 from lamol_core.models.checkpoints import save_checkpoint, write_state
-from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.records import MixRow
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
-from lamol_core.training.batches import cut_rows
 from lamol_core.training.determinism import computed_by
-from lamol_core.training.encoding import encode_mix
+from lamol_core.training.encoding import TrainingSet, digest_of
+from lamol_core.training.expert import train_expert
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import Resume
-from lamol_core.training.setup import Fitting
-from lamol_core.training.teacher.session import TeacherSource, digest_of, teaching
+from lamol_core.training.setup import TrainingSetup
+from lamol_core.training.teacher.choice import open_teacher
 from lamol_core.training.trainer import LogRow, count_steps
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """A mix with the rows it refers to; `lineage` names the tasks in learning order, this last.
-
-    `task_specific_token`: the GEN view begins with GEN_t, else with the shared GEN.
-    """
-
-    mix: Sequence[MixRow]
-    real: Sequence[Example]
-    pseudo: Sequence[PseudoSample]
-    lineage: tuple[str, ...]
-    task_specific_token: bool = True
-    max_length: int = 256
-    """Tokens of a row; inputs are cut for it."""
-
-    @property
-    def has_pseudo_rows(self) -> bool:
-        return any(row.origin == "pseudo" for row in self.mix)
-
-    def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
-        """Its rows as token ids, and how many inputs were cut."""
-        encoded = encode_mix(
-            self.mix, self.real, self.pseudo, codec, self.lineage, self.task_specific_token
-        )
-        return cut_rows(encoded, self.max_length)
 
 
 @dataclass(frozen=True)
@@ -93,17 +65,18 @@ class TrainedStudent:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """What a training reads, and where it leaves what it needs again if it is cut off."""
+    """What a training reads, and where it leaves what it needs again if it is cut off.
+
+    An offline teacher's states lie in `states` until the student is trained. `state` is what the
+    method has kept of the tasks before (None: nothing), `backbone` what an expert starts from.
+    Without `resume` a training that is cut off begins anew.
+    """
 
     teacher: Path
     states: Path
-    """What an offline teacher says lies here until the student is trained."""
     state: Path | None = None
-    """What the method has kept of the tasks before; None: nothing."""
     backbone: Path | None = None
-    """What a method's expert starts from."""
     resume: Path | None = None
-    """Where a training that is cut off leaves what it needs to go on; None: it does not."""
 
     @property
     def expert_resume(self) -> Path | None:
@@ -135,64 +108,60 @@ def train_from_checkpoint(
     codec = TextCodec.load(checkpoints.teacher)
     rows, num_cut = training_set.encode(codec)
     seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
-    fitting = Fitting(codec.control, params, rows, seed_of_task, on_step, say)
+    setup = TrainingSetup(codec.control, params, rows, seed_of_task, on_step, say)
     memory = method.memory(MemoryContext(seed, codec.decode))
     if checkpoints.state is not None and len(training_set.lineage) > 1:
         memory.read(checkpoints.state)
 
-    acting = method.acting(training_set.has_pseudo_rows)
-    inputs = inputs_of(checkpoints, rows, method, acting, fitting, seed)
-    resume, resume_expert = _resume_at(checkpoints.resume, inputs, fitting), None
-    source = TeacherSource(checkpoints.teacher, partial(fitting.load, checkpoints.teacher))
-    if method.expert_loss is not None:
-        backbone = checkpoints.backbone
-        assert backbone is not None, "an expert starts from the backbone"
-        resume_expert = _resume_at(checkpoints.expert_resume, inputs, fitting, keeps_end=True)
-        load = partial(fitting.train_expert, backbone, rows, method.expert_loss, resume_expert)
-        source = TeacherSource(backbone, load, repr((method.expert_loss, params, seed)))
-    elif checkpoints.expert_resume is not None:
+    inputs = _inputs_of(checkpoints, rows, method, training_set.has_pseudo_rows, setup, seed)
+    resume = setup.resume_at(checkpoints.resume, inputs)
+    expert_resume = setup.resume_at(checkpoints.expert_resume, inputs, keeps_end=True)
+    if method.expert_loss is None and checkpoints.expert_resume is not None:
         # of another method's training that was cut off
         shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
-    # the teacher computes as the student does: at the first step they differ by float order
-    with teaching(source, fitting, method.loss, rows, checkpoints.states) as taught:
-        student = fitting.load(checkpoints.teacher)
-        log_rows = fitting.fit(student, rows, method.loss, taught, memory, resume)
-    resumes = tuple(one for one in (resume_expert, resume) if one is not None)
-    is_main = fitting.accelerator.is_main_process
+    distilled = [row for row in rows if row.origin in method.loss.distilled_origins]
+
+    def teacher_model() -> PreTrainedModel | None:
+        if not distilled:
+            return None
+        if method.expert_loss is None:
+            return setup.load(checkpoints.teacher)
+        assert checkpoints.backbone is not None, "an expert starts from the backbone"
+        return train_expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
+
+    # not held by a name here: an offline teacher's model is let go before the student is trained
+    with open_teacher(
+        teacher_model(), distilled, method.loss, setup, checkpoints.states, inputs
+    ) as teacher:
+        student = setup.load(checkpoints.teacher)
+        log_rows = setup.fit(student, rows, method.loss, teacher, memory, resume)
+    resumes = tuple(one for one in (expert_resume, resume) if one is not None)
+    is_main = setup.accelerator.is_main_process
     return TrainedStudent(student, memory, log_rows, num_cut, is_main, resumes)
 
 
-def _resume_at(
-    folder: Path | None, inputs: dict[str, Any], fitting: Fitting, keeps_end: bool = False
-) -> Resume | None:
-    """None where each of several processes would need its own random state."""
-    if folder is None or fitting.accelerator.num_processes > 1:
-        return None
-    return Resume(folder, inputs, fitting.say, keeps_end)
-
-
-def inputs_of(
+def _inputs_of(
     checkpoints: Checkpoints,
     rows: Sequence[EncodedRow],
     method: Method,
-    acting: Mapping[str, Any],
-    fitting: Fitting,
+    has_pseudo_rows: bool,
+    setup: TrainingSetup,
     seed: int,
 ) -> dict[str, Any]:
-    """All that decides what a training ends in: a resumed one must have the same. `acting` are the
-    method's parameters that act in it."""
+    """All that decides what a training ends in: what it left when it was cut off is used again by
+    one of the same inputs."""
     expert_from = None if method.expert_loss is None else checkpoints.backbone
     folders = (checkpoints.teacher, checkpoints.state, expert_from)
     return {
-        **computed_by(fitting.dtype),
+        **computed_by(setup.dtype),
         "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
         "rows": digest_of(rows),
         "loss": repr(method.loss),
-        "method": [type(method).__name__, acting],
+        "method": [type(method).__name__, method.acting(has_pseudo_rows)],
         "expert": repr(method.expert_loss),
-        "train": fitting.params.model_dump(),
+        "train": setup.params.model_dump(),
         "seed": seed,
-        "processes": fitting.accelerator.num_processes,
+        "processes": setup.accelerator.num_processes,
     }
 
 

@@ -16,18 +16,20 @@ import torch
 
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.memory import Memory
-from lamol_core.methods.terms import Loss
+from lamol_core.methods.terms import Kind, Loss
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import OptimizerBatch, optimizer_batches
+from lamol_core.training.batches import count_supervised, micro_batches, optimizer_batches
 from lamol_core.training.hidden_states import Body
 from lamol_core.training.interruption import Interruption
-from lamol_core.training.memory_access import RecalledLogits, answer_logits, likelihood_backward
-from lamol_core.training.objective import TeacherStates, losses_of
+from lamol_core.training.memory_access import answer_logits, likelihood_backward
+from lamol_core.training.objective import losses_of
 from lamol_core.training.optimizer import MasterAdamW
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import LogRow, Resume
+from lamol_core.training.teacher.interface import Teacher
+from lamol_core.training.teacher.memory import MemoryTeacher
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -55,11 +57,11 @@ def learning_rate_at(step: int, num_steps: int, params: TrainParams) -> float:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains one student on one mix; the teacher, if any, is asked for its states."""
+    """Trains one student on one mix, held to the teacher if there is one."""
 
     accelerator: Accelerator
     student: Body
-    teacher: TeacherStates | None
+    teacher: Teacher | None
     loss: Loss
     control: ControlTokens
     params: TrainParams
@@ -107,15 +109,15 @@ class Trainer:
         return log_rows
 
     def _step(
-        self, model: Any, optimizer: MasterAdamW, batch: OptimizerBatch, step: int, num_steps: int
+        self, model: Any, optimizer: MasterAdamW, batch: list[EncodedRow], step: int, num_steps: int
     ) -> LogRow:
-        """One step of the optimizer on a batch and what the memory recalls beside it."""
+        """One step of the optimizer on a batch and the memory's rows beside it."""
         started = time.perf_counter()
-        recalled = OptimizerBatch((*batch.rows, *self.memory.rows(step)))
-        terms, num_tokens = self._accumulate(model, optimizer, recalled, step)
+        with_memory = [*batch, *self.memory.rows(step)]
+        terms, num_tokens = self._accumulate(model, optimizer, with_memory, step)
         norm = float(optimizer.gradient_norm())
         self._check_finite(norm, "gradient norm", batch, step)
-        new = [row for row in batch.rows if row.origin == "new"]
+        new = [row for row in batch if row.origin == "new"]
         max_tokens = self.params.micro_batch_tokens
         self.memory.observe(new, partial(answer_logits, self.student, self.control, max_tokens))
         learning_rate = learning_rate_at(step, num_steps, self.params)
@@ -132,23 +134,24 @@ class Trainer:
         }
 
     def _accumulate(
-        self, model: Any, optimizer: MasterAdamW, batch: OptimizerBatch, step: int
+        self, model: Any, optimizer: MasterAdamW, batch: list[EncodedRow], step: int
     ) -> tuple[dict[str, float | None], int]:
         """Backward over the micro-batches. The loss is the whole batch's, however it is cut."""
-        accelerator, loss = self.accelerator, self.loss
-        counts = batch.count_tokens(loss.views)
+        accelerator, loss, head = self.accelerator, self.loss, self.student.head
+        denominators = count_supervised(batch, loss.views, self.control)
         rank, world = accelerator.process_index, accelerator.num_processes
         max_tokens = self.params.micro_batch_tokens
-        micros = batch.micro_batches(loss.views, self.control, max_tokens, rank, world)
-        penalty, recalled = self.memory.add_penalty(self.student.model), RecalledLogits(self.memory)
+        micros = micro_batches(batch, loss.views, self.control, max_tokens, rank, world)
+        teachers: dict[Kind, Teacher] = {"mse": MemoryTeacher(self.memory)}
+        if self.teacher is not None:
+            teachers["kl"] = self.teacher
+        penalty = self.memory.add_penalty(self.student.model)
         means = torch.zeros(len(loss.parts), device=accelerator.device)
-        for place, micro in enumerate(micros):
+        for micro in micros:
+            is_last = micro is micros[-1]
             micro = micro.to(accelerator.device)
-            is_last = place == len(micros) - 1
             with nullcontext() if is_last else accelerator.no_sync(model):
-                computed = losses_of(
-                    micro, loss, counts, model, self.student.head, self.teacher, recalled
-                )
+                computed = losses_of(micro, loss, denominators, model, head, teachers)
                 self._check_finite(float(computed.total.detach()), "loss", batch, step)
                 # Accelerate averages gradients over processes; they must be added up
                 accelerator.backward(computed.total * world)
@@ -171,10 +174,10 @@ class Trainer:
             named[term.name] = (named[term.name] or 0.0) + mean
         return named
 
-    def _check_finite(self, value: float, what: str, batch: OptimizerBatch, step: int) -> None:
+    def _check_finite(self, value: float, what: str, batch: list[EncodedRow], step: int) -> None:
         if math.isfinite(value):
             return
-        row_ids = ", ".join(row.row_id for row in batch.rows)
+        row_ids = ", ".join(row.row_id for row in batch)
         raise DivergedError(
             f"Training diverged: the {what} is {value} at step {step}, on the rows {row_ids}. "
             "No checkpoint was written. Lower train.learning_rate or raise "

@@ -35,7 +35,7 @@ from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import resume
 from lamol_core.training.log import NOT_TERMS
-from lamol_core.training.setup import Fitting
+from lamol_core.training.setup import TrainingSetup
 from lamol_core.training.student import (
     Checkpoints,
     TrainedStudent,
@@ -503,9 +503,9 @@ def test_an_expert_is_the_backbone_trained_on_the_new_task_alone(
 
     loaded: list[Path] = []
     models: list[weakref.ref[PreTrainedModel]] = []
-    original = Fitting.load
+    original = TrainingSetup.load
 
-    def load(self: Fitting, checkpoint: Path) -> PreTrainedModel:
+    def load(self: TrainingSetup, checkpoint: Path) -> PreTrainedModel:
         gc.collect()
         assert not any(model() for model in models), "the expert is gone before the student comes"
         loaded.append(checkpoint)
@@ -513,7 +513,7 @@ def test_an_expert_is_the_backbone_trained_on_the_new_task_alone(
         models.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr(Fitting, "load", load)
+    monkeypatch.setattr(TrainingSetup, "load", load)
     later = learn(tmp_path, 1, params_of("l2kd"), tiny_checkpoint)
     assert loaded == [tiny_checkpoint, tmp_path / "a" / "student"], "the expert, then the student"
     assert any(row["ce_qa"] > 0 for row in later.log_rows)

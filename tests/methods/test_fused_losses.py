@@ -33,17 +33,15 @@ def make(
         normal(WORDS, WIDTH).to(dtype).requires_grad_(),
         normal(WORDS).to(dtype).requires_grad_() if bias else None,
     )
-    teacher_head, taught = LinearHead(normal(WORDS, 5).to(dtype)), normal(KL, 5).to(dtype)
+    teacher_head = LinearHead(normal(WORDS, 5).to(dtype))
+    teacher_states = normal(KL, 5).to(dtype)
     stored = normal(MSE, WORDS).half()
     labels = torch.randint(WORDS, (CE,), generator=generator)
     segments = [
-        Segment("ce", 1 / CE, CE, labels=labels),
-        Segment(
-            "kl", 0.3 / KL, KL,
-            teacher=lambda start, stop: teacher_head.logits(taught[start:stop]), temperature=2.0,
-        ),
-        Segment("mse", 0.7 / MSE, MSE, teacher=lambda start, stop: stored[start:stop]),
-    ]  # fmt: skip
+        Segment("ce", 1 / CE, labels),
+        Segment("kl", 0.3 / KL, teacher_states, teacher_head, temperature=2.0),
+        Segment("mse", 0.7 / MSE, stored),
+    ]
     return hidden, head, segments
 
 
@@ -100,13 +98,13 @@ def test_in_bf16_it_is_as_near_to_the_truth_as_the_plain_form(
     # the teacher's logits are rounded to bf16 on both sides; what is compared is the student's side
     exact = [
         torch.nn.functional.cross_entropy(
-            exact_head.logits(exact_leaves[0][:CE]), segments[0].labels, reduction="sum"
+            exact_head.logits(exact_leaves[0][:CE]), segments[0].values, reduction="sum"
         ),
         losses.kl_per_token(
-            exact_head.logits(exact_leaves[0][CE:-MSE]), segments[1].teacher(0, KL).double(), 2.0
+            exact_head.logits(exact_leaves[0][CE:-MSE]), segments[1].targets(0, KL).double(), 2.0
         ).sum(),
         losses.squared_difference_per_token(
-            exact_head.logits(exact_leaves[0][-MSE:]), segments[2].teacher(0, MSE).double()
+            exact_head.logits(exact_leaves[0][-MSE:]), segments[2].targets(0, MSE).double()
         ).sum(),
     ]
     sum(s.weight * loss for s, loss in zip(segments, exact, strict=True)).backward()
@@ -166,7 +164,7 @@ def test_no_token_at_all_is_a_zero_that_backward_takes() -> None:
 @pytest.mark.parametrize("kind", ["kl", "mse"])
 def test_a_segment_of_equal_logits_has_no_loss_and_no_gradient(kind: Literal["kl", "mse"]) -> None:
     hidden, head, _ = make()
-    same = Segment(kind, 1.0, len(hidden), teacher=lambda a, b: head.logits(hidden[a:b]).detach())
+    same = Segment(kind, 1.0, head.logits(hidden).detach())
     computed = losses_of_hidden(hidden, head, [same])
     computed.total.backward()
     assert abs(computed.total.item()) < 1e-4

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.models.checkpoints import load_model
-from lamol_core.training.batches import Member, MicroBatch
+from lamol_core.records import Origin, View
+from lamol_core.text.encoded import EncodedView
+from lamol_core.training.batches import IGNORED, MicroBatch
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import losses_of, supervised_tokens
-from lamol_core.training.teacher.states import OnlineTeacher
+from lamol_core.training.teacher.online import OnlineTeacher
 
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = Path(os.environ.get("LAMOL_SHARED", ROOT.parent / "shared")) / "golden"
@@ -45,19 +47,29 @@ def teacher() -> Iterator[OnlineTeacher]:
         yield OnlineTeacher(body)
 
 
+def packed_view(
+    row_id: str, origin: Origin, view: View, ids: Tensor, positions: Tensor, labels: Tensor
+) -> tuple[EncodedView, Tensor, Tensor, Tensor]:
+    first = int((labels != IGNORED).nonzero()[0])
+    return EncodedView(row_id, origin, view, tuple(ids.tolist()), first), ids, positions, labels
+
+
 def micro_batch(case: dict[str, Any], tensors: dict[str, Tensor]) -> MicroBatch:
     """Both views of a case, packed: padding is left out, positions count it as before."""
     classes = tensors[f"case{case['id']}.label_idx_cil"].tolist()
-    packed: list[tuple[Member, Tensor, Tensor, Tensor]] = []
+    packed: list[tuple[EncodedView, Tensor, Tensor, Tensor]] = []
     for view, name in (("qa", "with_ans"), ("gen", "with_gen_ans")):
         parts = ("input_ids", "attention_mask", "labels")
         rows = (tensors[f"case{case['id']}.{part}_{name}"] for part in parts)
         for row, (label, ids, mask, labels) in enumerate(zip(classes, *rows, strict=True)):
             at = mask.nonzero()[:, 0]
             is_pseudo = label == -1 and case["task_id"] > 0
-            member = Member(f"r{row}", view, "pseudo" if is_pseudo else "new", len(at))  # type: ignore[arg-type]
-            packed.append((member, ids[at], at, labels[at]))
-    packed.sort(key=lambda entry: entry[0].length)
+            packed.append(
+                packed_view(
+                    f"r{row}", "pseudo" if is_pseudo else "new", view, ids[at], at, labels[at]
+                )
+            )
+    packed.sort(key=lambda entry: len(entry[0].ids))
     members, *columns = zip(*packed, strict=True)
     ids, positions, labels = (torch.cat(column) for column in columns)
     return MicroBatch(ids, positions, labels, members)
@@ -81,12 +93,12 @@ def loss_and_norm(
             }
         )
     )
-    counts: Counter[Any] = Counter()
+    denominators: Counter[Any] = Counter()
     for member in micro.members:
-        counts[member.view, member.origin] += len(supervised_tokens(micro, (member,)))
+        denominators[member.view, member.origin] += len(supervised_tokens(micro, (member,)))
     student = load_model(GOLDEN / "student", torch.device("cpu"), torch.float32)
     with as_body(student) as body:
-        loss = losses_of(micro, method.loss, counts, body, body.head, teacher).total
+        loss = losses_of(micro, method.loss, denominators, body, body.head, {"kl": teacher}).total
         loss.backward()
     squares = [p.grad.double().square().sum() for p in student.parameters() if p.grad is not None]
     return loss.item(), float(torch.stack(squares).sum().sqrt())

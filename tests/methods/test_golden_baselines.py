@@ -16,11 +16,12 @@ from lamol_core.methods.ewc import Ewc, EwcParams
 from lamol_core.methods.ewc_memory import FisherMemory
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Origin
-from lamol_core.training.batches import Member, MicroBatch
+from lamol_core.text.encoded import EncodedView
+from lamol_core.training.batches import MicroBatch
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import losses_of, supervised_tokens
-from lamol_core.training.teacher.states import OnlineTeacher
-from tests.methods.test_golden import GOLDEN
+from lamol_core.training.teacher.online import OnlineTeacher
+from tests.methods.test_golden import GOLDEN, packed_view
 
 CASES_FILE = GOLDEN / "baseline_cases.json"
 CASES: list[dict[str, Any]] = json.loads(CASES_FILE.read_text()) if GOLDEN.is_dir() else []
@@ -42,26 +43,25 @@ def cases_of(method: str) -> list[dict[str, Any]]:
 
 def micro_batch(tensors: dict[str, Tensor], **prefixes: Origin) -> MicroBatch:
     """The QA views of these batches, packed: padding is left out, positions count it as before."""
-    packed: list[tuple[Member, Tensor, Tensor, Tensor]] = []
+    packed: list[tuple[EncodedView, Tensor, Tensor, Tensor]] = []
     for prefix, origin in prefixes.items():
         prefix = prefix.replace("__", ".")
         parts = ("input_ids", "attention_mask", "labels")
         rows = (tensors[f"{prefix}.{part}_with_ans"] for part in parts)
         for row, (ids, mask, labels) in enumerate(zip(*rows, strict=True)):
             at = mask.nonzero()[:, 0]
-            member = Member(f"{prefix}{row}", "qa", origin, len(at))
-            packed.append((member, ids[at], at, labels[at]))
-    packed.sort(key=lambda entry: entry[0].length)
+            packed.append(packed_view(f"{prefix}{row}", origin, "qa", ids[at], at, labels[at]))
+    packed.sort(key=lambda entry: len(entry[0].ids))
     members, *columns = zip(*packed, strict=True)
     ids, positions, labels = (torch.cat(column) for column in columns)
     return MicroBatch(ids, positions, labels, members)
 
 
-def counts_of(micro: MicroBatch) -> Counter[Any]:
-    counts: Counter[Any] = Counter()
+def denominators_of(micro: MicroBatch) -> Counter[Any]:
+    denominators: Counter[Any] = Counter()
     for member in micro.members:
-        counts[member.view, member.origin] += len(supervised_tokens(micro, (member,)))
-    return counts
+        denominators[member.view, member.origin] += len(supervised_tokens(micro, (member,)))
+    return denominators
 
 
 def norm_of(model: torch.nn.Module) -> float:
@@ -79,9 +79,9 @@ def test_derpp(case: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     student = load_model(GOLDEN / "student", CPU, torch.float32)
     stored = load_model(GOLDEN / "teacher", CPU, torch.float32)
     with as_body(stored) as past, as_body(student) as body:
-        recalled = OnlineTeacher(past)
+        teachers = {"mse": OnlineTeacher(past)}
         loss = losses_of(
-            micro, method.loss, counts_of(micro), body, body.head, None, recalled
+            micro, method.loss, denominators_of(micro), body, body.head, teachers
         ).total
         loss.backward()
     assert loss.item() == pytest.approx(case["loss"], rel=1e-5)
@@ -101,7 +101,7 @@ def test_ewc(case: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     memory.begin(anchor)
     penalty = memory.add_penalty(student)
     with as_body(student) as body:
-        loss = losses_of(micro, Ewc(params).loss, counts_of(micro), body, body.head, None).total
+        loss = losses_of(micro, Ewc(params).loss, denominators_of(micro), body, body.head, {}).total
         loss.backward()
     assert penalty is not None and penalty > 0.1
     assert loss.item() + penalty == pytest.approx(case["loss"], rel=1e-5)

@@ -26,7 +26,7 @@ from lamol_core.methods.replay import Replay, ReplayParams
 from lamol_core.methods.spec import Method
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens
-from lamol_core.training.batches import IGNORED, MicroBatch, OptimizerBatch
+from lamol_core.training.batches import IGNORED, MicroBatch, count_supervised, micro_batches
 from lamol_core.training.objective import losses_of
 
 WORDS = 12
@@ -106,12 +106,10 @@ def test_the_penalty_of_ewc_is_the_number_worked_out_by_hand() -> None:
 def test_the_loss_is_the_number_worked_out_apart(name: str, max_tokens: int) -> None:
     method: Method
     method, rows, expected = CASES[name]
-    batch, loss = OptimizerBatch(rows), method.loss
-    counts = batch.count_tokens(loss.views)
+    loss, teachers = method.loss, {"kl": TableTeacher(), "mse": TableTeacher()}
+    denominators = count_supervised(rows, loss.views, CONTROL)
     total = sum(
-        losses_of(
-            micro, loss, counts, STUDENT, None, TableTeacher(), recalled=TableTeacher()
-        ).total.item()
-        for micro in batch.micro_batches(loss.views, CONTROL, max_tokens, 0, 1)
+        losses_of(micro, loss, denominators, STUDENT, None, teachers).total.item()
+        for micro in micro_batches(rows, loss.views, CONTROL, max_tokens)
     )
     assert total == pytest.approx(expected, rel=1e-5)

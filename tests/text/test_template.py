@@ -1,44 +1,15 @@
-"""The two views of a row, and cutting that never touches the target."""
+"""The control tokens, and cutting that never touches the target."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lamol_core.errors import ConfigError
-from lamol_core.text.template import (
-    NUM_CONTROL,
-    ControlTokens,
-    cut_input,
-    gen_view,
-    num_supervised,
-    qa_view,
-)
+from lamol_core.text.template import NUM_CONTROL, ControlTokens, cut_input
 from tests.messages import naming
 
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
 IDS = st.lists(st.integers(6, 50), max_size=12)
-
-
-def test_views_are_those_of_the_table() -> None:
-    qa = qa_view([10, 11], [12], CONTROL)
-    assert (qa.ids, qa.view) == ((10, 11, 1, 12, 0), "qa")
-    assert qa.ids[qa.supervised_from :] == (12, 0)
-    gen = gen_view([10, 11], [12], CONTROL, 5)
-    assert (gen.ids, gen.view) == ((5, 10, 11, 1, 12, 0), "gen")
-    assert gen.ids[gen.supervised_from :] == (10, 11, 1, 12, 0)
-
-
-@given(IDS, IDS)
-def test_views_hold_each_id_once_and_the_target_is_always_supervised(
-    x: list[int], y: list[int]
-) -> None:
-    qa, gen = qa_view(x, y, CONTROL), gen_view(x, y, CONTROL, CONTROL.gen)
-    assert gen.ids == (CONTROL.gen, *qa.ids)
-    assert qa.ids.count(CONTROL.ans) == qa.ids.count(CONTROL.eos) == 1
-    assert list(qa.ids[qa.supervised_from :]) == [*y, CONTROL.eos]
-    for view in (qa, gen):
-        assert len(view.ids) == len(x) + len(y) + NUM_CONTROL[view.view]
-        assert len(view.ids) - view.supervised_from == num_supervised(view.view, x, y)
 
 
 def test_tokens_of_tasks_in_learning_order() -> None:
@@ -59,7 +30,7 @@ def test_the_end_of_x_is_kept_and_the_target_whole(
             cut_input(x, y, max_length, "a/train/000007")
         return
     kept, cut = cut_input(x, y, max_length, "a/train/000007")
-    longest = len(gen_view(kept, y, CONTROL, 4).ids)
+    longest = len(kept) + len(y) + NUM_CONTROL["gen"]
     assert longest <= max_length
     assert list(kept) == x[len(x) - len(kept) :]
     assert cut == (len(kept) < len(x))

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.params import TrainParams
-from lamol_core.training.teacher.states import OnlineTeacher
+from lamol_core.training.teacher.online import OnlineTeacher
 from lamol_core.training.trainer import Trainer
 from tests.fakes import CONTROL, make_rows, sharpen, tiny_llama
 
@@ -21,8 +21,8 @@ def train_two_steps(accelerator: Accelerator, num_rows: int) -> dict[str, Any]:
     """The number of processes, the terms of every step, and the sum of all weights."""
     student, teacher = (sharpen(tiny_llama(), seed, 0.2) for seed in (0, 1))
     loss, params = LamolKd(LamolKdParams()).loss, TrainParams.model_validate(PARAMS)
-    with as_body(student) as body, as_body(teacher) as taught:
-        trainer = Trainer(accelerator, body, OnlineTeacher(taught), loss, CONTROL, params)
+    with as_body(student) as body, as_body(teacher) as teacher_body:
+        trainer = Trainer(accelerator, body, OnlineTeacher(teacher_body), loss, CONTROL, params)
         log = trainer.train(make_rows(num_rows - 4, 4), 0)
     return {
         "processes": accelerator.num_processes,

@@ -10,20 +10,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamol_core.errors import ConfigError
 from lamol_core.records import View
-from lamol_core.text.encoded import EncodedRow
 from lamol_core.training.batches import (
     MicroBatch,
-    OptimizerBatch,
+    count_supervised,
     cut_evenly,
-    cut_rows,
+    micro_batches,
     optimizer_batches,
 )
 from lamol_core.training.params import TrainParams
 from lamol_core.training.trainer import count_steps
 from tests.fakes import CONTROL, make_rows
-from tests.messages import naming
 
 BOTH: tuple[View, ...] = ("qa", "gen")
 VIEWS: list[tuple[View, ...]] = [BOTH, ("qa",)]
@@ -34,13 +31,14 @@ def sequences(micros: list[MicroBatch]) -> Counter[tuple[tuple[int, ...], int, s
     """(ids, number supervised, view, origin) of every sequence of the micro-batches."""
     found: Counter[tuple[tuple[int, ...], int, str, str]] = Counter()
     for micro in micros:
-        lengths = [member.length for member in micro.members]
+        lengths = micro.lengths
         assert lengths == sorted(lengths) and sum(lengths) == len(micro.ids)
         parts = (values.split(lengths) for values in (micro.ids, micro.positions, micro.labels))
         for member, ids, positions, labels in zip(micro.members, *parts, strict=True):
-            assert positions.tolist() == list(range(member.length))
+            assert positions.tolist() == list(range(len(ids)))
             kept = labels[labels != -100]
-            assert torch.equal(kept, ids[member.length - len(kept) :])
+            assert torch.equal(kept, ids[len(ids) - len(kept) :])
+            assert tuple(ids.tolist()) == member.ids and len(kept) == member.num_supervised
             found[tuple(ids.tolist()), len(kept), member.view, member.origin] += 1
     return found
 
@@ -86,14 +84,13 @@ def test_cuts_are_few_and_even(lengths: list[int], max_tokens: int) -> None:
 def test_micro_batches_hold_every_view_of_every_row_once(
     views: tuple[View, ...], max_tokens: int, world: int
 ) -> None:
-    batch = OptimizerBatch(tuple(ROWS))
     micros = [
         micro
         for rank in range(world)
-        for micro in batch.micro_batches(views, CONTROL, max_tokens, rank, world)
+        for micro in micro_batches(ROWS, views, CONTROL, max_tokens, rank, world)
     ]
     expected = Counter(
-        (view.ids, len(view.ids) - view.supervised_from, view.view, row.origin)
+        (view.ids, view.num_supervised, view.view, row.origin)
         for row in ROWS
         for view in row.views(views, CONTROL)
     )
@@ -106,12 +103,12 @@ def test_micro_batches_hold_every_view_of_every_row_once(
 
 
 def test_a_process_without_rows_computes_one_that_does_not_count() -> None:
-    (idle,) = OptimizerBatch(tuple(ROWS[:1])).micro_batches(BOTH, CONTROL, 64, 1, 2)
+    (idle,) = micro_batches(ROWS[:1], BOTH, CONTROL, 64, 1, 2)
     assert idle.num_tokens == 0 and len(idle.ids) > 0 and (idle.labels == -100).all()
 
 
 def test_some_members_alone_are_a_micro_batch_of_their_own() -> None:
-    (micro,) = OptimizerBatch(tuple(ROWS)).micro_batches(BOTH, CONTROL, 10**9, 0, 1)
+    (micro,) = micro_batches(ROWS, BOTH, CONTROL, 10**9)
     pseudo = tuple(member for member in micro.members if member.origin == "pseudo")
     others = tuple(member for member in micro.members if member.origin != "pseudo")
     parts = [micro.only(pseudo), micro.only(others)]
@@ -121,12 +118,11 @@ def test_some_members_alone_are_a_micro_batch_of_their_own() -> None:
 
 @pytest.mark.parametrize("views", VIEWS, ids=["both views", "qa"])
 def test_counted_tokens_are_the_supervised_ones(views: tuple[View, ...]) -> None:
-    batch = OptimizerBatch(tuple(ROWS))
     counted: Counter[tuple[str, str]] = Counter()
-    for micro in batch.micro_batches(views, CONTROL, 64, 0, 1):
+    for micro in micro_batches(ROWS, views, CONTROL, 64):
         for (_, supervised, view, origin), n in sequences([micro]).items():
             counted[view, origin] += n * supervised
-    assert batch.count_tokens(views) == counted
+    assert count_supervised(ROWS, views, CONTROL) == counted
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 13, 100])
@@ -136,8 +132,8 @@ def test_every_epoch_holds_every_row_once(batch_size: int) -> None:
     orders = []
     for epoch in range(3):
         chosen = batches[epoch * per_epoch : (epoch + 1) * per_epoch]
-        assert all(len(batch.rows) <= batch_size for batch in chosen)
-        orders.append([row.row_id for batch in chosen for row in batch.rows])
+        assert all(len(batch) <= batch_size for batch in chosen)
+        orders.append([row.row_id for batch in chosen for row in batch])
         assert sorted(orders[-1]) == sorted(row.row_id for row in ROWS)
     assert orders[0] == [row.row_id for row in ROWS], "the first epoch is the mix's order"
     assert len({tuple(order) for order in orders}) == 3
@@ -145,7 +141,7 @@ def test_every_epoch_holds_every_row_once(batch_size: int) -> None:
 
 def test_orders_depend_on_the_seed_alone() -> None:
     def order(seed: int) -> list[str]:
-        return [r.row_id for b in optimizer_batches(ROWS, 4, 12, seed) for r in b.rows]
+        return [r.row_id for b in optimizer_batches(ROWS, 4, 12, seed) for r in b]
 
     assert order(1) == order(1) != order(2)
 
@@ -165,20 +161,3 @@ def test_steps_end_within_an_epoch() -> None:
 )
 def test_count_steps(rows: int, params: dict[str, int], steps: int) -> None:
     assert count_steps(rows, TrainParams.model_validate(params)) == steps
-
-
-def test_cut_rows_counts_and_keeps_the_rest() -> None:
-    rows = [
-        EncodedRow("short", "new", (6, 7), (8,), 4),
-        EncodedRow("long", "pseudo", tuple(range(6, 20)), (8, 9), 5),
-        EncodedRow("fits", "new", (6, 7, 8, 9), (8,), 4),
-    ]
-    fitting, num_cut = cut_rows(rows, 8)
-    assert num_cut == 1
-    assert [tuple(row.input_ids) for row in fitting] == [(6, 7), (17, 18, 19), (6, 7, 8, 9)]
-    for before, after in zip(rows, fitting, strict=True):
-        for name in ("row_id", "origin", "target_ids", "gen_token"):
-            assert getattr(before, name) == getattr(after, name)
-        assert max(len(v.ids) for v in after.views(("qa", "gen"), CONTROL)) <= 8
-    with pytest.raises(ConfigError, match=naming("text.max_length", 8, "r", 6)):
-        cut_rows([EncodedRow("r", "new", (6,), tuple(range(6, 12)), 4)], 8)

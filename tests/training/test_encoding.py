@@ -1,13 +1,15 @@
 """Joining a mix to its rows: order, tokens of tasks, and what is not there."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
-from lamol_core.training.encoding import encode_mix
+from lamol_core.training.encoding import TrainingSet
 from tests.messages import naming
 
 REAL = [Example(f"b/train/{i}", "b", f"book a flight {i}", "book_flight", i) for i in range(3)]
@@ -21,8 +23,20 @@ MIX = [
 ]
 
 
+def encode(
+    mix: Sequence[MixRow],
+    pseudo: Sequence[PseudoSample],
+    lineage: Sequence[str],
+    task_specific: bool,
+    codec: TextCodec,
+) -> list[EncodedRow]:
+    rows, num_cut = TrainingSet(mix, REAL, pseudo, tuple(lineage), task_specific).encode(codec)
+    assert num_cut == 0
+    return rows
+
+
 def test_rows_come_in_the_order_of_the_mix(codec: TextCodec) -> None:
-    rows = encode_mix(MIX, REAL, PSEUDO, codec, ["a", "b"], True)
+    rows = encode(MIX, PSEUDO, ["a", "b"], True, codec)
     assert [(row.row_id, row.origin) for row in rows] == [(m.row_id, m.origin) for m in MIX]
     assert codec.decode(rows[0].input_ids) == "book a flight 2"
     assert codec.decode(rows[2].target_ids) == "book_flight"
@@ -30,32 +44,51 @@ def test_rows_come_in_the_order_of_the_mix(codec: TextCodec) -> None:
 
 def test_pseudo_rows_are_the_ids_that_were_drawn(codec: TextCodec) -> None:
     # encoding their text again could give other pieces
-    row = encode_mix(MIX, REAL, PSEUDO, codec, ["a", "b"], True)[1]
+    row = encode(MIX, PSEUDO, ["a", "b"], True, codec)[1]
     assert (list(row.input_ids), list(row.target_ids)) == ([40, 41], [42])
 
 
 def test_each_row_has_the_token_of_its_own_task(codec: TextCodec) -> None:
     first, second = codec.control.gen_by_task[:2]
-    specific = encode_mix(MIX, REAL, PSEUDO, codec, ["a", "b"], True)
+    specific = encode(MIX, PSEUDO, ["a", "b"], True, codec)
     assert [row.gen_token for row in specific] == [second, first, second]
-    shared = encode_mix(MIX, REAL, PSEUDO, codec, ["a", "b"], False)
+    shared = encode(MIX, PSEUDO, ["a", "b"], False, codec)
     assert {row.gen_token for row in shared} == {codec.control.gen}
 
 
 def test_a_row_that_is_not_there_is_named_with_the_remedy(codec: TextCodec) -> None:
     mix = [*MIX, MixRow(3, "new", "b", "b/train/9", 0)]
     with pytest.raises(ArtifactError, match=naming("b/train/9", "dvc repro mix@b")):
-        encode_mix(mix, REAL, PSEUDO, codec, ["a", "b"], True)
+        encode(mix, PSEUDO, ["a", "b"], True, codec)
 
 
 def test_a_pseudo_row_that_was_rejected_is_none_of_the_mix(codec: TextCodec) -> None:
     rejected = [replace(PSEUDO[0], valid=False, reject_reason="duplicate")]
     with pytest.raises(ArtifactError, match=naming("b/pseudo/a/0.1", "dvc repro mix@b")):
-        encode_mix(MIX, REAL, rejected, codec, ["a", "b"], True)
+        encode(MIX, rejected, ["a", "b"], True, codec)
 
 
 def test_more_tasks_than_reserved_tokens(codec: TextCodec) -> None:
     names = ["a", "b", "c", "d"]
     with pytest.raises(ConfigError, match=naming("backbone.max_tasks", 3, 4)):
-        encode_mix(MIX, REAL, PSEUDO, codec, names, True)
-    assert len(encode_mix(MIX, REAL, PSEUDO, codec, names, False)) == 3
+        encode(MIX, PSEUDO, names, True, codec)
+    assert len(encode(MIX, PSEUDO, names, False, codec)) == 3
+
+
+def test_inputs_are_cut_and_counted_and_the_rest_is_kept(codec: TextCodec) -> None:
+    long = replace(PSEUDO[0], input_ids=list(range(40, 54)), target_ids=[42, 43])
+    training_set = TrainingSet(MIX, REAL, [long], ("a", "b"))
+    (whole, _), (rows, num_cut) = (
+        replace(training_set, max_length=length).encode(codec) for length in (256, 16)
+    )
+    assert num_cut == 1
+    assert list(rows[1].input_ids) == long.input_ids[3:]
+    assert rows[0] == whole[0] and rows[2] == whole[2]
+    assert replace(rows[1], input_ids=whole[1].input_ids) == whole[1]
+    assert max(len(view.ids) for view in rows[1].views(("qa", "gen"), codec.control)) == 16
+
+
+def test_a_target_that_does_not_fit_is_named(codec: TextCodec) -> None:
+    long = replace(PSEUDO[0], target_ids=[42] * 6)
+    with pytest.raises(ConfigError, match=naming("text.max_length", 8, long.row_id, 6)):
+        TrainingSet(MIX, REAL, [long], ("a", "b"), max_length=8).encode(codec)

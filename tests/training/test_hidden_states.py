@@ -11,7 +11,7 @@ from lamol_core.models import packing as pack_module
 from lamol_core.models.attention import PACKED
 from lamol_core.models.packing import Pack
 from lamol_core.records import View
-from lamol_core.training.batches import MicroBatch, encode_views
+from lamol_core.training.batches import micro_batches
 from lamol_core.training.hidden_states import as_body
 from tests.fakes import (
     ARCHITECTURES,
@@ -24,15 +24,14 @@ from tests.fakes import (
 from tests.messages import names
 
 BOTH: tuple[View, ...] = ("qa", "gen")
-MICRO = MicroBatch.of(encode_views(make_rows(7, 4), BOTH, CONTROL))
+(MICRO,) = micro_batches(make_rows(7, 4), BOTH, CONTROL, 10**9)
 
 
 def expected_states(model: PreTrainedModel, has_head: bool) -> torch.Tensor:
     """Each sequence alone: hidden states, or logits where the head is no matrix."""
-    lengths = [member.length for member in MICRO.members]
     states = []
     with torch.no_grad():
-        for ids in MICRO.ids.split(lengths):
+        for ids in MICRO.ids.split(MICRO.lengths):
             if has_head:
                 states.append(model.base_model(input_ids=ids[None])[0][0])
             else:

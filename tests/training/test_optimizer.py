@@ -16,7 +16,7 @@ from lamol_core.training import optimizer
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.optimizer import MasterAdamW, join_halves, split_halves
 from lamol_core.training.params import TrainParams
-from lamol_core.training.teacher.states import OnlineTeacher
+from lamol_core.training.teacher.online import OnlineTeacher
 from lamol_core.training.trainer import Trainer
 from tests.fakes import CONTROL, make_rows, tiny_llama
 

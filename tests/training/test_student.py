@@ -23,7 +23,7 @@ from lamol_core.training.student import (
     TrainingSet,
     train_from_checkpoint,
 )
-from lamol_core.training.teacher import states as teacher_module
+from lamol_core.training.teacher import stored as teacher_module
 from lamol_core.training.trainer import LogRow
 from tests.messages import names, naming
 
@@ -108,7 +108,7 @@ def test_the_size_of_the_states_is_told_and_they_are_gone_afterwards(
     sizes: list[int] = []
 
     def on_step(row: LogRow, num_steps: int) -> None:
-        sizes.append(sum(f.stat().st_size for f in (tmp_path / "states").glob("*.safetensors")))
+        sizes.append((tmp_path / "states" / teacher_module.STATES).stat().st_size)
 
     train(tiny_checkpoint, training_set, tmp_path / "states", on_step, told.append)
     assert len(told) == 1 and names(told[0], "MB", tmp_path / "states")
@@ -118,11 +118,11 @@ def test_the_size_of_the_states_is_told_and_they_are_gone_afterwards(
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The files of teachers' states, as they are written."""
+    """The folders of teachers' states, as they are written."""
     written: list[Path] = []
-    original = teacher_module.save_file
+    original = teacher_module.atomic_folder
     monkeypatch.setattr(
-        teacher_module, "save_file", lambda t, path: (written.append(path), original(t, path))
+        teacher_module, "atomic_folder", lambda path: (written.append(path), original(path))[1]
     )
     return written
 

@@ -25,12 +25,12 @@ from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce
 from lamol_core.models.attention import PACKED
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.training.batches import OptimizerBatch
+from lamol_core.training.batches import count_supervised, micro_batches
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import losses_of
 from lamol_core.training.optimizer import MasterAdamW
 from lamol_core.training.params import TrainParams
-from lamol_core.training.teacher.states import OnlineTeacher
+from lamol_core.training.teacher.online import OnlineTeacher
 from lamol_core.training.trainer import LogRow, Trainer
 from tests.fakes import (
     CONTROL,
@@ -88,13 +88,13 @@ def gradient(
 ) -> tuple[float, torch.Tensor]:
     """Loss and gradient of the batch, added up over micro-batches (and simulated processes)."""
     student, teacher = pair(architecture)
-    batch, loss, total = OptimizerBatch(tuple(ROWS)), method.loss, 0.0
-    counts = batch.count_tokens(loss.views)
+    loss, total = method.loss, 0.0
+    denominators = count_supervised(ROWS, loss.views, CONTROL)
     with as_body(student, attention) as body, as_body(teacher, attention) as taught:
-        asked = OnlineTeacher(taught)
+        teachers = {"kl": OnlineTeacher(taught)}
         for rank in range(world):
-            for micro in batch.micro_batches(loss.views, CONTROL, max_tokens, rank, world):
-                part = losses_of(micro, loss, counts, body, body.head, asked).total
+            for micro in micro_batches(ROWS, loss.views, CONTROL, max_tokens, rank, world):
+                part = losses_of(micro, loss, denominators, body, body.head, teachers).total
                 part.backward()
                 total += part.item()
     grads = [p.grad.flatten() for p in student.parameters() if p.grad is not None]

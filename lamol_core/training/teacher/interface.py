@@ -1,0 +1,20 @@
+"""What a student is held to where it is distilled."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from lamol_core.models.head import LinearHead
+from lamol_core.training.batches import MicroBatch
+
+
+class Teacher(Protocol):
+    """The other side of a divergence. Its `head` makes logits of its states; None: they are
+    logits already."""
+
+    head: LinearHead | None
+
+    def states(self, micro: MicroBatch, shift: int) -> Tensor:
+        """(N, d), or logits (N, V), for all supervised tokens of a micro-batch, in their order,
+        taken `shift` positions before each."""
+        ...

@@ -1,0 +1,19 @@
+"""A frozen model that is asked in each step."""
+
+import torch
+from torch import Tensor
+
+from lamol_core.training.batches import MicroBatch
+from lamol_core.training.hidden_states import Body
+
+
+class OnlineTeacher:
+    """Runs the teacher, in eval mode and without gradients, on each micro-batch."""
+
+    def __init__(self, body: Body) -> None:
+        self._body, self.head = body, body.head
+        body.model.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def states(self, micro: MicroBatch, shift: int) -> Tensor:
+        return self._body(micro, micro.supervised - shift)

@@ -1,0 +1,31 @@
+"""The two views of a row."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.template import NUM_CONTROL, ControlTokens
+
+CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
+IDS = st.lists(st.integers(6, 50), max_size=12)
+
+
+def test_views_are_those_of_the_table() -> None:
+    qa, gen = EncodedRow("r", "new", [10, 11], [12], 5).views(("qa", "gen"), CONTROL)
+    assert (qa.ids, qa.view, qa.row_id, qa.origin) == ((10, 11, 1, 12, 0), "qa", "r", "new")
+    assert qa.ids[qa.supervised_from :] == (12, 0)
+    assert (gen.ids, gen.view, gen.row_id, gen.origin) == ((5, 10, 11, 1, 12, 0), "gen", "r", "new")
+    assert gen.ids[gen.supervised_from :] == (10, 11, 1, 12, 0)
+
+
+@given(IDS, IDS)
+def test_views_hold_each_id_once_and_the_target_is_always_supervised(
+    x: list[int], y: list[int]
+) -> None:
+    qa, gen = EncodedRow("r", "pseudo", x, y, CONTROL.gen).views(("qa", "gen"), CONTROL)
+    assert gen.ids == (CONTROL.gen, *qa.ids)
+    assert qa.ids.count(CONTROL.ans) == qa.ids.count(CONTROL.eos) == 1
+    assert list(qa.ids[qa.supervised_from :]) == [*y, CONTROL.eos]
+    assert (qa.num_supervised, gen.num_supervised) == (len(y) + 1, len(x) + len(y) + 2)
+    for view in (qa, gen):
+        assert len(view.ids) == len(x) + len(y) + NUM_CONTROL[view.view]
