@@ -20,14 +20,12 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
 
     Example: lamol evaluate travel --json
     """
-    from lamol_core.artifacts.atomic import atomic_path
-    from lamol_core.artifacts.figures import read_json, write_json
-    from lamol_core.artifacts.spec import FIGURES, METRICS, MODEL_CARD, PREDICTIONS, STUDENT, remedy
+    from lamol_core.artifacts.figures import write_json
+    from lamol_core.artifacts.spec import METRICS, PREDICTIONS, STUDENT
     from lamol_core.artifacts.tables import write_table
     from lamol_core.data.task_data import TaskData
     from lamol_core.evaluation.params import EvaluateParams
     from lamol_core.evaluation.scoring import predict_from_checkpoint
-    from lamol_core.reporting.model_card import model_card
     from lamol_core.text.params import TextParams
 
     run.cost.imported()
@@ -35,8 +33,6 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
     max_length = run.block("text", TextParams).max_length
     data, student = TaskData.load(layout.data(task)), run.check(STUDENT)
     run.inputs["data"] = data.content_sha256
-    audited = run.path(FIGURES["audit"])
-    audit = read_json(audited, remedy(FIGURES["audit"], task)) if audited.is_file() else {}
     # in the order of learning, without tasks whose rows were forgotten
     known = {facts.name: data.rows_left(facts.name, params.split) for facts in data.lineage}
     rows = {name: left for name, left in known.items() if left}
@@ -50,22 +46,17 @@ def evaluate(run: StageRun, json: JsonOption = False) -> None:
         zero_shot = _zero_shot(run, data, params, max_length)
     measured = {name: _percent(scored, name) for name in rows}
     scores = {facts.name: measured.get(facts.name) for facts in data.lineage}
-    num_test_rows = {name: len(rows.get(name, ())) for name in scores}
     average = sum(measured.values()) / len(measured) if measured else None
     acting = {"evaluate": params.model_dump(), "text.max_length": max_length}
     write_table(run.path(PREDICTIONS), PREDICTIONS, scored.predictions, run.provenance(acting))
-    dropped = student.parameters.get("mix.flagged_dropped", 0)
-    method = str(student.parameters.get("method"))
-    card = model_card(method, list(scores), scores, average, num_test_rows, audit, dropped)
-    with atomic_path(run.path(MODEL_CARD)) as scratch:
-        scratch.write_text(card, encoding="utf-8")
     averages = {} if average is None else {"average": average}
     write_json(run.path(METRICS), {**averages, **measured})
     figures = {
         "after": run.after,
         "scores": scores,
         **({"zero_shot": zero_shot} if zero_shot else {}),
-        "num_test_rows": num_test_rows,
+        "num_test_rows": {name: len(rows.get(name, ())) for name in scores},
+        "flagged_dropped": student.parameters.get("mix.flagged_dropped", 0),
         "inputs_cut": scored.inputs_cut,
         "answers_cut": scored.answers_cut,
         **run.cost.figures(),

@@ -20,7 +20,7 @@ CompareOption = Annotated[
 
 @stage("report")
 def report(run: StageRun, compare: CompareOption = None, json: JsonOption = False) -> None:
-    """Summarise all tasks: reports/summary.json, index.html and plots.
+    """Summarise all tasks: reports/summary.json, index.html, plots and model cards.
 
     Example: lamol report --compare ../finetune --compare ../multitask
     """
@@ -39,7 +39,6 @@ def report(run: StageRun, compare: CompareOption = None, json: JsonOption = Fals
     layout, order = run.layout, list(params.tasks)
     figures = [read_figures(layout, name, params.tasks[name].after) for name in order]
     summary = build_summary(params.method, figures, order)
-    curves = {one.task: one.curve for one in figures if one.task in summary["tasks"]}
     parameters = params.acting()
     section = None
     if compare:
@@ -47,7 +46,7 @@ def report(run: StageRun, compare: CompareOption = None, json: JsonOption = Fals
         others = read_folders(compare, completed, without=[Path()])
         comparison = compare_runs([*mine, *others], flatten(defaults()))
         section = (comparison_section(comparison), comparison_chart(comparison))
-    write_report(layout, summary, curves, parameters, section)
+    write_report(layout, summary, figures, parameters, section)
     if json:
         print_json(summary)
     else:

@@ -93,7 +93,6 @@ TRAIN_LOG = Artifact("train_log", "runs/{task}/train_log.csv")
 PREDICTIONS = Artifact(
     "predictions", "runs/{task}/predictions.parquet", "predictions", PREDICTION_SCHEMA
 )
-MODEL_CARD = Artifact("model_card", "runs/{task}/model_card.md")
 METRICS = Artifact("metrics", "runs/{task}/metrics.json")
 FIGURES = {
     stage: Artifact(f"{stage}_figures", f"reports/figures/{{task}}.{stage}.json")
@@ -105,6 +104,7 @@ REPORT = tuple(
     for name in (
         "summary.json",
         "index.html",
+        "cards",
         "score_matrix.svg",
         "accuracy.svg",
         "forgetting.svg",
@@ -189,18 +189,10 @@ TRAIN = Stage(
 EVALUATE = Stage(
     "evaluate",
     blocks=("text", "evaluate"),
-    reads=(
-        Read(STUDENT),
-        Read(TEACHER),
-        Read(STUDENT, "base"),
-        Read(FIGURES["audit"]),
-        Read(DATA),
-    ),
-    writes=(PREDICTIONS, MODEL_CARD, FIGURES["evaluate"], METRICS),
-    packages=(
-        "artifacts", "data", "decoding", "evaluation", "metrics", "models", "reporting", "text",
-    ),
-)  # fmt: skip
+    reads=(Read(STUDENT), Read(TEACHER), Read(STUDENT, "base"), Read(DATA)),
+    writes=(PREDICTIONS, FIGURES["evaluate"], METRICS),
+    packages=("artifacts", "data", "decoding", "evaluation", "metrics", "models", "text"),
+)
 REPORTING = Stage(
     "report",
     blocks=(

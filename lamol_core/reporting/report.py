@@ -1,15 +1,17 @@
 """The report's files: what it reads of each task, what it writes below `reports/`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lamol_core.artifacts.atomic import atomic_path
+from lamol_core.artifacts.atomic import atomic_folder, atomic_path
 from lamol_core.artifacts.figures import read_json, write_csv, write_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import FIGURES, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ZeroShot
 from lamol_core.reporting.comparison.statistics import COLUMNS
+from lamol_core.reporting.model_card import model_card
 from lamol_core.reporting.page import ComparisonTable, render_page
 from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
@@ -39,8 +41,6 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
 
 
 def _figures_of(task: str, after: str, found: dict[str, dict[str, Any]]) -> TaskFigures:
-    audit = found.get("audit", {})
-    told = ("verdict", "failed", "poor_samples_by", "rows_flagged")
     zero_shot = found["evaluate"].get("zero_shot")
     kept = found["train"]["kept"]
     return TaskFigures(
@@ -55,7 +55,8 @@ def _figures_of(task: str, after: str, found: dict[str, dict[str, Any]]) -> Task
         curve=found["train"]["curve"],
         zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
         machine=found["train"].get("machine", {}),
-        audit={key: audit[key] for key in told if key in audit},
+        audit=found.get("audit", {}),
+        flagged_dropped=int(found["evaluate"]["flagged_dropped"]),
     )
 
 
@@ -69,17 +70,18 @@ def _pseudo_counts(generated: dict[str, Any]) -> dict[str, int]:
 def write_report(
     layout: Layout,
     summary: dict[str, Any],
-    curves: dict[str, list[dict[str, float]]],
+    figures: Sequence[TaskFigures],
     parameters: dict[str, Any],
     comparison: tuple[ComparisonTable, Chart] | None = None,
 ) -> None:
-    """Write summary.json and its headline, the page, its charts, and a table for `dvc plots`.
+    """Write summary.json and its headline, the page, its charts, a table for `dvc plots`, and a
+    model card a task.
 
-    `curves` are the loss terms of each task's training (training/log.py); `comparison` is a
-    section of the page alone."""
+    `figures` are those of all tasks; `comparison` is a section of the page alone."""
     write_json(layout.reports / "summary.json", summary)
     headline = {key: summary[key] for key in HEADLINE_KEYS if summary[key] is not None}
     write_json(layout.reports / "metrics.json", headline)
+    curves = {one.task: one.curve for one in figures if one.task in summary["tasks"]}
     specs = chart_specs(summary, curves)
     table = None
     if comparison is not None:
@@ -93,6 +95,10 @@ def write_report(
     page = render_page(summary, charts, parameters, specs, table)
     _write(layout.reports / "index.html", page)
     write_csv(layout.reports / "score_matrix.csv", score_rows(summary), SCORE_COLUMNS)
+    with atomic_folder(layout.reports / "cards") as cards:
+        for one in figures:
+            card = model_card(summary["method"], one)
+            (cards / f"{one.task}.md").write_text(card, encoding="utf-8")
 
 
 SCORE_COLUMNS = ("step", "after_learning", "score_on", "score")

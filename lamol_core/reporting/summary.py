@@ -33,6 +33,7 @@ UNSTABLE_RISE_SHARE = 0.5
 UNSTABLE_RISE_NATS = 0.1
 # A sentence that lists more can no longer be read; the tables of the report hold the rest.
 MAX_NAMED_TASKS = 5
+AUDIT_KEYS = ("verdict", "failed", "poor_samples_by", "rows_flagged")
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class TaskFigures:
     rows: "valid" and "rejected" ones that were drawn, and where there are such, "carried" (used
     again), "surplus" (well formed, not needed) and "duplicates" among the rejected; `kept` is what
     the method has of old tasks: "real_rows" and "bytes"; `curve` is that of training/log.py;
-    `zero_shot` is None where it was not measured; `audit` has the "verdict", the names of the
-    checks that "failed" and "rows_flagged", {} without an audit; `machine` is what the training ran
-    on, {} where it was not noted."""
+    `zero_shot` is None where it was not measured; `audit` is what the audit's figures have, {}
+    without an audit; `machine` is what the training ran on, {} where it was not noted;
+    `flagged_dropped` counts flagged rows that were left out of the training."""
 
     task: str
     after: str
@@ -60,6 +61,7 @@ class TaskFigures:
     zero_shot: ZeroShot | None = None
     audit: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
+    flagged_dropped: int = 0
 
 
 def build_summary(method: str, figures: list[TaskFigures], order: list[str]) -> dict[str, Any]:
@@ -139,10 +141,15 @@ def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
         "num_test_rows": dict(chain[-1].num_test_rows),
         "pseudo": {figure.task: dict(figure.pseudo) for figure in chain},
         "not_scored": matrix.not_scored(),
-        "audits": {figure.task: dict(figure.audit) for figure in chain if figure.audit},
+        "audits": {figure.task: _audited(figure.audit) for figure in chain if figure.audit},
         "machines": _machines(chain),
         "advice": _advice(method, matrix, chain),
     }
+
+
+def _audited(audit: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an audit's figures what the report shows."""
+    return {key: audit[key] for key in AUDIT_KEYS if key in audit}
 
 
 def _machines(chain: list[TaskFigures]) -> list[dict[str, str]]:

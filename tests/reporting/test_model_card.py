@@ -1,11 +1,14 @@
-"""The card beside a student: its sequence, its scores, the audits."""
+"""The card of a student: its sequence, its scores, the audits."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from ruamel.yaml import YAML
 
 from lamol_core.reporting.model_card import model_card
 from tests.messages import mentions, names
+from tests.reporting.test_summary import figures
 
 AUDIT = {
     "verdict": "warn",
@@ -18,22 +21,29 @@ AUDIT = {
                "copies": {"verdict": "pass", "rows_flagged": 3}},
 }  # fmt: skip
 
-SCORED = ("lamol_kd", ["a", "b"], {"a": 90.0, "b": 80.5}, 85.25, {"a": 9, "b": 8})
+STUDENT = figures("b", "a", [90.0, 80.5], ["a"], num_test_rows={"a": 9, "b": 8}, audit=AUDIT)
 
 
 def test_it_tells_tasks_scores_and_verdicts() -> None:
-    card = model_card(*SCORED, AUDIT)
+    card = model_card("lamol_kd", STUDENT)
     front = YAML(typ="safe").load(card.split("---\n")[1])
     assert front["library_name"] == "transformers"
     assert '<|lamol:ans|>"' in card
     assert "| a | 90.0 | 9 |" in card and "| 85.2 |" in card
     assert "| b | 40 | fail | drift, validity |" in card and "| a | 0 |" not in card
     assert mentions(card, "warn") == 3, "of c, of drift, and of the last as a whole"
-    assert names(model_card(*SCORED, AUDIT, num_dropped=7), 7) and not names(card, 7)
+    without = model_card("lamol_kd", replace(STUDENT, flagged_dropped=7))
+    assert names(without, 7) and not names(card, 7)
     assert "| copies | pass | 3 |" in card
 
 
 def test_a_first_student_was_trained_on_none() -> None:
-    card = model_card("ewc", ["a"], {"a": 90.0}, 90.0, {"a": 9}, {})
-    assert "| a | 90.0 | 9 |" in card
+    card = model_card("ewc", figures("a", "base", [90.0]))
+    assert "| a | 90.0 | 10 |" in card
     assert not any(names(card, verdict) for verdict in ("pass", "warn", "fail"))
+
+
+def test_an_average_is_of_the_tasks_that_were_scored() -> None:
+    card = model_card("lamol_kd", figures("b", "a", [None, 80.5], ["a"]))
+    assert "| a |  | 10 |" in card and "| average | 80.5 |" in card
+    assert "| average |  |" in model_card("lamol_kd", figures("a", "base", [None]))

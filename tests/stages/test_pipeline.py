@@ -432,7 +432,7 @@ def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
     assert both == [expected[0], "", expected[0]], "a line for each input"
 
     # the model card's own lines, in the student's folder
-    card = (run_folder / "model_card.md").read_text(encoding="utf-8")
+    card = (finished / "reports" / "cards" / "sums.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"^    from transformers.*?(?=^##)", card, re.M | re.S)
     script = re.sub(
         r'"[^"]*<\|lamol:ans\|>"',
@@ -443,13 +443,13 @@ def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
     assert told.splitlines()[-1] == expected[0]
 
 
-def test_what_is_damaged_is_found_before_anything_is_scored(sequence: Path) -> None:
+def test_damaged_figures_are_found_before_anything_is_written(sequence: Path) -> None:
     (sequence / "reports" / "figures" / "animals.audit.json").write_text("{")
-    predictions = sequence / "runs" / "animals" / "predictions.parquet"
-    predictions.unlink()
-    output = run(sequence, "lamol", "evaluate", "animals", expect=4)
+    page = sequence / "reports" / "index.html"
+    page.unlink()
+    output = run(sequence, "lamol", "report", expect=4)
     assert names(output, "animals.audit.json", "dvc repro audit@animals")
-    assert not predictions.exists()
+    assert not page.exists()
 
 
 @pytest.mark.parametrize(
