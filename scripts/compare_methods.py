@@ -7,13 +7,15 @@ A run is METHOD:SEED[:KEY=VALUE...]; the key `order` is a list of task names wit
 `lamol orders`. Each copy is a sequence of its own under --out, with its share of the cores; a run
 that is there already is continued by `dvc repro`. Checkpoints are removed when a run has ended
 (--keep keeps them). `lamol compare OUT` is called at the end; its files are in OUT.
-With --results, what it reads of each run is kept, with the commits that ran it: docs/results/.
+With --results, what it reads of each run is kept with the commits that ran it, a line of a table:
+docs/results/NAME.jsonl.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import json
 import os
 import re
 import shutil
@@ -22,19 +24,19 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from lamol_core import __version__
+from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.data.orders import order_tree
 from lamol_core.pipeline.init import create_sequence
 from lamol_core.preflight.problems import check_sequence
 from lamol_core.reporting.comparison.finished_runs import COMMITS, SUMMARY
 
 PLAIN = YAML(typ="safe", pure=True)
-PLAIN.default_flow_style = False
-PLAIN.sort_base_mapping_type_on_output = False  # tasks stay in their order
 
 
 def main() -> None:
@@ -44,17 +46,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="keep all checkpoints")
-    parser.add_argument(
-        "--results", type=Path, help="a folder for each run's parameters and summary"
-    )
+    parser.add_argument("--results", type=Path, help="a table (JSON lines) that keeps each run")
     options = parser.parse_args()
     threads = str(max((os.cpu_count() or 1) // options.jobs, 1))
     options.out.mkdir(parents=True, exist_ok=True)
+    one_writes = Lock()
 
     def run(name: str) -> None:
         run_one(options.example, options.out / folder_name(name), name, threads, options.keep)
         if options.results is not None:
-            keep_result(options.example, options.out, name, options.results)
+            with one_writes:
+                keep_result(options.example, options.out, name, options.results)
 
     refuse_shared_folders(options.runs)
     for name in options.runs:
@@ -107,9 +109,13 @@ def note_commit(folder: Path) -> None:
     found = subprocess.run(
         describe, cwd=Path(__file__).parent, check=True, capture_output=True, text=True
     )
+    commits = dict.fromkeys([*commits_of(folder), found.stdout.strip()])
+    (folder / COMMITS).write_text("\n".join(commits) + "\n")
+
+
+def commits_of(folder: Path) -> list[str]:
     path = folder / COMMITS
-    before = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    path.write_text("\n".join(dict.fromkeys([*before, found.stdout.strip()])) + "\n")
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
 def resolved(params: dict[str, Any], example: Path) -> dict[str, Any]:
@@ -142,16 +148,21 @@ def params_of(example: Path, name: str) -> dict[str, Any]:
     return params
 
 
-def keep_result(example: Path, out: Path, name: str, results: Path) -> None:
-    """Of a run, small enough for Git: parameters and summary, as `lamol compare` reads them, and
-    commits."""
-    folder = results / folder_name(name)
-    (folder / SUMMARY).parent.mkdir(parents=True, exist_ok=True)
-    with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
-        PLAIN.dump(params_of(example, name), stream)
-    for kept in (SUMMARY, COMMITS):
-        if (out / folder_name(name) / kept).is_file():  # runs before commits were noted have none
-            shutil.copyfile(out / folder_name(name) / kept, folder / kept)
+def keep_result(example: Path, out: Path, name: str, table: Path) -> None:
+    """Write a run's line of the table that `lamol compare` reads, over an older one of its name.
+
+    Keys stay in their order: that of the tasks is a parameter too."""
+    folder = out / folder_name(name)
+    lines = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
+    kept = {row["name"]: row for row in map(json.loads, lines)}
+    kept[folder.name] = {
+        "name": folder.name,
+        "commits": commits_of(folder),
+        "params": params_of(example, name),
+        "chains": json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["chains"],
+    }
+    with atomic_path(table) as scratch:
+        scratch.write_text("".join(json.dumps(kept[one]) + "\n" for one in sorted(kept)))
 
 
 def folder_name(name: str) -> str:

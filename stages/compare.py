@@ -24,8 +24,8 @@ from stages.options import DebugOption, JsonOption
 FoldersArgument = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Folders of sequences, or that hold some. Default: the experiments of `dvc exp` and "
-        "the folder's own run.",
+        help="Folders of sequences, or that hold some, or tables of kept runs (docs/results). "
+        "Default: the experiments of `dvc exp` and the folder's own run.",
         show_default=False,
     ),
 ]

@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from lamol_core.parameters import completed
+from lamol_core.reporting.comparison.finished_runs import read_folders
 from tests.code_imports import ROOT
 from tests.messages import naming
 
@@ -55,16 +57,40 @@ def test_a_run_s_commits_are_noted_and_kept(script: ModuleType, tmp_path: Path) 
     name = "lamol:0"
     folder = tmp_path / "out" / script.folder_name(name)
     (folder / "reports").mkdir(parents=True)
-    (folder / "reports" / "summary.json").write_text("{}")
-    script.keep_result(EXAMPLE, tmp_path / "out", name, tmp_path / "kept")
-    kept = tmp_path / "kept" / script.folder_name(name)
-    assert not (kept / "commits.txt").exists(), "an older run has none"
     (folder / "commits.txt").write_text("abc1234\n")
     for _ in range(2):
         script.note_commit(folder)
-    script.keep_result(EXAMPLE, tmp_path / "out", name, tmp_path / "kept")
-    first, second = (kept / "commits.txt").read_text().split()
+    first, second = script.commits_of(folder)
     assert first == "abc1234" and second
+    write_summary(folder, list(script.params_of(EXAMPLE, name)["tasks"]), 70.0)
+    script.keep_result(EXAMPLE, tmp_path / "out", name, tmp_path / "kept.jsonl")
+    (run,) = read_folders([tmp_path / "kept.jsonl"], completed)
+    assert run.commits.split() == [first, second]
+
+
+def test_a_kept_run_is_read_as_it_was_and_takes_the_place_of_an_older_one(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    table = tmp_path / "kept.jsonl"
+    tasks = list(script.params_of(EXAMPLE, "lamol:0")["tasks"])
+    for name, final in (("lamol:1", 60.0), ("lamol:0", 70.0), ("lamol:1", 80.0)):
+        write_summary(tmp_path / "out" / script.folder_name(name), tasks, final)
+        script.keep_result(EXAMPLE, tmp_path / "out", name, table)
+    runs = read_folders([table, table], completed)
+    assert [(one.params["seed"], one.summary["final_average"]) for one in runs] == [
+        (0, 70.0),
+        (1, 80.0),
+    ]
+    assert all(one.commits == "" for one in runs), "none was noted"
+    source = script.params_of(EXAMPLE, "lamol:0")["tasks"][tasks[0]]["source"]
+    assert runs[0].params[f"tasks.{tasks[0]}.source.path"] == source["path"]
+
+
+def write_summary(folder: Path, tasks: list[str], final: float) -> None:
+    chain = {"method": "lamol", "tasks": tasks, "final_average": final}
+    (folder / "reports").mkdir(parents=True, exist_ok=True)
+    path = folder / "reports" / "summary.json"
+    path.write_text(json.dumps({**chain, "chains": [chain]}), encoding="utf-8")
 
 
 def test_files_of_all_kinds_are_found_from_a_copy_and_hub_ids_stay(

@@ -40,8 +40,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_every_kept_benchmark_is_compared() -> None:
-    kept = {path.name for path in RESULTS.glob("*") if path.is_dir()}
-    assert kept == {name for line in COMMANDS for name in re.findall(r"results/(\w+)", line)}
+    kept = {path.stem for path in RESULTS.glob("*.jsonl")}
+    assert kept == {name for line in COMMANDS for name in re.findall(r"results/(\w+).jsonl", line)}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -105,10 +105,10 @@ def test_differences_in_other_texts_are_those_of_kept_runs(
 
 
 def test_every_run_of_the_five_domains_stands_in_its_table() -> None:
-    command = next(line for line in COMMANDS if "results/clinc150 " in line)
+    command = next(line for line in COMMANDS if "results/clinc150.jsonl " in line)
     names = [CommonName.parse(text) for text in re.findall(r"--call (\S+)", command)]
     labelled = label_runs(
-        read_folders([RESULTS / "clinc150"], completed), flatten(defaults()), names
+        read_folders([RESULTS / "clinc150.jsonl"], completed), flatten(defaults()), names
     )
     made = set()
     for label, runs in labelled.items():
@@ -119,7 +119,7 @@ def test_every_run_of_the_five_domains_stands_in_its_table() -> None:
             made.add(
                 markdown_row(label, order, str(run.params["seed"]), *(f"{n:.1f}" for n in figures))
             )
-    page = (RESULTS / "clinc150" / "README.md").read_text(encoding="utf-8")
+    page = (RESULTS / "clinc150.md").read_text(encoding="utf-8")
     _, _, *rows = [line for line in page.splitlines() if line[:1] == "|"]
     assert set(rows) == made and len(rows) == len(made)
 
@@ -128,7 +128,7 @@ def test_readme_s_table_is_of_the_kept_runs(compared: dict[str, Path]) -> None:
     """Of each method its own figures; of that with better pseudo-samples those of its options."""
     known: dict[str, set[str]] = {}
     for command, folder in compared.items():
-        if re.search(r"/clinc150(_15_tasks|_together)? ", command):
+        if re.search(r"/clinc150(_15_tasks|_together)?\.jsonl ", command):
             content = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
             for group in content["groups"]:
                 known.setdefault(group["label"], set()).update(
@@ -155,7 +155,8 @@ def test_readme_s_table_is_of_the_kept_runs(compared: dict[str, Path]) -> None:
 
 def test_finetune_forgets_and_multitask_does_not() -> None:
     forgetting: dict[str, list[float]] = {}
-    for run in read_folders([RESULTS / "clinc150", RESULTS / "sst2_woz"], completed):
+    tables = [RESULTS / "clinc150.jsonl", RESULTS / "sst2_woz.jsonl"]
+    for run in read_folders(tables, completed):
         forgetting.setdefault(run.method, []).append(run.summary["forgetting"])
     assert min(forgetting["finetune"]) > 50 and max(forgetting["multitask"]) < 3
     assert max(forgetting["lamol_kd"]) < min(forgetting["finetune"])
@@ -166,5 +167,5 @@ def shown(mean: float, low: float, high: float) -> str:
 
 
 def test_no_kept_result_names_a_machine_s_folders() -> None:
-    for path in RESULTS.rglob("params.yaml"):
-        assert "path: /" not in path.read_text(encoding="utf-8"), path
+    for path in RESULTS.glob("*.jsonl"):
+        assert '"path": "/' not in path.read_text(encoding="utf-8"), path

@@ -83,8 +83,8 @@ def read_folders(
     without: Sequence[Path] = (),
     leave_out: Callable[[ArtifactError], None] | None = None,
 ) -> list[FinishedRun]:
-    """The runs below folders: each a sequence's own folder, or one that holds several; those of
-    `without` are left out.
+    """The runs below folders, each a sequence's own or one that holds several, and of tables of
+    kept runs (files); those of `without` are left out.
 
     Raises ConfigError where a folder holds none, ArtifactError where one is not whole: with
     `leave_out` that is told what is wrong instead, unless no run is left."""
@@ -92,25 +92,48 @@ def read_folders(
     broken: list[ArtifactError] = []
     seen = {folder.resolve() for folder in without}
     for folder in folders:
-        found = {
-            path.parent.parent
-            for path in folder.glob(f"**/{SUMMARY}")
-            if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        }
-        if not found:
-            raise ConfigError(f"{folder}: no {SUMMARY} below it. Run `dvc repro` there first.")
-        for one in sorted(found):
+        for one in [folder] if folder.is_file() else _sequences_below(folder):
             if one.resolve() in seen:
                 continue
+            seen.add(one.resolve())
             try:
-                runs += read_folder(one, complete)
+                runs += (read_table if one.is_file() else read_folder)(one, complete)
             except ArtifactError as error:
                 broken.append(error)
-        seen |= {one.resolve() for one in found}
     for one_error in broken:
         if leave_out is None or not runs:
             raise one_error
         leave_out(one_error)
+    return runs
+
+
+def _sequences_below(folder: Path) -> list[Path]:
+    found = {
+        path.parent.parent
+        for path in folder.glob(f"**/{SUMMARY}")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    }
+    if not found:
+        raise ConfigError(f"{folder}: no {SUMMARY} below it. Run `dvc repro` there first.")
+    return sorted(found)
+
+
+def read_table(path: Path, complete: Complete) -> list[FinishedRun]:
+    """The runs of a table, one a line: JSON objects with name, commits, params and chains, as
+    scripts/compare_methods.py writes them. Raises ArtifactError for any other line, or none."""
+    runs: list[FinishedRun] = []
+    for number, line in enumerate(path.read_bytes().splitlines() or [b""], start=1):
+        try:
+            kept = json.loads(line)
+            name, commits = f"{path}: {kept['name']}", "\n".join(kept["commits"])
+            params, summary = kept["params"], {"chains": kept["chains"]}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"{path}, line {number}: not a kept run ({error}). Name a folder of sequences, or "
+                "a table that scripts/compare_methods.py wrote."
+            ) from error
+        kept_runs = split_chains(name, params, summary, None, complete)
+        runs += [replace(run, commits=commits) for run in kept_runs]
     return runs
 
 
@@ -135,21 +158,19 @@ def split_chains(
     name: str,
     params: Mapping[str, Any],
     summary: Mapping[str, Any],
-    folder: Path,
+    folder: Path | None,
     complete: Complete,
 ) -> list[FinishedRun]:
     """A run for each order of the tasks: a tree of them holds several.
 
     Each has its own tasks alone, under the names that they have in a sequence of one order, and
-    the hashes of their files. Raises ArtifactError where parameters and summary are not of the
-    same run."""
+    the hashes of their files; without a `folder` the paths stay as they are. Raises ArtifactError
+    where parameters and summary are not of the same run."""
     try:
         whole, chains = complete(params), summary["chains"]
-        tasks = {
-            key: {**task, "source": _with_content(task["source"], folder)}
-            for key, task in whole.get("tasks", {}).items()
-        }
-        whole = _with_content_of_backbone(whole, folder)
+        if folder is not None:
+            whole = _with_content_of_all(whole, folder)
+        tasks = whole.get("tasks", {})
         ran = {one for chain in chains for one in (chain["method"], *chain["tasks"])}
         unknown = ran - tasks.keys() - {whole.get("method")}
     except (AttributeError, KeyError, TypeError) as error:
@@ -177,15 +198,19 @@ def split_chains(
     return runs
 
 
-def _with_content_of_backbone(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """The same of the files that a nano model's vocabulary is trained on; of another model the
-    whole path."""
+def _with_content_of_all(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Parameters with the hashes of the tasks' files, and of those that a nano model's vocabulary
+    is trained on; with the whole path of another model."""
+    tasks = {
+        key: {**task, "source": _with_content(task["source"], folder)}
+        for key, task in params.get("tasks", {}).items()
+    }
     backbone = dict(params.get("backbone", {}))
     nano, path = backbone.get("nano", {}), backbone.get("path")
     corpus = [_with_content(source, folder) for source in nano.get("corpus", [])]
     if path is not None and (there := resolve_path(path, folder)).exists():
         backbone["path"] = str(there.resolve())
-    return {**params, "backbone": {**backbone, "nano": {**nano, "corpus": corpus}}}
+    return {**params, "tasks": tasks, "backbone": {**backbone, "nano": {**nano, "corpus": corpus}}}
 
 
 def _with_content(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

@@ -677,6 +677,21 @@ def test_a_folder_that_lamol_did_not_write_is_told(tmp_path: Path) -> None:
             read_folders([tmp_path])
 
 
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"name": "a"}', '{"name": "a", "commits": 1, "params": {}, "chains": []}']
+)
+def test_a_line_that_is_no_kept_run_is_named(tmp_path: Path, line: str) -> None:
+    table = tmp_path / "kept.jsonl"
+    whole = {"name": "a", "commits": [], "params": {}, "chains": []}
+    table.write_text(f"{json.dumps(whole)}\n{line}\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=naming(table, 2)):
+        read_folders([table])
+    for content in (b"\xff\n", b""):
+        table.write_bytes(content)
+        with pytest.raises(ArtifactError, match=naming(table, 1)):
+            read_folders([table])
+
+
 def test_a_run_that_nothing_scores_comes_last() -> None:
     (unscored,) = many("ewc", [0.0])
     unscored = replace(unscored, summary={**unscored.summary, "final_average": None})
