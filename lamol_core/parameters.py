@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import create_model, field_validator
 
-from lamol_core.audit.params import AuditParams, ForgetParams
 from lamol_core.artifacts.spec import METHOD, TASK
+from lamol_core.audit.params import AuditParams, ForgetParams
 from lamol_core.config.loading import params_error, read_own_params, validate
 from lamol_core.config.section import Section
 from lamol_core.config.task_names import find_order_problems, find_task
@@ -114,15 +114,14 @@ def read_blocks(
             blocks[name], wrong = validate(field.annotation, data.get(key, field.default), key)
         problems += wrong
     if "method" in blocks:
-        blocks["method"] = find_method(data.get("method"))
+        blocks["method"] = find_method(data.get("method")).name
     return blocks, problems
 
 
 def declared_params(blocks: Mapping[str, Any]) -> Params:
     """Blocks of `read_blocks` as Params, all others at their defaults."""
-    method = blocks["method"].name
-    named = {method if name == METHOD else name: block for name, block in blocks.items()}
-    return Params(**named | {"method": method})
+    method = blocks["method"]
+    return Params(**{method if name == METHOD else name: one for name, one in blocks.items()})
 
 
 def find_block(data: Mapping[str, Any], name: str) -> Any:

@@ -6,6 +6,7 @@ from lamol_core.data.task_data import TaskData
 from lamol_core.generation.carry_over import count_rows, read_carried
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.quotas import rows_wanted
+from lamol_core.methods.registry import METHODS
 from lamol_core.text.params import TextParams
 from stages.console import progress
 from stages.guard import run_alone
@@ -16,7 +17,8 @@ from stages.runtime import StageRun, stage
 def generate(run: StageRun) -> None:
     params, text = run.block("generate", GenerateParams), run.block("text", TextParams)
     data, teacher = TaskData.read(run), run.check(TEACHER)
-    counts = rows_wanted(params, data.facts, data.earlier, run.method.rehearses)
+    rehearses = METHODS[run.method].rehearses
+    counts = rows_wanted(params, data.facts, data.earlier, rehearses)
     carried = read_carried(run, counts, params.balance_labels) if params.carry_over else []
     samples = carried
     if num_to_draw := sum(counts.values()) - len(carried):

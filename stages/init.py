@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -66,7 +66,7 @@ def init(
     if params is not None:
         if input_column or target_column or backbone != "nano":
             raise UsageError("--params: the file says what --backbone, --input and --target would.")
-        written = read_example(params, method)
+        written: dict[str, Any] = read_example(params, method)
     else:
         columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
         written = make_params(task or [], backbone, method or DEFAULT_METHOD, columns)

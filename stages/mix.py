@@ -6,13 +6,14 @@ from lamol_core.data.gate import pass_gate
 from lamol_core.data.mixing import mix_rows
 from lamol_core.data.params import MixParams
 from lamol_core.data.task_data import TaskData
+from lamol_core.methods.registry import METHODS
 from stages.guard import run_alone
 from stages.runtime import StageRun, stage
 
 
 @stage("mix")
 def mix(run: StageRun) -> None:
-    data, method = TaskData.read(run), run.method
+    data, method = TaskData.read(run), METHODS[run.method]
     passed = pass_gate(run, run.block("mix", MixParams), data.earlier)
     if method.mixes_real_rows and data.earlier:
         run.say(f"{method.name}: {method.privacy}")

@@ -1,7 +1,5 @@
 """`lamol prepare T`: the task's rows from its source, and links to those of its predecessors."""
 
-from pathlib import Path
-
 from lamol_core.artifacts.spec import DATA, TASK
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task

@@ -1,4 +1,4 @@
-"""What a stage's body is given: its task, its blocks of params.yaml, what it reads, what it costs."""
+"""What a stage's body is given: its task, blocks of params.yaml, inputs, and what it costs."""
 
 import inspect
 import os
@@ -16,7 +16,7 @@ from lamol_core.artifacts.figures import write_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.locks import sole_writer
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.artifacts.spec import METHOD, OF_A_TASK, STAGES
+from lamol_core.artifacts.spec import OF_A_TASK, STAGES
 from lamol_core.artifacts.store import Inputs, require_room
 from lamol_core.artifacts.version import code_version
 from lamol_core.config.loading import params_error, read_own_params
@@ -24,7 +24,6 @@ from lamol_core.config.section import Section
 from lamol_core.config.task_names import BASE, TASK_NAME, find_order_problems, find_task
 from lamol_core.errors import ConfigError, UsageError
 from lamol_core.machine import describe_machine
-from lamol_core.methods.spec import Method
 from lamol_core.parameters import read_blocks
 from stages.console import print_json, print_table, say
 from stages.guard import guarded
@@ -106,23 +105,22 @@ class StageRun(Inputs):
         return self.blocks["seed"]
 
     @property
-    def method(self) -> type[Method[Any]]:
-        """The method that params.yaml chooses."""
+    def method(self) -> str:
+        """The name of the method that params.yaml chooses."""
         return self.blocks["method"]
-
-    @property
-    def chosen(self) -> Method[Any]:
-        """The method with its block."""
-        return self.method(self.blocks[METHOD])
 
     def provenance(self, parameters: dict[str, Any] | None = None) -> Provenance:
         """What a manifest says of an output: parameters that acted, inputs read so far, and the
         code of the stage."""
         return Provenance(parameters or {}, self.hashes, code_version(self.declared.packages))
 
-    def write_figures(self, figures: dict[str, Any], seconds_before: float = 0.0) -> dict[str, Any]:
-        """Write the stage's file below reports/figures, with what the run costs; gives both."""
-        figures = figures | self.cost.figures(seconds_before)
+    def write_figures(
+        self, figures: dict[str, Any], seconds_before: float = 0.0, **machine: str
+    ) -> dict[str, Any]:
+        """Write the stage's file below reports/figures, with what the run costs; gives both.
+        `machine`: what else is known of it."""
+        cost = self.cost.figures(seconds_before)
+        figures = figures | cost | {"machine": cost["machine"] | machine}
         write_json(self.layout.figure(self.task, self.declared.name), figures, MEASURED)
         return figures
 

@@ -19,7 +19,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 OTHER_MEANINGS = {
     ("lamol", "lamol_core/machine.py"): "the package",
     ("accuracy", "lamol_core/reporting/plots.py"): "a chart",
-    ("accuracy", "lamol_core/reporting/report.py"): "a chart",
+    ("accuracy", "lamol_core/artifacts/spec.py"): "a chart",
     ("csv", "stages/samples.py"): "how rows are printed",
     ("hub", "lamol_core/models/params.py"): "a kind of backbone",
     ("hub", "lamol_core/models/backbones.py"): "a kind of backbone",

@@ -8,7 +8,14 @@ from lamol_core.artifacts.atomic import atomic_folder, atomic_path
 from lamol_core.artifacts.figures import read_json, write_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance, is_whole, seal_folder
-from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, CROISSANT, DATASET_CARD, remedy
+from lamol_core.artifacts.spec import (
+    AUDIT,
+    AUDIT_FIGURES,
+    AUDIT_FLAGS,
+    CROISSANT,
+    DATASET_CARD,
+    remedy,
+)
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import write_rows
 from lamol_core.audit.cards import croissant, dataset_card

@@ -30,9 +30,7 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
     runs: list[FinishedRun] = []
     left_out = []
     for name, revision in list_experiments(root, all_commits):
-        params, summary = (
-            read_at(root, path, revision) for path in ("params.yaml", str(SUMMARY))
-        )
+        params, summary = (read_at(root, path, revision) for path in ("params.yaml", str(SUMMARY)))
         if params is None or summary is None:
             left_out.append(name)
             continue

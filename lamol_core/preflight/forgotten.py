@@ -1,4 +1,4 @@
-"""What forgotten rows forbid: stages that would run again without them, and scores that are lost."""
+"""Forgotten rows: which stages would run again without them, and which scores would be lost."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
 from lamol_core.artifacts.atomic import find_scratch, writer_of
 from lamol_core.artifacts.layout import Layout

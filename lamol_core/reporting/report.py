@@ -7,7 +7,16 @@ from typing import Any
 from lamol_core.artifacts.atomic import atomic_folder, atomic_path
 from lamol_core.artifacts.figures import read_json, write_csv, write_json
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.spec import CHARTS, FIGURES, HEADLINE, MODEL_CARDS, PAGE, SCORES, SUMMARY, remedy
+from lamol_core.artifacts.spec import (
+    CHARTS,
+    FIGURES,
+    HEADLINE,
+    MODEL_CARDS,
+    PAGE,
+    SCORES,
+    SUMMARY,
+    remedy,
+)
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ZeroShot
 from lamol_core.reporting.comparison.statistics import COLUMNS

@@ -35,11 +35,13 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class TrainedStudent:
     """The student in the precision it was computed in, what its method keeps, its log, and how many
-    inputs were cut. What a resumed training would go on from is there until it is discarded."""
+    rows it learnt and inputs were cut. What a resumed training goes on from is there until it is
+    discarded."""
 
     model: PreTrainedModel
     memory: Memory
     log_rows: list[LogRow]
+    num_rows: int
     num_cut: int
     is_main_process: bool
     resumes: tuple[Resume, ...] = ()
@@ -137,7 +139,7 @@ def train_from_checkpoint(
         log_rows = setup.fit(student, rows, method.loss, teacher, memory, resume)
     resumes = tuple(one for one in (expert_resume, resume) if one is not None)
     is_main = setup.accelerator.is_main_process
-    return TrainedStudent(student, memory, log_rows, num_cut, is_main, resumes)
+    return TrainedStudent(student, memory, log_rows, len(rows), num_cut, is_main, resumes)
 
 
 def _inputs_of(

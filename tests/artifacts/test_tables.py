@@ -8,8 +8,8 @@ import pytest
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import check_table, table_manifest
-from lamol_core.artifacts.spec import MIX, PSEUDO
-from lamol_core.artifacts.store import read
+from lamol_core.artifacts.spec import MIX, PSEUDO, TRAIN
+from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import read_rows, size_of, write_table
 from lamol_core.errors import ArtifactError
 from lamol_core.records import (
@@ -51,11 +51,11 @@ def refusal(path: Path) -> str:
 def test_records_come_back_as_they_went(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     write(layout.mix("a"))
-    table, manifest = read(layout, MIX, "a")
+    table, manifest = Inputs(TRAIN, "a", "base", layout).read(MIX)
     assert from_table(table, MixRow) == ROWS
     assert manifest.rows == {"mix": 2}
     write_table(layout.pseudo("a"), PSEUDO, [SAMPLE])
-    assert from_table(read(layout, PSEUDO, "a")[0], PseudoSample) == [SAMPLE]
+    assert from_table(Inputs(TRAIN, "a", "base", layout).read(PSEUDO)[0], PseudoSample) == [SAMPLE]
 
 
 def test_the_size_of_rows_is_that_of_their_file(table: Path) -> None:

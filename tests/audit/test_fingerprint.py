@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamol_core.artifacts.layout import Layout
 from lamol_core.audit.fingerprint import (
     FIGURES,
     HASHES,

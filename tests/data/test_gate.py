@@ -13,12 +13,12 @@ import pytest
 from lamol_core.artifacts.figures import write_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance, seal_folder
-from lamol_core.artifacts.spec import AUDIT, PSEUDO
+from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, GENERATE, MIXING, PSEUDO
+from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import write_rows, write_table
 from lamol_core.audit.spec import Flag
 from lamol_core.data.gate import (
-    FIGURES,
-    FLAGS,
+    PassedRows,
     flagged_rows,
     pass_gate,
     shows_real_rows,
@@ -26,7 +26,7 @@ from lamol_core.data.gate import (
 )
 from lamol_core.data.params import MixParams
 from lamol_core.errors import ArtifactError, GenerationError
-from lamol_core.records import FLAG_SCHEMA, PseudoSample, TaskFacts
+from lamol_core.records import PseudoSample, TaskFacts
 from tests.messages import mentions, names, naming
 
 TASK = "b"
@@ -68,6 +68,14 @@ def draw(root: Path, rows: Sequence[PseudoSample] = ROWS) -> tuple[Layout, str]:
     return layout, write_table(layout.pseudo(TASK), PSEUDO, rows).content_sha256
 
 
+def mixing(layout: Layout) -> Inputs:
+    return Inputs(MIXING, TASK, "a", layout)
+
+
+def gate(layout: Layout, params: MixParams) -> PassedRows:
+    return pass_gate(mixing(layout), params, EARLIER)
+
+
 def audited(
     root: Path,
     verdict: str = "pass",
@@ -88,9 +96,9 @@ def audited(
     if without is not None:
         failed = ["drift"] if without == "fail" else []
         told["without_flagged"] = {"verdict": without, "failed": failed}
-    write_json(folder / FIGURES, told)
+    write_json(folder / AUDIT_FIGURES, told)
     flags = [Flag(row.row_id, row.source_task, "copies", "duplicate") for row in flagged]
-    write_rows(folder / FLAGS, flags, FLAG_SCHEMA)
+    write_rows(folder / AUDIT_FLAGS, flags, AUDIT.schema)
     seal_folder(folder, AUDIT.kind, {}, Provenance(parameters, {"pseudo": content}))
     return layout
 
@@ -98,7 +106,7 @@ def audited(
 @pytest.mark.parametrize("params", [OFF, WARN, FAIL])
 @pytest.mark.parametrize("verdict", ["pass", "warn"])
 def test_what_did_not_fail_passes_whole(params: MixParams, verdict: str, tmp_path: Path) -> None:
-    passed = pass_gate(audited(tmp_path, verdict), TASK, params, EARLIER)
+    passed = gate(audited(tmp_path, verdict), params)
     assert passed.samples == ROWS and passed.num_dropped == 0
     assert passed.manifest.kind == PSEUDO.kind
 
@@ -108,20 +116,20 @@ def test_a_failed_audit_stops_where_the_gate_says_so(
 ) -> None:
     layout = audited(tmp_path, "fail")
     with pytest.raises(GenerationError) as stopped:
-        pass_gate(layout, TASK, FAIL, EARLIER)
+        gate(layout, FAIL)
     assert names(stopped.value, layout.pseudo(TASK), "copies", "drift", "mix.gate: warn")
     assert names(stopped.value, "mix.drop_flagged: true", len(FLAGGED))
     for params, warnings in ((WARN, 1), (OFF, 0)):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            assert pass_gate(layout, TASK, params, EARLIER).samples == ROWS
+            assert gate(layout, params).samples == ROWS
         assert len(caplog.records) == warnings
         assert all(names(record.getMessage(), "copies", "drift") for record in caplog.records)
 
 
 def test_nothing_is_said_of_dropping_where_nothing_is_flagged(tmp_path: Path) -> None:
     with pytest.raises(GenerationError) as stopped:
-        pass_gate(audited(tmp_path, "fail", flagged=()), TASK, FAIL, EARLIER)
+        gate(audited(tmp_path, "fail", flagged=()), FAIL)
     assert not mentions(stopped.value, "mix.drop_flagged")
 
 
@@ -129,7 +137,7 @@ def test_nothing_is_said_of_dropping_where_nothing_is_flagged(tmp_path: Path) ->
 def test_flagged_rows_are_dropped_and_the_verdict_is_that_of_the_others(
     params: MixParams, tmp_path: Path
 ) -> None:
-    passed = pass_gate(audited(tmp_path, "fail"), TASK, dropping(params), EARLIER)
+    passed = gate(audited(tmp_path, "fail"), dropping(params))
     assert passed.samples == [row for row in ROWS if row not in FLAGGED]
     assert passed.num_dropped == 1, "the other one was rejected anyway"
 
@@ -137,9 +145,9 @@ def test_flagged_rows_are_dropped_and_the_verdict_is_that_of_the_others(
 def test_dropping_flagged_rows_does_not_help_where_the_rest_failed(tmp_path: Path) -> None:
     layout = audited(tmp_path, "warn", "fail")
     with pytest.raises(GenerationError, match=naming("drift")) as stopped:
-        pass_gate(layout, TASK, dropping(FAIL), EARLIER)
+        gate(layout, dropping(FAIL))
     assert not mentions(stopped.value, "mix.drop_flagged")
-    assert pass_gate(layout, TASK, dropping(WARN), EARLIER).num_dropped == 1
+    assert gate(layout, dropping(WARN)).num_dropped == 1
 
 
 @pytest.mark.parametrize("params", [OFF, WARN, FAIL])
@@ -148,20 +156,20 @@ def test_flagged_rows_of_a_table_without_that_verdict_are_not_dropped(
 ) -> None:
     layout = audited(tmp_path, "fail", None)
     with pytest.raises(ArtifactError, match=naming(layout.pseudo(TASK), f"generate@{TASK}")):
-        pass_gate(layout, TASK, dropping(params), EARLIER)
+        gate(layout, dropping(params))
 
 
 def test_a_task_without_a_row_left_is_refused(tmp_path: Path) -> None:
     of_a = [row for row in ROWS if row.source_task == "a"]
     layout = audited(tmp_path, flagged=of_a)
     with pytest.raises(GenerationError, match=naming(layout.pseudo(TASK), "mix.drop_flagged")):
-        pass_gate(layout, TASK, dropping(WARN), EARLIER)
-    assert pass_gate(layout, TASK, WARN, EARLIER).samples == ROWS
+        gate(layout, dropping(WARN))
+    assert gate(layout, WARN).samples == ROWS
 
 
 def test_a_task_that_had_no_valid_row_is_none_that_was_lost(tmp_path: Path) -> None:
     rows = [row if row.source_task == "z" else replace(row, valid=False) for row in ROWS]
-    passed = pass_gate(audited(tmp_path, rows=rows), TASK, dropping(WARN), EARLIER)
+    passed = gate(audited(tmp_path, rows=rows), dropping(WARN))
     assert len(passed.samples) == 6 and passed.num_dropped == 0
 
 
@@ -170,39 +178,39 @@ def test_the_audit_of_another_table_is_none(tmp_path: Path) -> None:
     draw(tmp_path, ROWS[1:])
     for params in (WARN, FAIL, dropping(OFF)):
         with pytest.raises(ArtifactError, match=naming(layout.audit(TASK), f"audit@{TASK}")):
-            pass_gate(layout, TASK, params, EARLIER)
-    assert pass_gate(layout, TASK, OFF, EARLIER).samples == ROWS[1:]
+            gate(layout, params)
+    assert gate(layout, OFF).samples == ROWS[1:]
 
 
 @pytest.mark.parametrize("params", [WARN, FAIL, dropping(OFF), dropping(WARN)])
 def test_an_audit_that_is_asked_must_be_there_unchanged(params: MixParams, tmp_path: Path) -> None:
     layout, _ = draw(tmp_path / "none")
     with pytest.raises(ArtifactError, match=naming(layout.audit(TASK), f"audit@{TASK}")):
-        pass_gate(layout, TASK, params, EARLIER)
+        gate(layout, params)
     layout = audited(tmp_path / "changed", "fail")
-    figures = layout.audit(TASK) / FIGURES
+    figures = layout.audit(TASK) / AUDIT_FIGURES
     figures.write_text(figures.read_text().replace("fail", "pass"))
     with pytest.raises(ArtifactError, match=naming(figures, f"audit@{TASK}")):
-        pass_gate(layout, TASK, params, EARLIER)
+        gate(layout, params)
 
 
 def test_no_audit_is_asked_where_nothing_depends_on_it(tmp_path: Path) -> None:
     layout, _ = draw(tmp_path)
-    assert pass_gate(layout, TASK, OFF, EARLIER).samples == ROWS
+    assert gate(layout, OFF).samples == ROWS
 
 
 def test_a_table_that_was_changed_is_refused(tmp_path: Path) -> None:
     layout, _ = draw(tmp_path)
     write_rows(layout.pseudo(TASK), ROWS[:-1], PSEUDO.schema)
     with pytest.raises(ArtifactError, match=naming(layout.pseudo(TASK), f"generate@{TASK}")):
-        pass_gate(layout, TASK, OFF, EARLIER)
+        gate(layout, OFF)
 
 
 def test_before_any_task_nothing_is_flagged(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.run("base").mkdir(parents=True)
     write_base_audit(layout.audit("base"))
-    assert flagged_rows(layout, "base") == set()
+    assert flagged_rows(Inputs(GENERATE, TASK, "base", layout), "before") == set()
     assert not shows_real_rows(layout.audit("base")) and not shows_real_rows(tmp_path)
 
 
@@ -210,7 +218,7 @@ def test_an_audit_says_whether_real_rows_are_on_its_page(tmp_path: Path) -> None
     for shown in (True, False):
         layout = audited(tmp_path / str(shown), show_real_rows=shown)
         assert shows_real_rows(layout.audit(TASK)) == shown
-        assert flagged_rows(layout, TASK) == {row.row_id for row in FLAGGED}
+        assert flagged_rows(mixing(layout)) == {row.row_id for row in FLAGGED}
 
 
 def test_yaml_reads_the_word_off_as_false() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lamol_core.artifacts.layout import Layout
 from lamol_core.config.loading import read_params
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task, write_base

@@ -18,7 +18,8 @@ from lamol_core.artifacts.spec import OF_A_TASK, STAGES
 from lamol_core.errors import ArtifactError, ConfigError, DivergedError, UsageError
 from lamol_core.generation.params import GenerateParams
 from stages.cli import app
-from stages.runtime import Cost, StageRun, guarded, task_of_dvc
+from stages.guard import guarded
+from stages.runtime import Cost, StageRun, task_of_dvc
 from tests.messages import names, naming
 from tests.stages.sequences import edit_params, write_csv
 

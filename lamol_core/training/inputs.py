@@ -1,0 +1,109 @@
+"""What a training reads from the sequence's folder, and whether it was made together."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lamol_core.artifacts.manifest import Manifest
+from lamol_core.artifacts.spec import MIX, PSEUDO, STATE, STUDENT, TEACHER, Artifact, remedy, repro
+from lamol_core.artifacts.store import Inputs
+from lamol_core.config.task_names import BASE
+from lamol_core.data.task_data import TaskData
+from lamol_core.errors import ArtifactError
+from lamol_core.methods.registry import METHODS
+from lamol_core.methods.spec import Method
+from lamol_core.records import MixRow, PseudoSample, from_table
+from lamol_core.text.params import TextParams
+from lamol_core.training.encoding import TrainingSet
+from lamol_core.training.params import TrainParams
+from lamol_core.training.student import Checkpoints
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What a training reads, all of it checked."""
+
+    data: TaskData
+    training_set: TrainingSet
+    checkpoints: Checkpoints
+    acting: dict[str, Any]
+    """The parameters that act in it, for the manifests of what it makes."""
+
+
+def read_training(
+    inputs: Inputs, method: Method[Any], params: TrainParams, text: TextParams, seed: int
+) -> TrainingInputs:
+    """Read and check the rows and checkpoints of a task's training.
+
+    Raises ArtifactError where one is missing or was changed, or where stages run by hand left them
+    of other inputs than each other."""
+    data = TaskData.read(inputs)
+    real = data.rows_to_mix(method.mixes_real_rows)
+    teacher, state = inputs.check(TEACHER), inputs.check(STATE, "before")
+    mix, of_mix = inputs.read(MIX)
+    pseudo, of_pseudo = inputs.read(PSEUDO)
+    if method.expert_loss is not None:
+        inputs.check(STUDENT, "base")
+    if inputs.after != BASE:
+        _require_same_training(inputs, state, teacher)
+    _require_made_of(inputs, PSEUDO, of_pseudo, {"teacher": teacher.content_sha256})
+    mixed_from = {"pseudo": of_pseudo.content_sha256, "train.parquet": data.train_sha256}
+    _require_made_of(inputs, MIX, of_mix, mixed_from)
+    _require_mixed_for(inputs, of_mix, method)
+    training_set = TrainingSet(
+        from_table(mix, MixRow),
+        real,
+        from_table(pseudo, PseudoSample),
+        lineage=tuple(facts.name for facts in data.lineage),
+        task_specific_token=method.rehearses and text.use_task_specific_gen_token,
+        max_length=text.max_length,
+    )
+    layout, task = inputs.layout, inputs.task
+    checkpoints = Checkpoints(
+        inputs.path(TEACHER),
+        states=layout.teacher_states(task),
+        state=inputs.path(STATE, "before"),
+        backbone=inputs.path(STUDENT, "base"),
+        resume=layout.resume(task),
+    )
+    acting = {"method": method.name, "seed": seed, "text.max_length": text.max_length}
+    if method.rehearses:
+        acting["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
+    if dropped := of_mix.parameters.get("flagged_dropped"):
+        acting["mix.flagged_dropped"] = dropped
+    of_method = method.acting(training_set.has_pseudo_rows)
+    acting |= {f"{method.name}.{key}": value for key, value in of_method.items()}
+    acting |= {f"train.{key}": value for key, value in params.model_dump().items()}
+    return TrainingInputs(data, training_set, checkpoints, acting)
+
+
+def _require_same_training(inputs: Inputs, state: Manifest, teacher: Manifest) -> None:
+    if (state.parameters, state.inputs) != (teacher.parameters, teacher.inputs):
+        task = inputs.task
+        raise ArtifactError(
+            f"{inputs.path(STATE, 'before')}: what the method keeps there was left by another "
+            f"training than the teacher. Run `lamol snapshot {task}` to go on from it, or "
+            f"{repro(TEACHER, task)} for what params.yaml says; then the stages after it."
+        )
+
+
+def _require_mixed_for(inputs: Inputs, of_mix: Manifest, method: Method[Any]) -> None:
+    mixed_for = str(of_mix.parameters.get("method"))
+    other = METHODS.get(mixed_for)
+    mine = method.rehearses, method.mixes_real_rows
+    if other is None or (other.rehearses, other.mixes_real_rows) != mine:
+        raise ArtifactError(
+            f"{inputs.path(MIX)}: was made for {mixed_for}, which rehearses other rows than "
+            f"{method.name}. Run `lamol generate`, `lamol audit` and `lamol mix` with it, or "
+            "`dvc repro`."
+        )
+
+
+def _require_made_of(
+    inputs: Inputs, artifact: Artifact, manifest: Manifest, made_of: dict[str, str]
+) -> None:
+    for name, expected in made_of.items():
+        if manifest.inputs.get(name) != expected:
+            raise ArtifactError(
+                f"{inputs.path(artifact)}: was made with another {name} than is there now. "
+                f"{remedy(artifact, inputs.task)}"
+            )

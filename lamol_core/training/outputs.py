@@ -1,0 +1,45 @@
+"""What a training leaves: the student, what its method keeps, the log, and figures of both."""
+
+from pathlib import Path
+from typing import Any
+
+from lamol_core.artifacts.figures import write_csv
+from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.artifacts.spec import STATE, STUDENT, TEACHER, TRAIN_LOG
+from lamol_core.artifacts.store import Inputs
+from lamol_core.data.task_data import TaskData
+from lamol_core.training.log import thin_curve
+from lamol_core.training.student import TrainedStudent
+from lamol_core.training.trainer import MEASURED_COLUMNS
+
+
+def write_training(
+    trained: TrainedStudent, inputs: Inputs, data: TaskData, mixes: bool, provenance: Provenance
+) -> dict[str, Any]:
+    """Write all that a task's training makes, from the main process; gives its figures. `mixes`:
+    the method trains on the real rows of every task."""
+    trained.save(inputs.path(STUDENT), inputs.path(TEACHER), provenance)
+    trained.save_state(inputs.path(STATE), provenance)
+    log = trained.log_rows
+    columns = [name for name in log[0] if name not in MEASURED_COLUMNS]
+    write_csv(inputs.path(TRAIN_LOG), log, columns)
+    return {
+        "rows": trained.num_rows,
+        "steps": len(log),
+        "tokens": sum(row["tokens"] for row in log),
+        "final_loss": log[-1]["loss"],
+        "inputs_cut": trained.num_cut,
+        "curve": thin_curve(log),
+        "kept": count_kept(inputs.path(STATE), data, mixes),
+    }
+
+
+def count_kept(state: Path, data: TaskData, mixes: bool) -> dict[str, int]:
+    """Real rows of old tasks, and bytes of all that is kept beside the student itself: those of a
+    task's state, and the rows of every task so far where a method `mixes` them in."""
+    files = [path for path in state.iterdir() if path.name != MANIFEST]
+    num_rows = read_manifest(state / MANIFEST, "").rows.get("real_rows", 0)
+    if mixes:
+        files += [data.file(facts.name, "train") for facts in data.lineage]
+        num_rows += sum(facts.num_rows["train"] for facts in data.lineage)
+    return {"real_rows": num_rows, "bytes": sum(path.stat().st_size for path in files)}
