@@ -9,24 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError, as_list
 from stages.console import print_json, print_rows, say
-from stages.runtime import (
-    Cost,
-    DebugOption,
-    JsonOption,
-    SetOption,
-    guarded,
-    run_alone,
-    version_problems,
-)
+from stages.runtime import DebugOption, JsonOption, SetOption, guarded, run_alone, version_problems
 
 if TYPE_CHECKING:
     from lamol_core.data.tombstones import Record
     from lamol_core.parameters import Params
     from lamol_core.pipeline.dvc_record import Pipeline
-    from lamol_core.preflight.estimate import Estimate
     from lamol_core.preflight.overview import TaskOverview
 
 EstimateOption = Annotated[
@@ -54,7 +44,12 @@ def check(
     found = _look(data, Path())
     foreseen = None
     if estimate and not found.problems:
-        foreseen = _estimate(Params.model_validate(data))
+        from lamol_core.preflight.estimate import estimate_sequence
+
+        say("check: a few steps are trained, some rows drawn and answered")
+        foreseen = estimate_sequence(Params.model_validate(data), Path())
+        for note in foreseen.notes:
+            say(f"check: {note}")
     if json:
         told = found.as_dict()
         print_json(told | ({"estimate": foreseen.as_dict()} if foreseen else {}))
@@ -71,7 +66,7 @@ def check(
                 say(f"check: {one.task}: {note}")
         print_rows([one.row() for one in found.tasks])
         if foreseen is not None:
-            print_rows(foreseen.rows())
+            print_rows([one.row() for one in foreseen.tasks])
             say(f"check: {foreseen.sentence}")
         say("check: nothing is wrong; `dvc repro` runs the sequence.")
 
@@ -192,21 +187,6 @@ def _learnt_on(params: Params, task: str) -> list[str]:
     while more := [n for n, one in params.tasks.items() if one.after in names and n not in names]:
         names += more
     return names
-
-
-def _estimate(params: Params) -> Estimate:
-    cost = Cost()
-
-    from lamol_core.artifacts.layout import Layout
-    from lamol_core.preflight.estimate import estimate
-    from lamol_core.preflight.trial import try_sequence
-
-    cost.imported()
-    student = Layout().student(BASE)
-    work, rates = try_sequence(params, Path(), student, lambda text: say(f"check: {text}"))
-    figures = cost.figures()
-    peak = int(figures["peak_memory_bytes"])
-    return estimate(work, rates, figures["start_up_seconds"], peak)
 
 
 if __name__ == "__main__":

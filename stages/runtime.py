@@ -9,8 +9,6 @@ import inspect
 import logging
 import os
 import re
-import resource
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -329,14 +327,12 @@ class Cost:
     def figures(self, seconds_before: float = 0.0) -> dict[str, Any]:
         """Under the keys of MEASURED. `seconds_before`: what another process had done of the work
         before it was cut off."""
-        from lamol_core.machine import describe_machine
+        from lamol_core.machine import describe_machine, peak_memory_bytes
 
-        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        scale = 1 if sys.platform == "darwin" else 1024
         return {
             "seconds": round(time.perf_counter() - self._started + seconds_before, 2),
             "start_up_seconds": round(self._start_up_s, 2),
-            "peak_memory_bytes": peak_kib * scale,
+            "peak_memory_bytes": peak_memory_bytes(),
             "machine": describe_machine(),
         }
 
