@@ -2,6 +2,8 @@
 
 import os
 import platform
+import resource
+import sys
 from pathlib import Path
 
 from lamol_core import __version__
@@ -18,6 +20,12 @@ def describe_machine() -> dict[str, str]:
         "threads": os.environ.get("OMP_NUM_THREADS", "one a core"),
         "memory": _memory(),
     }
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has had at once (its resident set)."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
 def _processor() -> str:

@@ -30,7 +30,10 @@ def check(
     if estimate and not found.problems:
         from lamol_core.preflight.estimate import estimate_sequence  # loads torch
 
-        expected = estimate_sequence(Params.model_validate(data), Path(), say)
+        say("check: a few steps are trained, some rows drawn and answered")
+        expected = estimate_sequence(Params.model_validate(data), Path())
+        for note in expected.notes:
+            say(f"check: {note}")
     if json:
         print_json(found.as_dict() | ({"estimate": expected.as_dict()} if expected else {}))
     if found.problems:
@@ -45,7 +48,7 @@ def check(
                 say(f"check: {one.task}: {note}")
         print_rows([one.row() for one in found.tasks])
         if expected is not None:
-            print_rows(expected.rows())
+            print_rows([one.row() for one in expected.tasks])
             say(f"check: {expected.sentence}")
         say("check: nothing is wrong; `dvc repro` runs the sequence.")
 

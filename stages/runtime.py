@@ -3,8 +3,6 @@
 import inspect
 import os
 import re
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from lamol_core.config.loading import params_error, read_own_params
 from lamol_core.config.section import Section
 from lamol_core.config.task_names import BASE, TASK_NAME, find_order_problems, find_task
 from lamol_core.errors import ConfigError, UsageError
-from lamol_core.machine import describe_machine
+from lamol_core.machine import describe_machine, peak_memory_bytes
 from lamol_core.parameters import read_blocks
 from stages.console import print_json, print_table, say
 from stages.guard import guarded
@@ -49,12 +47,10 @@ class Cost:
     def figures(self, seconds_before: float = 0.0) -> dict[str, Any]:
         """Under the keys of MEASURED. `seconds_before`: what another process had done of the work
         before it was cut off."""
-        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        scale = 1 if sys.platform == "darwin" else 1024
         return {
             "seconds": round(time.perf_counter() - self._started + seconds_before, 2),
             "start_up_seconds": round(self._start_up_s, 2),
-            "peak_memory_bytes": peak_kib * scale,
+            "peak_memory_bytes": peak_memory_bytes(),
             "machine": describe_machine(),
         }
 

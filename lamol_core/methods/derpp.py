@@ -11,7 +11,7 @@ epoch, with the logits that the student gives it then.
 from lamol_core.config.section import Weight
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.replay import ReplayParams
-from lamol_core.methods.spec import Cost, Method
+from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce, mse
 
 
@@ -25,6 +25,7 @@ class DerppParams(ReplayParams):
 class Derpp(Method[DerppParams]):
     name, Params = "derpp", DerppParams
     keeps_real_rows = True
+    cost_per_token = 2.0
     privacy = (
         "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most, and their logits besides."
     )
@@ -38,6 +39,3 @@ class Derpp(Method[DerppParams]):
         from lamol_core.methods.derpp_memory import LogitMemory
 
         return LogitMemory(self.params, context)
-
-    def cost(self, num_new_rows: int) -> Cost:
-        return self.params.cost

@@ -8,7 +8,7 @@ theta* are the weights as they were before the task. The memory (ewc_memory.py) 
 
 from lamol_core.config.section import Count, Section, Weight
 from lamol_core.methods.memory import Memory, MemoryContext
-from lamol_core.methods.spec import Cost, Method
+from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce
 
 
@@ -21,6 +21,7 @@ class EwcParams(Section):
 
 class Ewc(Method[EwcParams]):
     name, Params = "ewc", EwcParams
+    cost_per_token = 1.3
     privacy = "Keeps no real row: one number a weight."
 
     @property
@@ -31,6 +32,3 @@ class Ewc(Method[EwcParams]):
         from lamol_core.methods.ewc_memory import FisherMemory
 
         return FisherMemory(self.params, context.seed)
-
-    def cost(self, num_new_rows: int) -> Cost:
-        return Cost(rows_after_training=min(self.params.fisher_rows or num_new_rows, num_new_rows))

@@ -17,6 +17,7 @@ BOTH: tuple[Origin, ...] = ("new", "pseudo")
 
 class L2kd(Rehearsing[LamolParams]):
     name, Params = "l2kd", LamolParams
+    cost_per_token = 2.0
 
     @property
     def expert_loss(self) -> Loss:

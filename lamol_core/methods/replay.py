@@ -7,7 +7,7 @@ Every row that is trained on is offered to the memory, in every epoch; a reservo
 
 from lamol_core.config.section import Count, Section
 from lamol_core.methods.memory import Memory, MemoryContext
-from lamol_core.methods.spec import Cost, Method
+from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce
 
 
@@ -17,15 +17,11 @@ class ReplayParams(Section):
     buffer_size: Count = 200
     batch_size: Count = 32
 
-    @property
-    def cost(self) -> Cost:
-        rows = min(self.batch_size, self.buffer_size)
-        return Cost(memory_rows_each_step=rows, memory_slots=self.buffer_size)
-
 
 class Replay(Method[ReplayParams]):
     name, Params = "replay", ReplayParams
     keeps_real_rows = True
+    cost_per_token = 2.0
     privacy = "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most."
 
     @property
@@ -36,6 +32,3 @@ class Replay(Method[ReplayParams]):
         from lamol_core.methods.replay_memory import RowMemory
 
         return RowMemory(self.params, context)
-
-    def cost(self, num_new_rows: int) -> Cost:
-        return self.params.cost

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from lamol_core.config.section import Section
@@ -21,17 +20,6 @@ Symptom = Literal[
 """What the report looks for in a run's figures."""
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a method asks for beyond the forward and backward of its mix."""
-
-    memory_rows_each_step: int = 0
-    rows_after_training: int = 0
-    """Rows with a backward of their own after the last step."""
-    memory_slots: int | None = None
-    """How many rows its memory holds at the most; None where it is of one size from the start."""
-
-
 class Method(ABC, Generic[P]):
     """One continual-learning method, built from its block of params.yaml."""
 
@@ -43,6 +31,9 @@ class Method(ABC, Generic[P]):
     """Whether its memory holds real rows of earlier tasks."""
     mixes_real_rows: ClassVar[bool] = False
     """Whether its mix has the real rows of all earlier tasks."""
+    cost_per_token: ClassVar[float] = 1.0
+    """Seconds of training for each token of the mix, over those of a token in a first task's step
+    (docs/performance.md): more where rows of a memory, an expert or a penalty come on top."""
     privacy: ClassVar[str]
     """What is kept of earlier tasks, for whoever must know: one sentence."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -73,7 +64,3 @@ class Method(ABC, Generic[P]):
     def acting(self, has_pseudo_rows: bool) -> dict[str, Any]:
         """The parameters that act in a training: others are no part of a checkpoint's manifest."""
         return self.params.model_dump(by_alias=True)
-
-    def cost(self, num_new_rows: int) -> Cost:
-        """What learning a task of so many rows takes besides."""
-        return Cost()

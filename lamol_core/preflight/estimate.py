@@ -1,24 +1,42 @@
-"""Seconds and bytes that a sequence will take: its work over this machine's rates."""
+"""Seconds and bytes that a sequence will take: its tokens times the rates of this machine."""
 
-from collections.abc import Sequence
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from lamol_core.preflight.rates import Rates
-from lamol_core.preflight.work import TaskWork
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.manifest import Provenance
+from lamol_core.config.task_names import BASE
+from lamol_core.data.prepare import find_facts, read_task_rows
+from lamol_core.data.sources.registry import read_texts
+from lamol_core.data.tombstones import read_record
+from lamol_core.errors import ConfigError
+from lamol_core.machine import peak_memory_bytes
+from lamol_core.models.backbones import build_backbone, is_made_of
+from lamol_core.models.checkpoints import save_checkpoint
+from lamol_core.parameters import Params
+from lamol_core.preflight.rates import Rates, measure_rates
+from lamol_core.preflight.work import TaskWork, plan_work
+from lamol_core.records import Example, row_id
+from lamol_core.text.template import cut_input
+from lamol_core.text.tokenizer import TextCodec
 
-FORWARD_SHARE = 1 / 3
-"""Of a forward with its backward: a product of matrices and two for its gradients."""
+# Imports that a task costs: three stages load torch; four light ones, DVC's own time and the
+# loading of checkpoints take about as long as two more (docs/performance.md).
 STARTS = 5
-"""Imports that a task costs: three stages load torch; four light ones, DVC's own time and the
-loading of checkpoints take about as long as two more (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
-class TaskEstimate:
-    """Seconds by stage, start-up included in `start_up_s` alone."""
+class TaskEstimate(TaskWork):
+    """A task's work and its seconds by stage; the start of processes in `start_up_s` alone."""
 
-    work: TaskWork
     generate_s: float
     train_s: float
     evaluate_s: float
@@ -28,78 +46,140 @@ class TaskEstimate:
     def total_s(self) -> float:
         return self.generate_s + self.train_s + self.evaluate_s + self.start_up_s
 
+    def row(self) -> dict[str, str]:
+        """For a table."""
+        return {
+            "task": self.task,
+            "rows": f"{self.new_rows} + {self.pseudo_rows}",
+            "steps": str(self.steps),
+            "generate": say_time(self.generate_s),
+            "train": say_time(self.train_s),
+            "evaluate": say_time(self.evaluate_s),
+            "in all": say_time(self.total_s),
+        }
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a whole sequence takes from its beginning: each task's part, and disk for checkpoints
-    and for what the method keeps."""
+    """What a whole sequence takes; disk for checkpoints and what the method keeps. `notes` say
+    which rows will be cut."""
 
     tasks: tuple[TaskEstimate, ...]
     disk_bytes: int
     peak_memory_bytes: int
+    notes: tuple[str, ...]
 
     @property
     def total_s(self) -> float:
         return sum(task.total_s for task in self.tasks)
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "seconds": self.total_s,
-            "disk_bytes": self.disk_bytes,
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "tasks": [
-                {**asdict(one.work), **{k: v for k, v in asdict(one).items() if k != "work"}}
-                for one in self.tasks
-            ],
-        }
+        tasks = [asdict(one) for one in self.tasks]
+        sizes = {"disk_bytes": self.disk_bytes, "peak_memory_bytes": self.peak_memory_bytes}
+        return {"seconds": self.total_s, **sizes, "tasks": tasks}
 
     @property
     def sentence(self) -> str:
         return (
             f"about {say_time(self.total_s)} for {len(self.tasks)} tasks, "
-            f"{_say_size(self.disk_bytes)} of checkpoints and what is kept, "
+            f"{self.disk_bytes / 1e9:.2f} GB of checkpoints and what is kept, "
             f"{self.peak_memory_bytes / 1e9:.1f} GB of memory. Measured just now; "
             "other work on this machine makes it longer."
         )
 
-    def rows(self) -> list[dict[str, str]]:
-        """One row a task, for a table."""
-        return [
-            {
-                "task": one.work.task,
-                "rows": f"{one.work.new_rows} + {one.work.pseudo_rows}",
-                "steps": str(one.work.steps),
-                "generate": say_time(one.generate_s),
-                "train": say_time(one.train_s),
-                "evaluate": say_time(one.evaluate_s),
-                "in all": say_time(one.total_s),
-            }
-            for one in self.tasks
+
+def estimate_sequence(params: Params, root: Path) -> Estimate:
+    """Count the work of params.yaml in the folder `root`, and try the backbone with some of it.
+
+    Rows that were forgotten are not read: such a task is taken to have rows as long as the others'.
+    Raises ConfigError where no task has rows left."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import {__name__}"], check=True)
+    start_s = time.perf_counter() - started
+    facts, rows = {}, {}
+    for name, task in params.tasks.items():
+        if (record := read_record(Layout(root).forgotten(name))) is not None:
+            facts[name] = record.facts
+            continue
+        read = read_task_rows(name, task, params.prepare, root).by_split
+        facts[name] = find_facts(name, task, read)
+        rows[name] = [
+            Example(row_id(name, "train", number), name, row.input, row.target, 0)
+            for number, row in enumerate(read["train"])
         ]
+    if not rows:
+        raise ConfigError("check: all rows were forgotten: none are left to try the machine with.")
+    with the_backbone(params, root) as backbone:
+        lengths, notes = measure_lengths(TextCodec.load(backbone), rows, params)
+        longest = max(lengths, key=lambda name: lengths[name])
+        rates = measure_rates(backbone, params, rows[longest], lengths[longest])
+    mean = fmean(lengths.values())
+    work = plan_work(params, facts, {name: lengths.get(name, mean) for name in facts})
+    tasks = foresee(work, rates, params.chosen.cost_per_token, start_s)
+    disk = rates.backbone_bytes + len(tasks) * (rates.student_bytes + rates.state_bytes)
+    return Estimate(tasks, disk, peak_memory_bytes(), tuple(notes))
 
 
-def estimate(
-    work: Sequence[TaskWork], rates: Rates, start_up_s: float, peak_memory_bytes: int
-) -> Estimate:
-    """`start_up_s`: what one stage takes before it works, imports above all."""
-    tasks = tuple(
+def foresee(
+    work: Sequence[TaskWork], rates: Rates, cost_per_token: float, start_s: float
+) -> tuple[TaskEstimate, ...]:
+    """Each task's seconds. `cost_per_token` is the method's; `start_s`: importing what trains."""
+    return tuple(
         TaskEstimate(
-            one,
-            generate_s=one.drawn_tokens / rates.drawn_tokens_per_s,
-            train_s=one.trained_tokens / rates.trained_tokens_per_s
-            + FORWARD_SHARE * one.taught_tokens / rates.trained_tokens_per_s
-            + one.rows_after_training * rates.row_after_s,
-            evaluate_s=one.answered_tokens / rates.answered_tokens_per_s,
-            start_up_s=STARTS * start_up_s,
+            **asdict(one),
+            generate_s=one.drawn_tokens * rates.drawn_s,
+            train_s=one.trained_tokens * cost_per_token * rates.trained_s + rates.training_s,
+            evaluate_s=one.answered_tokens * rates.answered_s,
+            start_up_s=STARTS * start_s,
         )
         for one in work
     )
-    disk = rates.backbone_bytes + len(tasks) * (rates.student_bytes + rates.state_bytes)
-    return Estimate(tasks, disk, peak_memory_bytes)
 
 
-def _say_size(num_bytes: int) -> str:
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
+def measure_lengths(
+    codec: TextCodec, rows: Mapping[str, Sequence[Example]], params: Params
+) -> tuple[dict[str, float], list[str]]:
+    """Mean tokens (input and target) of each task's rows, and a sentence for each task and limit
+    that some are longer than. Raises ConfigError for a target that does not fit `text.max_length`.
+    """
+    text, lengths, notes = params.text, {}, []
+    for name, own in rows.items():
+        inputs = codec.encode([row.input for row in own])
+        pairs = list(zip(inputs, codec.encode([row.target for row in own]), strict=True))
+        cut = [
+            cut_input(x, y, text.max_length, row.row_id)
+            for row, (x, y) in zip(own, pairs, strict=True)
+        ]
+        lengths[name] = fmean(len(x) + len(y) for (x, _), (_, y) in zip(cut, pairs, strict=True))
+        if num := sum(was_cut for _, was_cut in cut):
+            notes.append(
+                f"{name}: {num} of {len(own)} inputs are too long for text.max_length = "
+                f"{text.max_length}: their beginnings will be cut off."
+            )
+        limits = text.max_input_tokens, text.max_target_tokens
+        num = sum(len(x) > limits[0] or len(y) > limits[1] for x, y in pairs)
+        if num and params.chosen.rehearses:
+            notes.append(
+                f"{name}: {num} of {len(own)} rows are longer than pseudo-samples can be "
+                "(text.max_input_tokens, text.max_target_tokens)."
+            )
+    return lengths, notes
+
+
+@contextmanager
+def the_backbone(params: Params, root: Path) -> Iterator[Path]:
+    """The sequence's own backbone, or one that is made for as long as it is needed: where there is
+    none yet, or one of other parameters."""
+    student = Layout(root).student(BASE)
+    if is_made_of(student, params.backbone):
+        yield student
+        return
+    with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
+        is_nano = params.backbone.kind == "nano"
+        corpus = read_texts(params.backbone.nano.corpus, root) if is_nano else []
+        model, tokenizer = build_backbone(params.backbone, root, corpus)
+        save_checkpoint(Path(folder) / "student", model, Provenance(), tokenizer=tokenizer)
+        yield Path(folder) / "student"
 
 
 def say_time(seconds: float) -> str:

@@ -172,8 +172,7 @@ def test_a_method_is_what_it_declares(method: str) -> None:
     assert isinstance(made.params, declared.Params)
     origins = {origin for _, term in made.loss.parts for origin in term.origins}
     assert declared.rehearses == ("pseudo" in origins), "what is drawn is trained on"
-    recalls = made.cost(8).memory_rows_each_step > 0
-    assert recalls == ("memory" in origins), "what is recalled is trained on"
+    assert declared.keeps_real_rows == ("memory" in origins), "what is recalled is trained on"
     keys = made.params.model_dump(by_alias=True).keys()
     assert made.acting(False).keys() <= made.acting(True).keys() == keys
 
@@ -342,7 +341,7 @@ def test_a_state_says_what_real_rows_it_keeps(
     assert bool(kept) == bool(counted) == METHODS[method].keeps_real_rows
     if kept:
         rows = from_table(read_rows(kept[0], MEMORY_SCHEMA, ""), MemoryRow)
-        assert len(rows) == params.chosen.cost(8).memory_slots == BUFFER
+        assert len(rows) == BUFFER
         assert counted == len({row.row_id for row in rows})
         known = {row.row_id: row for task in "ab" for row in real_rows(task)}
         for row in rows:
