@@ -34,6 +34,8 @@ def audit(run: StageRun) -> None:
     content = write_audit(run.layout, found, cleaned, history, params.show_real_rows, made)
     run.write_figures(figures_of(found, content))
     run.show(content, audit_table_of(found))
+    if params.show_real_rows:
+        run.say(f"{run.layout.page_with_real_rows(run.task)} shows real rows")
     for note in found.notes:
         run.say(note)
     if cleaned is None:

@@ -27,7 +27,8 @@ class Layout:
 
     @property
     def private(self) -> Path:
-        """What is no output of a stage: trainings that were cut off, records of forgotten tasks."""
+        """What is no output of a stage: interrupted trainings, records of forgotten tasks, pages
+        with real rows."""
         return self.root / ".lamol"
 
     @property
@@ -68,6 +69,10 @@ class Layout:
     def resume(self, task: str) -> Path:
         """What a training that was cut off goes on from, in a folder named by its inputs' hash."""
         return self.private / "resume" / task
+
+    def page_with_real_rows(self, task: str) -> Path:
+        """The page of a task's audit with `audit.show_real_rows`: no output of DVC."""
+        return self.private / "audit" / f"{task}.html"
 
     @property
     def locks(self) -> Path:

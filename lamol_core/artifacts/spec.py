@@ -91,7 +91,7 @@ STUDENT = Artifact("student", "runs/{task}/student", "checkpoint", large=True)
 STATE = TableArtifact("state", "runs/{task}/state", "state", large=True, schema=MEMORY_SCHEMA)
 TEACHER = Artifact("teacher", "runs/{task}/teacher", "checkpoint")
 PSEUDO = TableArtifact("pseudo", "runs/{task}/pseudo.parquet", "pseudo", schema=PSEUDO_SCHEMA)
-AUDIT = TableArtifact("audit", "runs/{task}/audit", "audit", cached=False, schema=FLAG_SCHEMA)
+AUDIT = TableArtifact("audit", "runs/{task}/audit", "audit", schema=FLAG_SCHEMA)
 AUDIT_FIGURES, AUDIT_FLAGS = "audit.json", "rows.parquet"
 """Files in the folder of an audit."""
 DATASET_CARD = Artifact("dataset_card", "runs/{task}/README.md")

@@ -49,12 +49,18 @@ def write_audit(
         content["verdicts"][-1][WITHOUT] = content[WITHOUT]
     with atomic_folder(layout.audit(task)) as scratch:
         write_json(scratch / AUDIT_FIGURES, content)
-        page = render_audit(audit, content, audited, show_real_rows)
+        page = render_audit(audit, content, audited, show_real_rows=False)
         (scratch / "index.html").write_text(page, encoding="utf-8")
         if (chart := fading_chart(content["fading"])) is not None:
             save_svg(chart, scratch / "fading.svg")
         write_rows(scratch / AUDIT_FLAGS, audit.flags, AUDIT.schema)
         seal_folder(scratch, AUDIT.kind, {"flags": len(audit.flags)}, provenance)
+    with_real_rows = layout.page_with_real_rows(task)
+    with_real_rows.unlink(missing_ok=True)
+    if show_real_rows:
+        with atomic_path(with_real_rows) as scratch:
+            page = render_audit(audit, content, audited, show_real_rows=True)
+            scratch.write_text(page, encoding="utf-8")
     for card, text in (
         (DATASET_CARD, dataset_card(content, audited)),
         (CROISSANT, croissant(content, audited)),

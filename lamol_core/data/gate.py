@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, write_json
-from lamol_core.artifacts.manifest import MANIFEST, Manifest, read_manifest, seal_folder, sha256_of
+from lamol_core.artifacts.manifest import Manifest, seal_folder, sha256_of
 from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, PSEUDO, Of, remedy, repro
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import read_rows, write_rows
@@ -38,12 +38,6 @@ def flagged_rows(inputs: Inputs, of: Of = "task") -> set[str]:
     inputs.check(AUDIT, of)
     path, mend = inputs.path(AUDIT, of) / AUDIT_FLAGS, remedy(AUDIT, inputs.task_of(of))
     return set(read_rows(path, AUDIT.schema, mend)["row_id"].to_pylist())
-
-
-def shows_real_rows(folder: Path) -> bool:
-    """Whether an audit's page has real rows on it (`audit.show_real_rows`)."""
-    path = folder / MANIFEST
-    return path.is_file() and bool(read_manifest(path, "").parameters.get("show_real_rows"))
 
 
 @dataclass(frozen=True)

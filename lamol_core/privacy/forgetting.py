@@ -67,7 +67,8 @@ def forget_task(
         kept = [*fingerprint, *canaries]
         write_record(layout.forgotten(task), own, kept, None if sources else source, others)
         empty_files(sources)
-        remains = list(_remove_remains(layout, pipeline, task, splits))
+        names = [folder.name for folder in folders]
+        remains = list(_remove_remains(layout, pipeline, names, task, splits))
         current = [stage for stage in stages if stage not in stale]
         pipeline.commit(current)
     rows = {split: removed[split].rows for split in splits if split not in before}
@@ -135,10 +136,16 @@ def _repeated(layout: Layout, own: TaskData) -> Iterator[str]:
 
 
 def _remove_remains(
-    layout: Layout, pipeline: Pipeline, task: str, splits: Sequence[str]
+    layout: Layout, pipeline: Pipeline, names: Sequence[str], task: str, splits: Sequence[str]
 ) -> Iterator[str]:
-    """Remove what killed processes were writing, and tables of earlier or interrupted runs with
+    """Remove the audits' pages of tasks (`names`) that show its rows, what killed processes were
+    writing, and tables of earlier or interrupted runs with
     rows of the task; copies that `dvc exp` made are whole projects, and are named."""
+    for name in names:
+        page = layout.page_with_real_rows(name)
+        if page.is_file():
+            page.unlink()
+            yield f"{page} removed, which showed real rows"
     for folder in layout.with_rows:
         for scratch in find_scratch(folder):
             if not scratch.exists() or writer_of(scratch) is not None:

@@ -9,10 +9,9 @@ from lamol_core.artifacts.atomic import find_scratch, writer_of
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.locks import AGAIN, require_unlocked
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
-from lamol_core.artifacts.spec import AUDIT, STATE, STUDENT, repro
+from lamol_core.artifacts.spec import STATE, STUDENT, repro
 from lamol_core.artifacts.store import check
 from lamol_core.config.task_names import BASE
-from lamol_core.data.gate import shows_real_rows
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.methods.registry import METHODS
@@ -60,7 +59,7 @@ def require_no_other_rows(
             f"forgotten. Choose a method that keeps none ({', '.join(none)})."
         )
     for name in (folder.name for folder in folders):
-        state, audit = layout.state(name), layout.audit(name)
+        state = layout.state(name)
         manifest = state / MANIFEST
         kept = read_manifest(manifest, "") if manifest.is_file() else None
         if kept is not None and kept.rows.get("real_rows", 0):
@@ -68,9 +67,4 @@ def require_no_other_rows(
             raise ConfigError(
                 f"{state}: real rows are kept there, as {keeper} does by definition. {task!r} "
                 f"can't be forgotten; {repro(STATE, name)} by a method that keeps none first."
-            )
-        if name != task and shows_real_rows(audit):
-            raise ConfigError(
-                f"{audit / 'index.html'}: shows real rows of {task!r}. Set audit.show_real_rows: "
-                f"false, run {repro(AUDIT, name)}, then forget."
             )

@@ -17,13 +17,7 @@ from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, GENERAT
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import write_rows, write_table
 from lamol_core.audit.spec import Flag
-from lamol_core.data.gate import (
-    PassedRows,
-    flagged_rows,
-    pass_gate,
-    shows_real_rows,
-    write_base_audit,
-)
+from lamol_core.data.gate import PassedRows, flagged_rows, pass_gate, write_base_audit
 from lamol_core.data.params import MixParams
 from lamol_core.errors import ArtifactError, GenerationError
 from lamol_core.records import PseudoSample, TaskFacts
@@ -211,15 +205,3 @@ def test_before_any_task_nothing_is_flagged(tmp_path: Path) -> None:
     layout.run("base").mkdir(parents=True)
     write_base_audit(layout.audit("base"))
     assert flagged_rows(Inputs(GENERATE, TASK, "base", layout), "before") == set()
-    assert not shows_real_rows(layout.audit("base")) and not shows_real_rows(tmp_path)
-
-
-def test_an_audit_says_whether_real_rows_are_on_its_page(tmp_path: Path) -> None:
-    for shown in (True, False):
-        layout = audited(tmp_path / str(shown), show_real_rows=shown)
-        assert shows_real_rows(layout.audit(TASK)) == shown
-        assert flagged_rows(mixing(layout)) == {row.row_id for row in FLAGGED}
-
-
-def test_yaml_reads_the_word_off_as_false() -> None:
-    assert MixParams.model_validate({"gate": False}) == OFF

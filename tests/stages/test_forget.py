@@ -194,9 +194,6 @@ def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> 
     assert names(told, "backbone"), "what it follows would run again, and then itself"
     edit_params(sequence, lambda p: p["backbone"].update(max_tasks=6))
 
-    run(sequence, "lamol", "audit", "animals", "--set", "audit.show_real_rows=true")
-    told = refused("colours", 3)
-    assert names(told, "runs/animals/audit/index.html", "colours", "audit.show_real_rows")
     add_fruits(sequence, tmp_path)
     run(sequence, "lamol", "prepare", "fruits")
     assert names(refused("fruits", 4), "runs/fruits/student", "dvc repro train@fruits")
