@@ -1,5 +1,6 @@
 """From a teacher's checkpoint and a mix to a trained student."""
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.determinism import computed_by
-from lamol_core.training.encoding import TrainingSet, digest_of
+from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.expert import train_expert
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import Resume
@@ -35,7 +36,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class TrainedStudent:
     """The student in the precision it was computed in, what its method keeps, its log, and how many
-    inputs were cut. What a resumed training would go on from is there until it is discarded."""
+    inputs were cut. What a training that was cut off would go on from is there until it is
+    discarded."""
 
     model: PreTrainedModel
     memory: Memory
@@ -113,7 +115,7 @@ def train_from_checkpoint(
     if checkpoints.state is not None and len(training_set.lineage) > 1:
         memory.read(checkpoints.state)
 
-    inputs = _inputs_of(checkpoints, rows, method, training_set.has_pseudo_rows, setup, seed)
+    inputs = _inputs_of(checkpoints, rows, method, setup, seed)
     resume = setup.resume_at(checkpoints.resume, inputs)
     expert_resume = setup.resume_at(checkpoints.expert_resume, inputs, keeps_end=True)
     if method.expert_loss is None and checkpoints.expert_resume is not None:
@@ -141,21 +143,17 @@ def train_from_checkpoint(
 
 
 def _inputs_of(
-    checkpoints: Checkpoints,
-    rows: Sequence[EncodedRow],
-    method: Method,
-    has_pseudo_rows: bool,
-    setup: TrainingSetup,
-    seed: int,
+    read: Checkpoints, rows: list[EncodedRow], method: Method, setup: TrainingSetup, seed: int
 ) -> dict[str, Any]:
     """All that decides what a training ends in: what it left when it was cut off is used again by
     one of the same inputs."""
-    expert_from = None if method.expert_loss is None else checkpoints.backbone
-    folders = (checkpoints.teacher, checkpoints.state, expert_from)
+    has_pseudo_rows = any(row.origin == "pseudo" for row in rows)
+    expert_from = None if method.expert_loss is None else read.backbone
+    folders = (read.teacher, read.state, expert_from)
     return {
         **computed_by(setup.dtype),
         "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
-        "rows": digest_of(rows),
+        "rows": hashlib.sha256(repr(rows).encode()).hexdigest(),
         "loss": repr(method.loss),
         "method": [type(method).__name__, method.acting(has_pseudo_rows)],
         "expert": repr(method.expert_loss),
