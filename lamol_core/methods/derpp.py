@@ -25,9 +25,7 @@ class DerppParams(ReplayParams):
 class Derpp(Method[DerppParams]):
     name, Params = "derpp", DerppParams
     keeps_real_rows = True
-    privacy = (
-        "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most, and their logits besides."
-    )
+    privacy = "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most, with their logits."
 
     @property
     def loss(self) -> Loss:

@@ -32,10 +32,8 @@ class LogitMemory(RowMemory):
 
     def observe(self, rows: Sequence[EncodedRow], logits_of: LogitsOf) -> None:
         taken = self._take(rows)
-        if taken:
-            computed = logits_of(list(taken.values()))
-            for slot, logits in zip(taken, computed, strict=True):
-                self._logits[slot] = logits.to("cpu", torch.float16)
+        for slot, logits in zip(taken, logits_of(list(taken.values())), strict=True):
+            self._logits[slot] = logits.to("cpu", torch.float16)
 
     def write(self, folder: Path) -> dict[str, int]:
         written = super().write(folder)

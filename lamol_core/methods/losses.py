@@ -20,7 +20,7 @@ from lamol_core.models.head import LinearHead
 CHUNK_BYTES = 64 * 2**20
 """Logits of a chunk, which goes through the head at once: large enough for matrix products."""
 IN_CACHE_BYTES = 2 * 2**20
-"""fp32 logits of the rows that are worked on at once: what a processor's cache holds."""
+"""fp32 logits of the rows that are computed at once: they fit a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class TokenLosses:
 def losses_of_states(
     states: Tensor, head: LinearHead | None, segments: Sequence[Segment]
 ) -> TokenLosses:
-    """The losses of the segments' tokens one after the other, from their hidden states (N, d), or
-    from their logits (N, V) without a head, in memory that does not grow with N times V. Raises
+    """The losses of the segments' tokens one after the other, from their hidden states (N, d) in
+    memory that does not grow with N times V; without a head, from their logits (N, V). Raises
     ValueError where the segments have another number of tokens."""
     num_values = sum(len(segment.values) for segment in segments)
     if num_values != len(states):

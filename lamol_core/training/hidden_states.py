@@ -62,7 +62,7 @@ class Body(nn.Module):
 def as_body(
     model: PreTrainedModel, attention: str = PACKED, compiled: bool = False
 ) -> Iterator[Body]:
-    """A model as its body, for as long as it is trained or asked; then as before.
+    """A model as its body, for as long as it is trained or run; then as before.
 
     `attention` is "packed", or one of transformers' own, whose rows are padded. A model that
     cannot be packed is padded, with a warning.

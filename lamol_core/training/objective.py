@@ -24,8 +24,8 @@ def losses_of(
     head: LinearHead | None,
     teachers: Mapping[Kind, Teacher],
 ) -> TokenLosses:
-    """One forward of the student for all terms: what they add to the loss of the batch, and, for
-    sums, to the mean of each.
+    """One forward of the student for all terms: this micro-batch's part of the batch's loss, and,
+    as sums, of the mean of each term.
 
     `student` gives the states (N, d) of the tokens at positions (N,), or their logits where `head`
     is None. `denominators` are the tokens of the whole optimizer batch: the loss does not depend
@@ -62,8 +62,8 @@ def supervised_tokens(micro: MicroBatch, members: Sequence[EncodedView]) -> Tens
 
 
 def _members(micro: MicroBatch, *terms: Term) -> list[EncodedView]:
-    wanted = {(term.view, origin) for term in terms for origin in term.origins}
-    return [member for member in micro.members if (member.view, member.origin) in wanted]
+    kinds = {(term.view, origin) for term in terms for origin in term.origins}
+    return [member for member in micro.members if (member.view, member.origin) in kinds]
 
 
 def _teacher_states(

@@ -70,7 +70,7 @@ class MasterAdamW:
 
     @torch.no_grad()
     def step(self, learning_rate: float, factor: float = 1.0) -> None:
-        """Step by `factor` times the gradients (clipping), which are then gone."""
+        """Step by `factor` times the gradients (clipping) and clear them."""
         self._num_steps += 1
         for weight, lower, moments, gradient in zip(
             self._weights, self._lower, self._moments, self._gradients(), strict=True

@@ -6,7 +6,6 @@ before a stage runs. A training that was resumed ends in the same bytes as one t
 
 import hashlib
 import json
-import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -31,8 +30,6 @@ RESUME = "resume"
 TENSORS, PROGRESS, MEMORY = "tensors.safetensors", "progress.json", "memory"
 LogRow = dict[str, Any]
 
-log = logging.getLogger(__name__)
-
 
 @dataclass
 class Resume:
@@ -44,7 +41,7 @@ class Resume:
 
     root: Path
     inputs: Mapping[str, Any]
-    say: Callable[[str], None] = log.info
+    say: Callable[[str], None]
     keeps_end: bool = False
     seconds_before: float = field(default=0.0, init=False)
     _saved_at: float = field(default_factory=time.perf_counter)
@@ -63,7 +60,9 @@ class Resume:
             check_folder(self.folder, RESUME, "")
         except ArtifactError:
             if self.folder.exists():
-                self.say("what a training that was cut off left is not whole; it begins anew")
+                self.say(
+                    "the saved state of a training that was cut off is damaged: it starts anew"
+                )
             return []
         tensors = load_file(self.folder / TENSORS)
         for name, tensor in _state(model, optimizer).items():
@@ -80,7 +79,7 @@ class Resume:
 
     @property
     def is_due(self) -> bool:
-        """Whether EVERY_S have gone by since the last time that a state was saved."""
+        """Whether EVERY_S have passed since the last save."""
         return time.perf_counter() - self._saved_at >= EVERY_S
 
     def save(

@@ -5,15 +5,19 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.layout import OF_EXPERT
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.artifacts.spec import TRAIN
+from lamol_core.artifacts.version import code_version
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
 from lamol_core.models.checkpoints import save_checkpoint, write_state
@@ -21,7 +25,6 @@ from lamol_core.records import MixRow
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
-from lamol_core.training.determinism import computed_by
 from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.expert import train_expert
 from lamol_core.training.params import TrainParams
@@ -87,8 +90,8 @@ class Checkpoints:
 
 
 def begin_processes() -> None:
-    """Let Accelerate know of the processes, before anything else asks it: the first PartialState
-    decides for all, and would not ask by itself whether they are on CPUs."""
+    """Make the first PartialState, which all later ones copy, with the variable that says whether
+    the processes are on CPUs. Call it before anything else of Accelerate."""
     PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
@@ -103,9 +106,9 @@ def train_from_checkpoint(
 ) -> TrainedStudent:
     """Start the student from the teacher's weights and train it on the mix.
 
-    With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is handed on in
-    bf16, which is how it is evaluated and how it teaches. `say` is told what else takes time or
-    room: an expert, an offline teacher's states. `on_step` is told of the expert's steps too.
+    With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is returned in
+    bf16. `on_step` gets every row of the log, an expert's too, and the number of steps. `say` gets
+    messages about an expert, a resumed training and an offline teacher's states.
     """
     codec = TextCodec.load(checkpoints.teacher)
     rows, num_cut = training_set.encode(codec)
@@ -121,7 +124,8 @@ def train_from_checkpoint(
     if method.expert_loss is None and checkpoints.expert_resume is not None:
         # of another method's training that was cut off
         shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
-    distilled = [row for row in rows if row.origin in method.loss.distilled_origins]
+    origins = {origin for term in method.loss.distilled for origin in term.origins}
+    distilled = [row for row in rows if row.origin in origins]
 
     def teacher_model() -> PreTrainedModel | None:
         if not distilled:
@@ -131,7 +135,7 @@ def train_from_checkpoint(
         assert checkpoints.backbone is not None, "an expert starts from the backbone"
         return train_expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
 
-    # not held by a name here: an offline teacher's model is let go before the student is trained
+    # no name here refers to the model: offline it is freed before the student is loaded
     with open_teacher(
         teacher_model(), distilled, method.loss, setup, checkpoints.states, inputs
     ) as teacher:
@@ -145,8 +149,8 @@ def train_from_checkpoint(
 def _inputs_of(
     read: Checkpoints, rows: list[EncodedRow], method: Method, setup: TrainingSetup, seed: int
 ) -> dict[str, Any]:
-    """All that decides what a training ends in: what it left when it was cut off is used again by
-    one of the same inputs."""
+    """All that decides the result of a training. What a training left when it was cut off is used
+    only by one of the same inputs."""
     has_pseudo_rows = any(row.origin == "pseudo" for row in rows)
     expert_from = None if method.expert_loss is None else read.backbone
     folders = (read.teacher, read.state, expert_from)
@@ -160,6 +164,18 @@ def _inputs_of(
         "train": setup.params.model_dump(),
         "seed": seed,
         "processes": setup.accelerator.num_processes,
+    }
+
+
+def computed_by(dtype: torch.dtype) -> dict[str, str | int]:
+    """What decides the last bits of a result besides its inputs. A training does not go on from
+    states of other code or other threads."""
+    return {
+        "code": code_version(TRAIN.packages),
+        **{name: version(name) for name in ("torch", "transformers")},
+        "threads": torch.get_num_threads(),
+        "device": PartialState().device.type,
+        "dtype": str(dtype),
     }
 
 

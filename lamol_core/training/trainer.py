@@ -51,7 +51,7 @@ def learning_rate_at(step: int, num_steps: int, params: TrainParams) -> float:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains one student on one mix, held to the teacher if there is one."""
+    """Trains one student on one mix, with a teacher if its loss distils."""
 
     accelerator: Accelerator
     student: Body
@@ -68,8 +68,8 @@ class Trainer:
         on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
         resume: Resume | None = None,
     ) -> list[LogRow]:
-        """Run all steps, or those that a training that was cut off has left in `resume`; gives the
-        log of all, a row a step. The model is trained in place.
+        """Run all steps, or those after the last one saved in `resume`; returns the log of all, a
+        row a step. The model is trained in place.
 
         Raises DivergedError at the first loss or gradient that is not finite."""
         if not rows:
@@ -90,7 +90,7 @@ class Trainer:
                 on_step(log_rows[-1], num_steps)
                 if resume is None or interruption is None:
                     continue
-                stops = interruption.came is not None
+                stops = interruption.received is not None
                 if stops or resume.is_due or (resume.keeps_end and step + 1 == num_steps):
                     resume.save(student, optimizer, memory, log_rows)
                 if stops:
@@ -111,8 +111,7 @@ class Trainer:
         terms, num_tokens = self._accumulate(model, optimizer, with_memory, step)
         norm = float(optimizer.gradient_norm())
         self._check_finite(norm, "gradient norm", batch, step)
-        new = [row for row in batch if row.origin == "new"]
-        self.memory.observe(new, self._answer_logits)
+        self.memory.observe([row for row in batch if row.origin == "new"], self._answer_logits)
         learning_rate = learning_rate_at(step, num_steps, self.params)
         optimizer.step(learning_rate, min(self.params.max_grad_norm / (norm + 1e-6), 1.0))
         seconds = time.perf_counter() - started
