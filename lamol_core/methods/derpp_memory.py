@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lamol_core.methods.derpp import DerppParams
 from lamol_core.methods.memory import LogitsOf, MemoryContext, file_of_state
-from lamol_core.methods.replay_memory import RowMemory
+from lamol_core.methods.replay import RowMemory
 from lamol_core.text.encoded import EncodedRow
 
 LOGITS = "logits.safetensors"
@@ -25,20 +25,18 @@ class LogitMemory(RowMemory):
     def read(self, folder: Path) -> None:
         super().read(folder)
         stored = load_file(file_of_state(folder, LOGITS))
-        self._logits = {int(place): logits for place, logits in stored.items()}
+        self._logits = {int(slot): logits for slot, logits in stored.items()}
 
     def logits(self, row_id: str) -> Tensor:
         return self._logits[int(row_id.rpartition("#")[2])]
 
     def observe(self, rows: Sequence[EncodedRow], logits_of: LogitsOf) -> None:
         taken = self._take(rows)
-        if taken:
-            computed = logits_of(list(taken.values()))
-            for place, logits in zip(taken, computed, strict=True):
-                self._logits[place] = logits.to("cpu", torch.float16)
+        for slot, logits in zip(taken, logits_of(list(taken.values())), strict=True):
+            self._logits[slot] = logits.to("cpu", torch.float16)
 
     def write(self, folder: Path) -> dict[str, int]:
-        counts = super().write(folder)
-        named = {f"{place:06d}": logits.contiguous() for place, logits in self._logits.items()}
+        written = super().write(folder)
+        named = {f"{slot:06d}": logits.contiguous() for slot, logits in self._logits.items()}
         save_file(dict(sorted(named.items())), folder / LOGITS)
-        return {**counts, "logit_tokens": sum(len(logits) for logits in named.values())}
+        return {**written, "logit_tokens": sum(len(logits) for logits in named.values())}

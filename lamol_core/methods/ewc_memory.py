@@ -52,8 +52,8 @@ class FisherMemory(Memory):
     def finish(self, model: nn.Module, rows: Sequence[EncodedRow], backward_of: BackwardOf) -> None:
         chosen = list(rows)
         if self._params.fisher_rows is not None and self._params.fisher_rows < len(chosen):
-            sampler = random.Random(derive_seed(self._seed, "fisher"))
-            chosen = sampler.sample(chosen, self._params.fisher_rows)
+            rng = random.Random(derive_seed(self._seed, "fisher"))
+            chosen = rng.sample(chosen, self._params.fisher_rows)
         self._anchor = {}  # of the task that has ended
         named = dict(model.named_parameters())
         squares = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in named.items()}

@@ -1,7 +1,7 @@
-"""The losses of tokens, twice: plainly, from logits, and fused with the head that makes the logits.
+"""The losses of tokens (ce, kl, mse), fused with the head that makes the logits.
 
-The fused form never holds the logits of all tokens: a few rows at a time go through the head, give
-their loss, become its gradient in place, and go back through the head. Its backward is written by
+The logits of all tokens are never held at once: a few rows at a time go through the head, give
+their loss, become its gradient in place, and go back through the head. The backward is written by
 hand; autograd would keep every row's logits and probabilities until then.
 """
 
@@ -20,32 +20,7 @@ from lamol_core.models.head import LinearHead
 CHUNK_BYTES = 64 * 2**20
 """Logits of a chunk, which goes through the head at once: large enough for matrix products."""
 IN_CACHE_BYTES = 2 * 2**20
-"""fp32 logits of the rows that are worked on at once: what a processor's cache holds."""
-
-
-def cross_entropy_per_token(logits: Tensor, labels: Tensor) -> Tensor:
-    """-log softmax(logits)[label] per row, in nats. Inputs (N, V) and (N,), result (N,)."""
-    return F.cross_entropy(logits, labels, reduction="none")
-
-
-def kl_per_token(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 * KL(teacher || student) per row, in nats. Inputs (N, V) each, result (N,).
-
-    Raises ValueError when the shapes differ. Hinton et al. 2015, section 2.
-    """
-    if student.shape != teacher.shape:
-        raise ValueError(f"student {tuple(student.shape)} and teacher {tuple(teacher.shape)}")
-    log_student = F.log_softmax(student / temperature, dim=-1)
-    log_teacher = F.log_softmax(teacher / temperature, dim=-1)
-    divergence = F.kl_div(log_student, log_teacher, reduction="none", log_target=True)
-    return temperature**2 * divergence.sum(dim=-1)
-
-
-def squared_difference_per_token(student: Tensor, stored: Tensor) -> Tensor:
-    """mean over V of (student - stored)^2 per row. Inputs (N, V) each, result (N,).
-
-    Buzzega et al. 2020, equation 6, with the mean that their code takes for the squared norm."""
-    return (student - stored).square().mean(dim=-1)
+"""fp32 logits of the rows that are computed at once: they fit a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -77,31 +52,17 @@ class TokenLosses:
     sums: Tensor
 
 
-def losses_of_logits(logits: Tensor, segments: Sequence[Segment]) -> TokenLosses:
-    """The plain form, for logits (N, V) of the segments' tokens one after the other."""
-    sums = logits.new_zeros(len(segments), dtype=torch.float32)
-    start, total = 0, logits.sum() * 0.0  # hangs on the graph where there is no token
-    for index, segment in enumerate(segments):
-        num_tokens = len(segment.values)
-        if not num_tokens:
-            continue
-        part, targets = logits[start : start + num_tokens].float(), segment.targets(0, num_tokens)
-        if segment.kind == "ce":
-            loss = cross_entropy_per_token(part, targets).sum()
-        elif segment.kind == "kl":
-            loss = kl_per_token(part, targets.float(), segment.temperature).sum()
-        else:
-            loss = squared_difference_per_token(part, targets.float()).sum()
-        sums[index] = loss.detach()
-        total, start = total + segment.weight * loss, start + num_tokens
-    return TokenLosses(total, sums)
-
-
-def losses_of_hidden(hidden: Tensor, head: LinearHead, segments: Sequence[Segment]) -> TokenLosses:
-    """The fused form, for hidden states (N, d): the loss and gradients of the plain form on
-    `head.logits(hidden)`, to float order, in memory that does not grow with N times V."""
-    total, sums = _FusedLosses.apply(hidden, head.weight, head.bias, segments)
-    return TokenLosses(total, sums)
+def losses_of_states(
+    states: Tensor, head: LinearHead | None, segments: Sequence[Segment]
+) -> TokenLosses:
+    """The losses of the segments' tokens one after the other, from their hidden states (N, d) in
+    memory that does not grow with N times V; without a head, from their logits (N, V). Raises
+    ValueError where the segments have another number of tokens."""
+    num_values = sum(len(segment.values) for segment in segments)
+    if num_values != len(states):
+        raise ValueError(f"states of {len(states)} tokens, targets of {num_values}")
+    weight, bias = (None, None) if head is None else (head.weight, head.bias)
+    return TokenLosses(*_FusedLosses.apply(states, weight, bias, segments))
 
 
 class _FusedLosses(torch.autograd.Function):
@@ -109,27 +70,27 @@ class _FusedLosses(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, segments: Sequence[Segment]
+        ctx: Any, states: Tensor, weight: Any, bias: Any, segments: Sequence[Segment]
     ) -> tuple[Tensor, Tensor]:
-        head = LinearHead(weight, bias)
-        wants_gradient = any(ctx.needs_input_grad)
-        grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)
+        head = None if weight is None else LinearHead(weight, bias)
+        grad_states = states.clone() if head is None else torch.empty_like(states)
+        grad_weight = None if weight is None else torch.zeros_like(weight)
         grad_bias = None if bias is None else torch.zeros_like(bias)
-        sums = hidden.new_zeros(len(segments), dtype=torch.float32)
-        num_tokens = sum(len(segment.values) for segment in segments)
-        size = max(CHUNK_BYTES // (weight.shape[0] * weight.element_size()), 1)
-        for start in range(0, num_tokens, size):
-            rows = hidden[start : start + size]
-            logits = head.logits(rows)
+        sums = states.new_zeros(len(segments), dtype=torch.float32)
+        row_bytes = states.element_size() * (states.shape[1] if weight is None else len(weight))
+        size = max(CHUNK_BYTES // row_bytes, 1)
+        for start in range(0, len(states), size):
+            rows, grad_rows = states[start : start + size], grad_states[start : start + size]
+            logits = grad_rows if head is None else head.logits(rows)
             for index, segment, first, part in _parts(segments, start, logits):
                 sums[index] += _loss_to_gradient_(part, segment, first)
-            if not wants_gradient:
+            if grad_weight is None or not any(ctx.needs_input_grad):
                 continue
-            torch.mm(logits, weight, out=grad_hidden[start : start + size])
+            torch.mm(logits, weight, out=grad_rows)
             grad_weight.addmm_(logits.T, rows)
             if grad_bias is not None:
                 grad_bias += logits.sum(dim=0)
-        ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
+        ctx.save_for_backward(grad_states, grad_weight, grad_bias)
         ctx.mark_non_differentiable(sums)
         weights = torch.tensor([segment.weight for segment in segments], device=sums.device)
         return (weights * sums).sum(), sums
@@ -158,10 +119,13 @@ def _parts(
 
 def _loss_to_gradient_(logits: Tensor, segment: Segment, first: int) -> Tensor:
     """Write the weighted gradient over logits (n, V); give the sum of the tokens' losses ().
+    Raises ValueError where the teacher's logits have another shape.
 
     A few rows at a time, so that they are in the processor's cache from softmax to gradient.
     """
     all_targets = segment.targets(first, first + len(logits))
+    if segment.kind != "ce" and all_targets.shape != logits.shape:
+        raise ValueError(f"student {tuple(logits.shape)}, teacher {tuple(all_targets.shape)}")
     size = max(IN_CACHE_BYTES // (4 * logits.shape[1]), 1)
     total = logits.new_zeros((), dtype=torch.float32)
     for start in range(0, len(logits), size):
@@ -176,7 +140,7 @@ def _loss_to_gradient_(logits: Tensor, segment: Segment, first: int) -> Tensor:
 
 
 def _cross_entropy_to_gradient_(logits: Tensor, labels: Tensor, weight: float) -> Tensor:
-    """d CE / d logits = softmax(logits) - [label]."""
+    """CE = -log softmax(logits)[label]; d CE / d logits = softmax(logits) - [label]."""
     log_student = F.log_softmax(logits, dim=-1, dtype=torch.float32)
     at_label = labels[:, None]
     loss = -log_student.gather(1, at_label).sum()
@@ -189,7 +153,8 @@ def _cross_entropy_to_gradient_(logits: Tensor, labels: Tensor, weight: float) -
 def _divergence_to_gradient_(
     logits: Tensor, teacher: Tensor, weight: float, temperature: float
 ) -> Tensor:
-    """d (T^2 KL) / d logits = T (softmax(logits/T) - softmax(teacher/T))."""
+    """T^2 KL(softmax(teacher/T) || softmax(logits/T)) (Hinton et al. 2015, section 2);
+    its gradient d / d logits = T (softmax(logits/T) - softmax(teacher/T))."""
     log_student = F.log_softmax(logits.float() / temperature, dim=-1)
     log_teacher = F.log_softmax(teacher.float() / temperature, dim=-1)
     probabilities = log_teacher.exp()
@@ -200,7 +165,8 @@ def _divergence_to_gradient_(
 
 
 def _squared_difference_to_gradient_(logits: Tensor, stored: Tensor, weight: float) -> Tensor:
-    """d MSE / d logits = 2 (logits - stored) / V."""
+    """MSE = mean over V of (logits - stored)^2, Buzzega et al. 2020, equation 6, with the mean that
+    their code takes for the squared norm; d MSE / d logits = 2 (logits - stored) / V."""
     difference = logits.float() - stored.float()
     loss = torch.dot(difference.flatten(), difference.flatten()) / logits.shape[1]
     logits.copy_(difference.mul_(2 * weight / logits.shape[1]))

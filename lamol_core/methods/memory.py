@@ -58,7 +58,7 @@ class Memory:
         return ()
 
     def logits(self, row_id: str) -> Tensor:
-        """The logits (n, V) that a row of `rows` came with: what an mse term is held to."""
+        """The logits (n, V) stored with a row of `rows`: the targets of an mse term."""
         raise LookupError(f"{row_id}: this memory keeps no logits")
 
     def add_penalty(self, model: nn.Module) -> float | None:

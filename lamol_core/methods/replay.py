@@ -5,10 +5,25 @@
 Every row that is trained on is offered to the memory, in every epoch; a reservoir decides.
 """
 
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lamol_core.artifacts.spec import STATE, remedy
+from lamol_core.artifacts.tables import read_rows, write_rows
 from lamol_core.config.section import Count, Section
-from lamol_core.methods.memory import Memory, MemoryContext
+from lamol_core.errors import ArtifactError
+from lamol_core.methods.memory import LogitsOf, Memory, MemoryContext, file_of_state
+from lamol_core.methods.reservoir import Reservoir
 from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce
+from lamol_core.records import MemoryRow, from_table
+from lamol_core.seeds import derive_seed
+from lamol_core.text.encoded import EncodedRow
+
+ROWS, STREAM = "memory.parquet", "memory.json"
 
 
 class ReplayParams(Section):
@@ -16,6 +31,61 @@ class ReplayParams(Section):
 
     buffer_size: Count = 200
     batch_size: Count = 32
+
+
+class RowMemory(Memory):
+    """A reservoir of real rows, some of which every step sees again."""
+
+    def __init__(self, params: ReplayParams, context: MemoryContext) -> None:
+        self._batch_size, self._context = params.batch_size, context
+        self._rows: list[EncodedRow] = []
+        self._reservoir = Reservoir(params.buffer_size, context.seed)
+
+    def read(self, folder: Path) -> None:
+        path = file_of_state(folder, ROWS)
+        table = read_rows(path, STATE.schema, remedy(STATE, folder.parent.name))
+        self._rows = [
+            EncodedRow(row.row_id, "memory", row.input_ids, row.target_ids, row.gen_token)
+            for row in from_table(table, MemoryRow)
+        ]
+        stream = json.loads(file_of_state(folder, STREAM).read_text(encoding="utf-8"))
+        if stream["buffer_size"] != self._reservoir.size:
+            raise ArtifactError(
+                f"{folder}: was kept with buffer_size {stream['buffer_size']}, params.yaml says "
+                f"{self._reservoir.size}. Keep it, or run the tasks before again with `dvc repro`."
+            )
+        self._reservoir.num_seen = stream["rows_seen"]
+
+    def rows(self, step: int) -> Sequence[EncodedRow]:
+        seed = derive_seed(self._context.seed, "memory", self._reservoir.num_seen, step)
+        num_rows = len(self._rows)
+        slots = random.Random(seed).sample(range(num_rows), min(self._batch_size, num_rows))
+        # a row may be held in several slots: the number keeps their ids apart
+        held = ((slot, self._rows[slot]) for slot in sorted(slots))
+        return [replace(row, row_id=f"{row.row_id}#{slot}") for slot, row in held]
+
+    def observe(self, rows: Sequence[EncodedRow], logits_of: LogitsOf) -> None:
+        self._take(rows)
+
+    def write(self, folder: Path) -> dict[str, int]:
+        kept = []
+        for slot, row in enumerate(self._rows):
+            x, y, decode = list(row.input_ids), list(row.target_ids), self._context.decode
+            kept.append(MemoryRow(slot, row.row_id, decode(x), decode(y), x, y, row.gen_token))
+        write_rows(folder / ROWS, kept, STATE.schema)
+        stream = {"rows_seen": self._reservoir.num_seen, "buffer_size": self._reservoir.size}
+        (folder / STREAM).write_text(json.dumps(stream) + "\n", encoding="utf-8")
+        return {"real_rows": len({row.row_id for row in kept}), "slots": len(kept)}
+
+    def _take(self, rows: Sequence[EncodedRow]) -> dict[int, EncodedRow]:
+        """Offer rows to the reservoir; gives those that were taken, by their slots."""
+        taken: dict[int, EncodedRow] = {}
+        for row in rows:
+            slot = self._reservoir.next_slot()
+            if slot is not None:
+                taken[slot] = row
+                self._rows[slot : slot + 1] = [replace(row, origin="memory")]
+        return taken
 
 
 class Replay(Method[ReplayParams]):
@@ -29,6 +99,4 @@ class Replay(Method[ReplayParams]):
         return ce("qa", "new", "memory")
 
     def memory(self, context: MemoryContext) -> Memory:
-        from lamol_core.methods.replay_memory import RowMemory
-
         return RowMemory(self.params, context)

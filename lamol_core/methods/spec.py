@@ -21,26 +21,28 @@ Symptom = Literal[
 
 
 class Method(ABC, Generic[P]):
-    """One continual-learning method, built from its block of params.yaml."""
+    """One continual-learning method, built from its block of params.yaml.
+
+    rehearses: pseudo-samples of earlier tasks are drawn and mixed in.
+    keeps_real_rows: its memory holds real rows of earlier tasks.
+    mixes_real_rows: its mix has the real rows of all earlier tasks.
+    cost_per_token: seconds of training for each token of the mix, over those of a token in a first
+    task's step (docs/performance.md).
+    privacy: what is kept of earlier tasks, in one sentence.
+    presets: what `lamol init` writes for a pretrained backbone, by block, where that is no default.
+    advice: what to change where the report finds a symptom. `{tasks}` names where, `{points}` how
+    much is forgotten, `{first}` the first task and its score.
+    """
 
     name: ClassVar[str]
     Params: ClassVar[type[Section]] = Section
     rehearses: ClassVar[bool] = False
-    """Whether pseudo-samples of earlier tasks are drawn and mixed in."""
     keeps_real_rows: ClassVar[bool] = False
-    """Whether its memory holds real rows of earlier tasks."""
     mixes_real_rows: ClassVar[bool] = False
-    """Whether its mix has the real rows of all earlier tasks."""
     cost_per_token: ClassVar[float] = 1.0
-    """Seconds of training for each token of the mix, over those of a token in a first task's step
-    (docs/performance.md): more where rows of a memory, an expert or a penalty come on top."""
     privacy: ClassVar[str]
-    """What is kept of earlier tasks, for whoever must know: one sentence."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """What `lamol init` writes for a pretrained backbone, by block, where that is no default."""
     advice: ClassVar[Mapping[Symptom, str]] = {}
-    """What to change where the report finds a symptom. `{tasks}` names where, `{points}` how much
-    is forgotten, `{first}` the first task and its score."""
 
     def __init__(self, params: P) -> None:
         self.params = params
@@ -52,7 +54,7 @@ class Method(ABC, Generic[P]):
 
     @property
     def expert_loss(self) -> Loss | None:
-        """What an expert of the new task alone is trained by before, to be the teacher then.
+        """The loss of an expert of the new task alone, which is then the teacher.
 
         None: the teacher is the student as it was before the task."""
         return None

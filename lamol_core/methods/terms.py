@@ -69,11 +69,6 @@ class Loss:
         """The terms that need a teacher."""
         return self.of_kind("kl")
 
-    @property
-    def distilled_origins(self) -> set[Origin]:
-        """The origins of the rows that need a teacher."""
-        return {origin for term in self.distilled for origin in term.origins}
-
 
 def ce(view: View, *origins: Origin, mean_over: tuple[Origin, ...] = ()) -> Loss:
     """CE of a view over the rows of these origins; the mean is over all of them together."""

@@ -63,16 +63,16 @@ class MicroBatch:
         """Positions in the micro-batch of all supervised tokens, (n,)."""
         return (self.labels != IGNORED).nonzero()[:, 0]
 
-    def tokens_of(self, wanted: Sequence[EncodedView]) -> Tensor:
+    def tokens_of(self, members: Sequence[EncodedView]) -> Tensor:
         """The tokens of these members, as a mask (T,)."""
-        chosen = set(wanted)
+        chosen = set(members)
         flags = torch.tensor([member in chosen for member in self.members])
         return flags.repeat_interleave(torch.tensor(self.lengths)).to(self.ids.device)
 
-    def only(self, wanted: Sequence[EncodedView]) -> MicroBatch:
-        """The micro-batch of these members alone, which are given in its order."""
-        mask = self.tokens_of(wanted)
-        return MicroBatch(self.ids[mask], self.positions[mask], self.labels[mask], tuple(wanted))
+    def only(self, members: Sequence[EncodedView]) -> MicroBatch:
+        """The micro-batch of some of its members, given in its order."""
+        mask = self.tokens_of(members)
+        return MicroBatch(self.ids[mask], self.positions[mask], self.labels[mask], tuple(members))
 
     def to(self, device: torch.device) -> MicroBatch:
         ids, labels = self.ids.to(device), self.labels.to(device)

@@ -1,7 +1,5 @@
 """The rows of a mix as token ids: real ones by their id from `data/`, pseudo ones as drawn."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,11 +56,3 @@ class TrainingSet:
             rows.append(EncodedRow(row.row_id, row.origin, kept, y, gen_tokens[row.source_task]))
             num_cut += cut
         return rows, num_cut
-
-
-def digest_of(rows: Sequence[EncodedRow]) -> str:
-    """A hash of which rows these are, and of their ids."""
-    content = [
-        (row.row_id, tuple(row.input_ids), tuple(row.target_ids), row.gen_token) for row in rows
-    ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,6 +1,5 @@
 """An expert of the new task alone: the teacher of a method that has an expert's loss (L2KD)."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -13,11 +12,7 @@ from lamol_core.training.setup import TrainingSetup
 
 
 def train_expert(
-    setup: TrainingSetup,
-    backbone: Path,
-    rows: Sequence[EncodedRow],
-    loss: Loss,
-    resume: Resume | None,
+    setup: TrainingSetup, backbone: Path, rows: list[EncodedRow], loss: Loss, resume: Resume | None
 ) -> PreTrainedModel:
     """Train the backbone on the new rows by the expert's loss. Its last step is kept in `resume`,
     so that a student's training that was cut off has the expert again."""

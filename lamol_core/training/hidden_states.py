@@ -38,33 +38,31 @@ class Body(nn.Module):
 
     def _states(self, micro: MicroBatch) -> Tensor:
         """(T, d), or (T, V) without a plain head."""
-        lengths = torch.tensor(micro.lengths)
         if self._packed:
             inputs: dict[str, Any] = {
                 "input_ids": micro.ids[None],
                 "position_ids": micro.positions[None],
                 "pack": Pack.of(micro.lengths).to(micro.ids.device),
             }
-            back = torch.arange(len(micro.ids), device=micro.ids.device)
         else:
+            lengths = torch.tensor(micro.lengths)
             mask = (torch.arange(int(lengths.max())) < lengths[:, None]).to(micro.ids.device)
             # what stands in the padding does not matter: nothing looks at it
             padded = micro.ids.new_zeros(mask.shape)
             padded[mask] = micro.ids
             inputs = {"input_ids": padded, "attention_mask": mask.long()}
-            back = mask.flatten().nonzero()[:, 0]
         if self.head is None:
             states = self.model(**inputs, use_cache=False).logits
         else:
             states = self.model.base_model(**inputs, use_cache=False)[0]
-        return states.flatten(0, 1)[back]
+        return states[0] if self._packed else states[mask]
 
 
 @contextmanager
 def as_body(
     model: PreTrainedModel, attention: str = PACKED, compiled: bool = False
 ) -> Iterator[Body]:
-    """A model as its body, for as long as it is trained or asked; then as before.
+    """A model as its body, for as long as it is trained or run; then as before.
 
     `attention` is "packed", or one of transformers' own, whose rows are padded. A model that
     cannot be packed is padded, with a warning.

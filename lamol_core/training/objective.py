@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from lamol_core.methods.losses import Segment, TokenLosses, losses_of_hidden, losses_of_logits
+from lamol_core.methods.losses import Segment, TokenLosses, losses_of_states
 from lamol_core.methods.terms import Kind, Loss, Term
 from lamol_core.models.head import LinearHead
 from lamol_core.records import Origin, View
@@ -15,24 +15,21 @@ from lamol_core.text.encoded import EncodedView
 from lamol_core.training.batches import IGNORED, MicroBatch
 from lamol_core.training.teacher.interface import Teacher
 
-StudentStates = Callable[[MicroBatch, Tensor], Tensor]
-"""From a micro-batch and positions (N,) in it to the states (N, d) of these tokens, or their logits
-where the head is no matrix."""
-
 
 def losses_of(
     micro: MicroBatch,
     loss: Loss,
     denominators: Mapping[tuple[View, Origin], int],
-    student: StudentStates,
+    student: Callable[[MicroBatch, Tensor], Tensor],
     head: LinearHead | None,
     teachers: Mapping[Kind, Teacher],
 ) -> TokenLosses:
-    """One forward of the student for all terms: what they add to the loss of the batch, and, for
-    sums, to the mean of each.
+    """One forward of the student for all terms: this micro-batch's part of the batch's loss, and,
+    as sums, of the mean of each term.
 
-    `denominators` are the tokens of the whole optimizer batch: the loss does not depend on how it
-    is cut. `teachers` holds one for each kind of divergence that has rows here.
+    `student` gives the states (N, d) of the tokens at positions (N,), or their logits where `head`
+    is None. `denominators` are the tokens of the whole optimizer batch: the loss does not depend
+    on how it is cut. `teachers` holds one for each kind of divergence that has rows here.
     """
     teacher_states: dict[Term, Tensor] = {}
     for kind, teacher in teachers.items():
@@ -54,11 +51,7 @@ def losses_of(
                 term.temperature,
             )
         )
-    states = student(micro, torch.cat(positions))
-    if head is None:
-        computed = losses_of_logits(states, segments)
-    else:
-        computed = losses_of_hidden(states, head, segments)
+    computed = losses_of_states(student(micro, torch.cat(positions)), head, segments)
     means = computed.sums / computed.sums.new_tensor(term_denominators)
     return TokenLosses(computed.total, means)
 
@@ -69,8 +62,8 @@ def supervised_tokens(micro: MicroBatch, members: Sequence[EncodedView]) -> Tens
 
 
 def _members(micro: MicroBatch, *terms: Term) -> list[EncodedView]:
-    wanted = {(term.view, origin) for term in terms for origin in term.origins}
-    return [member for member in micro.members if (member.view, member.origin) in wanted]
+    kinds = {(term.view, origin) for term in terms for origin in term.origins}
+    return [member for member in micro.members if (member.view, member.origin) in kinds]
 
 
 def _teacher_states(

@@ -32,22 +32,17 @@ class MasterAdamW:
             tuple(torch.zeros(w.numel(), device=w.device) for _ in range(2)) for w in self._weights
         ]
         self._sums: list[Tensor] | None = None
-        self._num_steps = 0
+        self._num_steps = torch.tensor(0)
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next step depends on besides weights and gradients, by name."""
-        state = {"num_steps": torch.tensor(self._num_steps)}
-        for place, (lower, moments) in enumerate(zip(self._lower, self._moments, strict=True)):
-            state |= {f"{place}.first": moments[0], f"{place}.second": moments[1]}
+        """All that the next step depends on besides weights and gradients, by name. Who copies
+        another optimizer's state into these tensors goes on as that one would."""
+        state = {"num_steps": self._num_steps}
+        for index, (lower, moments) in enumerate(zip(self._lower, self._moments, strict=True)):
+            state |= {f"{index}.first": moments[0], f"{index}.second": moments[1]}
             if lower is not None:
-                state[f"{place}.lower"] = lower
+                state[f"{index}.lower"] = lower
         return state
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state` gave, of an optimizer of the same weights."""
-        self._num_steps = int(state["num_steps"])
-        for name, own in self.state().items():
-            own.copy_(state[name])
 
     def collect_gradients(self) -> None:
         """Take the gradients off the weights and add them up in fp32, where more will follow."""
@@ -75,7 +70,7 @@ class MasterAdamW:
 
     @torch.no_grad()
     def step(self, learning_rate: float, factor: float = 1.0) -> None:
-        """Step by `factor` times the gradients (clipping), which are then gone."""
+        """Step by `factor` times the gradients (clipping) and clear them."""
         self._num_steps += 1
         for weight, lower, moments, gradient in zip(
             self._weights, self._lower, self._moments, self._gradients(), strict=True
@@ -92,7 +87,7 @@ class MasterAdamW:
                 scaled = scaled if factor == 1.0 else scaled * factor
                 first, second = (moment[piece] for moment in moments)
                 # the kernel counts the step itself
-                counted = torch.tensor(float(self._num_steps - 1), device=master.device)
+                counted = (self._num_steps - 1).to(master.device, torch.float32)
                 adamw(
                     [master], [scaled], [first], [second], [], [counted], fused=True,
                     amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=learning_rate,

@@ -6,7 +6,6 @@ before a stage runs. A training that was resumed ends in the same bytes as one t
 
 import hashlib
 import json
-import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.manifest import check_folder, seal_folder
@@ -32,20 +30,20 @@ RESUME = "resume"
 TENSORS, PROGRESS, MEMORY = "tensors.safetensors", "progress.json", "memory"
 LogRow = dict[str, Any]
 
-log = logging.getLogger(__name__)
-
 
 @dataclass
 class Resume:
-    """The place of one training below its task's `root`, named by the hash of all that makes it."""
+    """The folder of one training below its task's `root`, named by the hash of its `inputs`; a
+    training of several processes has none.
+
+    With `keeps_end` the last step is saved too: an expert's model is needed after it has ended.
+    `seconds_before` are those of the steps that were loaded."""
 
     root: Path
     inputs: Mapping[str, Any]
-    say: Callable[[str], None] = log.info
+    say: Callable[[str], None]
     keeps_end: bool = False
-    """Whether its last step is saved too: an expert's model is needed after it has ended."""
     seconds_before: float = field(default=0.0, init=False)
-    """Of the steps that were loaded."""
     _saved_at: float = field(default_factory=time.perf_counter)
 
     @property
@@ -56,22 +54,19 @@ class Resume:
     def load(self, model: nn.Module, optimizer: MasterAdamW, memory: Memory) -> list[LogRow]:
         """Put everything back as it was after the last step that was saved; the log up to there,
         which is empty where nothing was saved."""
-        self._forget_others()
+        self._remove_others()
         self._saved_at = time.perf_counter()
         try:
             check_folder(self.folder, RESUME, "")
         except ArtifactError:
             if self.folder.exists():
-                self.say("what a training that was cut off left is not whole; it begins anew")
+                self.say(
+                    "the saved state of a training that was cut off is damaged: it starts anew"
+                )
             return []
         tensors = load_file(self.folder / TENSORS)
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                parameter.copy_(tensors[f"weight.{name}"])
-        marker = "optimizer."
-        optimizer.load_state(
-            {k.removeprefix(marker): v for k, v in tensors.items() if k.startswith(marker)}
-        )
+        for name, tensor in _state(model, optimizer).items():
+            tensor.copy_(tensors[name])
         torch.set_rng_state(tensors["random"])
         if torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random_cuda"])
@@ -84,39 +79,40 @@ class Resume:
 
     @property
     def is_due(self) -> bool:
-        """Whether EVERY_S have gone by since the last time that a state was saved."""
+        """Whether EVERY_S have passed since the last save."""
         return time.perf_counter() - self._saved_at >= EVERY_S
 
     def save(
         self, model: nn.Module, optimizer: MasterAdamW, memory: Memory, log_rows: list[LogRow]
     ) -> None:
         """Write the state after a step."""
-        if PartialState().is_local_main_process:
-            tensors = {f"weight.{name}": p.detach() for name, p in model.named_parameters()}
-            tensors |= {f"optimizer.{name}": t for name, t in optimizer.state().items()}
-            tensors["random"] = torch.get_rng_state()
-            if torch.cuda.is_available():
-                tensors["random_cuda"] = torch.cuda.get_rng_state()
-            with atomic_folder(self.folder) as scratch:
-                save_file(tensors, scratch / TENSORS)
-                (scratch / MEMORY).mkdir()
-                memory.write(scratch / MEMORY)
-                progress = json.dumps({"log_rows": log_rows})
-                (scratch / PROGRESS).write_text(progress, encoding="utf-8")
-                seal_folder(scratch, RESUME, {"steps": len(log_rows)})
+        tensors = _state(model, optimizer) | {"random": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            tensors["random_cuda"] = torch.cuda.get_rng_state()
+        with atomic_folder(self.folder) as scratch:
+            save_file(tensors, scratch / TENSORS)
+            (scratch / MEMORY).mkdir()
+            memory.write(scratch / MEMORY)
+            progress = json.dumps({"log_rows": log_rows})
+            (scratch / PROGRESS).write_text(progress, encoding="utf-8")
+            seal_folder(scratch, RESUME, {"steps": len(log_rows)})
         self._saved_at = time.perf_counter()
 
     def remove(self) -> None:
         """Of a training that has ended."""
-        if PartialState().is_local_main_process:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            with suppress(OSError):  # there is another one, or none was ever left
-                self.root.rmdir()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # there is another one, or none was ever left
+            self.root.rmdir()
 
-    def _forget_others(self) -> None:
-        """What the same task has left with other inputs: nobody would go on from there, and a
+    def _remove_others(self) -> None:
+        """What the same task has left with other inputs: no training goes on from there, and a
         memory's real rows may lie in it."""
-        if PartialState().is_local_main_process and self.root.is_dir():
-            for folder in self.root.iterdir():
-                if folder != self.folder:
-                    shutil.rmtree(folder, ignore_errors=True)
+        for folder in self.root.glob("*"):
+            if folder != self.folder:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _state(model: nn.Module, optimizer: MasterAdamW) -> dict[str, Tensor]:
+    """The tensors that change from step to step: whoever copies into them changes the training."""
+    weights = {f"weight.{name}": p.detach() for name, p in model.named_parameters()}
+    return weights | {f"optimizer.{name}": t for name, t in optimizer.state().items()}

@@ -42,7 +42,7 @@ class TrainingSetup:
         self.attention = resolve_attention(params.attention, self.accelerator.device)
 
     def load(self, checkpoint: Path) -> PreTrainedModel:
-        # packed rows are asked for only while it trains
+        # attention to packed rows is set only while it trains
         attention = "eager" if self.attention == "packed" else self.attention
         model = load_model(checkpoint, self.accelerator.device, self.dtype, attention)
         require_positions(model, self._longest, "text.max_length")
@@ -65,7 +65,7 @@ class TrainingSetup:
         memory: Memory,
         resume: Resume | None = None,
     ) -> list[LogRow]:
-        """Train a model in place; gives its log."""
+        """Train a model in place; returns its log."""
         params = self.params
         if params.gradient_checkpointing:
             checkpoint_activations(model)
@@ -83,10 +83,8 @@ class TrainingSetup:
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
-    """Keep the blocks' inputs alone and compute the rest again in the backward: memory for time.
-
-    Raises ConfigError for a model that cannot.
-    """
+    """Keep only the blocks' inputs and compute the rest again in the backward: less memory, more
+    time. Raises ConfigError for a model that does not support it."""
     try:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     except ValueError as error:

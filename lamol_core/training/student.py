@@ -1,18 +1,23 @@
 """From a teacher's checkpoint and a mix to a trained student."""
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.layout import OF_EXPERT
 from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.artifacts.spec import TRAIN
+from lamol_core.artifacts.version import code_version
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
 from lamol_core.models.checkpoints import save_checkpoint, write_state
@@ -20,8 +25,7 @@ from lamol_core.records import MixRow
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
-from lamol_core.training.determinism import computed_by
-from lamol_core.training.encoding import TrainingSet, digest_of
+from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.expert import train_expert
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import Resume
@@ -87,8 +91,8 @@ class Checkpoints:
 
 
 def begin_processes() -> None:
-    """Let Accelerate know of the processes, before anything else asks it: the first PartialState
-    decides for all, and would not ask by itself whether they are on CPUs."""
+    """Make the first PartialState, which all later ones copy, with the variable that says whether
+    the processes are on CPUs. Call it before anything else of Accelerate."""
     PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
@@ -103,9 +107,9 @@ def train_from_checkpoint(
 ) -> TrainedStudent:
     """Start the student from the teacher's weights and train it on the mix.
 
-    With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is handed on in
-    bf16, which is how it is evaluated and how it teaches. `say` is told what else takes time or
-    room: an expert, an offline teacher's states. `on_step` is told of the expert's steps too.
+    With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is returned in
+    bf16. `on_step` gets every row of the log, an expert's too, and the number of steps. `say` gets
+    messages about an expert, a resumed training and an offline teacher's states.
     """
     codec = TextCodec.load(checkpoints.teacher)
     rows, num_cut = training_set.encode(codec)
@@ -115,13 +119,14 @@ def train_from_checkpoint(
     if checkpoints.state is not None and len(training_set.lineage) > 1:
         memory.read(checkpoints.state)
 
-    inputs = _inputs_of(checkpoints, rows, method, training_set.has_pseudo_rows, setup, seed)
+    inputs = _inputs_of(checkpoints, rows, method, setup, seed)
     resume = setup.resume_at(checkpoints.resume, inputs)
     expert_resume = setup.resume_at(checkpoints.expert_resume, inputs, keeps_end=True)
     if method.expert_loss is None and checkpoints.expert_resume is not None:
         # of another method's training that was cut off
         shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
-    distilled = [row for row in rows if row.origin in method.loss.distilled_origins]
+    origins = {origin for term in method.loss.distilled for origin in term.origins}
+    distilled = [row for row in rows if row.origin in origins]
 
     def teacher_model() -> PreTrainedModel | None:
         if not distilled:
@@ -131,7 +136,7 @@ def train_from_checkpoint(
         assert checkpoints.backbone is not None, "an expert starts from the backbone"
         return train_expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
 
-    # not held by a name here: an offline teacher's model is let go before the student is trained
+    # no name here refers to the model: offline it is freed before the student is loaded
     with open_teacher(
         teacher_model(), distilled, method.loss, setup, checkpoints.states, inputs
     ) as teacher:
@@ -143,27 +148,35 @@ def train_from_checkpoint(
 
 
 def _inputs_of(
-    checkpoints: Checkpoints,
-    rows: Sequence[EncodedRow],
-    method: Method,
-    has_pseudo_rows: bool,
-    setup: TrainingSetup,
-    seed: int,
+    read: Checkpoints, rows: list[EncodedRow], method: Method, setup: TrainingSetup, seed: int
 ) -> dict[str, Any]:
-    """All that decides what a training ends in: what it left when it was cut off is used again by
-    one of the same inputs."""
-    expert_from = None if method.expert_loss is None else checkpoints.backbone
-    folders = (checkpoints.teacher, checkpoints.state, expert_from)
+    """All that decides the result of a training. What a training left when it was cut off is used
+    only by one of the same inputs."""
+    has_pseudo_rows = any(row.origin == "pseudo" for row in rows)
+    expert_from = None if method.expert_loss is None else read.backbone
+    folders = (read.teacher, read.state, expert_from)
     return {
         **computed_by(setup.dtype),
         "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
-        "rows": digest_of(rows),
+        "rows": hashlib.sha256(repr(rows).encode()).hexdigest(),
         "loss": repr(method.loss),
         "method": [type(method).__name__, method.acting(has_pseudo_rows)],
         "expert": repr(method.expert_loss),
         "train": setup.params.model_dump(),
         "seed": seed,
         "processes": setup.accelerator.num_processes,
+    }
+
+
+def computed_by(dtype: torch.dtype) -> dict[str, str | int]:
+    """What decides the last bits of a result besides its inputs. A training does not go on from
+    states of other code or other threads."""
+    return {
+        "code": code_version(TRAIN.packages),
+        **{name: version(name) for name in ("torch", "transformers")},
+        "threads": torch.get_num_threads(),
+        "device": PartialState().device.type,
+        "dtype": str(dtype),
     }
 
 

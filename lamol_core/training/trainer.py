@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from accelerate import Accelerator
+from torch import Tensor
 
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.memory import Memory
-from lamol_core.methods.terms import Kind, Loss
+from lamol_core.methods.terms import Kind, Loss, ce
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import ControlTokens
 from lamol_core.training.batches import count_supervised, micro_batches, optimizer_batches
 from lamol_core.training.hidden_states import Body
 from lamol_core.training.interruption import Interruption
-from lamol_core.training.memory_access import answer_logits, likelihood_backward
 from lamol_core.training.objective import losses_of
 from lamol_core.training.optimizer import MasterAdamW
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import LogRow, Resume
 from lamol_core.training.teacher.interface import Teacher
 from lamol_core.training.teacher.memory import MemoryTeacher
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-log = logging.getLogger(__name__)
 
 TERMS = ("ce_qa", "ce_gen", "kl_qa", "kl_gen", "ce_qa_memory", "mse_qa_memory", "penalty")
 """Columns that every log has, so that logs of different methods can be laid side by side."""
@@ -57,7 +51,7 @@ def learning_rate_at(step: int, num_steps: int, params: TrainParams) -> float:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains one student on one mix, held to the teacher if there is one."""
+    """Trains one student on one mix, with a teacher if its loss distils."""
 
     accelerator: Accelerator
     student: Body
@@ -74,8 +68,8 @@ class Trainer:
         on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
         resume: Resume | None = None,
     ) -> list[LogRow]:
-        """Run all steps, or those that a training that was cut off has left in `resume`; gives the
-        log of all, a row a step. The model is trained in place.
+        """Run all steps, or those after the last one saved in `resume`; returns the log of all, a
+        row a step. The model is trained in place.
 
         Raises DivergedError at the first loss or gradient that is not finite."""
         if not rows:
@@ -96,7 +90,7 @@ class Trainer:
                 on_step(log_rows[-1], num_steps)
                 if resume is None or interruption is None:
                     continue
-                stops = interruption.came is not None
+                stops = interruption.received is not None
                 if stops or resume.is_due or (resume.keeps_end and step + 1 == num_steps):
                     resume.save(student, optimizer, memory, log_rows)
                 if stops:
@@ -105,7 +99,7 @@ class Trainer:
         del optimizer  # its moments are twice the model, and a memory may need room to look back
         self.student.eval()
         new = [row for row in rows if row.origin == "new"]
-        memory.finish(student, new, partial(likelihood_backward, self.student, self.control))
+        memory.finish(student, new, self._likelihood_backward)
         return log_rows
 
     def _step(
@@ -117,9 +111,7 @@ class Trainer:
         terms, num_tokens = self._accumulate(model, optimizer, with_memory, step)
         norm = float(optimizer.gradient_norm())
         self._check_finite(norm, "gradient norm", batch, step)
-        new = [row for row in batch if row.origin == "new"]
-        max_tokens = self.params.micro_batch_tokens
-        self.memory.observe(new, partial(answer_logits, self.student, self.control, max_tokens))
+        self.memory.observe([row for row in batch if row.origin == "new"], self._answer_logits)
         learning_rate = learning_rate_at(step, num_steps, self.params)
         optimizer.step(learning_rate, min(self.params.max_grad_norm / (norm + 1e-6), 1.0))
         seconds = time.perf_counter() - started
@@ -163,6 +155,28 @@ class Trainer:
         means = accelerator.reduce(means, reduction="sum")
         num_tokens = accelerator.reduce(num_tokens.to(accelerator.device), reduction="sum")
         return self._named(means.tolist(), penalty), int(num_tokens)
+
+    @torch.no_grad()
+    def _answer_logits(self, rows: Sequence[EncodedRow]) -> list[Tensor]:
+        """The logits (n, V) of each row's answer (QA view), in eval mode."""
+        student = self.student.eval()
+        logits_of: dict[str, Tensor] = {}
+        for micro in micro_batches(rows, ("qa",), self.control, self.params.micro_batch_tokens):
+            micro = micro.to(student.model.device)
+            states = student(micro, micro.supervised - 1)
+            logits = states if student.head is None else student.head.logits(states)
+            parts = logits.split([member.num_supervised for member in micro.members])
+            ids = (member.row_id for member in micro.members)
+            logits_of |= dict(zip(ids, parts, strict=True))
+        student.train()
+        return [logits_of[row.row_id] for row in rows]
+
+    def _likelihood_backward(self, row: EncodedRow) -> None:
+        """Add the gradient of -log p(y | x) of one row to the weights, in eval mode."""
+        (micro,) = micro_batches([row], ("qa",), self.control, 1)
+        micro, student, loss = micro.to(self.student.model.device), self.student, ce("qa", "new")
+        # a denominator of 1: the sum over the answer's tokens
+        losses_of(micro, loss, {("qa", "new"): 1}, student, student.head, {}).total.backward()
 
     def _named(self, means: list[float], penalty: float | None) -> dict[str, float | None]:
         """The loss and its terms, by their columns in the log; None where a method has none."""

@@ -25,8 +25,7 @@ from lamol_core.methods.ewc import EwcParams
 from lamol_core.methods.ewc_memory import FisherMemory
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.registry import METHODS
-from lamol_core.methods.replay import ReplayParams
-from lamol_core.methods.replay_memory import RowMemory
+from lamol_core.methods.replay import ReplayParams, RowMemory
 from lamol_core.methods.spec import Symptom
 from lamol_core.models.checkpoints import load_model, save_checkpoint, write_state
 from lamol_core.parameters import Params

@@ -1,4 +1,4 @@
-"""The losses fused with the head: those of the plain form, gradients too, in bounded memory."""
+"""The losses fused with the head: those of the plain form by autograd, in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Literal
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lamol_core.methods import losses
-from lamol_core.methods.losses import Segment, TokenLosses, losses_of_hidden, losses_of_logits
+from lamol_core.methods.losses import Segment, TokenLosses, losses_of_states
 from lamol_core.models.head import LinearHead
 
 WIDTH, WORDS = 12, 61
@@ -60,7 +61,31 @@ def gradients(
 
 
 def plain(hidden: Tensor, head: LinearHead, segments: list[Segment]) -> TokenLosses:
-    return losses_of_logits(head.logits(hidden), segments)
+    """All logits at once, the gradient by autograd."""
+    return plain_losses(head.logits(hidden), segments)
+
+
+def without_head(hidden: Tensor, head: LinearHead, segments: list[Segment]) -> TokenLosses:
+    """The fused form on logits, as for a model whose head is no matrix."""
+    return losses_of_states(head.logits(hidden), None, segments)
+
+
+def plain_losses(logits: Tensor, segments: list[Segment]) -> TokenLosses:
+    parts = logits.float().split([len(segment.values) for segment in segments])
+    losses = [plain_loss(part, segment) for part, segment in zip(parts, segments, strict=True)]
+    weights = torch.tensor([segment.weight for segment in segments])
+    return TokenLosses((weights * torch.stack(losses)).sum(), torch.stack(losses).detach())
+
+
+def plain_loss(logits: Tensor, segment: Segment) -> Tensor:
+    targets, temperature = segment.targets(0, len(logits)), segment.temperature
+    if segment.kind == "ce":
+        return F.cross_entropy(logits, targets, reduction="sum")
+    if segment.kind == "mse":
+        return (logits - targets.to(logits.dtype)).square().mean(dim=-1).sum()
+    log_student = F.log_softmax(logits / temperature, dim=-1)
+    teacher = F.softmax(targets.to(logits.dtype) / temperature, dim=-1)
+    return temperature**2 * F.kl_div(log_student, teacher, reduction="sum")
 
 
 def relative(left: Tensor, right: Tensor) -> float:
@@ -74,10 +99,13 @@ def _chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("_chunks")
+@pytest.mark.parametrize("compute", [losses_of_states, without_head])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("factor", [1.0, 3.0])
-def test_loss_and_gradients_are_those_of_the_plain_form(factor: float, bias: bool) -> None:
-    fused, fused_grads = gradients(losses_of_hidden, factor=factor, bias=bias)
+def test_loss_and_gradients_are_those_of_the_plain_form(
+    factor: float, bias: bool, compute: Callable[..., TokenLosses]
+) -> None:
+    fused, fused_grads = gradients(compute, factor=factor, bias=bias)
     expected, plain_grads = gradients(plain, factor=factor, bias=bias)
     assert relative(fused.total.detach(), expected.total.detach()) < 1e-6
     assert relative(fused.sums, expected.sums) < 1e-6
@@ -96,19 +124,10 @@ def test_in_bf16_it_is_as_near_to_the_truth_as_the_plain_form(
     assert head.bias is not None
     exact_head = LinearHead(exact_leaves[1], head.bias.detach().double())
     # the teacher's logits are rounded to bf16 on both sides; what is compared is the student's side
-    exact = [
-        torch.nn.functional.cross_entropy(
-            exact_head.logits(exact_leaves[0][:CE]), segments[0].values, reduction="sum"
-        ),
-        losses.kl_per_token(
-            exact_head.logits(exact_leaves[0][CE:-MSE]), segments[1].targets(0, KL).double(), 2.0
-        ).sum(),
-        losses.squared_difference_per_token(
-            exact_head.logits(exact_leaves[0][-MSE:]), segments[2].targets(0, MSE).double()
-        ).sum(),
-    ]
+    parts = exact_head.logits(exact_leaves[0]).split([CE, KL, MSE])
+    exact = [plain_loss(part, segment) for part, segment in zip(parts, segments, strict=True)]
     sum(s.weight * loss for s, loss in zip(segments, exact, strict=True)).backward()
-    fused, fused_grads = gradients(losses_of_hidden, torch.bfloat16)
+    fused, fused_grads = gradients(losses_of_states, torch.bfloat16)
     _, plain_grads = gradients(plain, torch.bfloat16)
     assert relative(fused.sums, torch.stack(exact).detach()) < 5e-3
     for mine, theirs, truth in zip(fused_grads, plain_grads, exact_leaves, strict=False):
@@ -137,7 +156,7 @@ def test_no_matrix_of_all_tokens_and_words_is_made(
 ) -> None:
     monkeypatch.setattr(losses, "CHUNK_BYTES", 4 * WORDS * 4)
     with LargestTensor() as fused:
-        gradients(losses_of_hidden, dtype)
+        gradients(losses_of_states, dtype)
     with LargestTensor() as naive:
         gradients(plain, dtype)
     assert naive.largest == (CE + KL + MSE) * WORDS
@@ -147,14 +166,14 @@ def test_no_matrix_of_all_tokens_and_words_is_made(
 def test_without_a_gradient_none_is_computed() -> None:
     hidden, head, segments = make()
     with torch.no_grad():
-        alone = losses_of_hidden(hidden, head, segments)
+        alone = losses_of_states(hidden, head, segments)
     torch.testing.assert_close(alone.total, plain(hidden, head, segments).total.detach())
     assert not alone.total.requires_grad
 
 
 def test_no_token_at_all_is_a_zero_that_backward_takes() -> None:
     hidden, head, _ = make()
-    for compute in (losses_of_hidden, plain):
+    for compute in (losses_of_states, without_head):
         total = compute(hidden[:0], head, []).total
         total.backward()
         assert total.item() == 0.0
@@ -165,7 +184,7 @@ def test_no_token_at_all_is_a_zero_that_backward_takes() -> None:
 def test_a_segment_of_equal_logits_has_no_loss_and_no_gradient(kind: Literal["kl", "mse"]) -> None:
     hidden, head, _ = make()
     same = Segment(kind, 1.0, head.logits(hidden).detach())
-    computed = losses_of_hidden(hidden, head, [same])
+    computed = losses_of_states(hidden, head, [same])
     computed.total.backward()
     assert abs(computed.total.item()) < 1e-4
     assert hidden.grad is not None and hidden.grad.abs().max() < 1e-5
@@ -173,6 +192,6 @@ def test_a_segment_of_equal_logits_has_no_loss_and_no_gradient(kind: Literal["kl
 
 def test_no_segment_gives_no_sum_in_any_format() -> None:
     for dtype in (torch.float32, torch.bfloat16):
-        nothing = losses_of_logits(torch.zeros(0, 5, dtype=dtype), [])
+        nothing = losses_of_states(torch.zeros(0, 5, dtype=dtype), None, [])
         assert nothing.sums.shape == (0,) and nothing.sums.dtype == torch.float32
         assert float(nothing.total) == 0.0

@@ -16,9 +16,9 @@ from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.l2kd import L2kd
 from lamol_core.methods.lamol import Lamol, LamolParams
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
-from lamol_core.methods.losses import cross_entropy_per_token, kl_per_token
+from lamol_core.methods.losses import Segment, losses_of_states
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS, find_method
-from lamol_core.methods.terms import Loss
+from lamol_core.methods.terms import Kind, Loss
 from lamol_core.parameters import Params
 from tests.messages import naming
 
@@ -28,6 +28,12 @@ Groups = dict[tuple[str, str], tuple[Tensor, Tensor, Tensor]]
 
 def logits(rows: int, seed: int, words: int = V) -> Tensor:
     return 3 * torch.randn(rows, words, generator=torch.Generator().manual_seed(seed))
+
+
+def per_token(kind: Kind, student: Tensor, values: Tensor, temperature: float = 1.0) -> Tensor:
+    """The loss of each token (N,), a segment a token."""
+    segments = [Segment(kind, 1.0, value[None], None, temperature) for value in values]
+    return losses_of_states(student, None, segments).sums
 
 
 def naive_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -77,12 +83,12 @@ def test_by_hand() -> None:
     #     4 KL = 4 (r/s ln r + 1/s ln(1/r)) = 4 (r - 1)/s * 1/2 ln 2 = 2 ln 2 (r - 1)/(2 + r)
     student = torch.tensor([[1.0, 2.0, 1.0], [1.0, 1.0, 1.0]]).log()
     teacher = torch.tensor([[2.0, 1.0, 1.0], [2.0, 1.0, 1.0]]).log()
-    kl = kl_per_token(student, teacher, 1.0)
+    kl = per_token("kl", student, teacher)
     assert kl.tolist() == pytest.approx([math.log(2) / 4, math.log(9 / 8) / 2], rel=1e-5)
-    ce = cross_entropy_per_token(student, torch.tensor([1, 0]))
+    ce = per_token("ce", student, torch.tensor([1, 0]))
     assert ce.tolist() == pytest.approx([math.log(2), math.log(3)], rel=1e-6)
     root = math.sqrt(2)
-    at_2 = kl_per_token(student, teacher, 2.0)[0]
+    at_2 = per_token("kl", student, teacher, 2.0)[0]
     assert at_2.item() == pytest.approx(2 * math.log(2) * (root - 1) / (2 + root), rel=1e-5)
 
 
@@ -90,50 +96,58 @@ def test_by_hand() -> None:
 def test_equal_logits_do_not_diverge(temperature: float) -> None:
     same = logits(5, 0)
     rounding = 1e-6 * max(1.0, temperature**2)
-    assert kl_per_token(same, same.clone(), temperature).abs().max() < rounding
+    assert per_token("kl", same, same.clone(), temperature).abs().max() < rounding
     # a constant added to all logits of a token changes no probability
-    assert kl_per_token(same, same + 4.0, temperature).abs().max() < 10 * rounding
+    assert per_token("kl", same, same + 4.0, temperature).abs().max() < 10 * rounding
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.5, 1.0, 2.0, 5.0]))
 @settings(max_examples=40, deadline=None)
 def test_kl_is_the_naive_one_and_never_negative(seed: int, temperature: float) -> None:
     student, teacher = logits(4, seed), logits(4, seed + 1)
-    kl = kl_per_token(student, teacher, temperature)
+    kl = per_token("kl", student, teacher, temperature)
     assert kl.shape == (4,) and (kl >= 0).all()
     torch.testing.assert_close(kl, naive_kl(student, teacher, temperature), rtol=1e-4, atol=1e-5)
 
 
 def test_temperature_squared_scales_it() -> None:
     student, teacher = logits(4, 1), logits(4, 2)
-    scaled = kl_per_token(3 * student, 3 * teacher, 3.0)
-    torch.testing.assert_close(scaled, 9 * kl_per_token(student, teacher, 1.0))
+    scaled = per_token("kl", 3 * student, 3 * teacher, 3.0)
+    torch.testing.assert_close(scaled, 9 * per_token("kl", student, teacher))
 
 
 def test_the_teacher_is_the_first_argument_of_the_divergence() -> None:
     peaked, flat = torch.tensor([[8.0, 0.0, 0.0]]), torch.zeros(1, 3)
     # KL(peaked || uniform) stays below ln 3; KL(uniform || peaked) does not
-    assert kl_per_token(flat, peaked, 1.0).item() < math.log(3) < 4
-    assert kl_per_token(peaked, flat, 1.0).item() > 4
+    assert per_token("kl", flat, peaked).item() < math.log(3) < 4
+    assert per_token("kl", peaked, flat).item() > 4
 
 
 def test_gradient_of_kl_is_temperature_times_the_difference_of_probabilities() -> None:
     student, teacher = logits(3, 3).requires_grad_(), logits(3, 4)
-    kl_per_token(student, teacher, 2.0).sum().backward()
+    segment = Segment("kl", 1.0, teacher, temperature=2.0)
+    losses_of_states(student, None, [segment]).total.backward()
     expected = 2.0 * (torch.softmax(student / 2, -1) - torch.softmax(teacher / 2, -1))
     torch.testing.assert_close(student.grad, expected.detach())
 
 
-@pytest.mark.parametrize("shape", [(4, V + 1), (5, V), (1, V)])
-def test_shapes_that_differ_are_refused(shape: tuple[int, int]) -> None:
-    # (1, V) would broadcast silently
+@pytest.mark.parametrize("kind", ["kl", "mse"])
+@pytest.mark.parametrize("shape", [(4, V + 1), (4, 1)])
+def test_shapes_that_differ_are_refused(shape: tuple[int, int], kind: Kind) -> None:
+    # (4, 1) would broadcast silently
     with pytest.raises(ValueError, match=naming((4, 7), shape)):
-        kl_per_token(logits(4, 0), torch.zeros(shape), 1.0)
+        losses_of_states(logits(4, 0), None, [Segment(kind, 1.0, torch.zeros(shape))])
+
+
+@pytest.mark.parametrize("num_targets", [3, 5])
+def test_a_target_is_needed_for_each_token(num_targets: int) -> None:
+    with pytest.raises(ValueError, match=naming(4, num_targets)):
+        losses_of_states(logits(4, 0), None, [Segment("kl", 1.0, torch.zeros(num_targets, V))])
 
 
 def test_cross_entropy_is_the_naive_one() -> None:
     student, labels = logits(6, 5), torch.tensor([0, 6, 3, 3, 1, 2])
-    torch.testing.assert_close(cross_entropy_per_token(student, labels), naive_ce(student, labels))
+    torch.testing.assert_close(per_token("ce", student, labels), naive_ce(student, labels))
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.25, 1.0])

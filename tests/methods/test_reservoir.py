@@ -11,9 +11,9 @@ def held(size: int, num_items: int, seed: int, cut_at: int = 0) -> list[int]:
     for item in range(num_items):
         if item == cut_at:
             reservoir = Reservoir(size, seed, reservoir.num_seen)
-        place = reservoir.next_place()
-        if place is not None:
-            items[place] = item
+        slot = reservoir.next_slot()
+        if slot is not None:
+            items[slot] = item
     return items
 
 

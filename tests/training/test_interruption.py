@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lamol_core.training.interruption import HEARD, SIGNALS, Interruption
+from lamol_core.training.interruption import NOTICE, SIGNALS, Interruption
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +25,10 @@ def handlers() -> Iterator[None]:
 
 def test_a_signal_waits_until_it_is_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
-        assert interruption.came is None
+        assert interruption.received is None
         os.kill(os.getpid(), signal.SIGINT)
-        assert interruption.came == signal.SIGINT
-        assert HEARD.decode() in capfd.readouterr().err
+        assert interruption.received == signal.SIGINT
+        assert NOTICE.decode() in capfd.readouterr().err
         interruption.end()
 
 
@@ -52,7 +52,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
-    assert interruption.came is None
+    assert interruption.received is None
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
@@ -60,7 +60,7 @@ def test_outside_the_main_thread_it_hears_nothing() -> None:
     def listen() -> signal.Signals | None:
         with Interruption() as interruption:
             os.kill(os.getpid(), signal.SIGTERM)
-            return interruption.came
+            return interruption.received
 
     heard: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from lamol_core.artifacts.manifest import Provenance
+from lamol_core.artifacts.spec import TRAIN
+from lamol_core.artifacts.version import code_version
 from lamol_core.errors import ConfigError
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.models.checkpoints import load_model, require_positions
@@ -21,6 +23,7 @@ from lamol_core.training.student import (
     Checkpoints,
     TrainedStudent,
     TrainingSet,
+    computed_by,
     train_from_checkpoint,
 )
 from lamol_core.training.teacher import stored as teacher_module
@@ -218,3 +221,17 @@ def test_a_first_task_asks_no_teacher(
     told: list[str] = []
     trained = train(tiny_checkpoint, alone, tmp_path / "states", say=told.append)
     assert not told and all(row["kl_qa"] == 0 for row in trained.log_rows)
+
+
+def test_an_edit_or_another_file_is_other_code(tmp_path: Path) -> None:
+    digests = set()
+    for number, (name, text) in enumerate(
+        [("a.py", "x = 1\n"), ("a.py", "x = 2\n"), ("b.py", "x = 1\n"), ("a.txt", "x = 1\n")]
+    ):
+        folder = tmp_path / str(number) / "training"
+        folder.mkdir(parents=True)
+        (folder / name).write_text(text)
+        digests.add(code_version(("training",), folder.parent))
+    assert len(digests) == 4
+    code = computed_by(torch.float32)["code"]
+    assert code == code_version(TRAIN.packages) not in digests

@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,33 +37,26 @@ def open_teacher(
     Online the model stays in memory. Offline it runs once, here; its states lie in `folder` until
     the training has ended, and are found again by one of the same `inputs` after it was cut off.
     """
-    params = setup.params
-    if model is None:
-        _remove(folder)
-        yield None
-        return
-    with as_body(model, setup.attention) as body:
-        if params.teacher_targets == "online" or body.head is None:
+    params, stored = setup.params, None
+    with nullcontext() if model is None else as_body(model, setup.attention) as body:
+        if body is None:
+            yield None
+        elif params.teacher_targets == "online" or body.head is None:
             if params.teacher_targets == "offline":
                 log.warning("The teacher's head is more than a matrix: it runs online.")
-            _remove(folder)
             yield OnlineTeacher(body)
-            return
-        micros = micro_batches(rows, loss.views, setup.control, params.micro_batch_tokens)
-        setup.say(
-            f"the teacher's states, {num_bytes(micros, body.head) / 1e6:.1f} MB, are kept in "
-            f"{folder} while the student is trained"
-        )
-        shift, provenance = loss.distilled[0].shift, Provenance(dict(inputs))
-        with PartialState().local_main_process_first():
-            teacher = store_states(body, micros, shift, folder, provenance)
-    del model, body, micros
-    yield teacher
+        else:
+            micros = micro_batches(rows, loss.views, setup.control, params.micro_batch_tokens)
+            setup.say(
+                f"the teacher's states, {num_bytes(micros, body.head) / 1e6:.1f} MB, are kept in "
+                f"{folder} while the student is trained"
+            )
+            shift, provenance = loss.distilled[0].shift, Provenance(dict(inputs))
+            with PartialState().local_main_process_first():
+                stored = store_states(body, micros, shift, folder, provenance)
+    if stored is not None:
+        del model, body  # no room is taken by them while the student is trained
+        yield stored
     PartialState().wait_for_everyone()
-    _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    """States of a training that has ended, or that was cut off and does not need them now."""
-    if PartialState().is_local_main_process:
+    if PartialState().is_local_main_process:  # also those of a training that was cut off
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a student is held to where it is distilled."""
+"""The interface of all teachers."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from lamol_core.training.batches import MicroBatch
 
 
 class Teacher(Protocol):
-    """The other side of a divergence. Its `head` makes logits of its states; None: they are
+    """The other side of a divergence. Its `head` makes logits of its states; without one they are
     logits already."""
 
     head: LinearHead | None

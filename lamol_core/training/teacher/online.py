@@ -1,4 +1,4 @@
-"""A frozen model that is asked in each step."""
+"""A frozen model that runs in each step."""
 
 import torch
 from torch import Tensor

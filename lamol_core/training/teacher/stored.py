@@ -51,7 +51,7 @@ def num_bytes(micros: Sequence[MicroBatch], head: LinearHead) -> int:
 def store_states(
     body: Body, micros: Sequence[MicroBatch], shift: int, folder: Path, provenance: Provenance
 ) -> StoredTeacher:
-    """Run the teacher once over these micro-batches, unless `folder` holds their states already.
+    """Run the teacher once over these micro-batches, unless their states are in `folder` already.
 
     Raises ConfigError when the disk has no room for them.
     """
