@@ -21,7 +21,6 @@ class ReplayParams(Section):
 class Replay(Method[ReplayParams]):
     name, Params = "replay", ReplayParams
     keeps_real_rows = True
-    cost_per_token = 2.0
     privacy = "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most."
 
     @property

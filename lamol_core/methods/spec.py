@@ -32,8 +32,8 @@ class Method(ABC, Generic[P]):
     mixes_real_rows: ClassVar[bool] = False
     """Whether its mix has the real rows of all earlier tasks."""
     cost_per_token: ClassVar[float] = 1.0
-    """Seconds of training for each token of the mix, over those of a token in a first task's step
-    (docs/performance.md): more where rows of a memory, an expert or a penalty come on top."""
+    """Seconds of a whole training, over those of as many steps without a task before: more where
+    an expert or a penalty comes on top (docs/performance.md). For `lamol check --estimate`."""
     privacy: ClassVar[str]
     """What is kept of earlier tasks, for whoever must know: one sentence."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
