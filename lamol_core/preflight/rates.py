@@ -18,6 +18,7 @@ from lamol_core.generation.drawing import PseudoSampler
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
 from lamol_core.models.checkpoints import load_model
+from lamol_core.models.precision import resolve_precision
 from lamol_core.parameters import Params
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.params import TextParams
@@ -46,8 +47,9 @@ class Rates:
 def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], length: float) -> Rates:
     """Answer and draw a batch, and train some steps as of a second task, with a task's training
     rows, which have `length` tokens on average. Keeps nothing."""
-    codec, method = TextCodec.load(backbone), params.chosen
-    model = load_model(backbone, PartialState().device)
+    codec, method, device = TextCodec.load(backbone), params.chosen, PartialState().device
+    # in the precision that students are handed on in
+    model = load_model(backbone, device, resolve_precision(params.train.precision, device))
     answered_s = _try_answering(model, codec, params, rows, length)
     drawn: list[PseudoSample] = []
     drawn_s = 0.0
