@@ -25,7 +25,6 @@ class DerppParams(ReplayParams):
 class Derpp(Method[DerppParams]):
     name, Params = "derpp", DerppParams
     keeps_real_rows = True
-    cost_per_token = 2.0
     privacy = "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most, with their logits."
 
     @property

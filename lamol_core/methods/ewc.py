@@ -21,7 +21,7 @@ class EwcParams(Section):
 
 class Ewc(Method[EwcParams]):
     name, Params = "ewc", EwcParams
-    cost_per_token = 1.3
+    cost_per_token = 1.3  # the penalty, once there is a Fisher information
     privacy = "Keeps no real row: one number a weight."
 
     @property

@@ -91,7 +91,6 @@ class RowMemory(Memory):
 class Replay(Method[ReplayParams]):
     name, Params = "replay", ReplayParams
     keeps_real_rows = True
-    cost_per_token = 2.0
     privacy = "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most."
 
     @property

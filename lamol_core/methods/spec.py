@@ -26,8 +26,8 @@ class Method(ABC, Generic[P]):
     rehearses: pseudo-samples of earlier tasks are drawn and mixed in.
     keeps_real_rows: its memory holds real rows of earlier tasks.
     mixes_real_rows: its mix has the real rows of all earlier tasks.
-    cost_per_token: seconds of training for each token of the mix, over those of a token in a first
-    task's step (docs/performance.md).
+    cost_per_token: seconds of a whole training, over those of as many steps of a first task, for
+    `lamol check --estimate`: more where an expert or a penalty is added (docs/performance.md).
     privacy: what is kept of earlier tasks, in one sentence.
     presets: what `lamol init` writes for a pretrained backbone, by block, where that is no default.
     advice: what to change where the report finds a symptom. `{tasks}` names where, `{points}` how

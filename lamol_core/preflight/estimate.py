@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,12 +116,12 @@ def estimate_sequence(params: Params, root: Path) -> Estimate:
     mean = fmean(lengths.values())
     work = plan_work(params, facts, {name: lengths.get(name, mean) for name in facts})
     tasks = foresee(work, rates, params.chosen.cost_per_token, start_s)
-    disk = rates.backbone_bytes + len(tasks) * (rates.student_bytes + rates.state_bytes)
+    disk = rates.backbone_bytes + len(tasks) * rates.task_bytes
     return Estimate(tasks, disk, peak_memory_bytes(), tuple(notes))
 
 
 def foresee(
-    work: Sequence[TaskWork], rates: Rates, cost_per_token: float, start_s: float
+    work: Iterable[TaskWork], rates: Rates, cost_per_token: float, start_s: float
 ) -> tuple[TaskEstimate, ...]:
     """Each task's seconds. `cost_per_token` is the method's; `start_s`: importing what trains."""
     return tuple(

@@ -3,11 +3,10 @@
 Pseudo-samples count as long as the real rows of their task, and none as rejected.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lamol_core.config.task_names import BASE
-from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.quotas import rows_wanted
 from lamol_core.generation.requests import DRAWS_FOR_BALANCE
 from lamol_core.parameters import Params
@@ -31,10 +30,46 @@ class TaskWork:
 
 def plan_work(
     params: Params, facts: Mapping[str, TaskFacts], lengths: Mapping[str, float]
-) -> list[TaskWork]:
+) -> Iterator[TaskWork]:
     """The work of every task of params.yaml, in its order; `lengths` are the mean tokens (input and
     target) of each task's rows."""
-    return [_task_work(params, lineage_of(params, name), facts, lengths) for name in facts]
+    method, train, generate = params.chosen, params.train, params.generate
+    longest = params.text.max_input_tokens + params.text.max_target_tokens
+    draws_per_row = generate.draws_per_row
+    if generate.known_labels and generate.balance_labels:  # all that this may ask for
+        draws_per_row = max(draws_per_row, min(generate.max_attempts, DRAWS_FOR_BALANCE))
+    for task in facts:
+        *earlier, _ = seen = lineage_of(params, task)
+        wanted: dict[str, int] = {}
+        if method.rehearses:
+            wanted = rows_wanted(generate, facts[task], [facts[name] for name in earlier])
+        learnt = seen if method.mixes_real_rows else [task]
+        real = [(facts[name].num_rows["train"], lengths[name]) for name in learnt]
+        pseudo = [(count, min(lengths[name], longest)) for name, count in wanted.items()]
+        num_rows = sum(count for count, _ in real + pseudo)
+        steps = count_steps(num_rows, train)
+        epochs = train.epochs if train.steps is None else steps * train.batch_size / num_rows
+        trained = [_tokens(real + pseudo, NUM_CONTROL[view]) for view in method.loss.views]
+        # with carry_over the rows of older tasks are there already
+        fresh = pseudo[-1:] if generate.carry_over else pseudo
+        drawn = draws_per_row * _tokens(fresh, NUM_CONTROL["gen"])
+        zero_shot = [task] * 2 if params.evaluate.forward_transfer and earlier else []
+        split = params.evaluate.split
+        tested = [(facts[name].num_rows[split], lengths[name]) for name in [*seen, *zero_shot]]
+        yield TaskWork(
+            task=task,
+            new_rows=sum(count for count, _ in real),
+            pseudo_rows=sum(wanted.values()),
+            steps=steps,
+            trained_tokens=epochs * sum(trained),
+            drawn_tokens=drawn,
+            answered_tokens=_tokens(tested, NUM_CONTROL["qa"]) + drawn * generate.self_consistent,
+        )
+
+
+def _tokens(rows: Sequence[tuple[int, float]], num_control: int) -> float:
+    """Of so many rows of a mean length, each with so many control tokens."""
+    return sum(count * (length + num_control) for count, length in rows)
 
 
 def lineage_of(params: Params, task: str) -> list[str]:
@@ -43,56 +78,3 @@ def lineage_of(params: Params, task: str) -> list[str]:
     while (after := params.tasks[lineage[0]].after) != BASE:
         lineage.insert(0, after)
     return lineage
-
-
-def _task_work(
-    params: Params,
-    seen: Sequence[str],
-    facts: Mapping[str, TaskFacts],
-    lengths: Mapping[str, float],
-) -> TaskWork:
-    method, train, generate, evaluate = (
-        params.chosen,
-        params.train,
-        params.generate,
-        params.evaluate,
-    )
-    *earlier, task = seen
-    wanted: dict[str, int] = {}
-    if method.rehearses:
-        wanted = rows_wanted(generate, facts[task], [facts[name] for name in earlier])
-    learnt = seen if method.mixes_real_rows else [task]
-    real = [(facts[name].num_rows["train"], lengths[name]) for name in learnt]
-    longest = params.text.max_input_tokens + params.text.max_target_tokens
-    pseudo = [(count, min(lengths[name], longest)) for name, count in wanted.items()]
-    num_rows = sum(count for count, _ in real + pseudo)
-    steps = count_steps(num_rows, train)
-    epochs = train.epochs if train.steps is None else steps * train.batch_size / num_rows
-    trained = [_tokens(real + pseudo, NUM_CONTROL[view]) for view in method.loss.views]
-    # with carry_over the rows of older tasks are there already
-    fresh = pseudo[-1:] if generate.carry_over else pseudo
-    drawn = _draws_per_row(generate) * _tokens(fresh, NUM_CONTROL["gen"])
-    zero_shot = [task] * 2 if evaluate.forward_transfer and earlier else []
-    tested = [(facts[name].num_rows[evaluate.split], lengths[name]) for name in [*seen, *zero_shot]]
-    checked = drawn if generate.self_consistent else 0.0
-    return TaskWork(
-        task=task,
-        new_rows=sum(count for count, _ in real),
-        pseudo_rows=sum(wanted.values()),
-        steps=steps,
-        trained_tokens=epochs * sum(trained),
-        drawn_tokens=drawn,
-        answered_tokens=_tokens(tested, NUM_CONTROL["qa"]) + checked,
-    )
-
-
-def _tokens(rows: Sequence[tuple[int, float]], num_control: int) -> float:
-    """Of so many rows of a mean length, each with so many control tokens."""
-    return sum(count * (length + num_control) for count, length in rows)
-
-
-def _draws_per_row(generate: GenerateParams) -> int:
-    """Where labels are balanced, all draws that this may ask for."""
-    if generate.known_labels and generate.balance_labels:
-        return max(generate.draws_per_row, min(generate.max_attempts, DRAWS_FOR_BALANCE))
-    return generate.draws_per_row
