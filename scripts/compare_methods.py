@@ -6,9 +6,9 @@
 A run is METHOD:SEED[:KEY=VALUE...]; the key `order` is a list of task names with commas, as for
 `lamol orders`. Each copy is a sequence of its own under --out, with its share of the cores; a run
 that is there already is continued by `dvc repro`. Checkpoints are removed when a run has ended
-(--keep keeps them). `lamol compare OUT` is called at the end; its files are in OUT.
-With --results, what it reads of each run is kept with the commits that ran it, a line of a table:
-docs/results/NAME.jsonl.
+(--keep keeps them). Parameters and scores of each run, and the commits that made it, are a line of
+the table --results (OUT/results.jsonl; docs/results/NAME.jsonl are kept in Git). `lamol compare` is
+called on it at the end; its files are in OUT.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.data.orders import order_tree
 from lamol_core.pipeline.init import create_sequence
 from lamol_core.preflight.problems import check_sequence
-from lamol_core.reporting.comparison.finished_runs import COMMITS, SUMMARY
+from lamol_core.reporting.comparison.finished_runs import SUMMARY
 
 PLAIN = YAML(typ="safe", pure=True)
+COMMITS = "commits.txt"
+"""In a run's folder: the commits of this checkout that have run it, a line each."""
 
 
 def main() -> None:
@@ -46,24 +48,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="keep all checkpoints")
-    parser.add_argument("--results", type=Path, help="a table (JSON lines) that keeps each run")
+    parser.add_argument("--results", type=Path, help="a table of all runs (OUT/results.jsonl)")
     options = parser.parse_args()
+    table = options.results or options.out / "results.jsonl"
     threads = str(max((os.cpu_count() or 1) // options.jobs, 1))
     options.out.mkdir(parents=True, exist_ok=True)
     one_writes = Lock()
 
     def run(name: str) -> None:
         run_one(options.example, options.out / folder_name(name), name, threads, options.keep)
-        if options.results is not None:
-            with one_writes:
-                keep_result(options.example, options.out, name, options.results)
+        with one_writes:
+            keep_result(options.example, options.out, name, table)
 
     refuse_shared_folders(options.runs)
     for name in options.runs:
         refuse_other_parameters(options.example, options.out / folder_name(name), name)
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(run, options.runs))
-    subprocess.run(["lamol", "compare", options.out, "--out", options.out], check=True)
+    subprocess.run(["lamol", "compare", table, "--out", options.out], check=True)
 
 
 def run_one(example: Path, folder: Path, name: str, threads: str, keep: bool) -> None:

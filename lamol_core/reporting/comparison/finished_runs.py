@@ -23,8 +23,6 @@ SEED_KEYS = ("seed", "backbone.nano.seed")
 SUMMARY = Path("reports") / "summary.json"
 Complete = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Lays parameters over their defaults, so that one left out and one spelt out are the same."""
-COMMITS = Path("commits.txt")
-"""Commits of lamol that ran a sequence, a line each: where a benchmark was made by a checkout."""
 
 
 class Pairing(NamedTuple):
@@ -47,7 +45,7 @@ class FinishedRun:
     params: Mapping[str, Any]
     summary: Mapping[str, Any]
     commits: str = ""
-    """Of lamol, where they were noted."""
+    """Those of lamol that ran it, where a table has them."""
 
     @property
     def made_by(self) -> tuple[str, ...]:
@@ -148,10 +146,7 @@ def read_folder(folder: Path, complete: Complete) -> list[FinishedRun]:
     except YAMLError as error:
         raise ArtifactError(f"{path}: no YAML ({error}). Compare whole folders.") from error
     summary = read_json(folder / SUMMARY, f"Run `dvc repro` in {folder} again.")
-    noted = folder / COMMITS
-    commits = noted.read_text(encoding="utf-8").strip() if noted.is_file() else ""
-    runs = split_chains(str(folder), params, summary, folder, complete)
-    return [replace(run, commits=commits) for run in runs]
+    return split_chains(str(folder), params, summary, folder, complete)
 
 
 def split_chains(
