@@ -1,0 +1,68 @@
+"""The command line: every command listed, its module loaded when it is called and not before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lamol_core.artifacts.spec import STAGES
+from stages.cli import COMMANDS, app
+from tests.code_imports import ROOT
+from tests.messages import names
+from tests.stages.sequences import write_csv
+
+NAMES = [example.split()[0] for panel in COMMANDS.values() for example in panel]
+HEAVY = ("torch", "transformers", "datasets", "dvc", "pyarrow", "pydantic", "sklearn", "altair")
+
+
+def loaded_after(*command: str, cwd: Path = ROOT) -> tuple[int, set[str]]:
+    """The exit code of a command in a new process, and which heavy packages it has loaded."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from stages.cli import app; "
+        f"done = CliRunner().invoke(app, {list(command)}); "
+        f"print(done.exit_code, *({set(HEAVY)} & {{*sys.modules}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True
+    )
+    exit_code, *found = done.stdout.split()
+    return int(exit_code), set(found)
+
+
+def test_every_file_is_a_command_and_every_stage_is_listed_in_its_order() -> None:
+    no_commands = {"__init__", "cli", "console", "guard", "options", "runtime"}
+    assert {path.stem for path in (ROOT / "stages").glob("*.py")} == {*NAMES, *no_commands}
+    assert NAMES[-len(STAGES) :] == list(STAGES)
+
+
+@pytest.mark.parametrize("command", ["--help", "--version"])
+def test_the_list_of_commands_loads_none(command: str) -> None:
+    assert loaded_after(command) == (0, set())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_has_a_help_with_an_example(name: str) -> None:
+    told = CliRunner().invoke(app, [name, "--help"])
+    assert told.exit_code == 0 and names(told.output, "--debug", f"lamol {name}")
+    assert CliRunner().invoke(app, [name, "--no-such-option"]).exit_code == 2
+
+
+def test_a_slip_is_answered_with_the_command_that_is_near() -> None:
+    told = CliRunner().invoke(app, ["evalute"])
+    assert told.exit_code == 2 and names(told.output, "evaluate")
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "generate", "audit", "ask"])
+def test_a_wrong_task_or_parameter_is_refused_before_torch_is_loaded(
+    stage: str, tmp_path: Path
+) -> None:
+    source = write_csv(tmp_path / "a.csv", "colours")
+    folder = tmp_path / "sequence"
+    assert CliRunner().invoke(app, ["init", str(folder), "--task", f"a={source}"]).exit_code == 0
+    for wrong in (["b"], ["a", "--set", "text.max_length=x"]):
+        exit_code, loaded = loaded_after(stage, *wrong, cwd=folder)
+        assert exit_code == 3 and not loaded & {"torch", "transformers"}
