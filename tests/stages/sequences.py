@@ -11,6 +11,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from tests.forkserver import commands
+
 TINY: dict[str, Any] = {
     "backbone": {"max_tasks": 6},
     "nano": {"hidden_size": 32, "layers": 2, "heads": 2, "vocab_size": 400, "max_positions": 128},
@@ -73,10 +75,13 @@ def run(
     folder: Path, *command: str, expect: int = 0, home: Path | None = None, code: Path | None = None
 ) -> str:
     """Run a command of this environment; its output, stderr included. `home` is where its caches
-    go, if not into the user's; `code` a checkout whose code it runs, if not this one's."""
-    bin_folder = str(Path(sys.executable).parent)
+    go, if not into the user's; `code` a checkout whose code it runs, if not this one's. Without
+    either, `lamol` and `dvc` are forks of a process that has imported them (forkserver.py)."""
+    folders = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    if home is None and code is None:
+        folders.insert(0, str(commands()))
     environment = os.environ | {
-        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(folders),
         "OMP_NUM_THREADS": "1",
         "DVC_NO_ANALYTICS": "1",
     }

@@ -1,0 +1,146 @@
+"""Starts `lamol` and `dvc` in a hundredth of a second: forks of a process that imported them once.
+
+Most of a stage on a tiny model is the import of torch. `commands()` gives a folder to put first on
+PATH: its `lamol` and `dvc` hand their arguments, environment, folder and open files to the server,
+which forks a child that runs the same entry point as the real command. What depends on variables
+that are read at import (caches, threads) or on other code needs the real commands.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import gc
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+CLIENT = """\
+#!{python} -SE
+import array, json, os, signal, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.connect({address!r})
+asked = json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode()
+files = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))]
+server.sendmsg([len(asked).to_bytes(8, "big")], files)
+server.sendall(asked)
+child = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, frame: os.kill(child, number))
+ended = server.recv(1)
+sys.exit(ended[0] if ended else 137)
+"""
+
+
+@cache
+def commands() -> Path:
+    """The folder of the two commands; the server ends with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="lamol-commands-"))
+    address = folder / "socket"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.forkserver", str(address)],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+    )
+    atexit.register(server.kill)
+    assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+    for name in ("lamol", "dvc"):
+        command = folder / name
+        text = CLIENT.format(python=os.path.realpath(sys.executable), address=str(address))
+        command.write_text(text, encoding="utf-8")
+        command.chmod(0o755)
+    return folder
+
+
+def serve(address: str) -> None:
+    """Import everything, then fork a child for each connection."""
+    import accelerate  # noqa: F401
+    import torch  # noqa: F401
+    import transformers  # noqa: F401
+
+    from stages import audit, backbone, compare, evaluate, init, report, train  # noqa: F401
+
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(address)
+    listening.listen(64)
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
+    listening.settimeout(5)
+    parent = os.getppid()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while os.getppid() == parent:
+        try:
+            client, _ = listening.accept()
+        except TimeoutError:
+            continue
+        if os.fork() == 0:
+            listening.close()
+            code = run_child(client)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            client.sendall(bytes([code]))
+            os._exit(0)
+        client.close()
+
+
+def run_child(client: socket.socket) -> int:
+    """Become the command that a client asks for; gives its exit code."""
+    for number, handler in (
+        (signal.SIGCHLD, signal.SIG_DFL),
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_DFL),
+    ):
+        signal.signal(number, handler)
+    size, files, *_ = client.recvmsg(8, socket.CMSG_LEN(3 * array.array("i").itemsize))
+    fds = array.array("i")
+    fds.frombytes(files[0][2])
+    client.sendall(os.getpid().to_bytes(8, "big"))
+    asked = client.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL)
+    argv, folder, environment = json.loads(asked)
+    for target, fd in enumerate(fds):
+        os.dup2(fd, target)
+        os.close(fd)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = argv
+    try:
+        return run_command(Path(argv[0]).name, argv[1:])
+    except SystemExit as ended:
+        return exit_code(ended.code)
+    except KeyboardInterrupt:
+        return 130
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+
+def run_command(name: str, arguments: list[str]) -> int:
+    if name == "dvc":
+        from dvc.cli import main
+
+        return exit_code(main(arguments))
+    from stages.cli import app
+
+    app(arguments)
+    return 0
+
+
+def exit_code(code: Any) -> int:
+    if code is None or isinstance(code, int):
+        return (code or 0) % 256
+    sys.stderr.write(f"{code}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
