@@ -15,7 +15,7 @@ from lamol_core.reporting.comparison.render import (
     difference_table,
     write_comparison,
 )
-from lamol_core.reporting.comparison.sentences import across, told
+from lamol_core.reporting.comparison.sentences import claims, unlike_pairs
 from lamol_core.reporting.comparison.statistics import compare_runs
 from stages.console import print_json, print_table, say
 from stages.guard import guarded, run_alone
@@ -81,7 +81,7 @@ def compare(
             print_table(table)
         if against is not None:
             print_table(difference_table(comparison))
-        for sentence in (*told(comparison), *across(comparison)):
+        for sentence in (*claims(comparison), *unlike_pairs(comparison)):
             say(sentence)
     if out is not None:
         write_comparison(comparison, out)

@@ -27,9 +27,8 @@ CompareOption = Annotated[
 @stage("report")
 def report(run: StageRun, compare: CompareOption = None) -> None:
     params = declared_params(run.blocks)
-    order = list(params.tasks)
-    figures = [read_figures(run.layout, name, params.tasks[name].after) for name in order]
-    summary, acting = build_summary(params.method, figures, order), params.acting()
+    figures = [read_figures(run.layout, name, task.after) for name, task in params.tasks.items()]
+    summary, acting = build_summary(params.method, figures), params.acting()
     beside = set_beside(acting, summary, compare, completed, defaults()) if compare else None
     write_report(run.layout, summary, figures, acting, beside)
     run.show(summary, score_table(summary))

@@ -24,9 +24,7 @@ def write_json(path: Path, content: dict[str, Any], measured: Sequence[str] = ()
             there = None
         if isinstance(there, dict) and _without(there, measured) == _without(content, measured):
             return
-    with atomic_path(path) as scratch:
-        text = json.dumps(content, indent=1, allow_nan=False)
-        scratch.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
@@ -46,8 +44,13 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[s
     writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+    write_text(path, buffer.getvalue())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all."""
     with atomic_path(path) as scratch:
-        scratch.write_text(buffer.getvalue(), encoding="utf-8")
+        scratch.write_text(text, encoding="utf-8")
 
 
 def _without(content: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:

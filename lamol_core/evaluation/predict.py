@@ -12,14 +12,11 @@ from lamol_core.models.checkpoints import num_positions, require_positions
 from lamol_core.text.template import NUM_CONTROL
 from lamol_core.text.tokenizer import TextCodec
 
-CUT_TO_FIT = "to fit text.max_length, or the model's positions beside evaluate.max_target_tokens"
-"""Why an input is cut, for who reads how many were."""
-
 
 @dataclass(frozen=True)
 class Answers:
-    """The answer to each input, in order; how many inputs were cut, and how many answers ended at
-    `max_target_tokens`."""
+    """The answer to each input, in order; the number of inputs that were cut, and of answers that
+    ended at `max_target_tokens`."""
 
     texts: list[str]
     inputs_cut: int
@@ -34,9 +31,8 @@ def predict(
     max_length: int,
     on_rows_done: Progress = lambda count: None,
 ) -> Answers:
-    """Greedy answers. Of an input the last `max_length - 2` tokens are kept (more than training
-    keeps, which leaves room for a target), or as many as the model's positions leave beside the
-    longest answer. Raises ConfigError where they leave none."""
+    """Greedy answers. The last `max_length - 2` tokens of an input are kept, fewer where the model
+    needs the positions for the longest answer. Raises ConfigError where no position is left."""
     control = codec.control
     room = max_length - NUM_CONTROL["qa"]
     require_positions(model, 2 + params.max_target_tokens, "evaluate.max_target_tokens")

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from accelerate import PartialState
 
 from lamol_core.decoding.completions import Progress
 from lamol_core.evaluation.params import EvaluateParams
-from lamol_core.evaluation.predict import CUT_TO_FIT, Answers, predict
+from lamol_core.evaluation.predict import Answers, predict
 from lamol_core.metrics.registry import score_rows
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, Prediction
@@ -17,24 +18,24 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class Scored:
-    """The scored answer to every row; how many inputs were cut to `max_length`, and how many
-    answers ended at `max_target_tokens`."""
+    """The scored answer to every row; the number of inputs that were cut, and of answers that ended
+    at `max_target_tokens`."""
 
     predictions: list[Prediction]
-    inputs_cut: int
-    answers_cut: int
+    inputs_cut: int = 0
+    answers_cut: int = 0
 
     @property
     def scores(self) -> dict[str, float]:
         """The mean score of each task that has rows, in percent."""
         by_task: dict[str, list[float]] = {}
-        for one in self.predictions:
-            by_task.setdefault(one.task, []).append(one.score)
+        for prediction in self.predictions:
+            by_task.setdefault(prediction.task, []).append(prediction.score)
         return {task: 100 * sum(scores) / len(scores) for task, scores in by_task.items()}
 
     @property
     def average(self) -> float | None:
-        """Over these tasks; None where there is none."""
+        """Mean of the tasks' scores, in percent; None where no task has rows."""
         scores = self.scores.values()
         return sum(scores) / len(scores) if scores else None
 
@@ -45,13 +46,14 @@ class Scored:
         return "no score" if self.average is None else f"average {self.average:.1f} ({shown})"
 
     def cuts(self, params: EvaluateParams) -> list[str]:
-        """What was cut, a sentence each."""
+        """A sentence for inputs that were cut, and one for answers."""
         cuts = []
         if self.inputs_cut:
-            cuts.append(f"{self.inputs_cut} inputs were cut {CUT_TO_FIT}")
+            limit = "text.max_length, or to the model's positions"
+            cuts.append(f"{self.inputs_cut} inputs were cut to {limit}")
         if self.answers_cut:
-            where = f"evaluate.max_target_tokens, {params.max_target_tokens}"
-            cuts.append(f"{self.answers_cut} answers ended at {where}")
+            limit = f"evaluate.max_target_tokens ({params.max_target_tokens})"
+            cuts.append(f"{self.answers_cut} answers were cut at {limit}")
         return cuts
 
 
@@ -76,19 +78,18 @@ def predict_from_checkpoint(
     on_rows_done: Progress = lambda count: None,
 ) -> Scored:
     """Answer and score every row, all tasks in one pass; the model is not given the task."""
-    if not any(rows_by_task.values()):
-        return Scored([], 0, 0)
-    rows = [row for task_rows in rows_by_task.values() for row in task_rows]
-    inputs = [row.input for row in rows]
+    inputs = [row.input for rows in rows_by_task.values() for row in rows]
+    if not inputs:
+        return Scored([])
     answers = answer_from_checkpoint(student, inputs, params, max_length, on_rows_done)
+    texts = iter(answers.texts)
     predictions: list[Prediction] = []
-    for task, metric in metric_by_task.items():
-        chosen = [(row, answer) for row, answer in zip(rows, answers.texts, strict=True)
-                  if row.task == task]  # fmt: skip
-        scores = score_rows(metric, [a for _, a in chosen], [row.target for row, _ in chosen])
+    for task, rows in rows_by_task.items():
+        own = list(islice(texts, len(rows)))
+        scores = score_rows(metric_by_task[task], own, [row.target for row in rows])
         predictions += [
-            Prediction(task, row.row_id, answer, score)
-            for (row, answer), score in zip(chosen, scores, strict=True)
+            Prediction(task, row.row_id, text, score)
+            for row, text, score in zip(rows, own, scores, strict=True)
         ]
     return Scored(predictions, answers.inputs_cut, answers.answers_cut)
 
@@ -100,11 +101,7 @@ def score_zero_shot(
     params: EvaluateParams,
     max_length: int,
 ) -> dict[str, float | None]:
-    """The score, in percent, of checkpoints on rows of a task that they have not learnt."""
+    """The score of each checkpoint on rows of a task that it has not learnt, in percent."""
     task = rows[0].task
-    return {
-        name: predict_from_checkpoint(
-            folder, {task: rows}, {task: metric}, params, max_length
-        ).average
-        for name, folder in models.items()
-    }
+    given = {task: rows}, {task: metric}, params, max_length
+    return {name: predict_from_checkpoint(path, *given).average for name, path in models.items()}

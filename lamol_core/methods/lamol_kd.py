@@ -32,18 +32,18 @@ class LamolKdParams(LamolParams):
 class LamolKd(Rehearsing[LamolKdParams]):
     name, Params = "lamol_kd", LamolKdParams
     advice: ClassVar[Mapping[Symptom, str]] = {
-        "few_pseudo_rows": "Old tasks are held by few rows ({tasks}): raise `generate.gamma` or "
-        "`generate.rows_per_class` first, the rest of this advice stands on them.",
-        "high_forgetting": "Forgetting is high ({points:.1f} points): raise `distill_weight`, or "
-        "draw more rows (`generate.gamma`, `generate.rows_per_class`), which helped where both "
-        "were tried and the weight did not.",
-        "low_new_task": "Learnt badly when new ({tasks}; {first}, in which nothing is distilled): "
-        "lower `distill_weight`, unless these are harder by themselves.",
-        "forgetting_and_low_new_task": "The two lines above pull `distill_weight` in opposite "
-        "directions: change it in small steps and compare the final average.",
-        "poor_pseudo_samples": "Many pseudo-samples were poor (for {tasks}): raise `lambda`.",
-        "unstable_training": "Training was unstable (it ended above an earlier loss in {tasks}): "
-        "change `temperature`.",
+        "few_pseudo_rows": "There are few pseudo-samples of old tasks ({tasks}). Raise "
+        "`generate.gamma` or `generate.rows_per_class` before you follow other advice.",
+        "high_forgetting": "Forgetting is high ({points:.1f} points). Raise `distill_weight`, or "
+        "draw more rows (`generate.gamma`, `generate.rows_per_class`); in our experiments only "
+        "more rows helped.",
+        "low_new_task": "The score of new tasks is low ({tasks}; the first task, without "
+        "distillation: {first}). Lower `distill_weight`, unless these tasks are harder.",
+        "forgetting_and_low_new_task": "The two lines above ask for opposite changes of "
+        "`distill_weight`. Change it in small steps and compare the final average.",
+        "poor_pseudo_samples": "Many pseudo-samples are poor ({tasks}). Raise `lambda`.",
+        "unstable_training": "Training was unstable: the loss rose towards the end ({tasks}). "
+        "Change `temperature`.",
     }
 
     @property

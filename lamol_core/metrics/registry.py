@@ -15,12 +15,12 @@ METRICS: dict[str, Metric] = {
 
 
 def default_metric(targets: Targets) -> str:
-    """The name of the metric that `auto` is for such targets."""
+    """The metric that `metric: auto` means for these targets."""
     return next(metric.name for metric in METRICS.values() if metric.default_for == targets)
 
 
 def score_rows(metric: str, predictions: Sequence[str], targets: Sequence[str]) -> list[float]:
-    """The metric of each row, 0..1, in the order given; N predictions and N targets give N scores.
+    """The score of each row, 0 to 1: N predictions and N targets give N scores, in their order.
     Raises ValueError where the lists differ in length."""
     score = METRICS[metric].score
     return [score(*pair) for pair in zip(predictions, targets, strict=True)]

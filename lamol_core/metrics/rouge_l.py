@@ -2,6 +2,8 @@
 
 import re
 
+from rapidfuzz.distance import LCSseq
+
 from lamol_core.metrics.spec import Metric, f1
 
 WORD = re.compile(r"\w+")
@@ -16,15 +18,4 @@ class RougeL(Metric):
     def score(self, prediction: str, target: str) -> float:
         predicted = WORD.findall(prediction.casefold())
         wanted = WORD.findall(target.casefold())
-        return f1(_lcs_length(predicted, wanted), len(predicted), len(wanted))
-
-
-def _lcs_length(left: list[str], right: list[str]) -> int:
-    previous = [0] * (len(right) + 1)
-    for word in left:
-        current = [0]
-        for column, other in enumerate(right):
-            longest = max(previous[column + 1], current[column])
-            current.append(previous[column] + 1 if word == other else longest)
-        previous = current
-    return previous[-1]
+        return f1(LCSseq.similarity(predicted, wanted), len(predicted), len(wanted))

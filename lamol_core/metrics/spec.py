@@ -7,11 +7,11 @@ from lamol_core.records import Targets
 
 
 class Metric(ABC):
-    """How right a generated text is."""
+    """A measure of how well a generated text agrees with the target."""
 
     name: ClassVar[str]
     default_for: ClassVar[Targets | None] = None
-    """The targets for which `metric: auto` takes it."""
+    """The kind of targets for which `metric: auto` means this metric."""
 
     @abstractmethod
     def score(self, prediction: str, target: str) -> float:
@@ -19,11 +19,11 @@ class Metric(ABC):
 
 
 def plain(text: str) -> str:
-    """Without case, and with single spaces."""
+    """The text without case, with single spaces."""
     return " ".join(text.casefold().split())
 
 
 def f1(num_common: int, num_predicted: int, num_wanted: int) -> float:
-    """Harmonic mean of precision and recall, 0..1; 1.0 where nothing is predicted nor wanted."""
+    """Harmonic mean of precision and recall, 0..1; 1.0 where both texts are empty."""
     total = num_predicted + num_wanted
     return 2 * num_common / total if total else 1.0

@@ -1,4 +1,4 @@
-"""How many words the texts have in common, in whatever order."""
+"""How many words the texts have in common, in any order."""
 
 import string
 from collections import Counter

@@ -1,20 +1,16 @@
 """The experiments of a DVC project (`dvc exp`), and its own run, to compare."""
 
-import json
 import logging
-from io import StringIO
 from pathlib import Path
 
-from ruamel.yaml import YAML, YAMLError
-
-from lamol_core.errors import ArtifactError, ConfigError, first_line
+from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.parameters import completed
 from lamol_core.pipeline.dvc_api import is_up_to_date, list_experiments, read_at
 from lamol_core.reporting.comparison.finished_runs import (
     SUMMARY,
     FinishedRun,
+    parse_run,
     read_folder,
-    split_chains,
 )
 
 log = logging.getLogger(__name__)
@@ -35,7 +31,7 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
             left_out.append(name)
             continue
         try:
-            runs += _read_experiment(name, params, summary, root)
+            runs += parse_run(name, params, summary, root, completed)
         except ArtifactError as error:
             log.warning("left out: %s", error)
     if left_out:
@@ -46,17 +42,6 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
             "method=...` and `dvc queue start`, or name folders."
         )
     return runs + [own for own in _own_run(root) if own.params not in [run.params for run in runs]]
-
-
-def _read_experiment(name: str, params: str, summary: str, root: Path) -> list[FinishedRun]:
-    """From the texts of its two files. Raises ArtifactError where lamol did not write them."""
-    try:
-        values, figures = YAML(typ="safe").load(StringIO(params)), json.loads(summary)
-    except (ValueError, YAMLError) as error:
-        raise ArtifactError(
-            f"{name}: params.yaml or {SUMMARY} is broken ({first_line(error)}). Run it again."
-        ) from error
-    return split_chains(name, values, figures, root, completed)
 
 
 def _own_run(root: Path) -> list[FinishedRun]:

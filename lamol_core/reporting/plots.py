@@ -1,5 +1,6 @@
-"""Charts of a summary, and their SVG and PNG through vl-convert: no browser and no network."""
+"""Charts of a summary, and their SVG through vl-convert: no browser and no network."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import vl_convert
 from lamol_core.evaluation.matrix import ScoreMatrix
 
 Chart = alt.LayerChart | alt.FacetChart  # the second only in altair's annotations
+Curves = Mapping[str, Sequence[Mapping[str, float]]]
+"""Points of loss curves by task: the step and the loss terms."""
 
 # The page's style sheet replaces these two by its own ink and line colours, so that one SVG serves
 # light and dark pages; on white they are what a saved file shows.
@@ -20,7 +23,7 @@ _HEAT_SCALE = alt.Scale(
     domain=[0, 35, 70, 100], range=["#f4efe4", "#b5d3cb", "#3f8f8f", "#0e4a58"], clamp=True
 )
 _WHITE_TEXT_FROM = 55  # percent: above it the cell is dark enough for white digits
-_LINE_COLOURS = [  # Okabe and Ito's, without black and yellow: told apart on white and on black
+_LINE_COLOURS = [  # Okabe and Ito's, without black and yellow: distinct on white and on black
     "#2f7fc1", "#d55e00", "#009e73", "#c871a5", "#c98d00", "#56a8dd", "#8a72d6", "#8b8f94",
 ]  # fmt: skip
 MAX_NAMED_LINES = len(_LINE_COLOURS)
@@ -30,31 +33,25 @@ _RANK_COLOUR = alt.Color(  # too many tasks to name: from the oldest (violet) to
     legend=None,
 )
 _WORSE, _BETTER = "#c9622b", "#2f8f80"
+_SCORE_TOOLTIP = alt.Tooltip("score:Q", title="score, %", format=".2f")
 
 
-def score_matrix_chart(summary: dict[str, Any]) -> Chart:
+def score_matrix_chart(summary: Mapping[str, Any]) -> Chart:
     """Heat map of R[i][j] in percent with the numbers in the cells: row i "after learning",
     column j "score on". Takes a summary or one of its chains."""
-    matrix = _matrix(summary)
-    num_tasks = len(matrix.tasks)
-    step = max(22.0, min(58.0, 620 / num_tasks))
+    matrix = ScoreMatrix.of(summary)
+    tasks = list(matrix.tasks)
+    step = max(22.0, min(58.0, 620 / len(tasks)))
     decimals = 1 if step >= 34 else 0
-    cells = [
-        {"after": after, "on": on, "score": score, "label": f"{score:.{decimals}f}"}
-        for after, row in zip(matrix.tasks, matrix.rows, strict=True)
-        for on, score in zip(matrix.tasks, row, strict=False)
-        if score is not None
-    ]
+    cells = [{**cell, "label": f"{cell['score']:.{decimals}f}"} for cell in matrix.cells()]
     base = alt.Chart(alt.Data(values=cells)).encode(
         tooltip=[
             alt.Tooltip("after:N", title="after learning"),
-            alt.Tooltip("on:N", title="score on"),
-            alt.Tooltip("score:Q", title="score, %", format=".2f"),
+            alt.Tooltip("task:N", title="score on"),
+            _SCORE_TOOLTIP,
         ],
-        x=alt.X("on:N", title="score on", sort=list(matrix.tasks), axis=_task_axis(matrix, "top")),
-        y=alt.Y(
-            "after:N", title="after learning", sort=list(matrix.tasks), axis=_task_axis(matrix)
-        ),
+        x=alt.X("task:N", title="score on", sort=tasks, axis=_task_axis(tasks, "top")),
+        y=alt.Y("after:N", title="after learning", sort=tasks, axis=_task_axis(tasks)),
     )
     squares = base.mark_rect(cornerRadius=3).encode(
         color=alt.Color("score:Q", scale=_HEAT_SCALE, legend=None)
@@ -65,60 +62,45 @@ def score_matrix_chart(summary: dict[str, Any]) -> Chart:
             f"datum.score >= {_WHITE_TEXT_FROM}", alt.value("#ffffff"), alt.value("#1b2a30")
         ),
     )
-    chart = alt.layer(squares, digits).properties(
-        width=alt.Step(step), height=alt.Step(min(step, 40.0))
-    )
+    size = {"width": alt.Step(step), "height": alt.Step(min(step, 40.0))}
+    chart = alt.layer(squares, digits).properties(**size)
     return chart.configure_scale(bandPaddingInner=0.05, bandPaddingOuter=0.02)
 
 
-def accuracy_chart(summary: dict[str, Any]) -> Chart:
+def accuracy_chart(summary: Mapping[str, Any]) -> Chart:
     """Score on each task in percent over the tasks learnt, a line a task from where it was learnt;
     dashed: the mean over the tasks learnt so far."""
-    matrix = _matrix(summary)
+    matrix = ScoreMatrix.of(summary)
     tasks = list(matrix.tasks)
-    points = [
-        {"after": after, "task": task, "rank": rank, "score": score}
-        for after, row in zip(tasks, matrix.rows, strict=True)
-        for rank, (task, score) in enumerate(zip(tasks, row, strict=False))
-        if score is not None
-    ]
-    named = len(tasks) <= MAX_NAMED_LINES
-    base = alt.Chart(alt.Data(values=points)).encode(
-        x=alt.X(
-            "after:N",
-            title="after learning",
-            sort=tasks,
-            scale=alt.Scale(type="point", padding=0.4),
-            axis=_task_axis(matrix, "bottom"),
-        ),
+    is_named = len(tasks) <= MAX_NAMED_LINES
+    points_scale = alt.Scale(type="point", padding=0.4)
+    axis = _task_axis(tasks, "bottom")
+    base = alt.Chart(alt.Data(values=matrix.cells())).encode(
+        x=alt.X("after:N", title="after learning", sort=tasks, scale=points_scale, axis=axis),
         y=alt.Y("score:Q", title="score, %", scale=alt.Scale(domain=[0, 100])),
     )
     lines = base.mark_line(
-        strokeWidth=2.2 if named else 1.2,
-        point=alt.OverlayMarkDef(size=42 if named else 14, filled=True),
-        opacity=1.0 if named else 0.75,
+        strokeWidth=2.2 if is_named else 1.2,
+        point=alt.OverlayMarkDef(size=42 if is_named else 14, filled=True),
+        opacity=1.0 if is_named else 0.75,
     ).encode(
         color=line_colour(tasks),
         detail="task:N",
-        tooltip=[
-            alt.Tooltip("task:N"),
-            alt.Tooltip("after:N", title="after learning"),
-            alt.Tooltip("score:Q", title="score, %", format=".2f"),
-        ],
+        tooltip=["task:N", alt.Tooltip("after:N", title="after learning"), _SCORE_TOOLTIP],
     )
     mean = base.mark_line(strokeDash=[5, 4], strokeWidth=1.6, color=INK).encode(y="mean(score):Q")
-    width = max(420, 22 * len(tasks))
-    return alt.layer(mean, lines).properties(width=width, height=260)
+    return alt.layer(mean, lines).properties(width=max(420, 22 * len(tasks)), height=260)
 
 
-def forgetting_chart(summary: dict[str, Any]) -> Chart | None:
+def forgetting_chart(summary: Mapping[str, Any]) -> Chart | None:
     """Points lost per task since its best score, a bar a task; None for one task (not defined)."""
-    matrix = _matrix(summary)
+    matrix = ScoreMatrix.of(summary)
     lost = matrix.forgetting_by_task()
     if not lost:
         return None
     low, high = min(0.0, *lost.values()), max(0.0, *lost.values())
     room = max(0.14 * (high - low), 0.5)  # for the numbers beside the bars
+    domain = [low - room if low < 0 else 0, high + room]
     bars = [
         {"task": task, "points": points, "label": f"{points:+.1f}"} for task, points in lost.items()
     ]
@@ -126,25 +108,27 @@ def forgetting_chart(summary: dict[str, Any]) -> Chart | None:
         x=alt.X(
             "points:Q",
             title="points lost since its best score",
-            scale=alt.Scale(domain=[low - room if low < 0 else 0, high + room], nice=False),
+            scale=alt.Scale(domain=domain, nice=False),
         ),
-        y=alt.Y("task:N", title=None, sort=list(lost), axis=_task_axis(matrix)),
+        y=alt.Y("task:N", title=None, sort=list(lost), axis=_task_axis(matrix.tasks)),
     )
     shape = base.mark_bar(cornerRadius=2).encode(
         color=alt.condition("datum.points > 0", alt.value(_WORSE), alt.value(_BETTER))
     )
-    right = base.mark_text(align="left", dx=5, color=INK, fontSize=12).encode(text="label:N")
-    left = base.mark_text(align="right", dx=-5, color=INK, fontSize=12).encode(text="label:N")
-    chart = alt.layer(
+    labels = base.encode(text="label:N")
+    right = labels.mark_text(align="left", dx=5, color=INK, fontSize=12)
+    left = labels.mark_text(align="right", dx=-5, color=INK, fontSize=12)
+    layers = (
         shape,
         right.transform_filter("datum.points >= 0"),
         left.transform_filter("datum.points < 0"),
     )
     step = alt.Step(26 if len(lost) <= 12 else 20)
-    return chart.properties(width=420, height=step).configure_scale(bandPaddingInner=0.3)
+    chart = alt.layer(*layers).properties(width=420, height=step)
+    return chart.configure_scale(bandPaddingInner=0.3)
 
 
-def loss_chart(curves: dict[str, list[dict[str, float]]]) -> Chart | None:
+def loss_chart(curves: Curves) -> Chart | None:
     """Loss terms over the steps, a panel a task; None where no task has a curve."""
     points = [
         {"task": task, "step": point["step"], "term": term.replace("_", " "), "value": value}
@@ -156,21 +140,15 @@ def loss_chart(curves: dict[str, list[dict[str, float]]]) -> Chart | None:
     if not points:
         return None
     terms = list(dict.fromkeys(str(point["term"]) for point in points))
-    legend = alt.Legend(title=None, orient="top", columns=4, symbolType="stroke")
-    scale = alt.Scale(domain=terms, range=_LINE_COLOURS[: len(terms)])
+    tooltips = ["task:N", alt.Tooltip("step:Q", format=".0f"), "term:N"]
     lines = (
         alt.Chart()
         .mark_line(strokeWidth=1.6, interpolate="monotone")
         .encode(
             x=alt.X("step:Q", title="step"),
             y=alt.Y("value:Q", title="loss"),
-            color=alt.Color("term:N", sort=terms, scale=scale, legend=legend),
-            tooltip=[
-                alt.Tooltip("task:N"),
-                alt.Tooltip("step:Q", format=".0f"),
-                alt.Tooltip("term:N"),
-                alt.Tooltip("value:Q", format=".3f"),
-            ],
+            color=_named_colour("term:N", terms),
+            tooltip=[*tooltips, alt.Tooltip("value:Q", format=".3f")],
         )
         .properties(width=170, height=110)
     )
@@ -180,9 +158,7 @@ def loss_chart(curves: dict[str, list[dict[str, float]]]) -> Chart | None:
     ).resolve_scale(x="independent")  # fmt: skip
 
 
-def chart_specs(
-    summary: dict[str, Any], curves: dict[str, list[dict[str, float]]]
-) -> dict[str, dict[str, Any]]:
+def chart_specs(summary: Mapping[str, Any], curves: Curves) -> dict[str, dict[str, Any]]:
     """The Vega-Lite of every chart that there are figures for, by name: "score_matrix",
     "accuracy", for two tasks and more "forgetting", and "loss"."""
     charts: dict[str, Chart | None] = {
@@ -195,6 +171,7 @@ def chart_specs(
 
 
 def spec_to_svg(spec: dict[str, Any]) -> str:
+    """The SVG of a chart's Vega-Lite."""
     return vl_convert.vegalite_to_svg(spec, vl_version=_vl_version(), allowed_base_urls=[])
 
 
@@ -205,67 +182,62 @@ def embed_script(snippet: str) -> str:
 
 
 def to_svg(chart: Chart, background: str = "transparent") -> str:
-    """The chart as SVG text."""
+    """The SVG of a chart."""
     return spec_to_svg(chart_spec(chart, background))
 
 
 def save_svg(chart: Chart, path: Path) -> None:
-    """Writes the chart on white as SVG; the caller makes it atomic by passing a scratch path."""
+    """Write the chart on white as SVG; the caller makes it atomic by passing a scratch path."""
     path.write_text(to_svg(chart, "white"), encoding="utf-8")
 
 
-def _matrix(summary: dict[str, Any]) -> ScoreMatrix:
-    rows = tuple(tuple(row) for row in summary["score_matrix"])
-    return ScoreMatrix(tuple(summary["tasks"]), rows)
-
-
 def line_colour(tasks: list[str]) -> alt.Color:
-    """A colour a task, by the field "task"; too many to name have theirs by the field "rank"."""
+    """A colour for each task, by the field "task"; for too many to name by the field "rank"."""
     if len(tasks) > MAX_NAMED_LINES:
         return _RANK_COLOUR
-    scale = alt.Scale(domain=tasks, range=_LINE_COLOURS[: len(tasks)])
-    legend = alt.Legend(
-        title=None, orient="top", columns=4, symbolType="stroke", symbolStrokeWidth=3
-    )
-    return alt.Color("task:N", sort=tasks, scale=scale, legend=legend)
+    return _named_colour("task:N", tasks, symbolStrokeWidth=3)
 
 
-def _task_axis(matrix: ScoreMatrix, orient: Any = "left") -> alt.Axis:
-    """An axis of task names: upright where a few short ones fit, else slanted or turned."""
-    longest = max(len(task) for task in matrix.tasks)
-    axis: dict[str, Any] = {"labelLimit": 130, "ticks": False, "domain": False, "labelPadding": 6}
-    if orient == "left":
-        return alt.Axis(orient="left", labelOverlap=False, **axis)
-    angle = -45 if len(matrix.tasks) <= 16 else -90
-    if len(matrix.tasks) <= 6 and longest <= 9:
-        angle = 0
-    align: Any = "center"
-    if angle:
-        align = "left" if orient == "top" else "right"
+def _named_colour(field: str, names: list[str], **symbols: Any) -> alt.Color:
+    scale = alt.Scale(domain=names, range=_LINE_COLOURS[: len(names)])
+    legend = alt.Legend(title=None, orient="top", columns=4, symbolType="stroke", **symbols)
+    return alt.Color(field, sort=names, scale=scale, legend=legend)
+
+
+def _task_axis(tasks: Sequence[str], orient: Any = "left") -> alt.Axis:
+    """An axis of task names. Below or above a chart a few short names are upright, up to 16 are
+    slanted, more are turned."""
+    labels: dict[str, Any] = {}
+    if orient != "left":
+        is_short = len(tasks) <= 6 and max(map(len, tasks)) <= 9
+        angle = 0 if is_short else -45 if len(tasks) <= 16 else -90
+        labels = {
+            "labelAngle": angle,
+            "labelAlign": "center" if is_short else "left" if orient == "top" else "right",
+            "labelBaseline": "middle" if angle == -90 else "bottom" if orient == "top" else "top",
+        }
     return alt.Axis(
-        orient=orient,
-        labelOverlap=False,
-        labelAngle=angle,
-        labelAlign=align,
-        labelBaseline="middle" if angle == -90 else ("bottom" if orient == "top" else "top"),
-        **axis,
-    )
+        orient=orient, labelOverlap=False, labelLimit=130, labelPadding=6,
+        ticks=False, domain=False, **labels,
+    )  # fmt: skip
 
 
 def chart_spec(chart: Chart, background: str = "transparent") -> dict[str, Any]:
     """The Vega-Lite of one chart, in the fonts and colours of a page."""
     spec: dict[str, Any] = chart.to_dict()
-    ink = {"labelColor": INK, "titleColor": INK, "labelFont": FONT, "titleFont": FONT}
-    text = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
-    lines = {"gridColor": LINE, "domainColor": LINE, "tickColor": LINE}
+    text = {
+        "labelColor": INK, "labelFont": FONT, "labelFontSize": 12,
+        "titleColor": INK, "titleFont": FONT, "titleFontSize": 12, "titleFontWeight": "normal",
+    }  # fmt: skip
+    lines = {"gridColor": LINE, "domainColor": LINE, "tickColor": LINE, "titlePadding": 14}
     spec["config"] = {
         **spec.get("config", {}),
         "background": background,
         "padding": 14,  # a viewer's font may be wider than the one vl-convert measured with
         "font": FONT,
         "view": {"stroke": None},
-        "axis": {**ink, **text, **lines, "titlePadding": 14},
-        "legend": {**ink, **text},
+        "axis": text | lines,
+        "legend": text,
     }
     return spec
 

@@ -60,10 +60,6 @@ def test_last_row_is_not_among_the_best() -> None:
 @pytest.mark.parametrize(
     ("tasks", "rows", "named"),
     [
-        ((), (), ["[]", "params.yaml"]),
-        (("a", "a"), ((1.0,), (1.0, 2.0)), ["['a', 'a']", "params.yaml"]),
-        (("a", "b"), ((1.0,), (1.0,)), [2, "[1, 1]", "dvc repro report"]),
-        (("a", "b"), ((1.0,),), [2, "[1]", "dvc repro report"]),
         (("a", "b"), ((1.0,), (math.nan, 2.0)), ["'a'", "'b'", "nan", "dvc repro evaluate@b"]),
         (("a",), ((100.5,),), [100.5, "dvc repro evaluate@a"]),
         (("a",), ((-1.0,),), [-1.0, "dvc repro evaluate@a"]),

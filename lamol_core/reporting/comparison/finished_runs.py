@@ -1,9 +1,9 @@
-"""Finished sequences to compare, as their folders have them."""
+"""Finished sequences to compare: from their folders, from experiments, from tables of kept runs."""
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,25 +11,23 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from ruamel.yaml import YAML, YAMLError
 
-from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.config.paths import resolve_path
 from lamol_core.data.orders import original_names
 from lamol_core.data.sources.registry import parse_source
-from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.errors import ArtifactError, ConfigError, first_line
 
 SEED_KEYS = ("seed", "backbone.nano.seed")
-"""What repeats a run: not part of what is compared."""
+"""Parameters in which repetitions of a run differ: not part of what is compared."""
 SUMMARY = Path("reports") / "summary.json"
 Complete = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Lays parameters over their defaults, so that one left out and one spelt out are the same."""
+"""Adds the default of every parameter that is left out."""
 
 
 class Pairing(NamedTuple):
-    """What a run of another method must have in common to be a run's pair."""
+    """What two runs of different methods must have in common to be a pair."""
 
     seed: str
-    """What counts as one run in a claim, with whatever nano model."""
     nano_seed: str
     tasks: tuple[str, ...]
     """In the order of learning."""
@@ -45,13 +43,14 @@ class FinishedRun:
     params: Mapping[str, Any]
     summary: Mapping[str, Any]
     commits: str = ""
-    """Those of lamol that ran it, where a table has them."""
+    """The commits of lamol that ran it, where a table has them."""
 
     @property
     def made_by(self) -> tuple[str, ...]:
-        """The code and the processors that ran it, as far as they are known."""
+        """The version of the code and the processors, as far as they are known."""
         code = self.commits or str(self.params.get("lamol_version"))
-        return code, *sorted({one["processor"] for one in self.summary.get("machines", ())})
+        machines = self.summary.get("machines", ())
+        return code, *sorted({machine["processor"] for machine in machines})
 
     @property
     def method(self) -> str:
@@ -65,14 +64,13 @@ class FinishedRun:
             json.dumps(self.params.get("backbone.nano.seed")),
             tuple(self.summary["tasks"]),
             json.dumps(sources, sort_keys=True),
-            tuple(self.unscored),
+            self.unscored,
         )
 
     @property
-    def unscored(self) -> list[str]:
-        """Tasks whose rows were forgotten before an evaluation: averages without them are not to
-        be held against averages with them."""
-        return list(self.summary.get("not_scored", ()))
+    def unscored(self) -> tuple[str, ...]:
+        """Tasks whose test rows were forgotten before an evaluation: the averages lack them."""
+        return tuple(self.summary.get("not_scored", ()))
 
 
 def read_folders(
@@ -81,27 +79,27 @@ def read_folders(
     without: Sequence[Path] = (),
     leave_out: Callable[[ArtifactError], None] | None = None,
 ) -> list[FinishedRun]:
-    """The runs below folders, each a sequence's own or one that holds several, and of tables of
-    kept runs (files); those of `without` are left out.
+    """The runs in folders, each a sequence's own or one with several below it, and in tables of
+    kept runs (files), but not those in `without`.
 
-    Raises ConfigError where a folder holds none, ArtifactError where one is not whole: with
-    `leave_out` that is told what is wrong instead, unless no run is left."""
+    Raises ConfigError where a folder holds none, ArtifactError for a broken one; with `leave_out`
+    that gets the error instead, unless no run is left."""
     runs: list[FinishedRun] = []
-    broken: list[ArtifactError] = []
+    errors: list[ArtifactError] = []
     seen = {folder.resolve() for folder in without}
     for folder in folders:
-        for one in [folder] if folder.is_file() else _sequences_below(folder):
-            if one.resolve() in seen:
+        for path in [folder] if folder.is_file() else _sequences_below(folder):
+            if path.resolve() in seen:
                 continue
-            seen.add(one.resolve())
+            seen.add(path.resolve())
             try:
-                runs += (read_table if one.is_file() else read_folder)(one, complete)
+                runs += (read_table if path.is_file() else read_folder)(path, complete)
             except ArtifactError as error:
-                broken.append(error)
-    for one_error in broken:
+                errors.append(error)
+    for broken in errors:
         if leave_out is None or not runs:
-            raise one_error
-        leave_out(one_error)
+            raise broken
+        leave_out(broken)
     return runs
 
 
@@ -124,29 +122,40 @@ def read_table(path: Path, complete: Complete) -> list[FinishedRun]:
         try:
             kept = json.loads(line)
             name, commits = f"{path}: {kept['name']}", "\n".join(kept["commits"])
-            params, summary = kept["params"], {"chains": kept["chains"]}
+            params, chains = kept["params"], kept["chains"]
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"{path}, line {number}: not a kept run ({error}). Name a folder of sequences, or "
                 "a table that scripts/compare_methods.py wrote."
             ) from error
-        kept_runs = split_chains(name, params, summary, None, complete)
-        runs += [replace(run, commits=commits) for run in kept_runs]
+        runs += split_chains(name, params, {"chains": chains}, None, complete, commits)
     return runs
 
 
 def read_folder(folder: Path, complete: Complete) -> list[FinishedRun]:
-    """The runs of a sequence's folder. Raises ArtifactError when it is not whole."""
-    path = folder / "params.yaml"
+    """The runs of a sequence's folder. Raises ArtifactError for missing or broken files."""
     try:
-        params = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ArtifactError(f"{path}: not readable ({reason}). Compare whole folders.") from error
-    except YAMLError as error:
-        raise ArtifactError(f"{path}: no YAML ({error}). Compare whole folders.") from error
-    summary = read_json(folder / SUMMARY, f"Run `dvc repro` in {folder} again.")
-    return split_chains(str(folder), params, summary, folder, complete)
+        params, summary = ((folder / name).read_bytes() for name in ("params.yaml", SUMMARY))
+    except OSError as error:
+        raise ArtifactError(
+            f"{error.filename}: {error.strerror}. Run `dvc repro` in {folder} again."
+        ) from error
+    return parse_run(str(folder), params, summary, folder, complete)
+
+
+def parse_run(
+    name: str, params: bytes | str, summary: bytes | str, folder: Path, complete: Complete
+) -> list[FinishedRun]:
+    """The runs of a sequence, from the contents of its two files; `folder` is that of its paths.
+    Raises ArtifactError for broken content."""
+    try:
+        values, figures = YAML(typ="safe").load(params), json.loads(summary)
+    except (ValueError, YAMLError) as error:
+        file = "params.yaml: no YAML" if isinstance(error, YAMLError) else f"{SUMMARY}: no JSON"
+        raise ArtifactError(
+            f"{name}/{file} ({first_line(error)}). Run `dvc repro` there again."
+        ) from error
+    return split_chains(name, values, figures, folder, complete)
 
 
 def split_chains(
@@ -155,18 +164,19 @@ def split_chains(
     summary: Mapping[str, Any],
     folder: Path | None,
     complete: Complete,
+    commits: str = "",
 ) -> list[FinishedRun]:
-    """A run for each order of the tasks: a tree of them holds several.
+    """A run for each order of the tasks: a tree of tasks holds several.
 
-    Each has its own tasks alone, under the names that they have in a sequence of one order, and
-    the hashes of their files; without a `folder` the paths stay as they are. Raises ArtifactError
-    where parameters and summary are not of the same run."""
+    Each has its own tasks alone, under the names that they have in a sequence of one order, with
+    the hashes of their files where a `folder` is given. Raises ArtifactError where parameters and
+    summary are not of the same run."""
     try:
         whole, chains = complete(params), summary["chains"]
         if folder is not None:
-            whole = _with_content_of_all(whole, folder)
+            whole = _with_hashes(whole, folder)
         tasks = whole.get("tasks", {})
-        ran = {one for chain in chains for one in (chain["method"], *chain["tasks"])}
+        ran = {value for chain in chains for value in (chain["method"], *chain["tasks"])}
         unknown = ran - tasks.keys() - {whole.get("method")}
     except (AttributeError, KeyError, TypeError) as error:
         raise ArtifactError(
@@ -175,70 +185,64 @@ def split_chains(
         ) from error
     if unknown:
         raise ArtifactError(
-            f"{name}: {SUMMARY} is of {', '.join(sorted(unknown))}, which params.yaml no longer "
-            "has. Run `dvc repro` there."
+            f"{name}: {SUMMARY} is of {', '.join(sorted(unknown))}, which params.yaml does not "
+            "have. Run `dvc repro` there."
         )
     runs = []
     for chain in chains:
         names = original_names(chain["tasks"], tasks)
-        blocks = {names[task]: _without_after(tasks[task]) for task in names}
-        order = list(names.values())
-        runs.append(
-            FinishedRun(
-                name if len(chains) == 1 else f"{name}: {', '.join(order)}",
-                flatten({**whole, "tasks": blocks}),
-                {**chain, "tasks": order},
-            )
-        )
+        blocks = {
+            own: {key: value for key, value in tasks[task].items() if key != "after"}
+            for task, own in names.items()
+        }
+        order = list(blocks)
+        run_name = name if len(chains) == 1 else f"{name}: {', '.join(order)}"
+        flat = flatten({**whole, "tasks": blocks})
+        runs.append(FinishedRun(run_name, flat, {**chain, "tasks": order}, commits))
     return runs
 
 
-def _with_content_of_all(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Parameters with the hashes of the tasks' files, and of those that a nano model's vocabulary
-    is trained on; with the whole path of another model."""
+def _with_hashes(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Parameters with the hashes of the tasks' files and of a nano model's corpus in place of their
+    paths, and with the resolved path of another model."""
     tasks = {
-        key: {**task, "source": _with_content(task["source"], folder)}
+        key: {**task, "source": _with_hash(task["source"], folder)}
         for key, task in params.get("tasks", {}).items()
     }
     backbone = dict(params.get("backbone", {}))
     nano, path = backbone.get("nano", {}), backbone.get("path")
-    corpus = [_with_content(source, folder) for source in nano.get("corpus", [])]
-    if path is not None and (there := resolve_path(path, folder)).exists():
-        backbone["path"] = str(there.resolve())
+    corpus = [_with_hash(source, folder) for source in nano.get("corpus", [])]
+    if path is not None and (model := resolve_path(path, folder)).exists():
+        backbone["path"] = str(model.resolve())
     return {**params, "tasks": tasks, "backbone": {**backbone, "nano": {**nano, "corpus": corpus}}}
 
 
-def _with_content(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """A source with the hash of its rows' files in place of the path, if they are there: copies of
-    a sequence have the same rows in files of their own."""
+def _with_hash(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """A source with the hash of its files in place of their path, if they exist: copies of a
+    sequence have the same rows in files of their own."""
     try:
         spec = parse_source(source)
-        files, place = spec.split_files(folder), spec.place(folder)
-    except (ConfigError, ValidationError):  # of another version, or gone
+        files, location = spec.split_files(folder), spec.place(folder)
+    except (ConfigError, ValidationError):  # another version's source, or a missing file
         return source
-    if place is None:
+    if location is None:
         return source
-    hashes = {split: _hash_of(path) for split, path in files.items() if path.stat().st_size}
-    path = place.resolve()
-    if not hashes:  # emptied, when its rows were forgotten
-        return {**source, "path": str(path)}
+    hashes = {
+        split: _hash_of(path.resolve(), stat.st_mtime_ns)
+        for split, path in files.items()
+        if (stat := path.stat()).st_size
+    }
+    location = location.resolve()
+    if not hashes:  # emptied when its rows were forgotten
+        return {**source, "path": str(location)}
     digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
-    return {**source, "path": f"{path.name}, sha256 {digest[:16]}"}
-
-
-def _hash_of(path: Path) -> str:
-    there = path.stat()
-    return _hash_of_state(path.resolve(), there.st_mtime_ns, there.st_size)
+    return {**source, "path": f"{location.name}, sha256 {digest[:16]}"}
 
 
 @cache
-def _hash_of_state(path: Path, changed_at: int, size: int) -> str:
-    """Of a file as it was then: runs share their files."""
+def _hash_of(path: Path, changed_at_ns: int) -> str:
+    """sha256 of a file as it was at that time; runs share their files."""
     return sha256_of(path)
-
-
-def _without_after(task: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in task.items() if key != "after"}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

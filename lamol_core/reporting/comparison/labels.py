@@ -1,4 +1,4 @@
-"""What a comparison calls runs: their method, and the settings in which they differ from others."""
+"""Labels of runs: their method, and the settings in which they differ from others."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from lamol_core.reporting.comparison.finished_runs import SEED_KEYS, FinishedRun
 
 NOT_COMPARED = frozenset({"method", "lamol_version", "forget", "mix.gate", *SEED_KEYS})
 DROPS_FLAGGED = "mix.drop_flagged"
-ONLY_TOLD = ("audit.limits.", "audit.min_rows", "audit.show_real_rows", "audit.batch_size")
+ONLY_REPORTED = ("audit.limits.", "audit.min_rows", "audit.show_real_rows", "audit.batch_size")
 """Parameters of an audit that change no flag. The others can change which pseudo-samples are
-trained on, where those that it flags are dropped, or not carried over."""
+trained on, where flagged ones are dropped or not carried over."""
 OF_PSEUDO_SAMPLES = frozenset(
     f"text.{key}"
     for key in ("use_task_specific_gen_token", "max_input_tokens", "max_target_tokens")
 )
 NAMED_TASKS = 3
-"""Tasks by which a benchmark is named, at the most."""
+"""At most so many tasks name a benchmark."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A parameter in which runs differ, and what a run has for it, as JSON."""
+    """A parameter in which runs differ, and a run's value of it, as JSON."""
 
     key: str
     short_key: str
@@ -45,11 +45,11 @@ class Setting:
 
     @property
     def spellings(self) -> set[str]:
-        """All that `lamol compare --call` may write for it."""
+        """Every spelling of it that `lamol compare --call` accepts."""
         keys = {self.key, self.short_key}
         plain = self.value.strip('"')
-        spelt = {f"{key}={value}" for key in keys for value in (self.value, plain)}
-        return spelt | keys if self.value == "true" else spelt
+        pairs = {f"{key}={value}" for key in keys for value in (self.value, plain)}
+        return pairs | keys if self.value == "true" else pairs
 
 
 @dataclass(frozen=True)
@@ -73,32 +73,27 @@ class CommonName:
         return cls(name.strip(), parts)
 
     def meant(self, settings: Sequence[Setting]) -> list[Setting]:
-        """The settings that it stands for; none where one of them is not there."""
-        meant = [next((s for s in settings if text in s.spellings), None) for text in self.settings]
-        found = [setting for setting in meant if setting is not None]
-        return found if len(found) == len(meant) else []
+        """Those of a run's settings that it stands for; none where one of them is missing."""
+        found = [own for text in self.settings for own in settings if text in own.spellings]
+        return found if len(found) == len(self.settings) else []
 
 
 def label_runs(
     runs: Sequence[FinishedRun], defaults: Mapping[str, Any], names: Sequence[CommonName] = ()
 ) -> dict[str, list[FinishedRun]]:
-    """Runs by what they compare: the method, and those of its parameters in which runs differ,
-    where they are not the default, such as `lamol_kd (unique, gamma=0.5)`.
+    """Runs by label: the method, and those of its parameters in which runs differ, where they are
+    not the default, such as `lamol_kd (unique, gamma=0.5)`.
 
-    A parameter counts for a method if it can change what it learns: its own block does, and what
-    all methods share, but no seed, no order of tasks, nothing that an audit only tells, and nothing
-    of sampling where a method draws no pseudo-samples. `defaults` are those of all parameters,
-    flattened. Raises ConfigError for a name that stands
-    for no run's settings, or for something else already.
-    """
+    Only parameters that can change what a method learns count (`_counts`). `defaults` are those of
+    all parameters, flattened. Raises ConfigError for a name that stands for no run's settings, or
+    that is taken."""
     settings = _differing_settings(runs, defaults)
     _check_names(names, settings)
     groups: dict[str, list[FinishedRun]] = {}
     for run, own in zip(runs, settings, strict=True):
         inside, left = [], own
         for name in names:
-            meant = name.meant(left)
-            if meant:
+            if meant := name.meant(left):
                 inside.append(name.name)
                 left = [setting for setting in left if setting not in meant]
         inside += map(str, left)
@@ -112,16 +107,15 @@ def label_runs(
 def _check_names(names: Sequence[CommonName], settings: Sequence[Sequence[Setting]]) -> None:
     known = {setting for own in settings for setting in own}
     taken = {spelling for setting in known for spelling in setting.spellings}
-    for place, name in enumerate(names):
-        if name.name in taken or name.name in {other.name for other in names[:place]}:
-            raise ConfigError(
-                f"--call {name.name}: is the name of something else here. Choose one."
-            )
+    for name in names:
+        if name.name in taken:
+            raise ConfigError(f"--call {name.name}: this name is taken. Choose another one.")
+        taken.add(name.name)
         if not any(name.meant(own) for own in settings):
             listed = ", ".join(sorted(map(str, known))) or "none"
             raise ConfigError(
                 f"--call {name.name}: no run differs from others by {' and '.join(name.settings)}. "
-                f"Settings (method and seed are none) in which these runs differ: {listed}."
+                f"Choose from the settings in which these runs differ: {listed}."
             )
 
 
@@ -135,13 +129,13 @@ def _differing_settings(
     for run, own in zip(runs, counted, strict=True):
         by_benchmark.setdefault(_benchmark(run), []).append(own)
     differing = {name: _differing_keys(members) for name, members in by_benchmark.items()}
-    ends = Counter(_end(key) for key in {key for own in counted for key in own})
+    ends = Counter(_end(key) for key in set().union(*counted))
     found = []
     for run, own in zip(runs, counted, strict=True):
         name = _benchmark(run)
         settings = [Setting("tasks", "tasks", name)] if len(by_benchmark) > 1 else []
         for key in sorted(differing[name] & own.keys()):
-            whole = key.replace("own.", f"{run.method}.", 1) if key[:4] == "own." else key
+            whole = f"{run.method}.{key[4:]}" if key.startswith("own.") else key
             if own[key] != _default_of(whole, defaults):
                 is_plain = ends[_end(key)] == 1 and not key.startswith("tasks.")
                 settings.append(Setting(whole, _end(key) if is_plain else whole, own[key]))
@@ -154,53 +148,55 @@ def _end(key: str) -> str:
 
 
 def _benchmark(run: FinishedRun) -> str:
-    """The tasks of a run in no order, as JSON."""
+    """The names of a run's tasks, sorted, as JSON."""
     return json.dumps(sorted({key.split(".")[1] for key in run.params if key.startswith("tasks.")}))
 
 
 def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
     """The parameters that can change what a method learns, as JSON, with defaults for what is left
-    out. The method's own block is `own`: what several methods have is compared across them."""
+    out. The method's own block is `own`, so that it is compared with other methods' blocks."""
     params = {**defaults, **run.params}
-    draws = run.method in METHODS and METHODS[run.method].rehearses
-    flags_act = draws and (params[DROPS_FLAGGED] or params["generate.carry_over"])
     counted = {}
     for key, value in params.items():
-        block, _, rest = key.partition(".")
-        if key in NOT_COMPARED or block in NOT_COMPARED:
-            continue
-        if block in METHODS and block != run.method:
-            continue
-        if not draws and (block in ("generate", "mix") or key in OF_PSEUDO_SAMPLES):
-            continue
-        if block == "audit" and (not flags_act or key.startswith(ONLY_TOLD)):
-            continue
-        if key == "tasks" or key.endswith(".after"):
-            continue
-        name = f"own.{rest}" if block == run.method else key
-        counted[name] = json.dumps(value, sort_keys=True)
+        if _counts(key, run.method, params):
+            block, _, rest = key.partition(".")
+            name = f"own.{rest}" if block == run.method else key
+            counted[name] = json.dumps(value, sort_keys=True)
     return counted
 
 
+def _counts(key: str, method: str, params: Mapping[str, Any]) -> bool:
+    """Whether a parameter can change what a method learns. Not: seeds, the order of tasks, blocks
+    of other methods, what an audit only reports, and sampling where a method draws nothing."""
+    block = key.partition(".")[0]
+    rehearses = method in METHODS and METHODS[method].rehearses
+    if not {key, block}.isdisjoint(NOT_COMPARED) or key == "tasks" or key.endswith(".after"):
+        return False
+    if block in METHODS:
+        return block == method
+    if block in ("generate", "mix") or key in OF_PSEUDO_SAMPLES:
+        return rehearses
+    if block == "audit":
+        flags_act = params[DROPS_FLAGGED] or params["generate.carry_over"]
+        return rehearses and flags_act and not key.startswith(ONLY_REPORTED)
+    return True
+
+
 def _differing_keys(runs: Sequence[Mapping[str, str]]) -> set[str]:
-    """Where values differ, or a task's key is not everywhere."""
-    values: dict[str, list[str]] = {}
-    for counted in runs:
-        for key, value in counted.items():
-            values.setdefault(key, []).append(value)
+    """The keys whose values differ, and keys of tasks that some runs lack."""
     return {
         key
-        for key, there in values.items()
-        if len(set(there)) > 1 or (key.startswith("tasks.") and len(there) < len(runs))
+        for key in set().union(*runs)
+        if len({run.get(key) for run in runs if key in run or key.startswith("tasks.")}) > 1
     }
 
 
 def _default_of(key: str, defaults: Mapping[str, Any]) -> str | None:
     """As JSON; None for a key that must be given."""
-    if key.startswith("tasks."):
-        for model in (TaskParams, Columns):
-            field = model.model_fields.get(_end(key))
-            if field is not None and not field.is_required():
-                return json.dumps(field.default)
-        return None
-    return json.dumps(defaults[key], sort_keys=True) if key in defaults else None
+    if not key.startswith("tasks."):
+        return json.dumps(defaults[key], sort_keys=True) if key in defaults else None
+    for model in (TaskParams, Columns):
+        field = model.model_fields.get(_end(key))
+        if field is not None and not field.is_required():
+            return json.dumps(field.default)
+    return None

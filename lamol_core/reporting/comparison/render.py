@@ -10,8 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lamol_core.artifacts.atomic import atomic_path
-from lamol_core.artifacts.figures import write_json
+from lamol_core.artifacts.figures import write_json, write_text
 from lamol_core.errors import ConfigError
 from lamol_core.reporting.comparison.finished_runs import (
     Complete,
@@ -31,43 +30,40 @@ from lamol_core.reporting.comparison.statistics import (
     Estimate,
     compare_runs,
 )
-from lamol_core.reporting.page import ComparisonTable
-from lamol_core.reporting.plots import INK, Chart, save_svg
+from lamol_core.reporting.plots import INK, Chart, to_svg
 from lamol_core.reporting.tables import markdown_table
 
 COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
-MEANS_INTERVAL = (
-    "from three seeds or orders, 95 % bootstrap interval of the mean over them, too narrow with few"
-)
 LABEL_PIXELS = 420
 """Room for a method's name in the chart; what is longer is cut off."""
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
-    """What is known at the end, and what it takes: a method and setting a row, the figures in two
-    tables, as a terminal of 80 columns has room for."""
-    columns = _columns(comparison)
-    rest = [column for column in columns if column.key not in COMPARED]
+    """The compared figures with intervals and the other figures, a method and setting a row, in two
+    tables: a terminal of 80 columns has room for them."""
+    rest = [column for column in _columns(comparison) if column.key not in COMPARED]
+    spread = "mean ± standard deviation"
     return [
-        _table(comparison, COMPARED_COLUMNS, _caption(comparison)),
-        _table(comparison, rest, _caption(comparison).partition(" [")[0]),
+        _table(comparison, COMPARED_COLUMNS, f"{spread} [95 % bootstrap interval of the mean]"),
+        _table(comparison, rest, spread),
     ]
 
 
 def _table(comparison: Comparison, columns: Sequence[Column], caption: str) -> Table:
     rows = []
     for group in comparison.groups:
-        cells = [_cell(column, group.figures[column.key], "\n") for column in columns]
-        narrow = [
-            cell if column.key in COMPARED else cell.partition("\n")[0].replace(" ±", "\n±")
-            for column, cell in zip(columns, cells, strict=True)
-        ]
-        rows.append([group.label, str(group.num_runs), *narrow])
+        row = [group.label, str(group.num_runs)]
+        for column in columns:
+            cell = _cell(column, group.figures[column.key], "\n")
+            if column.key not in COMPARED:  # without the interval, and narrow
+                cell = cell.partition("\n")[0].replace(" ±", "\n±")
+            row.append(cell)
+        rows.append(row)
     return _terminal_table(["runs", *(column.short for column in columns)], rows, caption)
 
 
 def difference_table(comparison: Comparison) -> Table:
-    """What each method has more than the baseline, for a terminal of 80 columns."""
+    """The differences of each method from the baseline, for a terminal of 80 columns."""
     shorts = [column.short.replace("%", "points") for column in COMPARED_COLUMNS]
     caption = "mean over seeds [Student's 95 % interval, from three seeds]"
     title = f"\nmore (+) or less (-) than {comparison.baseline}"
@@ -78,7 +74,7 @@ def difference_table(comparison: Comparison) -> Table:
 def _terminal_table(
     titles: Sequence[str], rows: Iterable[Sequence[str]], caption: str, title: str = ""
 ) -> Table:
-    """A row a method, its name first; the other columns, which have these titles, are numbers."""
+    """A row a method: its name, then numbers with these titles."""
     table = Table(
         title=Text(title) if title else None,
         caption=Text(caption),
@@ -102,64 +98,64 @@ def set_beside(
     folders: Sequence[Path],
     complete: Complete,
     defaults: Mapping[str, Any],
-) -> tuple[ComparisonTable, Chart]:
-    """The run of the current folder beside the finished ones in `folders`, for its page."""
-    mine = split_chains("this run", params, summary, Path(), complete)
+) -> tuple[dict[str, Any], Chart]:
+    """The run of the current folder beside the finished ones in `folders`: the section of its page
+    and the chart."""
+    own = split_chains("this run", params, summary, Path(), complete)
     others = read_folders(folders, complete, without=[Path()])
-    comparison = compare_runs([*mine, *others], flatten(defaults))
+    comparison = compare_runs([*own, *others], flatten(defaults))
     return comparison_section(comparison), comparison_chart(comparison)
 
 
-def comparison_section(comparison: Comparison) -> ComparisonTable:
-    """The table and its sentences, for the report's page."""
+def comparison_section(comparison: Comparison) -> dict[str, Any]:
+    """The table and what follows from it, as text: titles, rows, sentences."""
     columns = _columns(comparison)
-    titles = ["method", "runs", "orders", *(column.title for column in columns)]
-    rows = [
-        [group.label, str(group.num_runs), str(group.num_orders)]
-        + [_cell(column, group.figures[column.key]) for column in columns]
-        for group in comparison.groups
-    ]
-    return ComparisonTable(titles, rows, sentences(comparison))
+    return {
+        "titles": ["method", "runs", "orders", *(column.title for column in columns)],
+        "rows": [
+            [group.label, str(group.num_runs), str(group.num_orders)]
+            + [_cell(column, group.figures[column.key]) for column in columns]
+            for group in comparison.groups
+        ],
+        "sentences": sentences(comparison),
+    }
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """The table, and what may be said of every two groups."""
+    """The table, the differences from the baseline if there is one, and what follows from them."""
     section = comparison_section(comparison)
-    lines = markdown_table(section.titles, section.rows)
-    lines += ["", f"Mean ± standard deviation [{MEANS_INTERVAL}].", ""]
+    caption = (
+        "Mean ± standard deviation [from three seeds or orders: 95 % bootstrap interval of the "
+        "mean over them, too narrow with few]."
+    )
+    lines = [*markdown_table(section["titles"], section["rows"]), "", caption, ""]
     if comparison.baseline is not None:
         named = [column.title.replace("%", "points") for column in COMPARED_COLUMNS]
         titles = [f"more (+) or less (-) than {comparison.baseline}", "seeds", "pairs", *named]
         lines += markdown_table(titles, _difference_rows(comparison, " "))
         lines += ["", "Mean over seeds [Student's 95 % interval].", ""]
-    lines += [f"- {sentence}" for sentence in section.sentences]
+    lines += [f"- {sentence}" for sentence in section["sentences"]]
     return "\n".join(lines) + "\n"
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """Every estimate with the runs' own values, and every difference with its seeds' own."""
+    """Every estimate with the values of its runs, every difference with those of its seeds."""
     return {
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
         "baseline": comparison.baseline,
         "groups": [asdict(group) for group in comparison.groups],
         "differences": [
-            {
-                **asdict(one),
-                "mean": one.mean,
-                "interval": one.interval,
-                "told_apart": one.is_told_apart,
-            }
-            for one in comparison.differences
+            asdict(d) | {"mean": d.mean, "interval": d.interval, "told_apart": d.is_significant}
+            for d in comparison.differences
         ],
         "sentences": sentences(comparison),
     }
 
 
 def comparison_chart(comparison: Comparison) -> Chart:
-    """Every run a point, the mean and its interval a bar, a row a method, a panel a figure: what is
-    known at the end above, what it takes below."""
-    labels = [group.label for group in comparison.groups]
+    """Every run a point, the mean and its interval a bar, a row a method, a panel a figure, the
+    compared figures above."""
     columns = _columns(comparison)
     points = [
         {
@@ -175,6 +171,7 @@ def comparison_chart(comparison: Comparison) -> Chart:
         if (estimate := group.figures[column.key]) is not None
         for value in estimate.values
     ]
+    labels = [group.label for group in comparison.groups]
     axis = alt.Axis(labelLimit=LABEL_PIXELS)
     base = alt.Chart().encode(y=alt.Y("method:N", title=None, sort=labels, axis=axis))
     interval = base.mark_rule(strokeWidth=2.5, color="#2f7fc1").encode(
@@ -191,24 +188,16 @@ def comparison_chart(comparison: Comparison) -> Chart:
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
-    """Write comparison.md, .json and .svg into a folder. Raises ConfigError where it is none."""
+    """Write comparison.md, .json and .svg into a folder. Raises ConfigError for a file."""
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out}: a file, and no folder. Name a folder.")
-    with atomic_path(out / "comparison.md") as scratch:
-        scratch.write_text(comparison_markdown(comparison), encoding="utf-8")
+        raise ConfigError(f"--out {out}: a file. Name a folder.")
+    write_text(out / "comparison.md", comparison_markdown(comparison))
     write_json(out / "comparison.json", comparison_json(comparison))
-    with atomic_path(out / "comparison.svg") as scratch:
-        save_svg(comparison_chart(comparison), scratch)
-
-
-def _caption(comparison: Comparison) -> str:
-    found = [one for group in comparison.groups for one in group.figures.values() if one]
-    if any(one.low is not None for one in found):
-        return "mean ± standard deviation [95 % bootstrap interval of the mean]"
-    return "mean ± standard deviation" if any(one.deviation is not None for one in found) else ""
+    write_text(out / "comparison.svg", to_svg(comparison_chart(comparison), "white"))
 
 
 def _columns(comparison: Comparison) -> list[Column]:
+    """The figures that any group has."""
     return [
         column
         for column in COLUMNS
@@ -217,34 +206,34 @@ def _columns(comparison: Comparison) -> list[Column]:
 
 
 def _difference_rows(comparison: Comparison, between: str) -> Iterator[list[str]]:
-    """A row for every method that has pairs with the baseline, best first."""
+    """A row for every method that has pairs with the baseline, best first. `between` separates a
+    number from what belongs to it."""
     for group in comparison.groups:
-        found = {one.figure: one for one in comparison.differences if one.first == group.label}
+        found = {d.figure: d for d in comparison.differences if d.first == group.label}
         if found:
-            one = next(iter(found.values()))
-            pairs = str(one.pairs.num)
-            if one.pairs.num_alike:
-                pairs += f"{', ' if between == ' ' else between}{one.pairs.num_alike} alike"
+            pairs = next(iter(found.values())).pairs
+            num_pairs = str(pairs.num)
+            if pairs.num_alike:
+                num_pairs += f"{', ' if between == ' ' else between}{pairs.num_alike} alike"
             cells = [_difference_cell(found.get(key), between) for key in COMPARED]
-            yield [group.label, str(len(one.by_seed)), pairs, *cells]
+            yield [group.label, str(len(pairs.by_seed)), num_pairs, *cells]
 
 
-def _difference_cell(one: Difference | None, between: str) -> str:
-    if one is None:
+def _difference_cell(difference: Difference | None, between: str) -> str:
+    if difference is None:
         return "not measured"
-    text = f"{round(one.mean, 1) + 0.0:+.1f}"  # no -0.0
-    if one.interval is None:
+    text = f"{round(difference.mean, 1) + 0.0:+.1f}"  # no -0.0
+    if difference.interval is None:
         return text
-    low, high = one.interval
-    return f"{text}{between}[{low:.1f}, {high:.1f}]"
+    return f"{text}{between}[{_joined(difference.interval, 1)}]"
 
 
 def _cell(column: Column, estimate: Estimate | None, between: str = " ") -> str:
     if estimate is None:
         return "not measured"
 
-    def shown(value: float) -> str:
-        return f"{value / column.divide_by:.{column.decimals}f}"
+    def shown(*values: float) -> str:
+        return _joined([value / column.divide_by for value in values], column.decimals)
 
     text = shown(estimate.mean)
     if not estimate.deviation:
@@ -252,4 +241,8 @@ def _cell(column: Column, estimate: Estimate | None, between: str = " ") -> str:
     text = f"{text} ± {shown(estimate.deviation)}"
     if estimate.low is None or estimate.high is None:
         return text
-    return f"{text}{between}[{shown(estimate.low)}, {shown(estimate.high)}]"
+    return f"{text}{between}[{shown(estimate.low, estimate.high)}]"
+
+
+def _joined(values: Iterable[float], decimals: int) -> str:
+    return ", ".join(f"{value:.{decimals}f}" for value in values)

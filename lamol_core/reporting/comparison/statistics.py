@@ -1,12 +1,10 @@
-"""Methods side by side: means, spreads and bootstrap intervals over seeds and orders of tasks.
+"""Methods side by side: means, spreads and intervals over seeds and orders of tasks.
 
-A method's interval is that of its mean: the 2.5 and 97.5 percentiles of the means of resampled
-seeds, each with the runs of all its orders, or where there are fewer than three seeds of resampled
-orders (Efron 1979; Field and Welsh 2007, "Bootstrapping clustered data"). Over a few it is too
-narrow, and is there to show the spread. Two methods are told apart by another one: Student's t
-interval of their mean difference, in which a seed counts once. Runs of one seed in several orders
-draw from the same streams of random numbers and are no new evidence of the same weight, so their
-differences are averaged first.
+The interval of a method's mean is a bootstrap: the 2.5 and 97.5 percentiles of the means of
+resampled seeds, each with the runs of all its orders, or with fewer than three seeds of resampled
+orders (Efron 1979; Field and Welsh 2007, "Bootstrapping clustered data"). With few of them it is
+too narrow. Two methods are compared by Student's t interval of their mean difference over seeds.
+Runs of one seed in several orders share their random numbers, so they are averaged first.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from scipy.stats import t as student_t
 
@@ -28,10 +26,11 @@ from lamol_core.reporting.comparison.finished_runs import FinishedRun, Pairing
 from lamol_core.reporting.comparison.labels import CommonName, label_runs
 from lamol_core.seeds import derive_seed
 
+T = TypeVar("T")
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 MIN_SEEDS = 3
-"""With two, the interval is thirteen times as wide as the difference of the two: no answer."""
+"""With two seeds the t interval is thirteen times as wide as their difference."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,14 @@ COLUMNS = (
     Column("kept_real_rows", "real rows kept", "real\nrows", decimals=0),
 )
 COMPARED = ("final_average", "incremental_average", "forgetting")
-"""The figures by whose differences methods are told apart."""
+"""The figures whose differences are tested."""
 LESS_IS_BETTER = frozenset({"forgetting"})
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A figure over runs: mean, standard deviation (n - 1; None for one run) and the mean's
-    interval (None below MIN_SEEDS of what is resampled)."""
+    interval (None with fewer than MIN_SEEDS clusters)."""
 
     values: tuple[float, ...]
     mean: float
@@ -75,7 +74,7 @@ class Estimate:
 
     @classmethod
     def of(cls, clusters: Sequence[Sequence[float]]) -> Estimate:
-        """Of runs that are resampled together: those of a seed, or of an order."""
+        """From clusters of runs that are resampled together: those of a seed, or of an order."""
         values = tuple(value for cluster in clusters for value in cluster)
         deviation = stdev(values) if len(values) > 1 else None
         low, high = bootstrap_interval(clusters) if len(clusters) >= MIN_SEEDS else (None, None)
@@ -83,13 +82,13 @@ class Estimate:
 
 
 def bootstrap_interval(clusters: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """The percentile interval of the mean over runs, whole clusters resampled; the same values
+    """The percentile interval of the mean over runs, whole clusters resampled. The same values
     give the same interval."""
-    chooser = random.Random(derive_seed(0, "bootstrap", *map(str, clusters)))
+    rng = random.Random(derive_seed(0, "bootstrap", *map(str, clusters)))
     sums = [(math.fsum(cluster), len(cluster)) for cluster in clusters]
     means = []
     for _ in range(RESAMPLES):
-        drawn = chooser.choices(sums, k=len(sums))
+        drawn = rng.choices(sums, k=len(sums))
         means.append(math.fsum(total for total, _ in drawn) / sum(size for _, size in drawn))
     means.sort()
     tail = round((1 - CONFIDENCE) / 2 * RESAMPLES)
@@ -110,20 +109,20 @@ class Group:
     label: str
     names: tuple[str, ...]
     num_runs: int
-    """Runs of a seed and order each; the same run again is no other one."""
+    """The number of pairings: a repeated run does not count again."""
     num_orders: int
     figures: dict[str, Estimate | None]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Runs of two methods that have seed, order and data in common, and how a figure differs."""
+    """The pairs of runs of two methods, and the difference of a figure between them."""
 
     num: int
     num_higher: int
     """In which the first one's figure is the higher one."""
     num_alike: int
-    """Whose score matrices are the same: what the methods differ in had nothing to do there."""
+    """With equal score matrices: the setting in which the methods differ had no effect."""
     num_across: int
     """By different versions of the code or on different processors."""
     by_seed: tuple[float, ...]
@@ -140,35 +139,33 @@ class Difference:
     pairs: Pairs
 
     @property
-    def by_seed(self) -> tuple[float, ...]:
-        return self.pairs.by_seed
+    def methods(self) -> tuple[str, str]:
+        return self.first, self.second
 
     @property
     def mean(self) -> float:
-        return fmean(self.by_seed)
+        return fmean(self.pairs.by_seed)
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """Student's t interval of the mean over seeds; None below MIN_SEEDS."""
-        if len(self.by_seed) < MIN_SEEDS:
-            return None
-        return t_interval(self.by_seed)
+        return t_interval(self.pairs.by_seed) if len(self.pairs.by_seed) >= MIN_SEEDS else None
 
     @property
-    def is_told_apart(self) -> bool:
-        """Seeds that differ by the very same, as few test rows bring about, have no spread to judge
-        by."""
+    def is_significant(self) -> bool:
+        """Whether the interval excludes 0; never without a spread."""
         if self.interval is None or self.has_no_spread:
             return False
         return not self.interval[0] <= 0 <= self.interval[1]
 
     @property
     def has_no_spread(self) -> bool:
-        return max(self.by_seed) - min(self.by_seed) < 1e-9
+        """Whether all seeds differ by the same, as happens with few test rows."""
+        return max(self.pairs.by_seed) - min(self.pairs.by_seed) < 1e-9
 
     @property
     def first_is_better(self) -> bool:
-        """Of the two means; whether more can be said, `is_told_apart` tells."""
+        """By the means alone."""
         return (self.mean > 0) != (self.figure in LESS_IS_BETTER)
 
 
@@ -176,7 +173,7 @@ class Difference:
 class Comparison:
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
-    """Of every two groups; of every other one and the baseline, where there is one."""
+    """Of every two groups; with a baseline of every other group and the baseline."""
     baseline: str | None = None
 
 
@@ -187,8 +184,8 @@ def compare_runs(
     against: str | None = None,
 ) -> Comparison:
     """Group runs by method and setting, best final average first, and compare every two groups, or
-    all with one, `against`, by its label. `defaults` are those of all parameters, flattened.
-    Raises ConfigError for a name whose settings no run has and for a label that is none."""
+    all with the one labelled `against`. `defaults` are those of all parameters, flattened.
+    Raises ConfigError for an unknown label and for a name whose settings no run has."""
     labelled = label_runs(runs, defaults, names)
     groups = [_group(label, members) for label, members in labelled.items()]
     groups.sort(key=_final_average, reverse=True)
@@ -196,7 +193,9 @@ def compare_runs(
     compared = list(combinations(labels, 2))
     if against is not None:
         if against not in labels:
-            raise ConfigError(f"--against {against}: none of these. Choose: {'; '.join(labels)}.")
+            raise ConfigError(
+                f"--against {against}: there is no such method. Choose: {'; '.join(labels)}."
+            )
         compared = [(label, against) for label in labels if label != against]
     differences = [
         Difference(figure, first, second, pairs)
@@ -208,74 +207,66 @@ def compare_runs(
 
 
 def _group(label: str, runs: Sequence[FinishedRun]) -> Group:
-    figures: dict[str, Estimate | None] = {}
     pairings = {run.pairing for run in runs}
+    figures: dict[str, Estimate | None] = {}
     for column in COLUMNS:
-        known = _by_pairing(runs, column.key)
-        whole = len(known) == len(pairings)
-        figures[column.key] = Estimate.of(_clusters(known)) if whole else None
-    orders = {tuple(run.summary["tasks"]) for run in runs}
-    return Group(label, tuple(run.name for run in runs), len(pairings), len(orders), figures)
+        values = _figures(runs, column.key)
+        by_seed, by_order = _values_by(values, "seed"), _values_by(values, "tasks")
+        few_seeds = len(by_seed) < MIN_SEEDS <= len(by_order)
+        is_whole = len(values) == len(pairings)
+        figures[column.key] = Estimate.of(by_order if few_seeds else by_seed) if is_whole else None
+    num_orders = len({pairing.tasks for pairing in pairings})
+    return Group(label, tuple(run.name for run in runs), len(pairings), num_orders, figures)
 
 
 def _final_average(group: Group) -> float:
-    """Groups without one come last: all test rows were forgotten before the last evaluation."""
+    """Groups without one are last: all test rows were forgotten before the last evaluation."""
     estimate = group.figures["final_average"]
     return -math.inf if estimate is None else estimate.mean
 
 
 def paired(figure: str, runs: Sequence[FinishedRun], others: Sequence[FinishedRun]) -> Pairs | None:
-    """The pairs of runs of two groups; None where they have none."""
-    mine, theirs = _by_pairing(runs, figure), _by_pairing(others, figure)
-    both = sorted(set(mine) & set(theirs))
+    """The pairs of runs of two groups; None where there are none."""
+    first, second = _figures(runs, figure), _figures(others, figure)
+    both = sorted(first.keys() & second.keys())
     if not both:
         return None
-    by_seed = _grouped({pairing: mine[pairing] - theirs[pairing] for pairing in both}, "seed")
+    by_seed = _values_by({pairing: first[pairing] - second[pairing] for pairing in both}, "seed")
+
+    def num_equal(value: Callable[[FinishedRun], Hashable]) -> int:
+        ours, theirs = _by_pairing(runs, value), _by_pairing(others, value)
+        return sum(set(ours[pairing]) == set(theirs[pairing]) for pairing in both)
+
     return Pairs(
         num=len(both),
-        num_higher=sum(mine[pairing] > theirs[pairing] for pairing in both),
-        num_alike=_num_equal(both, runs, others, _scores),
-        num_across=len(both) - _num_equal(both, runs, others, lambda run: run.made_by),
+        num_higher=sum(first[pairing] > second[pairing] for pairing in both),
+        num_alike=num_equal(lambda run: json.dumps(run.summary.get("score_matrix", run.name))),
+        num_across=len(both) - num_equal(lambda run: run.made_by),
         by_seed=tuple(map(fmean, by_seed)),
     )
 
 
-def _num_equal(
-    pairings: Sequence[Pairing],
-    runs: Sequence[FinishedRun],
-    others: Sequence[FinishedRun],
-    what: Callable[[FinishedRun], Hashable],
-) -> int:
-    """Pairs whose runs have the same of something."""
-
-    def known(group: Sequence[FinishedRun], pairing: Pairing) -> set[Hashable]:
-        return {what(run) for run in group if run.pairing == pairing}
-
-    return sum(known(runs, pairing) == known(others, pairing) for pairing in pairings)
+def _figures(runs: Sequence[FinishedRun], figure: str) -> dict[Pairing, float]:
+    """A figure of each pairing, where it was measured; of repeated runs the mean."""
+    measured = [run for run in runs if run.summary.get(figure) is not None]
+    values = _by_pairing(measured, lambda run: float(run.summary[figure]))
+    return {pairing: fmean(of_pairing) for pairing, of_pairing in values.items()}
 
 
-def _scores(run: FinishedRun) -> str:
-    return json.dumps(run.summary.get("score_matrix", run.name))
+def _by_pairing(
+    runs: Sequence[FinishedRun], value: Callable[[FinishedRun], T]
+) -> dict[Pairing, list[T]]:
+    found: dict[Pairing, list[T]] = defaultdict(list)
+    for run in runs:
+        found[run.pairing].append(value(run))
+    return found
 
 
-def _clusters(values: Mapping[Pairing, float]) -> list[list[float]]:
-    """The runs of each seed; of each order where there are too few seeds and enough orders."""
-    by_seed, by_order = _grouped(values, "seed"), _grouped(values, "tasks")
-    return by_seed if len(by_seed) >= MIN_SEEDS or len(by_order) < MIN_SEEDS else by_order
-
-
-def _grouped(values: Mapping[Pairing, float], key: str) -> list[list[float]]:
-    """The values of pairings that have a field in common."""
+def _values_by(
+    values: Mapping[Pairing, float], field: Literal["seed", "tasks"]
+) -> list[list[float]]:
+    """The values of pairings, those with the same seed or the same tasks together."""
     found: dict[Hashable, list[float]] = defaultdict(list)
     for pairing, value in values.items():
-        found[getattr(pairing, key)].append(value)
+        found[getattr(pairing, field)].append(value)
     return list(found.values())
-
-
-def _by_pairing(runs: Sequence[FinishedRun], figure: str) -> dict[Pairing, float]:
-    """Each pairing's figure; the mean, where the same seed and order were run more than once."""
-    found: dict[Pairing, list[float]] = {}
-    for run in runs:
-        if run.summary.get(figure) is not None:
-            found.setdefault(run.pairing, []).append(float(run.summary[figure]))
-    return {pairing: fmean(values) for pairing, values in found.items()}

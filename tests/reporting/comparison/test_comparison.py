@@ -28,11 +28,11 @@ from lamol_core.reporting.comparison.render import (
     write_comparison,
 )
 from lamol_core.reporting.comparison.sentences import (
-    NOTHING_PAIRED,
-    NOTHING_TOLD,
-    across,
+    NO_CLAIM,
+    NO_PAIRS,
+    claims,
     sentences,
-    told,
+    unlike_pairs,
 )
 from lamol_core.reporting.comparison.statistics import (
     COLUMNS,
@@ -139,7 +139,7 @@ def test_a_claim_is_false_as_seldom_as_it_says_though_orders_share_their_seed(
         )
         pairs = paired("final_average", mine, theirs)
         assert pairs is not None and pairs.num == 2 * num_seeds == 2 * len(pairs.by_seed)
-        false_claims += Difference("final_average", "lamol_kd", "lamol", pairs).is_told_apart
+        false_claims += Difference("final_average", "lamol_kd", "lamol", pairs).is_significant
     assert 0.02 <= false_claims / trials <= 0.09
 
 
@@ -284,7 +284,7 @@ def test_nano_models_are_no_seeds_more() -> None:
         for nano in range(3)
     ]
     (of_final,) = [d for d in compare_runs(runs).differences if d.figure == "final_average"]
-    assert (of_final.pairs.num, of_final.by_seed) == (3, (10.0,))
+    assert (of_final.pairs.num, of_final.pairs.by_seed) == (3, (10.0,))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -336,13 +336,13 @@ def test_a_clear_difference_over_enough_seeds_is_told() -> None:
     comparison = compare_runs([*better, *many("lamol", [70.0, 73.0, 71.0])])
     assert [group.label for group in comparison.groups] == ["lamol_kd", "lamol"]
     low, high = t_interval([10.0, 9.0, 10.0])
-    *claims, by_chance = told(comparison)
+    *made, by_chance = claims(comparison)
     figures = ("final average", "incremental average", "forgetting")
-    for claim, figure in zip(claims, figures, strict=True):
+    for claim, figure in zip(made, figures, strict=True):
         assert names_in_order(claim, "lamol_kd", "lamol", "9.7", f"{low:.1f}, {high:.1f}")
         assert names(claim, figure, 3)
     assert mentions(by_chance, 3) == 2 and names(by_chance, 0.2)
-    assert sentences(comparison) == told(comparison)
+    assert sentences(comparison) == claims(comparison)
     assert 8.2 < low < 8.3 and 11.0 < high < 11.2, "2 degrees of freedom: 4.303 standard errors"
 
 
@@ -355,7 +355,7 @@ def test_the_one_with_less_forgetting_is_the_better_one_wherever_it_stands() -> 
 
     first = forgets(many("lamol_kd", [80.0, 82.0, 81.0]), 30.0)
     comparison = compare_runs([*first, *forgets(many("lamol", [70.0, 73.0, 71.0])[::-1], 10.0)])
-    (said,) = [one for one in told(comparison) if names(one, "forgetting")]
+    (said,) = [one for one in claims(comparison) if names(one, "forgetting")]
     low, high = t_interval([24.0, 20.0, 16.0])
     assert names_in_order(said, "lamol", "lamol_kd", "20.0", f"{low:.1f}, {high:.1f}")
     assert names(said, 3)
@@ -387,19 +387,19 @@ def test_pairs_of_different_versions_or_processors_are_told(tmp_path: Path) -> N
     versions = compare_runs(
         [one if one.method == "lamol_kd" else run for run, one in zip(runs, noted, strict=True)]
     )
-    (said,) = across(versions)
+    (said,) = unlike_pairs(versions)
     assert mentions(said, 1) == 2 and said in sentences(versions)
-    assert across(compare_runs(noted)) == []
+    assert unlike_pairs(compare_runs(noted)) == []
     moved = [
         replace(run, summary={**run.summary, "machines": [{"processor": run.method}]})
         for run in noted
     ]
-    assert across(compare_runs(moved)) == [said]
+    assert unlike_pairs(compare_runs(moved)) == [said]
 
 
 def test_seeds_that_differ_by_the_same_have_no_spread_to_judge_by() -> None:
     comparison = compare_runs([*many("lamol", [80.0] * 3), *many("ewc", [79.9] * 3)])
-    assert told(comparison) == [NOTHING_TOLD]
+    assert claims(comparison) == [NO_CLAIM]
     assert names(sentences(comparison)[1], "final average", "lamol", "ewc", "+0.1", 3)
 
 
@@ -422,8 +422,8 @@ def test_against_one_method_each_other_is_held_once_and_turned_towards_it(
         f"| ewc | 3 | 3 | -18.0 [{low:.1f}, {high:.1f}] | -18.0 [{low:.1f}, {high:.1f}] "
         f"| +18.0 [{-high:.1f}, {-low:.1f}] |",
     ]
-    assert names_in_order(told(comparison)[0], "final average", "lamol_kd", "lamol", "10.0")
-    assert names(told(comparison)[-1], 6)
+    assert names_in_order(claims(comparison)[0], "final average", "lamol_kd", "lamol", "10.0")
+    assert names(claims(comparison)[-1], 6)
     assert comparison_json(comparison)["baseline"] == "lamol_kd"
     print_table(difference_table(comparison))
     shown = capsys.readouterr().out
@@ -458,7 +458,7 @@ def test_claims_come_first_and_too_few_seeds_are_one_sentence() -> None:
     runs += [*many("ewc", [75.0, 60.0]), run("derpp", 0, 90.0)]
     comparison = compare_runs(runs)
     said = sentences(comparison)
-    assert len(said) == 3 + 2 and said[:4] == told(comparison)
+    assert len(said) == 3 + 2 and said[:4] == claims(comparison)
     assert all(names_in_order(one, "lamol_kd", "lamol") for one in said[:3])
     assert mentions(said[3], 3) == 2, "tested, and found"
     pairs = {"derpp": 3, "ewc": 3, "lamol_kd": 2, "lamol": 2}
@@ -475,13 +475,13 @@ def test_two_seeds_claim_nothing_however_far_apart_and_in_many_orders() -> None:
     ]
     comparison = compare_runs(runs)
     assert all(one.pairs.num == 4 for one in comparison.differences)
-    assert told(comparison) == [NOTHING_TOLD] == sentences(comparison)[:1]
+    assert claims(comparison) == [NO_CLAIM] == sentences(comparison)[:1]
 
 
 def test_an_interval_with_zero_in_it_claims_nothing() -> None:
     first = many("lamol_kd", [80.0, 70.0, 85.0, 72.0, 80.0, 74.0])
     comparison = compare_runs([*first, *many("lamol", [75.0, 76.0, 77.0, 78.0, 79.0, 76.0])])
-    assert told(comparison) == [NOTHING_TOLD]
+    assert claims(comparison) == [NO_CLAIM]
     assert any(names_in_order(one, "lamol_kd", "lamol") for one in sentences(comparison)[1:])
 
 
@@ -489,7 +489,7 @@ def test_other_data_is_another_group_and_no_pair() -> None:
     few = {"tasks.a.source.limit_per_target": 10, "tasks.a.after": "base"}
     runs = [*many("lamol_kd", [80.0] * 6, **few), *many("lamol", [70.0] * 6)]
     assert compare_runs(runs).differences == ()
-    assert sentences(compare_runs(runs)) == [NOTHING_PAIRED]
+    assert sentences(compare_runs(runs)) == [NO_PAIRS]
     assert len(label_runs([*runs, *many("lamol_kd", [90.0])])) == 3
 
 
@@ -665,7 +665,7 @@ def test_a_run_with_forgotten_rows_is_held_against_no_other() -> None:
 
 
 def test_a_single_method_is_compared_with_nothing() -> None:
-    assert told(compare_runs(many("ewc", [1.0, 2.0, 3.0]))) == []
+    assert claims(compare_runs(many("ewc", [1.0, 2.0, 3.0]))) == []
 
 
 def test_a_folder_that_lamol_did_not_write_is_told(tmp_path: Path) -> None:
