@@ -17,7 +17,7 @@ from torch import Tensor
 
 WHOLE, ONE, TWO, THREE, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4, BROKEN = range(9)
 NUM_STATES = 9
-NOT_TO_BE_MENDED = 127
+UNREACHABLE = 127
 
 TRANSITIONS = [
     (WHOLE, 0x00, 0x7F, WHOLE),
@@ -42,10 +42,11 @@ TRANSITIONS = [
 
 @dataclass(frozen=True)
 class CharacterSteps:
-    """The automaton over a vocabulary of V tokens, both tensors (NUM_STATES, V) int8."""
+    """The automaton over a vocabulary of V tokens. Both tensors are (NUM_STATES, V) int8."""
 
     next_state: Tensor
-    missing: Tensor  # tokens that must follow for a whole character; NOT_TO_BE_MENDED if none can
+    missing: Tensor
+    """Tokens that must follow for a whole character; UNREACHABLE if none can make it whole."""
 
     @classmethod
     def over(cls, token_bytes: Sequence[bytes | None], device: torch.device) -> CharacterSteps:
@@ -76,7 +77,7 @@ def tokens_to_whole(next_state: NDArray[np.int8]) -> NDArray[np.int8]:
 
     Shortest paths; a vocabulary need not hold every byte.
     """
-    fewest = np.full(NUM_STATES, NOT_TO_BE_MENDED, dtype=np.int64)
+    fewest = np.full(NUM_STATES, UNREACHABLE, dtype=np.int64)
     fewest[WHOLE] = 0
     for _ in range(NUM_STATES):
         fewest = np.minimum(fewest, 1 + fewest[next_state].min(axis=1))

@@ -1,4 +1,4 @@
-"""From drawn ids to a sample: split at ANS, and say what is wrong with it, if anything."""
+"""From drawn ids to a sample: the split at ANS, and the reason why a sample is rejected."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from lamol_core.text.template import ControlTokens
 
 @dataclass(frozen=True)
 class Parsed:
-    """A drawn sequence, split. `reject_reason` is empty for a valid one."""
+    """A drawn sequence, split at ANS. `reject_reason` is empty for a valid one."""
 
-    input_ids: tuple[int, ...]
-    target_ids: tuple[int, ...]
+    input_ids: list[int]
+    target_ids: list[int]
     input: str
     target: str
     reject_reason: str
@@ -26,18 +26,17 @@ def parse_sample(
     the text), empty_input, empty_target (nothing but white space), broken_text (not whole UTF-8).
     """
     ended = bool(ids) and ids[-1] == control.eos
-    body = tuple(ids[:-1] if ended else ids)
-    at = body.index(control.ans) if control.ans in body else len(body)
-    x, y = body[:at], body[at + 1 :]
+    body = list(ids[:-1] if ended else ids)
+    split = body.index(control.ans) if control.ans in body else len(body)
+    x, y = body[:split], body[split + 1 :]
     input_text, target_text = decode(x), decode(y)
-    never = set(control.never_in_text)
     if not ended:
         reason = "no_eos"
     elif control.ans not in body:
         reason = "no_ans"
     elif control.ans in y:
         reason = "many_ans"
-    elif never.intersection(body):
+    elif not set(body).isdisjoint(control.never_in_text):
         reason = "control_token"
     elif not input_text.strip():
         reason = "empty_input"

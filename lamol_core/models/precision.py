@@ -1,16 +1,12 @@
 """How a stage computes: its floating-point format, attention and compilation, by measured rules."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from lamol_core.models.params import Precision
-
-if TYPE_CHECKING:
-    import torch
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -20,8 +16,6 @@ def has_fast_bf16(device: torch.device) -> bool:
     (trained with in docs/results.md; the products alone were not measured). Intel's avx512_bf16
     without AMX is half as fast as fp32 (docs/performance.md).
     """
-    import torch
-
     if device.type == "cpu":
         if torch.cpu._is_amx_tile_supported():
             return True
@@ -32,7 +26,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def _cpu_vendor() -> str:
-    """As Linux tells it; empty elsewhere."""
+    """From /proc/cpuinfo; empty where there is none (not Linux)."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -43,8 +37,6 @@ def _cpu_vendor() -> str:
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
     """The format that `precision` means on this device; `auto` is bf16 where it is fast."""
-    import torch
-
     if precision == "auto":
         return torch.bfloat16 if has_fast_bf16(device) else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]

@@ -14,10 +14,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 from lamol_core.decoding.answers import answers_of, input_likelihoods
 from lamol_core.errors import GenerationError
 from lamol_core.generation.carry_over import carried_rows
-from lamol_core.generation.drawing import PseudoSampler
+from lamol_core.generation.drawing import PseudoSampler, draw_from_checkpoint
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
-from lamol_core.generation.teacher import draw_from_checkpoint
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise
@@ -134,11 +133,11 @@ def test_too_few_is_an_error_that_shows_the_reasons(
 
 
 def test_attempts_are_bounded(teacher: PreTrainedModel, codec: TextCodec) -> None:
-    told: list[int] = []
+    counts: list[int] = []
     asked = sampler(teacher, codec, format="reject", max_attempts=3)
     with pytest.raises(GenerationError, match=naming("task0", "generate.max_attempts", 3)):
-        asked.draw([Request("task0", codec.control.gen, 5)], told.append)
-    assert 5 < sum(told) <= 15
+        asked.draw([Request("task0", codec.control.gen, 5)], counts.append)
+    assert 5 < sum(counts) <= 15
 
 
 def test_the_prompt_is_the_tasks_token(tiny_checkpoint: Path, codec: TextCodec) -> None:

@@ -75,7 +75,7 @@ def test_nano_without_a_corpus_is_refused() -> None:
 
 
 def test_a_folder_backbone_is_what_save_pretrained_wrote(tmp_path: Path) -> None:
-    plain, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    plain, tokenizer = build_nano(tiny_backbone_params().nano, CORPUS)
     plain.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
     loaded, prepared = build_backbone(
@@ -199,7 +199,7 @@ def test_a_model_that_reads_ahead_is_refused(tmp_path: Path) -> None:
     """BERT has a language head that transformers loads as a causal one; it would train to zero."""
     from transformers import BertConfig, BertLMHeadModel
 
-    _, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    _, tokenizer = build_nano(tiny_backbone_params().nano, CORPUS)
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
         intermediate_size=32,
@@ -217,7 +217,7 @@ def test_a_model_that_reads_ahead_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_without_its_head_is_refused_not_made_up(tmp_path: Path) -> None:
-    model, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    model, tokenizer = build_nano(tiny_backbone_params().nano, CORPUS)
     model.config.tie_word_embeddings = False
     model.model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
@@ -226,10 +226,10 @@ def test_a_model_without_its_head_is_refused_not_made_up(tmp_path: Path) -> None
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
-    model, _ = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    model, _ = build_nano(tiny_backbone_params().nano, CORPUS)
     larger = [f"{text} {row}" for row, text in enumerate(CORPUS * 5)] * COMMON_FROM
     nano = tiny_backbone_params().nano.model_copy(update={"vocab_size": 400})
-    _, tokenizer = build_nano(tiny_backbone_params(nano=nano.model_dump()), Path(), larger)
+    _, tokenizer = build_nano(nano, larger)
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     num_rows = model.get_input_embeddings().weight.shape[0]
@@ -239,7 +239,7 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_tokenizer_is_told(tmp_path: Path) -> None:
-    model, _ = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    model, _ = build_nano(tiny_backbone_params().nano, CORPUS)
     model.save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path)):
         build_backbone(BackboneParams(kind="folder", path=str(tmp_path)), Path(), [])
