@@ -1,7 +1,7 @@
 """The tokens that are written: how the next one is chosen, and what was chosen so far."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,8 +18,7 @@ IN_CACHE = 2**19
 """Numbers that a processor's cache holds (2 MiB of fp32)."""
 
 
-@dataclass(frozen=True)
-class Completion:
+class Completion(NamedTuple):
     """What followed a prompt: ids, and their mean negative log-likelihood in nats (NaN where it was
     not computed)."""
 

@@ -80,15 +80,15 @@ class SlotEngine:
 
     def _settle(self) -> None:
         """Give the slots of rows that ended to waiting ones, then close the gaps."""
-        live, ended = self._num_live, self._slots[3, : self._num_live].nonzero()[:, 0].tolist()
-        free = self._num_slots - live + len(ended)
+        ended = self._slots[3, : self._num_live].nonzero()[:, 0].tolist()
+        unused = [*ended, *range(self._num_live, self._num_slots)]
+        free = len(unused)
         newcomers: list[int] = []
         # reading prompts a few at a time wastes forwards: wait for a quarter of the slots
         if not self._reads or 4 * free >= self._num_slots or free >= len(self._waiting):
             newcomers, self._waiting = self._waiting[:free], self._waiting[free:]
         if newcomers:
-            slots = [*ended, *range(live, self._num_slots)][: len(newcomers)]
-            self._enter(newcomers, slots)
+            self._enter(newcomers, unused[: len(newcomers)])
         if gaps := ended[len(newcomers) :]:
             self._close(gaps)
 

@@ -90,15 +90,11 @@ class PseudoSampler:
         keys = "text.max_input_tokens and text.max_target_tokens"
         require_positions(self.teacher, self.text.max_sample_tokens + 1, keys)
         samples: list[PseudoSample] = []
-        plan = DrawingPlan(requests, self.params)
-        draws = plan.all_draws()
-        attempt = 0
-        while draws:
-            attempt += 1
+        plan, attempt = DrawingPlan(requests, self.params), 1
+        while draws := plan.draws(samples, attempt):
             drawn = self._draw_once(draws, attempt, on_rows_done)
-            drawn = self._checked(drawn, requests, [*carried, *samples])
-            samples += drawn
-            draws = plan.next_draws(draws, drawn, samples, attempt)
+            samples += self._checked(drawn, requests, [*carried, *samples])
+            attempt += 1
         surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
         samples = [rejected(s, SURPLUS) if s.row_id in surplus else s for s in samples]
         order = {request.source_task: index for index, request in enumerate(requests)}

@@ -22,28 +22,23 @@ def parse_sample(
 ) -> Parsed:
     """Split ids (all that followed GEN) at the first ANS, and check the form.
 
-    Reasons: no_eos (the length limit came first), no_ans, many_ans, control_token (PAD or GEN in
-    the text), empty_input, empty_target (nothing but white space), broken_text (not whole UTF-8).
+    The first reason that applies is taken: no_eos (the length limit came first), no_ans, many_ans,
+    control_token (PAD or GEN in the text), empty_input, empty_target (white space alone),
+    broken_text (not whole UTF-8).
     """
     ended = bool(ids) and ids[-1] == control.eos
     body = list(ids[:-1] if ended else ids)
     split = body.index(control.ans) if control.ans in body else len(body)
     x, y = body[:split], body[split + 1 :]
     input_text, target_text = decode(x), decode(y)
-    if not ended:
-        reason = "no_eos"
-    elif control.ans not in body:
-        reason = "no_ans"
-    elif control.ans in y:
-        reason = "many_ans"
-    elif not set(body).isdisjoint(control.never_in_text):
-        reason = "control_token"
-    elif not input_text.strip():
-        reason = "empty_input"
-    elif not target_text.strip():
-        reason = "empty_target"
-    elif "\ufffd" in input_text + target_text:
-        reason = "broken_text"
-    else:
-        reason = ""
+    applies = {
+        "no_eos": not ended,
+        "no_ans": control.ans not in body,
+        "many_ans": control.ans in y,
+        "control_token": not set(body).isdisjoint(control.never_in_text),
+        "empty_input": not input_text.strip(),
+        "empty_target": not target_text.strip(),
+        "broken_text": "\ufffd" in input_text + target_text,
+    }
+    reason = next((reason for reason, found in applies.items() if found), "")
     return Parsed(x, y, input_text, target_text, reason)

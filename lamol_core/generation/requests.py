@@ -43,57 +43,38 @@ class DrawingPlan:
     def __init__(self, requests: Sequence[Request], params: GenerateParams) -> None:
         self._requests, self._params = requests, params
         self._attempts = params.max_attempts if params.refill else 1
-        self._budget = self._attempts * len(self.all_draws())
         wanted = sum(request.count for request in requests)
+        self._budget = self._attempts * wanted * params.draws_per_row
         self._balance_budget = min(self._attempts, DRAWS_FOR_BALANCE) * wanted
 
-    def all_draws(self) -> list[Draw]:
-        return [draw for request in self._requests for draw in self._draws(request)]
+    def draws(self, samples: Sequence[PseudoSample], attempt: int) -> list[Draw]:
+        """The draws of an attempt, the first of which is 1, after all before it gave `samples`."""
+        valid = {(s.source_task, s.gen_index) for s in samples if s.valid}
+        by_label: list[Draw] = []
+        others: list[Draw] = []
+        for request in self._requests:
+            task, size = request.source_task, request.count * self._params.draws_per_row
+            draws = [(request, index) for index in range(size)]
+            if attempt == 1:
+                others += draws
+            elif self._params.known_labels and request.labels:
+                by_label += draws if self._is_short(request, samples) else []
+            elif attempt <= self._attempts:
+                others += [draw for draw in draws if (task, draw[1]) not in valid]
+        return by_label + others
 
-    def next_draws(
-        self,
-        last: Sequence[Draw],
-        drawn: Sequence[PseudoSample],
-        samples: Sequence[PseudoSample],
-        attempt: int,
-    ) -> list[Draw]:
-        """The draws after this attempt, in which the draws `last` gave `drawn`; `samples` are all
-        so far."""
-        labels: dict[str, Counter[str]] = {r.source_task: Counter() for r in self._requests}
-        for sample in samples:
-            if sample.valid:
-                labels[sample.source_task][normalise(sample.target)] += 1
-        draws = [
-            draw
-            for request in self._requests
-            if self._counts_by_label(request)
-            and self._is_short(request, labels[request.source_task], len(samples))
-            for draw in self._draws(request)
-        ]
-        if attempt < self._attempts:
-            draws += [
-                draw
-                for draw, sample in zip(last, drawn, strict=True)
-                if not (sample.valid or self._counts_by_label(draw[0]))
-            ]
-        return draws
-
-    def _counts_by_label(self, request: Request) -> bool:
-        return self._params.known_labels and bool(request.labels)
-
-    def _is_short(self, request: Request, valid: Counter[str], num_drawn: int) -> bool:
-        if valid.total() < request.count:
-            return num_drawn < self._budget
-        if not self._params.balance_labels or num_drawn >= self._balance_budget:
+    def _is_short(self, request: Request, samples: Sequence[PseudoSample]) -> bool:
+        valid = [s for s in samples if s.valid and s.source_task == request.source_task]
+        if len(valid) < request.count:
+            return len(samples) < self._budget
+        if not self._params.balance_labels or len(samples) >= self._balance_budget:
             return False
-        carried, found = request.carried, valid + request.carried
-        quotas = even_quotas(dict.fromkeys(request.labels, request.count), request.count, carried)
+        found = Counter(normalise(s.target) for s in valid) + request.carried
+        sizes = dict.fromkeys(request.labels, request.count)
+        quotas = even_quotas(sizes, request.count, request.carried)
         # how many rows every label can have at least, carried ones included
-        level = min(carried[label] + quota for label, quota in quotas.items())
+        level = min(request.carried[label] + quota for label, quota in quotas.items())
         return any(found[label] < level for label in request.labels)
-
-    def _draws(self, request: Request) -> list[Draw]:
-        return [(request, index) for index in range(request.count * self._params.draws_per_row)]
 
 
 def assigned(sample: PseudoSample, requests: Sequence[Request]) -> PseudoSample:

@@ -49,8 +49,8 @@ class _PackedAttention(torch.autograd.Function):
 
     Nothing but queries, keys and values is kept for the backward, which computes the weights again:
     for short rows that is cheap, and saves memory (docs/performance.md).
-    Places that repeat a token have no gradient (nothing real looks at them), so the way back to the
-    tokens is a gather too.
+    Padding has no gradient (no real token looks at it), so the way back to the tokens is a gather
+    too.
     """
 
     @staticmethod
@@ -60,7 +60,7 @@ class _PackedAttention(torch.autograd.Function):
         ctx.pack = pack
         mixed = query.new_empty(len(pack.out), *query.shape[1:])
         for part in pack.parts(query.shape[1]):
-            q, k, v = (part.gather(states, key.shape[1]) for states in (query, key, value))
+            q, k, v = (part.gather(states, pack, key.shape[1]) for states in (query, key, value))
             part.put(mixed, torch.matmul(_weights(q, k, part.mask), v))
         return mixed.index_select(0, pack.back)
 
@@ -69,14 +69,14 @@ class _PackedAttention(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         query, key, value = ctx.saved_tensors
         pack: Pack = ctx.pack
-        num_places, key_heads = len(pack.out), key.shape[1]
-        mixed = gradient.new_zeros(num_places, *gradient.shape[1:])
+        num_padded, key_heads = len(pack.out), key.shape[1]
+        mixed = gradient.new_zeros(num_padded, *gradient.shape[1:])
         mixed.index_copy_(0, pack.back, gradient)
-        grads = [states.new_empty(num_places, *states.shape[1:]) for states in (query, key, value)]
+        grads = [states.new_empty(num_padded, *states.shape[1:]) for states in (query, key, value)]
         for part in pack.parts(query.shape[1]):
-            q, k, v = (part.gather(states, key_heads) for states in (query, key, value))
+            q, k, v = (part.gather(states, pack, key_heads) for states in (query, key, value))
             weights = _weights(q, k, part.mask)
-            d_mixed = part.grouped(mixed[part.places], key_heads)
+            d_mixed = part.grouped(mixed[part.span], key_heads)
             # of the softmax: w (dw - sum_k w dw)
             d_scores = torch.matmul(d_mixed, v.transpose(2, 3)).mul_(weights)
             d_scores.addcmul_(weights, d_scores.sum(dim=-1, keepdim=True), value=-1.0)
@@ -116,19 +116,18 @@ def packed_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     q, k, v = (states[0].transpose(0, 1) for states in (query * scale, key, value))
     dropout = dropout if module.training else 0.0
-    if dropout or pack.blocks[-1].longest > SHORT:
+    if dropout or len(pack.blocks[-1].mask) > SHORT:
         return _by_torch(q, k, v, pack, dropout)[None], None
     return _PackedAttention.apply(q, k, v, pack)[None], None
 
 
 def _by_torch(query: Tensor, key: Tensor, value: Tensor, pack: Pack, dropout: float) -> Tensor:
     """The same by torch's own attention: for long rows, and where weights are dropped at random."""
-    sizes = [block.num_sequences * block.longest for block in pack.blocks]
-    split = [states[pack.out].split(sizes) for states in (query, key, value)]
+    padded = [states[pack.out] for states in (query, key, value)]
     attended = []
-    for block, *parts in zip(pack.blocks, *split, strict=True):
-        shape = (block.num_sequences, block.longest)
-        q, k, v = (part.unflatten(0, shape).transpose(1, 2) for part in parts)
+    for block in pack.blocks:
+        shape = (block.num_sequences, -1)
+        q, k, v = (states[block.span].unflatten(0, shape).transpose(1, 2) for states in padded)
         mixed = F.scaled_dot_product_attention(
             q, k, v, dropout_p=dropout, is_causal=True, scale=1.0,
             enable_gqa=q.shape[1] != k.shape[1],
@@ -164,14 +163,11 @@ def is_plain_causal(model: PreTrainedModel) -> bool:
     """Whether a model's configuration speaks of nothing but causal attention over all tokens."""
     config = model.config.get_text_config(decoder=True)
     kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None) or ()
-    window = getattr(config, "sliding_window", None)
-    uses_window = window is not None and getattr(config, "use_sliding_window", True)
-    others = ("attention_chunk_size", "attn_logit_softcapping")
-    return (
-        not uses_window
-        and set(kinds) <= {"full_attention", "global"}
-        and all(getattr(config, name, None) is None for name in others)
-    )
+    names = ["attention_chunk_size", "attn_logit_softcapping"]
+    if getattr(config, "use_sliding_window", True):
+        names.append("sliding_window")
+    has_more = any(getattr(config, name, None) is not None for name in names)
+    return not has_more and {*kinds} <= {"full_attention", "global"}
 
 
 def _refuse(extra: dict[str, Any]) -> None:

@@ -10,11 +10,10 @@ import torch
 from transformers import PreTrainedModel
 
 from lamol_core.decoding import engine
+from lamol_core.decoding.answers import likeliest
 from lamol_core.decoding.completions import Completion, Writer, log_normaliser
-from lamol_core.decoding.decode import decode
+from lamol_core.decoding.decode import decode, runs_in_slots
 from lamol_core.decoding.engine import SlotEngine
-from lamol_core.decoding.greedy import likeliest
-from lamol_core.decoding.probe import runs_in_slots
 from lamol_core.decoding.slots import bytes_per_slot
 from tests.fakes import (
     ARCHITECTURES,

@@ -41,10 +41,8 @@ def test_more_draws_a_row_are_no_more_rows_wanted(num_valid: int, again: int) ->
     plan = DrawingPlan(
         [request], GenerateParams(known_labels=True, draws_per_row=3, max_attempts=10)
     )
-    draws = plan.all_draws()
-    assert len(draws) == 6
-    samples = drawn(num_valid)
-    assert len(plan.next_draws(draws, samples, samples, 1)) == again
+    assert len(plan.draws([], 1)) == 6
+    assert len(plan.draws(drawn(num_valid), 2)) == again
 
 
 @pytest.mark.parametrize(
@@ -58,13 +56,12 @@ def test_labels_that_are_short_are_drawn_for_until_the_budget_ends(
     request = Request("a", 5, 4, frozenset({"a", "b"}))
     params = GenerateParams(known_labels=True, balance_labels=True, max_attempts=20)
     plan = DrawingPlan([request], params)
-    draws = plan.all_draws()
     of_labels = [
         replace(s, target=labels[i]) for i, s in enumerate(drawn(len(labels), len(labels)))
     ]
     before = drawn(0, num_before)
     samples = [*before, *of_labels]
-    assert len(plan.next_draws(draws, drawn(4, 4), samples, 2)) == again
+    assert len(plan.draws(samples, 3)) == again
 
 
 @pytest.mark.parametrize(("carried", "again"), [("aaa", 4), ("bbb", 0), ("", 4), ("b" * 9, 0)])
@@ -75,7 +72,18 @@ def test_rows_carried_over_count_in_the_balance(carried: str, again: int) -> Non
     params = GenerateParams(known_labels=True, balance_labels=True, max_attempts=20)
     plan = DrawingPlan([request], params)
     samples = [replace(sample, target="a") for sample in drawn(4, 4)]
-    assert len(plan.next_draws(plan.all_draws(), samples, samples, 1)) == again
+    assert len(plan.draws(samples, 2)) == again
+
+
+@pytest.mark.parametrize(
+    ("refill", "attempt", "again"), [(True, 2, 4), (True, 4, 0), (False, 2, 0)]
+)
+def test_rejected_draws_are_repeated_until_the_attempts_end(
+    refill: bool, attempt: int, again: int
+) -> None:
+    plan = DrawingPlan([Request("a", 5, 6)], GenerateParams(max_attempts=3, refill=refill))
+    assert [index for _, index in plan.draws([], 1)] == list(range(6))
+    assert [index for _, index in plan.draws(drawn(2), attempt)] == [2, 3, 4, 5][:again]
 
 
 @pytest.mark.parametrize(
