@@ -19,7 +19,7 @@ from lamol_core.text.template import ControlTokens
 from lamol_core.text.tokenizer import TextCodec
 
 SCORED_AT_ONCE = 32
-"""Rows whose logits of all tokens are held at once."""
+"""Rows whose logits of all tokens are in memory at once."""
 
 
 def likeliest(forbidden: Sequence[int], device: torch.device) -> NextTokens:

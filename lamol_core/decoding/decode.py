@@ -53,11 +53,8 @@ def decode(
                 return writer.completions()
     except UnsupportedAttention as error:
         log.debug("no slots: %s", error)
-    log.warning(
-        "%s does not run in the decoding engine; generate() of transformers is used, which is "
-        "slower.",
-        type(model).__name__,
-    )
+    name = type(model).__name__
+    log.warning("%s does not run in the decoding engine: the slower generate() is used.", name)
     generate_rows(model, prompts, writer, batch_size, control, on_rows_done)
     return writer.completions()
 

@@ -1,11 +1,11 @@
 """The decoding engine: rows share the model's forwards, and finished rows make room for the next.
 
-Where prompts are one token (GEN alone) a finished row's slot is taken at once; longer prompts are
-read when a quarter of the slots is free, since reading them a few at a time wastes forwards.
+Prompts of one token (GEN) get a finished row's slot at once. Longer prompts are read when a quarter
+of the slots is free, since reading a few at a time wastes forwards.
 
-A step gives every live row one token. A prompt is read when its row gets a slot, which gives the
-row's first token where the model's head can be applied apart; else all but its last token is read,
-and the last goes with the next step.
+A step gives every live row one token. A prompt is read when its row gets a slot. Where the model's
+head is a matrix, that gives the row's first token; else the prompt's last token is left to the next
+step.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from lamol_core.decoding.slots import SlotCache, bytes_per_slot
 from lamol_core.models.head import linear_head
 
 READ_AT_ONCE = 1024
-"""Prompt tokens in one forward, padding included: what a processor's cache holds the states of
+"""Prompt tokens in one forward, padding included: their states fit a processor's cache
 (docs/performance.md, "Rules")."""
 CACHE_BYTES = 2**30
-"""What the keys and values of all slots may take: fewer slots where rows are long."""
+"""The limit for the keys and values of all slots: fewer slots where rows are long."""
 
 
 class SlotEngine:
@@ -108,11 +108,8 @@ class SlotEngine:
         self._num_live = max(self._num_live, slots[-1] + 1)
 
     def _read(self, prompts: list[Sequence[int]], slots: list[int]) -> Tensor:
-        """Put the keys and values of prompts into slots; the states of their last tokens (B, d).
-
-        Prompts are in ascending order of length. They may be empty, where the last token goes
-        with the next step.
-        """
+        """Put the keys and values of prompts into slots; the result is the states of their last
+        tokens (B, d). Prompts are in ascending order of length, and may be empty."""
         states, start = [], 0
         while start < len(prompts) and prompts[-1]:
             # the last prompt sets the width
@@ -127,7 +124,7 @@ class SlotEngine:
         device, longest = self._slots.device, len(prompts[-1])
         padded = [[*prompt, *[self._pad] * (longest - len(prompt))] for prompt in prompts]
         columns = torch.arange(longest, device=device)
-        # padding stands on the right: no token before it looks there
+        # padding is on the right: no earlier token looks there
         causal = columns <= columns[:, None]
         self._cache.begin(torch.tensor(slots, device=device), longest)
         states = self._model.base_model(

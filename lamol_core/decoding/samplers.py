@@ -1,7 +1,5 @@
 """Top-k sampling at temperature 1, with a random stream of its own for every row."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,11 +14,6 @@ class Candidates(NamedTuple):
     values: Tensor
     ids: Tensor
 
-    @classmethod
-    def among(cls, logits: Tensor, topk: int) -> Candidates:
-        values, ids = logits.topk(min(topk, logits.shape[-1]), dim=-1)
-        return cls(values.float(), ids)
-
 
 class FreeFormat:
     """Any token may come next: the published behaviour."""
@@ -28,7 +21,8 @@ class FreeFormat:
     def candidates(self, logits: Tensor, rows: Tensor, topk: int) -> Candidates:
         """The likeliest ids that may come next, by logits (B, V) of these rows (B,). The logits
         may be overwritten."""
-        return Candidates.among(logits, topk)
+        values, ids = logits.topk(min(topk, logits.shape[-1]), dim=-1)
+        return Candidates(values.float(), ids)
 
     def advance(self, tokens: Tensor, rows: Tensor) -> None:
         """Take a step with the chosen ids (B,) of these rows (B,)."""

@@ -86,7 +86,7 @@ class SlotCache(Cache):
 
 
 def bytes_per_slot(model: PreTrainedModel, capacity: int) -> int:
-    """What keys and values of a row of `capacity` tokens take, by the model's configuration."""
+    """Bytes of the keys and values of a row of `capacity` tokens, by the model's configuration."""
     config = model.config.get_text_config(decoder=True)
     heads = config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // heads

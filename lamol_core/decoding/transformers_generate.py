@@ -1,7 +1,6 @@
 """Decoding by `generate()` of transformers, for models that cannot share slots: slower."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,14 +43,13 @@ def generate_rows(
         eos_token_id=control.eos,
         pad_token_id=control.pad,
     )
-    generate: Any = model.generate
     # a hub's own configuration may add a penalty for repeating and the like
     before, model.generation_config = model.generation_config, GenerationConfig()
     try:
         for start in range(0, len(by_length), batch_size):
             rows = torch.tensor(by_length[start : start + batch_size], device=model.device)
             batch = [torch.tensor(prompts[row], device=model.device) for row in rows.tolist()]
-            generate(
+            model.generate(  # type: ignore[operator]
                 input_ids=pad_sequence(batch, True, control.pad, "left"),
                 attention_mask=pad_sequence(list(map(torch.ones_like, batch)), True, 0, "left"),
                 generation_config=wanted,

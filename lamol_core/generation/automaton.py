@@ -47,15 +47,12 @@ class FormatAutomaton(FreeFormat):
 
         # inside a character, or near the limit, it matters what each token leaves to be written
         strict = inside | (room < self._most_missing)
-        checked = None
-        if strict.any():
-            missing = self._characters.missing[self._character[rows[strict]]]
-            checked = logits[strict].masked_fill_(missing > room[strict, None], NEVER)
-            checked.index_fill_(1, self._control_ids, NEVER)
+        missing = self._characters.missing[self._character[rows[strict]]]
+        checked = logits[strict].masked_fill_(missing > room[strict, None], NEVER)
+        checked.index_fill_(1, self._control_ids, NEVER)
         logits.index_fill_(1, self._never, NEVER)
-        if checked is not None:
-            logits[strict] = checked
-        text = Candidates.among(logits, topk)
+        logits[strict] = checked
+        text = super().candidates(logits, rows, topk)
 
         barred = (length == 0) | inside
         to_target = torch.logaddexp(ans, eos).masked_fill(in_target | barred, NEVER)

@@ -1,8 +1,8 @@
 """Whole characters: which tokens may follow when the bytes written so far end inside one.
 
-A byte-level vocabulary has tokens that are pieces of a UTF-8 character. Drawn freely, they leave
-texts that are no UTF-8. The automaton here is table 3-7 of the Unicode standard (well-formed UTF-8
-byte sequences), taken a token at a time.
+A byte-level vocabulary has tokens that are parts of a UTF-8 character. Drawn freely, they give
+texts that are not UTF-8. The automaton is table 3-7 of the Unicode standard (well-formed UTF-8
+byte sequences), a token at a time.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class CharacterSteps:
 
     @classmethod
     def over(cls, token_bytes: Sequence[bytes | None], device: torch.device) -> CharacterSteps:
-        """For the bytes of every token; None, an id that writes no text, is never let through."""
+        """For the bytes of every token; None stands for an id without text, which breaks a text."""
         next_state = steps_of_tokens(token_bytes)
         missing = tokens_to_whole(next_state)[next_state]
         return cls(torch.from_numpy(next_state).to(device), torch.from_numpy(missing).to(device))

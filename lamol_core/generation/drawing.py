@@ -169,7 +169,7 @@ class PseudoSampler:
                 source_task=request.source_task,
                 gen_index=index,
                 attempt=attempt,
-                **vars(parsed),
+                **parsed._asdict(),
                 valid=not parsed.reject_reason,
                 nll=completion.nll,
                 seed=seed,

@@ -1,13 +1,12 @@
 """From drawn ids to a sample: the split at ANS, and the reason why a sample is rejected."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lamol_core.text.template import ControlTokens
 
 
-@dataclass(frozen=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A drawn sequence, split at ANS. `reject_reason` is empty for a valid one."""
 
     input_ids: list[int]

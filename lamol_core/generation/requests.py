@@ -16,7 +16,7 @@ teacher has forgotten never comes."""
 
 @dataclass(frozen=True)
 class Request:
-    """So many rows of an earlier task, prompted with its token."""
+    """`count` rows of an earlier task, prompted with its token."""
 
     source_task: str
     gen_token: int
@@ -24,7 +24,7 @@ class Request:
     labels: frozenset[str] = frozenset()
     """The task's labels, normalised; empty where its targets are free text."""
     carried: Counter[str] = field(default_factory=Counter, compare=False)
-    """Rows of each label that are used again beside those: labels are balanced over both."""
+    """Rows of each label that are carried over besides: labels are balanced over both."""
 
 
 Draw = tuple[Request, int]

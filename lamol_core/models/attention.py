@@ -1,13 +1,13 @@
-"""Attention for short rows, in two forms that transformers calls like its own.
+"""Attention for short rows, in two forms that are registered with transformers.
 
-Packed: the tokens of all sequences stand one after the other in a single row, no padding between
-them, so that everything but attention costs real tokens alone. Attention sorts them back into
-blocks of sequences of similar length; long ones are left to torch.
-Padded: one sequence a row, with a mask (decoding over a key-value cache).
+Packed: the tokens of all sequences follow each other in a single row without padding, so that all
+layers but attention compute real tokens only. Attention sorts them into padded blocks of sequences
+of similar length. Long sequences use torch's own attention.
+Padded: one sequence a row, with a mask (for decoding over a key-value cache).
 
-In both, query heads that share a key head are one matrix product: `eager` of transformers copies
-every key and value for each query head that reads it, which costs more than the attention itself
-where rows are short. The rest is Vaswani et al. 2017, section 3.2.1.
+In both, the query heads that share a key head are one matrix product. `eager` of transformers
+copies keys and values for each query head, which costs more than the attention itself where rows
+are short. The formula is that of Vaswani et al. 2017, section 3.2.1.
 """
 
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ from transformers.masking_utils import eager_mask
 from lamol_core.models.packing import Pack
 
 PACKED, PADDED = "packed", "padded"
-"""The names under which transformers knows them (`attn_implementation`)."""
+"""Their names in transformers (`attn_implementation`)."""
 SHORT = 256
-"""Up to so many tokens weights are cheap to compute as matrices; beyond, torch's own attention is
-faster (docs/performance.md)."""
+"""Tokens of a sequence. Longer sequences use torch's own attention, which is faster for them
+(docs/performance.md)."""
 
 
 class UnsupportedAttention(Exception):
-    """A model asks for more than plain causal attention (a sliding window, soft caps, sinks)."""
+    """A model needs more than plain causal attention (a sliding window, soft caps, sinks)."""
 
 
 def deviates(found: Tensor, expected: Tensor) -> bool:
-    """Whether numbers differ by more than float order explains: a wrong mask or position shows.
+    """Whether numbers differ by more than float order explains, as with a wrong mask or position.
 
-    By the spread of what is expected: fp32 gets a thousandth of it, bf16 a tenth.
+    The tolerance is a share of the expected standard deviation: 0.001 in fp32, 0.1 in bf16.
     """
     tolerance = 1e-3 if expected.dtype == torch.float32 else 0.1
     difference = (found.float() - expected.float()).abs().max()
@@ -47,8 +47,8 @@ def deviates(found: Tensor, expected: Tensor) -> bool:
 class _PackedAttention(torch.autograd.Function):
     """Causal attention of a pack, a few sequences at a time, so that scores stay in the cache.
 
-    Nothing but queries, keys and values is kept for the backward, which computes the weights again:
-    for short rows that is cheap, and saves memory (docs/performance.md).
+    The backward computes the weights again from queries, keys and values: for short rows that is
+    cheap and saves memory (docs/performance.md).
     Padding has no gradient (no real token looks at it), so the way back to the tokens is a gather
     too.
     """
@@ -110,7 +110,7 @@ def packed_attention(
     """query (1, H, T, D), key and value (1, H / G, T, D); result (1, T, H, D). Softmax in fp32.
 
     `pack` is an argument of the model's forward. Raises UnsupportedAttention for a model that
-    wants more than causal attention.
+    needs more than causal attention.
     """
     _refuse(extra)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -122,7 +122,7 @@ def packed_attention(
 
 
 def _by_torch(query: Tensor, key: Tensor, value: Tensor, pack: Pack, dropout: float) -> Tensor:
-    """The same by torch's own attention: for long rows, and where weights are dropped at random."""
+    """The same by torch's own attention, for long rows and for dropout."""
     padded = [states[pack.out] for states in (query, key, value)]
     attended = []
     for block in pack.blocks:
@@ -147,7 +147,7 @@ def padded_attention(
     **extra: Any,
 ) -> tuple[Tensor, None]:
     """query (B, H, Q, D), key and value (B, H / G, L, D), mask (B, 1, Q, L) to be added to the
-    scores; result (B, Q, H, D). For decoding: nothing is dropped. Raises as `packed_attention`."""
+    scores; result (B, Q, H, D). For decoding, so without dropout. Raises as `packed_attention`."""
     _refuse(extra)
     assert not (module.training and dropout), "decoding is done in eval mode"
     batch, heads, length, width = query.shape
@@ -160,7 +160,7 @@ def padded_attention(
 
 
 def is_plain_causal(model: PreTrainedModel) -> bool:
-    """Whether a model's configuration speaks of nothing but causal attention over all tokens."""
+    """Whether a model's configuration names only causal attention over all tokens."""
     config = model.config.get_text_config(decoder=True)
     kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None) or ()
     names = ["attention_chunk_size", "attn_logit_softcapping"]
@@ -178,10 +178,10 @@ def _refuse(extra: dict[str, Any]) -> None:
 
 @contextmanager
 def attending(model: PreTrainedModel, name: str, compiled: bool = False) -> Iterator[None]:
-    """Let a model attend by PACKED or PADDED; then as before.
+    """Set a model's attention to PACKED or PADDED, and reset it at the end.
 
-    Raises UnsupportedAttention for a model whose attention is its own. With `compiled` blocks,
-    packed attention is left out of their code: its shapes change with every batch.
+    Raises UnsupportedAttention for a model with an attention of its own. With `compiled` blocks
+    packed attention is not compiled: its shapes change with every batch.
     """
     before = model.config._attn_implementation
     packed = torch.compiler.disable(packed_attention) if compiled else packed_attention

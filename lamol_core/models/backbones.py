@@ -114,7 +114,7 @@ def load_pretrained(params: BackboneParams, root: Path) -> Pair:
 
 
 def _from_pretrained(name: str, where: str, **options: object) -> Pair:
-    # no pickle is read and no code of a model's own is run, whatever is asked on a terminal
+    # no pickle is read, and no code of the model's is run after a question on a terminal
     weights = {} if "gguf_file" in options else {"use_safetensors": True}
     options |= {"trust_remote_code": False}
     where = f"params.yaml: backbone.path: {where}"
@@ -138,7 +138,7 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
         raise ConfigError(f"{where}: no tokenizer is loaded ({first_line(error)}).") from error
     num_rows = model.get_input_embeddings().weight.shape[0]
     own = set(tokenizer.get_vocab().values()) - tokenizer.added_tokens_decoder.keys()
-    if (highest := max(own, default=0)) >= num_rows:  # an added one (padding) gets its row below
+    if (highest := max(own, default=0)) >= num_rows:  # an added token (padding) gets its row later
         raise ConfigError(
             f"{where}: the tokenizer has ids up to {highest}, the model {num_rows} embeddings. "
             "Save a model and its own tokenizer to the same folder."
@@ -147,8 +147,8 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
 
 
 def _require_causal(model: PreTrainedModel, where: str) -> None:
-    """Raises ConfigError for a model that reads ahead, as BERT's language head does: it would be
-    trained on the tokens that it predicts."""
+    """Raises ConfigError for a model that reads later tokens, as BERT's language head does: it
+    would be trained on the tokens that it predicts."""
     ids = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]]).clamp(
         max=model.config.get_text_config().vocab_size - 1
     )

@@ -1,6 +1,6 @@
 """Checkpoints: what `save_pretrained` writes, sealed with a manifest. Safetensors only.
 
-Beside a student lies the state: what its method remembers until the next task.
+Beside a student is the state: what its method keeps until the next task.
 """
 
 import shutil
@@ -93,7 +93,7 @@ def write_state(
     provenance: Provenance = NOTHING_KNOWN,
     write: Callable[[Path], dict[str, int]] = lambda folder: {},
 ) -> None:
-    """What a method keeps: `write` makes its files and counts what is in them. A method without a
-    memory of its own leaves an empty state: the manifest says so."""
+    """Write what a method keeps: `write` makes the files and counts their content, for the
+    manifest. The state of a method without a memory is empty."""
     with atomic_folder(folder) as scratch:
         seal_folder(scratch, STATE.kind, write(scratch), provenance)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 IN_CACHE = 2**19
-"""Scores (fp32) of the sequences that are attended to at once: 2 MiB, what a core's cache holds."""
+"""Scores (fp32) that are computed at once: 2 MiB, the cache of a core."""
 BLOCK_SPREAD = 2.0
 """The longest sequence of a block is at most so many times the shortest: bounds the padding."""
 
@@ -74,8 +74,7 @@ class Pack:
         return cls(tuple(blocks), torch.cat(out), torch.cat(back))
 
     def parts(self, num_heads: int) -> Iterator[Block]:
-        """All sequences, a few neighbours of a block at a time: as many as IN_CACHE has room for
-        the scores of."""
+        """All sequences, a few neighbours at a time, so that their scores fit IN_CACHE."""
         for block in self.blocks:
             longest, start = len(block.mask), block.span.start
             at_once = max(IN_CACHE // (num_heads * longest**2), 1)
@@ -91,5 +90,5 @@ class Pack:
 
 def _causal(length: int) -> Tensor:
     later = torch.ones(length, length, dtype=torch.bool).triu(1)
-    # the lowest number of the coarsest format is one of every format
+    # the lowest bf16 number can be represented in fp32 too
     return torch.zeros(length, length).masked_fill_(later, torch.finfo(torch.bfloat16).min)

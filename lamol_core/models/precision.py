@@ -27,12 +27,10 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 def _cpu_vendor() -> str:
     """From /proc/cpuinfo; empty where there is none (not Linux)."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return ""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
     found = re.search(r"^vendor_id\s*:\s*(\S+)", text, re.MULTILINE)
-    return found.group(1) if found else ""
+    return found[1] if found else ""
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
@@ -56,9 +54,9 @@ machines of 0.2 and 0.7 TFLOP/s: from 0.9e14 and 2.4e14 on (docs/performance.md,
 
 
 def resolve_compile(wanted: str, num_flops: float, device: torch.device) -> bool:
-    """Whether to compile a training of so many floating-point operations (6 N D).
+    """Whether to compile a training of `num_flops` floating-point operations (6 N D).
 
-    `auto` never depends on a measured time: the same inputs must leave the same bytes.
+    `auto` never depends on a measured time: the same inputs must give the same bytes.
     """
     if wanted != "auto":
         return wanted == "always"

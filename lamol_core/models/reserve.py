@@ -20,8 +20,8 @@ def reserve_tokens(
 ) -> None:
     """Add ANS, PAD, GEN and GEN_0..GEN_{max_tasks-1}, and resize the embeddings to hold them.
 
-    ANS starts as the mean embedding of `ans_text`; the GEN tokens as that of `gen_text`, each with
-    a little seeded noise so that tasks can be told apart. Output rows of an untied head likewise.
+    ANS starts as the mean embedding of `ans_text`, the GEN tokens as that of `gen_text`, each with
+    a little seeded noise so that tasks differ. Rows of an untied head start in the same way.
     Raises ConfigError when the tokenizer has no end-of-sequence token or holds reserved names.
     """
     if tokenizer.eos_token_id is None:
@@ -36,13 +36,7 @@ def reserve_tokens(
             f"params.yaml: backbone: the tokenizer already holds {taken[0]!r}. Name the model as "
             "it was before lamol prepared it."
         )
-    start_ids = {
-        text: tokenizer(text, add_special_tokens=False)["input_ids"]
-        for text in (params.ans_text, params.gen_text)
-    }
-    for text, ids in start_ids.items():
-        if not ids:
-            raise ConfigError(f"params.yaml: backbone: {text!r} is no token of its tokenizer.")
+    ans_ids, gen_ids = (_ids_of(text, tokenizer) for text in (params.ans_text, params.gen_text))
     tokenizer.add_tokens(
         [AddedToken(name, special=True, normalized=False) for name in names], special_tokens=True
     )
@@ -61,8 +55,8 @@ def reserve_tokens(
     with torch.no_grad():
         for table in tables.values():
             spread = NOISE * table[:num_known].std()
-            table[vocabulary[ANS]] = table[start_ids[params.ans_text]].mean(dim=0)
-            like_gen = table[start_ids[params.gen_text]].mean(dim=0)
+            table[vocabulary[ANS]] = table[ans_ids].mean(dim=0)
+            like_gen = table[gen_ids].mean(dim=0)
             table[vocabulary[PAD]] = like_gen
             for offset, gen in enumerate(gens):
                 generator = torch.Generator().manual_seed(offset)
@@ -72,3 +66,9 @@ def reserve_tokens(
         if config is not None:
             config.pad_token_id = tokenizer.pad_token_id
             config.eos_token_id = tokenizer.eos_token_id
+
+
+def _ids_of(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    if ids := tokenizer(text, add_special_tokens=False)["input_ids"]:
+        return ids
+    raise ConfigError(f"params.yaml: backbone: {text!r} has no tokens. Name another text.")
