@@ -93,8 +93,8 @@ class AskedTeacher:
         """Its greedy answer to each sample's input."""
         model, codec = self._loaded
         inputs = [sample.input_ids for sample in samples]
-        longest = self._text.max_target_tokens
-        answers = answers_of(model, codec, inputs, longest, self._batch_size)
+        max_tokens = self._text.max_target_tokens
+        answers = answers_of(model, codec, inputs, max_tokens, self._batch_size)
         return [codec.decode(ids) for ids in answers]
 
     def score(self, task_index: int, texts: Sequence[str]) -> list[float]:

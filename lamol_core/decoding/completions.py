@@ -62,12 +62,9 @@ class Writer:
         return tokens, (tokens == self._eos) | (length + 1 == self.max_tokens)
 
     def completions(self) -> list[Completion]:
-        lengths = self._length.tolist()
         means = (self._nll / self._length).tolist()
-        return [
-            Completion(tuple(ids[:length]), nll)
-            for ids, length, nll in zip(self._ids.tolist(), lengths, means, strict=True)
-        ]
+        rows = zip(self._ids.tolist(), self._length.tolist(), means, strict=True)
+        return [Completion(tuple(ids[:length]), nll) for ids, length, nll in rows]
 
 
 def log_normaliser(logits: Tensor) -> Tensor:

@@ -315,8 +315,8 @@ def test_a_sample_that_the_teacher_contradicts_is_rejected(
             logits[[codec.control.ans, *codec.control.never_in_text]] = float("-inf")
             answer.append(int(logits.argmax()))
             ids = torch.cat([ids, torch.tensor([[answer[-1]]])], dim=1)
-        said = codec.decode([token for token in answer if token != codec.control.eos])
-        agrees = normalise(said) == normalise(sample.target)
+        text = codec.decode([token for token in answer if token != codec.control.eos])
+        agrees = normalise(text) == normalise(sample.target)
         assert agrees == (sample.reject_reason != "inconsistent")
 
 
@@ -338,7 +338,7 @@ def test_more_draws_than_rows_keep_the_likelier_ones(
             assert not kept or max(kept) <= min([s.nll for s in rows if not s.valid], default=99)
 
 
-def test_labels_that_are_carried_over_leave_their_places_to_others(
+def test_labels_that_are_carried_over_leave_room_for_others(
     writer: PreTrainedModel, codec: TextCodec
 ) -> None:
     plain = draw(writer, codec, (30,), text=SHORT, topk=4)
