@@ -63,7 +63,7 @@ def work_timer() -> Iterator[WorkTimer]:
 
 def draw(workspace: Workspace, num_rows: int, params: GenerateParams, seed: int) -> float:
     """Valid pseudo-samples a second of `draw_from_checkpoint`."""
-    from lamol_core.generation.teacher import draw_from_checkpoint
+    from lamol_core.generation.drawing import draw_from_checkpoint
 
     earlier, new = workspace.lineage
     with work_timer() as timer:

@@ -22,7 +22,7 @@ def generate(run: StageRun) -> None:
     carried = read_carried(run, counts, params.balance_labels) if params.carry_over else []
     samples = carried
     if num_to_draw := sum(counts.values()) - len(carried):
-        from lamol_core.generation.teacher import draw_from_checkpoint  # loads torch
+        from lamol_core.generation.drawing import draw_from_checkpoint  # loads torch
 
         run.cost.imported()
         num_rows = num_to_draw * params.draws_per_row

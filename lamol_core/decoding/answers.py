@@ -1,4 +1,4 @@
-"""What a teacher itself answers to the inputs of pseudo-samples, and how likely it finds texts."""
+"""Greedy answers to inputs (x ANS in, y out), and the likelihood of inputs."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,36 @@ from accelerate import PartialState
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
-from lamol_core.decoding.greedy import answer_greedily
+from lamol_core.decoding.completions import Completion, NextTokens, Progress
+from lamol_core.decoding.decode import decode
 from lamol_core.models.checkpoints import load_model, num_positions
 from lamol_core.records import PseudoSample
 from lamol_core.text.params import TextParams
+from lamol_core.text.template import ControlTokens
 from lamol_core.text.tokenizer import TextCodec
 
 SCORED_AT_ONCE = 32
-"""Rows whose logits of all tokens are held at once."""
+"""Rows whose logits of all tokens are in memory at once."""
+
+
+def likeliest(forbidden: Sequence[int], device: torch.device) -> NextTokens:
+    """Chooses the likeliest token, never one of `forbidden`."""
+    never = torch.tensor(forbidden, dtype=torch.long, device=device)
+    return lambda logits, rows, length: logits.index_fill_(1, never, float("-inf")).argmax(dim=-1)
+
+
+def answer_greedily(
+    model: PreTrainedModel,
+    control: ControlTokens,
+    inputs: Sequence[Sequence[int]],
+    max_tokens: int,
+    batch_size: int,
+    on_rows_done: Progress = lambda count: None,
+) -> list[Completion]:
+    """The likeliest answer to each input (ids), EOS included where it came within `max_tokens`."""
+    choose = likeliest((control.ans, *control.never_in_text), model.device)
+    prompts = [(*ids, control.ans) for ids in inputs]
+    return decode(model, prompts, choose, max_tokens, control, batch_size, on_rows_done)
 
 
 def answers_of(
@@ -29,15 +51,16 @@ def answers_of(
 ) -> list[list[int]]:
     """The teacher's greedy answers to inputs (ids), as ids without EOS.
 
-    An input that leaves no positions for an answer has none: a sample of free format can be long.
+    An input that leaves no positions for an answer gets none: a sample of free format can be long.
     """
     control, limit = codec.control, num_positions(teacher) or math.inf
-    places = [i for i, ids in enumerate(inputs) if len(ids) + 1 + max_target_tokens <= limit]
-    asked = [inputs[place] for place in places]
-    completions = answer_greedily(teacher, control, asked, max_target_tokens + 1, batch_size)
+    fitting = [i for i, ids in enumerate(inputs) if len(ids) + 1 + max_target_tokens <= limit]
+    completions = answer_greedily(
+        teacher, control, [inputs[i] for i in fitting], max_target_tokens + 1, batch_size
+    )
     answers: list[list[int]] = [[] for _ in inputs]
-    for place, completion in zip(places, completions, strict=True):
-        answers[place] = [token for token in completion.ids if token != control.eos]
+    for i, completion in zip(fitting, completions, strict=True):
+        answers[i] = [token for token in completion.ids if token != control.eos]
     return answers
 
 
@@ -53,32 +76,32 @@ def input_likelihoods(
             for ids in inputs[start : start + SCORED_AT_ONCE]
         ]
         ids = pad_sequence(rows, batch_first=True, padding_value=pad)
-        known = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        logits = model(input_ids=ids, attention_mask=known).logits[:, :-1].float()
-        chosen = logits.gather(2, ids[:, 1:, None])[..., 0] - logits.logsumexp(dim=-1)
-        likelihoods += (-(chosen * known[:, 1:]).sum(dim=1)).tolist()
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
+        log_probs = logits.gather(2, ids[:, 1:, None])[..., 0] - logits.logsumexp(dim=-1)
+        likelihoods += (-(log_probs * mask[:, 1:]).sum(dim=1)).tolist()
     return likelihoods
 
 
 class AskedTeacher:
-    """A checkpoint that is asked about samples and texts. Loaded when first asked."""
+    """A checkpoint that answers samples and scores texts. Loaded at the first call."""
 
     def __init__(self, checkpoint: Path, text: TextParams, batch_size: int) -> None:
         self._checkpoint, self._text, self._batch_size = checkpoint, text, batch_size
 
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
-        """What it answers, greedily, to each sample's input."""
+        """Its greedy answer to each sample's input."""
         model, codec = self._loaded
         inputs = [sample.input_ids for sample in samples]
-        longest = self._text.max_target_tokens
-        answers = answers_of(model, codec, inputs, longest, self._batch_size)
+        max_tokens = self._text.max_target_tokens
+        answers = answers_of(model, codec, inputs, max_tokens, self._batch_size)
         return [codec.decode(ids) for ids in answers]
 
-    def score(self, place: int, texts: Sequence[str]) -> list[float]:
-        """-log p(text | GEN_t) in nats, for the task at this place in the order of learning."""
+    def score(self, task_index: int, texts: Sequence[str]) -> list[float]:
+        """-log p(text | GEN_t) in nats, of the task with this index in the order of learning."""
         model, codec = self._loaded
         control = codec.control
-        prompt = control.gen_for(place, self._text.use_task_specific_gen_token)
+        prompt = control.gen_for(task_index, self._text.use_task_specific_gen_token)
         return input_likelihoods(model, prompt, codec.encode(texts), control.pad)
 
     @cached_property

@@ -1,71 +1,70 @@
-"""What is written for each row: how its next token is chosen, and what has been chosen so far."""
+"""The tokens that are written: how the next one is chosen, and what was chosen so far."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 Progress = Callable[[int], None]
-"""Told how many rows are done since the last call."""
+"""Called with the number of rows that were finished since the last call."""
+NextTokens = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Next ids (B,) from logits (B, V), row indices (B,) and the number of tokens written so far (B,).
+
+A row's next token does not depend on other rows. Logits of ids that are not chosen may be
+overwritten."""
 
 IN_CACHE = 2**19
 """Numbers that a processor's cache holds (2 MiB of fp32)."""
 
 
-@dataclass(frozen=True)
-class Completion:
-    """What followed a prompt: ids, and their mean negative log-likelihood in nats (NaN where the
-    chooser does not want it)."""
+class Completion(NamedTuple):
+    """What followed a prompt: ids, and their mean negative log-likelihood in nats (NaN where it was
+    not computed)."""
 
     ids: tuple[int, ...]
     nll: float
 
 
-class RowChooser(Protocol):
-    """Chooses the next token of each row. What it remembers of a row does not depend on others."""
+class Writer:
+    """Chooses the tokens of all rows and keeps them. A row ends with EOS or at `max_tokens`.
 
-    max_tokens: int
-    """No row gets longer than this."""
-    wants_nll: bool
-    """Whether the likelihoods of what is written are to be computed, over the whole vocabulary."""
+    With `wants_nll` it sums negative log-likelihoods too, which takes the whole vocabulary.
+    """
 
-    def choose(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Next ids (B,) and which rows end with them (B,) bool, by logits (B, V) of the prompts
-        with these numbers (B,). Logits of ids that are not chosen may be overwritten."""
-        ...
-
-
-class Written:
-    """The tokens of all rows so far, and the sum of their negative log-likelihoods."""
-
-    def __init__(self, num_rows: int, max_tokens: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        choose: NextTokens,
+        num_rows: int,
+        max_tokens: int,
+        eos: int,
+        device: torch.device,
+        wants_nll: bool = False,
+    ) -> None:
+        self.max_tokens = max_tokens
+        self._choose, self._eos, self._wants_nll = choose, eos, wants_nll
         self._ids = torch.zeros(num_rows, max_tokens, dtype=torch.long, device=device)
         self._length = torch.zeros(num_rows, dtype=torch.long, device=device)
-        self._nll = torch.zeros(num_rows, device=device)
+        self._nll = torch.full((num_rows,), 0.0 if wants_nll else float("nan"), device=device)
 
-    def choose_next(
-        self, logits: Tensor, rows: Tensor, chooser: RowChooser
-    ) -> tuple[Tensor, Tensor]:
-        """Let the chooser take a step for these rows, by logits (B, V), and write it down."""
-        normaliser = log_normaliser(logits) if chooser.wants_nll else None
-        tokens, ended = chooser.choose(logits, rows)
-        self._ids[rows, self._length[rows]] = tokens
-        self._length[rows] += 1
-        if normaliser is None:
-            self._nll[rows] = float("nan")
-        else:
+    def write(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Choose and keep one token for each of these rows (B,), by logits (B, V).
+
+        The result is the ids (B,), and which rows end with them (B,) bool.
+        """
+        normaliser = log_normaliser(logits) if self._wants_nll else None
+        length = self._length[rows]
+        tokens = self._choose(logits, rows, length)
+        self._ids[rows, length] = tokens
+        self._length[rows] = length + 1
+        if normaliser is not None:
             self._nll[rows] += normaliser - logits.gather(1, tokens[:, None])[:, 0]
-        return tokens, ended
+        return tokens, (tokens == self._eos) | (length + 1 == self.max_tokens)
 
     def completions(self) -> list[Completion]:
-        lengths = self._length.tolist()
         means = (self._nll / self._length).tolist()
-        return [
-            Completion(tuple(ids[:length]), nll)
-            for ids, length, nll in zip(self._ids.tolist(), lengths, means, strict=True)
-        ]
+        rows = zip(self._ids.tolist(), self._length.tolist(), means, strict=True)
+        return [Completion(tuple(ids[:length]), nll) for ids, length, nll in rows]
 
 
 def log_normaliser(logits: Tensor) -> Tensor:
@@ -76,3 +75,8 @@ def log_normaliser(logits: Tensor) -> Tensor:
     """
     num_rows = max(IN_CACHE // logits.shape[-1], 1)
     return torch.cat([part.float().logsumexp(dim=-1) for part in logits.split(num_rows)])
+
+
+def rows_by_length(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """Row indices in ascending order of length: neighbours need little padding."""
+    return sorted(range(len(prompts)), key=lambda row: len(prompts[row]))

@@ -2,50 +2,91 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from lamol_core.decoding.completions import Completion, Progress, RowChooser, Written
+from lamol_core.decoding.completions import Completion, NextTokens, Progress, Writer
 from lamol_core.decoding.engine import SlotEngine
-from lamol_core.decoding.probe import runs_in_slots
 from lamol_core.decoding.transformers_generate import generate_rows
-from lamol_core.models.attention import PADDED, UnsupportedAttention, attending
+from lamol_core.models.attention import (
+    PADDED,
+    UnsupportedAttention,
+    attending,
+    deviates,
+    is_plain_causal,
+)
+from lamol_core.text.template import ControlTokens
 
 log = logging.getLogger(__name__)
+
+PROMPTS = ((7,), (5, 6, 7, 8))
+CONTINUATION = (8, 5, 6)
+"""Ids that any vocabulary has; what they mean does not matter."""
 
 
 def decode(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
-    chooser: RowChooser,
+    choose: NextTokens,
+    max_tokens: int,
+    control: ControlTokens,
     batch_size: int,
-    pad: int,
     on_rows_done: Progress = lambda count: None,
+    wants_nll: bool = False,
 ) -> list[Completion]:
-    """Continue every prompt, `batch_size` rows at a time; results are in the prompts' order.
+    """Continue every prompt to EOS or by `max_tokens`; results are in the prompts' order.
 
-    A row's tokens depend on its prompt and its chooser alone, up to the order in which the
-    processor adds up numbers: that can differ with the number of rows in a matrix product.
+    A row's tokens depend on its prompt and on `choose` alone, up to the order of float sums, which
+    can differ with the number of rows in a matrix product.
     """
     if not prompts:
         return []
-    written = Written(len(prompts), chooser.max_tokens, model.device)
-    with ExitStack() as stack:
-        can_attend = True
-        if model.device.type == "cpu":  # with an attention for short rows, if the model lets us
-            try:
-                stack.enter_context(attending(model, PADDED))
-            except UnsupportedAttention:
-                can_attend = False
-        if can_attend and runs_in_slots(model, pad):
-            engine = SlotEngine(model, prompts, chooser, written, batch_size, pad)
-            engine.run(on_rows_done)
-            return written.completions()
-    log.warning(
-        "%s does not run in the decoding engine; generate() of transformers is used, which is "
-        "slower.",
-        type(model).__name__,
-    )
-    generate_rows(model, prompts, chooser, written, batch_size, pad, on_rows_done)
-    return written.completions()
+    writer = Writer(choose, len(prompts), max_tokens, control.eos, model.device, wants_nll)
+    try:
+        # on a CPU with an attention for short rows
+        with attending(model, PADDED) if model.device.type == "cpu" else nullcontext():
+            if runs_in_slots(model, control.pad):
+                SlotEngine(model, prompts, writer, batch_size, control.pad).run(on_rows_done)
+                return writer.completions()
+    except UnsupportedAttention as error:
+        log.debug("no slots: %s", error)
+    name = type(model).__name__
+    log.warning("%s does not run in the decoding engine: the slower generate() is used.", name)
+    generate_rows(model, prompts, writer, batch_size, control, on_rows_done)
+    return writer.completions()
+
+
+def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
+    """Compare the logits of two rows of different length in slots with those of plain forwards.
+
+    A sliding window would show in longer rows only: models whose configuration names more than
+    causal attention are not tried.
+    """
+    if not is_plain_causal(model):
+        log.debug("no slots: more than causal attention")
+        return False
+    shown: list[list[Tensor]] = [[] for _ in PROMPTS]
+    continuation = torch.tensor(CONTINUATION, device=model.device)
+
+    def continue_as_given(logits: Tensor, rows: Tensor, length: Tensor) -> Tensor:
+        for row, values in zip(rows.tolist(), logits.float(), strict=True):
+            shown[row].append(values.clone())
+        return continuation[length]
+
+    writer = Writer(continue_as_given, len(PROMPTS), len(CONTINUATION), -1, model.device)
+    try:
+        SlotEngine(model, PROMPTS, writer, len(PROMPTS), pad).run(lambda count: None)
+    except Exception as error:  # whatever an unknown architecture makes of an unknown cache
+        log.debug("no slots: %s: %s", type(error).__name__, error)
+        return False
+    for prompt, found in zip(PROMPTS, shown, strict=True):
+        ids = torch.tensor([[*prompt, *CONTINUATION[:-1]]], device=model.device)
+        with torch.inference_mode():
+            expected = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :]
+        if deviates(torch.stack(found), expected):
+            log.debug("no slots: the logits differ")
+            return False
+    return True

@@ -1,71 +1,58 @@
 """Top-k sampling at temperature 1, with a random stream of its own for every row."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Candidates:
+class Candidates(NamedTuple):
     """The likeliest next tokens of each row: fp32 logits (B, K), descending, and ids (B, K)."""
 
     values: Tensor
     ids: Tensor
 
-    @classmethod
-    def among(cls, logits: Tensor, topk: int) -> Candidates:
-        values, ids = logits.topk(min(topk, logits.shape[-1]), dim=-1)
-        return cls(values.float(), ids)
 
-
-class TextFormat(Protocol):
-    """Which tokens may come next in each row, and where a row ends."""
+class FreeFormat:
+    """Any token may come next: the published behaviour."""
 
     def candidates(self, logits: Tensor, rows: Tensor, topk: int) -> Candidates:
         """The likeliest ids that may come next, by logits (B, V) of these rows (B,). The logits
         may be overwritten."""
-        ...
+        values, ids = logits.topk(min(topk, logits.shape[-1]), dim=-1)
+        return Candidates(values.float(), ids)
 
-    def advance(self, tokens: Tensor, rows: Tensor) -> Tensor:
-        """Take a step with the chosen ids (B,) of these rows. True (B,) where a row has ended."""
-        ...
+    def advance(self, tokens: Tensor, rows: Tensor) -> None:
+        """Take a step with the chosen ids (B,) of these rows (B,)."""
 
 
 class TopKSampler:
     """Draws among the k likeliest tokens. Row i uses the uniform numbers of `seeds[i]` alone, one
     a token, so its text does not depend on the rows it is drawn with (up to float order)."""
 
-    wants_nll = True
-
     def __init__(
         self,
         seeds: Sequence[int],
         topk: int,
-        text_format: TextFormat,
+        text_format: FreeFormat,
         max_tokens: int,
         device: torch.device,
     ) -> None:
-        self.max_tokens = max_tokens
         self._topk, self._format = topk, text_format
         draws = [np.random.Generator(np.random.Philox(seed)).random(max_tokens)
                  for seed in seeds]  # fmt: skip
         self._uniform = torch.tensor(np.stack(draws), dtype=torch.float64, device=device)
-        self._step = torch.zeros(len(seeds), dtype=torch.long, device=device)
 
-    def choose(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def choose(self, logits: Tensor, rows: Tensor, length: Tensor) -> Tensor:
+        """A `NextTokens`."""
         # k first: softmax and drawing then cost k numbers a row, not the vocabulary
         candidates = self._format.candidates(logits, rows, self._topk)
-        ids = candidates.ids
         cumulative = candidates.values.double().softmax(dim=-1).cumsum(dim=-1)
-        point = self._uniform[rows, self._step[rows], None] * cumulative[:, -1:]
+        point = self._uniform[rows, length, None] * cumulative[:, -1:]
         # at equality the next token is taken: a token of probability 0 is never drawn
-        choice = (cumulative <= point).sum(dim=-1, keepdim=True).clamp(max=ids.shape[-1] - 1)
-        tokens = ids.gather(1, choice)[:, 0]
-        self._step[rows] += 1
-        return tokens, self._format.advance(tokens, rows)
+        choice = (cumulative <= point).sum(dim=-1, keepdim=True)
+        tokens = candidates.ids.gather(1, choice.clamp(max=cumulative.shape[-1] - 1))[:, 0]
+        self._format.advance(tokens, rows)
+        return tokens

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
+from lamol_core.decoding.answers import answer_greedily
 from lamol_core.decoding.completions import Progress
-from lamol_core.decoding.greedy import answer_greedily
 from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.models.checkpoints import num_positions, require_positions
 from lamol_core.text.template import NUM_CONTROL

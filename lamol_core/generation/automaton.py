@@ -1,32 +1,18 @@
-"""What keeps a drawn sample well formed: a two-state automaton over the vocabulary, or nothing."""
-
-from dataclasses import dataclass
+"""The two-state automaton over the vocabulary that keeps a drawn sample well formed."""
 
 import torch
 from torch import Tensor
 
-from lamol_core.decoding.samplers import Candidates
-from lamol_core.generation.characters import NOT_TO_BE_MENDED, WHOLE, CharacterSteps
-from lamol_core.text.template import NUM_CONTROL, ControlTokens
+from lamol_core.decoding.samplers import Candidates, FreeFormat
+from lamol_core.generation.characters import UNREACHABLE, WHOLE, CharacterSteps
+from lamol_core.text.params import TextParams
+from lamol_core.text.template import ControlTokens
 
 NEVER = float("-inf")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How many tokens x and y may have."""
-
-    max_input_tokens: int
-    max_target_tokens: int
-
-    @property
-    def max_tokens(self) -> int:
-        """x, ANS, y, EOS."""
-        return self.max_input_tokens + self.max_target_tokens + NUM_CONTROL["qa"]
-
-
-class FormatAutomaton:
-    """Two states a row, `in x` and `in y`, that let through only what keeps a sample well formed.
+class FormatAutomaton(FreeFormat):
+    """Two states a row, `in x` and `in y`. Candidates are the ids that keep a sample well formed.
 
     In x: EOS counts as ANS (their probabilities are added), no GEN, no empty x.
     In y: no ANS, no GEN, no empty y. A length limit forces the step to y, or the end.
@@ -34,7 +20,7 @@ class FormatAutomaton:
     """
 
     def __init__(
-        self, num_rows: int, control: ControlTokens, limits: Limits, characters: CharacterSteps
+        self, num_rows: int, control: ControlTokens, limits: TextParams, characters: CharacterSteps
     ) -> None:
         device = characters.next_state.device
         self._control, self._limits, self._characters = control, limits, characters
@@ -42,74 +28,47 @@ class FormatAutomaton:
         self._ends = torch.tensor([control.ans, control.eos], device=device)
         control_ids = [control.ans, control.eos, *control.never_in_text]
         self._control_ids = torch.tensor(control_ids, device=device)
-        unwritable = from_whole == NOT_TO_BE_MENDED
+        unwritable = from_whole == UNREACHABLE
         unwritable[self._control_ids] = True
         self._never = unwritable.nonzero()[:, 0]
-        self._most_missing = int(from_whole[from_whole < NOT_TO_BE_MENDED].max())
+        self._most_missing = int(from_whole[from_whole < UNREACHABLE].max())
         self._character = torch.full((num_rows,), WHOLE, dtype=torch.long, device=device)
         self._in_target = torch.zeros(num_rows, dtype=torch.bool, device=device)
         self._length = torch.zeros(num_rows, dtype=torch.long, device=device)
 
     def candidates(self, logits: Tensor, rows: Tensor, topk: int) -> Candidates:
-        """The likeliest ids that keep the format, by logits (B, V) of these rows."""
         ends = logits[:, self._ends]  # a copy: what is in the logits is written over
         ans, eos = ends.float().unbind(dim=1)
         in_target, length = self._in_target[rows], self._length[rows]
         inside = self._character[rows] != WHOLE
         limits = self._limits
         limit = torch.where(in_target, limits.max_target_tokens, limits.max_input_tokens)
-        room = (limit - length - 1).clamp(max=NOT_TO_BE_MENDED - 1)  # tokens that can follow
+        room = (limit - length - 1).clamp(max=UNREACHABLE - 1)  # tokens that can follow
 
         # inside a character, or near the limit, it matters what each token leaves to be written
         strict = inside | (room < self._most_missing)
-        checked = None
-        if strict.any():
-            missing = self._characters.missing[self._character[rows[strict]]]
-            checked = logits[strict].masked_fill_(missing > room[strict, None], NEVER)
-            checked.index_fill_(1, self._control_ids, NEVER)
+        missing = self._characters.missing[self._character[rows[strict]]]
+        checked = logits[strict].masked_fill_(missing > room[strict, None], NEVER)
+        checked.index_fill_(1, self._control_ids, NEVER)
         logits.index_fill_(1, self._never, NEVER)
-        if checked is not None:
-            logits[strict] = checked
-        text = Candidates.among(logits, topk)
+        logits[strict] = checked
+        text = super().candidates(logits, rows, topk)
 
         barred = (length == 0) | inside
         to_target = torch.logaddexp(ans, eos).masked_fill(in_target | barred, NEVER)
         to_end = eos.masked_fill(~in_target | barred, NEVER)
         full = length >= limit
-        values = torch.cat(
-            [
-                text.values.masked_fill(full[:, None], NEVER),
-                to_target.masked_fill(full & ~in_target, 0.0)[:, None],
-                to_end.masked_fill(full & in_target, 0.0)[:, None],
-            ],
-            dim=1,
-        )
+        to_target.masked_fill_(full & ~in_target, 0.0)
+        to_end.masked_fill_(full & in_target, 0.0)
+        text_values = text.values.masked_fill(full[:, None], NEVER)
+        values = torch.cat([text_values, to_target[:, None], to_end[:, None]], dim=1)
         logits[:, self._ends] = ends  # they can be chosen, so they stay as they were
         ids = torch.cat([text.ids, self._ends.expand(len(rows), 2)], dim=1)
         values, order = values.topk(min(topk, values.shape[1]), dim=1)
         return Candidates(values, ids.gather(1, order))
 
-    def advance(self, tokens: Tensor, rows: Tensor) -> Tensor:
-        """Take a step with the chosen ids (B,) of these rows. True where a row has ended."""
+    def advance(self, tokens: Tensor, rows: Tensor) -> None:
         to_target = tokens == self._control.ans
         self._character[rows] = self._characters.next_state[self._character[rows], tokens].long()
         self._length[rows] = torch.where(to_target, 0, self._length[rows] + 1)
         self._in_target[rows] |= to_target
-        return tokens == self._control.eos
-
-
-class FreeFormat:
-    """The published behaviour: anything goes until EOS or the length limit."""
-
-    def __init__(
-        self, num_rows: int, control: ControlTokens, limits: Limits, device: torch.device
-    ) -> None:
-        self._eos, self._max_tokens = control.eos, limits.max_tokens
-        self._length = torch.zeros(num_rows, dtype=torch.long, device=device)
-
-    def candidates(self, logits: Tensor, rows: Tensor, topk: int) -> Candidates:
-        return Candidates.among(logits, topk)
-
-    def advance(self, tokens: Tensor, rows: Tensor) -> Tensor:
-        self._length[rows] += 1
-        return (tokens == self._eos) | (self._length[rows] >= self._max_tokens)

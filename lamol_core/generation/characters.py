@@ -1,8 +1,8 @@
 """Whole characters: which tokens may follow when the bytes written so far end inside one.
 
-A byte-level vocabulary has tokens that are pieces of a UTF-8 character. Drawn freely, they leave
-texts that are no UTF-8. The automaton here is table 3-7 of the Unicode standard (well-formed UTF-8
-byte sequences), taken a token at a time.
+A byte-level vocabulary has tokens that are parts of a UTF-8 character. Drawn freely, they give
+texts that are not UTF-8. The automaton is table 3-7 of the Unicode standard (well-formed UTF-8
+byte sequences), a token at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 WHOLE, ONE, TWO, THREE, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4, BROKEN = range(9)
 NUM_STATES = 9
-NOT_TO_BE_MENDED = 127
+UNREACHABLE = 127
 
 TRANSITIONS = [
     (WHOLE, 0x00, 0x7F, WHOLE),
@@ -42,14 +42,15 @@ TRANSITIONS = [
 
 @dataclass(frozen=True)
 class CharacterSteps:
-    """The automaton over a vocabulary of V tokens, both tensors (NUM_STATES, V) int8."""
+    """The automaton over a vocabulary of V tokens. Both tensors are (NUM_STATES, V) int8."""
 
     next_state: Tensor
-    missing: Tensor  # tokens that must follow for a whole character; NOT_TO_BE_MENDED if none can
+    missing: Tensor
+    """Tokens that must follow for a whole character; UNREACHABLE if none can make it whole."""
 
     @classmethod
     def over(cls, token_bytes: Sequence[bytes | None], device: torch.device) -> CharacterSteps:
-        """For the bytes of every token; None, an id that writes no text, is never let through."""
+        """For the bytes of every token; None stands for an id without text, which breaks a text."""
         next_state = steps_of_tokens(token_bytes)
         missing = tokens_to_whole(next_state)[next_state]
         return cls(torch.from_numpy(next_state).to(device), torch.from_numpy(missing).to(device))
@@ -76,7 +77,7 @@ def tokens_to_whole(next_state: NDArray[np.int8]) -> NDArray[np.int8]:
 
     Shortest paths; a vocabulary need not hold every byte.
     """
-    fewest = np.full(NUM_STATES, NOT_TO_BE_MENDED, dtype=np.int64)
+    fewest = np.full(NUM_STATES, UNREACHABLE, dtype=np.int64)
     fewest[WHOLE] = 0
     for _ in range(NUM_STATES):
         fewest = np.minimum(fewest, 1 + fewest[next_state].min(axis=1))

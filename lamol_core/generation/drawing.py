@@ -1,53 +1,77 @@
-"""Pseudo-samples: the teacher writes rows of the tasks it knows, each drawn until it is valid."""
+"""Pseudo-samples: the teacher writes rows of the tasks it has learnt, each drawn until valid."""
 
-import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
+from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from lamol_core.decoding.answers import answers_of
-from lamol_core.decoding.completions import Completion, Progress
+from lamol_core.decoding.completions import Progress
 from lamol_core.decoding.decode import decode
-from lamol_core.decoding.samplers import TextFormat, TopKSampler
+from lamol_core.decoding.samplers import FreeFormat, TopKSampler
 from lamol_core.errors import GenerationError
-from lamol_core.generation.automaton import FormatAutomaton, FreeFormat, Limits
+from lamol_core.generation.automaton import FormatAutomaton
 from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.parsing import parse_sample
-from lamol_core.generation.requests import DrawingPlan, Place, Request, credited, rejected
+from lamol_core.generation.requests import Draw, DrawingPlan, Request, assigned, rejected
 from lamol_core.generation.selection import keep_best
-from lamol_core.models.checkpoints import require_positions
+from lamol_core.models.checkpoints import load_model, require_positions
 from lamol_core.records import SURPLUS, PseudoSample, pseudo_row_id
 from lamol_core.seeds import pseudo_seed
 from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
 from lamol_core.text.tokenizer import TextCodec
 
-log = logging.getLogger(__name__)
+
+def draw_from_checkpoint(
+    checkpoint: Path,
+    teacher_sha256: str,
+    count_by_task: Mapping[str, int],
+    params: GenerateParams,
+    text: TextParams,
+    *,
+    new_task: str,
+    seed: int,
+    carried: Sequence[PseudoSample] = (),
+    labels_by_task: Mapping[str, Sequence[str]] | None = None,
+    on_rows_done: Progress = lambda count: None,
+) -> list[PseudoSample]:
+    """Load the teacher (eval mode, in the format it was trained in) and draw `count_by_task` rows,
+    less those `carried` over, which come first of each task.
+
+    `count_by_task` is in learning order: the index of a task gives its GEN token.
+    `labels_by_task` are the tasks' labels (none for free text), which `known_labels` needs.
+    """
+    codec = TextCodec.load(checkpoint)
+    model = load_model(checkpoint, PartialState().device)
+    requests = []
+    for index, (task, count) in enumerate(count_by_task.items()):
+        if count:
+            gen_token = codec.control.gen_for(index, text.use_task_specific_gen_token)
+            labels = frozenset(map(normalise, (labels_by_task or {}).get(task, ())))
+            existing = Counter(normalise(s.target) for s in carried if s.source_task == task)
+            request = Request(task, gen_token, count - existing.total(), labels, existing)
+            requests.append(request)
+    sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256)
+    return sampler.draw(requests, on_rows_done, carried)
 
 
+@dataclass(frozen=True)
 class PseudoSampler:
     """Draws from one teacher for one new task. Each row depends on its own seed alone."""
 
-    def __init__(
-        self,
-        teacher: PreTrainedModel,
-        codec: TextCodec,
-        params: GenerateParams,
-        text: TextParams,
-        *,
-        new_task: str,
-        seed: int,
-        teacher_sha256: str,
-    ) -> None:
-        self._teacher, self._codec, self._params = teacher, codec, params
-        self._new_task, self._seed, self._teacher_sha256 = new_task, seed, teacher_sha256
-        self._limits = Limits(text.max_input_tokens, text.max_target_tokens)
-        keys = "text.max_input_tokens and text.max_target_tokens"
-        require_positions(teacher, self._limits.max_tokens + 1, keys)
-        vocabulary = teacher.get_output_embeddings().weight.shape[0]
-        self._characters = CharacterSteps.over(codec.token_bytes(vocabulary), teacher.device)
+    teacher: PreTrainedModel
+    codec: TextCodec
+    params: GenerateParams
+    text: TextParams
+    new_task: str
+    seed: int
+    teacher_sha256: str
 
     def draw(
         self,
@@ -55,129 +79,127 @@ class PseudoSampler:
         on_rows_done: Progress = lambda count: None,
         carried: Sequence[PseudoSample] = (),
     ) -> list[PseudoSample]:
-        """Every sample drawn, valid or not, ordered by task, index and attempt.
+        """Every sample drawn, valid or not, ordered by task, index and attempt; `carried` rows come
+        first of each task, beside the requests.
 
-        A rejected sample is drawn again, `max_attempts` draws at the most (never without `refill`,
-        which then gives fewer rows, as the published code does). With `draws_per_row` so
-        many times the rows are drawn and the best are kept (selection.py). With `known_labels` a
-        row counts for the task that has its label, whatever its prompt. Rows that are `carried`
-        over come first of each task, beside the requests. Raises GenerationError
-        with the counts of each reason when rows are still missing then.
+        DrawingPlan says what is drawn again. With `draws_per_row` more rows are drawn than are
+        wanted, and the best are kept. Raises GenerationError with the number of each reason when
+        rows are missing in the end (without `refill` fewer rows are no error, as in the published
+        code), ConfigError where the model has too few positions.
         """
+        keys = "text.max_input_tokens and text.max_target_tokens"
+        require_positions(self.teacher, self.text.max_sample_tokens + 1, keys)
         samples: list[PseudoSample] = []
-        plan = DrawingPlan(requests, self._params)
-        missing = plan.all_places()
-        attempt = 0
-        while missing:
+        plan, attempt = DrawingPlan(requests, self.params), 1
+        while draws := plan.draws(samples, attempt):
+            drawn = self._draw_once(draws, attempt, on_rows_done)
+            samples += self._checked(drawn, requests, [*carried, *samples])
             attempt += 1
-            drawn = self._draw_once(missing, attempt, on_rows_done)
-            drawn = self._checked(drawn, requests, [*carried, *samples])
-            samples += drawn
-            missing = plan.missing(missing, drawn, samples, attempt)
         surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
         samples = [rejected(s, SURPLUS) if s.row_id in surplus else s for s in samples]
-        order = {request.source_task: place for place, request in enumerate(requests)}
+        order = {request.source_task: index for index, request in enumerate(requests)}
         samples.sort(key=lambda s: (s.gen_index, s.attempt))
         return sorted([*carried, *samples], key=lambda s: order[s.source_task])
 
     def _surplus(self, request: Request, samples: list[PseudoSample]) -> set[str]:
-        """The ids of a task's valid samples that are not needed; raises as `draw`."""
+        """The ids of a task's valid samples that are not needed. Raises as `draw`."""
         valid = [s for s in samples if s.source_task == request.source_task and s.valid]
-        if len(valid) < request.count and self._params.refill:
+        if len(valid) < request.count and self.params.refill:
             raise GenerationError(self._too_few(request, samples, request.count - len(valid)))
-        likeliest, balance = self._params.draws_per_row > 1, self._params.balance_labels
+        likeliest, balance = self.params.draws_per_row > 1, self.params.balance_labels
+        kept = {sample.row_id for sample in valid[: request.count]}
         if likeliest or balance:
-            kept = keep_best(valid, request.count, balance, likeliest, request.carried)
-        else:
-            kept = {sample.row_id for sample in valid[: request.count]}
+            # without more draws than rows the first ones: the likeliest vary the least
+            valid.sort(key=lambda s: (s.nll if likeliest else s.attempt, s.gen_index, s.row_id))
+            kept = keep_best(valid, request.count, balance, request.carried)
         return {sample.row_id for sample in valid} - kept
 
     def _checked(
         self, drawn: list[PseudoSample], requests: Sequence[Request], before: Sequence[PseudoSample]
     ) -> list[PseudoSample]:
         """Reject well-formed samples with a label that is not their task's, that were drawn
-        already, or that the teacher contradicts."""
-        if self._params.known_labels:
-            drawn = [credited(sample, requests) for sample in drawn]
-        if self._params.unique:
+        already, or that the teacher answers differently."""
+        if self.params.known_labels:
+            drawn = [assigned(sample, requests) for sample in drawn]
+        if self.params.unique:
             seen = {_text_of(sample) for sample in before if sample.valid}
-            for place, sample in enumerate(drawn):
+            for index, sample in enumerate(drawn):
                 if sample.valid and _text_of(sample) in seen:
-                    drawn[place] = rejected(sample, "duplicate")
+                    drawn[index] = rejected(sample, "duplicate")
                 elif sample.valid:
                     seen.add(_text_of(sample))
-        if self._params.self_consistent:
-            places = [place for place, sample in enumerate(drawn) if sample.valid]
-            inputs = [drawn[place].input_ids for place in places]
-            longest, batch_size = self._limits.max_target_tokens, self._params.batch_size
-            answers = answers_of(self._teacher, self._codec, inputs, longest, batch_size)
-            for place, answer in zip(places, answers, strict=True):
-                if normalise(self._codec.decode(answer)) != normalise(drawn[place].target):
-                    drawn[place] = rejected(drawn[place], "inconsistent")
+        if self.params.self_consistent:
+            valid = [index for index, sample in enumerate(drawn) if sample.valid]
+            inputs = [drawn[index].input_ids for index in valid]
+            longest, batch_size = self.text.max_target_tokens, self.params.batch_size
+            answers = answers_of(self.teacher, self.codec, inputs, longest, batch_size)
+            for index, answer in zip(valid, answers, strict=True):
+                if normalise(self.codec.decode(answer)) != normalise(drawn[index].target):
+                    drawn[index] = rejected(drawn[index], "inconsistent")
         return drawn
 
     def _draw_once(
-        self, wanted: Sequence[Place], attempt: int, on_rows_done: Progress
+        self, draws: Sequence[Draw], attempt: int, on_rows_done: Progress
     ) -> list[PseudoSample]:
-        """One sample for each (request, index); the rows of all tasks are drawn together."""
+        """One sample for each draw; the rows of all tasks are drawn together."""
         seeds = [
-            pseudo_seed(self._seed, self._new_task, request.source_task, index, attempt)
-            for request, index in wanted
+            pseudo_seed(self.seed, self.new_task, request.source_task, index, attempt)
+            for request, index in draws
         ]
-        control, device = self._codec.control, self._teacher.device
-        text_format: TextFormat
-        if self._params.format == "constrain":
-            text_format = FormatAutomaton(len(seeds), control, self._limits, self._characters)
-        else:
-            text_format = FreeFormat(len(seeds), control, self._limits, device)
-        prompts = [[request.gen_token] for request, _ in wanted]
-        topk, max_tokens = self._params.topk, self._limits.max_tokens
-        sampler = TopKSampler(seeds, topk, text_format, max_tokens, device)
+        control, params, max_tokens = self.codec.control, self.params, self.text.max_sample_tokens
+        text_format = FreeFormat()
+        if params.format == "constrain":
+            text_format = FormatAutomaton(len(seeds), control, self.text, self._characters)
+        sampler = TopKSampler(seeds, params.topk, text_format, max_tokens, self.teacher.device)
         completions = decode(
-            self._teacher, prompts, sampler, self._params.batch_size, control.pad, on_rows_done
+            self.teacher,
+            [[request.gen_token] for request, _ in draws],
+            sampler.choose,
+            max_tokens,
+            control,
+            params.batch_size,
+            on_rows_done,
+            wants_nll=True,
         )
-        return [
-            self._sample(request, index, attempt, seed, completion)
-            for (request, index), seed, completion in zip(wanted, seeds, completions, strict=True)
-        ]
+        samples = []
+        for (request, index), seed, completion in zip(draws, seeds, completions, strict=True):
+            parsed = parse_sample(completion.ids, control, self.codec.decode)
+            sample = PseudoSample(
+                row_id=pseudo_row_id(self.new_task, request.source_task, index, attempt),
+                source_task=request.source_task,
+                gen_index=index,
+                attempt=attempt,
+                **parsed._asdict(),
+                valid=not parsed.reject_reason,
+                nll=completion.nll,
+                seed=seed,
+                teacher_sha256=self.teacher_sha256,
+            )
+            samples.append(sample)
+        return samples
 
-    def _sample(
-        self, request: Request, index: int, attempt: int, seed: int, completion: Completion
-    ) -> PseudoSample:
-        parsed = parse_sample(completion.ids, self._codec.control, self._codec.decode)
-        return PseudoSample(
-            row_id=pseudo_row_id(self._new_task, request.source_task, index, attempt),
-            source_task=request.source_task,
-            gen_index=index,
-            attempt=attempt,
-            input=parsed.input,
-            target=parsed.target,
-            input_ids=list(parsed.input_ids),
-            target_ids=list(parsed.target_ids),
-            valid=not parsed.reject_reason,
-            reject_reason=parsed.reject_reason,
-            nll=completion.nll,
-            seed=seed,
-            teacher_sha256=self._teacher_sha256,
-        )
+    @cached_property
+    def _characters(self) -> CharacterSteps:
+        vocabulary = self.teacher.get_output_embeddings().weight.shape[0]
+        return CharacterSteps.over(self.codec.token_bytes(vocabulary), self.teacher.device)
 
     def _too_few(self, request: Request, samples: list[PseudoSample], missing: int) -> str:
-        name = request.source_task
-        prompted = [s for s in samples if s.prompted_task == name]
+        task = request.source_task
+        prompted = [s for s in samples if s.prompted_task == task]
         reasons = Counter(s.reject_reason for s in prompted if not s.valid)
-        elsewhere = sum(s.valid and s.source_task != name for s in prompted)
-        listed = [f"{reason} {count}" for reason, count in reasons.most_common()]
-        listed += [f"rows of other tasks by their label {elsewhere}"] if elsewhere else []
-        constrain = ", or set generate.format: constrain"
+        reasons["of another task by their label"] = sum(
+            s.valid and s.source_task != task for s in prompted
+        )
+        listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common() if count)
+        constrain = ", or set generate.format: constrain" if self.params.format == "reject" else ""
         return (
-            f"Pseudo-samples of {name!r} for {self._new_task!r}: {missing} of {request.count} rows "
-            f"are still not valid after {self._params.max_attempts} draws a row (rejected: "
-            f"{', '.join(listed)}). Raise generate.max_attempts, train the earlier tasks longer "
-            f"(train.epochs) or raise lambda"
-            f"{constrain if self._params.format == 'reject' else ''}."
+            f"Pseudo-samples of {task!r} for {self.new_task!r}: {missing} of {request.count} rows "
+            f"are missing after {self.params.max_attempts} draws a row (rejected: {listed}). Raise "
+            f"generate.max_attempts or lambda, or train the earlier tasks longer "
+            f"(train.epochs){constrain}."
         )
 
 
 def _text_of(sample: PseudoSample) -> tuple[str, str, str]:
-    """What makes two samples the same: task and text, but for case and white space."""
+    """Task and normalised text: samples that are equal in these are duplicates."""
     return sample.source_task, normalise(sample.input), normalise(sample.target)

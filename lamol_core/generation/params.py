@@ -8,8 +8,8 @@ from lamol_core.config.section import Count, NumRows, Section, Weight
 
 
 class GenerateParams(Section):
-    """`gamma`: pseudo rows per new row. `rows_per_class`: of each class at least, whatever gamma
-    says. `topk`: of the sampler."""
+    """`gamma`: pseudo rows per new row. `rows_per_class`: the fewest of each class, for any gamma.
+    `topk`: of the sampler."""
 
     gamma: Weight = 0.20
     rows_per_class: NumRows = 0

@@ -1,17 +1,16 @@
-"""From drawn ids to a sample: split at ANS, and say what is wrong with it, if anything."""
+"""From drawn ids to a sample: the split at ANS, and the reason why a sample is rejected."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lamol_core.text.template import ControlTokens
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """A drawn sequence, split. `reject_reason` is empty for a valid one."""
+class Parsed(NamedTuple):
+    """A drawn sequence, split at ANS. `reject_reason` is empty for a valid one."""
 
-    input_ids: tuple[int, ...]
-    target_ids: tuple[int, ...]
+    input_ids: list[int]
+    target_ids: list[int]
     input: str
     target: str
     reject_reason: str
@@ -22,29 +21,23 @@ def parse_sample(
 ) -> Parsed:
     """Split ids (all that followed GEN) at the first ANS, and check the form.
 
-    Reasons: no_eos (the length limit came first), no_ans, many_ans, control_token (PAD or GEN in
-    the text), empty_input, empty_target (nothing but white space), broken_text (not whole UTF-8).
+    The first reason that applies is taken: no_eos (the length limit came first), no_ans, many_ans,
+    control_token (PAD or GEN in the text), empty_input, empty_target (white space alone),
+    broken_text (not whole UTF-8).
     """
     ended = bool(ids) and ids[-1] == control.eos
-    body = tuple(ids[:-1] if ended else ids)
-    at = body.index(control.ans) if control.ans in body else len(body)
-    x, y = body[:at], body[at + 1 :]
+    body = list(ids[:-1] if ended else ids)
+    split = body.index(control.ans) if control.ans in body else len(body)
+    x, y = body[:split], body[split + 1 :]
     input_text, target_text = decode(x), decode(y)
-    never = set(control.never_in_text)
-    if not ended:
-        reason = "no_eos"
-    elif control.ans not in body:
-        reason = "no_ans"
-    elif control.ans in y:
-        reason = "many_ans"
-    elif never.intersection(body):
-        reason = "control_token"
-    elif not input_text.strip():
-        reason = "empty_input"
-    elif not target_text.strip():
-        reason = "empty_target"
-    elif "\ufffd" in input_text + target_text:
-        reason = "broken_text"
-    else:
-        reason = ""
+    applies = {
+        "no_eos": not ended,
+        "no_ans": control.ans not in body,
+        "many_ans": control.ans in y,
+        "control_token": not set(body).isdisjoint(control.never_in_text),
+        "empty_input": not input_text.strip(),
+        "empty_target": not target_text.strip(),
+        "broken_text": "\ufffd" in input_text + target_text,
+    }
+    reason = next((reason for reason, found in applies.items() if found), "")
     return Parsed(x, y, input_text, target_text, reason)

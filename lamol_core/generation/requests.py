@@ -1,4 +1,4 @@
-"""Which pseudo-samples are still to be drawn, and whose a drawn one is."""
+"""Which pseudo-samples are still to be drawn, and the task of a drawn one."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise
 
 DRAWS_FOR_BALANCE = 10
-"""Draws for each row wanted, at the most, while labels are short of their even share: a label that
-the teacher has forgotten never comes."""
+"""Draws for each row wanted, at most, while labels are short of their even share: a label that the
+teacher has forgotten never comes."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """So many rows of an earlier task, prompted with its token."""
+    """`count` rows of an earlier task, prompted with its token."""
 
     source_task: str
     gen_token: int
@@ -24,85 +24,68 @@ class Request:
     labels: frozenset[str] = frozenset()
     """The task's labels, normalised; empty where its targets are free text."""
     carried: Counter[str] = field(default_factory=Counter, compare=False)
-    """Rows of each label that are used again beside those: labels are balanced over both."""
+    """Rows of each label that are carried over besides: labels are balanced over both."""
 
 
-Place = tuple[Request, int]
-"""A row that is wanted: its request, and which of that request's rows."""
+Draw = tuple[Request, int]
+"""One draw: its request, and its index among that request's draws."""
 
 
 class DrawingPlan:
-    """Draws left for the rows that are wanted.
+    """The draws of each attempt.
 
-    A place whose draw was rejected is drawn again, `max_attempts` draws at the most. Where rows
-    count for the task of their label, all places of every task that has fewer rows than are wanted
-    are, until all tasks together have had as many draws. With `balance_labels` so is a task in
-    which a label has less than its even share, for DRAWS_FOR_BALANCE.
+    A rejected draw is repeated, `max_attempts` draws at most. With `known_labels` a row counts for
+    the task of its label: all draws of a task with labels are repeated while it has too few rows,
+    until all tasks together have used up their attempts. With `balance_labels` they are repeated
+    too while a label has less than its even share, up to DRAWS_FOR_BALANCE.
     """
 
     def __init__(self, requests: Sequence[Request], params: GenerateParams) -> None:
-        self._requests, self._draws_per_row = requests, params.draws_per_row
+        self._requests, self._params = requests, params
         self._attempts = params.max_attempts if params.refill else 1
-        self._by_label = {one for one in requests if params.known_labels and one.labels}
-        self._budget = self._attempts * len(self.all_places())
-        self._balances = params.balance_labels
         wanted = sum(request.count for request in requests)
+        self._budget = self._attempts * wanted * params.draws_per_row
         self._balance_budget = min(self._attempts, DRAWS_FOR_BALANCE) * wanted
 
-    def all_places(self) -> list[Place]:
-        return [place for request in self._requests for place in self._places(request)]
+    def draws(self, samples: Sequence[PseudoSample], attempt: int) -> list[Draw]:
+        """The draws of an attempt, the first of which is 1, after all before it gave `samples`."""
+        valid = {(s.source_task, s.gen_index) for s in samples if s.valid}
+        by_label: list[Draw] = []
+        others: list[Draw] = []
+        for request in self._requests:
+            task, size = request.source_task, request.count * self._params.draws_per_row
+            draws = [(request, index) for index in range(size)]
+            if attempt == 1:
+                others += draws
+            elif self._params.known_labels and request.labels:
+                by_label += draws if self._is_short(request, samples) else []
+            elif attempt <= self._attempts:
+                others += [draw for draw in draws if (task, draw[1]) not in valid]
+        return by_label + others
 
-    def missing(
-        self,
-        wanted: Sequence[Place],
-        drawn: Sequence[PseudoSample],
-        samples: Sequence[PseudoSample],
-        attempt: int,
-    ) -> list[Place]:
-        """The places to draw next, after `drawn` came of `wanted` in the attempt of this number;
-        `samples` are all so far."""
-        labels: dict[str, Counter[str]] = {one.source_task: Counter() for one in self._requests}
-        for sample in samples:
-            if sample.valid:
-                labels[sample.source_task][normalise(sample.target)] += 1
-        short = [
-            place
-            for request in self._requests
-            if request in self._by_label
-            and self._is_short(request, labels[request.source_task], len(samples))
-            for place in self._places(request)
-        ]
-        again = [
-            place
-            for place, sample in zip(wanted, drawn, strict=True)
-            if not sample.valid and place[0] not in self._by_label
-        ]
-        return short + (again if attempt < self._attempts else [])
-
-    def _is_short(self, request: Request, valid: Counter[str], num_drawn: int) -> bool:
-        if valid.total() < request.count:
-            return num_drawn < self._budget
-        if not self._balances or num_drawn >= self._balance_budget:
+    def _is_short(self, request: Request, samples: Sequence[PseudoSample]) -> bool:
+        valid = [s for s in samples if s.valid and s.source_task == request.source_task]
+        if len(valid) < request.count:
+            return len(samples) < self._budget
+        if not self._params.balance_labels or len(samples) >= self._balance_budget:
             return False
-        carried, have = request.carried, valid + request.carried
-        quotas = even_quotas(dict.fromkeys(request.labels, request.count), request.count, carried)
-        # how many rows every label can have at the least, those carried over among them
-        level = min(carried[label] + quota for label, quota in quotas.items())
-        return any(have[label] < level for label in request.labels)
-
-    def _places(self, request: Request) -> list[Place]:
-        return [(request, index) for index in range(request.count * self._draws_per_row)]
+        found = Counter(normalise(s.target) for s in valid) + request.carried
+        sizes = dict.fromkeys(request.labels, request.count)
+        quotas = even_quotas(sizes, request.count, request.carried)
+        # how many rows every label can have at least, carried ones included
+        level = min(request.carried[label] + quota for label, quota in quotas.items())
+        return any(found[label] < level for label in request.labels)
 
 
-def credited(sample: PseudoSample, requests: Sequence[Request]) -> PseudoSample:
-    """A sample as one of the task that has its label: its prompt's own where that has it. Rejected
-    where no task has, or several others."""
+def assigned(sample: PseudoSample, requests: Sequence[Request]) -> PseudoSample:
+    """A valid sample as one of the task that has its label; its prompt's own task comes first.
+    Rejected where no task has the label, or several others have it."""
     label = normalise(sample.target)
-    by_task = {request.source_task: request for request in requests}
-    own = by_task[sample.source_task]
-    if not sample.valid or not own.labels or label in own.labels:
+    labels_by_task = {request.source_task: request.labels for request in requests}
+    own = labels_by_task[sample.source_task]
+    if not sample.valid or not own or label in own:
         return sample
-    owners = [name for name, request in by_task.items() if label in request.labels]
+    owners = [task for task, labels in labels_by_task.items() if label in labels]
     if len(owners) == 1:
         return replace(sample, source_task=owners[0])
     return rejected(sample, "ambiguous_label" if owners else "unknown_label")

@@ -1,13 +1,13 @@
-"""Attention for short rows, in two forms that transformers calls like its own.
+"""Attention for short rows, in two forms that are registered with transformers.
 
-Packed: the tokens of all sequences stand one after the other in a single row, no padding between
-them, so that everything but attention costs real tokens alone. Attention sorts them back into
-blocks of sequences of similar length; long ones are left to torch.
-Padded: one sequence a row, with a mask (decoding over a key-value cache).
+Packed: the tokens of all sequences follow each other in a single row without padding, so that all
+layers but attention compute real tokens only. Attention sorts them into padded blocks of sequences
+of similar length. Long sequences use torch's own attention.
+Padded: one sequence a row, with a mask (for decoding over a key-value cache).
 
-In both, query heads that share a key head are one matrix product: `eager` of transformers copies
-every key and value for each query head that reads it, which costs more than the attention itself
-where rows are short. The rest is Vaswani et al. 2017, section 3.2.1.
+In both, the query heads that share a key head are one matrix product. `eager` of transformers
+copies keys and values for each query head, which costs more than the attention itself where rows
+are short. The formula is that of Vaswani et al. 2017, section 3.2.1.
 """
 
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ from transformers.masking_utils import eager_mask
 from lamol_core.models.packing import Pack
 
 PACKED, PADDED = "packed", "padded"
-"""The names under which transformers knows them (`attn_implementation`)."""
+"""Their names in transformers (`attn_implementation`)."""
 SHORT = 256
-"""Up to so many tokens weights are cheap to compute as matrices; beyond, torch's own attention is
-faster (docs/performance.md)."""
+"""Tokens of a sequence. Longer sequences use torch's own attention, which is faster for them
+(docs/performance.md)."""
 
 
 class UnsupportedAttention(Exception):
-    """A model asks for more than plain causal attention (a sliding window, soft caps, sinks)."""
+    """A model needs more than plain causal attention (a sliding window, soft caps, sinks)."""
 
 
 def deviates(found: Tensor, expected: Tensor) -> bool:
-    """Whether numbers differ by more than float order explains: a wrong mask or position shows.
+    """Whether numbers differ by more than float order explains, as with a wrong mask or position.
 
-    By the spread of what is expected: fp32 gets a thousandth of it, bf16 a tenth.
+    The tolerance is a share of the expected standard deviation: 0.001 in fp32, 0.1 in bf16.
     """
     tolerance = 1e-3 if expected.dtype == torch.float32 else 0.1
     difference = (found.float() - expected.float()).abs().max()
@@ -47,10 +47,10 @@ def deviates(found: Tensor, expected: Tensor) -> bool:
 class _PackedAttention(torch.autograd.Function):
     """Causal attention of a pack, a few sequences at a time, so that scores stay in the cache.
 
-    Nothing but queries, keys and values is kept for the backward, which computes the weights again:
-    for short rows that is cheap, and saves memory (docs/performance.md).
-    Places that repeat a token have no gradient (nothing real looks at them), so the way back to the
-    tokens is a gather too.
+    The backward computes the weights again from queries, keys and values: for short rows that is
+    cheap and saves memory (docs/performance.md).
+    Padding has no gradient (no real token looks at it), so the way back to the tokens is a gather
+    too.
     """
 
     @staticmethod
@@ -60,7 +60,7 @@ class _PackedAttention(torch.autograd.Function):
         ctx.pack = pack
         mixed = query.new_empty(len(pack.out), *query.shape[1:])
         for part in pack.parts(query.shape[1]):
-            q, k, v = (part.gather(states, key.shape[1]) for states in (query, key, value))
+            q, k, v = (part.gather(states, pack, key.shape[1]) for states in (query, key, value))
             part.put(mixed, torch.matmul(_weights(q, k, part.mask), v))
         return mixed.index_select(0, pack.back)
 
@@ -69,14 +69,14 @@ class _PackedAttention(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         query, key, value = ctx.saved_tensors
         pack: Pack = ctx.pack
-        num_places, key_heads = len(pack.out), key.shape[1]
-        mixed = gradient.new_zeros(num_places, *gradient.shape[1:])
+        num_padded, key_heads = len(pack.out), key.shape[1]
+        mixed = gradient.new_zeros(num_padded, *gradient.shape[1:])
         mixed.index_copy_(0, pack.back, gradient)
-        grads = [states.new_empty(num_places, *states.shape[1:]) for states in (query, key, value)]
+        grads = [states.new_empty(num_padded, *states.shape[1:]) for states in (query, key, value)]
         for part in pack.parts(query.shape[1]):
-            q, k, v = (part.gather(states, key_heads) for states in (query, key, value))
+            q, k, v = (part.gather(states, pack, key_heads) for states in (query, key, value))
             weights = _weights(q, k, part.mask)
-            d_mixed = part.grouped(mixed[part.places], key_heads)
+            d_mixed = part.grouped(mixed[part.span], key_heads)
             # of the softmax: w (dw - sum_k w dw)
             d_scores = torch.matmul(d_mixed, v.transpose(2, 3)).mul_(weights)
             d_scores.addcmul_(weights, d_scores.sum(dim=-1, keepdim=True), value=-1.0)
@@ -110,25 +110,24 @@ def packed_attention(
     """query (1, H, T, D), key and value (1, H / G, T, D); result (1, T, H, D). Softmax in fp32.
 
     `pack` is an argument of the model's forward. Raises UnsupportedAttention for a model that
-    wants more than causal attention.
+    needs more than causal attention.
     """
     _refuse(extra)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     q, k, v = (states[0].transpose(0, 1) for states in (query * scale, key, value))
     dropout = dropout if module.training else 0.0
-    if dropout or pack.blocks[-1].longest > SHORT:
+    if dropout or len(pack.blocks[-1].mask) > SHORT:
         return _by_torch(q, k, v, pack, dropout)[None], None
     return _PackedAttention.apply(q, k, v, pack)[None], None
 
 
 def _by_torch(query: Tensor, key: Tensor, value: Tensor, pack: Pack, dropout: float) -> Tensor:
-    """The same by torch's own attention: for long rows, and where weights are dropped at random."""
-    sizes = [block.num_sequences * block.longest for block in pack.blocks]
-    split = [states[pack.out].split(sizes) for states in (query, key, value)]
+    """The same by torch's own attention, for long rows and for dropout."""
+    padded = [states[pack.out] for states in (query, key, value)]
     attended = []
-    for block, *parts in zip(pack.blocks, *split, strict=True):
-        shape = (block.num_sequences, block.longest)
-        q, k, v = (part.unflatten(0, shape).transpose(1, 2) for part in parts)
+    for block in pack.blocks:
+        shape = (block.num_sequences, -1)
+        q, k, v = (states[block.span].unflatten(0, shape).transpose(1, 2) for states in padded)
         mixed = F.scaled_dot_product_attention(
             q, k, v, dropout_p=dropout, is_causal=True, scale=1.0,
             enable_gqa=q.shape[1] != k.shape[1],
@@ -148,7 +147,7 @@ def padded_attention(
     **extra: Any,
 ) -> tuple[Tensor, None]:
     """query (B, H, Q, D), key and value (B, H / G, L, D), mask (B, 1, Q, L) to be added to the
-    scores; result (B, Q, H, D). For decoding: nothing is dropped. Raises as `packed_attention`."""
+    scores; result (B, Q, H, D). For decoding, so without dropout. Raises as `packed_attention`."""
     _refuse(extra)
     assert not (module.training and dropout), "decoding is done in eval mode"
     batch, heads, length, width = query.shape
@@ -161,17 +160,14 @@ def padded_attention(
 
 
 def is_plain_causal(model: PreTrainedModel) -> bool:
-    """Whether a model's configuration speaks of nothing but causal attention over all tokens."""
+    """Whether a model's configuration names only causal attention over all tokens."""
     config = model.config.get_text_config(decoder=True)
     kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None) or ()
-    window = getattr(config, "sliding_window", None)
-    uses_window = window is not None and getattr(config, "use_sliding_window", True)
-    others = ("attention_chunk_size", "attn_logit_softcapping")
-    return (
-        not uses_window
-        and set(kinds) <= {"full_attention", "global"}
-        and all(getattr(config, name, None) is None for name in others)
-    )
+    names = ["attention_chunk_size", "attn_logit_softcapping"]
+    if getattr(config, "use_sliding_window", True):
+        names.append("sliding_window")
+    has_more = any(getattr(config, name, None) is not None for name in names)
+    return not has_more and {*kinds} <= {"full_attention", "global"}
 
 
 def _refuse(extra: dict[str, Any]) -> None:
@@ -182,10 +178,10 @@ def _refuse(extra: dict[str, Any]) -> None:
 
 @contextmanager
 def attending(model: PreTrainedModel, name: str, compiled: bool = False) -> Iterator[None]:
-    """Let a model attend by PACKED or PADDED; then as before.
+    """Set a model's attention to PACKED or PADDED, and reset it at the end.
 
-    Raises UnsupportedAttention for a model whose attention is its own. With `compiled` blocks,
-    packed attention is left out of their code: its shapes change with every batch.
+    Raises UnsupportedAttention for a model with an attention of its own. With `compiled` blocks
+    packed attention is not compiled: its shapes change with every batch.
     """
     before = model.config._attn_implementation
     packed = torch.compiler.disable(packed_attention) if compiled else packed_attention

@@ -1,32 +1,38 @@
-"""Where the first weights come from: a registry of functions, each giving a model and tokenizer."""
-
-from __future__ import annotations
+"""Where the first weights come from: a nano model made here, or a pretrained one."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lamol_core.artifacts.manifest import MANIFEST, read_manifest
-from lamol_core.artifacts.spec import STUDENT, remedy
+import torch
+from safetensors import SafetensorError
+from tokenizers import ByteLevelBPETokenizer
+from tokenizers.pre_tokenizers import PreTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
 from lamol_core.config.paths import resolve_path, say_missing
-from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError, first_line
-from lamol_core.models.params import BackboneParams
+from lamol_core.models.params import BackboneParams, NanoParams
+from lamol_core.models.reserve import reserve_tokens
 
-if TYPE_CHECKING:
-    from tokenizers.pre_tokenizers import PreTokenizer
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-Pair = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
+Pair = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 END_OF_TEXT = "<|endoftext|>"
 COMMON_FROM = 5
-"""Texts. A vocabulary is in every checkpoint and outlives `lamol forget`: a word of few rows, such
-as a name, is none of it and is spelt in pieces."""
+"""Texts. A vocabulary is in every checkpoint and outlives `lamol forget`: words of fewer texts,
+such as names, are left out of it and are spelt in pieces."""
 
 READS_AHEAD = 1e-4
-"""A token changes what a causal model says before it by rounding alone: by less than this share of
-what it changes at its own place."""
+"""A token changes a causal model's logits at earlier positions by rounding alone: by less than this
+share of the change at its own position."""
 
 
 def build_backbone(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
@@ -35,21 +41,15 @@ def build_backbone(params: BackboneParams, root: Path, corpus: list[str]) -> Pai
     `corpus` is the text that the nano backbone's tokenizer is trained on; others ignore it.
     Raises ConfigError when the block names something that is not there or is no causal model.
     """
-    from lamol_core.models.reserve import reserve_tokens
-
-    model, tokenizer = BACKBONES[params.kind](params, root, corpus)
+    is_nano = params.kind == "nano"
+    model, tokenizer = build_nano(params.nano, corpus) if is_nano else load_pretrained(params, root)
     _require_causal(model.eval(), f"params.yaml: backbone.path: {params.path}")
     reserve_tokens(model, tokenizer, params)
     return model.eval(), tokenizer
 
 
-def build_nano(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
+def build_nano(nano: NanoParams, corpus: list[str]) -> Pair:
     """A small Llama with seeded random weights and a byte-level BPE of the words in `corpus`."""
-    import torch
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    nano = params.nano
     if not corpus:
         raise ConfigError(
             "params.yaml: backbone.nano.corpus: empty. List the sources of the first tasks: "
@@ -88,27 +88,23 @@ def _common_words(corpus: Sequence[str], pre_tokenizer: PreTokenizer) -> Iterato
     return (word for words in split for word in words if num_texts[word] >= COMMON_FROM)
 
 
-def load_hub(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
-    """A model of the hub by its id: the one case in which the network is used."""
+def load_pretrained(params: BackboneParams, root: Path) -> Pair:
+    """A model of the hub by its id (the one case in which the network is used), one that
+    `save_pretrained` wrote into a local folder, or a GGUF file, whose weights become fp32."""
     if params.path is None:
-        raise ConfigError("params.yaml: backbone.path: missing. Name the hub's id (owner/model).")
-    return _from_pretrained(params.path, f"backbone.path: {params.path}", revision=params.revision)
-
-
-def load_folder(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
-    """What `save_pretrained` wrote into a local folder."""
-    folder = _existing(params, root)
-    return _from_pretrained(str(folder), f"backbone.path: {folder}", local_files_only=True)
-
-
-def load_gguf(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
-    """A GGUF file, its weights taken out of their quantised form into fp32."""
-    file = _existing(params, root)
+        raise ConfigError(f"params.yaml: backbone.path: missing, kind {params.kind!r} needs it.")
+    if params.kind == "hub":
+        return _from_pretrained(params.path, params.path, revision=params.revision)
+    path = resolve_path(params.path, root)
+    if not path.exists():
+        raise ConfigError(f"params.yaml: backbone.path: {say_missing(path, params.path, root)}")
+    if params.kind == "folder":
+        return _from_pretrained(str(path), str(path), local_files_only=True)
     model, tokenizer = _from_pretrained(
-        str(file.parent), f"backbone.path: {file}", gguf_file=file.name, local_files_only=True
+        str(path.parent), str(path), gguf_file=path.name, local_files_only=True
     )
-    # the loaded model believes it is still quantised and refuses to be saved: the same weights
-    # in a model made from the plain configuration are what is wanted
+    # the loaded model is marked as quantised and refuses to be saved: the same weights in a model
+    # made from the plain configuration are what is wanted
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     plain = type(model)(model.config)
@@ -117,40 +113,11 @@ def load_gguf(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
     return plain, tokenizer
 
 
-BACKBONES: dict[str, Callable[[BackboneParams, Path, list[str]], Pair]] = {
-    "nano": build_nano,
-    "hub": load_hub,
-    "folder": load_folder,
-    "gguf": load_gguf,
-}
-
-
-def is_made_of(student: Path, backbone: BackboneParams) -> bool:
-    """Whether a prepared backbone is there, and one of these parameters."""
-    if not (student / MANIFEST).is_file():
-        return False
-    manifest = read_manifest(student / MANIFEST, remedy(STUDENT, BASE))
-    return manifest.parameters == backbone.model_dump(mode="json")
-
-
-def _existing(params: BackboneParams, root: Path) -> Path:
-    if params.path is None:
-        raise ConfigError(f"params.yaml: backbone.path: missing, kind {params.kind!r} needs it.")
-    path = resolve_path(params.path, root)
-    if not path.exists():
-        raise ConfigError(f"params.yaml: backbone.path: {say_missing(path, params.path, root)}")
-    return path
-
-
 def _from_pretrained(name: str, where: str, **options: object) -> Pair:
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    # no pickle is read and no code of a model's own is run, whatever is asked on a terminal
+    # no pickle is read, and no code of the model's is run after a question on a terminal
     weights = {} if "gguf_file" in options else {"use_safetensors": True}
     options |= {"trust_remote_code": False}
-    where = f"params.yaml: {where}"
+    where = f"params.yaml: backbone.path: {where}"
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.float32, output_loading_info=True, **weights, **options
@@ -162,8 +129,8 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
     model, loading = loaded
     if missing := sorted(loading["missing_keys"]):
         raise ConfigError(
-            f"{where}: no whole causal language model: {len(missing)} of its weights are not there "
-            f"and would be random ({missing[0]}). Name a folder saved with its language head."
+            f"{where}: {len(missing)} weights of the causal language model are missing "
+            f"({missing[0]}). Name a folder saved with its language head."
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
@@ -171,19 +138,17 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
         raise ConfigError(f"{where}: no tokenizer is loaded ({first_line(error)}).") from error
     num_rows = model.get_input_embeddings().weight.shape[0]
     own = set(tokenizer.get_vocab().values()) - tokenizer.added_tokens_decoder.keys()
-    if (highest := max(own, default=0)) >= num_rows:  # an added one (padding) gets its row below
+    if (highest := max(own, default=0)) >= num_rows:  # an added token (padding) gets its row later
         raise ConfigError(
-            f"{where}: its tokenizer has ids up to {highest}, its model {num_rows} embeddings. "
-            "They are not of one model: save both to the same folder."
+            f"{where}: the tokenizer has ids up to {highest}, the model {num_rows} embeddings. "
+            "Save a model and its own tokenizer to the same folder."
         )
     return model, tokenizer
 
 
 def _require_causal(model: PreTrainedModel, where: str) -> None:
-    """Raises ConfigError for a model that reads ahead, as BERT's language head does: it would be
-    trained on what it is to predict, and be worth nothing when it writes."""
-    import torch
-
+    """Raises ConfigError for a model that reads later tokens, as BERT's language head does: it
+    would be trained on the tokens that it predicts."""
     ids = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]]).clamp(
         max=model.config.get_text_config().vocab_size - 1
     )
@@ -192,6 +157,6 @@ def _require_causal(model: PreTrainedModel, where: str) -> None:
     change = (logits[0] - logits[1]).abs().amax(dim=-1)
     if change[:-1].max() > READS_AHEAD * change[-1]:
         raise ConfigError(
-            f"{where}: {type(model).__name__} reads what comes after a token too: no causal "
-            "language model. Name a decoder-only one."
+            f"{where}: {type(model).__name__} also reads the tokens after a position, so it is no "
+            "causal language model. Name a decoder-only one."
         )

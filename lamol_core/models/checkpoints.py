@@ -1,24 +1,21 @@
 """Checkpoints: what `save_pretrained` writes, sealed with a manifest. Safetensors only.
 
-Beside a student lies the state: what its method remembers until the next task.
+Beside a student is the state: what its method keeps until the next task.
 """
-
-from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.manifest import NOTHING_KNOWN, Provenance, seal_folder
 from lamol_core.artifacts.spec import STATE, STUDENT
 from lamol_core.errors import ArtifactError, ConfigError, first_line
-
-if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 
 TOKENIZER_FILES = (
     "tokenizer*.json", "special_tokens_map.json", "chat_template*", "vocab*", "merges*",
@@ -33,10 +30,6 @@ def load_model(
 
     Raises ArtifactError when the folder does not hold a causal language model.
     """
-    from safetensors import SafetensorError
-    from torch import nn
-    from transformers import AutoModelForCausalLM
-
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -65,8 +58,8 @@ def require_positions(model: PreTrainedModel, num_tokens: int, keys: str) -> Non
     limit = num_positions(model)
     if limit is not None and num_tokens > limit:
         raise ConfigError(
-            f"params.yaml: {keys}: rows of {num_tokens} tokens are wanted, "
-            f"{type(model).__name__} has {limit} positions. Lower it, or take a model with more."
+            f"params.yaml: {keys}: rows of {num_tokens} tokens are wanted, but "
+            f"{type(model).__name__} has {limit} positions. Lower it, or take a larger model."
         )
 
 
@@ -100,7 +93,7 @@ def write_state(
     provenance: Provenance = NOTHING_KNOWN,
     write: Callable[[Path], dict[str, int]] = lambda folder: {},
 ) -> None:
-    """What a method keeps: `write` makes its files and counts what is in them. A method without a
-    memory of its own leaves an empty state: the manifest says so."""
+    """Write what a method keeps: `write` makes the files and counts their content, for the
+    manifest. The state of a method without a memory is empty."""
     with atomic_folder(folder) as scratch:
         seal_folder(scratch, STATE.kind, write(scratch), provenance)

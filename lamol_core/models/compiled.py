@@ -5,9 +5,9 @@ from transformers import PreTrainedModel
 
 
 def compile_blocks(model: PreTrainedModel) -> None:
-    """Compile, at their first forward, the blocks that a model repeats.
+    """Compile the repeated blocks of a model at their first forward.
 
-    Blocks share one piece of compiled code, whose cost so does not grow with their number.
+    The blocks share one compiled code: the cost does not grow with their number.
     """
     for stack in model.modules():
         if isinstance(stack, nn.ModuleList) and len(stack) > 1:

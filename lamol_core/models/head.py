@@ -12,13 +12,13 @@ from transformers import PreTrainedModel
 from lamol_core.models.attention import deviates
 
 CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
-"""What configs call a cap of the logits. It bends large ones alone, so trying a few does not show
-it in a model that has hardly learnt."""
+"""Names of a soft cap of the logits in configurations. It changes large logits only, so a trial
+does not show it in an untrained model."""
 
 
 @dataclass(frozen=True)
 class LinearHead:
-    """What turns hidden states into logits: `weight` (V, d) and perhaps a bias (V,)."""
+    """A matrix that turns hidden states into logits: `weight` (V, d), and a bias (V,) or None."""
 
     weight: Tensor
     bias: Tensor | None = None
@@ -28,13 +28,13 @@ class LinearHead:
         return F.linear(hidden, self.weight, self.bias)
 
     def copy(self) -> LinearHead:
-        """The same numbers, apart from any model."""
+        """A copy that no longer shares memory with the model."""
         bias = None if self.bias is None else self.bias.detach().clone()
         return LinearHead(self.weight.detach().clone(), bias)
 
 
 def linear_head(model: PreTrainedModel) -> LinearHead | None:
-    """The model's head, if its logits are just that of its hidden states."""
+    """The model's head; None where its logits are more than a matrix product of hidden states."""
     head = model.get_output_embeddings()
     config = model.config.get_text_config(decoder=True)
     if not isinstance(head, nn.Linear) or any(getattr(config, cap, None) for cap in CAPS):

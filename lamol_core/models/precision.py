@@ -1,16 +1,12 @@
 """How a stage computes: its floating-point format, attention and compilation, by measured rules."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from lamol_core.models.params import Precision
-
-if TYPE_CHECKING:
-    import torch
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -20,8 +16,6 @@ def has_fast_bf16(device: torch.device) -> bool:
     (trained with in docs/results.md; the products alone were not measured). Intel's avx512_bf16
     without AMX is half as fast as fp32 (docs/performance.md).
     """
-    import torch
-
     if device.type == "cpu":
         if torch.cpu._is_amx_tile_supported():
             return True
@@ -32,19 +26,15 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def _cpu_vendor() -> str:
-    """As Linux tells it; empty elsewhere."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return ""
+    """From /proc/cpuinfo; empty where there is none (not Linux)."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
     found = re.search(r"^vendor_id\s*:\s*(\S+)", text, re.MULTILINE)
-    return found.group(1) if found else ""
+    return found[1] if found else ""
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
     """The format that `precision` means on this device; `auto` is bf16 where it is fast."""
-    import torch
-
     if precision == "auto":
         return torch.bfloat16 if has_fast_bf16(device) else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
@@ -64,9 +54,9 @@ machines of 0.2 and 0.7 TFLOP/s: from 0.9e14 and 2.4e14 on (docs/performance.md,
 
 
 def resolve_compile(wanted: str, num_flops: float, device: torch.device) -> bool:
-    """Whether to compile a training of so many floating-point operations (6 N D).
+    """Whether to compile a training of `num_flops` floating-point operations (6 N D).
 
-    `auto` never depends on a measured time: the same inputs must leave the same bytes.
+    `auto` never depends on a measured time: the same inputs must give the same bytes.
     """
     if wanted != "auto":
         return wanted == "always"

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lamol_core.artifacts.manifest import MANIFEST, read_manifest
+from lamol_core.artifacts.spec import STUDENT, remedy
 from lamol_core.config.paths import resolve_path
+from lamol_core.config.task_names import BASE
 from lamol_core.models.params import BackboneParams
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import NUM_CONTROL
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 """One of these at least is what a tokenizer is loaded from."""
@@ -41,7 +43,7 @@ def length_problems(text: TextParams, backbone: BackboneParams, root: Path) -> l
     """Of pseudo-samples that are longer than the model can read, which the second task would meet:
     where its positions are known without loading it."""
     positions = _positions(backbone, root)
-    wanted = text.max_input_tokens + text.max_target_tokens + NUM_CONTROL["gen"]
+    wanted = text.max_sample_tokens + 1  # GEN
     if positions is None or wanted <= positions:
         return []
     return [
@@ -61,6 +63,14 @@ def _positions(backbone: BackboneParams, root: Path) -> int | None:
     said = said.get("text_config", said)
     found = said.get("max_position_embeddings") if isinstance(said, dict) else None
     return found if isinstance(found, int) else None
+
+
+def is_made_of(student: Path, backbone: BackboneParams) -> bool:
+    """Whether the folder holds a prepared backbone that was made with these parameters."""
+    if not (student / MANIFEST).is_file():
+        return False
+    manifest = read_manifest(student / MANIFEST, remedy(STUDENT, BASE))
+    return manifest.parameters == backbone.model_dump(mode="json")
 
 
 def _folder_problems(folder: Path) -> list[str]:

@@ -19,9 +19,10 @@ from lamol_core.data.sources.registry import read_texts
 from lamol_core.data.tombstones import read_record
 from lamol_core.errors import ConfigError
 from lamol_core.machine import peak_memory_bytes
-from lamol_core.models.backbones import build_backbone, is_made_of
+from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.parameters import Params
+from lamol_core.preflight.backbone import is_made_of
 from lamol_core.preflight.rates import Rates, measure_rates
 from lamol_core.preflight.work import TaskWork, plan_work
 from lamol_core.records import Example, row_id

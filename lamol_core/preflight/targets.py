@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tokenizers import Tokenizer  # not transformers, which takes seconds to import
+
 from lamol_core.artifacts.layout import Layout
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
-from lamol_core.models.backbones import is_made_of
 from lamol_core.parameters import Params
+from lamol_core.preflight.backbone import is_made_of
 from lamol_core.preflight.overview import TaskOverview
+from lamol_core.text.normalise import encodable
 from lamol_core.text.template import NUM_CONTROL
 
 TOKENIZER = "tokenizer.json"
@@ -27,10 +30,6 @@ def find_encode(params: Params, root: Path) -> Encode | None:
         return None
     if not (folder / TOKENIZER).is_file():
         return None
-    from tokenizers import Tokenizer  # not transformers, which takes seconds to import
-
-    from lamol_core.text.tokenizer import encodable
-
     try:
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     except Exception:  # the library raises no narrower one; `lamol backbone` tells what is wrong

@@ -13,7 +13,7 @@ from lamol_core.text.template import ControlTokens
 
 @dataclass(frozen=True)
 class EncodedView:
-    """One view of one row: its ids, and the index from which on they are supervised."""
+    """One view of one row: its ids, and the index of the first supervised one."""
 
     row_id: str
     origin: Origin

@@ -1,7 +1,8 @@
-"""Texts that count as the same, and their words."""
+"""Texts that count as the same, their words, and what UTF-8 can hold of them."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 WORD = re.compile(r"\w+|[^\w\s]")
 BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -30,3 +31,8 @@ def _is_seen(character: str) -> bool:
 def words_of(text: str) -> list[str]:
     """Runs of letters and digits, and every other mark alone, of a normalised text."""
     return WORD.findall(text)
+
+
+def encodable(texts: Sequence[str]) -> list[str]:
+    """Texts as UTF-8 can hold them: lone surrogates become question marks, not an exception."""
+    return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lamol_core.config.section import Count, Section
+from lamol_core.text.template import NUM_CONTROL
 
 
 class TextParams(Section):
@@ -15,3 +16,8 @@ class TextParams(Section):
     max_length: Annotated[int, Field(ge=8)] = 256
     max_input_tokens: Count = 64
     max_target_tokens: Count = 32
+
+    @property
+    def max_sample_tokens(self) -> int:
+        """Of a pseudo-sample: x, ANS, y, EOS."""
+        return self.max_input_tokens + self.max_target_tokens + NUM_CONTROL["qa"]

@@ -7,7 +7,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.records import View
 
 ANS = "<|lamol:ans|>"
-"""What ANS is called in a checkpoint's tokenizer."""
+"""The name of ANS in a checkpoint's tokenizer."""
 NUM_CONTROL: dict[View, int] = {"qa": 2, "gen": 3}
 """Control tokens in a view: ANS and EOS, and GEN_t before the second."""
 
@@ -44,8 +44,8 @@ def cut_input(
 ) -> tuple[Sequence[int], bool]:
     """x so short that the longest view fits `max_length`, and whether it was cut.
 
-    The end of x is kept (questions stand there) and y always whole. Raises ConfigError, naming the
-    row, when y alone does not fit.
+    The end of x is kept, since questions are there, and all of y. Raises ConfigError, which names
+    the row, when y alone does not fit.
     """
     room = max_length - len(y) - NUM_CONTROL["gen"]
     if room < 1:

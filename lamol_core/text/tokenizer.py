@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from lamol_core.errors import ArtifactError
+from lamol_core.text.normalise import encodable
 from lamol_core.text.template import ANS, ControlTokens
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 PAD = "<|lamol:pad|>"
 GEN = "<|lamol:gen|>"
@@ -36,8 +37,6 @@ class TextCodec:
 
     @classmethod
     def load(cls, checkpoint: Path) -> TextCodec:
-        from transformers import AutoTokenizer
-
         return cls(AutoTokenizer.from_pretrained(checkpoint, local_files_only=True))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -75,17 +74,10 @@ class TextCodec:
         return known + [None] * (num_ids - len(known))
 
 
-def encodable(texts: Sequence[str]) -> list[str]:
-    """Texts as UTF-8 can hold them: lone surrogates become question marks, not an exception."""
-    return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-
-
 def _byte_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], bytes]:
     """How a token of this vocabulary spells its bytes: as letters, as <0xNN>, or as plain text."""
     decoder = repr(tokenizer.backend_tokenizer.decoder) if tokenizer.is_fast else ""
     if "ByteLevel" in decoder:
-        from transformers.convert_slow_tokenizer import bytes_to_unicode
-
         byte_of = {letter: byte for byte, letter in bytes_to_unicode().items()}
         return lambda token: b"".join(
             bytes([byte_of[letter]]) if letter in byte_of else letter.encode() for letter in token
@@ -105,13 +97,11 @@ def control_tokens(tokenizer: PreTrainedTokenizerBase) -> ControlTokens:
             f"{tokenizer.name_or_path}: a tokenizer without lamol's reserved tokens. "
             "Run `lamol backbone` first."
         )
-    gens: list[int] = []
-    while gen_token(len(gens)) in vocabulary:
-        gens.append(vocabulary[gen_token(len(gens))])
+    gens = takewhile(vocabulary.__contains__, map(gen_token, count()))
     return ControlTokens(
         ans=vocabulary[ANS],
         eos=tokenizer.eos_token_id,
         pad=vocabulary[PAD],
         gen=vocabulary[GEN],
-        gen_by_task=tuple(gens),
+        gen_by_task=tuple(vocabulary[name] for name in gens),
     )

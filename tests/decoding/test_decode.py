@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 from transformers import PreTrainedModel
 
 from lamol_core.decoding import engine
-from lamol_core.decoding.completions import Completion, Written, log_normaliser
-from lamol_core.decoding.decode import decode
+from lamol_core.decoding.answers import likeliest
+from lamol_core.decoding.completions import Completion, Writer, log_normaliser
+from lamol_core.decoding.decode import decode, runs_in_slots
 from lamol_core.decoding.engine import SlotEngine
-from lamol_core.decoding.greedy import Greedy
-from lamol_core.decoding.probe import runs_in_slots
 from lamol_core.decoding.slots import bytes_per_slot
 from tests.fakes import (
     ARCHITECTURES,
@@ -43,8 +43,9 @@ PROMPTS = make_prompts()
 
 
 def greedy(model: PreTrainedModel, eos: int, batch_size: int, **kwargs) -> list[Completion]:  # type: ignore[no-untyped-def]
-    chooser = Greedy(len(PROMPTS), eos, FORBIDDEN, NEW_TOKENS, CPU)
-    return decode(model, PROMPTS, chooser, batch_size, CONTROL.pad, **kwargs)
+    control = replace(CONTROL, eos=eos)
+    choose = likeliest(FORBIDDEN, CPU)
+    return decode(model, PROMPTS, choose, NEW_TOKENS, control, batch_size, **kwargs)
 
 
 def generated(model: PreTrainedModel, eos: int) -> list[tuple[int, ...]]:
@@ -108,17 +109,14 @@ def test_the_fallback_ignores_what_a_hub_adds_to_generation() -> None:
     assert model.generation_config.repetition_penalty == 5.0
 
 
-class Scripted:
+def scripted(lengths: list[int]) -> Writer:
     """Ends row i after `lengths[i]` tokens."""
+    last = torch.tensor(lengths) - 1
 
-    wants_nll = False
+    def choose(logits: torch.Tensor, rows: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+        return torch.where(length == last[rows], CONTROL.eos, FIRST_TEXT_ID)
 
-    def __init__(self, lengths: list[int]) -> None:
-        self.max_tokens, self._left = max(lengths), torch.tensor(lengths)
-
-    def choose(self, logits: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        self._left[rows] -= 1
-        return torch.full_like(rows, FIRST_TEXT_ID), self._left[rows] == 0
+    return Writer(choose, len(lengths), max(lengths), CONTROL.eos, CPU)
 
 
 def test_a_row_that_ends_makes_room_at_once() -> None:
@@ -129,11 +127,11 @@ def test_a_row_that_ends_makes_room_at_once() -> None:
         lambda module, args, kwargs, output: sizes.append(len(kwargs["input_ids"])),
         with_kwargs=True,
     )
-    written = Written(len(lengths), max(lengths), CPU)
+    writer = scripted(lengths)
     prompts = [(FIRST_TEXT_ID,)] * len(lengths)
-    SlotEngine(model, prompts, Scripted(lengths), written, 2, CONTROL.pad).run(lambda count: None)
+    SlotEngine(model, prompts, writer, 2, CONTROL.pad).run(lambda count: None)
     assert sizes == [2] * 12
-    assert [len(c.ids) for c in written.completions()] == lengths
+    assert [len(c.ids) for c in writer.completions()] == lengths
 
 
 def sizes_of_reads(lengths: list[int], answers: list[int], num_slots: int) -> list[tuple[int, int]]:
@@ -146,11 +144,10 @@ def sizes_of_reads(lengths: list[int], answers: list[int], num_slots: int) -> li
             sizes.append((rows, width))
 
     model.base_model.register_forward_hook(note, with_kwargs=True)
-    written = Written(len(lengths), max(answers), CPU)
+    writer = scripted(answers)
     prompts = [(FIRST_TEXT_ID,) * length for length in lengths]
-    chooser = Scripted(answers)
-    SlotEngine(model, prompts, chooser, written, num_slots, CONTROL.pad).run(lambda count: None)
-    assert [len(c.ids) for c in written.completions()] == answers
+    SlotEngine(model, prompts, writer, num_slots, CONTROL.pad).run(lambda count: None)
+    assert [len(c.ids) for c in writer.completions()] == answers
     return sizes
 
 
@@ -181,15 +178,13 @@ def test_a_model_with_a_window_is_not_decoded_in_slots() -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nll_is_the_mean_over_the_written_tokens(architecture: str) -> None:
     model = sharpen(ARCHITECTURES[architecture]())
-    chooser = Greedy(len(PROMPTS), find_eos(model), FORBIDDEN, NEW_TOKENS, CPU)
-    chooser.wants_nll = True
-    completions = decode(model, PROMPTS, chooser, 3, CONTROL.pad)
+    completions = greedy(model, find_eos(model), 3, wants_nll=True)
     for prompt, completion in zip(PROMPTS, completions, strict=True):
         ids = torch.tensor([[*prompt, *completion.ids]])
         with torch.no_grad():
             logits = model(input_ids=ids).logits[0].log_softmax(dim=-1)
-        at = range(len(prompt) - 1, ids.shape[1] - 1)
-        written = [-logits[t, ids[0, t + 1]].item() for t in at]
+        positions = range(len(prompt) - 1, ids.shape[1] - 1)
+        written = [-logits[t, ids[0, t + 1]].item() for t in positions]
         assert completion.nll == pytest.approx(sum(written) / len(written), rel=1e-4)
 
 
@@ -218,16 +213,16 @@ def test_a_bounded_cache_has_fewer_slots(monkeypatch: pytest.MonkeyPatch) -> Non
     assert max(sizes) == 3
 
 
-def test_every_finished_row_is_told_once() -> None:
-    told: list[int] = []
+def test_every_finished_row_is_counted_once() -> None:
+    counts: list[int] = []
     model = sharpen(ARCHITECTURES["llama"]())
-    greedy(model, find_eos(model), 3, on_rows_done=told.append)
-    assert sum(told) == len(PROMPTS) and min(told) > 0
+    greedy(model, find_eos(model), 3, on_rows_done=counts.append)
+    assert sum(counts) == len(PROMPTS) and min(counts) > 0
 
 
 def test_no_prompts_no_completions() -> None:
     model = ARCHITECTURES["llama"]()
-    assert decode(model, [], Greedy(0, 0, (2,), 3, CPU), batch_size=4, pad=2) == []
+    assert decode(model, [], likeliest((2,), CPU), 3, CONTROL, batch_size=4) == []
 
 
 def test_likelihoods_of_low_precision_logits_are_summed_in_fp32() -> None:

@@ -8,10 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamol_core.decoding.samplers import Candidates, TopKSampler
-from lamol_core.generation.automaton import FormatAutomaton, FreeFormat, Limits
+from lamol_core.decoding.samplers import Candidates, FreeFormat, TopKSampler
+from lamol_core.generation.automaton import FormatAutomaton
 from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.parsing import parse_sample
+from lamol_core.text.params import TextParams
 from lamol_core.text.template import ControlTokens
 
 CPU = torch.device("cpu")
@@ -19,7 +20,7 @@ CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
 WORDS = 14
 NEVER = float("-inf")
 ASCII = CharacterSteps.over([b"a"] * WORDS, CPU)
-LIMITS = Limits(1000, 1000)
+MAX_TOKENS = 2000
 
 
 def spell(ids) -> str:  # type: ignore[no-untyped-def]
@@ -27,12 +28,12 @@ def spell(ids) -> str:  # type: ignore[no-untyped-def]
 
 
 def automaton(rows: int, x: int = 5, y: int = 3) -> FormatAutomaton:
-    return FormatAutomaton(rows, CONTROL, Limits(x, y), ASCII)
+    limits = TextParams(max_input_tokens=x, max_target_tokens=y)
+    return FormatAutomaton(rows, CONTROL, limits, ASCII)
 
 
 def free_sampler(seeds: Sequence[int], topk: int) -> TopKSampler:
-    text_format = FreeFormat(len(seeds), CONTROL, LIMITS, CPU)
-    return TopKSampler(seeds, topk, text_format, LIMITS.max_tokens, CPU)
+    return TopKSampler(seeds, topk, FreeFormat(), MAX_TOKENS, CPU)
 
 
 def every(rows: int) -> torch.Tensor:
@@ -52,8 +53,16 @@ def constrain(machine: FormatAutomaton, logits: torch.Tensor) -> torch.Tensor:
     return spread(candidates, WORDS)
 
 
-def advance(machine: FormatAutomaton, *tokens: int) -> torch.Tensor:
-    return machine.advance(torch.tensor(tokens), every(len(tokens)))
+def advance(machine: FormatAutomaton, *tokens: int) -> None:
+    machine.advance(torch.tensor(tokens), every(len(tokens)))
+
+
+def choose(
+    sampler: TopKSampler, logits: torch.Tensor, step: int, rows: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The ids chosen for these rows (default: one a row of logits), which have `step` tokens."""
+    rows = every(len(logits)) if rows is None else rows
+    return sampler.choose(logits, rows, torch.full_like(rows, step))
 
 
 def random_logits(rows: int, generator: torch.Generator, spread: float) -> torch.Tensor:
@@ -73,25 +82,19 @@ def test_every_completion_is_well_formed(
     seed: int, topk: int, x: int, y: int, spread: float, favoured: int | None
 ) -> None:
     """Whatever the model wants: EOS at once, ANS for ever, GEN, PAD."""
-    limits, rows = Limits(x, y), 6
-    sampler = TopKSampler(
-        range(seed, seed + rows),
-        topk,
-        FormatAutomaton(rows, CONTROL, limits, ASCII),
-        limits.max_tokens,
-        CPU,
-    )
+    max_tokens, rows = x + y + 2, 6
+    sampler = TopKSampler(range(seed, seed + rows), topk, automaton(rows, x, y), max_tokens, CPU)
     generator = torch.Generator().manual_seed(seed)
     written: list[list[int]] = [[] for _ in range(rows)]
     live = list(range(rows))
-    for _ in range(limits.max_tokens):
+    for step in range(max_tokens):
         logits = random_logits(len(live), generator, spread)
         if favoured is not None:
             logits[:, favoured] += 50
-        tokens, ended = sampler.choose(logits, torch.tensor(live))
+        tokens = choose(sampler, logits, step, torch.tensor(live))
         for row, token in zip(live, tokens.tolist(), strict=True):
             written[row].append(token)
-        live = [row for row, has_ended in zip(live, ended.tolist(), strict=True) if not has_ended]
+        live = [row for row in live if written[row][-1] != CONTROL.eos]
         if not live:
             break
     assert not live, "a row outlived the length limit"
@@ -122,14 +125,13 @@ def test_eos_counts_as_ans_in_x() -> None:
 def test_in_y_there_is_no_ans_and_eos_is_its_own() -> None:
     machine = automaton(1)
     for token in (8, CONTROL.ans):
-        assert not advance(machine, token)
+        advance(machine, token)
     logits = torch.randn(1, WORDS, generator=torch.Generator().manual_seed(1))
     empty = constrain(machine, logits)[0]
     assert empty[CONTROL.ans] == NEVER and empty[CONTROL.eos] == NEVER
     advance(machine, 9)
     inside = constrain(machine, logits)[0]
     assert inside[CONTROL.ans] == NEVER and inside[CONTROL.eos] == logits[0, CONTROL.eos]
-    assert advance(machine, CONTROL.eos).item()
 
 
 def test_the_end_is_one_of_the_likeliest_or_no_candidate() -> None:
@@ -183,9 +185,9 @@ def test_never_outside_the_top_k() -> None:
     rows, topk = 400, 3
     generator = torch.Generator().manual_seed(0)
     sampler = free_sampler(range(rows), topk)
-    for _ in range(10):
+    for step in range(10):
         logits = random_logits(rows, generator, 1.0)
-        tokens, _ = sampler.choose(logits, every(rows))
+        tokens = choose(sampler, logits, step)
         rank = (logits > logits.gather(1, tokens[:, None])).sum(dim=1)
         assert rank.max() == topk - 1
 
@@ -196,7 +198,7 @@ def test_draws_follow_the_renormalised_probabilities() -> None:
     sampler = free_sampler(range(rows), topk)
     counts = torch.zeros(2, 6)
     for step in range(2):
-        tokens, _ = sampler.choose(logits.expand(rows, -1), every(rows))
+        tokens = choose(sampler, logits.expand(rows, -1), step)
         counts[step] = torch.bincount(tokens, minlength=6)
     kept = logits.topk(topk).indices
     expected = rows * logits[kept].softmax(dim=0)
@@ -211,7 +213,7 @@ def test_two_steps_and_two_rows_are_independent() -> None:
     sampler = free_sampler(range(rows), 2)
     logits = torch.zeros(rows, 2)
     logits = torch.nn.functional.pad(logits, (0, 2), value=-50.0)
-    first, second = (sampler.choose(logits, every(rows))[0] for _ in range(2))
+    first, second = (choose(sampler, logits, step) for step in range(2))
     for left, right in ((first, second), (first[:-1], first[1:])):
         agree = (left == right).float().mean().item()
         # 0.5 with a standard deviation of 0.5 / sqrt(4000) = 0.008
@@ -225,8 +227,8 @@ def test_a_row_depends_on_its_seed_alone() -> None:
     def draw(seeds: list[int], of: int) -> list[int]:
         sampler = free_sampler(seeds, 5)
         return [
-            sampler.choose(step.expand(len(seeds), -1), every(len(seeds)))[0][of].item()
-            for step in logits
+            choose(sampler, row.expand(len(seeds), -1), step)[of].item()
+            for step, row in enumerate(logits)
         ]
 
     alone = draw([77], 0)
@@ -238,7 +240,7 @@ def test_a_row_keeps_its_stream_when_others_leave() -> None:
     generator = torch.Generator().manual_seed(4)
     steps = [random_logits(1, generator, 1.0) for _ in range(6)]
     alone, crowd = free_sampler([9], 5), free_sampler([8, 9, 7], 5)
-    for number, step in enumerate(steps):
-        rows = torch.tensor([0, 1, 2] if number < 2 else [2, 1])
-        tokens = crowd.choose(step.expand(len(rows), -1), rows)[0]
-        assert alone.choose(step, every(1))[0][0] == tokens[rows == 1]
+    for step, logits in enumerate(steps):
+        rows = torch.tensor([0, 1, 2] if step < 2 else [2, 1])
+        tokens = choose(crowd, logits.expand(len(rows), -1), step, rows)
+        assert choose(alone, logits, step)[0] == tokens[rows == 1]

@@ -1,4 +1,4 @@
-"""Whole characters, held against Python's own UTF-8 decoder."""
+"""Whole characters, compared with Python's own UTF-8 decoder."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamol_core.decoding.samplers import TopKSampler
-from lamol_core.generation.automaton import FormatAutomaton, Limits
+from lamol_core.generation.automaton import FormatAutomaton
 from lamol_core.generation.characters import (
     AFTER_F4,
     BROKEN,
-    NOT_TO_BE_MENDED,
     NUM_STATES,
     ONE,
+    UNREACHABLE,
     WHOLE,
     CharacterSteps,
     steps_of_tokens,
     tokens_to_whole,
 )
 from lamol_core.generation.parsing import parse_sample
+from lamol_core.text.params import TextParams
 from lamol_core.text.template import ControlTokens
 
 CPU = torch.device("cpu")
@@ -89,8 +90,8 @@ def test_a_token_is_its_bytes_one_after_the_other() -> None:
 
 def test_a_vocabulary_without_the_bytes_that_would_end_a_character() -> None:
     steps = CharacterSteps.over(["é".encode()[:1], b"\xf4", b"\xa9", b"\xa0\xa1"], CPU)
-    assert steps.missing[WHOLE].tolist() == [1] + [NOT_TO_BE_MENDED] * 3
-    assert steps.missing[AFTER_F4].tolist() == [NOT_TO_BE_MENDED] * 4
+    assert steps.missing[WHOLE].tolist() == [1] + [UNREACHABLE] * 3
+    assert steps.missing[AFTER_F4].tolist() == [UNREACHABLE] * 4
 
 
 CONTROL = ControlTokens(ans=256, eos=257, pad=258, gen=259, gen_by_task=(260,))
@@ -105,19 +106,22 @@ VOCABULARY = [
 @settings(max_examples=60, deadline=None)
 def test_random_logits_over_bytes_give_whole_characters(seed: int, x: int, y: int, k: int) -> None:
     """Most tokens are half characters; limits as short as one token leave no room for them."""
-    limits, rows = Limits(x, y), 8
+    limits, rows = TextParams(max_input_tokens=x, max_target_tokens=y), 8
     characters = CharacterSteps.over(VOCABULARY, CPU)
     machine = FormatAutomaton(rows, CONTROL, limits, characters)
-    sampler = TopKSampler(range(seed, seed + rows), k, machine, limits.max_tokens, CPU)
+    sampler = TopKSampler(range(seed, seed + rows), k, machine, limits.max_sample_tokens, CPU)
     generator = torch.Generator().manual_seed(seed)
     written: list[list[int]] = [[] for _ in range(rows)]
     live = list(range(rows))
-    while live:
+    for step in range(limits.max_sample_tokens):
         logits = 3 * torch.randn(len(live), len(VOCABULARY), generator=generator)
-        tokens, ended = sampler.choose(logits, torch.tensor(live))
+        tokens = sampler.choose(logits, torch.tensor(live), torch.full((len(live),), step))
         for row, token in zip(live, tokens.tolist(), strict=True):
             written[row].append(token)
-        live = [row for row, has_ended in zip(live, ended.tolist(), strict=True) if not has_ended]
+        live = [row for row in live if written[row][-1] != CONTROL.eos]
+        if not live:
+            break
+    assert not live, "a row outlived the length limit"
 
     def spell(ids: tuple[int, ...]) -> str:
         texts = [VOCABULARY[token] for token in ids]

@@ -14,10 +14,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 from lamol_core.decoding.answers import answers_of, input_likelihoods
 from lamol_core.errors import GenerationError
 from lamol_core.generation.carry_over import carried_rows
-from lamol_core.generation.drawing import PseudoSampler
+from lamol_core.generation.drawing import PseudoSampler, draw_from_checkpoint
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
-from lamol_core.generation.teacher import draw_from_checkpoint
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise
@@ -134,11 +133,11 @@ def test_too_few_is_an_error_that_shows_the_reasons(
 
 
 def test_attempts_are_bounded(teacher: PreTrainedModel, codec: TextCodec) -> None:
-    told: list[int] = []
+    counts: list[int] = []
     asked = sampler(teacher, codec, format="reject", max_attempts=3)
     with pytest.raises(GenerationError, match=naming("task0", "generate.max_attempts", 3)):
-        asked.draw([Request("task0", codec.control.gen, 5)], told.append)
-    assert 5 < sum(told) <= 15
+        asked.draw([Request("task0", codec.control.gen, 5)], counts.append)
+    assert 5 < sum(counts) <= 15
 
 
 def test_the_prompt_is_the_tasks_token(tiny_checkpoint: Path, codec: TextCodec) -> None:
@@ -316,8 +315,8 @@ def test_a_sample_that_the_teacher_contradicts_is_rejected(
             logits[[codec.control.ans, *codec.control.never_in_text]] = float("-inf")
             answer.append(int(logits.argmax()))
             ids = torch.cat([ids, torch.tensor([[answer[-1]]])], dim=1)
-        said = codec.decode([token for token in answer if token != codec.control.eos])
-        agrees = normalise(said) == normalise(sample.target)
+        text = codec.decode([token for token in answer if token != codec.control.eos])
+        agrees = normalise(text) == normalise(sample.target)
         assert agrees == (sample.reject_reason != "inconsistent")
 
 
@@ -339,7 +338,7 @@ def test_more_draws_than_rows_keep_the_likelier_ones(
             assert not kept or max(kept) <= min([s.nll for s in rows if not s.valid], default=99)
 
 
-def test_labels_that_are_carried_over_leave_their_places_to_others(
+def test_labels_that_are_carried_over_leave_room_for_others(
     writer: PreTrainedModel, codec: TextCodec
 ) -> None:
     plain = draw(writer, codec, (30,), text=SHORT, topk=4)

@@ -44,7 +44,7 @@ def test_reasons(ids: list[int], reason: str) -> None:
 
 def test_the_split_is_at_ans_and_eos_belongs_to_neither() -> None:
     parsed = parse_sample([8, 9, ANS, 9, 8, EOS], CONTROL, decode)
-    assert (parsed.input_ids, parsed.target_ids) == ((8, 9), (9, 8))
+    assert (parsed.input_ids, parsed.target_ids) == ([8, 9], [9, 8])
     assert (parsed.input, parsed.target) == ("ab", "ba")
 
 

@@ -1,5 +1,6 @@
 """How many pseudo rows of each earlier task are wanted, and how they are shared."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -8,8 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamol_core.generation.params import GenerateParams
-from lamol_core.generation.quotas import num_pseudo_rows, rows_wanted, share_evenly
+from lamol_core.generation.quotas import rows_wanted
 from lamol_core.records import TaskFacts
+
+
+def shares(gamma: float, num_new: int, num_tasks: int = 1) -> list[int]:
+    """Rows wanted of tasks of free text, the oldest first."""
+    new = TaskFacts("new", "rouge_l", "text", (), {"train": num_new})
+    earlier = [replace(new, name=f"task{i:02d}") for i in range(num_tasks)]
+    wanted = rows_wanted(GenerateParams(gamma=gamma), new, earlier)
+    assert list(wanted) == sorted(wanted), "the oldest first"
+    return list(wanted.values())
 
 
 @pytest.mark.parametrize(
@@ -26,24 +36,24 @@ from lamol_core.records import TaskFacts
     ],
 )
 def test_floor_is_taken_in_decimal(gamma: float, num_new: int, expected: int) -> None:
-    assert num_pseudo_rows(gamma, num_new) == expected
+    assert shares(gamma, num_new) == [expected]
 
 
 @given(st.decimals(min_value=0, max_value=5, places=3), st.integers(min_value=0, max_value=100_000))
 def test_floor_of_the_written_number(gamma: Decimal, num_new: int) -> None:
-    assert num_pseudo_rows(float(gamma), num_new) == Fraction(gamma) * num_new // 1
+    assert shares(float(gamma), num_new) == [Fraction(gamma) * num_new // 1]
 
 
 @given(st.integers(min_value=0, max_value=10_000), st.integers(min_value=1, max_value=40))
 def test_shares_are_even_and_the_oldest_get_the_rest(total: int, num_tasks: int) -> None:
-    shares = share_evenly(total, num_tasks)
-    assert len(shares) == num_tasks and sum(shares) == total
-    assert shares == sorted(shares, reverse=True) and shares[0] - shares[-1] <= 1
+    found = shares(1.0, total, num_tasks)
+    assert len(found) == num_tasks and sum(found) == total
+    assert found == sorted(found, reverse=True) and found[0] - found[-1] <= 1
 
 
 def test_no_earlier_task_no_share() -> None:
-    assert share_evenly(0, 0) == []
-    assert share_evenly(7, 3) == [3, 2, 2]
+    assert shares(1.0, 7, 0) == []
+    assert shares(1.0, 7, 3) == [3, 2, 2]
 
 
 def test_rows_are_wanted_by_the_classes_that_were_learnt() -> None:
@@ -51,8 +61,8 @@ def test_rows_are_wanted_by_the_classes_that_were_learnt() -> None:
     classes = TaskFacts("a", "accuracy", "classes", ("x", "y", "z"), {"train": 40}, 2)
     text = TaskFacts("b", "rouge_l", "text", (), {"train": 40})
     new = TaskFacts("c", "accuracy", "classes", ("v", "w"), {"train": 25})
-    shares = rows_wanted(GenerateParams(gamma=0.2), new, [classes, text])
-    assert shares == {"a": 3, "b": 2} and list(shares) == ["a", "b"], "oldest first"
+    wanted = rows_wanted(GenerateParams(gamma=0.2), new, [classes, text])
+    assert wanted == {"a": 3, "b": 2} and list(wanted) == ["a", "b"], "oldest first"
     held = GenerateParams(gamma=0.2, rows_per_class=4)
     assert rows_wanted(held, new, [classes, text]) == {"a": 8, "b": 2}
     assert rows_wanted(held, new, []) == {}

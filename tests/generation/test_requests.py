@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lamol_core.generation.params import GenerateParams
-from lamol_core.generation.requests import DrawingPlan, Request, credited
+from lamol_core.generation.requests import DrawingPlan, Request, assigned
 from lamol_core.records import PseudoSample
 
 
@@ -41,10 +41,8 @@ def test_more_draws_a_row_are_no_more_rows_wanted(num_valid: int, again: int) ->
     plan = DrawingPlan(
         [request], GenerateParams(known_labels=True, draws_per_row=3, max_attempts=10)
     )
-    places = plan.all_places()
-    assert len(places) == 6
-    samples = drawn(num_valid)
-    assert len(plan.missing(places, samples, samples, 1)) == again
+    assert len(plan.draws([], 1)) == 6
+    assert len(plan.draws(drawn(num_valid), 2)) == again
 
 
 @pytest.mark.parametrize(
@@ -58,13 +56,12 @@ def test_labels_that_are_short_are_drawn_for_until_the_budget_ends(
     request = Request("a", 5, 4, frozenset({"a", "b"}))
     params = GenerateParams(known_labels=True, balance_labels=True, max_attempts=20)
     plan = DrawingPlan([request], params)
-    places = plan.all_places()
     of_labels = [
         replace(s, target=labels[i]) for i, s in enumerate(drawn(len(labels), len(labels)))
     ]
     before = drawn(0, num_before)
     samples = [*before, *of_labels]
-    assert len(plan.missing(places, drawn(4, 4), samples, 2)) == again
+    assert len(plan.draws(samples, 3)) == again
 
 
 @pytest.mark.parametrize(("carried", "again"), [("aaa", 4), ("bbb", 0), ("", 4), ("b" * 9, 0)])
@@ -74,8 +71,19 @@ def test_rows_carried_over_count_in_the_balance(carried: str, again: int) -> Non
     request = Request("a", 5, 4, frozenset({"a", "b"}), Counter(carried))
     params = GenerateParams(known_labels=True, balance_labels=True, max_attempts=20)
     plan = DrawingPlan([request], params)
-    samples = [replace(one, target="a") for one in drawn(4, 4)]
-    assert len(plan.missing(plan.all_places(), samples, samples, 1)) == again
+    samples = [replace(sample, target="a") for sample in drawn(4, 4)]
+    assert len(plan.draws(samples, 2)) == again
+
+
+@pytest.mark.parametrize(
+    ("refill", "attempt", "again"), [(True, 2, 4), (True, 4, 0), (False, 2, 0)]
+)
+def test_rejected_draws_are_repeated_until_the_attempts_end(
+    refill: bool, attempt: int, again: int
+) -> None:
+    plan = DrawingPlan([Request("a", 5, 6)], GenerateParams(max_attempts=3, refill=refill))
+    assert [index for _, index in plan.draws([], 1)] == list(range(6))
+    assert [index for _, index in plan.draws(drawn(2), attempt)] == [2, 3, 4, 5][:again]
 
 
 @pytest.mark.parametrize(
@@ -91,5 +99,5 @@ def test_a_label_is_its_prompts_own_or_that_of_one_other_task(
     labels: dict[str, str], task: str, reason: str
 ) -> None:
     requests = [Request(name, 5, 1, frozenset({label})) for name, label in labels.items()]
-    found = credited(drawn(1, 1)[0], requests)
+    found = assigned(drawn(1, 1)[0], requests)
     assert (found.source_task, found.reject_reason, found.valid) == (task, reason, not reason)

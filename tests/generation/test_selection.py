@@ -17,17 +17,22 @@ def sample(index: int, target: str, nll: float) -> PseudoSample:
     )
 
 
-def test_the_likeliest_of_each_label_are_kept() -> None:
+def by_nll(samples: list[PseudoSample]) -> list[PseudoSample]:
+    return sorted(samples, key=lambda s: s.nll)
+
+
+def test_the_first_of_each_label_are_kept() -> None:
     samples = [sample(i, "yes", nll) for i, nll in enumerate([3.0, 1.0, 2.0, 0.5])]
     samples += [sample(4 + i, " Yes", nll) for i, nll in enumerate([0.1])]
     samples += [sample(5, "no", 9.0)]
-    assert keep_best(samples, 2, balance=True) == {"n/pseudo/a/4", "n/pseudo/a/5"}
-    assert keep_best(samples, 3, balance=False) == {"n/pseudo/a/4", "n/pseudo/a/3", "n/pseudo/a/1"}
+    assert keep_best(by_nll(samples), 2, balance=True) == {"n/pseudo/a/4", "n/pseudo/a/5"}
+    kept = keep_best(by_nll(samples), 3, balance=False)
+    assert kept == {"n/pseudo/a/4", "n/pseudo/a/3", "n/pseudo/a/1"}
     texts = [sample(i, f"text {9 - i}", nll) for i, nll in enumerate([3.0, 1.0, 2.0, 0.5])]
     for balance in (True, False):
-        assert keep_best(texts, 2, balance) == {"n/pseudo/a/1", "n/pseudo/a/3"}, "free text"
+        assert keep_best(by_nll(texts), 2, balance) == {"n/pseudo/a/1", "n/pseudo/a/3"}, "free text"
     assert keep_best(samples, 6, balance=False) == {s.row_id for s in samples}
-    first = keep_best(samples, 3, balance=True, likeliest=False)
+    first = keep_best(samples, 3, balance=True)
     assert first == {"n/pseudo/a/0", "n/pseudo/a/1", "n/pseudo/a/5"}
 
 
@@ -48,7 +53,7 @@ def test_even_quotas_go_to_the_labels_that_have_the_fewest(
 
 def test_rows_that_are_there_already_count() -> None:
     samples = [sample(i, "ab"[i % 2], 1.0) for i in range(6)]
-    chosen = keep_best(samples, 3, balance=True, have={"a": 4, "b": 1})
+    chosen = keep_best(samples, 3, balance=True, existing={"a": 4, "b": 1})
     assert chosen == {"n/pseudo/a/1", "n/pseudo/a/3", "n/pseudo/a/5"}
 
 

@@ -1,4 +1,4 @@
-"""Backbones and checkpoints: seeded, plain, loadable by anyone, wrong paths told in a sentence."""
+"""Backbones and checkpoints: seeded, plain, loadable by anyone, wrong paths named in a sentence."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_nano_without_a_corpus_is_refused() -> None:
 
 
 def test_a_folder_backbone_is_what_save_pretrained_wrote(tmp_path: Path) -> None:
-    plain, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    plain, tokenizer = build_nano(tiny_backbone_params().nano, CORPUS)
     plain.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
     loaded, prepared = build_backbone(
@@ -89,24 +89,24 @@ def test_a_folder_backbone_is_what_save_pretrained_wrote(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["folder", "gguf", "hub"])
-def test_a_missing_path_is_told(kind: str) -> None:
+def test_a_missing_path_is_named(kind: str) -> None:
     with pytest.raises(ConfigError, match=naming("params.yaml", "backbone.path")):
         build_backbone(tiny_backbone_params(kind=kind), Path(), [])
 
 
 @pytest.mark.parametrize("kind", ["folder", "gguf"])
-def test_a_path_that_is_not_there_is_told(kind: str, tmp_path: Path) -> None:
+def test_a_path_that_is_not_there_is_named(kind: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path / "nowhere")):
         build_backbone(tiny_backbone_params(kind=kind, path="nowhere"), tmp_path, [])
 
 
-def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path / "empty")):
         build_backbone(tiny_backbone_params(kind="folder", path="empty"), tmp_path, [])
 
 
-def test_a_file_that_is_no_gguf_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_gguf_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"not a model")
     with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path / "model.gguf")):
         build_backbone(tiny_backbone_params(kind="gguf", path="model.gguf"), tmp_path, [])
@@ -140,7 +140,7 @@ def test_a_saved_student_keeps_tokenizer_and_weights(tiny_checkpoint: Path, tmp_
     assert TextCodec.load(out).control == TextCodec.load(tiny_checkpoint).control
 
 
-def test_a_broken_checkpoint_is_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_a_broken_checkpoint_is_named(tiny_checkpoint: Path, tmp_path: Path) -> None:
     import shutil
 
     with pytest.raises(ArtifactError, match=naming(f"{tmp_path}:")):
@@ -199,7 +199,7 @@ def test_a_model_that_reads_ahead_is_refused(tmp_path: Path) -> None:
     """BERT has a language head that transformers loads as a causal one; it would train to zero."""
     from transformers import BertConfig, BertLMHeadModel
 
-    _, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    _, tokenizer = build_nano(tiny_backbone_params().nano, CORPUS)
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
         intermediate_size=32,
@@ -217,7 +217,7 @@ def test_a_model_that_reads_ahead_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_without_its_head_is_refused_not_made_up(tmp_path: Path) -> None:
-    model, tokenizer = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    model, tokenizer = build_nano(tiny_backbone_params().nano, CORPUS)
     model.config.tie_word_embeddings = False
     model.model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
@@ -226,10 +226,10 @@ def test_a_model_without_its_head_is_refused_not_made_up(tmp_path: Path) -> None
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
-    model, _ = build_nano(tiny_backbone_params(), Path(), CORPUS)
+    model, _ = build_nano(tiny_backbone_params().nano, CORPUS)
     larger = [f"{text} {row}" for row, text in enumerate(CORPUS * 5)] * COMMON_FROM
     nano = tiny_backbone_params().nano.model_copy(update={"vocab_size": 400})
-    _, tokenizer = build_nano(tiny_backbone_params(nano=nano.model_dump()), Path(), larger)
+    _, tokenizer = build_nano(nano, larger)
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     num_rows = model.get_input_embeddings().weight.shape[0]
@@ -238,8 +238,8 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
         build_backbone(BackboneParams(kind="folder", path=str(tmp_path)), Path(), [])
 
 
-def test_a_model_without_a_tokenizer_is_told(tmp_path: Path) -> None:
-    model, _ = build_nano(tiny_backbone_params(), Path(), CORPUS)
+def test_a_model_without_a_tokenizer_is_named(tmp_path: Path) -> None:
+    model, _ = build_nano(tiny_backbone_params().nano, CORPUS)
     model.save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path)):
         build_backbone(BackboneParams(kind="folder", path=str(tmp_path)), Path(), [])

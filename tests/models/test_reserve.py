@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
@@ -20,7 +18,7 @@ PARAMS = tiny_backbone_params()
 
 
 def fresh(tied: bool) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
-    model, tokenizer = build_nano(PARAMS, Path(), CORPUS)
+    model, tokenizer = build_nano(PARAMS.nano, CORPUS)
     if not tied:
         model = tiny_llama(vocab_size=len(tokenizer), tie_word_embeddings=False)
     return model, tokenizer

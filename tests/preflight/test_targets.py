@@ -7,9 +7,10 @@ import pytest
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.models.backbones import build_backbone, is_made_of
+from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.parameters import Params
+from lamol_core.preflight.backbone import is_made_of
 from lamol_core.preflight.overview import describe_sequence
 from lamol_core.preflight.targets import find_encode, target_problems
 from lamol_core.text.tokenizer import TextCodec

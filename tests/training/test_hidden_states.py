@@ -75,7 +75,7 @@ def test_a_pack_knows_where_every_token_stands() -> None:
     pack = Pack.of(lengths)
     tokens = torch.arange(sum(lengths))
     assert torch.equal(tokens[pack.out][pack.back], tokens)
-    shapes = [(block.num_sequences, block.longest) for block in pack.blocks]
+    shapes = [(block.num_sequences, len(block.mask)) for block in pack.blocks]
     assert len(pack.out) == sum(number * longest for number, longest in shapes)
     assert shapes == [(3, 2), (1, 3), (2, 8), (1, 30)]
 
