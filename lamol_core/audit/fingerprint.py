@@ -1,7 +1,7 @@
 """What `forget.keep_fingerprint` keeps of a task's forgotten rows: hashes of runs, and histograms.
 
 In `data/T/`: `fingerprint.parquet` has keyed hashes of runs of words and of whole rows, both of
-five words or more, `fingerprint.json` histograms and figures. The key is in another place.
+five words or more, `fingerprint.json` histograms and figures. The key is kept elsewhere.
 WHAT LEAKS: whoever has the key can test whether a text that he guesses stood in the rows. Without
 the key the files show label counts, lengths, figures, and which blocks share a run. docs/audit.md
 has more.
@@ -37,7 +37,8 @@ SIDES = ("train", "held_out", "train_rest", "held_out_rest")
 class Fingerprint(Reference):
     """Rows as hashes, and figures of the training rows.
 
-    `blocks` has the sorted hashes of each block by side; each rest, the rows of no block, is one.
+    `blocks` has the sorted hashes of each block by side; the rows of no block are one block, under
+    "train_rest" and "held_out_rest".
     `figures[measure][size]` are figures of so many training rows, drawn at random."""
 
     hashed: KeyedHash

@@ -26,7 +26,7 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     teacher only the tokenizer is read, when it is first needed.
 
     A table that was changed is read too, and the audit says so. Raises ArtifactError where the
-    table is missing, not readable, or has rows of a task that is no earlier one."""
+    table is missing, not readable, or has rows of a task that is not an earlier one."""
     layout, task = inputs.layout, inputs.task
     path, mend = layout.pseudo(task), remedy(PSEUDO, task)
     table = read_as_it_lies(layout, PSEUDO, task)

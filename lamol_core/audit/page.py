@@ -49,9 +49,8 @@ def render_audit(audit: Audit, content: Mapping[str, Any], show_real_rows: bool)
         real_rows=show_real_rows,
         rows=inline_json(_rows(audit, content, show_real_rows)),
         style=style,
-        style_hash=policy_hash(style),
         script=script,
-        script_hash=policy_hash(script),
+        policy_hash=policy_hash,
     )
 
 
@@ -120,18 +119,11 @@ def _rows(audit: Audit, content: Mapping[str, Any], show_real_rows: bool) -> lis
         real_ids = (near.real_row_id, near.span_row_id) if near else ("", "")
         real_texts = [real.get(row_id, "") for row_id in real_ids]
         verdict, reasons = judgement.verdict(sample), judgement.reasons_of(sample)
-        row: list[Any] = [
-            sample.row_id,
-            task.name,
-            text,
-            visible(sample.target),
-            verdict,
-            reasons,
-            *real_ids,
-        ]
-        row += [visible_within(raw, *_find_run(raw, run)) for raw in real_texts]
-        row += [round(near.similarity, 3) if near else 0, shown_nll(sample), *marked]
-        rows.append(row)
+        head = (sample.row_id, task.name, text, visible(sample.target), verdict, reasons)
+        marked_texts = [visible_within(raw, *_find_run(raw, run)) for raw in real_texts]
+        similarity = round(near.similarity, 3) if near else 0
+        tail = (similarity, shown_nll(sample), *marked)
+        rows.append([*head, *real_ids, *marked_texts, *tail])
     return rows
 
 

@@ -52,7 +52,8 @@ class Copies(Check[Section]):
 
 
 def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
-    """The indices of texts that equal an earlier one, and of those that equal or resemble one."""
+    """The indices of texts that equal an earlier one; and of those that equal or resemble an
+    earlier one that is no repeat itself."""
     # late: see checks/__init__.py
     from datasketch import MinHash, MinHashLSH
 

@@ -30,7 +30,7 @@ FOLDS = 5
 
 class Drift(Check[Section]):
     name = "drift"
-    title = "Can it be told from real rows"
+    title = "Does it differ from real rows"
     limits: ClassVar = {"drift_auc": Limit(warn=0.85, fail=0.98)}
 
     def run(self, audited: Audited, params: Section) -> Finding:

@@ -31,7 +31,7 @@ from lamol_core.text.normalise import without_unseen
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 DIGITS = re.compile(r"\d(?:[ .-]?\d){12,}")
-CARD_LENGTHS = range(13, 20)
+CARD = re.compile(r"[2-6]\d{12,18}")
 MOST_GROUPS = 8
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", re.IGNORECASE)
 IP = re.compile(
@@ -64,12 +64,7 @@ def _is_card(number: str) -> bool:
     # late: see checks/__init__.py
     from stdnum import luhn
 
-    return (
-        len(number) in CARD_LENGTHS
-        and number[0] in "23456"
-        and len(set(number)) > 1
-        and luhn.is_valid(number)
-    )
+    return bool(CARD.fullmatch(number)) and len(set(number)) > 1 and luhn.is_valid(number)
 
 
 def ibans(text: str) -> Iterator[str]:
@@ -143,7 +138,7 @@ class PersonalDataParams(Section):
 
 class PersonalData(Check[PersonalDataParams]):
     name = "personal_data"
-    title = "Does it name people"
+    title = "Does it contain personal data"
     limits: ClassVar = {
         "personal_share": Limit(warn=0.0, fail=1.0),
         "replayed_personal_share": Limit(warn=0.0, fail=0.0),

@@ -20,7 +20,7 @@ from lamol_core.text.params import TextParams
 
 class Validity(Check[Section]):
     name = "validity"
-    title = "Could it be used"
+    title = "Could the draws be used"
     limits: ClassVar = {
         "rejected_share": Limit(warn=0.3, fail=0.8),
         "truncated_share": Limit(warn=0.1, fail=0.5),

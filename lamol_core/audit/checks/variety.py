@@ -50,8 +50,9 @@ class Variety(Check[Section]):
                 real = variety_of(real_texts)
                 all_pseudo += pseudo
                 all_real += real_texts
+            own = variety_of(pseudo)
             figures: dict[str, Figure] = {}
-            for name, value in (own := variety_of(pseudo)).items():
+            for name, value in own.items():
                 figures |= {name: value, f"{name}_real": real.get(name)}
             for name in ("distinct_2", "compression"):
                 value, other = own[name], real.get(name)

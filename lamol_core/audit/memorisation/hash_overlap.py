@@ -1,6 +1,8 @@
 """Samples of a forgotten task compared with the fingerprint of its rows: those figures and flags of
 the check `memorisation` that hashes can give."""
 
+from itertools import compress
+
 import numpy as np
 
 from lamol_core.audit.figures import Figure
@@ -30,16 +32,13 @@ def against_hashes(
     train, held_out = fingerprint.all_hashes("train"), fingerprint.all_hashes("held_out")
     spans, exact = hashed.longest_runs(train), hashed.are_rows(train)
     unseen_spans, unseen_exact = hashed.longest_runs(held_out), hashed.are_rows(held_out)
-    long_spans = (spans >= FLAGGED_SPAN) & (
-        spans > np.maximum(usual_span(unseen_spans), unseen_spans)
-    )
+    longest_unseen = np.maximum(usual_span(unseen_spans), unseen_spans)
     copies = exact & ~unseen_exact
+    is_flagged = copies | ((spans >= FLAGGED_SPAN) & (spans > longest_unseen))
+    reasons = np.where(copies, "exact_copy", "long_span").tolist()
     flags = [
-        Flag(
-            s.row_id, task.name, check, "exact_copy" if is_copy else "long_span", span_words=int(n)
-        )
-        for s, n, is_copy, is_long in zip(kept, spans, copies, long_spans, strict=True)
-        if is_copy or is_long
+        Flag(sample.row_id, task.name, check, reason, span_words=int(words))
+        for sample, words, reason in compress(zip(kept, spans, reasons, strict=True), is_flagged)
     ]
     figures |= overlap_figures(spans, lengths, exact, exact)
     unseen = overlap_figures(unseen_spans, lengths, unseen_exact, unseen_exact)
@@ -51,10 +50,8 @@ def against_hashes(
     pool = Pool(np.zeros(len(blocks), int), np.arange(len(blocks)) < num_train)
     runs = np.stack([hashed.longest_runs(block) for block in blocks], axis=1)
     rows = np.stack([hashed.are_rows(block) for block in blocks], axis=1).astype(float)
-    overlap, copied = (
-        np.maximum(spans, unseen_spans) / lengths,
-        (exact | unseen_exact).astype(float),
-    )
+    overlap = np.maximum(spans, unseen_spans) / lengths
+    copied = (exact | unseen_exact).astype(float)
     compared = ("overlap", runs, lengths, overlap), ("copied", rows, 1.0, copied)
     for name, by_block, scale, values in compared:
         received = _by_blocks(by_block, scale).received(np.ones(len(kept), bool), len(pool))

@@ -23,7 +23,7 @@ from lamol_core.audit.figures import Figure
 PERMUTATIONS = 2000
 CELLS = 1_000_000  # of a matrix of permutations at once
 MOST_HELD_OUT_BLOCKS, MOST_TRAIN_BLOCKS = 16, 48
-LEAST_BLOCK = 5  # rows; a smaller block is near to nothing, and its hashes tell too much of each
+LEAST_BLOCK = 5  # rows; the hashes of a smaller block reveal too much of each row
 Numbers = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -76,8 +76,8 @@ class AgainstRows:
         return np.array([s.valid and s.source_task == task.name for s in self.samples], bool)
 
     def figures(self, samples: Mask, num_comparisons: int = 1) -> dict[str, Figure]:
-        """Figures of some of the samples, one at least, with intervals that hold for so many such
-        sets at once."""
+        """Figures of some of the samples, at least one. The intervals hold for `num_comparisons`
+        such sets at once."""
         names = {self.samples[index].source_task for index in np.flatnonzero(samples).tolist()}
         num_held_out = len(self.held_out.rows)
         figures: dict[str, Figure] = {**self.train.figures(samples)}
@@ -129,7 +129,7 @@ class AgainstRows:
 
     @cached_property
     def _is_extracted(self) -> Mask:
-        """Which samples share a run with one training row alone that is too long for chance."""
+        """Which samples share a run, too long to be chance, with exactly one training row."""
         spans, least = self.train.spans, EXTRACTED_ALONE
         if len(self.held_out.rows) >= LEAST_HELD_OUT:
             least = max(EXTRACTED_SPAN, 2 * int(self.held_out.spans.words.max()))
@@ -139,14 +139,14 @@ class AgainstRows:
             words = [words_of(text) for text in self.train.texts]
             step = max(2, math.ceil(len(words) / MOST_QUERIES))
             others = [row for index, row in enumerate(words) if index % step]
-            found &= spans.words >= 2 * usual_span(
-                longest_shared_spans(words[::step], others).words
-            )
+            usual = usual_span(longest_shared_spans(words[::step], others).words)
+            found &= spans.words >= 2 * usual
         return found
 
     @cached_property
     def _is_repeated(self) -> Mask:
-        """Which samples equal one training row alone, no held-out row, and REPEATED samples do."""
+        """Which samples equal one training row and no held-out row, where at least REPEATED samples
+        equal that row."""
         rows = [
             near.row if sample.valid and near.similarity == 1.0 and len(near.rows) == 1 else -1
             for near, sample in zip(self.train.nearest, self.samples, strict=True)
