@@ -28,7 +28,7 @@ def audit(run: StageRun) -> None:
     found = audit_table(audited, params)
     cleaned = audit_cleaned(found, params)
     history = read_history(run)
-    if audited.tasks and not history.verdicts:
+    if audited.tasks and not history["verdicts"]:
         run.say(f"no audit of {run.after} is there: the history of its figures is left out.")
     made = run.provenance(acting)
     content = write_audit(run.layout, found, cleaned, history, params.show_real_rows, made)
@@ -46,7 +46,7 @@ def audit(run: StageRun) -> None:
     failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
     num_flagged = content["rows_flagged"]
     without = f"; without them {cleaned.verdict}" if cleaned and num_flagged else ""
-    flagged = f"{num_flagged} of {found.rows_drawn} rows flagged{without}"
+    flagged = f"{num_flagged} of {len(audited.drawn)} rows flagged{without}"
     run.say(f"{found.verdict}{failed}, {flagged} -> {page}")
 
 

@@ -10,7 +10,7 @@ import typer
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
 from lamol_core.artifacts.store import read_as_it_lies
-from lamol_core.audit.samples import Judgement, Wanted, choose, read_judgement, to_csv
+from lamol_core.audit.samples import Judgement, choose, read_judgement, to_csv
 from lamol_core.errors import ConfigError
 from lamol_core.parameters import load_params
 from lamol_core.records import PseudoSample, from_table
@@ -50,14 +50,15 @@ def samples(
     load_params(Path("params.yaml")).task(task)
     layout = Layout()
     table = read_as_it_lies(layout, PSEUDO, task)
-    wanted = Wanted(source_task, label, verdict or "", grep)
     named = sorted(set(table.column("source_task").to_pylist()))
     if source_task and source_task not in named:
         there = f"has rows of {', '.join(named)}" if named else "has no rows at all"
         raise ConfigError(f"--task {source_task}: {layout.pseudo(task)} {there}.")
     judgement = read_judgement(layout, task)
     all_rows = from_table(table, PseudoSample)
-    matching = list(choose(all_rows, judgement or Judgement(), wanted))
+    matching = list(
+        choose(all_rows, judgement or Judgement(), source_task, label, verdict or "", grep)
+    )
     found = matching[:limit]
     _print(found, shape)
     if judgement is None:

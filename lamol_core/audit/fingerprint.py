@@ -1,141 +1,116 @@
-"""What `forget.keep_fingerprint` leaves of a task's forgotten rows: hashes of runs, and histograms.
+"""What `forget.keep_fingerprint` keeps of a task's forgotten rows: hashes of runs, and histograms.
 
 In `data/T/`: `fingerprint.parquet` has keyed hashes of runs of words and of whole rows, both of
-five words or more, `fingerprint.json` histograms and figures. The key is in another place.
-WHAT LEAKS: who has the key too can find out whether a text that he guesses stood in the rows;
-without it label counts, lengths and figures, and which blocks share a run. docs/audit.md has more.
+five words or more, `fingerprint.json` histograms and figures. The key is kept elsewhere.
+WHAT LEAKS: whoever has the key can test whether a text that he guesses stood in the rows. Without
+the key the files show label counts, lengths, figures, and which blocks share a run. docs/audit.md
+has more.
 """
 
 import io
 import json
-import os
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.tables import read_rows
+from lamol_core.audit.figures import Figure
 from lamol_core.audit.memorisation.keyed_hash import Hashes, KeyedHash
-from lamol_core.audit.reference import Figure, Measure, Reference
+from lamol_core.audit.reference import Measure, Reference
 from lamol_core.errors import ArtifactError
 
 HASHES, FIGURES = "fingerprint.parquet", "fingerprint.json"
 KEY_BYTES = 32
 HASH_SCHEMA = pa.schema([("side", pa.string()), ("block", pa.int32()), ("hash", pa.int64())])
-TRAIN, HELD_OUT = "train", "held_out"
-TRAIN_REST, HELD_OUT_REST = "train_rest", "held_out_rest"
+SIDES = ("train", "held_out", "train_rest", "held_out_rest")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fingerprint(Reference):
-    """Blocks of training and held-out rows as hashes, and figures of the training rows:
-    `figures[measure][size]` are those of `size` of them, drawn at random."""
+    """Rows as hashes, and figures of the training rows.
+
+    `blocks` has the sorted hashes of each block by side; the rows of no block are one block, under
+    "train_rest" and "held_out_rest".
+    `figures[measure][size]` are figures of so many training rows, drawn at random."""
 
     hashed: KeyedHash
-    train: Sequence[Hashes]
-    held_out: Sequence[Hashes]
-    train_rest: Hashes
-    """Training rows of no block."""
-    held_out_rest: Hashes
-    label_counts: Mapping[str, int] = field(default_factory=dict)
-    length_counts: Mapping[int, int] = field(default_factory=dict)
-    figures: Mapping[str, Mapping[int, Mapping[str, Figure]]] = field(default_factory=dict)
+    blocks: Mapping[str, Sequence[Hashes]]
+    figures: Mapping[str, Mapping[int, Mapping[str, Figure]]]
 
-    @property
-    def all_train(self) -> Hashes:
-        return np.unique(np.concatenate([*self.train, self.train_rest]))
+    def all_hashes(self, side: str) -> Hashes:
+        """Of all "train" or "held_out" rows, whether in a block or not."""
+        nothing = np.array([], np.int64)
+        return np.unique(
+            np.concatenate([nothing, *self.blocks[side], *self.blocks[f"{side}_rest"]])
+        )
 
-    @property
-    def all_held_out(self) -> Hashes:
-        return np.unique(np.concatenate([*self.held_out, self.held_out_rest]))
-
-    def can_tell(self, text: str) -> bool:
+    def covers(self, text: str) -> bool:
         """Whether a normalised text is long enough to be looked for."""
         return self.hashed.row(text) is not None
 
-    @property
-    def labels(self) -> Counter[str]:
-        return Counter(self.label_counts)
-
-    @property
-    def lengths(self) -> list[int]:
-        return [length for length, count in self.length_counts.items() for _ in range(count)]
-
-    def size_for(self, most: int) -> int:
+    def sample_size(self, limit: int) -> int:
         sizes = (size for by_size in self.figures.values() for size in by_size)
-        return max((size for size in sizes if size <= most), default=0)
+        return max((size for size in sizes if size <= limit), default=0)
 
-    def measured(self, measure: Measure, size: int, chooser: Random) -> Mapping[str, Figure]:
+    def figures_of(self, measure: Measure, size: int, rng: Random) -> Mapping[str, Figure]:
         return self.figures[measure.__name__].get(size, {})
 
 
 def to_files(fingerprint: Fingerprint) -> dict[str, bytes]:
-    """The two files, by name."""
+    """The content of the two files, by name."""
     blocks = [
-        *((TRAIN, place, hashes) for place, hashes in enumerate(fingerprint.train)),
-        *((HELD_OUT, place, hashes) for place, hashes in enumerate(fingerprint.held_out)),
-        (TRAIN_REST, 0, fingerprint.train_rest),
-        (HELD_OUT_REST, 0, fingerprint.held_out_rest),
+        (side, k, block) for side in SIDES for k, block in enumerate(fingerprint.blocks[side])
     ]
-    table = pa.table(
-        {
-            "side": [side for side, _, hashes in blocks for _ in hashes],
-            "block": [block for _, block, hashes in blocks for _ in hashes],
-            "hash": np.concatenate([hashes for *_, hashes in blocks]),
-        },
-        schema=HASH_SCHEMA,
-    )
+    columns = {
+        "side": [side for side, _, hashes in blocks for _ in hashes],
+        "block": [number for _, number, hashes in blocks for _ in hashes],
+        "hash": np.concatenate([hashes for *_, hashes in blocks]),
+    }
     stream = io.BytesIO()
-    pq.write_table(table, stream, compression="zstd")
-    told = {
+    pq.write_table(pa.table(columns, schema=HASH_SCHEMA), stream, compression="zstd")
+    content = {
         "about": "Kept of rows that were forgotten (forget.keep_fingerprint); docs/audit.md",
         "key_check": fingerprint.hashed.of("check", ""),
-        "labels": dict(sorted(fingerprint.label_counts.items())),
-        "lengths": dict(sorted(fingerprint.length_counts.items())),
+        "labels": dict(sorted(fingerprint.labels.items())),
+        "lengths": dict(sorted(fingerprint.lengths.items())),
         "figures": fingerprint.figures,
     }
-    return {HASHES: stream.getvalue(), FIGURES: (json.dumps(told, indent=1) + "\n").encode()}
+    return {HASHES: stream.getvalue(), FIGURES: (json.dumps(content, indent=1) + "\n").encode()}
 
 
 def read_fingerprint(folder: Path, key_file: Path) -> Fingerprint | None:
-    """What a folder of `data/` has; None without one, or without the key it was made with."""
+    """The fingerprint in a folder of `data/`; None without one, or without its key."""
     if not (folder / FIGURES).is_file() or not key_file.is_file():
         return None
     remedy = f"Delete {folder / FIGURES}: later audits then do without the fingerprint."
-    told = read_json(folder / FIGURES, remedy)
+    content = read_json(folder / FIGURES, remedy)
     hashed = KeyedHash(read_key(key_file))
-    if hashed.of("check", "") != told.get("key_check"):
+    if hashed.of("check", "") != content.get("key_check"):
         return None
     table = read_rows(folder / HASHES, HASH_SCHEMA, remedy)
     sides = np.array(table["side"].to_pylist(), dtype=object)
-    blocks, hashes = table["block"].to_numpy(), table["hash"].to_numpy()
+    numbers, hashes = table["block"].to_numpy(), table["hash"].to_numpy()
 
-    def of_side(side: str) -> list[NDArray[np.int64]]:
-        here = sides == side
-        return [hashes[here & (blocks == place)] for place in sorted(set(blocks[here].tolist()))]
-
-    def of_rest(side: str) -> NDArray[np.int64]:
-        return hashes[sides == side]
+    def blocks_of(side: str) -> list[Hashes]:
+        own = sides == side
+        return [hashes[own & (numbers == number)] for number in np.unique(numbers[own])]
 
     return Fingerprint(
-        hashed,
-        of_side(TRAIN),
-        of_side(HELD_OUT),
-        of_rest(TRAIN_REST),
-        of_rest(HELD_OUT_REST),
-        told["labels"],
-        {int(length): count for length, count in told["lengths"].items()},
-        {
+        hashed=hashed,
+        blocks={side: blocks_of(side) for side in SIDES},
+        labels=Counter(content["labels"]),
+        lengths=Counter({int(length): count for length, count in content["lengths"].items()}),
+        figures={
             measure: {int(size): figures for size, figures in by_size.items()}
-            for measure, by_size in told["figures"].items()
+            for measure, by_size in content["figures"].items()
         },
     )
 
@@ -144,18 +119,17 @@ def read_key(path: Path) -> bytes:
     """Raises ArtifactError where the file holds no key."""
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii"))
-    except ValueError as error:
-        raise ArtifactError(f"{path}: holds no key ({error}). Put the right one back.") from error
+    except ValueError:
+        key = b""
     if len(key) != KEY_BYTES:
         raise ArtifactError(f"{path}: holds no key of {KEY_BYTES} bytes. Put the right one back.")
     return key
 
 
 def own_key(path: Path) -> bytes:
-    """The key at a path; a new random one, for its owner alone to read, where there is none."""
+    """The key at a path; a new random one, that its owner alone can read, where there is none."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(secrets.token_hex(KEY_BYTES))
+        path.touch(0o600, exist_ok=False)
+        path.write_text(secrets.token_hex(KEY_BYTES), encoding="ascii")
     return read_key(path)

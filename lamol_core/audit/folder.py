@@ -15,14 +15,14 @@ from lamol_core.artifacts.spec import (
     CROISSANT,
     DATASET_CARD,
     remedy,
-)
+)  # fmt: skip
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import write_rows
 from lamol_core.audit.cards import croissant, dataset_card
 from lamol_core.audit.page import fading_chart, render_audit
 from lamol_core.audit.registry import CHECKS
 from lamol_core.audit.spec import Audited
-from lamol_core.audit.verdicts import Audit, History
+from lamol_core.audit.verdicts import NO_HISTORY, Audit
 from lamol_core.data.gate import WITHOUT
 from lamol_core.errors import ArtifactError
 from lamol_core.reporting.plots import save_svg
@@ -32,47 +32,46 @@ def write_audit(
     layout: Layout,
     audit: Audit,
     cleaned: Audit | None,
-    history: History,
+    history: Mapping[str, Any],
     show_real_rows: bool,
     provenance: Provenance,
 ) -> dict[str, Any]:
-    """Write the folder of an audit, with its manifest, and the cards beside the table; gives the
+    """Write the folder of an audit, with its manifest, and the cards beside the table; return the
     content of audit.json. `cleaned` is the audit of the table without its flagged rows, None where
     the table was changed since it was drawn."""
-    task, audited, content = audit.task, audit.audited, audit.as_dict(history)
+    task, content = audit.task, audit.as_dict(history)
     if cleaned is not None:
         content[WITHOUT] = {
             "verdict": cleaned.verdict,
             "failed": cleaned.failed,
-            "rows_kept": cleaned.rows_kept,
+            "rows_kept": len(cleaned.audited.kept),
         }
         content["verdicts"][-1][WITHOUT] = content[WITHOUT]
     with atomic_folder(layout.audit(task)) as scratch:
         write_json(scratch / AUDIT_FIGURES, content)
-        page = render_audit(audit, content, audited, show_real_rows=False)
+        page = render_audit(audit, content, show_real_rows=False)
         (scratch / "index.html").write_text(page, encoding="utf-8")
         if (chart := fading_chart(content["fading"])) is not None:
             save_svg(chart, scratch / "fading.svg")
         write_rows(scratch / AUDIT_FLAGS, audit.flags, AUDIT.schema)
         seal_folder(scratch, AUDIT.kind, {"flags": len(audit.flags)}, provenance)
+    texts = {
+        DATASET_CARD.at(task, layout.root): dataset_card(content, audit.audited),
+        CROISSANT.at(task, layout.root): croissant(content, audit.audited),
+    }
     with_real_rows = layout.page_with_real_rows(task)
     with_real_rows.unlink(missing_ok=True)
     if show_real_rows:
-        with atomic_path(with_real_rows) as scratch:
-            page = render_audit(audit, content, audited, show_real_rows=True)
-            scratch.write_text(page, encoding="utf-8")
-    for card, text in (
-        (DATASET_CARD, dataset_card(content, audited)),
-        (CROISSANT, croissant(content, audited)),
-    ):
-        with atomic_path(card.at(task, layout.root)) as scratch:
+        texts[with_real_rows] = render_audit(audit, content, show_real_rows=True)
+    for path, text in texts.items():
+        with atomic_path(path) as scratch:
             scratch.write_text(text, encoding="utf-8")
     return content
 
 
 def figures_of(audit: Audit, content: Mapping[str, Any]) -> dict[str, Any]:
     """What the report reads of an audit; `content` is that of audit.json."""
-    poor = [one.name for one in CHECKS if one.tells_poor_samples and one.name in audit.failed]
+    poor = [c.name for c in CHECKS if c.shows_poor_samples and c.name in audit.failed]
     return {
         "verdict": audit.verdict,
         "failed": audit.failed,
@@ -89,30 +88,28 @@ def figures_of(audit: Audit, content: Mapping[str, Any]) -> dict[str, Any]:
 def whole_audit(
     inputs: Inputs, audited: Audited, parameters: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """The content of the audit that is there, where it is of this very table and parameters and
-    cannot be made again, because real rows were forgotten; else None."""
+    """The content of the audit on disk, where it is of this table and these parameters and real
+    rows were forgotten since, so that it cannot be made again; else None."""
     folder = inputs.path(AUDIT)
     table = {name: inputs.hashes[name] for name in ("pseudo", "table", "teacher")}
     made = Provenance(dict(parameters), table)
-    if audited.has_forgotten_rows and is_whole(folder, AUDIT.kind, made):
-        return read_audit(folder)
-    return None
+    is_forgotten = any(task.forgotten_on for task in audited.tasks)
+    return _read_audit(folder) if is_forgotten and is_whole(folder, AUDIT.kind, made) else None
 
 
-def read_audit(folder: Path) -> dict[str, Any]:
-    """The content of audit.json. Raises ArtifactError where there is none."""
-    return read_json(folder / AUDIT_FIGURES, remedy(AUDIT, folder.parent.name))
-
-
-def read_history(inputs: Inputs) -> History:
-    """What the audit of the task before, and those before it, said; nothing where there is none.
-    Raises ArtifactError for one that was changed."""
+def read_history(inputs: Inputs) -> Mapping[str, Any]:
+    """The verdicts and fading figures in audit.json of the task before; none without an audit.
+    Raises ArtifactError where it was changed."""
     folder = inputs.path(AUDIT, "before")
     path = folder / AUDIT_FIGURES
     if not path.is_file():
-        return History()
+        return NO_HISTORY
     inputs.check(AUDIT, "before")
-    content = read_audit(folder)
-    if not all(isinstance(content.get(name), list) for name in ("verdicts", "fading")):
+    content = _read_audit(folder)
+    if not all(isinstance(content.get(name), list) for name in NO_HISTORY):
         raise ArtifactError(f"{path}: is no audit. {remedy(AUDIT, folder.parent.name)}")
-    return History(content["verdicts"], content["fading"])
+    return content
+
+
+def _read_audit(folder: Path) -> dict[str, Any]:
+    return read_json(folder / AUDIT_FIGURES, remedy(AUDIT, folder.parent.name))

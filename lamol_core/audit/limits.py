@@ -1,5 +1,6 @@
-"""What a check's figure is held against."""
+"""The limits of a check's figures, and the verdicts that follow."""
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -7,24 +8,27 @@ from pydantic import model_validator
 from lamol_core.config.section import Section
 
 Verdict = Literal["pass", "warn", "fail"]
+SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "fail")
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    return max(verdicts, key=SEVERITY.index, default="pass")
 
 
 class Limit(Section):
-    """Beyond `warn` a figure is worth a look, beyond `fail` the table is not fit for training."""
+    """Beyond `warn` a figure is worth a look, beyond `fail` the table is not fit for training.
+
+    `sign` is -1 where low figures are the bad ones."""
 
     warn: float
     fail: float
     sign: ClassVar[int] = 1
-    """-1 where low figures are the bad ones."""
 
     @model_validator(mode="after")
     def _fail_is_beyond_warn(self) -> Self:
         if self.sign * self.fail < self.sign * self.warn:
             side = "below" if self.sign > 0 else "above"
-            raise ValueError(
-                f"fail {self.fail:g} is {side} warn {self.warn:g}, a figure would fail before it "
-                "warns; swap them"
-            )
+            raise ValueError(f"fail {self.fail:g} is {side} warn {self.warn:g}; swap them")
         return self
 
     def judge(self, value: float) -> Verdict:
@@ -34,6 +38,6 @@ class Limit(Section):
 
 
 class LowLimit(Limit):
-    """Of a figure that is bad where it is low."""
+    """Limits of a figure that is bad where it is low."""
 
     sign: ClassVar[int] = -1

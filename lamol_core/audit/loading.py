@@ -1,14 +1,16 @@
-"""What an audit looks at: the table as it lies there, changed or not, and the task's real rows."""
+"""What an audit reads: the table as it is on disk, changed or not, and the tasks' real rows."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import sha256_of
-from lamol_core.artifacts.spec import PSEUDO, TEACHER, remedy
+from lamol_core.artifacts.spec import PSEUDO, TEACHER, Artifact, remedy
 from lamol_core.artifacts.store import Inputs, check, read_as_it_lies
 from lamol_core.audit.fingerprint import read_fingerprint
 from lamol_core.audit.spec import CARRIED, Audited, Origin, SampledTask, Teacher
@@ -20,16 +22,16 @@ from lamol_core.text.params import TextParams
 
 
 def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
-    """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate.
+    """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate. Of the
+    teacher only the tokenizer is read, when it is first needed.
 
-    A table that was changed since it was written is read all the same:
-    the audit says so. The teacher is there by its tokenizer alone. Raises ArtifactError where the
-    table is missing or is no such table."""
+    A table that was changed is read too, and the audit says so. Raises ArtifactError where the
+    table is missing, not readable, or has rows of a task that is not an earlier one."""
     layout, task = inputs.layout, inputs.task
     path, mend = layout.pseudo(task), remedy(PSEUDO, task)
     table = read_as_it_lies(layout, PSEUDO, task)
     if holes := [name for name in table.column_names if table[name].null_count]:
-        raise ArtifactError(f"{path}: empty places in column {', '.join(holes)}. {mend}")
+        raise ArtifactError(f"{path}: empty cells in column {', '.join(holes)}. {mend}")
     samples = from_table(table, PseudoSample)
     manifest, data = inputs.look(PSEUDO), TaskData.read(inputs)
     teacher = layout.teacher(task)
@@ -37,82 +39,78 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     origin = Origin(
         new_task=task,
         seed=seed,
-        table_is_as_written=_holds(lambda: check(layout, PSEUDO, task)),
+        table_is_as_written=_is_as_written(layout, PSEUDO, task),
         table_sha256=inputs.hashes["table"],
         manifest=manifest,
         teacher=teacher,
         teacher_sha256=inputs.look(TEACHER).content_sha256,
         text=text,
-        teacher_is_as_written=_holds(lambda: check(layout, TEACHER, task)),
+        teacher_is_as_written=_is_as_written(layout, TEACHER, task),
         carried=_rows_before(inputs, manifest.inputs),
     )
-    if foreign := sorted({s.source_task for s in samples} - {one.name for one in data.earlier}):
+    drawn: dict[str, list[PseudoSample]] = {facts.name: [] for facts in data.earlier}
+    if foreign := sorted({sample.source_task for sample in samples} - {*drawn}):
         raise ArtifactError(f"{path}: rows of {foreign}, which {task!r} does not follow. {mend}")
-    drawn = [[s for s in samples if s.source_task == one.name] for one in data.earlier]
+    for sample in samples:
+        drawn[sample.source_task].append(sample)
     tasks = [
-        sampled_task(data, place, rows, layout.fingerprint_key)
-        for place, rows in enumerate(drawn)
+        sampled_task(data, index, rows, layout.fingerprint_key)
+        for index, rows in enumerate(drawn.values())
         if rows
     ]
     return Audited(tasks, origin, seed, Teacher(decoder_of(teacher)))
 
 
 def with_asked_teacher(audited: Audited, text: TextParams, batch_size: int) -> Audited:
-    """The teacher answers and scores texts too; its model is loaded when first asked."""
+    """Let the teacher answer and score texts too; its model is loaded when first asked."""
     from lamol_core.decoding.answers import AskedTeacher  # loads torch
 
     asked = AskedTeacher(audited.origin.teacher, text, batch_size)
-    teacher = replace(audited.teacher, answers=asked.answers, score=asked.score)
-    return replace(audited, teacher=teacher)
+    return replace(audited, teacher=Teacher(audited.teacher.decode, asked.answers, asked.score))
 
 
 def sampled_task(
-    data: TaskData, place: int, drawn: Sequence[PseudoSample], key_file: Path
+    data: TaskData, index: int, drawn: Sequence[PseudoSample], key_file: Path
 ) -> SampledTask:
-    """What is known of the task at a place of a lineage, and the samples drawn of it."""
-    facts = data.lineage[place]
-    home = data.file(facts.name, "train").parent
+    """The task with this index in a lineage, its real rows, and the samples drawn of it."""
+    facts = data.lineage[index]
+    folder = data.file(facts.name, "train").parent
     removed = data.forgotten(facts.name).get("train")
-    held_out = [row for split in ("dev", "test") for row in data.rows_left(facts.name, split)]
     return SampledTask(
         facts=facts,
-        age=len(data.earlier) - 1 - place,
+        tasks_since=len(data.earlier) - 1 - index,
         drawn=drawn,
         train=data.rows_left(facts.name, "train"),
-        held_out=held_out,
-        place=place,
-        canaries=read_canaries(home),
+        held_out=data.rows_left(facts.name, "dev") + data.rows_left(facts.name, "test"),
+        index=index,
+        canaries=read_canaries(folder),
         forgotten_on=removed.forgotten_on if removed else "",
-        fingerprint=read_fingerprint(home, key_file) if removed else None,
+        fingerprint=read_fingerprint(folder, key_file) if removed else None,
     )
 
 
 def _rows_before(inputs: Inputs, drawn_from: Mapping[str, str]) -> dict[str, PseudoSample]:
-    """The rows of the table before, by their ids, if it is the one that rows were carried from."""
-    if CARRIED not in drawn_from:
-        return {}
-    try:
-        table, manifest = inputs.read(PSEUDO, "before")
-    except ArtifactError:
-        return {}
-    if manifest.content_sha256 != drawn_from[CARRIED]:
-        return {}
-    return {sample.row_id: sample for sample in from_table(table, PseudoSample)}
+    """The rows, by their ids, of the table before if rows were carried over from it unchanged."""
+    if CARRIED in drawn_from:
+        with suppress(ArtifactError):
+            table, manifest = inputs.read(PSEUDO, "before")
+            if manifest.content_sha256 == drawn_from[CARRIED]:
+                return {sample.row_id: sample for sample in from_table(table, PseudoSample)}
+    return {}
 
 
-def _holds(check: Callable[[], object]) -> bool:
-    """Whether something is what its manifest says."""
-    try:
-        check()
-    except ArtifactError:
-        return False
-    return True
+def _is_as_written(layout: Layout, artifact: Artifact, task: str) -> bool:
+    """Whether an artefact is what its manifest says."""
+    with suppress(ArtifactError):
+        check(layout, artifact, task)
+        return True
+    return False
 
 
 def decoder_of(checkpoint: Path) -> Callable[[Sequence[int]], str]:
-    """Ids to text by a checkpoint's tokenizer alone, as TextCodec does it: no model is loaded.
+    """Ids to text by a checkpoint's tokenizer alone, as TextCodec decodes; no model is loaded.
 
-    It is read when first asked; raises ArtifactError then where there is none."""
+    The tokenizer is read at the first call, which raises ArtifactError where there is none."""
 
     @cache
     def tokenizer() -> Tokenizer:

@@ -1,6 +1,4 @@
-"""The block `audit`: common keys, and what the checks declare. And the block `forget`."""
-
-from __future__ import annotations
+"""The block `audit`: common keys and what the checks declare. And the block `forget`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +11,16 @@ from lamol_core.config.section import Count, Section
 
 
 class _Common(Section):
-    """What is asked of pseudo-samples before they are trained on."""
+    """The keys that do not belong to one check; docs/audit.md defines the figures of `limits`."""
 
     ask_teacher: bool = False
     batch_size: Count = 256
     show_real_rows: bool = False
     min_rows: Count = 30
     limits: Section = Section()
-    """The limits of all checks, by figure; docs/audit.md defines each."""
 
     def limit(self, figure: str) -> Limit:
-        """Of a check's figure."""
+        """The limits of a figure."""
         limit: Limit = getattr(self.limits, figure)
         return limit
 
@@ -36,20 +33,13 @@ class _Common(Section):
 if TYPE_CHECKING:
     AuditParams = _Common
 else:
-    _limits = {figure: limit for check in CHECKS for figure, limit in check.limits.items()}
-    _blocks = {
-        "limits": create_model(
-            "AuditLimits",
-            __base__=Section,
-            **{figure: (type(limit), limit) for figure, limit in _limits.items()},
-        ),
-        **{check.name: check.Params for check in CHECKS if check.Params is not Section},
+    _limits = {
+        figure: (type(limit), limit) for check in CHECKS for figure, limit in check.limits.items()
     }
-    AuditParams = create_model(
-        "AuditParams",
-        __base__=_Common,
-        **{name: (block, block()) for name, block in _blocks.items()},
-    )
+    _blocks = {check.name: check.Params for check in CHECKS if check.Params is not Section}
+    _blocks["limits"] = create_model("AuditLimits", __base__=Section, **_limits)
+    _fields = {name: (block, block()) for name, block in _blocks.items()}
+    AuditParams = create_model("AuditParams", __base__=_Common, **_fields)
 
 
 class ForgetParams(Section):

@@ -1,59 +1,42 @@
-"""What an audit may know of a task's real rows: all of them, a kept fingerprint, or nothing."""
+"""What an audit knows of a task's real rows: all of them, a kept fingerprint, or nothing."""
 
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from lamol_core.text.normalise import words_of
+from lamol_core.audit.figures import Figure
 
-Figure = float | None
-"""None: not defined for so few rows, or not measured."""
-Measure = Callable[[Sequence[str]], Mapping[str, Figure]]
-"""Figures of normalised texts, known by the function's name where the texts are gone."""
+Measure = Callable[[Sequence[str]], Mapping[str, Figure]]  # figures of normalised texts
 
 
+@dataclass(frozen=True, kw_only=True)
 class Reference:
-    """The training rows of a task, as far as the checks hold pseudo-samples against them. This one
-    knows nothing: the rows are gone, and nothing was kept."""
+    """What the checks compare pseudo-samples with. This class knows nothing of the training rows.
 
-    @property
-    def labels(self) -> Counter[str]:
-        """Rows by normalised target; empty for free text, and where nothing is known."""
-        return Counter()
+    `labels` counts rows by normalised target (empty for free text), `lengths` by number of words.
+    """
 
-    @property
-    def lengths(self) -> Sequence[int]:
-        """Numbers of words."""
-        return ()
+    labels: Counter[str] = field(default_factory=Counter)
+    lengths: Counter[int] = field(default_factory=Counter)
 
-    def size_for(self, most: int) -> int:
-        """For how many rows, `most` at the most, figures of the real ones can be had; 0: none."""
+    def sample_size(self, limit: int) -> int:
+        """How many real rows, at most `limit`, can be measured; 0 for none."""
         return 0
 
-    def measured(self, measure: Measure, size: int, chooser: random.Random) -> Mapping[str, Figure]:
-        """Figures of as many of the real rows."""
+    def figures_of(self, measure: Measure, size: int, rng: random.Random) -> Mapping[str, Figure]:
+        """Figures of `size` real rows."""
         return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RealRows(Reference):
-    """The rows themselves: normalised texts and targets."""
+    """All training rows, as normalised texts."""
 
     texts: Sequence[str]
-    targets: Sequence[str]
-    """Empty for free text."""
 
-    @property
-    def labels(self) -> Counter[str]:
-        return Counter(self.targets)
+    def sample_size(self, limit: int) -> int:
+        return min(len(self.texts), limit)
 
-    @property
-    def lengths(self) -> Sequence[int]:
-        return [len(words_of(text)) for text in self.texts]
-
-    def size_for(self, most: int) -> int:
-        return min(len(self.texts), most)
-
-    def measured(self, measure: Measure, size: int, chooser: random.Random) -> Mapping[str, Figure]:
-        return measure(chooser.sample(self.texts, size))
+    def figures_of(self, measure: Measure, size: int, rng: random.Random) -> Mapping[str, Figure]:
+        return measure(rng.sample(self.texts, size))

@@ -1,4 +1,4 @@
-"""Pseudo-samples as rows to look at: chosen, and as CSV that no spreadsheet runs."""
+"""Pseudo-samples to look at: selected by verdict or text, and as CSV that no spreadsheet runs."""
 
 import csv
 import io
@@ -20,39 +20,29 @@ from lamol_core.text.normalise import normalise
 
 SampleVerdict = Literal["clean", "unjudged", "flagged", "rejected", "surplus"]
 COLUMNS = ("row_id", "source_task", "input", "target", "verdict", "reasons", "nll")
+# a spreadsheet takes cells that begin so for formulas, full-width signs too
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
-"""What makes a spreadsheet take a cell for a formula: full-width signs too."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which samples: empty values choose all."""
-
-    task: str = ""
-    label: str = ""
-    verdict: str = ""
-    grep: str = ""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an audit says of single rows; empty where there is none."""
+    """What an audit says of single rows; empty where there is none.
+
+    `reasons` are those of its flags by row id. Samples of other tasks than `judged_tasks` could not
+    be compared with real rows or a fingerprint, nor could `unjudged_rows`, by their ids."""
 
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Why it flags rows, by their ids."""
     judged_tasks: Collection[str] = ()
-    """Those whose samples were held against their real rows, or against a fingerprint of them."""
     unjudged_rows: Collection[str] = ()
-    """The ids of samples of such a task that were too short for the fingerprint."""
 
     def verdict(self, sample: PseudoSample) -> SampleVerdict:
-        """A row that nothing is known against is clean only where something was looked at."""
+        """A row without a flag is clean only where it could be judged."""
         if not sample.valid:
             return "surplus" if sample.reject_reason == SURPLUS else "rejected"
         if self.reasons.get(sample.row_id):
             return "flagged"
-        looked_at = sample.source_task in self.judged_tasks
-        return "clean" if looked_at and sample.row_id not in self.unjudged_rows else "unjudged"
+        is_judged = sample.source_task in self.judged_tasks
+        return "clean" if is_judged and sample.row_id not in self.unjudged_rows else "unjudged"
 
     def reasons_of(self, sample: PseudoSample) -> list[str]:
         """Why it was rejected, and why it is flagged."""
@@ -60,17 +50,17 @@ class Judgement:
         return [reason for reason in reasons if reason]
 
 
-def reasons_by_row(flags: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """From the row's id and the reason of every flag."""
+def judgement_of(flags: Iterable[tuple[str, str]], audit: Mapping[str, Any]) -> Judgement:
+    """From the row id and reason of every flag, and the content of audit.json."""
     reasons: dict[str, list[str]] = defaultdict(list)
     for row_id, reason in flags:
         reasons[row_id].append(reason)
-    return reasons
+    return Judgement(reasons, audit["judged_tasks"], set(audit["unjudged_rows"]))
 
 
 def read_judgement(layout: Layout, task: str) -> Judgement | None:
-    """What a task's audit says of its pseudo-samples; None if there is no audit, or it is that of
-    another table. Raises ArtifactError where it was changed."""
+    """What the audit of a task's pseudo-samples says; None without an audit of this very table.
+    Raises ArtifactError where the audit was changed."""
     folder = layout.audit(task)
     if not folder.is_dir():
         return None
@@ -78,42 +68,39 @@ def read_judgement(layout: Layout, task: str) -> Judgement | None:
         return None
     flags = pq.read_table(folder / AUDIT_FLAGS)
     flagged = zip(flags["row_id"].to_pylist(), flags["reason"].to_pylist(), strict=True)
-    audit = read_json(folder / AUDIT_FIGURES, remedy(AUDIT, task))
-    return Judgement(reasons_by_row(flagged), audit["judged_tasks"], set(audit["unjudged_rows"]))
+    return judgement_of(flagged, read_json(folder / AUDIT_FIGURES, remedy(AUDIT, task)))
 
 
 def choose(
-    samples: Sequence[PseudoSample], judgement: Judgement, wanted: Wanted
+    samples: Sequence[PseudoSample],
+    judgement: Judgement,
+    source_task: str = "",
+    label: str = "",
+    wanted_verdict: str = "",
+    grep: str = "",
 ) -> Iterator[dict[str, Any]]:
-    """One row a sample that is wanted, in the table's order."""
+    """The samples that match, as dictionaries of COLUMNS; "" matches all."""
     for sample in samples:
         verdict = judgement.verdict(sample)
         if (
-            (wanted.task and sample.source_task != wanted.task)
-            or (wanted.label and normalise(sample.target) != normalise(wanted.label))
-            or (wanted.verdict and verdict != wanted.verdict)
-            or normalise(wanted.grep) not in normalise(f"{sample.input} {sample.target}")
+            source_task in ("", sample.source_task)
+            and (not label or normalise(sample.target) == normalise(label))
+            and wanted_verdict in ("", verdict)
+            and normalise(grep) in normalise(f"{sample.input} {sample.target}")
         ):
-            continue
-        yield {
-            "row_id": sample.row_id,
-            "source_task": sample.source_task,
-            "input": sample.input,
-            "target": sample.target,
-            "verdict": verdict,
-            "reasons": ", ".join(judgement.reasons_of(sample)),
-            "nll": shown_nll(sample),
-        }
+            reasons = ", ".join(judgement.reasons_of(sample))
+            own = (sample.row_id, sample.source_task, sample.input, sample.target)
+            yield dict(zip(COLUMNS, (*own, verdict, reasons, shown_nll(sample)), strict=True))
 
 
 def shown_nll(sample: PseudoSample) -> float | None:
-    """To three places; None where it is not a number."""
+    """With three decimals; None where it is not a number."""
     return None if math.isnan(sample.nll) else round(sample.nll, 3)
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV in which every cell that a spreadsheet would run begins with an apostrophe. All are in
-    quotes: no cell goes on as another one, wherever a reader ends a field or a line."""
+    """CSV in which cells that a spreadsheet would run begin with an apostrophe. Every cell is
+    quoted, so that no content can end a cell or a line."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
@@ -122,6 +109,5 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _inert(value: object) -> object:
-    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
+    is_formula = isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS)
+    return f"'{value}" if is_formula else value

@@ -3,53 +3,51 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from lamol_core.artifacts.manifest import Manifest
-from lamol_core.audit.limits import Limit, Verdict
-from lamol_core.audit.reference import Figure, RealRows, Reference
+from lamol_core.audit.figures import Figure, FiguresByTask, pooled, with_interval
+from lamol_core.audit.limits import Limit, Verdict, worst
+from lamol_core.audit.reference import RealRows, Reference
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import Canary
 from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
-from lamol_core.text.normalise import normalise
+from lamol_core.text.normalise import normalise, words_of
 from lamol_core.text.params import TextParams
 
 if TYPE_CHECKING:
     from lamol_core.audit.fingerprint import Fingerprint
 
 P = TypeVar("P", bound=Section)
-FiguresByTask = Mapping[str, Mapping[str, Figure]]
 NOT_JUDGED = "not judged"
+# names a table's input where some of its rows come from the table before
 CARRIED = "before.pseudo"
-"""Among the inputs of a table some of whose rows come from the one before."""
-SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "fail")
 
 
 @dataclass(frozen=True)
 class SampledTask:
     """An earlier task: its pseudo-samples in a table, and its real rows.
 
-    `age` counts the tasks that were learnt since it was learnt; 0 for the last one.
+    `tasks_since` counts the tasks learnt after it, `index` is its number in the order of learning.
+    `held_out` are its dev and test rows, `canaries` were planted among its training rows.
+    `forgotten_on` is the day on which `lamol forget` removed the rows ("" where they are here),
+    `fingerprint` is what was kept of them.
     """
 
     facts: TaskFacts
-    age: int
+    tasks_since: int
     drawn: Sequence[PseudoSample]
     train: Sequence[Example]
     held_out: Sequence[Example]
-    """Rows of the same task that no training has seen: dev and test."""
-    place: int = 0
-    """In the order of learning: its GEN token."""
+    index: int = 0
     canaries: Sequence[Canary] = ()
-    """Planted among its training rows."""
     forgotten_on: str = ""
-    """When its training rows were removed (`lamol forget`); empty where they are here."""
     fingerprint: Fingerprint | None = None
-    """What was kept of them."""
 
     @property
     def name(self) -> str:
@@ -64,113 +62,117 @@ class SampledTask:
     def rejected(self) -> list[PseudoSample]:
         return [s for s in self.drawn if not s.valid and s.reject_reason != SURPLUS]
 
-    @cached_property
-    def reference(self) -> Reference:
-        """What the checks hold its samples against."""
-        if self.forgotten_on:
-            return self.fingerprint or Reference()
-        targets = [normalise(row.target) for row in self.train] if self.has_classes else []
-        return RealRows(self.texts(self.train), targets)
-
     @property
     def has_classes(self) -> bool:
         return self.facts.targets == "classes"
 
     @cached_property
-    def is_blind(self) -> bool:
-        """Whether its rows are gone, and nothing tells of most samples whether they repeat them."""
-        is_mostly_untold = self.fingerprint is None or len(self.untold) > self.num_told
-        return bool(self.forgotten_on) and is_mostly_untold
+    def reference(self) -> Reference:
+        """What the checks compare its samples with."""
+        if self.forgotten_on:
+            return self.fingerprint or Reference()
+        texts = self.texts(self.train)
+        targets = [normalise(row.target) for row in self.train] if self.has_classes else []
+        lengths = Counter(len(words_of(text)) for text in texts)
+        return RealRows(labels=Counter(targets), lengths=lengths, texts=texts)
 
     @cached_property
-    def untold(self) -> list[PseudoSample]:
-        """Samples of which nothing tells whether they repeat forgotten rows: all, or those that are
-        too short to be looked for in the fingerprint."""
-        if not self.forgotten_on:
-            return []
+    def unjudged(self) -> list[PseudoSample]:
+        """Samples that cannot be compared with forgotten rows: there is no fingerprint, or they
+        are too short for it."""
+        if not self.forgotten_on or self.fingerprint is None:
+            return self.kept if self.forgotten_on else []
         texts = zip(self.kept, self.texts(self.kept), strict=True)
-        known = self.fingerprint
-        return [sample for sample, text in texts if known is None or not known.can_tell(text)]
+        return [sample for sample, text in texts if not self.fingerprint.covers(text)]
 
     @property
-    def num_told(self) -> int:
-        return len(self.kept) - len(self.untold)
+    def num_judged(self) -> int:
+        return len(self.kept) - len(self.unjudged)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether at least half of the samples can be compared with rows or fingerprint."""
+        has_reference = self.fingerprint is not None or not self.forgotten_on
+        return has_reference and len(self.unjudged) <= self.num_judged
 
     @property
     def note(self) -> str:
-        """What the audit cannot say of it, or only by its fingerprint; empty where it can."""
+        """What the audit cannot know of forgotten rows; "" where the rows are here."""
         if not self.forgotten_on:
             return ""
-        gone = f"The training rows of {self.name} were forgotten on {self.forgotten_on}"
+        note = f"The training rows of {self.name} were forgotten on {self.forgotten_on}"
         if self.fingerprint is None:
             return (
-                f"{gone}, and no fingerprint of them is here with its key: whether its samples "
-                "repeat or resemble them is not known."
+                f"{note}, without a usable fingerprint: it is not known whether samples copy them."
             )
-        short = len(self.untold)
-        too_short = f" {short} of {len(self.kept)} samples are too short for it." if short else ""
+        short = f"{len(self.unjudged)} of {len(self.kept)} samples are too short for it."
         return (
-            f"{gone}: its samples are held against their kept fingerprint, by runs of words of "
-            "certain lengths; drift, near copies and replayed personal data are not known."
-            f"{too_short}"
+            f"{note}; samples are compared with their fingerprint. Drift, near copies and replayed "
+            f"personal data are not known. {short if self.unjudged else ''}".rstrip()
         )
 
     def text(self, row: PseudoSample | Example) -> str:
-        """What a row says: its input, and its target too where that is free text and no label."""
+        """The row's input, followed by its target where that is free text."""
         return f"{row.input} {row.target}" if self.facts.targets == "text" else row.input
 
     def texts(self, rows: Sequence[PseudoSample] | Sequence[Example]) -> list[str]:
+        """Normalised."""
         return [normalise(self.text(row)) for row in rows]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a table says that it comes from, and what is on disk to hold that against."""
+    """What a table's manifest says of its origin, and what is on disk to compare it with.
+
+    `table_sha256` is that of the file on disk; its manifest may have another. `carried` are the
+    rows of the table before that could be carried over, by their ids.
+    """
 
     new_task: str
     seed: int
     table_is_as_written: bool
     table_sha256: str
-    """Of the file as it lies there; its manifest says what it was."""
     manifest: Manifest
     teacher: Path
     teacher_sha256: str
     text: TextParams
     teacher_is_as_written: bool = True
     carried: Mapping[str, PseudoSample] = field(default_factory=dict)
-    """Rows of the table before that could be carried over, by their ids."""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The checkpoint that wrote a table; None where its model may not be asked."""
+    """The checkpoint that wrote a table. `decode` turns ids into text. None without
+    `audit.ask_teacher`: `answers` gives its own answers to samples, `score` the negative
+    log-likelihoods, in nats, of inputs of the task with this index."""
 
     decode: Callable[[Sequence[int]], str]
-    """Ids to text."""
     answers: Callable[[Sequence[PseudoSample]], list[str]] | None = None
-    """What it answers itself to each sample's input."""
     score: Callable[[int, Sequence[str]], list[float]] | None = None
-    """The negative log-likelihood of inputs of the task at this place, in nats."""
 
 
 @dataclass(frozen=True)
 class Audited:
-    """A table of pseudo-samples with all that the checks may look at."""
+    """A table of pseudo-samples with all that the checks may look at; `seed` is for resampling."""
 
     tasks: Sequence[SampledTask]
     origin: Origin
     seed: int
-    """Of resampling: the same table has the same figures."""
     teacher: Teacher
 
     @property
-    def has_forgotten_rows(self) -> bool:
-        return any(task.forgotten_on for task in self.tasks)
+    def drawn(self) -> list[PseudoSample]:
+        """All samples, rejected and surplus ones too."""
+        return [sample for task in self.tasks for sample in task.drawn]
+
+    @property
+    def kept(self) -> list[PseudoSample]:
+        return [sample for task in self.tasks for sample in task.kept]
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A row that a check points at, and why; no text of a real row."""
+    """A row that a check flags, and why; no text of a real row."""
 
     row_id: str
     source_task: str
@@ -184,7 +186,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """The real row that is nearest to a sample, and the longest run of words shared with any."""
+    """The real row nearest to a sample, and the longest run of words shared with any real row."""
 
     real_row_id: str
     similarity: float
@@ -195,11 +197,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Judged:
-    """A figure beside its limits."""
+    """A figure beside its limits; `task` is "" for the whole table."""
 
     figure: str
     task: str
-    """Empty for the whole table."""
     value: float
     warn: float
     fail: float
@@ -208,7 +209,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """What one check found. `neighbours` are by the ids of the samples.
+
+    `judge` adds `judged`, `title`, and `undecided`: the check's headline could not be judged.
+    """
 
     check: str
     figures: Mapping[str, Figure]
@@ -217,22 +221,28 @@ class Finding:
     judged: Sequence[Judged] = ()
     notes: Sequence[str] = ()
     neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
-    """By the ids of the samples."""
     undecided: bool = False
-    """Whether its headline could not be judged."""
     title: str = ""
-    """The check's, once it is judged."""
 
     @property
     def verdict(self) -> Verdict:
         return worst(judged.verdict for judged in self.judged)
 
     @property
-    def told_verdict(self) -> str:
-        """The verdict; "not judged" where no figure could be held against a limit, or not the
-        headline."""
+    def shown_verdict(self) -> str:
+        """The verdict; "not judged" where no figure, or not the headline, could be judged."""
         is_known = self.judged and not (self.undecided and self.verdict == "pass")
         return self.verdict if is_known else NOT_JUDGED
+
+    @property
+    def shown_figures(self) -> list[tuple[Judged, str]]:
+        """The judged figures of the whole table and those of tasks beyond a limit, with values."""
+        scopes = {**self.by_task, "": self.figures}
+        return [
+            (judged, with_interval(judged.figure, scopes[judged.task]))
+            for judged in self.judged
+            if not judged.task or judged.verdict != "pass"
+        ]
 
     @property
     def rows_flagged(self) -> int:
@@ -240,62 +250,35 @@ class Finding:
 
 
 class Check(ABC, Generic[P]):
-    """One question to a table. Its file has the definition and source of every figure. A new one is
-    a file with a subclass, and a line in the registry."""
+    """One question to a table; a new check is a file with a subclass, and a line in the registry.
+
+    Its file defines every figure and names its source. `name` is that of its file and of its block
+    in `audit`, `title` the question without its mark, `limits` has the figures that are judged.
+    Without its `headline` figure a table cannot pass. Where `needs_samples`, the check is left out
+    of a table without samples; where `shows_poor_samples`, the report calls the samples poor if
+    the check fails.
+    """
 
     name: ClassVar[str]
-    """That of its file, and of its own block in `audit`."""
     title: ClassVar[str]
-    """The question, without its mark."""
     limits: ClassVar[Mapping[str, Limit]]
-    """Of the figures that are judged; `audit.limits` can change them."""
     Params: ClassVar[type[Section]] = Section
     headline: ClassVar[str] = ""
-    """The figure without which a table is no pass."""
     needs_samples: ClassVar[bool] = True
-    """Whether it is left out where no sample was drawn."""
-    tells_poor_samples: ClassVar[bool] = False
-    """Whether the report calls the samples poor where it fails."""
+    shows_poor_samples: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, audited: Audited, params: P) -> Finding:
         """Figures and flags, not judged yet."""
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
-        """How many rows its figures of a task stand on: few are not judged alone."""
+        """How many rows a task's figures are computed from; few are not judged on their own."""
         return len(task.kept)
 
     def pooled(self, audited: Audited, by_task: FiguresByTask) -> dict[str, Figure]:
-        """The mean of each figure over tasks, weighted by the rows that it stands on."""
+        """The mean of each figure over tasks, weighted by `num_rows`."""
         sizes = {task.name: self.num_rows(task, audited.origin) for task in audited.tasks}
         return pooled(by_task, sizes)
 
-
-def number(value: Figure) -> str:
-    if value is None:
-        return ""
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
-
-
-def with_interval(figure: str, figures: Mapping[str, Figure]) -> str:
-    """A figure as it is shown: of an interval's lower end the interval."""
-    low, high = figures.get(figure), figures.get(f"{figure}_high")
-    return number(low) if low is None or high is None else f"{low:.3f} to {high:.3f}"
-
-
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    return max(verdicts, key=SEVERITY.index, default="pass")
-
-
-def pooled(by_task: FiguresByTask, weights: Mapping[str, int]) -> dict[str, Figure]:
-    """The mean of each figure over tasks, weighted by their rows; None where no task has it."""
-    means: dict[str, Figure] = {}
-    for name in dict.fromkeys(name for figures in by_task.values() for name in figures):
-        known = [
-            (value, weights[task])
-            for task, figures in by_task.items()
-            if (value := figures.get(name)) is not None
-        ]
-        total = sum(weight for _, weight in known)
-        means[name] = sum(v * w for v, w in known) / total if total else None
-    return means
+    def flag(self, sample: PseudoSample, reason: str, real_row_id: str = "") -> Flag:
+        return Flag(sample.row_id, sample.source_task, self.name, reason, real_row_id=real_row_id)

@@ -1,21 +1,15 @@
-"""One table through all checks: findings, and the verdict they come to."""
+"""One table through all checks: what they find, and the verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lamol_core.audit.limits import Verdict
+from lamol_core.audit.limits import Verdict, worst
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.registry import CHECKS
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, Judged, worst
+from lamol_core.audit.spec import Audited, Check, Finding, Flag, Judged
 
-
-@dataclass(frozen=True)
-class History:
-    """What the audits of the tasks before said, in audit.json's own form."""
-
-    verdicts: Sequence[dict[str, Any]] = ()
-    fading: Sequence[dict[str, Any]] = ()
+NO_HISTORY: Mapping[str, Any] = {"verdicts": (), "fading": ()}
 
 
 @dataclass(frozen=True)
@@ -30,36 +24,16 @@ class Audit:
         return self.audited.origin.new_task
 
     @property
-    def rows_kept(self) -> int:
-        return sum(len(task.kept) for task in self.audited.tasks)
-
-    @property
-    def rows_drawn(self) -> int:
-        """Kept, rejected and surplus ones."""
-        return sum(len(task.drawn) for task in self.audited.tasks)
-
-    @property
-    def judged_tasks(self) -> list[str]:
-        """Tasks whose rows are here, or whose fingerprint tells of most of their samples."""
-        return [task.name for task in self.audited.tasks if not task.is_blind]
-
-    @property
-    def unjudged_rows(self) -> list[str]:
-        """Samples of these tasks of which no fingerprint tells."""
-        judged = (task for task in self.audited.tasks if not task.is_blind)
-        return [sample.row_id for task in judged for sample in task.untold]
-
-    @property
     def notes(self) -> list[str]:
         """What could not be looked at, and why."""
         return [task.note for task in self.audited.tasks if task.note]
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of all checks; what could not be looked at is no pass."""
-        is_blind = any(task.is_blind for task in self.audited.tasks)
+        """The worst of all checks, and "warn" at least where something could not be judged."""
+        is_complete = all(task.is_judged for task in self.audited.tasks)
         undecided = any(finding.undecided for finding in self.findings)
-        at_least: Verdict = "warn" if is_blind or undecided else "pass"
+        at_least: Verdict = "pass" if is_complete and not undecided else "warn"
         return worst([at_least, *(finding.verdict for finding in self.findings)])
 
     @property
@@ -67,53 +41,59 @@ class Audit:
         return [flag for finding in self.findings for flag in finding.flags]
 
     @property
+    def flagged_ids(self) -> set[str]:
+        return {flag.row_id for flag in self.flags}
+
+    @property
     def failed(self) -> list[str]:
-        """The checks that failed."""
+        """The names of the checks that failed."""
         return [finding.check for finding in self.findings if finding.verdict == "fail"]
 
-    def as_dict(self, history: History = History()) -> dict[str, Any]:
-        """The content of audit.json."""
+    def as_dict(self, history: Mapping[str, Any] = NO_HISTORY) -> dict[str, Any]:
+        """The content of audit.json; `history` is that of the task before."""
         verdict = {"task": self.task, "verdict": self.verdict, "failed": self.failed}
+        rows_kept, tasks = len(self.audited.kept), self.audited.tasks
+        judged_tasks = [task for task in tasks if task.is_judged]
         return {
             **verdict,
-            "verdicts": [*history.verdicts, {**verdict, "rows_kept": self.rows_kept}],
+            "verdicts": [*history["verdicts"], {**verdict, "rows_kept": rows_kept}],
             "notes": self.notes,
-            "judged_tasks": self.judged_tasks,
-            "unjudged_rows": self.unjudged_rows,
-            "rows_kept": self.rows_kept,
-            "rows_rejected": sum(len(task.rejected) for task in self.audited.tasks),
-            "rows_flagged": len({flag.row_id for flag in self.flags}),
+            "judged_tasks": [task.name for task in judged_tasks],
+            "unjudged_rows": [sample.row_id for task in judged_tasks for sample in task.unjudged],
+            "rows_kept": rows_kept,
+            "rows_rejected": sum(len(task.rejected) for task in tasks),
+            "rows_flagged": len(self.flagged_ids),
             "checks": {
-                one.check: {
-                    "title": one.title,
-                    "verdict": one.told_verdict,
-                    "figures": one.figures,
-                    "by_task": one.by_task,
-                    "judged": [asdict(judged) for judged in one.judged],
-                    "rows_flagged": one.rows_flagged,
-                    "notes": list(one.notes),
+                finding.check: {
+                    "title": finding.title,
+                    "verdict": finding.shown_verdict,
+                    "figures": finding.figures,
+                    "by_task": finding.by_task,
+                    "judged": [asdict(judged) for judged in finding.judged],
+                    "rows_flagged": finding.rows_flagged,
+                    "notes": list(finding.notes),
                 }
-                for one in self.findings
+                for finding in self.findings
             },
-            "fading": [*history.fading, *self._fading()],
+            "fading": [*history["fading"], *self._fading()],
         }
 
     def _fading(self) -> list[dict[str, Any]]:
-        """Every figure of every earlier task, by the tasks learnt since: does the memory fade?"""
-        entries: list[dict[str, Any]] = []
+        """A dictionary a task with all its figures; "age" counts the tasks learnt since."""
+        entries = []
         for task in self.audited.tasks:
-            figures: dict[str, Figure] = {}
-            for finding in self.findings:
-                figures |= finding.by_task.get(task.name, {})
+            by_check = [finding.by_task.get(task.name, {}) for finding in self.findings]
+            figures = {name: value for figures in by_check for name, value in figures.items()}
             if figures:
-                entries.append({"for": self.task, "task": task.name, "age": task.age, **figures})
+                head = {"for": self.task, "task": task.name, "age": task.tasks_since}
+                entries.append({**head, **figures})
         return entries
 
 
 def audit_table(
     audited: Audited, params: AuditParams, checks: Sequence[Check[Any]] = CHECKS
 ) -> Audit:
-    """Every check on one table, judged by the limits of params.yaml."""
+    """Run every check on one table, and judge its figures by the limits of params.yaml."""
     findings = [
         judge(check, check.run(audited, params.own(check)), audited, params)
         for check in checks
@@ -123,12 +103,11 @@ def audit_table(
 
 
 def audit_cleaned(audit: Audit, params: AuditParams) -> Audit | None:
-    """The audit of the same table without the rows that an audit flags; None where the table was
-    changed since it was drawn: its flags may be of other rows."""
-    audited = audit.audited
+    """Audit the same table without its flagged rows; None where the table was changed since it was
+    drawn, so that the flags may be of other rows."""
+    audited, flagged = audit.audited, audit.flagged_ids
     if not audited.origin.table_is_as_written:
         return None
-    flagged = {flag.row_id for flag in audit.flags}
     tasks = [
         replace(task, drawn=[row for row in task.drawn if row.row_id not in flagged])
         for task in audited.tasks
@@ -137,27 +116,25 @@ def audit_cleaned(audit: Audit, params: AuditParams) -> Audit | None:
 
 
 def judge(check: Check[Any], finding: Finding, audited: Audited, params: AuditParams) -> Finding:
-    """The finding with verdicts: on the whole table, and on each task with `min_rows` rows."""
-    judged, notes = [], list(finding.notes)
-    scopes = [("", finding.figures)] + [
-        (task.name, finding.by_task[task.name])
-        for task in audited.tasks
-        if task.name in finding.by_task
-        if check.num_rows(task, audited.origin) >= params.min_rows
-    ]
+    """Add the verdicts: on the whole table, and on each task with `min_rows` rows."""
+    judged: list[Judged] = []
+    notes, scopes = list(finding.notes), {"": finding.figures}
+    for task in audited.tasks:
+        if task.name in finding.by_task and check.num_rows(task, audited.origin) >= params.min_rows:
+            scopes[task.name] = finding.by_task[task.name]
     for figure in check.limits:
         limit = params.limit(figure)
-        for task, figures in scopes:
-            value = figures.get(figure)
-            if value is not None:
-                verdict = limit.judge(value)
-                judged.append(Judged(figure, task, value, limit.warn, limit.fail, verdict))
+        judged += [
+            Judged(figure, scope, value, limit.warn, limit.fail, limit.judge(value))
+            for scope, figures in scopes.items()
+            if (value := figures.get(figure)) is not None
+        ]
         low, mean = finding.figures.get(figure), finding.figures.get(f"{figure}_mean")
         if low is not None and mean is not None and low <= limit.warn < mean:
             notes.append(
-                f"{figure}: {mean:.1%} by estimate, but {low:.1%} is the lower end of its "
-                "interval: with so few rows that chance is not ruled out."
+                f"{figure}: {mean:.1%} by estimate, but the interval begins at {low:.1%}: with so "
+                "few rows this may be chance."
             )
-    decided = {one.figure for one in judged if not one.task}
-    undecided = bool(check.headline) and check.headline not in decided
+    of_table = {judgement.figure for judgement in judged if not judgement.task}
+    undecided = bool(check.headline) and check.headline not in of_table
     return replace(finding, judged=judged, undecided=undecided, notes=notes, title=check.title)

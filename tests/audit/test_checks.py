@@ -15,10 +15,11 @@ from lamol_core.audit.checks.faithfulness import Faithfulness
 from lamol_core.audit.checks.memorisation import HEADLINES, Memorisation
 from lamol_core.audit.checks.personal_data import personal_data_in
 from lamol_core.audit.checks.validity import Validity
+from lamol_core.audit.figures import pooled
 from lamol_core.audit.memorisation.permutation import pooled_excesses
 from lamol_core.audit.memorisation.row_overlap import AgainstRows
 from lamol_core.audit.params import AuditParams
-from lamol_core.audit.spec import Audited, SampledTask, Teacher, pooled
+from lamol_core.audit.spec import Audited, SampledTask, Teacher
 from lamol_core.audit.verdicts import Audit, audit_table, judge
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import make_canaries
@@ -187,7 +188,7 @@ def test_what_too_few_held_out_rows_leave_open_is_said() -> None:
     assert not none.notes
     fewer = replace(few, held_out=few.held_out[:19])
     result = audit_table(replace(audited, tasks=[fewer]), AuditParams(), [Memorisation()])
-    assert result.findings[0].told_verdict == "not judged" and result.verdict == "warn"
+    assert result.findings[0].shown_verdict == "not judged" and result.verdict == "warn"
 
 
 def test_a_few_rows_said_again_and_again_are_no_pass() -> None:
@@ -458,7 +459,7 @@ def test_the_whole_table_is_what_its_tasks_are_together() -> None:
     assert found.figures["longest_span"] == max(mine["longest_span"], theirs["longest_span"])
     assert (mine["exact_copies"], theirs["exact_copies"]) == (30, 10)
     assert found.figures["exact_copies"] == 40
-    rows = AgainstRows.of(both.tasks, both.seed)
+    rows = AgainstRows(both.tasks, both.seed)
     parts = [rows.figures(rows.kept(task)), theirs]
     pooled_by_hand = pooled_excesses(parts, [100, 100], HEADLINES)
     assert len(pooled_by_hand) == 6 and found.figures == {**found.figures, **pooled_by_hand}
@@ -468,9 +469,9 @@ def test_intervals_of_single_tasks_hold_for_all_of_them_at_once() -> None:
     audited, other = clean(size=100), clean(size=100, seed=1)
     both = replace(audited, tasks=[*audited.tasks, as_second(*other.tasks)])
     found = Memorisation().run(both, Section())
-    rows = AgainstRows.of(both.tasks, both.seed)
+    rows = AgainstRows(both.tasks, both.seed)
     for one in both.tasks:
-        assert found.by_task[one.name] == rows.figures(rows.kept(one), among=2)
+        assert found.by_task[one.name] == rows.figures(rows.kept(one), num_comparisons=2)
         assert found.by_task[one.name] != rows.figures(rows.kept(one))
 
 
@@ -502,7 +503,7 @@ def test_without_held_out_rows_memory_is_not_judged() -> None:
     result = audit(replace(audited, tasks=[alone]))
     (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
     assert found.figures["copied_excess"] is None
-    assert found.told_verdict == "not judged"
+    assert found.shown_verdict == "not judged"
     assert result.verdict == "warn" and not result.failed
     assert len(found.notes) == 1, "chance or memory: it is not known"
 

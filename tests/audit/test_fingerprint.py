@@ -177,9 +177,11 @@ def test_every_row_is_in_a_block_or_in_the_rest(held_out: int) -> None:
     task = replace(task, held_out=task.held_out[:held_out])
     kept = fingerprint_of(task, KEY, SEED)
     hashed = KeyedHash(KEY)
-    assert set(kept.all_train) == set(hashed.corpus(task.texts(task.train)))
-    assert set(kept.all_held_out) == set(hashed.corpus(task.texts(task.held_out)))
-    assert bool(kept.train) == bool(kept.held_out) == (held_out >= 5), "no blocks of few rows"
+    assert set(kept.all_hashes("train")) == set(hashed.corpus(task.texts(task.train)))
+    assert set(kept.all_hashes("held_out")) == set(hashed.corpus(task.texts(task.held_out)))
+    assert bool(kept.blocks["train"]) == bool(kept.blocks["held_out"]) == (held_out >= 5), (
+        "no blocks of few rows"
+    )
 
 
 def test_without_a_fingerprint_it_says_what_is_not_known() -> None:

@@ -16,8 +16,8 @@ import pytest
 from lamol_core.audit.page import render_audit, visible_within
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.samples import to_csv
-from lamol_core.audit.spec import Audited
-from lamol_core.audit.verdicts import History, audit_table
+from lamol_core.audit.spec import Audited, Finding
+from lamol_core.audit.verdicts import Audit, audit_table
 from lamol_core.text.display import visible
 from tests.audit.corpus import clean, sample, sentence, with_rows
 from tests.browser import needs_browser
@@ -46,7 +46,7 @@ def page_of(audited: Audited, show_real_rows: bool = True) -> str:
     fading = [
         {"for": "x", "task": "banking", "age": age, "drift_auc": 0.5 + age / 10} for age in range(3)
     ]
-    return render_audit(audit, audit.as_dict(History(fading=fading)), audited, show_real_rows)
+    return render_audit(audit, audit.as_dict({"verdicts": [], "fading": fading}), show_real_rows)
 
 
 def rows_in(page: str) -> list[list[Any]]:
@@ -160,10 +160,9 @@ class TestInABrowser:
         chooser = random.Random(0)
         drawn = [sample(i, sentence(chooser), "pin") for i in range(50_000)]
         many = replace(audited, tasks=[replace(task, drawn=drawn)])
-        audit = audit_table(many, AuditParams(), checks=())
-        content = {**audit.as_dict(History()), "checks": {"none": NOTHING}}
+        audit = Audit(many, [Finding("none", {})])
         path = tmp_path / "index.html"
-        path.write_text(render_audit(audit, content, many, False), encoding="utf-8")
+        path.write_text(render_audit(audit, audit.as_dict(), False), encoding="utf-8")
         browser.get(path.as_uri())
         milliseconds = browser.execute_script(
             "const started = performance.now();"
@@ -173,9 +172,3 @@ class TestInABrowser:
         )
         assert self.shown(browser) == 100
         assert milliseconds < 1500, "a key press answers while one waits"
-
-
-NOTHING: dict[str, Any] = {
-    "title": "", "verdict": "pass", "figures": {}, "by_task": {}, "judged": [], "rows_flagged": 0,
-    "notes": [],
-}  # fmt: skip

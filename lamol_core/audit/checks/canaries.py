@@ -10,14 +10,14 @@ import math
 import random
 from typing import ClassVar
 
+from lamol_core.audit.figures import Figure, pooled
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, SampledTask, pooled
+from lamol_core.audit.spec import Audited, Check, Finding, SampledTask
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import DIGITS
 from lamol_core.seeds import derive_seed
 
-TRIED = 1023
-"""Other secrets that a planted one is ranked among: 1,024 with it."""
+NUM_OTHERS = 1023  # other secrets; a planted one is ranked among 1,024 with itself
 
 
 class Canaries(Check[Section]):
@@ -31,29 +31,23 @@ class Canaries(Check[Section]):
     def run(self, audited: Audited, params: Section) -> Finding:
         by_task: dict[str, dict[str, Figure]] = {}
         flags = []
-        # a row that counts for one task may hold what was planted in another
-        drawn = [
-            (of.name, sample.row_id, f"{sample.input} {sample.target}".replace(" ", ""))
-            for of in audited.tasks
-            for sample in of.drawn
-        ]
-        for task in audited.tasks:
-            if not task.canaries:
-                continue
-            back = set()
-            for source, row_id, text in drawn:
-                found = [canary for canary in task.canaries if canary.secret in text]
-                back |= {canary.secret for canary in found}
-                flags += [
-                    Flag(row_id, source, self.name, "canary", real_row_id=canary.row_id)
-                    for canary in found
-                ]
+        # a row drawn for one task can hold a secret of another
+        texts = [(row, f"{row.input} {row.target}".replace(" ", "")) for row in audited.drawn]
+        planted = [task for task in audited.tasks if task.canaries]
+        for task in planted:
+            found = [
+                (sample, canary)
+                for sample, text in texts
+                for canary in task.canaries
+                if canary.secret in text
+            ]
+            flags += [self.flag(sample, "canary", canary.row_id) for sample, canary in found]
             by_task[task.name] = {
                 "canaries": float(len(task.canaries)),
-                "canary_share": len(back) / len(task.canaries),
+                "canary_share": len({c.secret for _, c in found}) / len(task.canaries),
                 "exposure": _exposure(task, audited),
             }
-        weights = {task.name: len(task.canaries) for task in audited.tasks}
+        weights = {task.name: len(task.canaries) for task in planted}
         return Finding(self.name, pooled(by_task, weights), by_task, flags)
 
 
@@ -63,10 +57,10 @@ def _exposure(task: SampledTask, audited: Audited) -> Figure:
         return None
     exposures = []
     for canary in task.canaries:
-        chooser = random.Random(derive_seed(audited.seed, "exposure", canary.row_id))
-        others = ["".join(chooser.choices("0123456789", k=DIGITS)) for _ in range(TRIED)]
+        rng = random.Random(derive_seed(audited.seed, "exposure", canary.row_id))
+        others = ["".join(rng.choices("0123456789", k=DIGITS)) for _ in range(NUM_OTHERS)]
         texts = [f"{canary.start} {secret}" for secret in (canary.secret, *others)]
-        own, *rest = score(task.place, texts)
-        rank = 1 + sum(one < own for one in rest)
-        exposures.append(math.log2(TRIED + 1) - math.log2(rank))
+        planted, *rest = score(task.index, texts)
+        rank = 1 + sum(other < planted for other in rest)
+        exposures.append(math.log2(NUM_OTHERS + 1) - math.log2(rank))
     return sum(exposures) / len(exposures)

@@ -11,8 +11,9 @@ import random
 from collections.abc import Sequence
 from typing import ClassVar
 
+from lamol_core.audit.figures import Figure, share
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag
+from lamol_core.audit.spec import Audited, Check, Finding
 from lamol_core.config.section import Section
 from lamol_core.seeds import derive_seed
 
@@ -32,49 +33,47 @@ class Copies(Check[Section]):
         by_task, flags = {}, []
         for task in audited.tasks:
             texts = task.texts(task.kept)
-            size = task.reference.size_for(len(texts))
-            chooser = random.Random(derive_seed(audited.seed, "copies", task.name))
-            mine = chooser.sample(texts, size)
-            real = task.reference.measured(repeat_shares, size, chooser)
+            size = task.reference.sample_size(len(texts))
+            rng = random.Random(derive_seed(audited.seed, "copies", task.name))
+            pseudo_sample = rng.sample(texts, size)
+            real = task.reference.figures_of(repeat_shares, size, rng)
             exact, near = repeats_of(texts)
-            shares = _shares(exact, near, len(texts))
-            of_as_many = shares if size == len(texts) else repeat_shares(mine)
-            excesses = {
-                f"{kind}_excess": _minus(of_as_many[f"{kind}_share"], real.get(f"{kind}_share"))
-                for kind in ("duplicate", "near_duplicate")
-            }
-            by_task[task.name] = shares | excesses
-            for place, sample in enumerate(task.kept):
-                reason = "duplicate" if place in exact else "near_duplicate"
-                if place in near:
-                    flags.append(Flag(sample.row_id, task.name, self.name, reason))
+            figures = _shares(exact, near, len(texts))
+            at_size = figures if size == len(texts) else repeat_shares(pseudo_sample)
+            for kind in ("duplicate", "near_duplicate"):
+                own, other = at_size[f"{kind}_share"], real.get(f"{kind}_share")
+                figures[f"{kind}_excess"] = None if own is None or other is None else own - other
+            by_task[task.name] = figures
+            flags += [
+                self.flag(task.kept[i], "duplicate" if i in exact else "near_duplicate")
+                for i in sorted(near)
+            ]
         return Finding(self.name, self.pooled(audited, by_task), by_task, flags)
 
 
 def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
-    """The places of texts that an earlier one equals, and of those that equal or resemble one
-    which is no repeat itself."""
+    """The indices of texts that equal an earlier one; and of those that equal or resemble an
+    earlier one that is no repeat itself."""
     # late: see checks/__init__.py
     from datasketch import MinHash, MinHashLSH
 
     from lamol_core.audit.memorisation.neighbours import runs_of
 
     first: dict[str, int] = {}
-    for place, text in enumerate(texts):
-        first.setdefault(text, place)
+    for index, text in enumerate(texts):
+        first.setdefault(text, index)
     exact = set(range(len(texts))) - set(first.values())
     near = set(exact)
-    index = MinHashLSH(threshold=SIMILAR, num_perm=PERMUTATIONS)
+    seen = MinHashLSH(threshold=SIMILAR, num_perm=PERMUTATIONS)
     hashes = MinHash.bulk(
         [[run.encode() for run in runs_of(text)] for text in first], num_perm=PERMUTATIONS
     )
-    seen: dict[int, MinHash] = {}
-    for place, hashed in zip(first.values(), hashes, strict=True):
-        if any(hashed.jaccard(seen[other]) >= SIMILAR for other in index.query(hashed)):
-            near.add(place)
-        else:  # a repeat resembles what it repeats: looking for that is enough, and stays quick
-            index.insert(place, hashed)
-            seen[place] = hashed
+    by_index = dict(zip(first.values(), hashes, strict=True))
+    for index, hashed in by_index.items():
+        if any(hashed.jaccard(by_index[other]) >= SIMILAR for other in seen.query(hashed)):
+            near.add(index)
+        else:  # what resembles a repeat resembles the text that it repeats
+            seen.insert(index, hashed)
     return exact, near
 
 
@@ -85,10 +84,6 @@ def repeat_shares(texts: Sequence[str]) -> dict[str, Figure]:
 
 def _shares(exact: set[int], near: set[int], size: int) -> dict[str, Figure]:
     return {
-        "duplicate_share": len(exact) / size if size else None,
-        "near_duplicate_share": len(near) / size if size else None,
+        "duplicate_share": share(len(exact), size),
+        "near_duplicate_share": share(len(near), size),
     }
-
-
-def _minus(mine: Figure, theirs: Figure) -> Figure:
-    return None if mine is None or theirs is None else mine - theirs

@@ -1,11 +1,11 @@
-"""Drift: whether a classifier tells pseudo-samples from real rows (Lopez-Paz and Oquab 2017).
+"""Drift: whether a classifier separates pseudo-samples from real rows (Lopez-Paz and Oquab 2017).
 
 drift_auc         area under the ROC curve of a logistic regression on TF-IDF of words and pairs of
-                  words, 5-fold, on as many real rows as pseudo ones: 0.5 is chance. A sample
-                  with the text of one of these rows is told from nothing: the classifier does
-                  not see it, and it counts as chance; so many samples as rows have the text
+                  words, 5-fold, on as many real rows as pseudo ones: 0.5 is chance. A sample that
+                  equals one of these rows is a copy: the classifier does not see it, and it counts
+                  as chance. Of one text there are at most as many copies as real rows
 drift_auc_<label> the same scores, on the rows of one label alone
-age               tasks learnt since the task was learnt: drift over age is how memory fades
+age               tasks learnt since this one: how drift grows with it shows how memory fades
 """
 
 import random
@@ -15,8 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from lamol_core.audit.figures import Figure
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, SampledTask
+from lamol_core.audit.spec import Audited, Check, Finding, SampledTask
 from lamol_core.config.section import Section
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import normalise
@@ -29,64 +30,62 @@ FOLDS = 5
 
 class Drift(Check[Section]):
     name = "drift"
-    title = "Can it be told from real rows"
+    title = "Does it differ from real rows"
     limits: ClassVar = {"drift_auc": Limit(warn=0.85, fail=0.98)}
 
     def run(self, audited: Audited, params: Section) -> Finding:
-        by_task = {
-            task.name: {
-                "age": float(task.age),
-                **_told_apart(task, derive_seed(audited.seed, "drift", task.name)),
-            }
-            for task in audited.tasks
-        }
-        alone = {name: {"drift_auc": figures["drift_auc"]} for name, figures in by_task.items()}
-        return Finding(self.name, self.pooled(audited, alone), by_task)
+        by_task = {}
+        for task in audited.tasks:
+            figures = _auc_figures(task, derive_seed(audited.seed, "drift", task.name))
+            by_task[task.name] = {"age": float(task.tasks_since), **figures}
+        pooled = self.pooled(audited, by_task)
+        return Finding(self.name, {"drift_auc": pooled["drift_auc"]}, by_task)
 
 
-def _told_apart(task: SampledTask, seed: int) -> dict[str, Figure]:
+def _auc_figures(task: SampledTask, seed: int) -> dict[str, Figure]:
     size = min(len(task.kept), len(task.train), MOST_ROWS)
     if size < LEAST_ROWS:
         return {"drift_auc": None}
-    chooser = random.Random(seed)
-    mine, theirs = chooser.sample(task.kept, size), chooser.sample(list(task.train), size)
-    texts = task.texts(mine) + task.texts(theirs)
-    is_pseudo = np.array([1] * size + [0] * size)
-    left = Counter(texts[size:])
-    copied = np.zeros(len(texts), bool)
-    for place, text in enumerate(texts[:size]):
-        copied[place] = left[text] > 0
-        left[text] -= 1
-    scores = np.zeros(len(texts))
+    rng = random.Random(seed)
+    pseudo, real = rng.sample(task.kept, size), rng.sample(list(task.train), size)
+    texts = task.texts(pseudo) + task.texts(real)
+    is_pseudo = np.arange(2 * size) < size
+    num_left = Counter(texts[size:])
+    copied = np.zeros(2 * size, bool)
+    for index, text in enumerate(texts[:size]):
+        copied[index] = num_left[text] > 0
+        num_left[text] -= 1
+    scores = np.zeros(2 * size)
     if np.count_nonzero(~copied[:size]) >= FOLDS:
-        others = [texts[place] for place in np.flatnonzero(~copied)]
-        scores[~copied] = pseudo_scores(others, is_pseudo[~copied], seed % 2**32)
+        seen = [texts[index] for index in np.flatnonzero(~copied)]
+        scores[~copied] = pseudo_scores(seen, is_pseudo[~copied], seed % 2**32)
     figures: dict[str, Figure] = {"drift_auc": _auc(scores, is_pseudo, copied)}
     if task.has_classes:
-        targets = [row.target for row in mine] + [row.target for row in theirs]
+        targets = [row.target for row in pseudo] + [row.target for row in real]
         labels = np.array([normalise(target) for target in targets])
         for label in sorted(set(labels)):
             own = labels == label
-            if np.bincount(is_pseudo[own], minlength=2).min() >= LEAST_OF_LABEL:
+            if min((is_pseudo & own).sum(), (~is_pseudo & own).sum()) >= LEAST_OF_LABEL:
                 figures[f"drift_auc_{label}"] = _auc(scores[own], is_pseudo[own], copied[own])
     return figures
 
 
 def _auc(scores: np.ndarray, is_pseudo: np.ndarray, copied: np.ndarray) -> float:
-    """The share of pairs, a pseudo row and a real one, that the scores put in order; half of those
-    with a copy."""
+    """The share of pairs of a pseudo and a real row in which the pseudo row has the higher score;
+    of the pairs with a copy half count."""
     # late: see checks/__init__.py
     from sklearn.metrics import roc_auc_score
 
-    part = 1 - copied.sum() / is_pseudo.sum()
-    if part == 0:
+    not_copied = 1 - copied.sum() / is_pseudo.sum()
+    if not_copied == 0:
         return 0.5
     in_order = roc_auc_score(is_pseudo[~copied], scores[~copied])
-    return float(0.5 + part * (in_order - 0.5))
+    return float(0.5 + not_copied * (in_order - 0.5))
 
 
 def pseudo_scores(texts: Sequence[str], is_pseudo: np.ndarray, seed: int) -> np.ndarray:
-    """How much each text looks like a pseudo-sample to a model that has not seen it."""
+    """A score for each text, high where it looks like a pseudo-sample, by models that were not
+    trained on it."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict

@@ -3,36 +3,38 @@
     longest_span, span_8_share, span_13_share, span_50_share
                           the longest run of words shared with one training row (Carlini et al. 2021
                           count 50 tokens; 8 and 13 are n-gram lengths of decontamination), and the
-                          share of rows with so long a one
+                          share of rows with a run of at least so many words
     overlap               that run / the row's words, mean over rows
-    copied_share          rows equal to a training row, or nearer than 0.9 in edit similarity
+    copied_share          rows with an edit similarity of 0.9 or more to a training row
     exact_copies          rows equal to a training row
     nearest_similarity    edit similarity to the nearest training row, mean over rows
-    *_held_out            the same against rows that no training has seen; `training_rows` and
-                          `held_out_rows` say how many there are of each
+    *_held_out            the same against held-out rows, which no training has seen
+    training_rows, held_out_rows
+                          how many there are of each
     overlap_excess, copied_excess
                           how much of overlap and copied_share is more than chance: THE HEADLINE.
-                          The lower end of its 95 % interval is judged; *_mean and *_high are the
-                          rest (memorisation/permutation.py), and single tasks' intervals hold
-                          for all tasks at once. None with fewer than 20 held-out rows
-    repeated_share        rows that equal one training row, and no held-out one, which five rows or
-                          more do: the permutation takes it for one chance, however often it is said
-    extracted_share       rows with a run of words of one training row, and of no other, of 20 words
-                          at the least, twice as long as any that a sample has of a held-out row and
-                          as 99 in 100 training rows have of others: by its length no chance, be it
-                          of one row alone (fewer than 20 held-out rows: of 50 words)
+                          The lower end of its 95 % interval is judged; *_mean is the estimate and
+                          *_high the upper end (memorisation/permutation.py). The intervals of
+                          single tasks hold for all tasks at once. None with fewer than 20 held-out
+                          rows
+    repeated_share        rows equal to one training row, and to no held-out one, that five rows or
+                          more equal: the permutation test counts such a row once
+    extracted_share       rows with a run of 20 words or more of one training row and of no other,
+                          twice as long as any run shared with a held-out row, and as those that 99
+                          in 100 training rows share with others. So long a run is no chance, even
+                          if it is of one row (with fewer than 20 held-out rows: of 50 words)
+    rows_told             samples that a fingerprint covers
 
-The teacher has learnt all earlier tasks: samples are held against the rows of every one of them
-that are here, whichever task they are drawn for. A copy rate that is no higher than against rows
-that no training has seen is chance, not memory.
+The teacher has learnt all earlier tasks: samples are compared with the rows of all that are here,
+whichever task they were drawn for. A copy rate no higher than against held-out rows is chance.
 
-Flagged: copies of a training row to which no held-out row is as near, and runs of 13 words or more
-that are longer than what the sample, and 99 in 100 samples, share with held-out rows; rejected rows
-too, which stand in the table that is shared.
+Flagged are copies of a training row that are less near to any held-out row, and runs of 13 words or
+more that are longer than what the sample, and 99 in 100 samples, share with held-out rows. Rejected
+rows are flagged too, as the table is shared with them.
 
-Of forgotten rows there is a fingerprint alone, where one was kept: spans are then told by the steps
-of LADDER (memorisation/keyed_hash.py), and a sample is a copy only where it equals a row: near ones
-are not known, nor the last two figures, nor anything of samples that are too short to be told.
+Of forgotten rows there may be a fingerprint. Spans then have the lengths of LADDER
+(memorisation/keyed_hash.py), and only equal rows are copies. Near copies, repeated_share,
+extracted_share, and samples too short for a hash are not known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,23 +42,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from lamol_core.audit.figures import Figure, pooled
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.memorisation.permutation import pooled_excesses
-from lamol_core.audit.spec import (
-    Audited,
-    Check,
-    Figure,
-    Finding,
-    Flag,
-    Neighbour,
-    Origin,
-    SampledTask,
-    pooled,
-)
+from lamol_core.audit.spec import Audited, Check, Finding, Flag, Neighbour, Origin, SampledTask
 from lamol_core.config.section import Section
 
 HEADLINES = ("overlap", "copied")
 COUNTS = ("exact_copies", "training_rows", "held_out_rows", "rows_told")
+Part = tuple[int, Mapping[str, Figure]]  # a number of rows, and their figures
 
 
 class Memorisation(Check[Section]):
@@ -71,7 +65,7 @@ class Memorisation(Check[Section]):
     }
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
-        return task.num_told
+        return task.num_judged
 
     def run(self, audited: Audited, params: Section) -> Finding:
         # late: see checks/__init__.py
@@ -79,44 +73,42 @@ class Memorisation(Check[Section]):
         from lamol_core.audit.memorisation.row_overlap import AgainstRows
 
         by_task: dict[str, Mapping[str, Figure]] = {}
-        parts: list[tuple[int, Mapping[str, Figure]]] = []
+        parts: list[Part] = []
         flags: list[Flag] = []
-        neighbours: Mapping[str, Neighbour] = {}
-        kept = [task for task in audited.tasks if task.kept]
-        among = max(len(kept), 1)
+        neighbours: dict[str, Neighbour] = {}
+        tasks, rows = [task for task in audited.tasks if task.kept], None
         if any(task.train for task in audited.tasks):
-            rows = AgainstRows.of(audited.tasks, audited.seed)
-            flags, neighbours = rows.flags(self.name), rows.neighbours()
-            kept = [task for task in kept if not task.forgotten_on]
-            for task in kept:
-                by_task[task.name] = rows.figures(rows.kept(task), among)
-            if kept:
-                everything = np.logical_or.reduce([rows.kept(task) for task in kept])
-                parts.append((int(everything.sum()), rows.figures(everything)))
-        for task in audited.tasks:
-            if task.fingerprint is not None and task.kept:
+            rows = AgainstRows(audited.tasks, audited.seed)
+            flags, ids = rows.flags(self.name), [sample.row_id for sample in rows.samples]
+            neighbours = dict(zip(ids, rows.neighbours, strict=True))
+            if masks := [rows.kept(task) for task in tasks if not task.forgotten_on]:
+                all_kept = np.logical_or.reduce(masks)
+                parts.append((int(all_kept.sum()), rows.figures(all_kept)))
+        for task in tasks:
+            if task.fingerprint is not None:
                 figures, found = against_hashes(
-                    task, task.fingerprint, audited.seed, self.name, among
+                    task, task.fingerprint, audited.seed, self.name, len(tasks)
                 )
-                by_task[task.name] = figures
-                parts.append((task.num_told, figures))
+                parts.append((task.num_judged, figures))
                 flags += found
-        in_order = {task.name: by_task[task.name] for task in audited.tasks if task.name in by_task}
-        figures = _whole(parts)
-        notes = []
+            elif rows is not None and not task.forgotten_on:
+                figures = rows.figures(rows.kept(task), len(tasks))
+            else:
+                continue
+            by_task[task.name] = figures
+        figures, notes = _joined(parts), []
         if figures and figures.get("copied_excess") is None:
-            notes = ["with so few rows held out, whether copies are chance or memory is not known."]
-        return Finding(self.name, figures, in_order, flags, notes=notes, neighbours=neighbours)
+            notes = ["too few held-out rows to say whether copies are chance or memory."]
+        return Finding(self.name, figures, by_task, flags, notes=notes, neighbours=neighbours)
 
 
-def _whole(parts: Sequence[tuple[int, Mapping[str, Figure]]]) -> dict[str, Figure]:
-    """The figures of the whole table from those of its parts, each with its number of rows."""
-    by_part = {str(place): figures for place, (_, figures) in enumerate(parts)}
-    sizes = {str(place): size for place, (size, _) in enumerate(parts)}
+def _joined(parts: Sequence[Part]) -> dict[str, Figure]:
+    """The figures of the whole table from those of its parts."""
+    sizes = {str(index): size for index, (size, _) in enumerate(parts)}
+    by_part = {str(index): figures for index, (_, figures) in enumerate(parts)}
     figures = pooled(by_part, sizes)
     if len(parts) > 1:
-        excesses = [part for _, part in parts]
-        figures |= pooled_excesses(excesses, list(sizes.values()), HEADLINES)
+        figures |= pooled_excesses([*by_part.values()], [*sizes.values()], HEADLINES)
     for name in figures:
         known = [value for _, part in parts if (value := part.get(name)) is not None]
         if known and name.startswith("longest_span"):

@@ -3,13 +3,13 @@ addresses or keys, by their forms and check digits (phonenumbers, after Google's
 Luhn's, ISO/IEC 7812; ISO 13616; the issuers' own forms of keys).
 
     personal_share            rows with any of them
-    replayed_personal_share   rows with one that stands in a real row of any earlier task too: a
-                              replay; None where the task's rows were forgotten
+    replayed_personal_share   rows with one that a real row of any earlier task has too; None where
+                              the task's rows were forgotten
     rows_with_<kind>          rows with one of that kind
 
-Phone numbers: with a country's code, or as the countries of `phone_regions` write them. All rows of
-the table are looked at, those that were rejected too: they are shared with it. Texts are read as
-NFKC, without characters that are not seen.
+Phone numbers: with a country's code, or as the countries of `phone_regions` write them. Rejected
+rows are searched too, as the table is shared with them. Texts are read as NFKC, without invisible
+characters.
 """
 
 import ipaddress
@@ -17,11 +17,12 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from itertools import accumulate
 from typing import ClassVar
 
 from pydantic import field_validator
 
+from lamol_core.audit.figures import share
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Finding, Flag, Origin, SampledTask
 from lamol_core.config.section import Section
@@ -30,19 +31,19 @@ from lamol_core.text.normalise import without_unseen
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 DIGITS = re.compile(r"\d(?:[ .-]?\d){12,}")
-CARD_LENGTHS = range(13, 20)
+CARD = re.compile(r"[2-6]\d{12,18}")
 MOST_GROUPS = 8
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", re.IGNORECASE)
 IP = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.\d)|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:]|\.\d)"
 )
+# Amazon, GitHub, OpenAI's kind, Stripe, Slack, Google; private keys in PEM; JSON web tokens
 KEY = re.compile(
     r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
     r"|sk-[A-Za-z0-9_-]{20,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"
     r"|xox[abps]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{35}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"
 )
-"""Amazon, GitHub, OpenAI's kind, Stripe, Slack, Google; private keys in PEM; JSON web tokens."""
 
 
 def emails(text: str) -> Iterator[str]:
@@ -50,34 +51,27 @@ def emails(text: str) -> Iterator[str]:
 
 
 def cards(text: str) -> Iterator[str]:
-    """Numbers with the first digit, length and check digit of a card's. They begin and end where a
-    group of digits does: what stands before and after, an expiry date, is another group."""
+    """Numbers with the first digit, length and check digit of a card's. A number begins and ends
+    with a group of digits, so that an expiry date beside it is not part of it."""
     for match in DIGITS.finditer(text):
         groups = re.findall(r"\d+", match.group())
         for first in range(len(groups)):
-            last = min(first + MOST_GROUPS, len(groups))
-            numbers = ["".join(groups[first:end]) for end in range(first + 1, last + 1)]
-            found = [number for number in numbers if _is_card(number)]
-            yield from found[-1:]
+            numbers = list(accumulate(groups[first : first + MOST_GROUPS]))
+            yield from [number for number in numbers if _is_card(number)][-1:]
 
 
 def _is_card(number: str) -> bool:
     # late: see checks/__init__.py
     from stdnum import luhn
 
-    return (
-        len(number) in CARD_LENGTHS
-        and number[0] in "23456"
-        and len(set(number)) > 1
-        and luhn.is_valid(number)
-    )
+    return bool(CARD.fullmatch(number)) and len(set(number)) > 1 and luhn.is_valid(number)
 
 
 def ibans(text: str) -> Iterator[str]:
     from stdnum import iban
 
     for match in IBAN.finditer(text):
-        # the run may go on into the next word: the longest valid beginning is the number
+        # the match may include the next word: the longest valid beginning is the number
         compact = match.group().replace(" ", "").upper()
         valid = (compact[:n] for n in range(len(compact), 14, -1) if iban.is_valid(compact[:n]))
         yield from list(valid)[:1]
@@ -94,7 +88,7 @@ def ips(text: str) -> Iterator[str]:
 
 
 def phones(text: str, regions: Sequence[str]) -> Iterator[str]:
-    """Numbers with a country's code, and without it those of these countries; valid ones only."""
+    """Valid numbers with a country's code, and those of these countries without it."""
     if sum(character.isdigit() for character in text) < 7:
         return
     import phonenumbers
@@ -111,7 +105,6 @@ FINDERS: dict[str, Callable[[str], Iterable[str]]] = {
     "ip": ips,
     "key": KEY.findall,
 }
-PHONE = "phone"
 REPLAYED = "replayed_"
 
 
@@ -119,7 +112,7 @@ def personal_data_in(text: str, phone_regions: Sequence[str]) -> set[tuple[str, 
     """Kind and canonical form of all that is found in a text."""
     plain = without_unseen(unicodedata.normalize("NFKC", text))
     found = {(kind, value) for kind, find in FINDERS.items() for value in find(plain)}
-    return found | {(PHONE, number) for number in phones(plain, phone_regions)}
+    return found | {("phone", number) for number in phones(plain, phone_regions)}
 
 
 class PersonalDataParams(Section):
@@ -130,25 +123,22 @@ class PersonalDataParams(Section):
     @field_validator("phone_regions", mode="before")
     @classmethod
     def _countries(cls, value: object) -> object:
-        """Upper case; YAML 1.1 reads Norway's code as false."""
+        """Upper case; YAML 1.1 reads Norway's code, NO, as false."""
         if not isinstance(value, list | tuple):
             return value
-        codes = tuple("NO" if one is False else str(one).upper() for one in value)
-        if codes == ("US",):  # the usual one takes no library to check
+        codes = tuple("NO" if code is False else str(code).upper() for code in value)
+        if codes == ("US",):  # the default needs no library to check
             return codes
         from phonenumbers import SUPPORTED_REGIONS
 
-        unknown = [code for code in codes if code not in SUPPORTED_REGIONS]
-        if unknown:
-            raise ValueError(
-                f"{', '.join(unknown)}: no country of ISO 3166 in two letters, like US or GB"
-            )
+        if unknown := [code for code in codes if code not in SUPPORTED_REGIONS]:
+            raise ValueError(f"{', '.join(unknown)}: not a country code of ISO 3166, like US or GB")
         return codes
 
 
 class PersonalData(Check[PersonalDataParams]):
     name = "personal_data"
-    title = "Does it name people"
+    title = "Does it contain personal data"
     limits: ClassVar = {
         "personal_share": Limit(warn=0.0, fail=1.0),
         "replayed_personal_share": Limit(warn=0.0, fail=0.0),
@@ -159,35 +149,31 @@ class PersonalData(Check[PersonalDataParams]):
         return len(task.drawn)
 
     def run(self, audited: Audited, params: PersonalDataParams) -> Finding:
+        def found_in(row: PseudoSample | Example) -> set[tuple[str, str]]:
+            return personal_data_in(f"{row.input}\n{row.target}", params.phone_regions)
+
         by_task, flags = {}, []
-        find = partial(personal_data_in, phone_regions=params.phone_regions)
-        values_by_task = {
-            task.name: {s.row_id: values for s in task.drawn if (values := find(_whole(s)))}
+        found_by_task = {
+            task.name: {s.row_id: values for s in task.drawn if (values := found_in(s))}
             for task in audited.tasks
         }
         real: set[tuple[str, str]] = set()
-        if any(values_by_task.values()):
-            rows = [row for task in audited.tasks for row in (*task.train, *task.held_out)]
-            real = {value for row in rows for value in find(_whole(row))}
+        if any(found_by_task.values()):
+            rows = (row for task in audited.tasks for row in (*task.train, *task.held_out))
+            real = real.union(*map(found_in, rows))
         for task in audited.tasks:
-            found = values_by_task[task.name]
+            size, found = len(task.drawn), found_by_task[task.name]
             num_replayed = sum(not values.isdisjoint(real) for values in found.values())
             for row_id, values in found.items():
-                again = {kind for kind, _ in values & real}
+                replayed = {kind for kind, _ in values & real}
                 for kind in sorted({kind for kind, _ in values}):
-                    reason = f"{REPLAYED}{kind}" if kind in again else kind
+                    reason = f"{REPLAYED}{kind}" if kind in replayed else kind
                     flags.append(Flag(row_id, task.name, self.name, reason))
-            size = len(task.drawn)
+            replayed_share = None if task.forgotten_on else share(num_replayed, size)
             by_task[task.name] = {
-                "personal_share": len(found) / size if size else None,
-                "replayed_personal_share": (
-                    num_replayed / size if size and not task.forgotten_on else None
-                ),
+                "personal_share": share(len(found), size),
+                "replayed_personal_share": replayed_share,
             }
         kinds = Counter(flag.reason.removeprefix(REPLAYED) for flag in flags)
-        counted = {f"rows_with_{kind}": float(kinds[kind]) for kind in (*FINDERS, PHONE)}
+        counted = {f"rows_with_{kind}": float(kinds[kind]) for kind in (*FINDERS, "phone")}
         return Finding(self.name, self.pooled(audited, by_task) | counted, by_task, flags)
-
-
-def _whole(row: PseudoSample | Example) -> str:
-    return f"{row.input}\n{row.target}"

@@ -1,7 +1,7 @@
 """Validity: how much of what the teacher wrote could be used.
 
-rejected_share        rejected draws / all draws but surplus ones
-attempts_per_row      draws / rows drawn and kept; rows that were carried over are no draws
+rejected_share        rejected draws / all draws without surplus ones
+attempts_per_row      draws / rows drawn and kept; rows that were carried over were not drawn
 truncated_share       rows kept that fill text.max_input_tokens or max_target_tokens
 rejected_<reason>     draws rejected for each reason (generation/parsing.py)
 """
@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
+from lamol_core.audit.figures import Figure, share
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, Flag, Origin, SampledTask
+from lamol_core.audit.spec import Audited, Check, Finding, Origin, SampledTask
 from lamol_core.config.section import Section
 from lamol_core.records import PseudoSample
 from lamol_core.text.params import TextParams
@@ -19,28 +20,26 @@ from lamol_core.text.params import TextParams
 
 class Validity(Check[Section]):
     name = "validity"
-    title = "Could it be used"
+    title = "Could the draws be used"
     limits: ClassVar = {
         "rejected_share": Limit(warn=0.3, fail=0.8),
         "truncated_share": Limit(warn=0.1, fail=0.5),
     }
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
-        """Draws: where a task's rows are carried over, one more and its rejection say nothing."""
+        """The draws: one rejected draw beside many carried rows is too few to judge."""
         return _num_drawn(task.kept, origin) + len(task.rejected)
 
     def run(self, audited: Audited, params: Section) -> Finding:
-        origin = audited.origin
+        origin, kept = audited.origin, audited.kept
         by_task = {task.name: _figures(task.kept, task.rejected, origin) for task in audited.tasks}
         rejected = [sample for task in audited.tasks for sample in task.rejected]
-        kept = [sample for task in audited.tasks for sample in task.kept]
-        reasons = Counter(sample.reject_reason for sample in rejected)
-        figures: dict[str, Figure] = {
+        reasons = sorted(Counter(sample.reject_reason for sample in rejected).items())
+        figures = {
             **_figures(kept, rejected, origin),
-            **{f"rejected_{reason}": float(count) for reason, count in sorted(reasons.items())},
+            **{f"rejected_{reason}": float(count) for reason, count in reasons},
         }
-        truncated = [sample for sample in kept if _is_truncated(sample, origin.text)]
-        flags = [Flag(s.row_id, s.source_task, self.name, "truncated") for s in truncated]
+        flags = [self.flag(s, "truncated") for s in kept if _is_truncated(s, origin.text)]
         notes = [
             f"no row of {task.name} could be used: nothing of it is rehearsed."
             for task in audited.tasks
@@ -52,13 +51,13 @@ class Validity(Check[Section]):
 def _figures(
     kept: Sequence[PseudoSample], rejected: Sequence[PseudoSample], origin: Origin
 ) -> dict[str, Figure]:
-    drawn = _num_drawn(kept, origin)
-    truncated = sum(_is_truncated(sample, origin.text) for sample in kept)
+    num_drawn, num_rejected = _num_drawn(kept, origin), len(rejected)
+    num_truncated = sum(_is_truncated(sample, origin.text) for sample in kept)
     return {
         "rows_kept": float(len(kept)),
-        "rejected_share": len(rejected) / (drawn + len(rejected)) if drawn or rejected else None,
-        "attempts_per_row": (drawn + len(rejected)) / drawn if drawn else None,
-        "truncated_share": truncated / len(kept) if kept else None,
+        "rejected_share": share(num_rejected, num_drawn + num_rejected),
+        "attempts_per_row": share(num_drawn + num_rejected, num_drawn),
+        "truncated_share": share(num_truncated, len(kept)),
     }
 
 

@@ -10,18 +10,18 @@ self_bleu_excess                       minus that of the real rows, in points: h
 
 import gzip
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
+from lamol_core.audit.figures import Figure, share
 from lamol_core.audit.limits import Limit, LowLimit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding
+from lamol_core.audit.spec import Audited, Check, Finding
 from lamol_core.config.section import Section
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import words_of
 
 BLEU_ROWS = 500
-BLEU_HYPOTHESES = 60
-"""Of those rows, the ones that are scored against all others: the mean has settled by then."""
+BLEU_HYPOTHESES = 60  # so many of the rows are scored against all others: the mean has settled
 BLEU_LEAST = 10
 
 
@@ -36,63 +36,57 @@ class Variety(Check[Section]):
 
     def run(self, audited: Audited, params: Section) -> Finding:
         by_task = {}
-        mine_of_all: list[str] = []
-        theirs_of_all: list[str] = []
+        all_pseudo: list[str] = []
+        all_real: list[str] = []
         for task in audited.tasks:
             texts = task.texts(task.kept)
-            size = task.reference.size_for(len(texts))
-            chooser = random.Random(derive_seed(audited.seed, "variety", task.name))
-            mine = chooser.sample(texts, size if size or not task.forgotten_on else len(texts))
+            size = task.reference.sample_size(len(texts))
+            rng = random.Random(derive_seed(audited.seed, "variety", task.name))
+            pseudo = rng.sample(texts, size if size or not task.forgotten_on else len(texts))
             if task.forgotten_on:
-                real = task.reference.measured(variety_of, size, chooser)
+                real = task.reference.figures_of(variety_of, size, rng)
             else:
-                theirs = chooser.sample(task.texts(task.train), size)
-                real = variety_of(theirs)
-                mine_of_all += mine
-                theirs_of_all += theirs
-            by_task[task.name] = _beside(variety_of(mine), real)
+                real_texts = rng.sample(task.texts(task.train), size)
+                real = variety_of(real_texts)
+                all_pseudo += pseudo
+                all_real += real_texts
+            own = variety_of(pseudo)
+            figures: dict[str, Figure] = {}
+            for name, value in own.items():
+                figures |= {name: value, f"{name}_real": real.get(name)}
+            for name in ("distinct_2", "compression"):
+                value, other = own[name], real.get(name)
+                figures[f"{name}_ratio"] = value / other if value is not None and other else None
+            by_task[task.name] = figures
         figures = self.pooled(audited, by_task)
-        chooser = random.Random(derive_seed(audited.seed, "self-bleu"))
-        if len(mine_of_all) >= BLEU_LEAST:
-            size = min(len(mine_of_all), BLEU_ROWS)
-            own = self_bleu(chooser.sample(mine_of_all, size))
-            real_bleu = self_bleu(chooser.sample(theirs_of_all, size))
+        rng = random.Random(derive_seed(audited.seed, "self-bleu"))
+        if len(all_pseudo) >= BLEU_LEAST:
+            size = min(len(all_pseudo), BLEU_ROWS)
+            bleu, bleu_real = (
+                self_bleu(rng.sample(texts, size)) for texts in (all_pseudo, all_real)
+            )
             figures |= {
-                "self_bleu": own,
-                "self_bleu_real": real_bleu,
-                "self_bleu_excess": own - real_bleu,
+                "self_bleu": bleu,
+                "self_bleu_real": bleu_real,
+                "self_bleu_excess": bleu - bleu_real,
             }
         return Finding(self.name, figures, by_task)
 
 
 def variety_of(texts: Sequence[str]) -> dict[str, Figure]:
-    """distinct_1, distinct_2, distinct_3 and compression of some texts."""
+    """distinct_1, distinct_2, distinct_3 and compression of some texts; None without a run."""
+    joined = "\n".join(texts).encode()
     return {
-        **{f"distinct_{n}": distinct(texts, n) for n in (1, 2, 3)},
-        "compression": compression(texts),
+        **{f"distinct_{n}": _distinct(texts, n) for n in (1, 2, 3)},
+        "compression": share(len(gzip.compress(joined, mtime=0)), len(joined)),
     }
 
 
-def _beside(mine: Mapping[str, Figure], real: Mapping[str, Figure]) -> dict[str, Figure]:
-    figures: dict[str, Figure] = {}
-    for name, value in mine.items():
-        figures |= {name: value, f"{name}_real": real.get(name)}
-    for name in ("distinct_2", "compression"):
-        figures[f"{name}_ratio"] = _ratio(mine[name], real.get(name))
-    return figures
-
-
-def distinct(texts: Sequence[str], n: int) -> float | None:
-    """Different runs of n words over all of them; None where no text has so many words."""
+def _distinct(texts: Sequence[str], n: int) -> Figure:
     runs = [
         tuple(words[i : i + n]) for words in map(words_of, texts) for i in range(len(words) - n + 1)
     ]
-    return len(set(runs)) / len(runs) if runs else None
-
-
-def compression(texts: Sequence[str]) -> float | None:
-    joined = "\n".join(texts).encode()
-    return len(gzip.compress(joined, mtime=0)) / len(joined) if joined else None
+    return share(len(set(runs)), len(runs))
 
 
 def self_bleu(texts: Sequence[str]) -> float:
@@ -107,7 +101,3 @@ def self_bleu(texts: Sequence[str]) -> float:
         for i in range(min(len(split), BLEU_HYPOTHESES))
     ]
     return sum(scores) / len(scores)
-
-
-def _ratio(mine: Figure, theirs: Figure) -> Figure:
-    return mine / theirs if mine is not None and theirs else None

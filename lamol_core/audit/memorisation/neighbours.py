@@ -1,11 +1,11 @@
 """The nearest row of a corpus by edit similarity.
 
-Every row is looked at where that is quick. Of larger corpora the candidates are the rows that share
-most of a text's rarest runs of five characters: near copies are found, a nearest row that is far
-may be missed, and a text without a candidate has none (tests/audit/memorisation/test_spans.py).
+A small corpus is compared whole. In a larger one the candidates are the rows that share most of a
+text's rarest runs of five characters: near copies are found, a nearest row that is far may be
+missed, and a text without a candidate has none (tests/audit/memorisation/test_spans.py).
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,19 +14,17 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 RUN = 5
-MAX_POSTINGS = 64
-"""A run that more rows have tells none of them apart."""
+MAX_POSTINGS = 64  # a run that more rows have separates none of them
 RAREST = 12
 CANDIDATES = 6
-ALL_PAIRS = 4_000_000
-"""So many pairs of texts are compared outright: some seconds."""
+ALL_PAIRS = 4_000_000  # up to so many pairs of texts are all compared: some seconds
 CHUNK = 100
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """Rows of the corpus that are equally near, and 1 - distance / length of the longer text; no
-    row where there is none."""
+    """The rows of the corpus that are equally near, none where there is no candidate, and their
+    similarity: 1 - distance / length of the longer text."""
 
     similarity: float = 0.0
     rows: tuple[int, ...] = ()
@@ -38,27 +36,24 @@ class Nearest:
 
 
 def nearest_rows(texts: Sequence[str], corpus: Sequence[str]) -> list[Nearest]:
-    """Of each text the row of the corpus that is nearest."""
+    """For each text the nearest rows of the corpus."""
     if len(texts) * len(corpus) > ALL_PAIRS:
         index = _Index(corpus)
         return [index.find(text) for text in texts]
     if not corpus:
         return [Nearest()] * len(texts)
     every_row = np.arange(len(corpus))
+    chunks = (texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK))
+    scorer = Levenshtein.normalized_similarity
     return [
         _nearest(similarities, every_row)
-        for start in range(0, len(texts), CHUNK)
-        for similarities in cdist(
-            texts[start : start + CHUNK],
-            corpus,
-            scorer=Levenshtein.normalized_similarity,
-            dtype=np.float64,
-        )
+        for chunk in chunks
+        for similarities in cdist(chunk, corpus, scorer=scorer, dtype=np.float64)
     ]
 
 
 def _nearest(similarities: np.ndarray, rows: np.ndarray) -> Nearest:
-    """Those of some rows, which are in order, that are most similar."""
+    """The most similar of some rows, which are sorted."""
     best = float(similarities.max(initial=0.0))
     return Nearest(best, tuple(rows[similarities == best].tolist())) if best else Nearest()
 
@@ -68,24 +63,24 @@ class _Index:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
-        self._postings: dict[str, list[int]] = {}
-        self._exact: dict[str, list[int]] = {}
-        for place, text in enumerate(texts):
-            self._exact.setdefault(text, []).append(place)
+        self._postings: dict[str, list[int]] = defaultdict(list)
+        self._exact: dict[str, list[int]] = defaultdict(list)
+        for row, text in enumerate(texts):
+            self._exact[text].append(row)
             for run in runs_of(text):
-                self._postings.setdefault(run, []).append(place)
+                self._postings[run].append(row)
 
     def find(self, text: str) -> Nearest:
         if text in self._exact:
             return Nearest(1.0, tuple(self._exact[text]))
-        # in order: a set's own differs from process to process
+        # sorted, as the order of a set differs from process to process
         known = [self._postings[run] for run in sorted(runs_of(text)) if run in self._postings]
-        telling = sorted((p for p in known if len(p) <= MAX_POSTINGS), key=len)[:RAREST]
-        if not telling:  # all rows are built alike: one is as near as another
-            telling = [postings[:MAX_POSTINGS] for postings in sorted(known, key=len)[:1]]
-        votes = Counter(place for postings in telling for place in postings)
-        most = sorted(votes.items(), key=lambda v: (-v[1], v[0]))[:CANDIDATES]
-        rows = sorted(place for place, _ in most)
+        rare = sorted((p for p in known if len(p) <= MAX_POSTINGS), key=len)[:RAREST]
+        if not rare:  # all rows are built alike: one is as near as another
+            rare = [postings[:MAX_POSTINGS] for postings in sorted(known, key=len)[:1]]
+        votes = Counter(row for postings in rare for row in postings)
+        most = sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))[:CANDIDATES]
+        rows = sorted(row for row, _ in most)
         near = [Levenshtein.normalized_similarity(text, self._texts[row]) for row in rows]
         return _nearest(np.array(near), np.array(rows))
 

@@ -1,14 +1,13 @@
 """How far pseudo-samples are nearer to training rows than chance would have it.
 
-Each sample gives its weight, in equal parts, to the real rows that are nearest to it, training rows
-and held-out ones alike. Where nothing is memorised, training has no say in which rows those are: of
-the weight that goes to a task's rows, its training rows get the share that they are of them. What
-they get beyond that is memory.
+Each sample gives its weight, in equal parts, to the real rows nearest to it, whether training or
+held-out rows. Without memorisation, which rows were trained on does not matter: of the weight that
+a task's rows receive, its training rows get their share of the rows. What they get beyond that is
+memory.
 
 The interval is that of a permutation test: which rows of a task are its training rows is drawn
-anew, the weights stay where they are. It needs no sets of one size, takes a row that many samples
-repeat for one chance, and keeps its level where no held-out row was hit, which a bootstrap does
-not: there is nothing to resample.
+anew, while the weights stay. It needs no sets of equal size, counts a row that many samples repeat
+once, and keeps its level where no held-out row was hit, where a bootstrap has nothing to resample.
 """
 
 import math
@@ -19,24 +18,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lamol_core.audit.reference import Figure
+from lamol_core.audit.figures import Figure
 
 PERMUTATIONS = 2000
-CELLS = 1_000_000
-"""Of a matrix of permutations at once."""
+CELLS = 1_000_000  # of a matrix of permutations at once
 MOST_HELD_OUT_BLOCKS, MOST_TRAIN_BLOCKS = 16, 48
-LEAST_BLOCK = 5
-"""Rows of a block, where there are so many: one row alone is near to nothing."""
+LEAST_BLOCK = 5  # rows; the hashes of a smaller block reveal too much of each row
 Numbers = NDArray[np.float64]
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Real rows (N), or blocks of as many rows: of which task, and whether it was trained on."""
+    """Real rows (N), or blocks of equal size: the index of their task, and whether they were
+    trained on."""
 
-    task: Places
-    trained: NDArray[np.bool_]
+    task: Indices
+    trained: Mask
 
     def __len__(self) -> int:
         return len(self.task)
@@ -44,24 +43,22 @@ class Pool:
 
 @dataclass(frozen=True)
 class Shares:
-    """To which rows of a pool samples (n) give their weight.
-
-    Samples of one group share the rows nearest to them; group -1 has none."""
+    """To which rows of a pool samples (n) give their weight. Samples of one group share the
+    nearest rows, which are in `rows` by group; group -1 has none."""
 
     weight: Numbers
-    group: Places
-    rows: Sequence[Places]
-    """Distinct rows, by group."""
+    group: Indices
+    rows: Sequence[Indices]
 
-    def given(self, samples: NDArray[np.bool_], size: int) -> Numbers:
-        """What each of the pool's rows gets of some of the samples: (size,)."""
+    def received(self, samples: Mask, size: int) -> Numbers:
+        """What each of the pool's rows receives from some of the samples: (size,)."""
         giving = samples & (self.group >= 0)
         totals = np.bincount(self.group[giving], self.weight[giving], minlength=len(self.rows))
-        given = np.zeros(size)
+        received = np.zeros(size)
         for group in np.flatnonzero(totals).tolist():
             rows = self.rows[group]
-            given[rows] += totals[group] / len(rows)
-        return given
+            received[rows] += totals[group] / len(rows)
+        return received
 
 
 @dataclass(frozen=True)
@@ -73,53 +70,50 @@ class Excess:
     high: float
 
     def figures(self, name: str) -> dict[str, Figure]:
-        return {
-            f"{name}_excess": self.low,
-            f"{name}_excess_mean": self.mean,
-            f"{name}_excess_high": self.high,
-        }
+        return dict(zip(_keys(name), (self.low, self.mean, self.high), strict=True))
 
 
-def excess_of(given: Numbers, pool: Pool, level: float, seed: int, among: int = 1) -> Excess | None:
-    """The part of a figure, whose mean over the samples is `level`, that is memory.
+def _keys(name: str) -> tuple[str, str, str]:
+    return f"{name}_excess", f"{name}_excess_mean", f"{name}_excess_high"
 
-    `given` (N): the weight that each row of the pool got. `among` figures looked at together, the
-    intervals hold for all of them at once (Bonferroni). None where no task of the pool has both
-    training and held-out rows: nothing tells memory from chance then."""
+
+def excess_of(
+    received: Numbers, pool: Pool, mean_figure: float, seed: int, num_comparisons: int = 1
+) -> Excess | None:
+    """The part of a figure, of this mean over the samples, that is memory.
+
+    `received` (N) is the weight of each row of the pool. The intervals hold for `num_comparisons`
+    figures at once (Bonferroni). None where no task of the pool has both training and held-out
+    rows, so that memory cannot be separated from chance."""
     tasks = [pool.task == task for task in np.unique(pool.task)]
-    tasks = [one for one in tasks if pool.trained[one].any() and not pool.trained[one].all()]
+    tasks = [mask for mask in tasks if pool.trained[mask].any() and not pool.trained[mask].all()]
     if not tasks:
         return None
-    total = sum(float(given[one].sum()) for one in tasks)
+    total = sum(float(received[mask].sum()) for mask in tasks)
     if not total:
-        return None if given.any() else Excess(0.0, 0.0, 0.0)
-    generator = np.random.default_rng(seed)
+        return None if received.any() else Excess(0.0, 0.0, 0.0)
+    rng = np.random.default_rng(seed)
     memory, redrawn = 0.0, np.zeros(PERMUTATIONS)
-    for one in tasks:
-        trained, weights = pool.trained[one], given[one] / total
+    for mask in tasks:
+        trained, weights = pool.trained[mask], received[mask] / total
         chance = float(trained.mean())
         # the part of the task's weight that is memory: all of it where only training rows got some
-        of_seen = (weights[trained].sum() - chance * weights.sum()) / (1 - chance)
-        memory += float(of_seen)
-        by_chance = _redrawn(weights[weights > 0], trained, generator)
+        memory += float((weights[trained].sum() - chance * weights.sum()) / (1 - chance))
+        by_chance = _redrawn(weights[weights > 0], trained, rng)
         redrawn += (by_chance - chance * weights.sum()) / (1 - chance)
-    tail = 0.025 / among
+    tail = 0.025 / num_comparisons
     low, high = np.quantile(redrawn, [tail, 1 - tail]).tolist()
-    judged = float(level) * total / float(given.sum())
+    judged = float(mean_figure) * total / float(received.sum())
     ends = (memory - high, memory, memory - low)
     return Excess(*(judged * min(max(end, -1.0), 1.0) for end in ends))
 
 
-def _redrawn(
-    weights: Numbers, trained: NDArray[np.bool_], generator: np.random.Generator
-) -> Numbers:
-    """The weight of training rows, if which of a task's rows (some have weight) these are is drawn
-    anew: (PERMUTATIONS,)."""
-    hits = generator.hypergeometric(
-        trained.sum(), (~trained).sum(), len(weights), size=PERMUTATIONS
-    )
+def _redrawn(weights: Numbers, trained: Mask, rng: np.random.Generator) -> Numbers:
+    """The weight of training rows when they are drawn anew among a task's rows, of which some have
+    weight: (PERMUTATIONS,)."""
+    hits = rng.hypergeometric(trained.sum(), (~trained).sum(), len(weights), size=PERMUTATIONS)
     sums = [
-        generator.permuted(np.arange(len(weights)) < some[:, None], axis=1) @ weights
+        rng.permuted(np.arange(len(weights)) < some[:, None], axis=1) @ weights
         for some in np.array_split(hits, max(PERMUTATIONS * len(weights) // CELLS, 1))
     ]
     return np.concatenate(sums)
@@ -128,54 +122,34 @@ def _redrawn(
 def pooled_excesses(
     parts: Sequence[Mapping[str, Figure]], weights: Sequence[int], names: Sequence[str]
 ) -> dict[str, Figure]:
-    """Means of the excesses of parts that were compared apart, weighted by their rows; the rows
-    are not the same, so the halves of their intervals add up in squares."""
+    """Means of the excesses of separately compared parts, weighted by their rows. The parts have
+    different rows, so the halves of their intervals add up in squares."""
     figures: dict[str, Figure] = {}
-    for name in (f"{figure}_excess" for figure in names):
-        known = [
-            (weight, low, mean, high)
-            for part, weight in zip(parts, weights, strict=True)
-            if (low := part.get(name)) is not None
-            and (mean := part.get(f"{name}_mean")) is not None
-            and (high := part.get(f"{name}_high")) is not None
-        ]
-        total = sum(weight for weight, *_ in known)
-        if not total:
+    for name in names:
+        values = np.array([[part.get(key) for key in _keys(name)] for part in parts], float)
+        known = ~np.isnan(values).any(axis=1)
+        weight, (low, mean, high) = np.array(weights)[known], values[known].T
+        if not (total := int(weight.sum())):
             continue
-        centre = sum(weight * mean for weight, _, mean, _ in known) / total
-        below = math.hypot(*(weight * (mean - low) for weight, low, mean, _ in known)) / total
-        above = math.hypot(*(weight * (high - mean) for weight, _, mean, high in known)) / total
-        figures |= {name: centre - below, f"{name}_mean": centre, f"{name}_high": centre + above}
+        centre = sum((weight * mean).tolist()) / total
+        below, above = (math.hypot(*weight * half) / total for half in (mean - low, high - mean))
+        figures |= Excess(centre - below, centre, centre + above).figures(name)
     return figures
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """Texts in blocks of one size: what a fingerprint keeps apart."""
-
-    train: Sequence[Sequence[str]]
-    held_out: Sequence[Sequence[str]]
-    train_rest: Sequence[str]
-    """Rows of no block."""
-    held_out_rest: Sequence[str]
-
-
 def cut_blocks(
-    train: Sequence[str], held_out: Sequence[str], chooser: random.Random
-) -> Blocks | None:
-    """Sixteen blocks of held-out rows, where there are so many, and as many training blocks as
-    there are up to 48; None without rows on either side."""
-    num_held_out = min(MOST_HELD_OUT_BLOCKS, max(len(held_out) // LEAST_BLOCK, 1))
-    size = min(len(held_out) // num_held_out, len(train))
-    if size == 0:
-        return None
-
-    def cut(rows: Sequence[str], most: int) -> list[Sequence[str]]:
-        count = min(len(rows) // size, most)
-        return [rows[k * size : (k + 1) * size] for k in range(count)]
-
-    shuffled = chooser.sample(train, len(train))
-    shuffled_held_out = chooser.sample(held_out, len(held_out))
-    seen, unseen = cut(shuffled, MOST_TRAIN_BLOCKS), cut(shuffled_held_out, num_held_out)
-    rest, held_out_rest = shuffled[len(seen) * size :], shuffled_held_out[len(unseen) * size :]
-    return Blocks(seen, unseen, rest, held_out_rest)
+    train: Sequence[str], held_out: Sequence[str], rng: random.Random
+) -> dict[str, list[Sequence[str]]]:
+    """Cut shuffled rows into blocks of equal size: 16 of held-out rows and up to 48 of training
+    rows, where there are so many. The rows of no block are under "train_rest" and "held_out_rest";
+    all are there if blocks would be smaller than LEAST_BLOCK."""
+    most_held_out = min(MOST_HELD_OUT_BLOCKS, max(len(held_out) // LEAST_BLOCK, 1))
+    size = min(len(held_out) // most_held_out, len(train))
+    sides = ("train", train, MOST_TRAIN_BLOCKS), ("held_out", held_out, most_held_out)
+    blocks = {}
+    for side, rows, most in sides:
+        shuffled = rng.sample(rows, len(rows)) if size else rows
+        count = min(len(rows) // size, most) if size >= LEAST_BLOCK else 0
+        blocks[side] = [shuffled[k * size : (k + 1) * size] for k in range(count)]
+        blocks[f"{side}_rest"] = [shuffled[count * size :]]
+    return blocks

@@ -1,7 +1,7 @@
 """The longest run of words that a row shares with any row of a corpus, in near linear time.
 
-Runs of length 1, 2, 3 ... are looked up by a rolling hash of 64 bits; a place is dropped as soon as
-its run stands nowhere in the corpus, so that the work is that of the runs that are shared.
+Runs of length 1, 2, 3 ... are looked up by a rolling hash of 64 bits. A run that is not in the
+corpus is dropped at once, so that the work depends on the shared runs alone.
 """
 
 from __future__ import annotations
@@ -17,53 +17,55 @@ BASE = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class SharedSpans:
-    """Of each row (n) its longest run of words that stands in a row of the corpus too, the first of
-    several as long: how many words, from which on; 0 words and group -1 where nothing is shared."""
+    """For each row (n) its longest run of words that a row of the corpus has too, the first of
+    equals: its number of words and its first word; 0 words and group -1 where nothing is shared.
+
+    Rows with the same run are one group; `corpus_rows` has by group the rows with the run, sorted.
+    """
 
     words: NDArray[np.int64]
     start: NDArray[np.int64]
     group: NDArray[np.int64]
-    """Rows with the same run are one group."""
     corpus_rows: Sequence[NDArray[np.int64]]
-    """Those with the run, each once and in their order, by group."""
 
     def corpus_row(self, row: int) -> int:
-        """The first row of the corpus that has it; -1 where nothing is shared."""
+        """The first row of the corpus with the run of this row; -1 where nothing is shared."""
         return int(self.corpus_rows[self.group[row]][0]) if self.words[row] else -1
 
 
 def longest_shared_spans(
     rows: Sequence[Sequence[str]], corpus: Sequence[Sequence[str]]
 ) -> SharedSpans:
-    """For each row, as words, its longest shared span."""
+    """For each row, as words, its longest run of words shared with any row of the corpus."""
     codes: dict[str, int] = {}
-    query, held = _Places.of(rows, codes), _Places.of(corpus, codes)
-    generator = np.random.default_rng(0)
-    code_of = generator.integers(1, 2**63, size=len(codes) + 1, dtype=np.uint64) | np.uint64(1)
+    query, found = _Runs.of(rows, codes), _Runs.of(corpus, codes)
+    rng = np.random.default_rng(0)
+    code_of = rng.integers(1, 2**63, size=len(codes) + 1, dtype=np.uint64) | np.uint64(1)
     words, start, group = np.zeros((3, len(rows)), np.int64)
     group -= 1
     groups: list[NDArray[np.int64]] = []
-    length, shorter_query, shorter_held = 0, query, held
+    length, shorter_query, shorter_found = 0, query, found
     while True:
-        query, held = query.longer(length, code_of), held.longer(length, code_of)
-        query = query.only(np.isin(query.hashes, held.hashes))
-        held = held.only(np.isin(held.hashes, query.hashes))
-        if length:  # rows that have no longer run end here
-            ends = np.setdiff1d(shorter_query.row, query.row)
-            place = np.searchsorted(shorter_query.row, ends)  # places are in the order of rows
-            words[ends] = length
-            start[ends] = shorter_query.at[place] - shorter_query.begins[ends]
-            hashes, of_hash = np.unique(shorter_query.hashes[place], return_inverse=True)
-            group[ends] = of_hash + len(groups)
-            groups += shorter_held.rows_with(hashes)
+        query, found = query.longer(length, code_of), found.longer(length, code_of)
+        query = query.only(np.isin(query.hashes, found.hashes))
+        found = found.only(np.isin(found.hashes, query.hashes))
+        if length:  # rows without a longer run are finished
+            done = np.setdiff1d(shorter_query.row, query.row)
+            first = np.searchsorted(shorter_query.row, done)  # runs are in the order of rows
+            words[done] = length
+            start[done] = shorter_query.at[first] - shorter_query.begins[done]
+            hashes, of_hash = np.unique(shorter_query.hashes[first], return_inverse=True)
+            group[done] = of_hash + len(groups)
+            groups += shorter_found.rows_with(hashes)
         if not len(query.at):
             return SharedSpans(words, start, group, groups)
-        length, shorter_query, shorter_held = length + 1, query, held
+        length, shorter_query, shorter_found = length + 1, query, found
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Places in rows laid end to end, each with the hash of the run that begins there."""
+class _Runs:
+    """Runs of words in rows laid end to end: the position `at` which each begins, its row, and
+    its hash. `words` are codes of all words; rows lie from `begins` to `ends`."""
 
     words: NDArray[np.int64]
     begins: NDArray[np.int64]
@@ -73,7 +75,8 @@ class _Places:
     hashes: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[str]], codes: dict[str, int]) -> _Places:
+    def of(cls, rows: Sequence[Sequence[str]], codes: dict[str, int]) -> _Runs:
+        """Runs of no word yet, one a word; unknown words get the next code."""
         words = np.array([codes.setdefault(w, len(codes)) for row in rows for w in row], np.int64)
         sizes = np.array([len(row) for row in rows], np.int64)
         ends = np.cumsum(sizes)
@@ -81,19 +84,18 @@ class _Places:
         at = np.arange(len(words))
         return cls(words, ends - sizes, ends, at, row, np.zeros(len(words), np.uint64))
 
-    def longer(self, length: int, code_of: NDArray[np.uint64]) -> _Places:
-        """Runs of `length` made one word longer, where their row goes on."""
-        fits = self.at + length < self.ends[self.row]
-        at, row = self.at[fits], self.row[fits]
-        hashes = self.hashes[fits] * BASE + code_of[self.words[at + length]]
-        return replace(self, at=at, row=row, hashes=hashes)
+    def longer(self, length: int, code_of: NDArray[np.uint64]) -> _Runs:
+        """Runs of `length` words extended by one, without those at the end of their row."""
+        runs = self.only(self.at + length < self.ends[self.row])
+        next_codes = code_of[self.words[runs.at + length]]
+        return replace(runs, hashes=runs.hashes * BASE + next_codes)
 
     def rows_with(self, hashes: NDArray[np.uint64]) -> list[NDArray[np.int64]]:
-        """The rows in which each of these runs begins, each once."""
+        """For each hash the sorted rows that have the run."""
         order = np.argsort(self.hashes, kind="stable")
         known, rows = self.hashes[order], self.row[order]
         first, last = (np.searchsorted(known, hashes, side) for side in ("left", "right"))
         return [np.unique(rows[i:j]) for i, j in zip(first, last, strict=True)]
 
-    def only(self, mask: NDArray[np.bool_]) -> _Places:
+    def only(self, mask: NDArray[np.bool_]) -> _Runs:
         return replace(self, at=self.at[mask], row=self.row[mask], hashes=self.hashes[mask])

@@ -1,5 +1,5 @@
 "use strict";
-// A table of samples: text goes in by textContent alone, so nothing that a model wrote can run.
+// The table of samples. Text is set by textContent alone, so that nothing a model wrote can run.
 const PER_PAGE = 100;
 const FIELDS = ["id", "task", "input", "target", "verdict", "reasons", "real", "spanRow", "realText", "spanText",
   "similarity", "nll", "from", "to"];
@@ -57,13 +57,13 @@ function marked(text, from, to) {
   return [text.slice(0, from), mark, text.slice(to)];
 }
 
-// The nearest real row; and that with the marked run, where it is another one.
+// The nearest real row, and the row with the marked run where that is another one.
 function realCell(row) {
   const made = cell("real", "");
   if (row.real) made.append(...marked(...row.realText), row.realText[0] ? "\n(" + row.real + ")" : row.real);
   if (row.spanRow && row.spanRow !== row.real) {
-    const said = row.spanText[0] ? [...marked(...row.spanText), "\n"] : [];
-    made.append("\nmarked run: ", ...said, row.spanText[0] ? "(" + row.spanRow + ")" : row.spanRow);
+    const text = row.spanText[0] ? [...marked(...row.spanText), "\n"] : [];
+    made.append("\nmarked run: ", ...text, row.spanText[0] ? "(" + row.spanRow + ")" : row.spanRow);
   }
   return made;
 }
@@ -96,7 +96,7 @@ function draw() {
 for (const name of filters) {
   const values = valuesOf(name);
   const more = values.length - MOST_OPTIONS;
-  const all = more > 0 ? "all (" + more + " of " + values.length + " not listed: search)" : "all";
+  const all = more > 0 ? "all (" + more + " of " + values.length + " not listed, use Search)" : "all";
   const options = [[all, ""], ...values.slice(0, MOST_OPTIONS).map((value) => [value, value])];
   element(name).replaceChildren(...options.map(([text, value]) => new Option(text, value)));
   element(name).addEventListener("change", select);
@@ -106,7 +106,7 @@ element("filters").addEventListener("submit", (event) => event.preventDefault())
 function turn(by) {
   page += by;
   draw();
-  // a button that is disabled loses the keyboard's place
+  // a disabled button loses the keyboard focus
   if (element("previous").disabled) element("next").focus();
   else if (element("next").disabled) element("previous").focus();
 }

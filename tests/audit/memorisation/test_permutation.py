@@ -109,8 +109,8 @@ def test_nothing_is_said_where_nothing_tells_memory_from_chance() -> None:
 def test_weight_is_given_in_equal_parts() -> None:
     shares = Shares(np.array([1.0, 0.5, 2.0, 9.0]), np.array([0, 0, 1, -1]), [[0, 2], [1]])
     everyone = np.ones(4, bool)
-    assert shares.given(everyone, 4).tolist() == [0.75, 2.0, 0.75, 0.0]
-    assert shares.given(np.array([True, False, False, True]), 4).tolist() == [0.5, 0, 0.5, 0]
+    assert shares.received(everyone, 4).tolist() == [0.75, 2.0, 0.75, 0.0]
+    assert shares.received(np.array([True, False, False, True]), 4).tolist() == [0.5, 0, 0.5, 0]
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
@@ -121,20 +121,23 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 @pytest.mark.parametrize(
     ("train", "held_out", "blocks"),
-    [(400, 160, (40, 16)), (200, 40, (40, 8)), (30, 12, (5, 2)), (10, 3, (3, 1)), (5, 80, (1, 16))],
+    [(400, 160, (40, 16)), (200, 40, (40, 8)), (30, 12, (5, 2)), (10, 3, (0, 0)), (5, 80, (1, 16))],
 )
 def test_blocks_are_of_one_size(train: int, held_out: int, blocks: tuple[int, int]) -> None:
     texts = [str(i) for i in range(train + held_out)]
     cut = cut_blocks(texts[:train], texts[train:], random.Random(0))
-    assert cut is not None
-    assert (len(cut.train), len(cut.held_out)) == blocks
-    assert len({len(block) for block in (*cut.train, *cut.held_out)}) == 1
-    assert not {t for b in cut.train for t in b} & {t for b in cut.held_out for t in b}
+    assert (len(cut["train"]), len(cut["held_out"])) == blocks
+    assert len({len(block) for block in (*cut["train"], *cut["held_out"])}) <= 1
+    for side, rows in (("train", texts[:train]), ("held_out", texts[train:])):
+        there = [text for block in (*cut[side], *cut[f"{side}_rest"]) for text in block]
+        assert sorted(there) == sorted(rows)
 
 
 def test_no_blocks_without_rows() -> None:
-    assert cut_blocks(["a"], [], random.Random(0)) is None
-    assert cut_blocks([], ["a"], random.Random(0)) is None
+    for train, held_out in (([], ["a"] * 9), (["a"] * 9, [])):
+        cut = cut_blocks(train, held_out, random.Random(0))
+        assert not cut["train"] and not cut["held_out"]
+        assert (cut["train_rest"], cut["held_out_rest"]) == ([train], [held_out])
 
 
 def test_parts_are_pooled_by_their_rows() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from lamol_core.audit.figures import Figure, pooled
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Figure, Finding, pooled
+from lamol_core.audit.spec import Audited, Check, Finding
 from lamol_core.config.section import Section
 from lamol_core.text.normalise import words_of
 
