@@ -18,7 +18,7 @@ from lamol_core.reporting import plots
 from lamol_core.reporting.comparison.render import comparison_chart, comparison_section
 from lamol_core.reporting.page import render_page
 from tests.browser import needs_browser, open_page
-from tests.reporting.comparison.test_comparison import compare_runs, many
+from tests.reporting.comparison.finished import compare_runs, many
 from tests.reporting.test_page import summary_of
 
 pytestmark = [pytest.mark.slow, needs_browser]

@@ -1,186 +1,29 @@
-"""The loop against plain arithmetic: one loss however it is cut, one result for one seed."""
+"""The loop: one result for one seed, a log of every step, an end where a loss is not finite."""
 
 from __future__ import annotations
 
 import copy
 import gc
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from accelerate import Accelerator
-from transformers import PreTrainedModel
 
 from lamol_core.config.section import Section
 from lamol_core.errors import ConfigError, DivergedError
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.lamol import Lamol, LamolParams
-from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.methods.memory import LogitsOf, Memory
-from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce
-from lamol_core.models.attention import PACKED
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.training.batches import count_supervised, micro_batches
-from lamol_core.training.hidden_states import as_body
-from lamol_core.training.objective import losses_of
 from lamol_core.training.optimizer import MasterAdamW
-from lamol_core.training.params import TrainParams
-from lamol_core.training.teacher.online import OnlineTeacher
-from lamol_core.training.trainer import LogRow, Trainer
-from tests.fakes import (
-    CONTROL,
-    GROUPED_ARCHITECTURES,
-    OTHER_ARCHITECTURES,
-    make_rows,
-    sharpen,
-    tiny_llama,
-)
+from tests.fakes import CONTROL, sharpen, tiny_llama
 from tests.messages import names, naming
-from tests.training.naive import naive_lamol_kd
-
-ROWS = make_rows(7, 4)
-ONE_STEP = {"steps": 1, "batch_size": 32, "warmup_fraction": 0.0}
-KD = LamolKd(LamolKdParams())
-
-
-def pair(architecture: str = "llama") -> tuple[PreTrainedModel, PreTrainedModel]:
-    """A student and a teacher of other weights."""
-    build = (GROUPED_ARCHITECTURES | OTHER_ARCHITECTURES)[architecture]
-    return sharpen(build(), 0, 0.2), sharpen(build(), 1, 0.2)
-
-
-def train(
-    accelerator: Accelerator,
-    student: PreTrainedModel,
-    teacher: PreTrainedModel | None,
-    rows: Sequence[EncodedRow] = ROWS,
-    method: Method = KD,
-    seed: int = 0,
-    on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
-    memory: Memory | None = None,
-    **params: object,
-) -> list[LogRow]:
-    checked = TrainParams.model_validate({**ONE_STEP, **params})
-    with ExitStack() as stack:
-        taught = stack.enter_context(as_body(teacher)) if teacher is not None else None
-        body = stack.enter_context(as_body(student))
-        asked = OnlineTeacher(taught) if taught is not None else None
-        kept = memory or Memory()
-        trainer = Trainer(accelerator, body, asked, method.loss, CONTROL, checked, kept)
-        return trainer.train(rows, seed, on_step)
-
-
-def weights(model: PreTrainedModel) -> bytes:
-    return b"".join(p.detach().numpy().tobytes() for p in model.parameters())
-
-
-def gradient(
-    method: Method,
-    max_tokens: int,
-    architecture: str = "llama",
-    world: int = 1,
-    attention: str = PACKED,
-) -> tuple[float, torch.Tensor]:
-    """Loss and gradient of the batch, added up over micro-batches (and simulated processes)."""
-    student, teacher = pair(architecture)
-    loss, total = method.loss, 0.0
-    denominators = count_supervised(ROWS, loss.views, CONTROL)
-    with as_body(student, attention) as body, as_body(teacher, attention) as taught:
-        teachers = {"kl": OnlineTeacher(taught)}
-        for rank in range(world):
-            for micro in micro_batches(ROWS, loss.views, CONTROL, max_tokens, rank, world):
-                part = losses_of(micro, loss, denominators, body, body.head, teachers).total
-                part.backward()
-                total += part.item()
-    grads = [p.grad.flatten() for p in student.parameters() if p.grad is not None]
-    return total, torch.cat(grads)
-
-
-@pytest.mark.parametrize(
-    "method",
-    [KD, LamolKd(LamolKdParams(alignment="reference")), Lamol(LamolParams())],
-    ids=["next_token", "reference", "lamol"],
-)
-@pytest.mark.parametrize(("max_tokens", "world"), [(64, 1), (1, 1), (64, 3)])
-def test_loss_and_gradient_do_not_depend_on_how_the_batch_is_cut(
-    method: Method, max_tokens: int, world: int
-) -> None:
-    loss, grad = gradient(method, 10**9)
-    other_loss, other_grad = gradient(method, max_tokens, world=world)
-    assert other_loss == pytest.approx(loss, rel=1e-5)
-    assert (other_grad - grad).norm() < 1e-5 * grad.norm()
-
-
-@pytest.mark.parametrize("attention", [PACKED, "eager"])
-@pytest.mark.parametrize("architecture", [*GROUPED_ARCHITECTURES, *OTHER_ARCHITECTURES])
-def test_loss_and_gradient_are_the_naive_ones(architecture: str, attention: str) -> None:
-    """Packed or padded; a model that cannot be packed, or whose head is no matrix, all the same."""
-    loss, grad = gradient(KD, 64, architecture, attention=attention)
-    student, teacher = pair(architecture)
-    expected = naive_lamol_kd(student, teacher, ROWS)
-    expected.backward()
-    naive = torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None])
-    assert loss == pytest.approx(expected.item(), rel=1e-5)
-    assert (grad - naive).norm() < 1e-4 * naive.norm()
-
-
-def test_the_logged_loss_and_norm_do_not_depend_on_micro_batches(accelerator: Accelerator) -> None:
-    logged = []
-    for max_tokens in (10**9, 64, 1):
-        student, teacher = pair()
-        (row,) = train(accelerator, student, teacher, micro_batch_tokens=max_tokens)
-        logged.append([row[name] for name in ("loss", "grad_norm", "ce_qa", "kl_qa", "kl_gen")])
-    assert logged[1] == pytest.approx(logged[0], rel=1e-5)
-    assert logged[2] == pytest.approx(logged[0], rel=1e-5)
-
-
-def test_one_step_is_adamw_on_the_clipped_naive_gradient(accelerator: Accelerator) -> None:
-    student, teacher = pair()
-    naive = copy.deepcopy(student)
-    (row,) = train(
-        accelerator, student, teacher, micro_batch_tokens=64, learning_rate=1e-3, weight_decay=0.1
-    )
-    loss = naive_lamol_kd(naive, teacher, ROWS)
-    loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(naive.parameters(), 1.0)
-    decayed = [p for p in naive.parameters() if p.ndim > 1]
-    plain = [p for p in naive.parameters() if p.ndim == 1]
-    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
-    torch.optim.AdamW(groups, lr=1e-3).step()
-    assert norm > 1.0, "the case should be one in which the gradient is clipped"
-    assert row["loss"] == pytest.approx(loss.item(), rel=1e-5)
-    assert row["grad_norm"] == pytest.approx(norm.item(), rel=1e-4)
-    close = [
-        torch.isclose(a, b, rtol=1e-5, atol=1e-6).float().mean().item()
-        for a, b in zip(student.parameters(), naive.parameters(), strict=True)
-    ]
-    # Adam's first step is the sign of the gradient: a number of almost 0 may take the other one
-    assert min(close) > 0.99
-
-
-@pytest.mark.parametrize("max_grad_norm", [0.5, 1e9])
-def test_a_gradient_is_scaled_down_to_its_largest_norm_and_never_up(
-    accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch, max_grad_norm: float
-) -> None:
-    """Adam's first step is the same whatever the gradient's scale: the factor is what tells."""
-    factors: list[float] = []
-    original = MasterAdamW.step
-
-    def step(self: MasterAdamW, learning_rate: float, factor: float = 1.0) -> None:
-        factors.append(factor)
-        original(self, learning_rate, factor)
-
-    monkeypatch.setattr(MasterAdamW, "step", step)
-    student, teacher = pair()
-    (row,) = train(accelerator, student, teacher, max_grad_norm=max_grad_norm)
-    scaled = max_grad_norm / (row["grad_norm"] + 1e-6)
-    assert (scaled < 1) == (max_grad_norm == 0.5)
-    assert factors == [pytest.approx(min(scaled, 1.0))]
+from tests.training.steps import KD, ROWS, pair, train, weights
 
 
 def test_a_memory_sees_a_step_before_the_weights_change(accelerator: Accelerator) -> None:

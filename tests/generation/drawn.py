@@ -1,0 +1,50 @@
+"""Draws of a tiny teacher with small limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from lamol_core.generation.drawing import PseudoSampler
+from lamol_core.generation.params import GenerateParams
+from lamol_core.generation.requests import Request
+from lamol_core.records import PseudoSample
+from lamol_core.text.params import TextParams
+from lamol_core.text.tokenizer import TextCodec
+
+LIMITS = TextParams(max_input_tokens=6, max_target_tokens=3)
+SHORT = TextParams(max_input_tokens=2, max_target_tokens=1)
+
+
+def draw(
+    teacher: PreTrainedModel,
+    codec: TextCodec,
+    counts: tuple[int, ...] = (9,),
+    seed: int = 0,
+    labels: frozenset[str] = frozenset(),
+    text: TextParams = LIMITS,
+    **changes: Any,
+) -> list[PseudoSample]:
+    requests = [
+        Request(f"task{i}", codec.control.gen_by_task[i], count, labels)
+        for i, count in enumerate(counts)
+    ]
+    return sampler(teacher, codec, text, seed, **changes).draw(requests)
+
+
+def sampler(
+    teacher: PreTrainedModel,
+    codec: TextCodec,
+    text: TextParams = LIMITS,
+    seed: int = 0,
+    **changes: Any,
+) -> PseudoSampler:
+    params = GenerateParams.model_validate({"max_attempts": 50, **changes})
+    return PseudoSampler(
+        teacher, codec, params, text, new_task="new", seed=seed, teacher_sha256="abc"
+    )
+
+
+def texts(samples: list[PseudoSample]) -> list[tuple]:
+    return [(s.row_id, s.input_ids, s.target_ids, s.reject_reason) for s in samples]

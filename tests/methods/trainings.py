@@ -1,0 +1,127 @@
+"""Trainings of a tiny model on tasks of eight rows, as the stages run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lamol_core.artifacts.manifest import Provenance, sha256_of
+from lamol_core.methods.memory import Memory, MemoryContext
+from lamol_core.methods.registry import METHODS
+from lamol_core.parameters import Params
+from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.text.tokenizer import TextCodec
+from lamol_core.training.student import (
+    Checkpoints,
+    TrainedStudent,
+    TrainingSet,
+    count_all_steps,
+    train_from_checkpoint,
+)
+from lamol_core.training.trainer import LogRow
+
+BUFFER = 6
+TASKS = ("a", "b", "c")
+RESERVOIRS = [
+    name for name, method in METHODS.items() if "buffer_size" in method.Params.model_fields
+]
+
+
+def params_of(method: str) -> Params:
+    """A memory that keeps rows keeps BUFFER of them."""
+    task = {"after": "base", "source": {"kind": "demo", "task": "home"}}
+    memory = {"buffer_size": BUFFER, "batch_size": 3}
+    return Params.model_validate(
+        {
+            "method": method,
+            "tasks": {"a": task},
+            "train": {"epochs": 2, "batch_size": 4, "learning_rate": 3e-3, "precision": "fp32"},
+            **dict.fromkeys(RESERVOIRS, memory),
+            "ewc": {"weight": 1e4, "fisher_rows": 5},
+        }
+    )
+
+
+def remembers(method: str) -> bool:
+    context = MemoryContext(0, decode=str)
+    return type(params_of(method).chosen.memory(context)) is not Memory
+
+
+REMEMBERING = [name for name in METHODS if remembers(name)]
+WITH_EXPERT = [name for name in METHODS if params_of(name).chosen.expert_loss is not None]
+
+
+def real_rows(task: str, count: int = 8) -> list[Example]:
+    return [
+        Example(f"{task}/train/{i}", task, f"turn the light {task} {i}", f"light_{task}{i % 2}", i)
+        for i in range(count)
+    ]
+
+
+def training_set(place: int, params: Params, codec: TextCodec, num_rows: int = 8) -> TrainingSet:
+    """What the stages would hand over for a task: its rows, and what the method rehearses."""
+    lineage = TASKS[: place + 1]
+    real, pseudo = real_rows(lineage[-1], num_rows), []
+    if params.chosen.mixes_real_rows:
+        real += [row for task in lineage[:-1] for row in real_rows(task)]
+    if params.chosen.rehearses:
+        for task in lineage[:-1]:
+            for i, row in enumerate(real_rows(task, 2)):
+                (x,), (y,) = codec.encode([row.input]), codec.encode([row.target])
+                pseudo.append(
+                    PseudoSample(
+                        f"{lineage[-1]}/pseudo/{task}/{i}", task, i, 1, row.input, row.target,
+                        x, y, True, "", 1.0, i, "abc",
+                    )
+                )  # fmt: skip
+    mix = [MixRow(i, "new", row.task, row.row_id, row.label_idx_cil) for i, row in enumerate(real)]
+    mix += [
+        MixRow(len(real) + i, "pseudo", row.source_task, row.row_id, -1)
+        for i, row in enumerate(pseudo)
+    ]
+    return TrainingSet(mix, real, pseudo, lineage)
+
+
+def learn(
+    folder: Path,
+    place: int,
+    params: Params,
+    backbone: Path,
+    stop_at: int | None = None,
+    stop: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda message: None,
+    num_rows: int = 8,
+) -> TrainedStudent:
+    """Train a task in a folder as the stage does, and write student and state; `stop` is called
+    when a step has been told after `stop_at` others."""
+    before = backbone if place == 0 else folder / TASKS[place - 1] / "student"
+    state = None if place == 0 else folder / TASKS[place - 1] / "state"
+    codec, told = TextCodec.load(before), []
+
+    def on_step(row: LogRow, num_steps: int) -> None:
+        if len(told) == stop_at:
+            stop()
+        told.append(row)
+
+    method, rows = params.chosen, training_set(place, params, codec, num_rows)
+    trained = train_from_checkpoint(
+        Checkpoints(before, folder / "states", state, backbone, folder / "resume"),
+        rows, method, params.train, params.seed, on_step, say,
+    )  # fmt: skip
+    assert len(told) == count_all_steps(rows.mix, method, params.train)
+    trained.save(folder / TASKS[place] / "student", before, Provenance())
+    trained.save_state(folder / TASKS[place] / "state", Provenance())
+    trained.discard_resumes()
+    return trained
+
+
+def fall() -> None:
+    raise KeyboardInterrupt
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): sha256_of(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
