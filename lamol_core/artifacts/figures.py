@@ -1,13 +1,14 @@
-"""Small files of results, and how JSON mixes them with measurements of time and memory.
+"""Small files of results in JSON and CSV.
 
-Seconds differ from run to run though nothing else does. A stage that is run again by hand and
-finds the same results keeps the first run's file: the same inputs leave the same bytes.
+Seconds differ from run to run. A stage that runs again and finds the same results keeps the first
+run's file: the same inputs leave the same bytes.
 """
 
 import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,8 @@ from lamol_core.errors import ArtifactError
 
 def write_json(path: Path, content: dict[str, Any], measured: Sequence[str] = ()) -> None:
     """Write JSON, unless what is there differs in the `measured` top-level keys alone."""
-    if path.is_file() and measured:
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            there = None
-        if isinstance(there, dict) and _without(there, measured) == _without(content, measured):
+    with suppress(ArtifactError):
+        if measured and _without(read_json(path, ""), measured) == _without(content, measured):
             return
     with atomic_path(path) as scratch:
         text = json.dumps(content, indent=1, allow_nan=False)
@@ -30,14 +27,14 @@ def write_json(path: Path, content: dict[str, Any], measured: Sequence[str] = ()
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """A JSON object. Raises ArtifactError when it is missing or is none."""
+    """The JSON object in a file. Raises ArtifactError for a missing file or other content."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"a {type(content).__name__}")
+        return content
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: missing or not JSON ({error}). {remedy}") from error
-    if not isinstance(content, dict):
-        raise ArtifactError(f"{path}: not a JSON object. {remedy}")
-    return content
+        raise ArtifactError(f"{path}: missing or not a JSON object ({error}). {remedy}") from error
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -90,7 +90,7 @@ def prepare_task(
         canaries, planted = make_canaries(name, prepare.canaries, rows["train"], prepare.split_seed)
         rows = {**rows, "train": [*rows["train"], *planted]}
         facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
-        tables = _label(rows, facts, first_index=sum(past.num_classes for past in before.lineage))
+        tables = _label(rows, facts, first_index=sum(len(past.classes) for past in before.lineage))
         notes = notes_on(task, facts, read)
     with atomic_folder(out) as scratch:
         for split, examples in tables.items():

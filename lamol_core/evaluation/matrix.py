@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from lamol_core.artifacts.spec import METRICS, remedy
+from lamol_core.artifacts.spec import METRICS, SUMMARY, remedy
 from lamol_core.errors import ArtifactError
 
 SCORES_NOTE = (
@@ -33,7 +33,7 @@ class ScoreMatrix:
         if [len(row) for row in self.rows] != list(range(1, len(self.tasks) + 1)):
             raise ArtifactError(
                 f"score matrix: {len(self.tasks)} tasks need rows of 1 to {len(self.tasks)} "
-                f"scores, not {[len(row) for row in self.rows]}. Run `dvc repro report` again."
+                f"scores, not {[len(row) for row in self.rows]}. {remedy(SUMMARY)}"
             )
         for task, row in zip(self.tasks, self.rows, strict=True):
             for seen, score in zip(self.tasks, row, strict=False):

@@ -49,7 +49,7 @@ def describe_sequence(params: Params, root: Path) -> list[TaskOverview]:
     for name, task in params.tasks.items():
         record = read_record(Layout(root).forgotten(name))
         if record is not None and record.is_complete:
-            facts, distinct, notes = record.facts, record.facts.num_classes, []
+            facts, distinct, notes = record.facts, len(record.facts.classes), []
             first: dict[str, str] = {}
         else:
             read = read_task_rows(name, task, params.prepare, root)

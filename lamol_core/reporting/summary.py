@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from lamol_core.artifacts.spec import FIGURES, remedy, repro
+from lamol_core.artifacts.spec import FIGURES, SUMMARY, remedy, repro
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot, forward_transfer
@@ -81,7 +81,7 @@ def _by_task(figures: Sequence[TaskFigures], order: Sequence[str]) -> dict[str, 
         raise ArtifactError("params.yaml: `tasks` is empty. Name at least one task there.")
     times = Counter(figure.task for figure in figures)
     if double := sorted(task for task, num in times.items() if num > 1):
-        raise ArtifactError(f"tasks {double} have figures twice. Run `dvc repro report` again.")
+        raise ArtifactError(f"tasks {double} have figures twice. {remedy(SUMMARY)}")
     if left_over := sorted(times.keys() - set(order)):
         logger.warning("ignoring figures of tasks that params.yaml does not name: %s", left_over)
     found = {figure.task: figure for figure in figures}

@@ -127,8 +127,8 @@ def test_lineage_is_in_learning_order_with_auto_resolved(sequence: Sequence) -> 
     assert data.name == "c"
     num_rows = {"train": 42, "dev": 6, "test": 12}
     assert data.facts == TaskFacts("c", "accuracy", "classes", data.facts.classes, num_rows, 3)
-    assert data.facts.num_classes == 3
-    assert [(f.name, f.metric, f.targets, f.num_classes) for f in data.earlier] == [
+    assert len(data.facts.classes) == 3
+    assert [(f.name, f.metric, f.targets, len(f.classes)) for f in data.earlier] == [
         ("a", "accuracy", "classes", 2),
         ("b", "token_f1", "text", 0),
     ]
@@ -137,7 +137,7 @@ def test_lineage_is_in_learning_order_with_auto_resolved(sequence: Sequence) -> 
 def test_what_is_said_beats_what_is_guessed(sequence: Sequence) -> None:
     sequence.prepare("b", "a", targets="classes", metric="rouge_l")
     facts = sequence.load("b").facts
-    assert (facts.targets, facts.metric, facts.num_classes) == ("classes", "rouge_l", 30)
+    assert (facts.targets, facts.metric, len(facts.classes)) == ("classes", "rouge_l", 30)
 
 
 def test_class_indices_count_on_over_the_tasks(sequence: Sequence) -> None:
@@ -321,7 +321,7 @@ class TestNotes:
         data = TaskData.load(tmp_path / "data" / "n")
         assert {row.target: row.label_idx_cil for row in data.rows("train")} == {"n-p": 0, "n-q": 1}
         assert [row.label_idx_cil for row in data.rows("test")] == [2]
-        assert data.facts.num_classes == 3
+        assert len(data.facts.classes) == 3
         following = tmp_path / "data" / "c"
         prepare_task("c", block("n", "raw/c.jsonl"), PREPARE, data, Layout(tmp_path))
         indices = {row.label_idx_cil for row in TaskData.load(following).rows("train")}
