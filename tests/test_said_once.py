@@ -69,7 +69,7 @@ def test_a_name_stands_in_its_own_file(folder: str, known: Iterable[str]) -> Non
 
 
 def test_the_command_that_makes_an_artefact_follows_from_its_declaration() -> None:
-    spelt = re.compile(rf"dvc repro [^`.;]*(@|\\b({'|'.join(STAGES)})\\b)|[Rr]un the stage")
+    spelt = re.compile(rf"dvc repro [^`.;]*(@|\b({'|'.join(STAGES)})\b)|[Rr]un the stage")
     found = {
         file.relative_to(ROOT).as_posix()
         for file in FILES
