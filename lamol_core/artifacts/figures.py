@@ -10,10 +10,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.errors import ArtifactError
+
+T = TypeVar("T")
 
 
 def write_json(path: Path, content: dict[str, Any], measured: Sequence[str] = ()) -> None:
@@ -27,14 +31,21 @@ def write_json(path: Path, content: dict[str, Any], measured: Sequence[str] = ()
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """The JSON object in a file. Raises ArtifactError for a missing file or other content."""
+    """The JSON object in a file. Raises as `read_json_as`."""
+    return read_json_as(dict[str, Any], path, remedy)
+
+
+def read_json_as(kind: type[T], path: Path, remedy: str) -> T:
+    """The JSON in a file as a dataclass, or as a list or dict of some. Raises ArtifactError, ended
+    by `remedy`, for a missing file and for other content."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError(f"a {type(content).__name__}")
-        return content
+        return TypeAdapter(kind).validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = ", ".join(map(repr, first["loc"]))
+        raise ArtifactError(f"{path}: {keys or 'its content'}: {first['msg']}. {remedy}") from error
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: missing or not a JSON object ({error}). {remedy}") from error
+        raise ArtifactError(f"{path}: missing or not JSON ({error}). {remedy}") from error
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:

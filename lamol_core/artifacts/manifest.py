@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
+from lamol_core.artifacts.figures import read_json, read_json_as
 from lamol_core.errors import ArtifactError
 from lamol_core.records import SCHEMA_VERSION
 
@@ -31,6 +34,7 @@ NOTHING_KNOWN = Provenance()
 
 @dataclass(frozen=True)
 class Manifest:
+    __pydantic_config__ = ConfigDict(extra="forbid")
     kind: str
     files: dict[str, str]
     content_sha256: str
@@ -127,19 +131,12 @@ def read_manifest(path: Path, remedy: str) -> Manifest:
     """Parse a manifest. Raises ArtifactError when missing, unreadable or of another schema."""
     if not path.is_file():
         raise ArtifactError(f"{path}: missing, its files are not complete. {remedy}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and content.get("schema_version") != SCHEMA_VERSION:
-            raise ArtifactError(
-                f"{path}: schema version {content.get('schema_version')}, this lamol reads "
-                f"{SCHEMA_VERSION}. {remedy}"
-            )
-        manifest = Manifest(**content)
-        for name in ("files", "rows", "parameters", "inputs"):
-            if not isinstance(getattr(manifest, name), dict):
-                raise TypeError(f"{name!r} is no object")
-    except (ValueError, TypeError) as error:
-        raise ArtifactError(f"{path}: not a manifest ({error}). {remedy}") from error
+    version = read_json(path, remedy).get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{path}: schema version {version}, this lamol reads {SCHEMA_VERSION}. {remedy}"
+        )
+    manifest = read_json_as(Manifest, path, remedy)
     hashes = manifest.content_sha256, manifest.manifest_sha256
     if hashes != (_hash_of_hashes(manifest.files), manifest.own_sha256):
         raise ArtifactError(f"{path}: was changed, its hashes do not match. {remedy}")

@@ -14,15 +14,23 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lamol_core.artifacts.atomic import atomic_folder
+from lamol_core.artifacts.figures import read_json_as
 from lamol_core.config.paths import originals
 from lamol_core.data.overlap import may_share_rows
-from lamol_core.data.sources.registry import Source, parse_source
-from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, facts_from, removed_from
-from lamol_core.errors import ArtifactError, first_line
+from lamol_core.data.sources.registry import Source
+from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, removed_from
 from lamol_core.records import SPLITS, TaskFacts
 
 FACTS = "facts.json"
 SOURCE = "source.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The content of source.json."""
+
+    source: Source
+    also_of: dict[str, Source]
 
 
 @dataclass(frozen=True)
@@ -86,21 +94,16 @@ def read_record(folder: Path) -> Record | None:
     if not places:
         return None
     folder = places[0]
-    path = folder / FACTS
-    try:
-        facts = facts_from(json.loads(path.read_text(encoding="utf-8")))
-        path = folder / SOURCE
-        source, also_of = None, {}
-        if path.is_file():
-            said = json.loads(path.read_text(encoding="utf-8"))
-            source = parse_source(said["source"])
-            also_of = {name: parse_source(block) for name, block in said["also_of"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ArtifactError(
-            f"{path}: is no record of a forgotten task ({first_line(error)}). Put it back, or run "
-            f"`lamol forget {folder.name}` again; without {folder} its source would be read again."
-        ) from error
-    return Record(folder, facts, removed_from(folder / FORGOTTEN), source, also_of)
+    again = (
+        f"Put the record back, or run `lamol forget {folder.name}` again; without it the source "
+        "would be read again."
+    )
+    facts = read_json_as(TaskFacts, folder / FACTS, again)
+    removed = removed_from(folder / FORGOTTEN)
+    if not (folder / SOURCE).is_file():
+        return Record(folder, facts, removed)
+    origin = read_json_as(Origin, folder / SOURCE, again)
+    return Record(folder, facts, removed, origin.source, origin.also_of)
 
 
 def read_records(folder: Path) -> list[Record]:

@@ -17,7 +17,7 @@ from lamol_core.data.task_data import TaskData
 from lamol_core.seeds import derive_seed
 
 SIZES = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
-"""Figures are kept for so many rows: samples are held against the largest size they reach."""
+"""Figures are kept for so many rows: samples are compared with the largest size they reach."""
 MEASURES: tuple[Measure, ...] = (repeat_shares, variety_of)
 
 
@@ -40,10 +40,10 @@ def fingerprint_of(task: SampledTask, key: bytes, seed: int) -> Fingerprint:
     """Of a task whose rows are all here; nothing of its samples is used."""
     hashed = KeyedHash(key)
     texts, held_out = task.texts(task.train), task.texts(task.held_out)
-    chooser = random.Random(derive_seed(seed, "fingerprint", task.name))
-    blocks = cut_blocks(texts, held_out, chooser)
+    rng = random.Random(derive_seed(seed, "fingerprint", task.name))
+    blocks = cut_blocks(texts, held_out, rng)
     if blocks is None or len(blocks.held_out[0]) < LEAST_BLOCK:
-        # the hashes of a block of few rows would tell too much of each: no headline then
+        # hashes of a block of few rows would reveal too much of each: no headline then
         blocks = Blocks([], [], texts, held_out)
     return Fingerprint(
         hashed,
@@ -53,12 +53,12 @@ def fingerprint_of(task: SampledTask, key: bytes, seed: int) -> Fingerprint:
         hashed.corpus(blocks.held_out_rest),
         task.reference.labels,
         Counter(task.reference.lengths),
-        {measure.__name__: _by_size(measure, texts, chooser) for measure in MEASURES},
+        {measure.__name__: _by_size(measure, texts, rng) for measure in MEASURES},
     )
 
 
 def _by_size(
-    measure: Measure, texts: Sequence[str], chooser: random.Random
+    measure: Measure, texts: Sequence[str], rng: random.Random
 ) -> dict[int, dict[str, Figure]]:
     sizes = sorted({size for size in (*SIZES, len(texts)) if 0 < size <= len(texts)})
-    return {size: dict(measure(chooser.sample(texts, size))) for size in sizes}
+    return {size: dict(measure(rng.sample(texts, size))) for size in sizes}

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from lamol_core.artifacts.figures import read_json_as
 from lamol_core.artifacts.layout import Layout
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import find_facts, prepare_task, write_base
-from lamol_core.data.task_data import TaskData, facts_from
+from lamol_core.data.task_data import TaskData
 from lamol_core.data.tombstones import write_record
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.privacy.removal import forget_rows
@@ -359,14 +360,15 @@ def test_empty_tables_can_be_read_and_linked(sequence: Sequence) -> None:
     assert sequence.load("b").seen_rows("a", "train") == []
 
 
-def test_labels_of_test_rows_alone_are_not_learnt() -> None:
+def test_labels_of_test_rows_alone_are_not_learnt(tmp_path: Path) -> None:
     targets = {"train": ("yes", "no", "yes"), "dev": ("no",), "test": ("maybe", "yes")}
     rows = {split: [RawRow("a", target) for target in targets[split]] for split in targets}
     task = TaskParams.model_validate({"after": "base", "source": {"kind": "demo", "task": "home"}})
     facts = find_facts("a", task.model_copy(update={"targets": "classes"}), rows)
     assert facts.classes == ("no", "yes", "maybe"), "each has its index"
     assert facts.learnt_classes == ("no", "yes"), "what a teacher can be asked for"
-    assert facts_from(json.loads(json.dumps(facts.as_dict()))) == facts
+    (tmp_path / "facts.json").write_text(json.dumps(facts.as_dict()))
+    assert read_json_as(TaskFacts, tmp_path / "facts.json", "") == facts
 
 
 def test_a_source_is_not_written_over(tmp_path: Path) -> None:
