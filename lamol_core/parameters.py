@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,26 +95,23 @@ def compose(data: Mapping[str, Any]) -> tuple[Params | None, list[str]]:
 
 
 def read_blocks(
-    data: Mapping[str, Any], names: Iterable[str], task: str = ""
+    data: Mapping[str, Any], names: Collection[str], task: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
     """Blocks of params.yaml by the names in a stage's declaration (spec.py), with defaults, and
     their problems, a sentence each. Raises ConfigError for an unknown method."""
-    blocks: dict[str, Any] = {}
-    problems: list[str] = []
-    for name in names:
-        if name == "tasks":
-            whole, wrong = compose({"tasks": data.get("tasks")})
-            blocks[name] = whole and whole.tasks
-        elif name == TASK:
-            blocks[name], wrong = validate(TaskParams, data["tasks"][task], f"tasks.{task}")
-        else:
-            key = find_method(data.get("method")).name if name == METHOD else name
-            field: Any = Params.model_fields[key]
-            blocks[name], wrong = validate(field.annotation, data.get(key, field.default), key)
-        problems += wrong
-    if "method" in blocks:
-        blocks["method"] = find_method(data.get("method")).name
-    return blocks, problems
+    keys = {name: name for name in names if name != TASK}
+    if METHOD in keys:
+        keys[METHOD] = find_method(data.get("method")).name
+    given = {key: data[key] for key in keys.values() if key in data}
+    if "tasks" in keys:
+        params, problems = compose(given)
+    else:
+        tasks = {task: data["tasks"][task]} if TASK in names else {}
+        params, problems = validate(Params, {**given, "tasks": tasks})
+    if params is None:
+        return {}, problems
+    blocks = {name: getattr(params, key) for name, key in keys.items()}
+    return blocks | ({TASK: params.task(task)} if TASK in names else {}), problems
 
 
 def declared_params(blocks: Mapping[str, Any]) -> Params:

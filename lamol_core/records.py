@@ -92,7 +92,7 @@ class MixRow:
 class MemoryRow:
     """A REAL ROW that a method keeps after its task, by definition of the method.
 
-    `slot` is its place in the memory, `gen_token` the GEN token of its task.
+    `slot` is its index in the memory, `gen_token` the GEN token of its task.
     """
 
     slot: int

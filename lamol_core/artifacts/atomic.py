@@ -24,7 +24,7 @@ seconds."""
 
 @contextmanager
 def atomic_path(out: Path) -> Iterator[Path]:
-    """Yield a scratch path beside `out`; on a clean exit it takes the place of `out`.
+    """Yield a scratch path beside `out`; on a clean exit it replaces `out`.
 
     A scratch that is a file replaces a file, a folder a folder. An existing output is never
     written into (it may be a link into a cache), and is left as it is when its bytes are the same.

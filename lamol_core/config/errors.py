@@ -12,18 +12,18 @@ ANY_NAME, ANY_INDEX = "*", "#"
 
 
 def sentences(
-    error: ValidationError, model: type[BaseModel], value: object, place: str = ""
+    error: ValidationError, model: type[BaseModel], value: object, key: str = ""
 ) -> list[str]:
-    """A sentence for each wrong key of a block; `value` is the block as the file has it, `place`
-    where it stands, "" for the whole file."""
-    return [_sentence(dict(detail), model, value, place) for detail in error.errors()]
+    """A sentence for each wrong key of a block; `value` is the block as the file has it, `key`
+    the block's own, "" for the whole file."""
+    return [_sentence(dict(detail), model, value, key) for detail in error.errors()]
 
 
-def _sentence(detail: dict[str, Any], model: type[BaseModel], value: object, place: str) -> str:
+def _sentence(detail: dict[str, Any], model: type[BaseModel], value: object, block: str) -> str:
     location = _keys_of_file(detail, value)
-    key = ".".join([place, *location] if place else location)
+    key = ".".join([block, *location] if block else location)
     if detail["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_meant(location, model, place)}."
+        return f"{key}: unknown key{_meant(location, model, block)}."
     if detail["type"] == "missing":
         return f"{key}: missing."
     if detail.get("input") is None and detail["type"] in ("model_type", "dict_type"):
@@ -45,7 +45,7 @@ def _keys_of_file(detail: dict[str, Any], value: Any) -> list[str]:
     return [*keys, str(detail["loc"][-1])] if detail["type"] == "missing" else keys
 
 
-def _meant(location: Sequence[str], model: type[BaseModel], place: str) -> str:
+def _meant(location: Sequence[str], model: type[BaseModel], block: str) -> str:
     """Where the key stands elsewhere, or what it may be a slip of: in its own section first."""
     *above, key = location
     known = list(dict.fromkeys(_all_keys(model)))
@@ -56,7 +56,7 @@ def _meant(location: Sequence[str], model: type[BaseModel], place: str) -> str:
         if hint := did_you_mean(key, siblings):
             return hint
         key = nearest(key, names) or ""
-    found = [".".join(filter(None, (place, *path))) for path in elsewhere if path[-1] == key]
+    found = [".".join(filter(None, (block, *path))) for path in elsewhere if path[-1] == key]
     return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 

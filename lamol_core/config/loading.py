@@ -62,13 +62,13 @@ def version_problems(data: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def validate(model: type[B], value: object, place: str = "") -> tuple[B | None, list[str]]:
+def validate(model: type[B], value: object, key: str = "") -> tuple[B | None, list[str]]:
     """A block of params.yaml as its model, None where it is wrong, and its problems, a sentence
-    each. `place` is the block's key."""
+    each. `key` is the block's."""
     try:
         return TypeAdapter(model).validate_python(value), []
     except ValidationError as error:
-        return None, sentences(error, model, value, place)
+        return None, sentences(error, model, value, key)
 
 
 def params_error(

@@ -77,7 +77,7 @@ def prepare_task(
     if record is not None and record.is_complete:
         facts = record.facts  # its source is left alone
     else:
-        if problems := task.source.problems_of_place([out], root):
+        if problems := task.source.location_problems([out], root):
             raise SourceError(problems).below(f"tasks.{name}.source")
         read = read_task_rows(name, task, prepare, root)
         rows = read.by_split

@@ -35,7 +35,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Record:
-    """What was forgotten of a task, and what is written in the rows' place."""
+    """What was forgotten of a task, and the files that replace its rows."""
 
     folder: Path
     facts: TaskFacts
@@ -73,8 +73,8 @@ def write_record(
     source: Source | None = None,
     also_of: Mapping[str, Source] = MappingProxyType({}),
 ) -> None:
-    """Of a task's own folder, after its rows were forgotten; `kept` are files in their place,
-    `source` and `also_of` as in the record."""
+    """Write the record of a task whose rows were just forgotten; `own` is its folder, `kept` are
+    files there to keep, `source` and `also_of` as in the record."""
     removed = own.forgotten(own.name)
     names = [*(f"{split}.parquet" for split in removed), FORGOTTEN, *kept]
     with atomic_folder(folder) as scratch:
@@ -88,12 +88,12 @@ def write_record(
 
 
 def read_record(folder: Path) -> Record | None:
-    """None where nothing of the task was forgotten; in a copy that `dvc exp` made of the project
-    the project's own record counts. Raises ArtifactError when it is broken."""
-    places = [place for place in (folder, *originals(folder)) if (place / FACTS).is_file()]
-    if not places:
+    """None where nothing of the task was forgotten. In a copy of the project that `dvc exp` made
+    the project's own record counts. Raises ArtifactError for a broken one."""
+    found = [path for path in (folder, *originals(folder)) if (path / FACTS).is_file()]
+    if not found:
         return None
-    folder = places[0]
+    folder = found[0]
     again = (
         f"Put the record back, or run `lamol forget {folder.name}` again; without it the source "
         "would be read again."
@@ -108,8 +108,8 @@ def read_record(folder: Path) -> Record | None:
 
 def read_records(folder: Path) -> list[Record]:
     """Every record below `.lamol/forgotten`, as `read_record` finds them."""
-    places = [folder, *originals(folder)]
-    names = {path.parent.name for place in places for path in place.glob(f"*/{FACTS}")}
+    folders = [folder, *originals(folder)]
+    names = {path.parent.name for parent in folders for path in parent.glob(f"*/{FACTS}")}
     # a name with a dot is what a killed process was writing
     found = [read_record(folder / name) for name in sorted(names) if not name.startswith(".")]
     return [record for record in found if record is not None]
@@ -118,15 +118,13 @@ def read_records(folder: Path) -> list[Record]:
 def forgotten_under_another_name(
     task: str, source: Source, records: Sequence[Record], root: Path
 ) -> str | None:
-    """A sentence where a task would bring rows back that were forgotten as another task's; None
-    where it would not, or had them at that time already.
-
-    `root` is the folder of params.yaml."""
+    """A sentence where a task would read rows that were forgotten as another task's; None where it
+    would not, or already had them then. `root` is the folder of params.yaml."""
     given = _resolved(source, root)
     for record in records:
         known = _resolved(record.source, root)
         if record.task == task and (record.is_complete or known in (None, given)):
-            return None  # none of its rows is read again, or none but those that it kept
+            return None  # it reads no forgotten row again
     for record in records:
         had = _resolved(record.also_of.get(task), root)
         if record.task == task or record.source is None or had == given:
@@ -135,9 +133,8 @@ def forgotten_under_another_name(
             when = max(removed.forgotten_on for removed in record.removed.values())
             return (
                 f"tasks.{task}.source: {record.task} was read from there, and its rows were "
-                f"forgotten on {when}; those that are still there would come back. Give {task} a "
-                f"source of its own, or leave it out. To read them after all, remove "
-                f"{record.folder}: {record.task} reads them again too then."
+                f"forgotten on {when}. Give {task} another source, or remove {record.folder}: both "
+                "read these rows again then."
             )
     return None
 

@@ -76,11 +76,11 @@ def _file_of(source: Any) -> str | None:
 def pipeline_problems(params: Params, root: Path) -> list[str]:
     """What DVC would stop at in dvc.yaml: a parameter or a file that is missing, a task without a
     file."""
-    file = root / "dvc.yaml"
+    path = root / "dvc.yaml"
     try:
-        stages = _read_stages(file)
+        stages = _read_stages(path)
     except (YAMLError, UnicodeDecodeError) as error:
-        return [f"{file}: not readable as YAML: {' '.join(str(error).split())}."]
+        return [f"{path}: not readable as YAML: {' '.join(str(error).split())}."]
     problems = []
     listed = [name for stage in stages.values() for name in stage.get("params") or ()]
     if "lamol_version" in listed and "lamol_version" not in params.model_fields_set:
@@ -89,13 +89,13 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
             f"{__version__}`."
         )
     corpus = params.backbone.nano.corpus
-    read = [place.resolve() for source in corpus if (place := source.place(root)) is not None]
+    read = [file.resolve() for source in corpus if (file := source.location(root)) is not None]
     problems += [
         f"dvc.yaml: `backbone` depends on {dep}, which is missing: DVC stops at it. Name what "
         "backbone.nano.corpus reads there, or delete the line."
         for dep in _files_of(stages, "backbone")
-        if not PARAMETER.search(dep) and not (path := root / _plain(dep)).exists()
-        if path.resolve() not in read
+        if not PARAMETER.search(dep) and not (dep_path := root / _plain(dep)).exists()
+        if dep_path.resolve() not in read
     ]
     for name, task in params.tasks.items() if SOURCE in _files_of(stages, "prepare") else ():
         given = task.source.local_path
@@ -120,7 +120,7 @@ def pipeline_hints(params: Params, root: Path) -> list[str]:
     unseen = [
         str(source.local_path)
         for source in params.backbone.nano.corpus
-        if (place := source.place(root)) is not None and place.resolve() not in known
+        if (file := source.location(root)) is not None and file.resolve() not in known
     ]
     is_nano = params.backbone.kind == "nano"
     if not (stages and is_nano and unseen) or any(PARAMETER.search(dep) for dep in listed):

@@ -26,7 +26,7 @@ def what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list
         return problems, hints
     with Pipeline.opened() as pipeline:
         for task, record in forgotten.items():
-            path = params.task(task).source.place(Path())
+            path = params.task(task).source.location(Path())
             if path is not None and not path.exists():
                 problems.append(
                     f"tasks.{task}.source: {path} is missing; its rows were forgotten, but DVC "

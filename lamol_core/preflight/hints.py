@@ -9,8 +9,8 @@ from lamol_core.data.task_data import LINEAGE
 from lamol_core.parameters import Params
 from lamol_core.text.template import NUM_CONTROL
 
-OF_A_RUN = {Path(one.path).name for stage in STAGES.values() for one in stage.writes
-            if one.path.startswith("runs/")}  # fmt: skip
+OF_A_RUN = {Path(artifact.path).name for stage in STAGES.values() for artifact in stage.writes
+            if artifact.path.startswith("runs/")}  # fmt: skip
 """What stages write into `runs/T`: a folder with none of it is not theirs."""
 
 

@@ -54,7 +54,7 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
         if problem := forgotten_under_another_name(str(name), source, records, root):
             problems.append(problem)
             continue
-        in_written = source.problems_of_place(written, root)
+        in_written = source.location_problems(written, root)
         problems += [f"tasks.{name}.source: {problem}" for problem in in_written]
         block = TaskParams(after=BASE, source=source)
         problems += _problems_of(partial(read_task_rows, str(name), block, prepare, root))

@@ -45,7 +45,7 @@ def forget_task(
     require_writable(sources)
     emptied = [str(path) for path in sources]
     if sources:
-        emptied += [str(source.local_path), str(source.place(layout.root))]
+        emptied += [str(source.local_path), str(source.location(layout.root))]
     own, others = folders[0], _others_with_its_rows(task, params, layout)
     touched = [folder.folder.as_posix() for folder in folders]
     # a forgetting that was cut off has changed these folders already, DVC does not know it

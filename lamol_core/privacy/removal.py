@@ -33,7 +33,7 @@ BEFORE = f"before.{DATA.name}"
 def folders_with(task: str, own: Path) -> list[TaskData]:
     """Every folder of `data/` that holds rows of a task or links to them: its own comes first.
 
-    Raises ArtifactError where its own is missing or is a link to another place, or a folder is not
+    Raises ArtifactError where its own is missing or is a link, or a folder is not
     what its manifest says."""
     if own.is_symlink():
         raise ArtifactError(

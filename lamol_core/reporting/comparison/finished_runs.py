@@ -213,7 +213,7 @@ def _with_content(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     a sequence have the same rows in files of their own."""
     try:
         spec = parse_source(source)
-        files, place = spec.split_files(folder), spec.place(folder)
+        files, place = spec.split_files(folder), spec.location(folder)
     except (ConfigError, ValidationError):  # of another version, or gone
         return source
     if place is None:
