@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +75,8 @@ else:
 
 
 def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
-    """Read, check and freeze params.yaml. Raises ConfigError that names every wrong key, or for
-    that of another version of lamol."""
+    """Read, check and freeze params.yaml. Raises ConfigError that names every wrong key, or another
+    version of lamol."""
     overrides = list(overrides)
     params, problems = compose(read_own_params(path, overrides))
     if params is None or problems:
@@ -85,8 +85,8 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
 
 
 def compose(data: Mapping[str, Any]) -> tuple[Params | None, list[str]]:
-    """params.yaml's plain data as Params, None where a block is wrong; and all that is wrong with
-    its text, a sentence each. Sources are not opened."""
+    """params.yaml's plain data as Params, None where a block is wrong, and its problems, a sentence
+    each. Sources are not opened."""
     params, problems = validate(Params, dict(data))
     tasks = data.get("tasks")
     if isinstance(tasks, Mapping):
@@ -95,33 +95,29 @@ def compose(data: Mapping[str, Any]) -> tuple[Params | None, list[str]]:
 
 
 def read_blocks(
-    data: Mapping[str, Any], names: Iterable[str], task: str = ""
+    data: Mapping[str, Any], names: Collection[str], task: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
-    """Blocks of params.yaml by the names that a stage's declaration has (spec.py), defaults for
-    those that are left out; and all that is wrong with them, a sentence each. Raises ConfigError
-    for an unknown method."""
-    blocks: dict[str, Any] = {}
-    problems: list[str] = []
-    for name in names:
-        if name == "tasks":
-            whole, wrong = compose({"tasks": data.get("tasks")})
-            blocks[name] = whole and whole.tasks
-        elif name == TASK:
-            blocks[name], wrong = validate(TaskParams, data["tasks"][task], f"tasks.{task}")
-        else:
-            key = find_method(data.get("method")).name if name == METHOD else name
-            field: Any = Params.model_fields[key]
-            blocks[name], wrong = validate(field.annotation, data.get(key, field.default), key)
-        problems += wrong
-    if "method" in blocks:
-        blocks["method"] = find_method(data.get("method")).name
-    return blocks, problems
+    """Blocks of params.yaml by the names in a stage's declaration (spec.py), with defaults, and
+    their problems, a sentence each. Raises ConfigError for an unknown method."""
+    keys = {name: name for name in names if name != TASK}
+    if METHOD in keys:
+        keys[METHOD] = find_method(data.get("method")).name
+    given = {key: data[key] for key in keys.values() if key in data}
+    if "tasks" in keys:
+        params, problems = compose(given)
+    else:
+        tasks = {task: data["tasks"][task]} if TASK in names else {}
+        params, problems = validate(Params, {**given, "tasks": tasks})
+    if params is None:
+        return {}, problems
+    blocks = {name: getattr(params, key) for name, key in keys.items()}
+    return blocks | ({TASK: params.task(task)} if TASK in names else {}), problems
 
 
 def declared_params(blocks: Mapping[str, Any]) -> Params:
     """Blocks of `read_blocks` as Params, all others at their defaults."""
     method = blocks["method"]
-    return Params(**{method if name == METHOD else name: one for name, one in blocks.items()})
+    return Params(**{method if name == METHOD else name: blocks[name] for name in blocks})
 
 
 def find_block(data: Mapping[str, Any], name: str) -> Any:
@@ -131,8 +127,7 @@ def find_block(data: Mapping[str, Any], name: str) -> Any:
 
 
 def completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Parameters as plain data, with the defaults of what is left out; as they are where another
-    version of lamol wrote them."""
+    """Parameters as plain data with all defaults; unchanged where this lamol can't read them."""
     whole, _ = validate(Params, dict(params))
     return params if whole is None else whole.model_dump(mode="json", by_alias=True)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from dataclasses import asdict, dataclass
+from inspect import get_annotations
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import pyarrow as pa
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 R = TypeVar("R")
 
@@ -94,7 +92,7 @@ class MixRow:
 class MemoryRow:
     """A REAL ROW that a method keeps after its task, by definition of the method.
 
-    `slot` is its place in the memory, `gen_token` the GEN token of its task.
+    `slot` is its index in the memory, `gen_token` the GEN token of its task.
     """
 
     slot: int
@@ -132,10 +130,6 @@ class TaskFacts:
     """None: all of them."""
 
     @property
-    def num_classes(self) -> int:
-        return len(self.classes)
-
-    @property
     def learnt_classes(self) -> tuple[str, ...]:
         """Those that a model can have learnt: no label that test or dev rows alone have."""
         return self.classes[: self.num_learnt_classes]
@@ -144,53 +138,26 @@ class TaskFacts:
         return asdict(self)
 
 
-EXAMPLE_SCHEMA = pa.schema(
-    [
-        ("row_id", pa.string()),
-        ("task", pa.string()),
-        ("input", pa.string()),
-        ("target", pa.string()),
-        ("label_idx_cil", pa.int64()),
-    ]
-)
-PSEUDO_SCHEMA = pa.schema(
-    [
-        ("row_id", pa.string()),
-        ("source_task", pa.string()),
-        ("gen_index", pa.int64()),
-        ("attempt", pa.int64()),
-        ("input", pa.string()),
-        ("target", pa.string()),
-        ("input_ids", pa.list_(pa.int32())),
-        ("target_ids", pa.list_(pa.int32())),
-        ("valid", pa.bool_()),
-        ("reject_reason", pa.string()),
-        ("nll", pa.float32()),
-        ("seed", pa.int64()),
-        ("teacher_sha256", pa.string()),
-        ("label_idx_cil", pa.int64()),
-    ]
-)
-MIX_SCHEMA = pa.schema(
-    [
-        ("order", pa.int64()),
-        ("origin", pa.string()),
-        ("source_task", pa.string()),
-        ("row_id", pa.string()),
-        ("label_idx_cil", pa.int64()),
-    ]
-)
-MEMORY_SCHEMA = pa.schema(
-    [
-        ("slot", pa.int64()),
-        ("row_id", pa.string()),
-        ("input", pa.string()),
-        ("target", pa.string()),
-        ("input_ids", pa.list_(pa.int32())),
-        ("target_ids", pa.list_(pa.int32())),
-        ("gen_token", pa.int64()),
-    ]
-)
+ARROW: dict[Any, pa.DataType] = {
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    list[int]: pa.list_(pa.int32()),
+}
+"""The column type of a field's type; strings and literals are pa.string()."""
+
+
+def schema_of(record: type, **other: pa.DataType) -> pa.Schema:
+    """The schema of a table of these records: one column a field, `other` by name as given."""
+    types = {name: ARROW.get(hint, pa.string()) for name, hint in get_type_hints(record).items()}
+    return pa.schema(list((types | other).items()))
+
+
+EXAMPLE_SCHEMA = schema_of(Example)
+PSEUDO_SCHEMA = schema_of(PseudoSample, nll=pa.float32())
+MIX_SCHEMA = schema_of(MixRow)
+MEMORY_SCHEMA = schema_of(MemoryRow)
+PREDICTION_SCHEMA = schema_of(Prediction)
 FLAG_SCHEMA = pa.schema(
     [
         ("row_id", pa.string()),
@@ -203,14 +170,6 @@ FLAG_SCHEMA = pa.schema(
         ("span_words", pa.int64()),
     ]
 )
-PREDICTION_SCHEMA = pa.schema(
-    [
-        ("task", pa.string()),
-        ("row_id", pa.string()),
-        ("prediction", pa.string()),
-        ("score", pa.float64()),
-    ]
-)
 
 
 def to_columns(records: Sequence[object], schema: pa.Schema) -> dict[str, list[Any]]:
@@ -220,5 +179,5 @@ def to_columns(records: Sequence[object], schema: pa.Schema) -> dict[str, list[A
 
 def from_table(table: pa.Table, record: type[R]) -> list[R]:
     """The rows of a table as records of the dataclass whose fields are its columns."""
-    names = [field.name for field in fields(cast("type[DataclassInstance]", record))]
-    return [record(*values) for values in zip(*(table[n].to_pylist() for n in names), strict=True)]
+    columns = [table[name].to_pylist() for name in get_annotations(record)]
+    return [record(*values) for values in zip(*columns, strict=True)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lamol_core.artifacts.spec import STAGES
 from lamol_core.audit.registry import CHECKS
 from lamol_core.data.sources.registry import SOURCES
 from lamol_core.methods.registry import METHODS
@@ -68,7 +69,7 @@ def test_a_name_stands_in_its_own_file(folder: str, known: Iterable[str]) -> Non
 
 
 def test_the_command_that_makes_an_artefact_follows_from_its_declaration() -> None:
-    spelt = re.compile(r"dvc repro [^`.;]*@")
+    spelt = re.compile(rf"dvc repro [^`.;]*(@|\b({'|'.join(STAGES)})\b)|[Rr]un the stage")
     found = {
         file.relative_to(ROOT).as_posix()
         for file in FILES

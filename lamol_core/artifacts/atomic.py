@@ -13,23 +13,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 ASIDE = "replaced"
-"""In scratch: the output that is being replaced."""
+"""The name, in scratch, of the output that is being replaced."""
 CLOCKS_DIFFER_S = 2.0
-"""At the most, of processes and files: some file systems count whole seconds, or two."""
+"""How far the clocks of processes and files are apart at most: some file systems store even
+seconds."""
 
 
 @contextmanager
 def atomic_path(out: Path) -> Iterator[Path]:
-    """Yield a scratch path beside `out`; on a clean exit it takes the place of `out`.
+    """Yield a scratch path beside `out`; on a clean exit it replaces `out`.
 
     A scratch that is a file replaces a file, a folder a folder. An existing output is never
     written into (it may be a link into a cache), and is left as it is when its bytes are the same.
     What a killed process left of the same output is removed.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    for left in _scratch_of_the_dead(out):
-        _discard(left, out)
+    for left in out.parent.glob(f".{glob.escape(out.name)}.[0-9]*.????????"):
+        if left.name.rsplit(".", 2)[0] == f".{out.name}" and writer_of(left) is None:
+            _discard(left, out)
     holder = Path(tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent))
     scratch = holder / out.name
     try:
@@ -51,9 +55,9 @@ def atomic_folder(out: Path) -> Iterator[Path]:
 
 
 def find_scratch(parent: Path) -> list[Path]:
-    """Scratch folders below `parent`, outermost first: what processes write now (`writer_of`), or
-    were writing when they were killed."""
-    # os.walk passes over what goes away meanwhile; the names are mkdtemp's
+    """Scratch folders below `parent`, outermost first, of processes at work (`writer_of`) and of
+    killed ones."""
+    # os.walk passes over what is deleted meanwhile; the names are mkdtemp's
     return sorted(
         Path(folder, name)
         for folder, names, _ in os.walk(parent)
@@ -62,43 +66,22 @@ def find_scratch(parent: Path) -> list[Path]:
 
 
 def writer_of(scratch: Path) -> int | None:
-    """The process that writes a scratch folder; None where it is no more, or none is named."""
-    pid = _pid_of(scratch)
-    return pid if pid is not None and _is_at_work(pid, scratch) else None
+    """The process that writes a scratch folder; None where it has ended, or none is named.
 
-
-def _scratch_of_the_dead(out: Path) -> list[Path]:
-    """Scratch folders of this output whose process is no more."""
-    own = f".{out.name}"
-    found = out.parent.glob(f"{glob.escape(own)}.*.????????")
-    return [
-        path
-        for path in found
-        if path.name.rsplit(".", 2)[0] == own
-        if (pid := _pid_of(path)) is not None and not _is_at_work(pid, path)
-    ]
-
-
-def _pid_of(scratch: Path) -> int | None:
-    _, pid, _ = scratch.name.rsplit(".", 2)
-    return int(pid) if pid.isdecimal() else None
-
-
-def _is_at_work(pid: int, scratch: Path) -> bool:
-    """Whether the process is there and began before its scratch: ids are given out again, and in
-    a container the first one is always 1."""
-    import psutil
-
+    A process that began after its scratch is another one: ids are given out again, and in a
+    container the first one is always 1."""
+    pid = scratch.name.rsplit(".", 2)[1]
     try:
-        return bool(psutil.Process(pid).create_time() <= scratch.stat().st_mtime + CLOCKS_DIFFER_S)
-    except (psutil.NoSuchProcess, FileNotFoundError):  # the latter: it has just ended
-        return False
+        began = psutil.Process(int(pid)).create_time()
+        return int(pid) if began <= scratch.stat().st_mtime + CLOCKS_DIFFER_S else None
     except psutil.AccessDenied:
-        return True
+        return int(pid)
+    except (ValueError, psutil.NoSuchProcess, FileNotFoundError):  # the last: it has just ended
+        return None
 
 
 def _discard(holder: Path, out: Path) -> None:
-    """Remove scratch; an output that had stepped aside comes back if none took its place."""
+    """Remove scratch; an output that was moved into it comes back if nothing has replaced it."""
     aside = holder / ASIDE
     if os.path.lexists(aside) and not os.path.lexists(out):
         aside.rename(out)
@@ -120,7 +103,7 @@ def _link_or_copy(source: str, target: str) -> str:
 
 def _replace(scratch: Path, out: Path, holder: Path) -> None:
     if out.is_dir() or (scratch.is_dir() and out.exists()):
-        # no rename goes over a full folder, or from a folder over a file: the old steps aside
+        # a rename does not replace a full folder, or a file by a folder: the old one moves first
         out.rename(holder / ASIDE)
     scratch.rename(out)
 
@@ -130,13 +113,10 @@ def _same_tree(left: Path, right: Path) -> bool:
         return False
     if left.is_file():
         return filecmp.cmp(left, right, shallow=False)
-    if _names(left) != _names(right):
-        return False
-    names = [name for name, _ in _names(left)]
-    return all(
-        filecmp.cmp(left / name, right / name, shallow=False)
-        for name in names
-        if (left / name).is_file()
+    names = _names(left)
+    return names == _names(right) and all(
+        is_folder or filecmp.cmp(left / name, right / name, shallow=False)
+        for name, is_folder in names
     )
 
 

@@ -1,41 +1,49 @@
-"""Small files of results, and how JSON mixes them with measurements of time and memory.
+"""Small files of results in JSON and CSV.
 
-Seconds differ from run to run though nothing else does. A stage that is run again by hand and
-finds the same results keeps the first run's file: the same inputs leave the same bytes.
+Seconds differ from run to run. A stage that runs again and finds the same results keeps the first
+run's file: the same inputs leave the same bytes.
 """
 
 import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.errors import ArtifactError
 
+T = TypeVar("T")
+
 
 def write_json(path: Path, content: dict[str, Any], measured: Sequence[str] = ()) -> None:
     """Write JSON, unless what is there differs in the `measured` top-level keys alone."""
-    if path.is_file() and measured:
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            there = None
-        if isinstance(there, dict) and _without(there, measured) == _without(content, measured):
+    with suppress(ArtifactError):
+        if measured and _without(read_json(path, ""), measured) == _without(content, measured):
             return
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """A JSON object. Raises ArtifactError when it is missing or is none."""
+    """The JSON object in a file. Raises as `read_json_as`."""
+    return read_json_as(dict[str, Any], path, remedy)
+
+
+def read_json_as(kind: type[T], path: Path, remedy: str) -> T:
+    """The JSON in a file as a dataclass, or as a list or dict of some. Raises ArtifactError, ended
+    by `remedy`, for a missing file and for other content."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(kind).validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = ", ".join(map(repr, first["loc"]))
+        raise ArtifactError(f"{path}: {keys or 'its content'}: {first['msg']}. {remedy}") from error
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: missing or not JSON ({error}). {remedy}") from error
-    if not isinstance(content, dict):
-        raise ArtifactError(f"{path}: not a JSON object. {remedy}")
-    return content
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -1,5 +1,4 @@
-"""Where everything lies in a sequence's folder: what is declared (spec.py), and what no stage
-writes."""
+"""Where everything lies in a sequence's folder: declared artefacts (spec.py) and other files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +86,7 @@ class Layout:
         return self.private / "forgotten"
 
     def forgotten(self, task: str) -> Path:
-        """That a task's rows were forgotten, and what stands in their place."""
+        """The record that a task's rows were forgotten, and what replaces them."""
         return self.all_forgotten / task
 
     @property

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
+from lamol_core.artifacts.figures import read_json, read_json_as
 from lamol_core.errors import ArtifactError
 from lamol_core.records import SCHEMA_VERSION
 
@@ -17,8 +20,8 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Provenance:
-    """How an artefact came about: the parameters that acted, the hashes of what was read, and which
-    code made it (version.py)."""
+    """What made an artefact: parameters, hashes of what was read, the version of the code
+    (version.py)."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
@@ -26,11 +29,12 @@ class Provenance:
 
 
 NOTHING_KNOWN = Provenance()
-"""Of what is the same whatever made it."""
+"""Of what does not depend on parameters or inputs."""
 
 
 @dataclass(frozen=True)
 class Manifest:
+    __pydantic_config__ = ConfigDict(extra="forbid")
     kind: str
     files: dict[str, str]
     content_sha256: str
@@ -40,35 +44,26 @@ class Manifest:
     code_version: str
     schema_version: int = SCHEMA_VERSION
     manifest_sha256: str = ""
-    """Of all that stands above: a manifest that was edited is known."""
+    """Of all fields above: it shows whether the manifest was edited."""
 
     @property
     def own_sha256(self) -> str:
-        said = {key: value for key, value in asdict(self).items() if key != "manifest_sha256"}
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        others = {key: value for key, value in asdict(self).items() if key != "manifest_sha256"}
+        return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
-def describe(
-    kind: str, files: dict[str, Path], rows: dict[str, int], provenance: Provenance
+def write_manifest(
+    path: Path, kind: str, files: dict[str, Path], rows: dict[str, int], provenance: Provenance
 ) -> Manifest:
-    """The manifest of these files (by the names they shall have)."""
+    """Write the manifest of these files (keys: their names in it)."""
     hashes = {name: sha256_of(path) for name, path in sorted(files.items())}
     # as JSON has them: tuples become lists, so that what is read again is the same
     parameters = json.loads(json.dumps(provenance.parameters))
-    manifest = Manifest(
-        kind=kind,
-        files=hashes,
-        content_sha256=_hash_of_hashes(hashes),
-        rows=rows,
-        parameters=parameters,
-        inputs=provenance.inputs,
-        code_version=provenance.code,
-    )
-    return replace(manifest, manifest_sha256=manifest.own_sha256)
-
-
-def write_manifest(path: Path, manifest: Manifest) -> None:
+    content = _hash_of_hashes(hashes)
+    manifest = Manifest(kind, hashes, content, rows, parameters, provenance.inputs, provenance.code)
+    manifest = replace(manifest, manifest_sha256=manifest.own_sha256)
     path.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return manifest
 
 
 def seal_folder(
@@ -76,7 +71,7 @@ def seal_folder(
 ) -> None:
     """Write the manifest of every file that is in a (scratch) folder."""
     files = {name: folder / name for name in _files_below(folder)}
-    write_manifest(folder / MANIFEST, describe(kind, files, rows, provenance))
+    write_manifest(folder / MANIFEST, kind, files, rows, provenance)
 
 
 def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manifest:
@@ -91,7 +86,8 @@ def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manife
 
 
 def is_whole(folder: Path, kind: str, provenance: Provenance) -> bool:
-    """Whether a folder is there, unchanged, and of these parameters and inputs (of others too)."""
+    """Whether a folder is there, unchanged, and made with these parameters and these inputs; it
+    may have further inputs."""
     try:
         manifest = check_folder(folder, kind, "")
     except ArtifactError:
@@ -104,7 +100,7 @@ def check_table(table: Path, kind: str, remedy: str) -> Manifest:
     """The manifest of a table that is there and unchanged, else ArtifactError."""
     manifest = _check(table, table_manifest(table), table.parent, kind, remedy)
     if table.name not in manifest.files:
-        raise ArtifactError(f"{table_manifest(table)}: is not that of {table.name}. {remedy}")
+        raise ArtifactError(f"{table_manifest(table)}: of another file than {table.name}. {remedy}")
     return manifest
 
 
@@ -127,38 +123,34 @@ def _check(
         if not path.is_file():
             raise ArtifactError(f"{path}: missing. {remedy}")
         if sha256_of(path) != expected:
-            raise ArtifactError(f"{path}: not what its manifest says; it was changed. {remedy}")
+            raise ArtifactError(f"{path}: was changed, its hash is not the manifest's. {remedy}")
     return manifest
 
 
 def read_manifest(path: Path, remedy: str) -> Manifest:
     """Parse a manifest. Raises ArtifactError when missing, unreadable or of another schema."""
     if not path.is_file():
-        raise ArtifactError(f"{path}: missing, so what it describes is not complete. {remedy}")
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(said, dict) and said.get("schema_version") != SCHEMA_VERSION:
-            raise ArtifactError(
-                f"{path}: schema version {said.get('schema_version')}, this lamol reads "
-                f"{SCHEMA_VERSION}. {remedy}"
-            )
-        manifest = Manifest(**said)
-        for name in ("files", "rows", "parameters", "inputs"):
-            if not isinstance(getattr(manifest, name), dict):
-                raise TypeError(f"{name!r} is no object")
-    except (ValueError, TypeError) as error:
-        raise ArtifactError(f"{path}: not a manifest ({error}). {remedy}") from error
+        raise ArtifactError(f"{path}: missing, its files are not complete. {remedy}")
+    version = read_json(path, remedy).get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{path}: schema version {version}, this lamol reads {SCHEMA_VERSION}. {remedy}"
+        )
+    manifest = read_json_as(Manifest, path, remedy)
     hashes = manifest.content_sha256, manifest.manifest_sha256
     if hashes != (_hash_of_hashes(manifest.files), manifest.own_sha256):
-        raise ArtifactError(f"{path}: it was changed: its hashes do not fit together. {remedy}")
+        raise ArtifactError(f"{path}: was changed, its hashes do not match. {remedy}")
     return manifest
 
 
 def _files_below(folder: Path) -> list[str]:
-    """All but the manifest, and but what is hidden (a desktop's own files)."""
+    """Names of all files but the manifest and hidden ones (a desktop's own files)."""
     names = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
-    shown = [name for name in names if not any(part.startswith(".") for part in name.parts)]
-    return [name.as_posix() for name in shown if name != Path(MANIFEST)]
+    return [
+        name.as_posix()
+        for name in names
+        if name != Path(MANIFEST) and not any(part.startswith(".") for part in name.parts)
+    ]
 
 
 def _hash_of_hashes(files: dict[str, str]) -> str:

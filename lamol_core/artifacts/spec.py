@@ -234,3 +234,12 @@ def repro(artifact: Artifact, task: str = "") -> str:
 def remedy(artifact: Artifact, task: str = "") -> str:
     """The sentence that says how a missing or changed artefact comes back."""
     return f"Run {repro(artifact, task)} again."
+
+
+def remedy_at(path: Path) -> str:
+    """`remedy` of a student, teacher or state, by where it lies; of a folder elsewhere that of
+    the whole sequence."""
+    for artifact in (STUDENT, TEACHER, STATE):
+        if path.match(artifact.path.format(task="*")):
+            return remedy(artifact, path.parent.name)
+    return "Run `dvc repro` again."

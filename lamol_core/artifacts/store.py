@@ -58,7 +58,8 @@ class Inputs:
         return read_as_it_lies(self.layout, artifact, self.task_of(of)), manifest
 
     def _declared(self, artifact: Artifact, of: Of) -> Read:
-        found = [one for one in self.declared.reads if (one.artifact, one.of) == (artifact, of)]
+        reads = self.declared.reads
+        found = [read for read in reads if (read.artifact, read.of) == (artifact, of)]
         assert found, f"{self.declared.name} reads no {artifact.name} of {of}"
         return found[0]
 
@@ -87,8 +88,8 @@ def read_as_it_lies(layout: Layout, artifact: TableArtifact, task: str) -> pa.Ta
 def manifest_of(layout: Layout, artifact: Artifact, task: str) -> Manifest:
     """What an artefact's manifest says; its files are not looked at. Raises ArtifactError."""
     path = artifact.at(task, layout.root)
-    place = table_manifest(path) if artifact.is_table else path / MANIFEST
-    return read_manifest(place, remedy(artifact, task))
+    file = table_manifest(path) if artifact.is_table else path / MANIFEST
+    return read_manifest(file, remedy(artifact, task))
 
 
 def require_room(layout: Layout, stage: Stage, after: str) -> None:

@@ -13,7 +13,6 @@ from lamol_core.artifacts.manifest import (
     NOTHING_KNOWN,
     Manifest,
     Provenance,
-    describe,
     table_manifest,
     write_manifest,
 )
@@ -23,13 +22,13 @@ from lamol_core.records import to_columns
 
 
 def write_rows(path: Path | BinaryIO, records: Sequence[object], schema: pa.Schema) -> None:
-    """Write records as Parquet to a path that is scratch already (inside a folder being made)."""
+    """Write records as Parquet, not atomically: to a path in scratch."""
     table = pa.table(to_columns(records, schema), schema=schema)
     pq.write_table(table, path, compression="zstd")
 
 
 def size_of(records: Sequence[object], schema: pa.Schema) -> int:
-    """Bytes that records take as a Parquet file of their own."""
+    """Bytes of a Parquet file with these records; 0 without any."""
     if not records:
         return 0
     buffer = io.BytesIO()
@@ -46,11 +45,9 @@ def write_table(
     """Write a table that stands alone, then the manifest beside it."""
     with atomic_path(path) as scratch:
         write_rows(scratch, records, artifact.schema)
-        counts = {path.stem: len(records)}
-        manifest = describe(artifact.kind, {path.name: scratch}, counts, provenance)
+    counts = {path.stem: len(records)}
     with atomic_path(table_manifest(path)) as scratch:
-        write_manifest(scratch, manifest)
-    return manifest
+        return write_manifest(scratch, artifact.kind, {path.name: path}, counts, provenance)
 
 
 def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:

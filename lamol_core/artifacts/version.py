@@ -1,7 +1,6 @@
 """Which code made an artefact."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,16 +13,14 @@ ROOT = Path(lamol_core.__file__).parent
 
 @cache
 def code_version(packages: tuple[str, ...], root: Path = ROOT) -> str:
-    """A hash, in hex, of every file of these packages: an edit in a checkout is other code, though
-    the version is the same."""
+    """A hash, 16 hex digits, of every file of these packages, so that edits in a checkout count."""
     digest = hashlib.sha256()
-    for path in _files([root / name for name in (*ALWAYS, *packages)]):
+    for path in (path for name in (*ALWAYS, *packages) for path in _files(root / name)):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
-def _files(places: Iterable[Path]) -> Iterator[Path]:
-    for place in places:
-        found = sorted(place.rglob("*")) if place.is_dir() else [place]
-        yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
+def _files(path: Path) -> list[Path]:
+    found = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in found if file.is_file() and "__pycache__" not in file.parts]

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import sha256_of
-from lamol_core.artifacts.spec import PSEUDO, TEACHER, Artifact, remedy
+from lamol_core.artifacts.spec import PSEUDO, TEACHER, Artifact, remedy, remedy_at
 from lamol_core.artifacts.store import Inputs, check, read_as_it_lies
 from lamol_core.audit.fingerprint import read_fingerprint
 from lamol_core.audit.spec import CARRIED, Audited, Origin, SampledTask, Teacher
@@ -116,7 +116,7 @@ def decoder_of(checkpoint: Path) -> Callable[[Sequence[int]], str]:
     def tokenizer() -> Tokenizer:
         path = checkpoint / "tokenizer.json"
         if not path.is_file():
-            raise ArtifactError(f"{path}: missing. Run the stage that writes the checkpoint again.")
+            raise ArtifactError(f"{path}: missing. {remedy_at(checkpoint)}")
         return Tokenizer.from_file(str(path))
 
     return lambda ids: tokenizer().decode(list(ids), skip_special_tokens=False)

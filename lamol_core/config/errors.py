@@ -1,24 +1,29 @@
 """What is wrong with a block of params.yaml, in sentences that name the key."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from lamol_core.errors import did_you_mean, nearest
 
-
-def sentences(error: ValidationError, model: type[BaseModel], place: str = "") -> list[str]:
-    """A sentence for each wrong key of a block; `place` is where the block stands, "" for the
-    whole file."""
-    return [_sentence(dict(detail), model, place) for detail in error.errors()]
+ANY_NAME, ANY_INDEX = "*", "#"
+"""In the path of a key: the names of a mapping, the indices of a list."""
 
 
-def _sentence(detail: dict[str, Any], model: type[BaseModel], place: str) -> str:
-    location = _without_tags([str(part) for part in detail["loc"]], model)
-    key = ".".join([place, *location] if place else location)
+def sentences(
+    error: ValidationError, model: type[BaseModel], value: object, key: str = ""
+) -> list[str]:
+    """A sentence for each wrong key of a block; `value` is the block as the file has it, `key`
+    the block's own, "" for the whole file."""
+    return [_sentence(dict(detail), model, value, key) for detail in error.errors()]
+
+
+def _sentence(detail: dict[str, Any], model: type[BaseModel], value: object, block: str) -> str:
+    location = _keys_of_file(detail, value)
+    key = ".".join([block, *location] if block else location)
     if detail["type"] == "extra_forbidden":
-        return _unknown_key(location, model, place)
+        return f"{key}: unknown key{_meant(location, model, block)}."
     if detail["type"] == "missing":
         return f"{key}: missing."
     if detail.get("input") is None and detail["type"] in ("model_type", "dict_type"):
@@ -29,85 +34,51 @@ def _sentence(detail: dict[str, Any], model: type[BaseModel], place: str) -> str
     return f"{key}: {message} (given: {shown})."
 
 
-def _without_tags(location: Sequence[str], model: type[BaseModel]) -> list[str]:
-    """The keys of the user's file: pydantic names the member of a union in between, by its tag."""
-    kept: list[str] = []
-    sections: list[type[BaseModel]] = [model]
-    for part in location:
-        members = [section for section in sections if part in _tags(section)]
-        if len(sections) > 1 and members:
-            sections = members
-            continue
-        kept.append(part)
-        sections = _below(sections, part) or sections
-    return kept
+def _keys_of_file(detail: dict[str, Any], value: Any) -> list[str]:
+    """The location of an error without the members of unions, which pydantic names in between."""
+    keys = []
+    for part in detail["loc"]:
+        of_list = isinstance(value, list) and isinstance(part, int)
+        if of_list or (isinstance(value, Mapping) and part in value):
+            value = value[part]
+            keys.append(str(part))
+    return [*keys, str(detail["loc"][-1])] if detail["type"] == "missing" else keys
 
 
-def _tags(section: type[BaseModel]) -> tuple[str, ...]:
-    field = section.model_fields.get("kind")
-    return get_args(field.annotation) if field is not None else ()
-
-
-def _unknown_key(location: Sequence[str], model: type[BaseModel], place: str) -> str:
+def _meant(location: Sequence[str], model: type[BaseModel], block: str) -> str:
     """Where the key stands elsewhere, or what it may be a slip of: in its own section first."""
     *above, key = location
-    prefix = f"{place}." if place else ""
-    keys = dict(_all_keys(model, prefix))
-    places = [where for where, name in keys.items() if name == key]
-    hint = did_you_mean(key, _keys_of(_sections_at(above, model)))
-    if places:
-        hint = f" (did you mean {' or '.join(places)}?)"
-    elif not hint and (near := nearest(key, keys.values())):
-        hint = f" (did you mean {' or '.join(p for p, name in keys.items() if name == near)}?)"
-    return f"{prefix}{'.'.join(location)}: unknown key{hint}."
+    known = list(dict.fromkeys(_all_keys(model)))
+    siblings = [path[-1] for path in known if _is_below(above, path)]
+    elsewhere = [path for path in known if ANY_INDEX not in path]
+    names = [path[-1] for path in elsewhere]
+    if key not in names:
+        if hint := did_you_mean(key, siblings):
+            return hint
+        key = nearest(key, names) or ""
+    found = [".".join(filter(None, (block, *path))) for path in elsewhere if path[-1] == key]
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 
-def _all_keys(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every key below a section: where it stands, and its last part. Of a list's items and a
-    mapping's values the keys stand once."""
+def _is_below(above: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether a key's path leads through these keys of the file, and one step further."""
+    return len(path) == len(above) + 1 and all(
+        step in (ANY_NAME, ANY_INDEX, key) for step, key in zip(path, above, strict=False)
+    )
+
+
+def _all_keys(section: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of every key below a section; of a union's members the keys of each."""
     for name, field in section.model_fields.items():
-        key = field.alias or name
-        yield f"{prefix}{key}", key
-        below = f"{prefix}{key}.*." if _is_mapping(field.annotation) else f"{prefix}{key}."
-        if not _is_list(field.annotation):
-            for part in _sections_in(field.annotation):
-                yield from _all_keys(part, below)
-
-
-def _is_mapping(annotation: object) -> bool:
-    return getattr(annotation, "__origin__", None) is dict
-
-
-def _is_list(annotation: object) -> bool:
-    return getattr(annotation, "__origin__", None) is list
-
-
-def _sections_at(location: Sequence[str], model: type[BaseModel]) -> list[type[BaseModel]]:
-    """The sections (of a union: its members) that keys lead to; names of tasks and places in lists
-    lead no further."""
-    sections: list[type[BaseModel]] = [model]
-    for part in location:
-        sections = _below(sections, part) or sections
-    return sections
-
-
-def _below(sections: Sequence[type[BaseModel]], key: str) -> list[type[BaseModel]]:
-    return [
-        section
-        for above in sections
-        for name, field in above.model_fields.items()
-        if (field.alias or name) == key
-        for section in _sections_in(field.annotation)
-    ]
+        path = (*above, field.alias or name)
+        yield path
+        steps: dict[Any, tuple[str, ...]] = {dict: (ANY_NAME,), list: (ANY_INDEX,)}
+        inner = steps.get(get_origin(field.annotation), ())
+        for part in _sections_in(field.annotation):
+            yield from _all_keys(part, (*path, *inner))
 
 
 def _sections_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections_in(part)]
-
-
-def _keys_of(sections: Iterable[type[BaseModel]]) -> set[str]:
-    return {
-        field.alias or name for section in sections for name, field in section.model_fields.items()
-    }

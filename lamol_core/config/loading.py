@@ -32,13 +32,10 @@ def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
         data = yaml.load(path.read_text(encoding="utf-8"))
     except DuplicateKeyError as error:
         raise ConfigError(f"{path}: {_twice(path)}. Rename or delete one.") from error
-    except ComposerError as error:
-        raise ConfigError(
-            f"{path}: not readable as YAML: {_one_line(error)}. (`*name` stands for what `&name` "
-            "marks: where that was taken out, write it in the first place that names it.)"
-        ) from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML: {_one_line(error)}.") from error
+        hint = " Each alias `*name` needs an anchor `&name` above it."
+        advice = hint if isinstance(error, ComposerError) else ""
+        raise ConfigError(f"{path}: not readable as YAML: {_one_line(error)}.{advice}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: a mapping with at least `tasks:` is expected.")
     for override in overrides:
@@ -47,8 +44,7 @@ def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def read_own_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
-    """`read_params` of a sequence that this version of lamol made. Raises ConfigError for another
-    one's: what else is wrong with it may be right there."""
+    """`read_params`; raises ConfigError besides where the file is of another version of lamol."""
     data = read_params(path, overrides)
     for problem in version_problems(data):
         raise ConfigError(f"{path}: {problem}")
@@ -56,7 +52,7 @@ def read_own_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]
 
 
 def version_problems(data: Mapping[str, Any]) -> list[str]:
-    """Whether params.yaml wants another version of lamol than the one that is installed."""
+    """A sentence where params.yaml is of another version of lamol than the installed one."""
     wanted = data.get("lamol_version")
     if wanted in (None, __version__):
         return []
@@ -66,19 +62,19 @@ def version_problems(data: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def validate(model: type[B], value: object, place: str = "") -> tuple[B | None, list[str]]:
-    """A block of params.yaml as its model has it, None where it is wrong; and all that is wrong
-    with it, a sentence each. `place` is the block's key."""
+def validate(model: type[B], value: object, key: str = "") -> tuple[B | None, list[str]]:
+    """A block of params.yaml as its model, None where it is wrong, and its problems, a sentence
+    each. `key` is the block's."""
     try:
         return TypeAdapter(model).validate_python(value), []
     except ValidationError as error:
-        return None, sentences(error, model, place)
+        return None, sentences(error, model, value, key)
 
 
 def params_error(
     problems: Iterable[str], overridden: bool = False, path: Path = Path("params.yaml")
 ) -> ConfigError:
-    """Of all that is wrong with params.yaml, a sentence each."""
+    """The error that lists all problems of params.yaml, a sentence each."""
     listed = list(problems)
     where = f"{path} with --set" if overridden else str(path)
     return ConfigError(f"{where}: {len(listed)} to mend:{as_list(listed)}")
@@ -94,8 +90,8 @@ def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
         child = node.setdefault(part, {})
         if child is None:
             raise ConfigError(
-                f"--set {override}: in params.yaml nothing stands below {part!r}. Delete its line, "
-                "or give it keys."
+                f"--set {override}: {part!r} is empty in params.yaml. Delete its line, or give it "
+                "keys."
             )
         if not isinstance(child, dict):
             raise ConfigError(f"--set {override}: {part!r} is a value, it has no keys below it.")
@@ -107,7 +103,7 @@ def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
 
 
 def _twice(path: Path) -> str:
-    """Which keys a YAML file lists twice, each with its place."""
+    """The keys that a YAML file has twice, each with its lines."""
     found: list[str] = []
 
     def walk(node: Any, above: tuple[str, ...]) -> None:

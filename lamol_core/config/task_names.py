@@ -43,6 +43,15 @@ def find_order_problems(tasks: Mapping[Any, Any]) -> list[str]:
     ]
 
 
+def lineage(tasks: Mapping[Any, Any], name: Any) -> list[Any]:
+    """A task and those before it, the first one last; of a cycle every task once."""
+    path: list[Any] = []
+    while name in tasks and name not in path:
+        path.append(name)
+        name = _after(tasks[name])
+    return path
+
+
 def _after(task: Any) -> str | None:
     """The predecessor that a task's block names, if it names one as it should."""
     after = task.get("after") if isinstance(task, Mapping) else None
@@ -50,15 +59,11 @@ def _after(task: Any) -> str | None:
 
 
 def _cycles(tasks: Mapping[Any, Any]) -> list[list[Any]]:
-    cycles: list[list[Any]] = []
-    done: set[Any] = set()
-    for start in tasks:
-        path: list[Any] = []
-        name = start
-        while name in tasks and name not in done and name not in path:
-            path.append(name)
-            name = _after(tasks[name])
-        if name in path:
-            cycles.append([*path[path.index(name) :], name])
-        done.update(path)
-    return cycles
+    cycles: dict[frozenset[Any], list[Any]] = {}
+    for name in tasks:
+        path = lineage(tasks, name)
+        after = _after(tasks[path[-1]])
+        if after in path:
+            cycle = path[path.index(after) :]
+            cycles.setdefault(frozenset(cycle), [*cycle, after])
+    return list(cycles.values())

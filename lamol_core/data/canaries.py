@@ -1,4 +1,4 @@
-"""Canaries: random sentences planted among a task's training rows, to see whether they come back.
+"""Canaries: random sentences planted among a task's training rows, to see if a model repeats them.
 
 Carlini et al. 2019, "The Secret Sharer". A canary is a sentence about nothing with a secret of
 eight digits; no other row has it, so a pseudo-sample that holds the secret was memorised.
@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lamol_core.artifacts.figures import read_json_as
 from lamol_core.artifacts.spec import DATA, remedy
 from lamol_core.data.columns import RawRow
-from lamol_core.errors import ArtifactError
+from lamol_core.records import row_id
 from lamol_core.seeds import derive_seed
 
 CANARIES = "canaries.json"
@@ -22,7 +23,7 @@ DIGITS = 8
 
 @dataclass(frozen=True)
 class Canary:
-    """What was planted: `start` and a secret make its input."""
+    """A planted row: its input is `start` and the secret."""
 
     row_id: str
     start: str
@@ -36,19 +37,16 @@ class Canary:
 def make_canaries(
     task: str, count: int, train: Sequence[RawRow], seed: int
 ) -> tuple[list[Canary], list[RawRow]]:
-    """`count` canaries, to follow a task's training rows, and the rows that they are; each has the
-    target of one of the real rows."""
-    chooser = random.Random(derive_seed(seed, "canaries", task))
+    """`count` canaries that follow a task's training rows, and these canaries as rows; each has the
+    target of a random real row."""
+    rng = random.Random(derive_seed(seed, "canaries", task))
     canaries, rows = [], []
-    for place in range(count):
-        subject = SUBJECTS[place % len(SUBJECTS)]
-        canary = Canary(
-            row_id=f"{task}/train/{len(train) + place:06d}",
-            start=f"{subject} {place + 1} is",
-            secret="".join(chooser.choices("0123456789", k=DIGITS)),
-        )
+    for i in range(count):
+        start = f"{SUBJECTS[i % len(SUBJECTS)]} {i + 1} is"
+        secret = "".join(rng.choices("0123456789", k=DIGITS))
+        canary = Canary(row_id(task, "train", len(train) + i), start, secret)
         canaries.append(canary)
-        rows.append(RawRow(canary.text, chooser.choice(train).target))
+        rows.append(RawRow(canary.text, rng.choice(train).target))
     return canaries, rows
 
 
@@ -62,9 +60,4 @@ def read_canaries(folder: Path) -> list[Canary]:
     path = folder / CANARIES
     if not path.is_file():
         return []
-    try:
-        return [Canary(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
-        raise ArtifactError(
-            f"{path}: holds no canaries ({error}). {remedy(DATA, folder.name)}"
-        ) from error
+    return read_json_as(list[Canary], path, remedy(DATA, folder.name))

@@ -1,7 +1,6 @@
-"""What stands between a table of pseudo-samples and training: its audit's verdict and flags.
+"""Which pseudo-samples may be trained on, by their audit's verdict and flags.
 
-The audit gives both verdicts, of all rows and without the flagged ones; which rows are trained on
-is decided here.
+The audit has two verdicts: of all rows, and of those that it does not flag.
 """
 
 import logging
@@ -52,13 +51,13 @@ class PassedRows:
 
 
 def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -> PassedRows:
-    """The rows drawn for a task, without the flagged ones where `drop_flagged` says so.
+    """The rows drawn for a task, without the flagged ones under `drop_flagged`.
 
     Raises GenerationError where `gate` is fail and the audit failed, or no row of a task is left;
-    ArtifactError where there is no audit of this table, or it was changed. With gate off and no
-    flagged row to drop no audit is looked for."""
-    asked = params.gate != "off" or params.drop_flagged
-    failed = _failed_checks(inputs, params) if asked else ""
+    ArtifactError for a missing or changed audit, or one of another table. With gate off and
+    without `drop_flagged` no audit is needed."""
+    needs_audit = params.gate != "off" or params.drop_flagged
+    failed = _failed_checks(inputs, params) if needs_audit else ""
     rows, manifest = inputs.read(PSEUDO)
     table = inputs.path(PSEUDO)
     if failed:
@@ -71,37 +70,37 @@ def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -
     lost = [facts.name for facts in earlier if facts.name in had - has]
     if lost:
         raise GenerationError(
-            f"{table}: all rows of {', '.join(lost)} are flagged: mix.drop_flagged "
-            "leaves none. Look at the audit; nothing of these tasks would be rehearsed."
+            f"{table}: all rows of {', '.join(lost)} are flagged, mix.drop_flagged leaves none to "
+            f"rehearse. Look at {inputs.path(AUDIT)}/index.html."
         )
     dropped = sum(sample.valid and sample.row_id in flagged for sample in samples)
     return PassedRows(left, manifest, dropped)
 
 
 def _failed_checks(inputs: Inputs, params: MixParams) -> str:
-    """What failed of an audit that may be trained on all the same, "" where it did not fail.
-
-    Raises as `pass_gate` for one that is missing, of another table, or failed."""
+    """The failed checks of an audit that `gate` accepts all the same, "" where none failed. Raises
+    as `pass_gate`."""
     folder, mend, table = inputs.path(AUDIT), remedy(AUDIT, inputs.task), inputs.path(PSEUDO)
     drawn = inputs.look(PSEUDO)
     if inputs.check(AUDIT).inputs.get(PSEUDO.name) != drawn.content_sha256:
         raise ArtifactError(f"{folder}: is the audit of another table than {table}. {mend}")
     audit = read_json(folder / AUDIT_FIGURES, mend)
-    again = f"it was changed since it was drawn: {repro(PSEUDO, inputs.task)} draws it again."
+    changed = f"it was changed since it was drawn: {repro(PSEUDO, inputs.task)} draws it again."
     if params.drop_flagged and WITHOUT not in audit:
-        raise ArtifactError(f"{table}: its flagged rows can't be dropped, {again}")
+        raise ArtifactError(f"{table}: its flagged rows can't be dropped, {changed}")
     judged = audit[WITHOUT] if params.drop_flagged else audit
+    if judged["verdict"] != "fail":
+        return ""
     failed = ", ".join(judged["failed"])
-    if judged["verdict"] == "fail" and params.gate == "fail":
-        advice = "`mix.gate: warn` trains on it all the same."
-        flagged = audit["rows_flagged"]
-        helps = audit.get(WITHOUT, judged)["verdict"] != "fail"
-        if flagged and helps and not params.drop_flagged:
-            advice = f"`mix.drop_flagged: true` drops its {flagged} flagged rows, {advice}"
-        if sha256_of(table) not in drawn.files.values():
-            advice = again
-        raise GenerationError(
-            f"{table}: its audit failed ({failed}), and mix.gate is fail. Look at "
-            f"{folder}/index.html; {advice}"
-        )
-    return failed if judged["verdict"] == "fail" else ""
+    if params.gate != "fail":
+        return failed
+    advice = "`mix.gate: warn` trains on it all the same."
+    flagged, others_pass = audit["rows_flagged"], audit.get(WITHOUT, judged)["verdict"] != "fail"
+    if flagged and others_pass and not params.drop_flagged:
+        advice = f"`mix.drop_flagged: true` drops its {flagged} flagged rows, {advice}"
+    if sha256_of(table) not in drawn.files.values():
+        advice = changed
+    raise GenerationError(
+        f"{table}: its audit failed ({failed}), and mix.gate is fail. Look at {folder}/index.html; "
+        f"{advice}"
+    )

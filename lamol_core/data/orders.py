@@ -95,11 +95,11 @@ def random_orders(names: Sequence[str], count: int, seed: int) -> list[list[str]
 
     Raises ConfigError when there are not so many."""
     orders = [list(names)]
-    chooser = random.Random(seed)
+    rng = random.Random(seed)
     for _ in range(1000 * count):
         if len(orders) >= count:
             return orders
-        candidate = chooser.sample(list(names), len(names))
+        candidate = rng.sample(list(names), len(names))
         if candidate not in orders:
             orders.append(candidate)
     raise ConfigError(f"{len(names)} tasks have fewer than {count} different orders.")

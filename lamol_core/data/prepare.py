@@ -36,10 +36,8 @@ class SplitRows:
     """What a task is learnt from and scored on."""
 
     by_split: dict[str, list[RawRow]]
-    num_cut: dict[str, int]
-    """Rows cut off the training rows for each split that the source lacks, before limits."""
-    unread: list[str]
-    """Files beside those of the splits."""
+    notes: list[str]
+    """Splits that the source lacks, and files that were not read, a sentence each."""
 
 
 def write_base(folder: Path) -> None:
@@ -66,11 +64,8 @@ def prepare_task(
     records = read_records(layout.all_forgotten)
     if problem := forgotten_under_another_name(name, task.source, records, root):
         raise ConfigError(problem)
-    parameters = {
-        "task": {name: task.model_dump(mode="json")},
-        "prepare": prepare.model_dump(mode="json"),
-    }
-    made = replace(made, parameters=parameters)
+    blocks = {"task": {name: task.model_dump(mode="json")}}
+    made = replace(made, parameters={**blocks, "prepare": prepare.model_dump(mode="json")})
     if before.name != task.after:
         raise ArtifactError(
             f"{before.folder}: holds task {before.name!r}, not {task.after!r}. "
@@ -82,7 +77,7 @@ def prepare_task(
     if record is not None and record.is_complete:
         facts = record.facts  # its source is left alone
     else:
-        if problems := task.source.problems_of_place([out], root):
+        if problems := task.source.location_problems([out], root):
             raise SourceError(problems).below(f"tasks.{name}.source")
         read = read_task_rows(name, task, prepare, root)
         rows = read.by_split
@@ -90,7 +85,7 @@ def prepare_task(
         canaries, planted = make_canaries(name, prepare.canaries, rows["train"], prepare.split_seed)
         rows = {**rows, "train": [*rows["train"], *planted]}
         facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
-        tables = _label(rows, facts, first_index=sum(past.num_classes for past in before.lineage))
+        tables = _label(rows, facts, first_index=sum(len(past.classes) for past in before.lineage))
         notes = notes_on(task, facts, read)
     with atomic_folder(out) as scratch:
         for split, examples in tables.items():
@@ -105,10 +100,9 @@ def prepare_task(
         num_rows = facts.num_rows if record is None else record.rows(facts)
         seal_folder(scratch, DATA.kind, num_rows, made)
     if record is not None:
-        splits = " and ".join(sorted(record.removed))
         notes.append(
-            f"its {splits} rows were forgotten and are not read again; remove {record.folder} to "
-            f"have `lamol prepare {name}` read them."
+            f"its {' and '.join(sorted(record.removed))} rows were forgotten and are not read. "
+            f"Remove {record.folder} to have `lamol prepare {name}` read them again."
         )
     if canaries:
         notes.append(f"{counted(len(canaries), 'canary row')} planted among its training rows.")
@@ -123,9 +117,15 @@ def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Pa
     except SourceError as error:
         raise error.below(f"tasks.{name}.source") from error
     rows = complete_splits(given, prepare, name)
-    num_cut = {split: len(rows[split]) for split in rows if split not in given}
-    unread = task.source.unread_files(root, SUFFIXES)
-    return SplitRows(limit_rows(rows, task.source), num_cut, unread)
+    notes = [
+        f"the source has no {split} split: {counted(len(rows[split]), 'row')} cut off its training "
+        "rows instead."
+        for split in rows
+        if split not in given
+    ]
+    if unread := task.source.unread_files(root, SUFFIXES):
+        notes.append(f"{', '.join(unread)} beside its splits: not read.")
+    return SplitRows(limit_rows(rows, task.source), notes)
 
 
 def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
@@ -173,15 +173,15 @@ def _link_seen(before: TaskData, seen: Path) -> None:
 
 
 def _alike(rows: Sequence[RawRow]) -> list[tuple[str, str]]:
-    """Labels that read like one that came before them, after it."""
+    """Pairs of labels that are the same once normalised, in the order of the rows."""
     first: dict[str | Decimal, str] = {}
-    found: dict[str, tuple[str, str]] = {}
-    for row in rows:
-        plain = normalise(row.target)
-        read = Decimal(plain) if PLAIN_NUMBER.fullmatch(plain) else plain
-        if first.setdefault(read, row.target) != row.target:
-            found.setdefault(row.target, (first[read], row.target))
-    return list(found.values())
+    pairs = []
+    for label in dict.fromkeys(row.target for row in rows):
+        plain = normalise(label)
+        key = Decimal(plain) if PLAIN_NUMBER.fullmatch(plain) else plain
+        if first.setdefault(key, label) != label:
+            pairs.append((first[key], label))
+    return pairs
 
 
 def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
@@ -190,58 +190,42 @@ def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
 
 
 def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
-    """What a user may want to know of the rows. Rows are named, never quoted: notes get logged.
-    (Labels are no secret of a row: the lineage has them.)"""
-    rows, num_cut = read.by_split, read.num_cut
-    notes = [
-        f"the source has no {split} split: {counted(num_cut[split], 'row')} "
-        f"{'was' if num_cut[split] == 1 else 'were'} cut off its training rows."
-        for split in ("dev", "test")
-        if split in num_cut
-    ]
-    if read.unread:
-        notes.append(f"{', '.join(read.unread)} beside its splits: not read.")
-    if len(rows["test"]) < FEW_TEST_ROWS:
-        notes.append(f"{counted(len(rows['test']), 'test row')}: a score on so few says little.")
-    distinct = {row.target for row in rows["train"]}
-    unscored = distinct - {row.target for row in rows["test"]}
-    if facts.targets == "classes" and unscored:
-        verb = "has" if len(unscored) == 1 else "have"
-        notes.append(f"{len(unscored)} of its {len(distinct)} targets {verb} no test row.")
-    if facts.targets == "classes" and (alike := _alike(rows["train"])):
+    """What a user may want to know of the rows. Rows are named, never quoted: notes are logged.
+    (Labels are quoted: the lineage holds them too.)"""
+    rows, notes = read.by_split, list(read.notes)
+    train, test, has_classes = rows["train"], rows["test"], facts.targets == "classes"
+    if len(test) < FEW_TEST_ROWS:
+        notes.append(f"{counted(len(test), 'test row')}: a score on so few says little.")
+    distinct = {row.target for row in train}
+    unscored = distinct - {row.target for row in test}
+    if has_classes and unscored:
+        notes.append(f"{len(unscored)} of its {len(distinct)} targets without a test row.")
+    if has_classes and (alike := _alike(train)):
         shown = "; ".join(" and ".join(map(repr, pair)) for pair in alike[:SHOWN_LABELS])
         more = f" (and {len(alike) - SHOWN_LABELS} more)" if len(alike) > SHOWN_LABELS else ""
         notes.append(
-            f"labels that differ in case, white space, unseen characters or how a number is "
-            f"written alone are learnt as labels apart: {shown}{more}. Make them one in the source "
-            "if they are."
+            "labels that differ only in case, white space, unseen characters or how a number is "
+            f"written: {shown}{more}. Make them equal in the source if they mean the same."
         )
     if len(distinct) == 1:
         notes.append("all its training rows have the same target.")
-    if task.targets == task.metric == "auto" and facts.targets == "text":
-        num_train = facts.num_rows["train"]
-        if len(distinct) <= num_train / 2:
-            notes.append(
-                f"{len(distinct)} distinct targets of {num_train} training rows are taken for free "
-                "text; say `targets: classes` if they are labels."
-            )
-    seen = {row.input for row in rows["train"]}
-    for split in ("dev", "test"):
-        repeated = [i for i, row in enumerate(rows[split]) if row.input in seen]
-        if repeated:
-            notes.append(
-                f"{counted(len(repeated), 'row')} of {split} also in train (equal input), "
-                f"first {row_id(facts.name, split, repeated[0])}."
-            )
-        unknown = [i for i, row in enumerate(rows[split]) if row.target not in distinct]
-        if unknown and facts.targets == "classes":
-            notes.append(
-                f"{counted(len(unknown), 'row')} of {split} with a target that no training row "
-                f"has, first {row_id(facts.name, split, unknown[0])}."
-            )
-    pairs = {(row.input, row.target) for row in rows["train"]}
-    if len(pairs) > len(seen):
+    is_guessed = task.targets == task.metric == "auto"
+    if is_guessed and not has_classes and len(distinct) <= facts.num_rows["train"] / 2:
         notes.append(
-            f"{len(pairs) - len(seen)} of the training rows repeat an input with another target."
+            f"{len(distinct)} distinct targets of {facts.num_rows['train']} training rows are "
+            "taken for free text; say `targets: classes` if they are labels."
         )
+    inputs = {row.input for row in train}
+    for split in ("dev", "test"):
+        repeated = [i for i, row in enumerate(rows[split]) if row.input in inputs]
+        unknown = [i for i, row in enumerate(rows[split]) if row.target not in distinct]
+        for found, what in (
+            (repeated, "with an input that train has too"),
+            (unknown if has_classes else [], "with a target that train lacks"),
+        ):
+            if found:
+                first = row_id(facts.name, split, found[0])
+                notes.append(f"{counted(len(found), 'row')} of {split} {what}, first {first}.")
+    if (num := len({(row.input, row.target) for row in train}) - len(inputs)) > 0:
+        notes.append(f"{num} of the training rows repeat an input with another target.")
     return notes

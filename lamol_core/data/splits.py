@@ -80,9 +80,9 @@ def _cut(
 
 
 def _spread(strata: Sequence[Sequence[str]], seed: int) -> deque[str]:
-    """Every text once, in an order of which any beginning holds the same share of each stratum."""
-    places = []
+    """Every text once, in an order whose every prefix holds the same share of each stratum."""
+    ranked = []
     for texts in strata:
-        hashes = sorted((derive_seed(seed, "split", text), text) for text in texts)
-        places += [((rank + 0.5) / len(texts), *place) for rank, place in enumerate(hashes)]
-    return deque(text for _, _, text in sorted(places))
+        hashed = sorted((derive_seed(seed, "split", text), text) for text in texts)
+        ranked += [((rank + 0.5) / len(texts), *pair) for rank, pair in enumerate(hashed)]
+    return deque(text for _, _, text in sorted(ranked))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from lamol_core.artifacts.figures import read_json_as
 from lamol_core.artifacts.manifest import MANIFEST, Manifest, check_folder, read_manifest
 from lamol_core.artifacts.spec import DATA, Of, remedy
 from lamol_core.artifacts.store import Inputs
@@ -38,7 +37,6 @@ class TaskData:
     folder: Path
     lineage: tuple[TaskFacts, ...]
     """Every task from the first one to this one, in the order of learning."""
-    content_sha256: str
     hashes: Mapping[str, str]
     """sha256 of each file, by its name in the folder."""
 
@@ -57,14 +55,8 @@ class TaskData:
 
     @classmethod
     def _opened(cls, folder: Path, manifest: Manifest) -> TaskData:
-        mend = remedy(DATA, folder.name)
-        path = folder / LINEAGE
-        try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
-            lineage = tuple(facts_from(facts) for facts in listed)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ArtifactError(f"{path}: missing or not a lineage ({error}). {mend}") from error
-        return cls(folder, lineage, manifest.content_sha256, manifest.files)
+        lineage = read_json_as(list[TaskFacts], folder / LINEAGE, remedy(DATA, folder.name))
+        return cls(folder, tuple(lineage), manifest.files)
 
     @property
     def name(self) -> str:
@@ -93,9 +85,8 @@ class TaskData:
         if removed is not None:
             raise ArtifactError(
                 f"{self.file(task, split)}: its {removed.rows} rows were forgotten on "
-                f"{removed.forgotten_on} (`lamol forget {task}`), nothing can be trained on them. "
-                "If a changed parameter asked for it, set that back: `dvc checkout` restores what "
-                f"DVC removed. To read them from the source again, remove .lamol/forgotten/{task}."
+                f"{removed.forgotten_on}. Set back the parameter that asks for them and run `dvc "
+                f"checkout`; or remove .lamol/forgotten/{task} to read them from the source again."
             )
         return self.rows_left(task, split)
 
@@ -132,19 +123,7 @@ class TaskData:
         return self.folder / SEEN / task / f"{split}.parquet"
 
 
-def facts_from(stored: dict[str, Any]) -> TaskFacts:
-    return TaskFacts(**{**stored, "classes": tuple(stored["classes"])})
-
-
 def removed_from(path: Path) -> dict[str, Removed]:
     """The content of a forgotten.json; {} where there is none. Raises ArtifactError when broken."""
-    if not path.is_file():
-        return {}
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return {split: Removed(**removed) for split, removed in stored.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ArtifactError(
-            f"{path}: does not say what was forgotten ({error}). Run `lamol forget` for its task "
-            "again."
-        ) from error
+    again = "Run `lamol forget` for its task again."
+    return read_json_as(dict[str, Removed], path, again) if path.is_file() else {}

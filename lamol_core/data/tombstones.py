@@ -14,11 +14,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lamol_core.artifacts.atomic import atomic_folder
+from lamol_core.artifacts.figures import read_json_as
 from lamol_core.config.paths import originals
 from lamol_core.data.overlap import may_share_rows
-from lamol_core.data.sources.registry import Source, parse_source
-from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, facts_from, removed_from
-from lamol_core.errors import ArtifactError, first_line
+from lamol_core.data.sources.registry import Source
+from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, removed_from
 from lamol_core.records import SPLITS, TaskFacts
 
 FACTS = "facts.json"
@@ -26,8 +26,16 @@ SOURCE = "source.json"
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The content of source.json."""
+
+    source: Source
+    also_of: dict[str, Source]
+
+
+@dataclass(frozen=True)
 class Record:
-    """What was forgotten of a task, and what is written in the rows' place."""
+    """What was forgotten of a task, and the files that replace its rows."""
 
     folder: Path
     facts: TaskFacts
@@ -65,8 +73,8 @@ def write_record(
     source: Source | None = None,
     also_of: Mapping[str, Source] = MappingProxyType({}),
 ) -> None:
-    """Of a task's own folder, after its rows were forgotten; `kept` are files in their place,
-    `source` and `also_of` as in the record."""
+    """Write the record of a task whose rows were just forgotten; `own` is its folder, `kept` are
+    files there to keep, `source` and `also_of` as in the record."""
     removed = own.forgotten(own.name)
     names = [*(f"{split}.parquet" for split in removed), FORGOTTEN, *kept]
     with atomic_folder(folder) as scratch:
@@ -80,33 +88,28 @@ def write_record(
 
 
 def read_record(folder: Path) -> Record | None:
-    """None where nothing of the task was forgotten; in a copy that `dvc exp` made of the project
-    the project's own record counts. Raises ArtifactError when it is broken."""
-    places = [place for place in (folder, *originals(folder)) if (place / FACTS).is_file()]
-    if not places:
+    """None where nothing of the task was forgotten. In a copy of the project that `dvc exp` made
+    the project's own record counts. Raises ArtifactError for a broken one."""
+    found = [path for path in (folder, *originals(folder)) if (path / FACTS).is_file()]
+    if not found:
         return None
-    folder = places[0]
-    path = folder / FACTS
-    try:
-        facts = facts_from(json.loads(path.read_text(encoding="utf-8")))
-        path = folder / SOURCE
-        source, also_of = None, {}
-        if path.is_file():
-            said = json.loads(path.read_text(encoding="utf-8"))
-            source = parse_source(said["source"])
-            also_of = {name: parse_source(block) for name, block in said["also_of"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ArtifactError(
-            f"{path}: is no record of a forgotten task ({first_line(error)}). Put it back, or run "
-            f"`lamol forget {folder.name}` again; without {folder} its source would be read again."
-        ) from error
-    return Record(folder, facts, removed_from(folder / FORGOTTEN), source, also_of)
+    folder = found[0]
+    again = (
+        f"Put the record back, or run `lamol forget {folder.name}` again; without it the source "
+        "would be read again."
+    )
+    facts = read_json_as(TaskFacts, folder / FACTS, again)
+    removed = removed_from(folder / FORGOTTEN)
+    if not (folder / SOURCE).is_file():
+        return Record(folder, facts, removed)
+    origin = read_json_as(Origin, folder / SOURCE, again)
+    return Record(folder, facts, removed, origin.source, origin.also_of)
 
 
 def read_records(folder: Path) -> list[Record]:
     """Every record below `.lamol/forgotten`, as `read_record` finds them."""
-    places = [folder, *originals(folder)]
-    names = {path.parent.name for place in places for path in place.glob(f"*/{FACTS}")}
+    folders = [folder, *originals(folder)]
+    names = {path.parent.name for parent in folders for path in parent.glob(f"*/{FACTS}")}
     # a name with a dot is what a killed process was writing
     found = [read_record(folder / name) for name in sorted(names) if not name.startswith(".")]
     return [record for record in found if record is not None]
@@ -115,15 +118,13 @@ def read_records(folder: Path) -> list[Record]:
 def forgotten_under_another_name(
     task: str, source: Source, records: Sequence[Record], root: Path
 ) -> str | None:
-    """A sentence where a task would bring rows back that were forgotten as another task's; None
-    where it would not, or had them at that time already.
-
-    `root` is the folder of params.yaml."""
+    """A sentence where a task would read rows that were forgotten as another task's; None where it
+    would not, or already had them then. `root` is the folder of params.yaml."""
     given = _resolved(source, root)
     for record in records:
         known = _resolved(record.source, root)
         if record.task == task and (record.is_complete or known in (None, given)):
-            return None  # none of its rows is read again, or none but those that it kept
+            return None  # it reads no forgotten row again
     for record in records:
         had = _resolved(record.also_of.get(task), root)
         if record.task == task or record.source is None or had == given:
@@ -132,9 +133,8 @@ def forgotten_under_another_name(
             when = max(removed.forgotten_on for removed in record.removed.values())
             return (
                 f"tasks.{task}.source: {record.task} was read from there, and its rows were "
-                f"forgotten on {when}; those that are still there would come back. Give {task} a "
-                f"source of its own, or leave it out. To read them after all, remove "
-                f"{record.folder}: {record.task} reads them again too then."
+                f"forgotten on {when}. Give {task} another source, or remove {record.folder}: both "
+                "read these rows again then."
             )
     return None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lamol_core.artifacts.spec import remedy_at
 from lamol_core.errors import ArtifactError
 from lamol_core.text.encoded import EncodedRow
 
@@ -32,8 +33,7 @@ def file_of_state(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.is_file():
         raise ArtifactError(
-            f"{path}: missing. Another method has left this state: run `dvc repro` up to the "
-            "task before with the same method."
+            f"{path}: missing, another method has left this state. {remedy_at(folder)}"
         )
     return path
 

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.manifest import NOTHING_KNOWN, Provenance, seal_folder
-from lamol_core.artifacts.spec import STATE, STUDENT
+from lamol_core.artifacts.spec import STATE, STUDENT, remedy_at
 from lamol_core.errors import ArtifactError, ConfigError, first_line
 
 TOKENIZER_FILES = (
@@ -41,7 +41,7 @@ def load_model(
     except (OSError, ValueError, SafetensorError) as error:
         raise ArtifactError(
             f"{folder}: no causal language model in safetensors ({first_line(error)}). "
-            "Run the stage that writes it again."
+            + remedy_at(folder)
         ) from error
     nn.Module.to(model, device)
     return model.eval()

@@ -1,4 +1,4 @@
-"""All that asks DVC itself: which stages ran, whether they would run again, and experiments."""
+"""DVC's own record: which stages ran, whether they would run again, and experiments."""
 
 import json
 import logging
@@ -52,8 +52,7 @@ class Pipeline:
         return [name for name, entry in self._listed().items() if _paths(entry) & wanted]
 
     def stale(self, stages: Iterable[str], apart_from: Collection[str]) -> list[str]:
-        """Those of these stages that did not run, or are not what they were, for another reason
-        than the files `apart_from`."""
+        """Those of these stages that did not run, or changed beyond the files `apart_from`."""
         if self._repo is None:
             return []
         listed, wanted = self._listed(), list(stages)
@@ -66,8 +65,8 @@ class Pipeline:
         ]
 
     def runs_again(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
-        """Those of these stages that are not what they were, with these values of params.yaml;
-        what follows one of them may run again too."""
+        """Those of these stages that have changes, with these values of params.yaml; stages that
+        follow one of them may run again too."""
         wanted = list(stages)
         return list(dict.fromkeys([*self.stale(wanted, []), *self.ran_with_others(wanted, params)]))
 
@@ -95,10 +94,8 @@ class Pipeline:
         return list(dict.fromkeys([*followed, *(f"{stage}@{task}" for stage in OF_A_TASK)]))
 
     def commit(self, stages: Iterable[str]) -> None:
-        """Let DVC take what these stages have now for what they read and wrote.
-
-        As `dvc commit` does, but for its run cache: that takes a copy of outputs that are not to be
-        cached, and real rows would be in it."""
+        """Record the present files of these stages, as `dvc commit` does, without its run cache:
+        that copies outputs that must not be cached, with real rows in them."""
         if self._repo is None:
             return
         for name in stages:
@@ -166,7 +163,7 @@ def _at(params: Mapping[str, Any], key: str) -> object:
 
 
 def _paths(entry: Mapping[str, Any]) -> set[str]:
-    return _absolute(one["path"] for side in ("deps", "outs") for one in entry.get(side, ()))
+    return _absolute(file["path"] for side in ("deps", "outs") for file in entry.get(side, ()))
 
 
 def _absolute(paths: Iterable[str]) -> set[str]:
@@ -177,17 +174,16 @@ def _absolute(paths: Iterable[str]) -> set[str]:
 def _differs(changed: Iterable[Any], apart_from: Collection[str]) -> bool:
     """Whether a stage's entry of `dvc status` names anything but these paths."""
     known = _absolute(apart_from)
-    for change in changed:
-        if not isinstance(change, dict):
-            return True  # "changed command", "always changed"
-        for what, paths in change.items():
-            if what not in ("changed deps", "changed outs") or _absolute(paths) - known:
-                return True
-    return False
+    of_files = ("changed deps", "changed outs")
+    return any(
+        not isinstance(change, dict)  # "changed command", "always changed"
+        or any(what not in of_files or _absolute(change[what]) - known for what in change)
+        for change in changed
+    )
 
 
 def _require_idle(repo: Repo) -> None:
-    """Raises ArtifactError where a stage runs: DVC has let go of its lock then, and lists what the
+    """Raises ArtifactError where a stage runs: DVC holds no lock then, but lists the files that the
     stage reads and writes."""
     path = Path(repo.tmp_dir or ".dvc/tmp") / RWLOCK_FILE
     try:

@@ -1,4 +1,4 @@
-"""dvc.yaml: the one of a new folder, and one held against its params.yaml."""
+"""dvc.yaml: that of a new folder, and whether one agrees with its params.yaml."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from lamol_core import __version__
 from lamol_core.artifacts.spec import DATA, maker
 from lamol_core.data.sources.registry import parse_source
 from lamol_core.parameters import Params
@@ -20,6 +21,9 @@ SOURCE = "${item.source.path}"
 """What `prepare` depends on in a folder whose tasks are all read from files."""
 PARAMETER = re.compile(r"(?<!\\)\$\{")
 """Where DVC puts a parameter in."""
+CODE_LINE = re.compile(r"^ *(?:(?:stages|lamol_core)/\S+ ?)+\n", re.MULTILINE)
+DEPS = re.compile(r"^( *)deps: \[\n", re.MULTILINE)
+NO_DEPS = re.compile(r"^ *deps: \[\n *\]\n", re.MULTILINE)
 
 
 def read_pipeline() -> str:
@@ -35,26 +39,28 @@ def adapt_pipeline(text: str, params: Mapping[str, Any]) -> str:
 
     `prepare` depends on each task's file, `backbone` on the files its tokenizer is trained on. All
     other lines stay as they are."""
-    stages: list[str] = []
-    for block in text.split("\n\n"):
-        lines = [line for line in block.split("\n") if not _is_code(line)]
-        files = _files_of_stage(lines, params)
-        stages.append("\n".join(_with_version(lines, files)))
-    return "\n\n".join(stages)
+    return "\n\n".join(_adapt_stage(stage, params) for stage in text.split("\n\n"))
 
 
-def _is_code(line: str) -> bool:
-    entries = [entry for entry in line.strip().split(", ") if entry]
-    return bool(entries) and all(entry.startswith(CODE) for entry in entries)
+def _adapt_stage(text: str, params: Mapping[str, Any]) -> str:
+    if "params: [" in text:
+        text = text.replace("params: [", "params: [lamol_version, ", 1)
+    else:
+        text = DEPS.sub(r"\1params: [lamol_version]\n\g<0>", text)
+    files = _files_of_stage(text, params)
+    text = DEPS.sub(
+        lambda deps: deps[0] + "".join(f"{deps[1]}  {file},\n" for file in files),
+        CODE_LINE.sub("", text),
+    )
+    return NO_DEPS.sub("", text)
 
 
-def _files_of_stage(lines: list[str], params: Mapping[str, Any]) -> list[str]:
-    """What a stage depends on in the user's files, as it is written into dvc.yaml."""
-    names = {line.strip().removesuffix(":") for line in lines if line.startswith("  ")}
+def _files_of_stage(text: str, params: Mapping[str, Any]) -> list[str]:
+    """The user's files that a stage depends on, as they are written into dvc.yaml."""
     sources = [task["source"] for task in params["tasks"].values()]
-    if "prepare" in names and None not in map(_file_of, sources):
+    if "  prepare:" in text and None not in map(_file_of, sources):
         return [f'"{SOURCE}"']
-    if "backbone" in names and params["backbone"]["kind"] == "nano":
+    if "  backbone:" in text and params["backbone"]["kind"] == "nano":
         paths = map(_file_of, params["backbone"]["nano"]["corpus"])
         # DVC would take ${ for the beginning of a parameter
         escaped = [path.replace("${", "\\${") for path in paths if path is not None]
@@ -67,75 +73,57 @@ def _file_of(source: Any) -> str | None:
     return parse_source(source).local_path
 
 
-def _with_version(lines: list[str], files: list[str]) -> list[str]:
-    """A stage's lines with `lamol_version` among its parameters, and these files in its deps."""
-    written: list[str] = []
-    has_params = any(line.strip().startswith("params:") for line in lines)
-    for place, line in enumerate(lines):
-        indent = line[: len(line) - len(line.lstrip())]
-        if line.strip().startswith("params: ["):
-            line = line.replace("params: [", "params: [lamol_version, ", 1)
-        if line.strip() == "deps: [":
-            if not has_params:
-                written.append(f"{indent}params: [lamol_version]")
-            if not files and lines[place + 1].strip() == "]":
-                continue
-            written += [line, *(f"{indent}  {file}," for file in files)]
-            continue
-        if line.strip() == "]" and lines[place - 1].strip() == "deps: [" and not files:
-            continue
-        written.append(line)
-    return written
-
-
 def pipeline_problems(params: Params, root: Path) -> list[str]:
-    """Where dvc.yaml can't have the tasks of params.yaml, or depends on a file that is gone."""
-    file = root / "dvc.yaml"
-    if not file.is_file():
-        return []
+    """What DVC would stop at in dvc.yaml: a parameter or a file that is missing, a task without a
+    file."""
+    path = root / "dvc.yaml"
     try:
-        listed, of_prepare = _files_of(file, "backbone"), _files_of(file, "prepare")
+        stages = _read_stages(path)
     except (YAMLError, UnicodeDecodeError) as error:
-        return [f"{file}: not readable as YAML: {' '.join(str(error).split())}."]
+        return [f"{path}: not readable as YAML: {' '.join(str(error).split())}."]
+    problems = []
+    listed = [name for stage in stages.values() for name in stage.get("params") or ()]
+    if "lamol_version" in listed and "lamol_version" not in params.model_fields_set:
+        problems.append(
+            "lamol_version: missing, and dvc.yaml has it as a parameter. Write `lamol_version: "
+            f"{__version__}`."
+        )
     corpus = params.backbone.nano.corpus
-    read = [place.resolve() for source in corpus if (place := source.place(root)) is not None]
-    problems = [
-        f"dvc.yaml: `backbone` depends on {dep}, which is not there: DVC stops at it. Write what "
-        "backbone.nano.corpus reads in its place, or take the line out."
-        for dep in listed
-        if not PARAMETER.search(dep) and not (at := root / _plain(dep)).exists()
-        if at.resolve() not in read
+    read = [file.resolve() for source in corpus if (file := source.location(root)) is not None]
+    problems += [
+        f"dvc.yaml: `backbone` depends on {dep}, which is missing: DVC stops at it. Name what "
+        "backbone.nano.corpus reads there, or delete the line."
+        for dep in _files_of(stages, "backbone")
+        if not PARAMETER.search(dep) and not (dep_path := root / _plain(dep)).exists()
+        if dep_path.resolve() not in read
     ]
-    if SOURCE not in of_prepare:
-        return problems
-    for name, task in params.tasks.items():
-        path = task.source.local_path
-        if path is None:
+    for name, task in params.tasks.items() if SOURCE in _files_of(stages, "prepare") else ():
+        given = task.source.local_path
+        if given is None:
             problems.append(
-                f"dvc.yaml: `prepare` depends on `{SOURCE}`, and {name} is read from no file, "
-                "which DVC can't resolve. Take that line out of `prepare` (DVC then does not see "
-                f"when a task's file changes: `dvc repro -f {maker(DATA, 'TASK')}` reads it again)."
+                f"dvc.yaml: `prepare` depends on `{SOURCE}`, but {name} is read from no file: DVC "
+                "stops at it. Delete that line of `prepare`, and run "
+                f"`dvc repro -f {maker(DATA, 'TASK')}` after a change of a task's file."
             )
-        elif path.startswith("~"):
+        elif given.startswith("~"):
             problems.append(
-                f"tasks.{name}.source: DVC knows no `~` ({path}). Write the whole path."
+                f"tasks.{name}.source: DVC does not expand `~` ({given}). Write the whole path."
             )
     return problems
 
 
 def pipeline_hints(params: Params, root: Path) -> list[str]:
     """Files of a nano model's corpus whose change DVC would not see; of a sound dvc.yaml."""
-    path = root / "dvc.yaml"
-    if params.backbone.kind != "nano" or not path.is_file():
-        return []
-    listed = _files_of(path, "backbone")
+    stages = _read_stages(root / "dvc.yaml")
+    listed = _files_of(stages, "backbone")
     known = {(root / _plain(dep)).resolve() for dep in listed}
     unseen = [
         str(source.local_path)
         for source in params.backbone.nano.corpus
-        if (place := source.place(root)) is not None and place.resolve() not in known
+        if (file := source.location(root)) is not None and file.resolve() not in known
     ]
-    if not unseen or any(PARAMETER.search(dep) for dep in listed):
+    is_nano = params.backbone.kind == "nano"
+    if not (stages and is_nano and unseen) or any(PARAMETER.search(dep) for dep in listed):
         return []
     return [
         f"dvc.yaml: `backbone` does not depend on {', '.join(unseen)}, of backbone.nano.corpus: "
@@ -143,16 +131,24 @@ def pipeline_hints(params: Params, root: Path) -> list[str]:
     ]
 
 
-def _files_of(path: Path, name: str) -> list[str]:
-    """What a stage depends on beside code, as dvc.yaml has it."""
-    content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    stages = content.get("stages") if isinstance(content, dict) else None
-    stage = stages.get(name) if isinstance(stages, dict) else None
-    body = stage.get("do", stage) if isinstance(stage, dict) else None
-    deps = body.get("deps") if isinstance(body, dict) else None
-    return [dep for dep in deps or [] if isinstance(dep, str) and not dep.startswith(CODE)]
+def _read_stages(path: Path) -> dict[str, Any]:
+    """The body of each stage by its name; {} where there is no dvc.yaml, or DVC can't read it."""
+    if not path.is_file():
+        return {}
+    try:
+        stages = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"].items()
+        bodies = {name: stage.get("do", stage) for name, stage in stages}
+    except (AttributeError, KeyError, TypeError):
+        return {}
+    return {name: body for name, body in bodies.items() if isinstance(body, dict)}
+
+
+def _files_of(stages: Mapping[str, Any], name: str) -> list[str]:
+    """What a stage depends on beside code."""
+    deps = stages.get(name, {}).get("deps") or []
+    return [dep for dep in deps if isinstance(dep, str) and not dep.startswith(CODE)]
 
 
 def _plain(dep: str) -> str:
-    """A path without the marks that keep DVC from reading a parameter into it."""
+    """A path without the backslashes that keep DVC from reading a parameter into it."""
     return dep.replace("\\${", "${")

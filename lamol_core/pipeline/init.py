@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ __pycache__
 """
 GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
 DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
-"""As DVC writes it where Git is there already: the cache is no part of a repository made later."""
+"""As DVC writes it inside a Git repository, for one that is made later."""
 README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
 ABOUT_ANCHORS = (
     "# (`*id001` stands for what `&id001` names: the same source, of a task and of the corpus.)\n"
@@ -60,12 +61,12 @@ def create_sequence(folder: Path, params: Mapping[str, Any], find_problems: Prob
     Raises ConfigError for a folder that is not empty, and with all that `find_problems` finds."""
     require_empty(folder)
     if problems := find_problems(params, folder):
-        hint = "--input and --target say what columns are called."
-        advice = f"\n{hint}" if any(": no column " in problem for problem in problems) else ""
+        hint = "\n--input and --target name the columns."
+        advice = hint if any(": no column " in problem for problem in problems) else ""
         raise ConfigError(
-            f"Nothing was written; the new sequence would be wrong:{as_list(problems)}{advice}"
+            f"Nothing was written, {folder} would be wrong:{as_list(problems)}{advice}"
         )
-    there = folder.exists()
+    existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         _write_sequence(folder, params)
@@ -73,7 +74,7 @@ def create_sequence(folder: Path, params: Mapping[str, Any], find_problems: Prob
         for path in folder.iterdir():
             if path.name != ".git":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if not there:
+        if not existed:
             folder.rmdir()
         raise
 
@@ -103,9 +104,8 @@ def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
 
 
 def read_example(path: Path, method: str | None = None) -> CommentedMap:
-    """A params.yaml to make a folder from: with its comments, paths that are relative to it made
-    whole, this version, and the `method` where one is named. Raises ConfigError where it is not
-    readable."""
+    """A params.yaml to make a folder from: its comments stay, relative paths become absolute, this
+    version is added, and `method` where it is given. Raises ConfigError for a wrong one."""
     _, problems = compose(read_params(path))
     if problems:
         raise ConfigError(f"{path}: {len(problems)} to mend:{as_list(problems)}")
@@ -115,18 +115,17 @@ def read_example(path: Path, method: str | None = None) -> CommentedMap:
     backbone = params.get("backbone", {})
     sources = [task["source"] for task in params["tasks"].values()]
     sources += backbone.get("nano", {}).get("corpus", [])
-    here = [source for source in sources if parse_source(dict(source)).local_path is not None]
-    if "path" in backbone and (
-        backbone.get("kind") != "hub" or resolve_path(backbone["path"], path.parent).exists()
-    ):
-        here.append(backbone)
-    for block in here:
+    local = [source for source in sources if parse_source(dict(source)).local_path is not None]
+    given = backbone.get("path")
+    if given and (backbone.get("kind") != "hub" or resolve_path(given, path.parent).exists()):
+        local.append(backbone)
+    for block in local:
         if "path" in dict(block.non_merged_items()):
             block["path"] = str(resolve_path(block["path"], path.parent).resolve())
     params.insert(0, "lamol_version", __version__)
     if method is not None:
         params["method"] = method
-    # what is merged from another block takes up the changed path when it is read again
+    # a block that is merged from another takes its changed path when it is read again
     stream = StringIO()
     yaml.dump(params, stream)
     changed: CommentedMap = yaml.load(stream.getvalue())
@@ -159,14 +158,8 @@ def make_params(
     )
     corpus = [block["source"] for block in blocks.values()]
     defaults["backbone"]["max_tasks"] = max(defaults["backbone"]["max_tasks"], len(blocks))
-    return {
-        "lamol_version": __version__,
-        **{key: defaults[key] for key in ("seed", "method")},
-        "tasks": blocks,
-        "backbone": make_backbone(backbone, defaults["backbone"], corpus),
-        **{key: value for key, value in defaults.items()
-           if key not in ("lamol_version", "seed", "method", "tasks", "backbone")},
-    }  # fmt: skip
+    described = make_backbone(backbone, defaults["backbone"], corpus)
+    return defaults | {"lamol_version": __version__, "tasks": blocks, "backbone": described}
 
 
 def _named_columns(columns: Mapping[str, Sequence[str]], num_tasks: int) -> list[dict[str, str]]:
@@ -178,9 +171,7 @@ def _named_columns(columns: Mapping[str, Sequence[str]], num_tasks: int) -> list
                 f"--{key}: given {len(given)} times for {num_tasks} tasks. Give it once, for all "
                 "of them, or once for each in their order."
             )
-        for own, column in zip(
-            named, given if len(given) > 1 else [*given] * num_tasks, strict=True
-        ):
+        for own, column in zip(named, cycle(given), strict=False):
             if column != key:
                 own[key] = column
     return named
@@ -196,25 +187,24 @@ def find_source(path: Path) -> dict[str, str]:
     if len(known) > 1:
         both = " and ".join(file.name for file in known)
         raise ConfigError(f"{path}: holds {both}; only one can be the training split.")
-    if not known and path.is_file():
-        raise ConfigError(f"{path}: its name must end in one of {', '.join(SUFFIXES)}.")
     if not known:
-        raise ConfigError(no_training_file(path, SUFFIXES))
+        wanted = f"{path}: its name must end in one of {', '.join(SUFFIXES)}."
+        raise ConfigError(wanted if path.is_file() else no_training_file(path, SUFFIXES))
     return {"kind": SUFFIXES[known[0].suffix], "path": str(path.resolve())}
 
 
 def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) -> dict[str, Any]:
-    """The backbone block for `nano`, a GGUF file, a local folder or a hub id."""
+    """The backbone block for `nano`, a GGUF file, a local folder or a hub id. Raises ConfigError
+    for a path that is missing."""
     path = resolve_path(backbone, Path())
     if backbone == "nano":
         return {**defaults, "kind": "nano", "nano": {**defaults["nano"], "corpus": corpus}}
-    if path.is_file():
-        return {**defaults, "kind": "gguf", "path": str(path.resolve())}
-    if path.is_dir():
-        return {**defaults, "kind": "folder", "path": str(path.resolve())}
-    if backbone.startswith((".", "/", "~")) or backbone.lower().endswith(("/", ".gguf")):
-        raise ConfigError(f"--backbone {backbone}: no such file or folder.")
-    if hint := did_you_mean(backbone.lower(), ["nano"]):
+    if path.exists():
+        kind = "folder" if path.is_dir() else "gguf"
+        return {**defaults, "kind": kind, "path": str(path.resolve())}
+    is_path = backbone.startswith((".", "/", "~")) or backbone.lower().endswith(("/", ".gguf"))
+    hint = did_you_mean(backbone.lower(), ["nano"])
+    if is_path or hint:
         raise ConfigError(f"--backbone {backbone}: no such file or folder{hint}.")
     return {**defaults, "kind": "hub", "path": backbone}
 
@@ -226,12 +216,11 @@ def _is_inside_git(folder: Path) -> bool:
 
 def set_up_dvc(folder: Path) -> None:
     """`dvc init`, without Git where there is none, analytics off, and links before copies."""
-    command = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
-    if shutil.which("git") and _is_inside_git(folder):
-        is_top = (folder / ".git").exists()
-        command[command.index("--no-scm") : command.index("--quiet")] = (
-            [] if is_top else ["--subdir"]
-        )
+    command = [sys.executable, "-m", "dvc", "init", "--quiet"]
+    if not (shutil.which("git") and _is_inside_git(folder)):
+        command.append("--no-scm")
+    elif not (folder / ".git").exists():
+        command.append("--subdir")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ConfigError(f"{folder}: dvc init failed: {done.stderr.strip()}")

@@ -1,13 +1,14 @@
 """What is wrong with a backbone, as far as its files tell without loading it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
+from lamol_core.errors import ArtifactError
 from lamol_core.models.params import BackboneParams
 from lamol_core.text.params import TextParams
 
@@ -17,10 +18,9 @@ GGUF = b"GGUF"
 
 
 def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
-    """All that is wrong with a model that lies here, a sentence each; of one of the hub, only that
-    it is not named.
+    """Problems of a local model that its files show, a sentence each; of the hub's, a missing path.
 
-    `root` is the folder of params.yaml. (`lamol backbone` loads it, and sees the rest.)"""
+    `root` is the folder of params.yaml."""
     if backbone.kind == "nano":
         return []
     if backbone.path is None:
@@ -40,8 +40,8 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
 
 
 def length_problems(text: TextParams, backbone: BackboneParams, root: Path) -> list[str]:
-    """Of pseudo-samples that are longer than the model can read, which the second task would meet:
-    where its positions are known without loading it."""
+    """A sentence where pseudo-samples may be longer than the model's positions, as far as these
+    are known without loading it."""
     positions = _positions(backbone, root)
     wanted = text.max_sample_tokens + 1  # GEN
     if positions is None or wanted <= positions:
@@ -54,14 +54,14 @@ def length_problems(text: TextParams, backbone: BackboneParams, root: Path) -> l
 
 
 def _positions(backbone: BackboneParams, root: Path) -> int | None:
-    """How many tokens a row of the backbone can have; None where that takes loading it."""
+    """How many tokens a row can have; None where only a loaded model shows it."""
     if backbone.kind == "nano":
         return backbone.nano.max_positions
     if backbone.kind != "folder" or backbone.path is None:
         return None
-    said = _config(resolve_path(backbone.path, root)) or {}
-    said = said.get("text_config", said)
-    found = said.get("max_position_embeddings") if isinstance(said, dict) else None
+    config = _config(resolve_path(backbone.path, root)) or {}
+    config = config.get("text_config", config)
+    found = config.get("max_position_embeddings") if isinstance(config, dict) else None
     return found if isinstance(found, int) else None
 
 
@@ -78,24 +78,16 @@ def _folder_problems(folder: Path) -> list[str]:
     if config is None:
         return ["has no readable config.json. Name a folder that `save_pretrained` wrote."]
     problems = []
-    heads = config.get("architectures") or []
+    heads = [str(head) for head in config.get("architectures") or []]
     if config.get("is_encoder_decoder"):
         problems.append("is an encoder and a decoder. Name a causal language model (decoder only).")
-    elif (
-        not config.get("is_decoder")
-        and heads
-        and all(str(head).endswith("ForMaskedLM") for head in heads)
-    ):
+    elif heads and not config.get("is_decoder") and all(h.endswith("ForMaskedLM") for h in heads):
         problems.append("is a masked language model. Name a causal one.")
     if not any(folder.glob("*.safetensors")):
-        pickled = any(folder.glob("*.bin"))
-        remedy = (
-            "Pickles (.bin) are not read: load it once with `use_safetensors=False` where you "
-            "trust it, and `save_pretrained` writes safetensors"
-            if pickled
-            else "Name a folder with model.safetensors"
-        )
-        problems.append(f"has no weights in safetensors. {remedy}.")
+        advice = "Name a folder with model.safetensors."
+        if any(folder.glob("*.bin")):
+            advice = "Pickles (.bin) are not read: where you trust it, `save_pretrained` it."
+        problems.append(f"has no weights in safetensors. {advice}")
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         problems.append(
             "has no tokenizer (tokenizer.json). Save it there: `tokenizer.save_pretrained`."
@@ -105,7 +97,6 @@ def _folder_problems(folder: Path) -> list[str]:
 
 def _config(folder: Path) -> dict[str, Any] | None:
     try:
-        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(folder / "config.json", "")
+    except ArtifactError:
         return None
-    return said if isinstance(said, dict) else None

@@ -24,26 +24,25 @@ class Found:
     """Empty where there are problems."""
 
     def as_dict(self) -> dict[str, Any]:
-        tasks = [{**one.row(), "notes": one.notes} for one in self.tasks]
+        tasks = [{**task.row(), "notes": task.notes} for task in self.tasks]
         return {"problems": self.problems, "hints": self.hints, "tasks": tasks}
 
 
 def check_all(data: dict[str, Any], root: Path) -> Found:
-    """All problems that can be told at once: those of params.yaml and of its sources, then what
-    can be asked of a sound one alone."""
-    if problems := version_problems(data):  # all else may be right there
-        return Found(problems)
-    if problems := problems_before_a_run(data, root):
+    """The problems of params.yaml and its sources; without any, also those of dvc.yaml, forgotten
+    rows and targets, and the hints."""
+    # another version may be right about all else
+    if problems := version_problems(data) or problems_before_a_run(data, root):
         return Found(problems)
     params = Params.model_validate(data)
     if problems := pipeline_problems(params, root):
         return Found(problems)
-    problems, lost = what_forgotten_rows_cost(params, data)
+    problems, lost_scores = what_forgotten_rows_cost(params, data)
     if problems:
         return Found(problems)
     tasks = describe_sequence(params, root)
     hints = [*find_hints(params), *pipeline_hints(params, root), *find_leftovers(params, root)]
-    hints += lost
+    hints += lost_scores
     if encode := find_encode(params, root):
         problems, of_targets = target_problems(params, tasks, encode)
         hints += of_targets

@@ -1,4 +1,4 @@
-"""Settings that have no effect or may end badly, and folders that no task uses any more."""
+"""Settings without effect or with risks, and folders that no task uses any more."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from lamol_core.data.task_data import LINEAGE
 from lamol_core.parameters import Params
 from lamol_core.text.template import NUM_CONTROL
 
-OF_A_RUN = {Path(one.path).name for stage in STAGES.values() for one in stage.writes
-            if one.path.startswith("runs/")}  # fmt: skip
+OF_A_RUN = {Path(artifact.path).name for stage in STAGES.values() for artifact in stage.writes
+            if artifact.path.startswith("runs/")}  # fmt: skip
 """What stages write into `runs/T`: a folder with none of it is not theirs."""
 
 
 def find_hints(params: Params) -> list[str]:
-    """What is allowed and does nothing, or may stop a training, a sentence each."""
+    """Settings that are allowed but do nothing, or may stop a training, a sentence each."""
     generate = params.generate
     if not params.chosen.rehearses:
         return []
@@ -23,7 +23,7 @@ def find_hints(params: Params) -> list[str]:
     hints = []
     if generate.balance_labels and not chooses:
         hints.append(
-            "generate.balance_labels has nothing to choose from: set generate.known_labels, or "
+            "generate.balance_labels has no effect: set generate.known_labels, or "
             "generate.draws_per_row above 1."
         )
     if generate.draws and any(task.after != BASE for task in params.tasks.values()):
@@ -32,26 +32,26 @@ def find_hints(params: Params) -> list[str]:
 
 
 def _targets_without_room(params: Params) -> list[str]:
-    """A target is never cut: the longest that a teacher may write must fit a row of training."""
-    if params.generate.known_labels:  # they are labels, whose length is checked where they stand
+    """A sentence where the longest target that a teacher may write does not fit text.max_length:
+    targets are never cut."""
+    if params.generate.known_labels:  # targets are labels, whose length targets.py checks
         return []
     longest, keys = params.text.max_target_tokens, "max_target_tokens"
-    if params.generate.format == "reject":  # free text, all of which but a token can be target
+    if params.generate.format == "reject":  # all but one token of a free text can be its target
         longest += params.text.max_input_tokens - 1
         keys = "max_input_tokens and max_target_tokens"
     needed = longest + NUM_CONTROL["gen"] + 1  # and a token of the input
     if params.text.max_length >= needed:
         return []
     return [
-        f"text.{keys} let a teacher write targets of {longest} tokens, for which "
-        f"text.max_length = {params.text.max_length} has no room: one of them would stop a "
-        f"training. Lower the former, or raise that to {needed}."
+        f"text.{keys} allow targets of {longest} tokens, which do not fit text.max_length = "
+        f"{params.text.max_length} and stop a training. Lower the former, or raise it to {needed}."
     ]
 
 
 def find_leftovers(params: Params, root: Path) -> list[str]:
-    """Tasks that params.yaml does not have any more and that have left something, a sentence each:
-    one that was renamed or taken out leaves its rows and its model."""
+    """A sentence for each task that was renamed or removed from params.yaml and whose rows or model
+    are still there."""
     layout = Layout(root)
     made = {layout.data: [LINEAGE], layout.run: OF_A_RUN, layout.resume: ["*"]}
     known = {BASE, *params.tasks}
@@ -62,7 +62,7 @@ def find_leftovers(params: Params, root: Path) -> list[str]:
             if name not in known and any(any(folder.glob(pattern)) for pattern in content):
                 found.setdefault(name, []).append(str(folder))
     return [
-        f"params.yaml has no task {name!r} any more; delete {' and '.join(folders)} if its rows "
-        "and its model are not wanted."
+        f"params.yaml has no task {name!r} any more. Delete {' and '.join(folders)} if you do not "
+        "need them."
         for name, folders in found.items()
     ]

@@ -49,17 +49,16 @@ def describe_sequence(params: Params, root: Path) -> list[TaskOverview]:
     for name, task in params.tasks.items():
         record = read_record(Layout(root).forgotten(name))
         if record is not None and record.is_complete:
-            facts, distinct, notes = record.facts, record.facts.num_classes, []
-            first: dict[str, str] = {}
-        else:
-            read = read_task_rows(name, task, params.prepare, root)
-            facts = find_facts(name, task, read.by_split)
-            first = _first_rows(name, read.by_split["train"])
-            distinct = len(first)
-            notes = notes_on(task, facts, read)
+            facts = record.facts
+            num_rows, distinct = record.rows(facts), len(facts.classes)
+            described.append(TaskOverview(name, task.after, facts, num_rows, distinct))
+            continue
+        read = read_task_rows(name, task, params.prepare, root)
+        facts = find_facts(name, task, read.by_split)
+        first = _first_rows(name, read.by_split["train"])
+        notes = tuple(notes_on(task, facts, read))
         num_rows = facts.num_rows if record is None else record.rows(facts)
-        told = TaskOverview(name, task.after, facts, num_rows, distinct, tuple(notes), first)
-        described.append(told)
+        described.append(TaskOverview(name, task.after, facts, num_rows, len(first), notes, first))
     return described
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import METHOD, STAGES, TASK
-from lamol_core.config.task_names import BASE
+from lamol_core.config.task_names import BASE, lineage
 from lamol_core.data.columns import SourceError
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import read_task_rows
@@ -39,20 +39,25 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
         if text.use_task_specific_gen_token:
             problems += _depth_problems(tasks, backbone.max_tasks)
         draws = generate is None or generate.draws
-        if draws and any(_depth(tasks, name) > 1 for name in tasks):
+        if draws and any(len(lineage(tasks, name)) > 1 for name in tasks):
             problems += length_problems(text, backbone, root)
     prepare = find_block(data, "prepare") or PrepareParams()
-    records = read_records(Layout(root).all_forgotten)
-    gone = {record.task for record in records if record.is_complete}
+    layout = Layout(root)
+    records = read_records(layout.all_forgotten)
+    forgotten = {record.task for record in records if record.is_complete}
+    names = [BASE, *map(str, tasks)]
+    written = [layout.reports, *map(layout.data, names), *map(layout.run, names)]
     for name, task in tasks.items():
         source = _source_of(task)
-        if source is None or name in gone:  # nothing reads it any more: it need not be readable
+        if source is None or name in forgotten:  # its source is not read any more
             continue
-        if back := forgotten_under_another_name(str(name), source, records, root):
-            problems.append(back)
+        if problem := forgotten_under_another_name(str(name), source, records, root):
+            problems.append(problem)
             continue
-        problems += _place_problems(source, str(name), tasks, root)
-        problems += _source_problems(source, str(name), prepare, root)
+        in_written = source.location_problems(written, root)
+        problems += [f"tasks.{name}.source: {problem}" for problem in in_written]
+        block = TaskParams(after=BASE, source=source)
+        problems += _problems_of(partial(read_task_rows, str(name), block, prepare, root))
     return problems
 
 
@@ -62,7 +67,7 @@ def problems_before_a_run(data: Mapping[str, Any], root: Path) -> list[str]:
 
 
 def missing_blocks(data: Mapping[str, Any]) -> list[str]:
-    """Blocks that a stage reads and params.yaml has not: DVC stops at them."""
+    """Blocks that a stage reads and params.yaml lacks: DVC stops at them."""
     method = str(data.get("method", DEFAULT_METHOD))
     wanted = dict.fromkeys(
         method if block == METHOD else block
@@ -78,23 +83,9 @@ def missing_blocks(data: Mapping[str, Any]) -> list[str]:
 
 
 def _least(block: str) -> object:
-    """What stands for the defaults of a block."""
+    """The shortest value of a block that leaves its defaults."""
     default = Params.model_fields[block].default
     return default if isinstance(default, int | str) else "{}"
-
-
-def _place_problems(source: Source, name: str, tasks: Mapping[Any, Any], root: Path) -> list[str]:
-    """Of a file that a stage would write over, or DVC remove."""
-    layout = Layout(root)
-    written = [layout.reports, *(place(str(task)) for task in (BASE, *tasks)
-                                 for place in (layout.data, layout.run))]  # fmt: skip
-    problems = source.problems_of_place(written, root)
-    return [f"tasks.{name}.source: {problem}" for problem in problems]
-
-
-def _source_problems(source: Source, name: str, prepare: PrepareParams, root: Path) -> list[str]:
-    task = TaskParams(after=BASE, source=source)
-    return _problems_of(partial(read_task_rows, name, task, prepare, root))
 
 
 def _problems_of(read: Callable[[], object]) -> list[str]:
@@ -106,10 +97,10 @@ def _problems_of(read: Callable[[], object]) -> list[str]:
 
 
 def _corpus_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any, Any]) -> list[str]:
-    """Of what a nano model's tokenizer is trained on, where that is no task's own source."""
+    """Problems of the corpus of a nano model's tokenizer, tasks' own sources left out."""
     if backbone.kind != "nano":
         return []
-    of_tasks = [_source_of(task) for task in tasks.values()]  # told there, or forgotten
+    of_tasks = [_source_of(task) for task in tasks.values()]  # checked there, or forgotten
     return [
         f"backbone.nano.corpus.{index}: {problem}"
         for index, source in enumerate(backbone.nano.corpus)
@@ -119,26 +110,13 @@ def _corpus_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any, A
 
 
 def _depth_problems(tasks: Mapping[Any, Any], max_tasks: int) -> list[str]:
-    deep = [(name, depth) for name in tasks if (depth := _depth(tasks, name)) > max_tasks]
-    if not deep:
+    deepest = max((lineage(tasks, name) for name in tasks), key=len, default=[])
+    if len(deepest) <= max_tasks:
         return []
-    name, depth = max(deep, key=lambda entry: entry[1])
     return [
-        f"backbone.max_tasks: {max_tasks}, but task {name!r} is number {depth} of its order. Raise "
-        "it before the first run (a change of it prepares the backbone anew, and all that follows)."
+        f"backbone.max_tasks: {max_tasks}, but task {deepest[0]!r} is number {len(deepest)} of its "
+        "order. Raise it before the first run: a change of it makes everything run again."
     ]
-
-
-def _depth(tasks: Mapping[Any, Any], name: Any) -> int:
-    """How many tasks are learnt from the base to this one; 0 in a cycle."""
-    path: list[Any] = []
-    while name in tasks:
-        if name in path:
-            return 0
-        path.append(name)
-        after = tasks[name].get("after") if isinstance(tasks[name], Mapping) else None
-        name = after if isinstance(after, str) else None
-    return len(path)
 
 
 def _source_of(task: object) -> Source | None:

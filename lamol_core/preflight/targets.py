@@ -1,4 +1,4 @@
-"""Targets that are longer than a sequence's limits, told where its tokenizer is at hand."""
+"""Targets that are longer than a sequence's limits, where its tokenizer is already there."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +19,8 @@ Encode = Callable[[Sequence[str]], list[list[int]]]
 
 
 def find_encode(params: Params, root: Path) -> Encode | None:
-    """How the sequence's tokenizer encodes texts; None where it takes making the backbone first (a
-    nano model's is trained then, a GGUF file's or the hub's is read then)."""
+    """The encoder of the sequence's tokenizer; None where the backbone must be made first (nano,
+    GGUF, hub)."""
     student = Layout(root).student(BASE)
     if is_made_of(student, params.backbone):
         folder = student
@@ -32,7 +32,7 @@ def find_encode(params: Params, root: Path) -> Encode | None:
         return None
     try:
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    except Exception:  # the library raises no narrower one; `lamol backbone` tells what is wrong
+    except Exception:  # the library raises no narrower one; `lamol backbone` reports it
         return None
     tokenizer.encode_special_tokens = True  # a text that spells a control token becomes pieces
     tokenizer.no_truncation()
@@ -45,32 +45,31 @@ def find_encode(params: Params, root: Path) -> Encode | None:
 def target_problems(
     params: Params, tasks: Sequence[TaskOverview], encode: Encode
 ) -> tuple[list[str], list[str]]:
-    """Targets that training would refuse, and labels that no answer and no pseudo-sample can be as
-    long as: a sentence for each task and limit."""
+    """Problems: targets that training refuses. Hints: labels longer than answers or pseudo-samples
+    may be. A sentence for each task and limit."""
     problems, hints = [], []
     most = params.text.max_length - NUM_CONTROL["gen"] - 1  # a token of the input must fit too
     answered = ("evaluate.max_target_tokens", params.evaluate.max_target_tokens, "be answered")
     rehearsed = ("text.max_target_tokens", params.text.max_target_tokens, "be rehearsed")
-    rehearsed_at_all = params.chosen.rehearses and params.generate.draws
-    followed = {one.after for one in tasks} if rehearsed_at_all else set()
-    for one in tasks:
-        lengths = _lengths(one.rows_by_target, encode)
+    draws = params.chosen.rehearses and params.generate.draws
+    followed = {task.after for task in tasks} if draws else set()
+    for task in tasks:
+        lengths = _lengths(task.rows_by_target, encode)
         if long := {row: num for row, num in lengths.items() if num > most}:
             row = max(long, key=lambda row: long[row])
             problems.append(
-                f"tasks.{one.task}: {len(long)} of its {len(lengths)} targets do not fit "
-                f"text.max_length = {params.text.max_length}; that of row {row} has {long[row]} "
-                f"tokens and needs {long[row] + NUM_CONTROL['gen'] + 1}. Raise it: targets are "
-                "never cut."
+                f"tasks.{task.task}: {len(long)} of its {len(lengths)} targets do not fit "
+                f"text.max_length = {params.text.max_length}. Raise it to "
+                f"{long[row] + NUM_CONTROL['gen'] + 1}: row {row} has {long[row]} tokens."
             )
-        if one.facts.targets != "classes":
+        if task.facts.targets != "classes":
             continue
-        limits = [answered, *([rehearsed] if one.task in followed else [])]
+        limits = [answered, *([rehearsed] if task.task in followed else [])]
         for key, limit, wanted in limits:
             if over := [num for num in lengths.values() if num > limit]:
                 hints.append(
-                    f"{one.task}: {len(over)} of its {len(lengths)} labels are longer than {key} = "
-                    f"{limit} and can't {wanted}. Raise it to {max(over)}."
+                    f"{task.task}: {len(over)} of its {len(lengths)} labels are longer than {key}, "
+                    f"{limit}, and can't {wanted}. Raise it to {max(over)}."
                 )
     return problems, hints
 

@@ -8,9 +8,8 @@ from lamol_core.parameters import Params
 
 
 def source_files(params: Params, task: str, root: Path) -> list[Path]:
-    """The files that a task's source is read from, `root` being the folder of params.yaml; of a
-    file that is gone, its place. Raises ConfigError where they are no files of its own, or a folder
-    is not what a task can be read from."""
+    """The files of a task's source; of a missing one, where it should be. `root` is the folder of
+    params.yaml. Raises ConfigError for a source without files of its own, or a wrong folder."""
     source = params.task(task).source
     own = source.files(root)
     if not own:
@@ -24,8 +23,8 @@ def source_files(params: Params, task: str, root: Path) -> list[Path]:
     ]
     if sharing:
         raise ConfigError(
-            f"tasks.{task}.source: {', '.join(sharing)} reads {source.local_path} too, it can't be "
-            "emptied. Remove the rows from it by hand once all are forgotten."
+            f"tasks.{task}.source: {', '.join(sharing)} reads {source.local_path} too. Remove the "
+            "rows from it by hand once all are forgotten."
         )
     return sorted(own)
 
@@ -33,5 +32,5 @@ def source_files(params: Params, task: str, root: Path) -> list[Path]:
 def empty_files(paths: Iterable[Path]) -> None:
     """Cut files to nothing, as they lie there: other names of the same file are empty too."""
     for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)  # of a file that is gone with its folder
+        path.parent.mkdir(parents=True, exist_ok=True)  # where its folder is missing too
         path.write_bytes(b"")

@@ -32,8 +32,8 @@ from lamol_core.records import SPLITS
 def forget_task(
     task: str, params: Params, layout: Layout, splits: Sequence[str], empty_source: bool
 ) -> list[str]:
-    """Remove these splits of a learnt task from every folder, and let DVC take what is there now
-    for what it knows; returns what was done and what is left, a sentence each.
+    """Remove these splits of a learnt task from every folder, and record the stages that read or
+    wrote them as up to date; returns what was done and what is left, a sentence each.
 
     Raises ConfigError or ArtifactError, before anything is removed, where the rows are needed
     again or lie elsewhere, or DVC's record is not current."""
@@ -45,15 +45,15 @@ def forget_task(
     require_writable(sources)
     emptied = [str(path) for path in sources]
     if sources:
-        emptied += [str(source.local_path), str(source.place(layout.root))]
+        emptied += [str(source.local_path), str(source.location(layout.root))]
     own, others = folders[0], _others_with_its_rows(task, params, layout)
     touched = [folder.folder.as_posix() for folder in folders]
-    # a folder whose rows went before, in a run that was cut off, is not what DVC knows
-    known = [f.folder.as_posix() for f in folders if set(splits) <= set(f.forgotten(task))]
+    # a forgetting that was cut off has changed these folders already, DVC does not know it
+    changed = [f.folder.as_posix() for f in folders if set(splits) <= set(f.forgotten(task))]
     with Pipeline.opened() as pipeline:
-        _require_current(task, pipeline.stale(pipeline.before(task), [*known, *emptied]))
+        _require_current(task, pipeline.stale(pipeline.before(task), [*changed, *emptied]))
         stages = pipeline.stages_on([*touched, *emptied])
-        stale = pipeline.stale(stages, [*known, *emptied])
+        stale = pipeline.stale(stages, [*changed, *emptied])
         key_file, is_wanted = layout.fingerprint_key, params.forget.keep_fingerprint
         fingerprint = fingerprint_files(own, key_file, params.seed, is_wanted)
         before = own.forgotten(task)
@@ -62,37 +62,35 @@ def forget_task(
         today = datetime.now(tz=UTC).date().isoformat()
         for folder in folders:
             removed = forget_rows(folder, task, splits, today, fingerprint)
-        canaries = [CANARIES] if (own.folder / CANARIES).is_file() else []
-        # in a source that is emptied nothing is left to come back
-        kept = [*fingerprint, *canaries]
+        kept = [*fingerprint, *([CANARIES] if (own.folder / CANARIES).is_file() else [])]
+        # a source that is emptied has no rows that could come back
         write_record(layout.forgotten(task), own, kept, None if sources else source, others)
         empty_files(sources)
         names = [folder.name for folder in folders]
-        remains = list(_remove_remains(layout, pipeline, names, task, splits))
+        notes = list(_remove_remains(layout, pipeline, names, task, splits))
         current = [stage for stage in stages if stage not in stale]
         pipeline.commit(current)
-    rows = {split: removed[split].rows for split in splits if split not in before}
-    counts = ", ".join(f"{count} {split}" for split, count in rows.items())
-    notes = [*remains, f"{counts} rows are removed from {', '.join(touched)}"]
-    if not rows:
-        notes[-1] = "its rows were removed before; all folders and DVC's record were checked"
+    counts = [f"{removed[split].rows} {split}" for split in splits if split not in before]
+    if counts:
+        notes.append(f"{', '.join(counts)} rows are removed from {', '.join(touched)}")
+    else:
+        notes.append("its rows were removed before; all folders and DVC's record were checked")
     notes += repeated
     if num_bytes := sum(map(len, fingerprint.values())):
         notes.append(
-            f"a fingerprint is kept, {num_bytes} bytes, and its key in {key_file}: whoever has "
-            "both can test guesses of the rows."
+            f"a fingerprint of {num_bytes} bytes is kept, and its key in {key_file}: with both, "
+            "guesses of the rows can be tested."
         )
     if current:
         notes.append(
-            f"{len(current)} stages are recorded anew, dvc repro runs none of them again; git "
-            "commit dvc.lock keeps that."
+            f"dvc.lock has {len(current)} stages as up to date without the rows; commit it to Git."
         )
     if sources:
         notes.append(f"emptied {', '.join(map(str, sources))}")
     elif _can_be_emptied(task, params, layout):
         notes.append(
-            f"{source.local_path} is yours and stays. `lamol forget {task} --empty-source` empties "
-            "a file; do not delete it, DVC would look for it."
+            f"{source.local_path} is left as it is. `lamol forget {task} --empty-source` empties "
+            "it; do not delete it, DVC looks for it."
         )
     return notes + [f"{name} has its rows too; `lamol forget {name}` for them" for name in others]
 
@@ -100,9 +98,8 @@ def forget_task(
 def _require_current(task: str, stale: Sequence[str]) -> None:
     if stale:
         raise ArtifactError(
-            f"dvc.lock: {', '.join(stale)} did not run yet, or what it reads was changed or is "
-            f"missing (`dvc status` says what): it could not run without the rows of {task!r}. Put "
-            f"that back, or run {repro(METRICS, task)}, then forget."
+            f"dvc.lock: {', '.join(stale)} is not up to date (see `dvc status`), and needs rows of "
+            f"{task!r}. Set back what was changed, or run {repro(METRICS, task)}, then forget."
         )
 
 
@@ -114,7 +111,7 @@ def _can_be_emptied(task: str, params: Params, layout: Layout) -> bool:
 
 
 def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str, Source]:
-    """Tasks of the same source that are prepared, and were not forgotten themselves."""
+    """The sources of other tasks that may have the same rows, are prepared and not forgotten."""
     given = params.task(task).source
     return {
         other: block.source
@@ -125,22 +122,22 @@ def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str
 
 
 def _repeated(layout: Layout, own: TaskData) -> Iterator[str]:
-    """How many pseudo-samples are rows of the task word for word."""
+    """A sentence for each table whose pseudo-samples repeat rows of the task word for word."""
     inputs = {row.input for split in SPLITS for row in own.rows_left(own.name, split)}
     for path in sorted(layout.root.glob(PSEUDO.path.format(task="*"))):
         if num := num_repeated(path, own.name, inputs):
             yield (
-                f"{path} repeats its rows word for word {num} times: a model wrote that, it stays "
-                "(and in DVC's cache, and on the audit's page)."
+                f"{path} repeats its rows word for word {num} times: pseudo-samples stay, also in "
+                "DVC's cache and on the audit's page."
             )
 
 
 def _remove_remains(
     layout: Layout, pipeline: Pipeline, names: Sequence[str], task: str, splits: Sequence[str]
 ) -> Iterator[str]:
-    """Remove the audits' pages of tasks (`names`) that show its rows, what killed processes were
-    writing, and tables of earlier or interrupted runs with
-    rows of the task; copies that `dvc exp` made are whole projects, and are named."""
+    """Remove pages of audits (of tasks `names`) that show its rows, scratch of killed processes,
+    and tables of earlier or interrupted runs with its rows. Those in copies that `dvc exp` made
+    are named alone."""
     for name in names:
         page = layout.page_with_real_rows(name)
         if page.is_file():
@@ -149,7 +146,7 @@ def _remove_remains(
     for folder in layout.with_rows:
         for scratch in find_scratch(folder):
             if not scratch.exists() or writer_of(scratch) is not None:
-                continue  # it was inside another one; a process has just begun
+                continue  # removed with an outer one, or its process has just begun
             shutil.rmtree(scratch)
             yield f"{scratch} removed, which a killed stage left behind"
     for folder in filter(None, (layout.private, pipeline.cache)):
@@ -160,4 +157,4 @@ def _remove_remains(
             yield f"{len(found)} tables with its rows removed from {folder}"
     if pipeline.experiments is not None:
         for path in tables_with_rows(pipeline.experiments, task, splits):
-            yield f"{path} has its rows too, in a copy that `dvc exp` made: delete it"
+            yield f"{path}, in a copy that `dvc exp` made, has its rows too: delete it"

@@ -1,4 +1,4 @@
-"""What is looked at before rows are forgotten, so that nothing is removed by halves."""
+"""Checks before rows are forgotten: nothing is removed where one of them fails."""
 
 import os
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def require_learnt(task: str, params: Params, layout: Layout) -> None:
     if task not in params.tasks and task != BASE and layout.data(task).is_dir():
         raise ConfigError(
             f"params.yaml: has no task {task!r} any more. Delete {layout.data(task)} and "
-            f"{layout.run(task)}; tasks that followed it lose its rows by `dvc repro`."
+            f"{layout.run(task)}, then run `dvc repro`."
         )
     params.task(task)
     check(layout, STUDENT, task)
@@ -39,8 +39,7 @@ def require_writable(sources: Sequence[Path]) -> None:
 
 
 def require_nothing_written(layout: Layout) -> None:
-    """Raises ArtifactError where a stage is at work, or a process writes where rows may lie: what
-    it is about to leave may have some."""
+    """Raises ArtifactError where a stage runs, or a process writes where rows may lie."""
     require_unlocked(layout)
     for scratch in (path for folder in layout.with_rows for path in find_scratch(folder)):
         if (pid := writer_of(scratch)) is not None:
@@ -59,12 +58,11 @@ def require_no_other_rows(
             f"forgotten. Choose a method that keeps none ({', '.join(none)})."
         )
     for name in (folder.name for folder in folders):
-        state = layout.state(name)
-        manifest = state / MANIFEST
+        manifest = layout.state(name) / MANIFEST
         kept = read_manifest(manifest, "") if manifest.is_file() else None
         if kept is not None and kept.rows.get("real_rows", 0):
-            keeper = kept.parameters.get("method", "the method that trained it")
+            keeper = kept.parameters.get("method", "its method")
             raise ConfigError(
-                f"{state}: real rows are kept there, as {keeper} does by definition. {task!r} "
-                f"can't be forgotten; {repro(STATE, name)} by a method that keeps none first."
+                f"{layout.state(name)}: {keeper} keeps real rows there, so {task!r} can't be "
+                f"forgotten. Choose a method that keeps none, then {repro(STATE, name)}."
             )

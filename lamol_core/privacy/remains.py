@@ -1,8 +1,7 @@
-"""Real rows of a task that lie outside `data/`: whatever a file is called, its content tells.
+"""Real rows of a task that lie outside `data/`, found by the content of tables.
 
-Tables of earlier runs can be in DVC's cache (memories of `replay` and `derpp`; `data/` itself after
-a `dvc commit` by hand), and in the state of a training that was cut off. (What a killed process was
-writing is removed as a whole: artifacts/atomic.py.)
+They can be in DVC's cache (memories of `replay` and `derpp`; `data/` itself after a `dvc commit` by
+hand), and in the state of a training that was cut off.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -18,8 +17,8 @@ from lamol_core.records import PSEUDO_SCHEMA
 from lamol_core.text.normalise import normalise
 
 PARQUET = b"PAR1"
-SAID = pa.schema([PSEUDO_SCHEMA.field(name) for name in ("source_task", "input")])
-"""What is read of pseudo-samples, of whatever version of lamol."""
+COLUMNS = pa.schema([PSEUDO_SCHEMA.field(name) for name in ("source_task", "input")])
+"""Columns that every version of lamol has in a table of pseudo-samples."""
 
 
 def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator[Path]:
@@ -35,7 +34,7 @@ def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
     ArtifactError for a table that can't be read."""
     known = {normalise(text) for text in inputs}
     mend = f"{remedy(PSEUDO, table.parent.name)} Delete it if no task uses it."
-    rows = read_rows(table, SAID, mend).to_pylist()
+    rows = read_rows(table, COLUMNS, mend).to_pylist()
     return sum(row["source_task"] == task and normalise(row["input"]) in known for row in rows)
 
 

@@ -1,8 +1,8 @@
-"""Forgetting a task's real rows: in the place of each table an empty one that says what was there.
+"""Forgetting a task's real rows: each table is replaced by an empty one that says what was removed.
 
-Rows of a task lie in its own folder and, as links, in those of all tasks that follow it. The empty
-tables keep every stage's inputs in place, so that nothing runs again because a file is gone; what
-would train on them is refused (`TaskData.rows`).
+Rows of a task lie in its own folder and, as links, in those of all tasks that follow it. With the
+empty tables no input of a stage is missing, so no stage runs again for that; training on them is
+refused (`TaskData.rows`).
 """
 
 import json
@@ -33,57 +33,55 @@ BEFORE = f"before.{DATA.name}"
 def folders_with(task: str, own: Path) -> list[TaskData]:
     """Every folder of `data/` that holds rows of a task or links to them: its own comes first.
 
-    Raises ArtifactError where its own is missing or is a link to another place, or a folder is not
+    Raises ArtifactError where its own is missing or is a link, or a folder is not
     what its manifest says."""
     if own.is_symlink():
         raise ArtifactError(
-            f"{own}: is a link; what it points to would keep the rows. Put the folder itself here."
+            f"{own}: is a link, and its target would keep the rows. Put the folder itself here."
         )
     first = TaskData.load(own)
     listed = sorted(own.parent.glob(f"*/{LINEAGE}"))
     found = [TaskData.load(path.parent) for path in listed if path.parent != own]
-    having = [one for one in found if task in {facts.name for facts in one.lineage}]
-    return [first, *sorted(having, key=lambda one: len(one.lineage))]
+    later = [data for data in found if task in {facts.name for facts in data.lineage}]
+    return [first, *sorted(later, key=lambda data: len(data.lineage))]
 
 
 def forget_rows(
     data: TaskData, task: str, splits: Sequence[str], when: str, kept: Mapping[str, bytes]
 ) -> dict[str, Removed]:
-    """Put an empty table in the place of these splits of a task, in one folder, whole or not at
-    all; gives what is gone by now.
+    """Replace these splits of a task by empty tables in one folder, atomically; returns all that
+    was removed of the task by now.
 
-    `when` is an ISO date; `kept` are files that stay in the rows' place, by name. Tables that are
-    empty already stay as they are, so that a forgetting that was cut off can be done again."""
-    gone = dict(data.forgotten(task))
+    `when` is an ISO date; `kept` are files that are written beside the tables, by name. Tables
+    that are empty already stay, so that a forgetting that was cut off can be done again."""
+    removed = dict(data.forgotten(task))
     for split in splits:
-        if split not in gone:
+        if split not in removed:
             path = data.file(task, split)
-            gone[split] = Removed(pq.read_metadata(path).num_rows, sha256_of(path), when)
+            removed[split] = Removed(pq.read_metadata(path).num_rows, sha256_of(path), when)
     manifest = read_manifest(data.folder / MANIFEST, "")
     with atomic_path(data.folder) as scratch:
         link_tree(data.folder, scratch)
         home = scratch / data.file(task, splits[0]).parent.relative_to(data.folder)
-        for split, removed in gone.items():
-            _write_tombstone(home / f"{split}.parquet", removed)
-        told = {split: asdict(removed) for split, removed in sorted(gone.items())}
-        files = {FORGOTTEN: (json.dumps(told, indent=1) + "\n").encode(), **kept}
-        for name, content in files.items():
-            # what is there is a link into the folder that is replaced
+        for split in removed:
+            _write_tombstone(home / f"{split}.parquet", removed[split])
+        content = {split: asdict(removed[split]) for split in sorted(removed)}
+        files = {FORGOTTEN: (json.dumps(content, indent=1) + "\n").encode(), **kept}
+        for name, text in files.items():
+            # the file there is a link into the folder that is replaced
             (home / name).unlink(missing_ok=True)
-            (home / name).write_bytes(content)
-        rows = manifest.rows
-        if data.name == task:
-            rows = {**rows, **dict.fromkeys(gone, 0)}
+            (home / name).write_bytes(text)
+        rows = manifest.rows | (dict.fromkeys(removed, 0) if data.name == task else {})
         (scratch / MANIFEST).unlink()
         inputs = {**manifest.inputs, **_predecessor_now(data)}
         made = Provenance(manifest.parameters, inputs, manifest.code_version)
         seal_folder(scratch, DATA.kind, rows, made)
-    return gone
+    return removed
 
 
 def _predecessor_now(data: TaskData) -> dict[str, str]:
-    """The hash of the folder before this one, which may have lost the rows just now: as `prepare`
-    would write it, so that a `prepare` that runs again leaves the same bytes."""
+    """The hash of the folder before this one, which may just have changed, as `prepare` writes it:
+    a `prepare` that runs again leaves the same bytes."""
     before = data.earlier[-1].name if data.earlier else BASE
     path = data.folder.parent / before / MANIFEST
     return {BEFORE: read_manifest(path, "").content_sha256} if path.is_file() else {}
@@ -92,5 +90,5 @@ def _predecessor_now(data: TaskData) -> dict[str, str]:
 def _write_tombstone(path: Path, removed: Removed) -> None:
     text = json.dumps(asdict(removed), sort_keys=True)
     schema = DATA.schema.with_metadata({METADATA_KEY: text})
-    path.unlink()  # it is a link to the rows: they must not be written over where they still are
+    path.unlink()  # a link to the rows, which must not be written over in the old folder
     pq.write_table(schema.empty_table(), path)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from lamol_core.artifacts.figures import read_json_as
 from lamol_core.artifacts.layout import Layout
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import find_facts, prepare_task, write_base
-from lamol_core.data.task_data import TaskData, facts_from
+from lamol_core.data.task_data import TaskData
 from lamol_core.data.tombstones import write_record
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.privacy.removal import forget_rows
@@ -127,8 +128,8 @@ def test_lineage_is_in_learning_order_with_auto_resolved(sequence: Sequence) -> 
     assert data.name == "c"
     num_rows = {"train": 42, "dev": 6, "test": 12}
     assert data.facts == TaskFacts("c", "accuracy", "classes", data.facts.classes, num_rows, 3)
-    assert data.facts.num_classes == 3
-    assert [(f.name, f.metric, f.targets, f.num_classes) for f in data.earlier] == [
+    assert len(data.facts.classes) == 3
+    assert [(f.name, f.metric, f.targets, len(f.classes)) for f in data.earlier] == [
         ("a", "accuracy", "classes", 2),
         ("b", "token_f1", "text", 0),
     ]
@@ -137,7 +138,7 @@ def test_lineage_is_in_learning_order_with_auto_resolved(sequence: Sequence) -> 
 def test_what_is_said_beats_what_is_guessed(sequence: Sequence) -> None:
     sequence.prepare("b", "a", targets="classes", metric="rouge_l")
     facts = sequence.load("b").facts
-    assert (facts.targets, facts.metric, facts.num_classes) == ("classes", "rouge_l", 30)
+    assert (facts.targets, facts.metric, len(facts.classes)) == ("classes", "rouge_l", 30)
 
 
 def test_class_indices_count_on_over_the_tasks(sequence: Sequence) -> None:
@@ -321,7 +322,7 @@ class TestNotes:
         data = TaskData.load(tmp_path / "data" / "n")
         assert {row.target: row.label_idx_cil for row in data.rows("train")} == {"n-p": 0, "n-q": 1}
         assert [row.label_idx_cil for row in data.rows("test")] == [2]
-        assert data.facts.num_classes == 3
+        assert len(data.facts.classes) == 3
         following = tmp_path / "data" / "c"
         prepare_task("c", block("n", "raw/c.jsonl"), PREPARE, data, Layout(tmp_path))
         indices = {row.label_idx_cil for row in TaskData.load(following).rows("train")}
@@ -359,14 +360,15 @@ def test_empty_tables_can_be_read_and_linked(sequence: Sequence) -> None:
     assert sequence.load("b").seen_rows("a", "train") == []
 
 
-def test_labels_of_test_rows_alone_are_not_learnt() -> None:
+def test_labels_of_test_rows_alone_are_not_learnt(tmp_path: Path) -> None:
     targets = {"train": ("yes", "no", "yes"), "dev": ("no",), "test": ("maybe", "yes")}
     rows = {split: [RawRow("a", target) for target in targets[split]] for split in targets}
     task = TaskParams.model_validate({"after": "base", "source": {"kind": "demo", "task": "home"}})
     facts = find_facts("a", task.model_copy(update={"targets": "classes"}), rows)
     assert facts.classes == ("no", "yes", "maybe"), "each has its index"
     assert facts.learnt_classes == ("no", "yes"), "what a teacher can be asked for"
-    assert facts_from(json.loads(json.dumps(facts.as_dict()))) == facts
+    (tmp_path / "facts.json").write_text(json.dumps(facts.as_dict()))
+    assert read_json_as(TaskFacts, tmp_path / "facts.json", "") == facts
 
 
 def test_a_source_is_not_written_over(tmp_path: Path) -> None:

@@ -134,6 +134,21 @@ def test_a_task_of_the_hub_and_a_pipeline_that_wants_files_are_told(tmp_path: Pa
     assert pipeline_problems(with_hub, tmp_path) == [], "no dvc.yaml"
 
 
+def test_a_version_that_dvc_would_miss_is_told(tmp_path: Path) -> None:
+    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
+    folder = tmp_path / "new"
+    create(folder, tasks, "nano", "lamol_kd")
+    made = make_params(tasks, "nano", "lamol_kd")
+    version = made.pop("lamol_version")
+    (problem,) = pipeline_problems(Params.model_validate(made), folder)
+    assert problem.startswith("lamol_version: ") and names(problem, "dvc.yaml", version)
+    text = (folder / "dvc.yaml").read_text()
+    (folder / "dvc.yaml").write_text(
+        text.replace("lamol_version, ", "").replace("lamol_version", "")
+    )
+    assert pipeline_problems(Params.model_validate(made), folder) == []
+
+
 def test_without_git_a_sequence_is_made_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ class DemoSource(SourceSpec):
             tables[split] = Table(where, "row", ["input", "target"], rows)
         return tables
 
-    def places(self, root: Path) -> set[Hashable]:
+    def locations(self, root: Path) -> set[Hashable]:
         return {(self.kind, self.task)}
 
 

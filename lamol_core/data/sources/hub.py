@@ -66,7 +66,7 @@ class HubSource(SourceSpec):
         path = str(local.resolve()) if local.exists() else self.path
         return {(path, self.name or "default", name) for name in self._names.values()}
 
-    def places(self, root: Path) -> set[Hashable]:
+    def locations(self, root: Path) -> set[Hashable]:
         """Files and folders here; of a data set that is not here, none."""
         path = resolve_path(self.path, root)
         return {each.resolve() for each in (path, *path.rglob("*"))} if path.exists() else set()

@@ -31,7 +31,7 @@ class LocalFiles(SourceSpec):
     def read(self, root: Path) -> dict[str, Table]:
         return collect(self.split_files(root), lambda _, path: _on_disk(path, self.read_file))
 
-    def places(self, root: Path) -> set[Hashable]:
+    def locations(self, root: Path) -> set[Hashable]:
         return {*self.files(root), resolve_path(self.path, root).resolve()}
 
     @property
@@ -99,7 +99,7 @@ def read_text(path: Path) -> str:
 
 
 def broken_lines(path: Path, broken: Sequence[tuple[int, str]]) -> SourceError:
-    """Of lines, by their numbers, and what is wrong with each: the first is told."""
+    """The error of lines, each by its number and what is wrong with it; it names the first."""
     (number, reason), more = broken[0], len(broken) - 1
     others = f", and {counted(more, 'line')} more" if more else ""
     mend = f"Mend or delete {'them' if more else 'it'}."

@@ -51,7 +51,7 @@ def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:
     Limits do not act yet: they are of the splits as they are learnt and scored, some of which may
     have to be cut off first. `root` is the folder of params.yaml, which relative paths start from.
     Raises SourceError (a ConfigError) with every problem: file, line or row, column, remedy."""
-    parse_templates(source)  # a wrong template is told before any file is looked for
+    parse_templates(source)  # before files are looked for
     rows = collect(source.read(root), lambda _, table: to_rows(table, source))
     return keep_targets(rows, source)
 

@@ -25,12 +25,12 @@ class SourceSpec(Columns):
         """The cells of each split that the source has. Raises SourceError with every problem."""
 
     @abstractmethod
-    def places(self, root: Path) -> set[Hashable]:
-        """Where rows are read from. Two sources with a place in common can hold the same rows."""
+    def locations(self, root: Path) -> set[Hashable]:
+        """Where rows are read from. Sources with a location in common can hold the same rows."""
 
     def overlaps(self, other: SourceSpec, root: Path) -> bool:
-        """Whether both have a place in common."""
-        return bool(self.places(root) & other.places(root))
+        """Whether both have a location in common."""
+        return bool(self.locations(root) & other.locations(root))
 
     @property
     def local_path(self) -> str | None:
@@ -51,24 +51,24 @@ class SourceSpec(Columns):
         """The same with its whole path: one file may be named in several ways."""
         return self
 
-    def place(self, root: Path) -> Path | None:
+    def location(self, root: Path) -> Path | None:
         """Where `local_path` lies."""
         return None if self.local_path is None else resolve_path(self.local_path, root)
 
     def files(self, root: Path) -> set[Path]:
-        """Every file that is read, links resolved; of one that is gone, its place."""
-        place = self.place(root)
+        """Every file that is read, links resolved; of a missing one, where it should be."""
+        location = self.location(root)
         try:
             found = list(self.split_files(root).values())
         except SourceError:
-            found = [] if place is None else [place]
+            found = [] if location is None else [location]
         return {path.resolve() for path in found}
 
-    def problems_of_place(self, written: Iterable[Path], root: Path) -> list[str]:
+    def location_problems(self, written: Iterable[Path], root: Path) -> list[str]:
         """A sentence for each folder that a stage writes anew and that the source lies in."""
-        place = self.place(root)
+        location = self.location(root)
         return [
-            f"{place} lies in {folder}, which a stage writes anew. Move it to another folder."
+            f"{location} lies in {folder}, which a stage writes anew. Move it to another folder."
             for folder in written
-            if place is not None and place.resolve().is_relative_to(folder.resolve())
+            if location is not None and location.resolve().is_relative_to(folder.resolve())
         ]

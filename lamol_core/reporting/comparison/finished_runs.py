@@ -222,7 +222,7 @@ def _with_hash(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     sequence have the same rows in files of their own."""
     try:
         spec = parse_source(source)
-        files, location = spec.split_files(folder), spec.place(folder)
+        files, location = spec.split_files(folder), spec.location(folder)
     except (ConfigError, ValidationError):  # another version's source, or a missing file
         return source
     if location is None:

@@ -54,10 +54,10 @@ class TestEveryKind:
         source = make(**block_of(kind))
         assert source.overlaps(source, tmp_path)
         assert source.resolved(tmp_path).resolved(Path("/elsewhere")) == source.resolved(tmp_path)
-        place = source.place(tmp_path)
+        place = source.location(tmp_path)
         assert (place is None) == (source.local_path is None)
         assert source.files(tmp_path) == ({place} if place else set()), "gone: its place"
-        inside = source.problems_of_place([tmp_path, tmp_path / "other"], tmp_path)
+        inside = source.location_problems([tmp_path, tmp_path / "other"], tmp_path)
         assert [names(problem, tmp_path) for problem in inside] == [True] * bool(place)
 
     def test_its_errors_are_named_as_in_the_file(self, kind: str) -> None:

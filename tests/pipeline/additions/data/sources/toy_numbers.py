@@ -22,5 +22,5 @@ class ToyNumbers(SourceSpec):
         ]
         return {"train": Table("numbers", "row", ["input", "target"], cells)}
 
-    def places(self, root: Path) -> set[Hashable]:
+    def locations(self, root: Path) -> set[Hashable]:
         return {self.kind}
