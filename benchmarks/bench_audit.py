@@ -51,13 +51,13 @@ def count_false_alarms(num_seeds: int) -> None:
     """Audit clean tables and tell how many had a verdict or flagged row of each check."""
     from lamol_core.audit.params import AuditParams
     from lamol_core.audit.registry import CHECKS
-    from lamol_core.audit.verdicts import audit_table
+    from lamol_core.audit.verdicts import run_checks
     from tests.audit.corpus import clean
 
     verdicts: Counter[str] = Counter()
     flagged: Counter[str] = Counter()
     for seed in range(num_seeds):
-        result = audit_table(clean(seed=seed), AuditParams())
+        result = run_checks(clean(seed=seed), AuditParams())
         verdicts.update(one.check for one in result.findings if one.verdict != "pass")
         flagged.update(flag.check for flag in result.flags)
     for check in CHECKS:
@@ -70,7 +70,7 @@ def count_false_alarms(num_seeds: int) -> None:
 def count_on_real_rows(path: Path, num_seeds: int) -> None:
     """The same of tables cut out of real rows."""
     from lamol_core.audit.params import AuditParams
-    from lamol_core.audit.verdicts import audit_table
+    from lamol_core.audit.verdicts import run_checks
     from tests.audit.corpus import table_of
 
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -84,7 +84,7 @@ def count_on_real_rows(path: Path, num_seeds: int) -> None:
             random.Random(seed).shuffle(texts)
             pseudo, rest = texts[:num_pseudo], texts[num_pseudo:]
             audited = table_of(rest[num_held_out:], rest[:num_held_out], pseudo)
-            result = audit_table(audited, AuditParams())
+            result = run_checks(audited, AuditParams())
             verdicts.update(f"{one.check} {one.verdict}" for one in result.findings)
             flagged.update(flag.check for flag in result.flags)
         beyond = {name: count for name, count in verdicts.items() if not name.endswith("pass")}

@@ -53,7 +53,7 @@ class _Blocks(Section):
         """The method that `method` names, with its block."""
         return METHODS[self.method](getattr(self, self.method))
 
-    def acting(self) -> dict[str, Any]:
+    def effective_params(self) -> dict[str, Any]:
         """Plain data of all blocks but those of methods that are not chosen."""
         whole = self.model_dump(mode="json", by_alias=True)
         others = METHODS.keys() - {self.method}

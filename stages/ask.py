@@ -14,7 +14,7 @@ from lamol_core.errors import UsageError
 from lamol_core.parameters import load_params
 from lamol_core.text.display import visible
 from stages.console import print_json, say
-from stages.guard import guarded, run_alone
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, SetOption, TaskArgument
 
 InputsArgument = Annotated[
@@ -74,4 +74,4 @@ def _decoded(raw: bytes, where: str) -> str:
 
 
 if __name__ == "__main__":
-    run_alone("ask")
+    run_as_module("ask")

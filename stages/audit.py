@@ -4,10 +4,10 @@ from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
 from lamol_core.audit.folder import figures_of, read_history, whole_audit, write_audit
 from lamol_core.audit.loading import read_audited, with_asked_teacher
 from lamol_core.audit.params import AuditParams
-from lamol_core.audit.terminal import audit_table_of
-from lamol_core.audit.verdicts import audit_cleaned, audit_table
+from lamol_core.audit.terminal import terminal_table
+from lamol_core.audit.verdicts import audit_cleaned, run_checks
 from lamol_core.text.params import TextParams
-from stages.guard import run_alone
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -16,24 +16,24 @@ def audit(run: StageRun) -> None:
     params, text = run.block("audit", AuditParams), run.block("text", TextParams)
     page = run.path(AUDIT) / "index.html"
     audited = read_audited(run, run.seed, text)
-    acting = {"seed": run.seed, **params.model_dump(mode="json")}
-    if (whole := whole_audit(run, audited, acting)) is not None:
+    parameters = {"seed": run.seed, **params.model_dump(mode="json")}
+    if (whole := whole_audit(run, audited, parameters)) is not None:
         run.say(
-            f"real rows are forgotten; the audit of this very table that is there stays: {page}. "
-            "To have it made anew without them, remove its folder."
+            f"real rows were forgotten, so the existing audit of this table is kept: {page}. "
+            "Remove its folder to audit without them."
         )
         return run.show(whole)
     if params.ask_teacher and audited.tasks:
         audited = with_asked_teacher(audited, text, params.batch_size)
-    found = audit_table(audited, params)
+    found = run_checks(audited, params)
     cleaned = audit_cleaned(found, params)
     history = read_history(run)
     if audited.tasks and not history["verdicts"]:
         run.say(f"no audit of {run.after} is there: the history of its figures is left out.")
-    made = run.provenance(acting)
+    made = run.provenance(parameters)
     content = write_audit(run.layout, found, cleaned, history, params.show_real_rows, made)
     run.write_figures(figures_of(found, content))
-    run.show(content, audit_table_of(found))
+    run.show(content, terminal_table(found))
     if params.show_real_rows:
         run.say(f"{run.layout.page_with_real_rows(run.task)} shows real rows")
     for note in found.notes:
@@ -51,4 +51,4 @@ def audit(run: StageRun) -> None:
 
 
 if __name__ == "__main__":
-    run_alone("audit")
+    run_as_module("audit")

@@ -8,7 +8,7 @@ from lamol_core.data.sources.registry import read_texts
 from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint, write_state
 from lamol_core.models.params import BackboneParams
-from stages.guard import run_alone
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -32,4 +32,4 @@ def backbone(run: StageRun) -> None:
 
 
 if __name__ == "__main__":
-    run_alone("backbone")
+    run_as_module("backbone")

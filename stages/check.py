@@ -9,7 +9,7 @@ from lamol_core.config.loading import params_error, read_params
 from lamol_core.parameters import Params
 from lamol_core.preflight.check import check_all
 from stages.console import print_json, print_rows, say
-from stages.guard import guarded, run_alone
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, JsonOption, SetOption
 
 EstimateOption = Annotated[
@@ -54,4 +54,4 @@ def check(
 
 
 if __name__ == "__main__":
-    run_alone("check")
+    run_as_module("check")

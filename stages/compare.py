@@ -18,7 +18,7 @@ from lamol_core.reporting.comparison.render import (
 from lamol_core.reporting.comparison.sentences import claims, unlike_pairs
 from lamol_core.reporting.comparison.statistics import compare_runs
 from stages.console import print_json, print_table, say
-from stages.guard import guarded, run_alone
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, JsonOption
 
 FoldersArgument = Annotated[
@@ -89,4 +89,4 @@ def compare(
 
 
 if __name__ == "__main__":
-    run_alone("compare")
+    run_as_module("compare")

@@ -8,7 +8,7 @@ from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.evaluation.scoring import predict_from_checkpoint, score_zero_shot
 from lamol_core.text.params import TextParams
 from stages.console import progress
-from stages.guard import run_alone
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -25,11 +25,12 @@ def evaluate(run: StageRun) -> None:
         )
     zero_shot = {}
     if params.forward_transfer and data.earlier and rows[task]:
-        run.check(TEACHER), run.check(STUDENT, "base")
+        run.check(TEACHER)
+        run.check(STUDENT, "base")
         models = {"before": run.path(TEACHER), "untrained": run.path(STUDENT, "base")}
         zero_shot = score_zero_shot(models, rows[task], data.facts.metric, params, max_length)
-    acting = {"evaluate": params.model_dump(), "text.max_length": max_length}
-    write_table(run.path(PREDICTIONS), PREDICTIONS, scored.predictions, run.provenance(acting))
+    parameters = {"evaluate": params.model_dump(), "text.max_length": max_length}
+    write_table(run.path(PREDICTIONS), PREDICTIONS, scored.predictions, run.provenance(parameters))
     average = {} if scored.average is None else {"average": scored.average}
     write_json(run.path(METRICS), average | scored.scores)
     figures = run.write_figures(
@@ -52,4 +53,4 @@ def evaluate(run: StageRun) -> None:
 
 
 if __name__ == "__main__":
-    run_alone("evaluate")
+    run_as_module("evaluate")

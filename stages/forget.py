@@ -11,7 +11,7 @@ from lamol_core.parameters import load_params
 from lamol_core.privacy.forgetting import forget_task
 from lamol_core.records import SPLITS
 from stages.console import say
-from stages.guard import guarded, run_alone
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, SetOption, TaskArgument
 
 KeepOption = Annotated[
@@ -46,4 +46,4 @@ def forget(
 
 
 if __name__ == "__main__":
-    run_alone("forget")
+    run_as_module("forget")

@@ -9,7 +9,7 @@ from lamol_core.generation.quotas import rows_wanted
 from lamol_core.methods.registry import METHODS
 from lamol_core.text.params import TextParams
 from stages.console import progress
-from stages.guard import run_alone
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -39,8 +39,8 @@ def generate(run: StageRun) -> None:
                 carried=carried,
                 on_rows_done=advance,
             )
-    acting = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
-    made = run.provenance(acting if any(counts.values()) else {})
+    parameters = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
+    made = run.provenance(parameters if any(counts.values()) else {})
     write_table(run.path(PSEUDO), PSEUDO, samples, made)
     figures = run.write_figures(count_rows(samples, len(carried), params.carry_over))
     more = f" and {len(carried)} carried over" if carried else ""
@@ -52,4 +52,4 @@ def generate(run: StageRun) -> None:
 
 
 if __name__ == "__main__":
-    run_alone("generate")
+    run_as_module("generate")

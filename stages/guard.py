@@ -62,7 +62,7 @@ def _sentence_and_code(error: Exception) -> tuple[str, int]:
     ), 1
 
 
-def run_alone(name: str) -> None:
+def run_as_module(name: str) -> None:
     """What `python -m stages.<name>` does: the same as `lamol <name>`."""
     from stages.cli import app  # which imports this module's commands when they are called
 

@@ -11,7 +11,7 @@ from lamol_core.methods.registry import DEFAULT_METHOD
 from lamol_core.pipeline.init import create_sequence, make_params, read_example
 from lamol_core.preflight.problems import problems_before_a_run
 from stages.console import say
-from stages.guard import guarded, run_alone
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption
 
 
@@ -40,14 +40,16 @@ def init(
         list[str] | None,
         typer.Option(
             "--input",
-            help='Their column, or a template of columns such as "{context} {question}": once for '
-            "all tasks, or once for each in their order.",
+            help='Column of the inputs, or a template such as "{context} {question}": once for all '
+            "tasks, or once for each in their order.",
             show_default="input",
         ),
     ] = None,
     target_column: Annotated[
         list[str] | None,
-        typer.Option("--target", help="The same of what is to be answered.", show_default="target"),
+        typer.Option(
+            "--target", help="Column of the targets, in the same way.", show_default="target"
+        ),
     ] = None,
     backbone: Annotated[
         str,
@@ -77,4 +79,4 @@ def init(
 
 
 if __name__ == "__main__":
-    run_alone("init")
+    run_as_module("init")

@@ -7,7 +7,7 @@ from lamol_core.data.mixing import mix_rows
 from lamol_core.data.params import MixParams
 from lamol_core.data.task_data import TaskData
 from lamol_core.methods.registry import METHODS
-from stages.guard import run_alone
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -20,8 +20,8 @@ def mix(run: StageRun) -> None:
     real = data.rows_to_mix(method.mixes_real_rows)
     rows = mix_rows(real, passed.samples, run.task, run.seed)
     run.hashes["train.parquet"] = data.train_sha256
-    acting = {"seed": run.seed, "method": method.name, "flagged_dropped": passed.num_dropped}
-    write_table(run.path(MIX), MIX, rows, run.provenance(acting))
+    parameters = {"seed": run.seed, "method": method.name, "flagged_dropped": passed.num_dropped}
+    write_table(run.path(MIX), MIX, rows, run.provenance(parameters))
     num_pseudo = len(rows) - len(real)
     dropped = f" ({passed.num_dropped} flagged ones left out)" if passed.num_dropped else ""
     run.say(f"{len(real)} real + {num_pseudo} pseudo{dropped} -> {run.path(MIX)}")
@@ -29,4 +29,4 @@ def mix(run: StageRun) -> None:
 
 
 if __name__ == "__main__":
-    run_alone("mix")
+    run_as_module("mix")

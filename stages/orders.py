@@ -20,7 +20,7 @@ from lamol_core.data.tombstones import forgotten_under_another_name, read_record
 from lamol_core.errors import ConfigError, UsageError, as_list
 from lamol_core.parameters import load_params
 from stages.console import say
-from stages.guard import guarded, run_alone
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption
 
 OrdersArgument = Annotated[
@@ -28,9 +28,11 @@ OrdersArgument = Annotated[
 ]
 RandomOption = Annotated[
     int | None,
-    typer.Option("--random", min=1, help="So many orders instead: the one of params.yaml first."),
+    typer.Option(
+        "--random", min=1, help="Draw N orders at random; the first is that of params.yaml."
+    ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of the random orders.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of --random.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the tree, change nothing.")]
 
 
@@ -72,8 +74,8 @@ def orders(
         with atomic_path(path) as scratch, scratch.open("w", encoding="utf-8") as stream:
             yaml.dump(document, stream)
     total = sum(map(len, chosen))
-    say(f"orders: {len(chosen)} orders of {total} tasks in all are {len(tree)} trainings")
+    say(f"orders: {len(chosen)} orders of {total} tasks in all need {len(tree)} trainings")
 
 
 if __name__ == "__main__":
-    run_alone("orders")
+    run_as_module("orders")

@@ -4,7 +4,7 @@ from lamol_core.artifacts.spec import DATA, TASK
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task
 from lamol_core.data.task_data import TaskData
-from stages.guard import run_alone
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -21,4 +21,4 @@ def prepare(run: StageRun) -> None:
 
 
 if __name__ == "__main__":
-    run_alone("prepare")
+    run_as_module("prepare")

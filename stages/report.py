@@ -11,7 +11,7 @@ from lamol_core.reporting.comparison.render import set_beside
 from lamol_core.reporting.report import read_figures, write_report
 from lamol_core.reporting.summary import build_summary
 from lamol_core.reporting.tables import score_table
-from stages.guard import run_alone
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 CompareOption = Annotated[
@@ -28,12 +28,12 @@ CompareOption = Annotated[
 def report(run: StageRun, compare: CompareOption = None) -> None:
     params = declared_params(run.blocks)
     figures = [read_figures(run.layout, name, task.after) for name, task in params.tasks.items()]
-    summary, acting = build_summary(params.method, figures), params.acting()
-    beside = set_beside(acting, summary, compare, completed, defaults()) if compare else None
-    write_report(run.layout, summary, figures, acting, beside)
+    summary, parameters = build_summary(params.method, figures), params.effective_params()
+    beside = set_beside(parameters, summary, compare, completed, defaults()) if compare else None
+    write_report(run.layout, summary, figures, parameters, beside)
     run.show(summary, score_table(summary))
     run.say(f"the page is {run.path(PAGE).resolve()}")
 
 
 if __name__ == "__main__":
-    run_alone("report")
+    run_as_module("report")

@@ -121,7 +121,7 @@ class StageRun(Inputs):
         return figures
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """While nobody else writes the same outputs; only where the disk has room for them."""
         with sole_writer(self.layout, [self.path(one) for one in self.declared.writes]):
             if self.task:
@@ -185,7 +185,7 @@ def stage_command(
         run = StageRun.open(name, task, overrides, cost, json)
         body = load()
         cost.imported()
-        with run.alone():
+        with run.locked():
             body(run, **given)
 
     command.__signature__ = signature  # type: ignore[attr-defined]

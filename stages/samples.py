@@ -16,7 +16,7 @@ from lamol_core.parameters import load_params
 from lamol_core.records import PseudoSample, from_table
 from lamol_core.text.display import visible
 from stages.console import print_json, print_rows, say
-from stages.guard import guarded, run_alone
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, TaskArgument
 
 TaskOption = Annotated[str, typer.Option("--task", help="Only rows of this earlier task.")]
@@ -63,13 +63,13 @@ def samples(
     _print(found, shape)
     if judgement is None:
         say(
-            f"samples {task}: no audit of this table is there, so no row is clean or flagged. "
+            f"samples {task}: there is no audit of this table, so no row is clean or flagged. "
             f"{remedy(AUDIT, task)}"
         )
     elif any(row["verdict"] == "unjudged" for row in found):
         say(
-            f"samples {task}: unjudged rows: their task's real rows are gone, and no fingerprint "
-            "tells of them."
+            f"samples {task}: rows are unjudged where their task's real rows were forgotten and no "
+            "fingerprint was kept."
         )
     say(
         f"samples {task}: {len(found)} rows shown of {len(matching)} that match (--limit), "
@@ -90,4 +90,4 @@ def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
 
 
 if __name__ == "__main__":
-    run_alone("samples")
+    run_as_module("samples")

@@ -2,7 +2,7 @@
 
 from lamol_core.artifacts.atomic import atomic_path, link_tree
 from lamol_core.artifacts.spec import STUDENT, TEACHER
-from stages.guard import run_alone
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -17,4 +17,4 @@ def snapshot(run: StageRun) -> None:
 
 
 if __name__ == "__main__":
-    run_alone("snapshot")
+    run_as_module("snapshot")

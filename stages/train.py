@@ -6,20 +6,20 @@ from lamol_core.text.params import TextParams
 from lamol_core.training.inputs import read_training
 from lamol_core.training.outputs import write_training
 from lamol_core.training.params import TrainParams
-from lamol_core.training.student import begin_processes, count_all_steps, train_from_checkpoint
+from lamol_core.training.student import count_all_steps, init_accelerate, train_from_checkpoint
 from stages.console import progress
-from stages.guard import run_alone
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
 @stage("train")
 def train(run: StageRun) -> None:
-    begin_processes()
+    init_accelerate()
     params, chosen = run.block("train", TrainParams), METHODS[run.method]
     method = chosen(run.block(METHOD, chosen.Params))
     given = read_training(run, method, params, run.block("text", TextParams), run.seed)
     if method.keeps_real_rows:
-        where = f"In {run.path(STATE)}, and while it trains in {given.checkpoints.resume}."
+        where = f"They lie in {run.path(STATE)}, during training in {given.checkpoints.resume} too."
         run.say(f"{method.name}: {method.privacy} {where}")
     steps = count_all_steps(given.training_set.mix, method, params)
     with progress(f"train {run.task}", steps, "steps") as advance:
@@ -34,7 +34,7 @@ def train(run: StageRun) -> None:
         )
     if not trained.is_main_process:
         return
-    made = run.provenance(given.acting)
+    made = run.provenance(given.parameters)
     figures = write_training(trained, run, given.data, method.mixes_real_rows, made)
     device = str(trained.model.device)
     figures = run.write_figures(figures, seconds_before=trained.seconds_before, device=device)
@@ -49,4 +49,4 @@ def train(run: StageRun) -> None:
 
 
 if __name__ == "__main__":
-    run_alone("train")
+    run_as_module("train")

@@ -30,7 +30,7 @@ class Artifact:
     """Something that a stage leaves on disk for each task (`{task}` in its path)."""
 
     name: str
-    """As the manifests of what is made of it call it."""
+    """The key under which the manifests of later artefacts list it."""
     path: str
     kind: str = ""
     """As its own manifest says; empty where it has none."""
@@ -63,7 +63,7 @@ class Read:
     artifact: Artifact
     of: Of = "task"
     part: str = ""
-    """A file of the folder, where the stage depends on no other."""
+    """If set, the stage depends on this file of the folder alone."""
     with_manifest: bool = False
     """Whether a table's manifest makes the stage run again too."""
 
@@ -89,7 +89,7 @@ TASK = "tasks.${key}"
 DATA = TableArtifact("data", "data/{task}", "data", cached=False, schema=EXAMPLE_SCHEMA)
 STUDENT = Artifact("student", "runs/{task}/student", "checkpoint", large=True)
 STATE = TableArtifact("state", "runs/{task}/state", "state", large=True, schema=MEMORY_SCHEMA)
-TEACHER = Artifact("teacher", "runs/{task}/teacher", "checkpoint")
+TEACHER = Artifact("teacher", "runs/{task}/teacher", "checkpoint")  # links: takes no room
 PSEUDO = TableArtifact("pseudo", "runs/{task}/pseudo.parquet", "pseudo", schema=PSEUDO_SCHEMA)
 AUDIT = TableArtifact("audit", "runs/{task}/audit", "audit", schema=FLAG_SCHEMA)
 AUDIT_FIGURES, AUDIT_FLAGS = "audit.json", "rows.parquet"
@@ -106,7 +106,8 @@ FIGURES = {
     stage: Artifact(f"{stage}_figures", f"reports/figures/{{task}}.{stage}.json")
     for stage in ("generate", "audit", "train", "evaluate")
 }
-"""One JSON file a task and stage: what it scored and what it cost; `report` reads them."""
+"""One JSON file of numbers for each task and stage: scores, counts, costs. `report` reads them."""
+ALL_FIGURES = Artifact("figures", "reports/figures")
 SUMMARY = Artifact("summary", "reports/summary.json")
 PAGE = Artifact("page", "reports/index.html")
 MODEL_CARDS = Artifact("model_cards", "reports/cards")
@@ -153,7 +154,7 @@ GENERATE = Stage(
         "artifacts", "data", "decoding", "generation", "methods", "metrics", "models", "text",
     ),
 )  # fmt: skip
-AUDITING = Stage(
+AUDIT_STAGE = Stage(
     "audit",
     blocks=("seed", "text", "audit"),
     reads=(
@@ -169,7 +170,7 @@ AUDITING = Stage(
         "reporting", "text",
     ),
 )  # fmt: skip
-MIXING = Stage(
+MIX_STAGE = Stage(
     "mix",
     blocks=("seed", "method", "mix"),
     reads=(Read(AUDIT), Read(PSEUDO), Read(DATA)),
@@ -197,13 +198,13 @@ EVALUATE = Stage(
     writes=(PREDICTIONS, FIGURES["evaluate"], METRICS),
     packages=("artifacts", "data", "decoding", "evaluation", "metrics", "models", "text"),
 )
-REPORTING = Stage(
+REPORT_STAGE = Stage(
     "report",
     blocks=(
         "seed", "method", "tasks", "backbone", "text", "prepare", "generate", "audit", "mix",
         "train", "evaluate", METHOD,
     ),
-    reads=(),
+    reads=(Read(ALL_FIGURES),),
     writes=(SUMMARY, PAGE, MODEL_CARDS, *CHARTS.values(), SCORES, HEADLINE),
     packages=("artifacts", "data", "evaluation", "methods", "metrics", "reporting", "text"),
     of_task=False,
@@ -211,7 +212,8 @@ REPORTING = Stage(
 STAGES = {
     stage.name: stage
     for stage in (
-        BACKBONE, PREPARE, SNAPSHOT, GENERATE, AUDITING, MIXING, TRAIN, EVALUATE, REPORTING,
+        BACKBONE, PREPARE, SNAPSHOT, GENERATE, AUDIT_STAGE, MIX_STAGE, TRAIN, EVALUATE,
+        REPORT_STAGE,
     )
 }  # fmt: skip
 """In the order in which DVC runs them."""

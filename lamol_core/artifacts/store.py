@@ -27,7 +27,7 @@ class Inputs:
 
     declared: Stage
     task: str
-    """"" for a stage of the whole sequence."""
+    """Empty for a stage of the whole sequence."""
     after: str
     """The task before."""
     layout: Layout
@@ -45,12 +45,12 @@ class Inputs:
     def check(self, artifact: Artifact, of: Of = "task") -> Manifest:
         """The manifest of what the stage reads, after both were checked. Raises ArtifactError."""
         read = self._declared(artifact, of)
-        return self._note(read, check(self.layout, artifact, self.task_of(of), read.part))
+        return self._record_hash(read, check(self.layout, artifact, self.task_of(of), read.part))
 
-    def look(self, artifact: Artifact, of: Of = "task") -> Manifest:
-        """The same of what may have been changed: its files are not checked."""
+    def manifest_unchecked(self, artifact: Artifact, of: Of = "task") -> Manifest:
+        """The manifest alone: the files may have been changed since it was written."""
         manifest = manifest_of(self.layout, artifact, self.task_of(of))
-        return self._note(self._declared(artifact, of), manifest)
+        return self._record_hash(self._declared(artifact, of), manifest)
 
     def read(self, artifact: TableArtifact, of: Of = "task") -> tuple[pa.Table, Manifest]:
         """The rows of a table that the stage reads, and its manifest. Raises ArtifactError."""
@@ -63,7 +63,7 @@ class Inputs:
         assert found, f"{self.declared.name} reads no {artifact.name} of {of}"
         return found[0]
 
-    def _note(self, read: Read, manifest: Manifest) -> Manifest:
+    def _record_hash(self, read: Read, manifest: Manifest) -> Manifest:
         name = "/".join(filter(None, (read.artifact.name, read.part)))
         name = name if read.of == "task" else f"{read.of}.{name}"
         self.hashes[name] = manifest.files.get(read.part, manifest.content_sha256)

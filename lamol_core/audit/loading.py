@@ -33,7 +33,7 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     if holes := [name for name in table.column_names if table[name].null_count]:
         raise ArtifactError(f"{path}: empty cells in column {', '.join(holes)}. {mend}")
     samples = from_table(table, PseudoSample)
-    manifest, data = inputs.look(PSEUDO), TaskData.read(inputs)
+    manifest, data = inputs.manifest_unchecked(PSEUDO), TaskData.read(inputs)
     teacher = layout.teacher(task)
     inputs.hashes["table"] = sha256_of(path)
     origin = Origin(
@@ -43,7 +43,7 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
         table_sha256=inputs.hashes["table"],
         manifest=manifest,
         teacher=teacher,
-        teacher_sha256=inputs.look(TEACHER).content_sha256,
+        teacher_sha256=inputs.manifest_unchecked(TEACHER).content_sha256,
         text=text,
         teacher_is_as_written=_is_as_written(layout, TEACHER, task),
         carried=_rows_before(inputs, manifest.inputs),

@@ -10,7 +10,7 @@ from lamol_core.audit.verdicts import Audit
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def audit_table_of(audit: Audit) -> Table:
+def terminal_table(audit: Audit) -> Table:
     """Verdicts in colour; the judged figures of the whole table, and those of single tasks that
     are beyond a limit."""
     figures = Column("figures (warn / fail)", overflow="fold")

@@ -90,7 +90,7 @@ class Audit:
         return entries
 
 
-def audit_table(
+def run_checks(
     audited: Audited, params: AuditParams, checks: Sequence[Check[Any]] = CHECKS
 ) -> Audit:
     """Run every check on one table, and judge its figures by the limits of params.yaml."""
@@ -112,7 +112,7 @@ def audit_cleaned(audit: Audit, params: AuditParams) -> Audit | None:
         replace(task, drawn=[row for row in task.drawn if row.row_id not in flagged])
         for task in audited.tasks
     ]
-    return audit_table(replace(audited, tasks=tasks), params)
+    return run_checks(replace(audited, tasks=tasks), params)
 
 
 def judge(check: Check[Any], finding: Finding, audited: Audited, params: AuditParams) -> Finding:

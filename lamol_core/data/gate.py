@@ -81,7 +81,7 @@ def _failed_checks(inputs: Inputs, params: MixParams) -> str:
     """The failed checks of an audit that `gate` accepts all the same, "" where none failed. Raises
     as `pass_gate`."""
     folder, mend, table = inputs.path(AUDIT), remedy(AUDIT, inputs.task), inputs.path(PSEUDO)
-    drawn = inputs.look(PSEUDO)
+    drawn = inputs.manifest_unchecked(PSEUDO)
     if inputs.check(AUDIT).inputs.get(PSEUDO.name) != drawn.content_sha256:
         raise ArtifactError(f"{folder}: is the audit of another table than {table}. {mend}")
     audit = read_json(folder / AUDIT_FIGURES, mend)

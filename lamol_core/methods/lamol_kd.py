@@ -58,6 +58,6 @@ class LamolKd(Rehearsing[LamolKdParams]):
         )  # fmt: skip
         return l_new + weight * l_old
 
-    def acting(self, has_pseudo_rows: bool) -> dict[str, Any]:
-        values = super().acting(has_pseudo_rows)
+    def effective_params(self, has_pseudo_rows: bool) -> dict[str, Any]:
+        values = super().effective_params(has_pseudo_rows)
         return values if has_pseudo_rows else {"lambda": values["lambda"]}

@@ -63,6 +63,6 @@ class Method(ABC, Generic[P]):
         """What the method keeps between tasks, empty."""
         return Memory()
 
-    def acting(self, has_pseudo_rows: bool) -> dict[str, Any]:
+    def effective_params(self, has_pseudo_rows: bool) -> dict[str, Any]:
         """The parameters that act in a training: others are no part of a checkpoint's manifest."""
         return self.params.model_dump(by_alias=True)

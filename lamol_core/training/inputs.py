@@ -25,7 +25,7 @@ class TrainingInputs:
     data: TaskData
     training_set: TrainingSet
     checkpoints: Checkpoints
-    acting: dict[str, Any]
+    parameters: dict[str, Any]
     """The parameters that act in it, for the manifests of what it makes."""
 
 
@@ -39,16 +39,16 @@ def read_training(
     data = TaskData.read(inputs)
     real = data.rows_to_mix(method.mixes_real_rows)
     teacher, state = inputs.check(TEACHER), inputs.check(STATE, "before")
-    mix, of_mix = inputs.read(MIX)
-    pseudo, of_pseudo = inputs.read(PSEUDO)
+    mix, mix_manifest = inputs.read(MIX)
+    pseudo, pseudo_manifest = inputs.read(PSEUDO)
     if method.expert_loss is not None:
         inputs.check(STUDENT, "base")
     if inputs.after != BASE:
-        _require_same_training(inputs, state, teacher)
-    _require_made_of(inputs, PSEUDO, of_pseudo, {"teacher": teacher.content_sha256})
-    mixed_from = {"pseudo": of_pseudo.content_sha256, "train.parquet": data.train_sha256}
-    _require_made_of(inputs, MIX, of_mix, mixed_from)
-    _require_mixed_for(inputs, of_mix, method)
+        _require_one_training(inputs, state, teacher)
+    _require_made_of(inputs, PSEUDO, pseudo_manifest, {"teacher": teacher.content_sha256})
+    mixed_from = {"pseudo": pseudo_manifest.content_sha256, "train.parquet": data.train_sha256}
+    _require_made_of(inputs, MIX, mix_manifest, mixed_from)
+    _require_mixed_for(inputs, mix_manifest, method)
     training_set = TrainingSet(
         from_table(mix, MixRow),
         real,
@@ -65,36 +65,36 @@ def read_training(
         backbone=inputs.path(STUDENT, "base"),
         resume=layout.resume(task),
     )
-    acting = {"method": method.name, "seed": seed, "text.max_length": text.max_length}
+    parameters = {"method": method.name, "seed": seed, "text.max_length": text.max_length}
     if method.rehearses:
-        acting["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
-    if dropped := of_mix.parameters.get("flagged_dropped"):
-        acting["mix.flagged_dropped"] = dropped
-    of_method = method.acting(training_set.has_pseudo_rows)
-    acting |= {f"{method.name}.{key}": value for key, value in of_method.items()}
-    acting |= {f"train.{key}": value for key, value in params.model_dump().items()}
-    return TrainingInputs(data, training_set, checkpoints, acting)
+        parameters["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
+    if dropped := mix_manifest.parameters.get("flagged_dropped"):
+        parameters["mix.flagged_dropped"] = dropped
+    method_params = method.effective_params(training_set.has_pseudo_rows)
+    parameters |= {f"{method.name}.{key}": value for key, value in method_params.items()}
+    parameters |= {f"train.{key}": value for key, value in params.model_dump().items()}
+    return TrainingInputs(data, training_set, checkpoints, parameters)
 
 
-def _require_same_training(inputs: Inputs, state: Manifest, teacher: Manifest) -> None:
+def _require_one_training(inputs: Inputs, state: Manifest, teacher: Manifest) -> None:
     if (state.parameters, state.inputs) != (teacher.parameters, teacher.inputs):
         task = inputs.task
         raise ArtifactError(
-            f"{inputs.path(STATE, 'before')}: what the method keeps there was left by another "
-            f"training than the teacher. Run `lamol snapshot {task}` to go on from it, or "
+            f"{inputs.path(STATE, 'before')}: this state and the teacher come from different "
+            f"trainings. Run `lamol snapshot {task}` to go on from it, or "
             f"{repro(TEACHER, task)} for what params.yaml says; then the stages after it."
         )
 
 
-def _require_mixed_for(inputs: Inputs, of_mix: Manifest, method: Method[Any]) -> None:
-    mixed_for = str(of_mix.parameters.get("method"))
+def _require_mixed_for(inputs: Inputs, mix_manifest: Manifest, method: Method[Any]) -> None:
+    mixed_for = str(mix_manifest.parameters.get("method"))
     other = METHODS.get(mixed_for)
     mine = method.rehearses, method.mixes_real_rows
     if other is None or (other.rehearses, other.mixes_real_rows) != mine:
         raise ArtifactError(
             f"{inputs.path(MIX)}: was made for {mixed_for}, which rehearses other rows than "
-            f"{method.name}. Run `lamol generate`, `lamol audit` and `lamol mix` with it, or "
-            "`dvc repro`."
+            f"{method.name}. Run `dvc repro`, or `lamol generate`, `lamol audit` and `lamol mix` "
+            f"with `method: {method.name}`."
         )
 
 
@@ -104,6 +104,6 @@ def _require_made_of(
     for name, expected in made_of.items():
         if manifest.inputs.get(name) != expected:
             raise ArtifactError(
-                f"{inputs.path(artifact)}: was made with another {name} than is there now. "
+                f"{inputs.path(artifact)}: was made from another {name} than the present one. "
                 f"{remedy(artifact, inputs.task)}"
             )

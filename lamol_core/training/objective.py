@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from lamol_core.methods.losses import Segment, TokenLosses, losses_of_states
+from lamol_core.methods.losses import Segment, losses_of_states
 from lamol_core.methods.terms import Kind, Loss, Term
 from lamol_core.models.head import LinearHead
 from lamol_core.records import Origin, View
 from lamol_core.text.encoded import EncodedView
 from lamol_core.training.batches import IGNORED, MicroBatch
 from lamol_core.training.teacher.interface import Teacher
+
+
+class BatchLosses(NamedTuple):
+    """The weighted loss (), on the graph, and the mean of each term (terms,), detached. In nats."""
+
+    total: Tensor
+    means: Tensor
 
 
 def losses_of(
@@ -23,9 +31,9 @@ def losses_of(
     student: Callable[[MicroBatch, Tensor], Tensor],
     head: LinearHead | None,
     teachers: Mapping[Kind, Teacher],
-) -> TokenLosses:
-    """One forward of the student for all terms: this micro-batch's part of the batch's loss, and,
-    as sums, of the mean of each term.
+) -> BatchLosses:
+    """One forward of the student for all terms: this micro-batch's part of the loss, and of each
+    term's mean. The parts of all micro-batches add up to those of the optimizer batch.
 
     `student` gives the states (N, d) of the tokens at positions (N,), or their logits where `head`
     is None. `denominators` are the tokens of the whole optimizer batch: the loss does not depend
@@ -53,7 +61,7 @@ def losses_of(
         )
     computed = losses_of_states(student(micro, torch.cat(positions)), head, segments)
     means = computed.sums / computed.sums.new_tensor(term_denominators)
-    return TokenLosses(computed.total, means)
+    return BatchLosses(computed.total, means)
 
 
 def supervised_tokens(micro: MicroBatch, members: Sequence[EncodedView]) -> Tensor:

@@ -52,11 +52,11 @@ class TrainedStudent:
 
     @property
     def seconds_before(self) -> float:
-        """Of the steps that this training was spared, since one that was cut off had done them."""
+        """Seconds that interrupted trainings spent on the steps that were loaded from them."""
         return sum(resume.seconds_before for resume in self.resumes)
 
     def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
-        """Write the checkpoint, from the main process."""
+        """Write the checkpoint. Call it in the main process only."""
         save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
 
     def save_state(self, out: Path, provenance: Provenance) -> None:
@@ -71,11 +71,11 @@ class TrainedStudent:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """What a training reads, and where it leaves what it needs again if it is cut off.
+    """The checkpoints that a training reads, and where it leaves what an interrupted one needs.
 
-    An offline teacher's states lie in `states` until the student is trained. `state` is what the
-    method has kept of the tasks before (None: nothing), `backbone` what an expert starts from.
-    Without `resume` a training that is cut off begins anew.
+    `states`: an offline teacher's hidden states, until the student is trained. `state`: what the
+    method keeps of earlier tasks (None: nothing). `backbone`: what an expert starts from. Without
+    `resume` an interrupted training starts anew.
     """
 
     teacher: Path
@@ -90,7 +90,7 @@ class Checkpoints:
         return self.resume and self.resume.with_name(f"{self.resume.name}{OF_EXPERT}")
 
 
-def begin_processes() -> None:
+def init_accelerate() -> None:
     """Make the first PartialState, which all later ones copy, with the variable that says whether
     the processes are on CPUs. Call it before anything else of Accelerate."""
     PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
@@ -160,7 +160,7 @@ def _inputs_of(
         "folders": [read_manifest(f / MANIFEST, "").content_sha256 for f in folders if f],
         "rows": hashlib.sha256(repr(rows).encode()).hexdigest(),
         "loss": repr(method.loss),
-        "method": [type(method).__name__, method.acting(has_pseudo_rows)],
+        "method": [type(method).__name__, method.effective_params(has_pseudo_rows)],
         "expert": repr(method.expert_loss),
         "train": setup.params.model_dump(),
         "seed": seed,

@@ -147,7 +147,7 @@ class Trainer:
                 self._check_finite(float(computed.total.detach()), "loss", batch, step)
                 # Accelerate averages gradients over processes; they must be added up
                 accelerator.backward(computed.total * world)
-            means += computed.sums
+            means += computed.means
             # over processes, gradients are exchanged with the last micro-batch, not before
             if len(micros) > 1 and world == 1:
                 optimizer.collect_gradients()

@@ -8,13 +8,13 @@ from ruamel.yaml import YAML
 
 from lamol_core.audit.cards import COLUMNS, WARNING, croissant, dataset_card
 from lamol_core.audit.params import AuditParams
-from lamol_core.audit.verdicts import audit_table
+from lamol_core.audit.verdicts import run_checks
 from lamol_core.records import PSEUDO_SCHEMA
 from tests.audit.corpus import clean
 from tests.messages import mentions
 
 AUDITED = clean(size=60)
-CONTENT = audit_table(AUDITED, AuditParams()).as_dict()
+CONTENT = run_checks(AUDITED, AuditParams()).as_dict()
 
 
 def test_the_card_has_front_matter_verdicts_and_columns() -> None:

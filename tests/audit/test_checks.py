@@ -20,7 +20,7 @@ from lamol_core.audit.memorisation.permutation import pooled_excesses
 from lamol_core.audit.memorisation.row_overlap import AgainstRows
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, SampledTask, Teacher
-from lamol_core.audit.verdicts import Audit, audit_table, judge
+from lamol_core.audit.verdicts import Audit, judge, run_checks
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
@@ -46,7 +46,7 @@ PLANTED = range(20, 40)
 
 
 def audit(audited: Audited, asked: Callable[[Sequence[PseudoSample]], list[str]] | None = None):
-    return audit_table(replace(audited, teacher=Teacher(decode, asked)), AuditParams())
+    return run_checks(replace(audited, teacher=Teacher(decode, asked)), AuditParams())
 
 
 def flagged(result: Audit, check: str) -> set[int]:
@@ -181,13 +181,13 @@ def test_what_too_few_held_out_rows_leave_open_is_said() -> None:
     rows = verbatim(audited, random.Random(1))
     few = replace(audited.tasks[0], held_out=audited.tasks[0].held_out[:20])
     planted = with_rows(replace(audited, tasks=[few]), rows)
-    (found,) = audit_table(planted, AuditParams(), [Memorisation()]).findings
+    (found,) = run_checks(planted, AuditParams(), [Memorisation()]).findings
     assert found.verdict == "pass" and len(found.flags) == 20
     assert any(names(note, "copied_excess", "10.0%") for note in found.notes)
-    (none,) = audit_table(audited, AuditParams(), [Memorisation()]).findings
+    (none,) = run_checks(audited, AuditParams(), [Memorisation()]).findings
     assert not none.notes
     fewer = replace(few, held_out=few.held_out[:19])
-    result = audit_table(replace(audited, tasks=[fewer]), AuditParams(), [Memorisation()])
+    result = run_checks(replace(audited, tasks=[fewer]), AuditParams(), [Memorisation()])
     assert result.findings[0].shown_verdict == "not judged" and result.verdict == "warn"
 
 
@@ -422,18 +422,18 @@ def test_rows_of_other_tasks_are_looked_at_too() -> None:
     copies = [row.input for row in task.train[:50]]
     fresh = [row.input for row in second.drawn]
     both = replace(audited, tasks=[task, replace(second, drawn=drawn(copies + fresh[:50]))])
-    (found, *_) = audit_table(both, AuditParams(), [Memorisation()]).findings
+    (found, *_) = run_checks(both, AuditParams(), [Memorisation()]).findings
     assert found.verdict == "fail" and len(found.flags) == 50
     assert {flag.real_row_id.split("/")[0] for flag in found.flags} == {TASK}
     assert found.by_task["second"]["copied_excess_mean"] == pytest.approx(0.5)
     assert found.by_task[TASK]["copied_share"] == 0.0
     gone = replace(both.tasks[1], train=[], held_out=[], forgotten_on="2026-01-01")
-    (found, *_) = audit_table(
+    (found, *_) = run_checks(
         replace(both, tasks=[task, gone]), AuditParams(), [Memorisation()]
     ).findings
     assert len(found.flags) == 50 and "second" not in found.by_task
     none = replace(audited, tasks=[task, replace(second, drawn=drawn(fresh))])
-    (found, *_) = audit_table(none, AuditParams(), [Memorisation()]).findings
+    (found, *_) = run_checks(none, AuditParams(), [Memorisation()]).findings
     assert found.verdict == "pass" and not found.flags
 
 

@@ -27,7 +27,7 @@ from lamol_core.audit.memorisation.spans import longest_shared_spans
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.samples import Judgement
 from lamol_core.audit.spec import Audited
-from lamol_core.audit.verdicts import Audit, audit_table
+from lamol_core.audit.verdicts import Audit, run_checks
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task, write_base
 from lamol_core.data.task_data import TaskData
@@ -54,7 +54,7 @@ def remembered(audited: Audited) -> Audited:
 
 
 def audit(audited: Audited) -> Audit:
-    return audit_table(audited, AuditParams())
+    return run_checks(audited, AuditParams())
 
 
 def figures(result: Audit, check: str) -> dict[str, float | None]:

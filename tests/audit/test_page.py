@@ -17,7 +17,7 @@ from lamol_core.audit.page import render_audit, visible_within
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.samples import to_csv
 from lamol_core.audit.spec import Audited, Finding
-from lamol_core.audit.verdicts import Audit, audit_table
+from lamol_core.audit.verdicts import Audit, run_checks
 from lamol_core.text.display import visible
 from tests.audit.corpus import clean, sample, sentence, with_rows
 from tests.browser import needs_browser
@@ -42,7 +42,7 @@ def hostile() -> Audited:
 
 
 def page_of(audited: Audited, show_real_rows: bool = True) -> str:
-    audit = audit_table(audited, AuditParams())
+    audit = run_checks(audited, AuditParams())
     fading = [
         {"for": "x", "task": "banking", "age": age, "drift_auc": 0.5 + age / 10} for age in range(3)
     ]

@@ -13,7 +13,7 @@ import pytest
 from lamol_core.artifacts.figures import write_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance, seal_folder
-from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, GENERATE, MIXING, PSEUDO
+from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, GENERATE, MIX_STAGE, PSEUDO
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import write_rows, write_table
 from lamol_core.audit.spec import Flag
@@ -63,7 +63,7 @@ def draw(root: Path, rows: Sequence[PseudoSample] = ROWS) -> tuple[Layout, str]:
 
 
 def mixing(layout: Layout) -> Inputs:
-    return Inputs(MIXING, TASK, "a", layout)
+    return Inputs(MIX_STAGE, TASK, "a", layout)
 
 
 def gate(layout: Layout, params: MixParams) -> PassedRows:

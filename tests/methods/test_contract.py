@@ -45,7 +45,7 @@ def test_a_method_is_what_it_declares(method: str) -> None:
     assert declared.rehearses == ("pseudo" in origins), "what is drawn is trained on"
     assert declared.keeps_real_rows == ("memory" in origins), "what is recalled is trained on"
     keys = made.params.model_dump(by_alias=True).keys()
-    assert made.acting(False).keys() <= made.acting(True).keys() == keys
+    assert made.effective_params(False).keys() <= made.effective_params(True).keys() == keys
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -221,15 +221,15 @@ def test_alignment_is_of_the_pseudo_rows_alone(alignment: str) -> None:
 
 def test_parameters_that_act() -> None:
     method = LamolKd(LamolKdParams(**{"lambda": 0.5}, temperature=3.0))
-    assert method.acting(has_pseudo_rows=False) == {"lambda": 0.5}
-    assert method.acting(has_pseudo_rows=True) == {
+    assert method.effective_params(has_pseudo_rows=False) == {"lambda": 0.5}
+    assert method.effective_params(has_pseudo_rows=True) == {
         "alignment": "next_token",
         "distill_weight": 1.0,
         "lambda": 0.5,
         "temperature": 3.0,
     }
-    assert set(Lamol(LamolParams()).acting(True)) == {"lambda"}
-    assert Finetune(Section()).acting(True) == {}
+    assert set(Lamol(LamolParams()).effective_params(True)) == {"lambda"}
+    assert Finetune(Section()).effective_params(True) == {}
 
 
 def test_a_method_is_found_by_its_name() -> None:

@@ -149,7 +149,7 @@ def hold(folder: Path, held: Event, end: Event) -> None:
     with ExitStack() as locks:
         for stage in STAGES:
             run = StageRun.open(stage, "a" if stage in OF_A_TASK else "", (), Cost())
-            locks.enter_context(run.alone())
+            locks.enter_context(run.locked())
         held.set()
         end.wait(60)
 
@@ -166,14 +166,14 @@ def test_of_a_stage_one_process_works_on_a_task(sequence: Path) -> None:
             written = declared.writes[0].at("a" if declared.of_task else "base")
             assert told.exit_code == 4 and names(told.output, written), stage
         for stage in OF_A_TASK:
-            with StageRun.open(stage, "b", (), Cost()).alone():
+            with StageRun.open(stage, "b", (), Cost()).locked():
                 pass
     finally:
         end.set()
         first.join(60)
     assert first.exitcode == 0
     for stage in STAGES:
-        with StageRun.open(stage, "a" if stage in OF_A_TASK else "", (), Cost()).alone():
+        with StageRun.open(stage, "a" if stage in OF_A_TASK else "", (), Cost()).locked():
             pass
 
 

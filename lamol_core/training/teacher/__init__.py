@@ -1,1 +1,1 @@
-"""The teacher's side of a divergence."""
+"""What the student is distilled from: a model, its stored states, or a memory's logits."""

@@ -56,7 +56,7 @@ def open_teacher(
                 stored = store_states(body, micros, shift, folder, provenance)
     if stored is not None:
         del model, body  # no room is taken by them while the student is trained
-        yield stored
+        yield stored  # after an exception the states stay: a resumed training needs them
     PartialState().wait_for_everyone()
     if PartialState().is_local_main_process:  # also those of a training that was cut off
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,8 +9,8 @@ from lamol_core.training.batches import MicroBatch
 
 
 class Teacher(Protocol):
-    """The other side of a divergence. Its `head` makes logits of its states; without one they are
-    logits already."""
+    """What a KL or MSE term compares the student with. Its `head` makes logits of its states;
+    without a head they are logits already."""
 
     head: LinearHead | None
 

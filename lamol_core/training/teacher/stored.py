@@ -38,7 +38,7 @@ class StoredTeacher:
         keys = ((member.row_id, member.view) for member in members)
         self._states = dict(zip(keys, states.split(sizes), strict=True))
 
-    def states(self, micro: MicroBatch, shift: int) -> Tensor:
+    def states(self, micro: MicroBatch, shift: int) -> Tensor:  # shifted when they were stored
         parts = [self._states[member.row_id, member.view] for member in micro.members]
         return torch.cat(parts).to(micro.ids.device)
 
@@ -57,7 +57,8 @@ def store_states(
     """
     head = body.head
     assert head is not None, "states can be stored for a head that is just a matrix"
-    if not is_whole(folder, TEACHER_STATES, provenance):  # of a training that was cut off
+    # an interrupted training may have left them complete
+    if not is_whole(folder, TEACHER_STATES, provenance):
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         needed, free = num_bytes(micros, head), shutil.disk_usage(folder.parent).free

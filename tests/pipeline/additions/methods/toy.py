@@ -24,5 +24,5 @@ class Toy(Method[ToyParams]):
     def loss(self) -> Loss:
         return ce("qa", "new") + ce("gen", "new") + self.params.pull * ce("qa", "pseudo")
 
-    def acting(self, has_pseudo_rows: bool) -> dict[str, Any]:
-        return super().acting(has_pseudo_rows) if has_pseudo_rows else {}
+    def effective_params(self, has_pseudo_rows: bool) -> dict[str, Any]:
+        return super().effective_params(has_pseudo_rows) if has_pseudo_rows else {}
