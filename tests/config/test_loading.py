@@ -9,18 +9,9 @@ from ruamel.yaml import YAML
 
 from lamol_core.config.loading import read_params
 from lamol_core.errors import ConfigError
-from lamol_core.parameters import Params, compose, load_params
+from lamol_core.parameters import Params, load_params
+from tests.config.blocks import DEMO, find_problems, sequence
 from tests.messages import names, naming
-
-DEMO = {"kind": "demo", "task": "home"}
-
-
-def find_problems(data: dict[str, Any]) -> list[str]:
-    return compose(data)[1]
-
-
-def sequence(**after: str) -> dict[str, Any]:
-    return {"tasks": {name: {"after": a, "source": dict(DEMO)} for name, a in after.items()}}
 
 
 def with_key(path: str, value: Any = 1) -> dict[str, Any]:
@@ -213,51 +204,6 @@ def test_heads_that_do_not_divide_the_hidden_size_are_refused() -> None:
 def test_limits_that_fail_before_they_warn_are_refused(figure: str, limit: dict) -> None:
     (problem,) = find_problems(with_key("audit", {"limits": {figure: limit}}))
     assert problem.startswith(f"audit.limits.{figure}:") and names(problem, "warn", "fail")
-
-
-@pytest.mark.parametrize(
-    ("after", "cycle"),
-    [
-        ({"a": "a"}, "a -> a"),
-        ({"a": "b", "b": "a"}, "a -> b -> a"),
-        ({"x": "base", "a": "c", "b": "a", "c": "b", "d": "a"}, "a -> c -> b -> a"),
-    ],
-)
-def test_cycles_are_shown_once(after: dict[str, str], cycle: str) -> None:
-    problems = find_problems(sequence(**after))
-    assert len(problems) == 1
-    assert cycle in problems[0] and names(problems[0], "base")
-
-
-def test_two_cycles_are_two_problems() -> None:
-    assert len(find_problems(sequence(a="b", b="a", c="d", d="c"))) == 2
-
-
-@pytest.mark.parametrize(
-    "name", ["base", "average", "Home", "a b", "a.b", "-a", "a/b", "é", "x" * 65]
-)
-def test_names_that_would_not_do_as_folders_are_refused(name: str) -> None:
-    problems = find_problems(sequence(**{name: "base"}))
-    assert any(problem.startswith(f"tasks.{name}:") for problem in problems)
-
-
-@pytest.mark.parametrize("name", ["a", "0", "sst2", "a-b_c", "x" * 64])
-def test_names_that_do(name: str) -> None:
-    assert find_problems(sequence(**{name: "base"})) == []
-
-
-def test_a_name_with_a_line_feed_at_its_end_is_refused() -> None:
-    assert find_problems(sequence(**{"home\n": "base"})) != []
-
-
-@pytest.mark.parametrize("tasks", [{}, [], None, "home", {"a": None}, {"a": {"after": ["base"]}}])
-def test_odd_task_blocks_are_problems_not_bugs(tasks: Any) -> None:
-    assert find_problems({"tasks": tasks}) != []
-
-
-def test_a_file_without_tasks_says_so() -> None:
-    (problem,) = find_problems({})
-    assert problem.startswith("tasks:")
 
 
 def test_frozen() -> None:

@@ -1,0 +1,69 @@
+"""Settings without effect, and folders that no task uses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamol_core.parameters import Params
+from lamol_core.preflight.hints import find_hints, find_leftovers
+from tests.messages import names
+from tests.preflight.sequences import chain, demo
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, True),
+        ({"known_labels": True}, False),
+        ({"draws_per_row": 2}, False),
+        ({"carry_over": True}, False),
+    ],
+)
+def test_labels_that_nothing_balances_are_hinted_at(more: dict[str, Any], told: bool) -> None:
+    params = Params.model_validate({"tasks": {}, "generate": {"balance_labels": True, **more}})
+    assert bool(find_hints(params)) == told
+    assert find_hints(Params.model_validate({"tasks": {}})) == []
+
+
+def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
+    params = Params.model_validate({"tasks": chain(2)})
+    for name in ("data/base", "data/t0", "data/old", "data/.out.1"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "lineage.json").touch()
+    for name in ("runs/t1/student", "runs/old/student", "runs/x/state"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("t1.expert/0e", "y/0f", "y.expert/0a"):  # of trainings that were cut off
+        (tmp_path / ".lamol" / "resume" / name).mkdir(parents=True)
+    for name in ("data/raw", "runs/mine"):  # a user's own
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "train.csv").touch()
+    old, other, resumed = find_leftovers(params, tmp_path)
+    assert names(old, "params.yaml", "old", tmp_path / "data" / "old", tmp_path / "runs" / "old")
+    assert names(other, "x", tmp_path / "runs" / "x") and str(tmp_path / "data") not in other
+    resume = tmp_path / ".lamol" / "resume"
+    assert names(resumed, "y", resume / "y", resume / "y.expert")
+    assert find_leftovers(params, tmp_path / "new") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ({}, 36),
+        ({"generate": {"format": "reject"}}, 99),
+        ({"text": {"max_target_tokens": 8}}, None),
+        ({"generate": {"known_labels": True}}, None),
+        ({"generate": {"gamma": 0}}, None),
+        ({"method": "ewc"}, None),
+        ({"tasks": {"a": demo("base", "home"), "b": demo("base", "query")}}, None),
+    ],
+)
+def test_targets_that_training_would_have_no_room_for_are_hinted_at(
+    changes: dict[str, Any], needed: int | None
+) -> None:
+    tasks = {"a": demo("base", "home"), "b": demo("a", "query")}
+    text = {"max_length": 12, **changes.get("text", {})}
+    params = Params.model_validate({"tasks": tasks, **changes, "text": text})
+    hints = find_hints(params)
+    assert len(hints) == (needed is not None)
+    assert all(names(hint, "text.max_length", 12, needed) for hint in hints)
