@@ -20,7 +20,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made an artefact: parameters, hashes of what was read, the version of the code
+    """How an artefact was made: the parameters, the hashes of its inputs, and the version of the code
     (version.py)."""
 
     parameters: dict[str, Any] = field(default_factory=dict)

@@ -104,7 +104,8 @@ class TaskData:
         return from_table(table, Example)
 
     def forgotten(self, task: str) -> dict[str, Removed]:
-        """What was removed of a task's rows, by split; {} where all are here."""
+        """For each split that was forgotten: how many rows it had, the hash of its file, and the date; {}
+        if none was."""
         return removed_from(self.file(task, "train").parent / FORGOTTEN)
 
     @property

@@ -62,7 +62,7 @@ class Record:
                 shutil.copyfile(path, folder / path.name)
 
     def rows(self, facts: TaskFacts) -> dict[str, int]:
-        """Rows by split, as far as they are still there."""
+        """The number of rows of each split: 0 where it was forgotten, else the number in `facts`."""
         return {**facts.num_rows, **dict.fromkeys(self.removed, 0)}
 
 

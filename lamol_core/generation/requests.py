@@ -32,13 +32,11 @@ Draw = tuple[Request, int]
 
 
 class DrawingPlan:
-    """The draws of each attempt.
+    """Which draws each attempt makes: the first makes all, later ones repeat the rejected, up to
+    `max_attempts`.
 
-    A rejected draw is repeated, `max_attempts` draws at most. With `known_labels` a row counts for
-    the task of its label: all draws of a task with labels are repeated while it has too few rows,
-    until all tasks together have used up their attempts. With `balance_labels` they are repeated
-    too while a label has less than its even share, up to DRAWS_FOR_BALANCE.
-    """
+    With `known_labels` a task with labels repeats all its draws while it has too few rows (with
+    `balance_labels`: of any label), within a budget that all tasks share."""
 
     def __init__(self, requests: Sequence[Request], params: GenerateParams) -> None:
         self._requests, self._params = requests, params

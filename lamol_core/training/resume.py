@@ -99,7 +99,7 @@ class Resume:
         self._saved_at = time.perf_counter()
 
     def remove(self) -> None:
-        """Of a training that has ended."""
+        """Delete the saved state. Call this when the training has ended."""
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # there is another one, or none was ever left
             self.root.rmdir()
