@@ -67,7 +67,9 @@ def init(
         raise UsageError("--task: name at least one, like --task news=news.csv, or --params FILE.")
     if params is not None:
         if input_column or target_column or backbone != "nano":
-            raise UsageError("--params: the file says what --backbone, --input and --target would.")
+            raise UsageError(
+                "--params: leave out --backbone, --input and --target; the file sets them."
+            )
         written: dict[str, Any] = read_example(params, method)
     else:
         columns = {"input": input_column or ["input"], "target": target_column or ["target"]}

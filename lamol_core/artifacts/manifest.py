@@ -20,8 +20,8 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Provenance:
-    """How an artefact was made: the parameters, the hashes of its inputs, and the version of the code
-    (version.py)."""
+    """How an artefact was made: the parameters, the hashes of its inputs, and the version of the
+    code (version.py)."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
@@ -130,7 +130,9 @@ def _check(
 def read_manifest(path: Path, remedy: str) -> Manifest:
     """Parse a manifest. Raises ArtifactError when missing, unreadable or of another schema."""
     if not path.is_file():
-        raise ArtifactError(f"{path}: missing, its files are not complete. {remedy}")
+        raise ArtifactError(
+            f"{path}: the manifest is missing, so the files beside it count as incomplete. {remedy}"
+        )
     version = read_json(path, remedy).get("schema_version")
     if version != SCHEMA_VERSION:
         raise ArtifactError(

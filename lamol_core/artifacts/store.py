@@ -93,8 +93,8 @@ def manifest_of(layout: Layout, artifact: Artifact, task: str) -> Manifest:
 
 
 def require_room(layout: Layout, stage: Stage, after: str) -> None:
-    """Raises ArtifactError if the disk has less free space than the large artefacts of this stage take
-    for `after`, the task before."""
+    """Raises ArtifactError if the disk has less free space than the large artefacts of this stage
+    take for `after`, the task before."""
     before = [artifact.at(after, layout.root) for artifact in stage.writes if artifact.large]
     needed = sum(bytes_below(folder) for folder in before)
     free = shutil.disk_usage(layout.root.resolve()).free

@@ -64,4 +64,4 @@ def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
     try:
         return table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ArtifactError(f"{path}: a column is of another type ({error}). {remedy}") from error
+        raise ArtifactError(f"{path}: a column has the wrong type ({error}). {remedy}") from error

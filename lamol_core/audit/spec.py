@@ -124,8 +124,8 @@ class SampledTask:
 class Origin:
     """What a table's manifest says of its origin, and what is on disk to compare it with.
 
-    `table_sha256` is that of the file on disk; its manifest may have another. `carried` are the
-    rows of the table before that could be carried over, by their ids.
+    `table_sha256` is that of the file on disk; its manifest may have another. `carried`: rows,
+    by id, of the previous task's table, if rows were carried over from it and it is unchanged.
     """
 
     new_task: str

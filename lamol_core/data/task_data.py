@@ -104,8 +104,8 @@ class TaskData:
         return from_table(table, Example)
 
     def forgotten(self, task: str) -> dict[str, Removed]:
-        """For each split that was forgotten: how many rows it had, the hash of its file, and the date; {}
-        if none was."""
+        """For each split that was forgotten: how many rows it had, the hash of its file, and the
+        date; {} if none was."""
         return removed_from(self.file(task, "train").parent / FORGOTTEN)
 
     @property

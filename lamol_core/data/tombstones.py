@@ -62,7 +62,7 @@ class Record:
                 shutil.copyfile(path, folder / path.name)
 
     def rows(self, facts: TaskFacts) -> dict[str, int]:
-        """The number of rows of each split: 0 where it was forgotten, else the number in `facts`."""
+        """The number of rows of each split: 0 where it was forgotten, else that in `facts`."""
         return {**facts.num_rows, **dict.fromkeys(self.removed, 0)}
 
 

@@ -42,7 +42,8 @@ TRANSITIONS = [
 
 @dataclass(frozen=True)
 class CharacterSteps:
-    """The automaton over a vocabulary of V tokens. Both tensors are (NUM_STATES, V) int8."""
+    """The UTF-8 automaton over a vocabulary of V tokens: after each state and token, the next state
+    and how many more tokens a whole character needs. Both tensors are (NUM_STATES, V) int8."""
 
     next_state: Tensor
     missing: Tensor

@@ -58,8 +58,8 @@ class Memory:
         return ()
 
     def logits(self, row_id: str) -> Tensor:
-        """The stored logits (n, V) of a row that `rows` gave, for the n positions of its answer: the
-        targets of the loss's mse term."""
+        """The stored logits (n, V) of a row that `rows` gave, for the n positions of its answer.
+        They are the targets of the loss's mse term."""
         raise LookupError(f"{row_id}: this memory keeps no logits")
 
     def add_penalty(self, model: nn.Module) -> float | None:

@@ -129,8 +129,8 @@ def list_experiments(root: Path, all_commits: bool) -> list[tuple[str, str]]:
             listed = repo.experiments.ls(all_commits=all_commits)
     except DvcException as error:
         raise ConfigError(
-            f"{root}: experiments can't be listed ({error}). Call it in a sequence's folder, in a "
-            "Git repository with a commit, or name folders."
+            f"{root}: experiments can't be listed ({error}). Run `lamol compare` in a "
+            "sequence's folder, in a Git repository with a commit, or name folders."
         ) from error
     return [entry for entries in listed.values() for entry in entries]
 

@@ -42,8 +42,8 @@ class TaskOverview:
 
 
 def describe_sequence(params: Params, root: Path) -> list[TaskOverview]:
-    """Every task in the order of params.yaml. Reads every source, except of tasks whose rows were all
-    forgotten.
+    """Every task in the order of params.yaml. Reads every source, except of tasks whose rows were
+    all forgotten.
 
     Raises SourceError (a ConfigError) when a source is wrong."""
     described = []

@@ -61,7 +61,8 @@ def render_page(
 
 
 def templates_of(*packages: str) -> Environment:
-    """The templates of several packages. If two have the same name, that of the first package is used."""
+    """The templates of several packages. If two have the same name, that of the first package is
+    used."""
     return Environment(
         loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=True,

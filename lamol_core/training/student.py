@@ -86,7 +86,7 @@ class Checkpoints:
 
     @property
     def expert_resume(self) -> Path | None:
-        """Where an interrupted training of the method's expert goes on; None if `resume` is None."""
+        """Where an interrupted training of the method's expert goes on; None without `resume`."""
         return self.resume and self.resume.with_name(f"{self.resume.name}{OF_EXPERT}")
 
 

@@ -116,7 +116,8 @@ def _sequences_below(folder: Path) -> list[Path]:
 
 def read_table(path: Path, complete: Complete) -> list[FinishedRun]:
     """The runs of a table, one a line: JSON objects with name, commits, params and chains, as
-    scripts/compare_methods.py writes them. Raises ArtifactError for any other line, or none."""
+    scripts/compare_methods.py writes them. Raises ArtifactError for any other line and for an empty
+    file."""
     runs: list[FinishedRun] = []
     for number, line in enumerate(path.read_bytes().splitlines() or [b""], start=1):
         try:
@@ -203,8 +204,8 @@ def split_chains(
 
 
 def _with_hashes(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Parameters with the hashes of the tasks' files and of a nano model's corpus in place of their
-    paths, and with the resolved path of another model."""
+    """Parameters with hashes of the files instead of the paths, for the tasks' sources and the nano
+    corpus, where they exist. `backbone.path` is resolved if it exists."""
     tasks = {
         key: {**task, "source": _with_hash(task["source"], folder)}
         for key, task in params.get("tasks", {}).items()
