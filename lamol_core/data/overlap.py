@@ -25,8 +25,8 @@ def _are_apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _may_be_one(a: Any, b: Any) -> bool:
-    """Whether one cell can satisfy both `where` values: they are equal as text or as typed values. If
-    one is a bool, they are compared as text without case."""
+    """Whether one cell can satisfy both `where` values: they are equal as text or as typed values.
+    If one is a bool, they are compared as text without case."""
     if isinstance(a, bool) or isinstance(b, bool):
         return str(a).casefold() == str(b).casefold()
     return str(a) == str(b) or a == b

@@ -113,8 +113,8 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
 
 
 def pipeline_hints(params: Params, root: Path) -> list[str]:
-    """A hint that names the nano model's corpus files that `backbone` in dvc.yaml does not depend on,
-    so that DVC would not see a change. Call it only if `pipeline_problems` found nothing."""
+    """A hint that names files of the nano model's corpus that `backbone` in dvc.yaml does not
+    depend on: DVC would not see their change. Only for a dvc.yaml without problems."""
     stages = _read_stages(root / "dvc.yaml")
     listed = _files_of(stages, "backbone")
     known = {(root / _plain(dep)).resolve() for dep in listed}
