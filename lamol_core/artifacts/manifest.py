@@ -130,9 +130,7 @@ def _check(
 def read_manifest(path: Path, remedy: str) -> Manifest:
     """Parse a manifest. Raises ArtifactError when missing, unreadable or of another schema."""
     if not path.is_file():
-        raise ArtifactError(
-            f"{path}: the manifest is missing, so the files beside it count as incomplete. {remedy}"
-        )
+        raise ArtifactError(f"{path}: missing, so what it describes is incomplete. {remedy}")
     version = read_json(path, remedy).get("schema_version")
     if version != SCHEMA_VERSION:
         raise ArtifactError(
