@@ -40,8 +40,8 @@ def audit(run: StageRun) -> None:
         run.say(note)
     if cleaned is None:
         run.say(
-            "the table was changed after it was drawn: there is no second verdict, of the rows that "
-            f"are not flagged. {remedy(PSEUDO, run.task)}"
+            "the table was changed after it was drawn: no second verdict, of the rows that are not "
+            f"flagged, can be given. {remedy(PSEUDO, run.task)}"
         )
     failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
     num_flagged = content["rows_flagged"]
