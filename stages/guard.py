@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -36,7 +37,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         gc.set_threshold(50_000, 20, 100)
         _quiet_libraries()
         try:
-            command(*args, **kwargs)
+            with spoken(say):
+                command(*args, **kwargs)
         except (typer.Exit, typer.Abort, KeyboardInterrupt, BrokenPipeError):
             raise  # the last: the reader has read enough (`lamol compare | head`)
         except Exception as error:
@@ -60,6 +62,28 @@ def _sentence_and_code(error: Exception) -> tuple[str, int]:
         f"a bug of lamol's: {type(error).__name__}: {error}. "
         "Run the same command with --debug and report what it shows."
     ), 1
+
+
+class _Spoken(logging.Handler):
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "warning: " if record.levelno >= logging.WARNING else ""
+        self._say(f"{level}{record.getMessage()}")
+
+
+@contextmanager
+def spoken(say: Callable[[str], None]) -> Iterator[None]:
+    """Say to the user what the core logs, from INFO on."""
+    logger = logging.getLogger("lamol_core")
+    before = logger.handlers, logger.level, logger.propagate
+    logger.handlers, logger.level, logger.propagate = [_Spoken(say)], logging.INFO, False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.level, logger.propagate = before
 
 
 def run_as_module(name: str) -> None:

@@ -24,7 +24,7 @@ from lamol_core.errors import ConfigError, UsageError
 from lamol_core.machine import describe_machine, peak_memory_bytes
 from lamol_core.parameters import read_blocks
 from stages.console import print_json, print_table, say
-from stages.guard import guarded
+from stages.guard import guarded, spoken
 from stages.options import DebugOption, JsonOption, SetOption, StageTaskArgument
 
 B = TypeVar("B", bound=Section)
@@ -185,7 +185,7 @@ def stage_command(
         run = StageRun.open(name, task, overrides, cost, json)
         body = load()
         cost.imported()
-        with run.locked():
+        with run.locked(), spoken(run.say):
             body(run, **given)
 
     command.__signature__ = signature  # type: ignore[attr-defined]

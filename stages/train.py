@@ -30,7 +30,6 @@ def train(run: StageRun) -> None:
             params,
             run.seed,
             on_step=lambda row, _: advance(1, f"loss {row['loss']:.3f}", row["seconds"]),
-            say=run.say,
         )
     if not trained.is_main_process:
         return

@@ -1,5 +1,6 @@
 """An expert of the new task alone: the teacher of a method that has an expert's loss (L2KD)."""
 
+import logging
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -10,13 +11,15 @@ from lamol_core.text.encoded import EncodedRow
 from lamol_core.training.resume import Resume
 from lamol_core.training.setup import TrainingSetup
 
+log = logging.getLogger(__name__)
+
 
 def train_expert(
     setup: TrainingSetup, backbone: Path, rows: list[EncodedRow], loss: Loss, resume: Resume | None
 ) -> PreTrainedModel:
     """Train the backbone on the new rows by the expert's loss. Its last step is kept in `resume`,
     so that a student's training that was cut off has the expert again."""
-    setup.say("an expert of the new task alone is trained first, then the student")
+    log.info("an expert of the new task alone is trained first, then the student")
     expert = setup.load(backbone)
     new = [row for row in rows if row.origin == "new"]
     setup.fit(expert, new, loss, None, Memory(), resume)

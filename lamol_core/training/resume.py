@@ -6,9 +6,10 @@ before a stage runs. A training that was resumed ends in the same bytes as one t
 
 import hashlib
 import json
+import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from lamol_core.errors import ArtifactError
 from lamol_core.methods.memory import Memory
 from lamol_core.training.optimizer import MasterAdamW
 
+log = logging.getLogger(__name__)
 EVERY_S = 300.0
 """Between two saves. SmolLM2-135M in fp32 writes 1.6 GB each time."""
 RESUME = "resume"
@@ -41,7 +43,6 @@ class Resume:
 
     root: Path
     inputs: Mapping[str, Any]
-    say: Callable[[str], None]
     keeps_end: bool = False
     seconds_before: float = field(default=0.0, init=False)
     _saved_at: float = field(default_factory=time.perf_counter)
@@ -60,9 +61,7 @@ class Resume:
             check_folder(self.folder, RESUME, "")
         except ArtifactError:
             if self.folder.exists():
-                self.say(
-                    "the saved state of a training that was cut off is damaged: it starts anew"
-                )
+                log.info("the saved state of an interrupted training is damaged: it starts anew")
             return []
         tensors = load_file(self.folder / TENSORS)
         for name, tensor in _state(model, optimizer).items():
@@ -74,7 +73,7 @@ class Resume:
         progress = json.loads((self.folder / PROGRESS).read_text(encoding="utf-8"))
         rows: list[LogRow] = progress["log_rows"]
         self.seconds_before = sum(row["seconds"] for row in rows)
-        self.say(f"goes on after step {len(rows)} of a training that was cut off")
+        log.info("goes on after step %d of an interrupted training", len(rows))
         return rows
 
     @property

@@ -31,9 +31,8 @@ class TrainingSetup:
         rows: Sequence[EncodedRow],
         seed: int,
         on_step: Callable[[LogRow, int], None],
-        say: Callable[[str], None],
     ) -> None:
-        self.control, self.params, self.say = control, params, say
+        self.control, self.params = control, params
         self._seed, self._on_step = seed, on_step
         lengths = (len(row.input_ids) + len(row.target_ids) for row in rows)
         self._longest = max(lengths, default=0) + NUM_CONTROL["gen"]
@@ -54,7 +53,7 @@ class TrainingSetup:
         """None where each of several processes would need its own random state."""
         if folder is None or self.accelerator.num_processes > 1:
             return None
-        return Resume(folder, inputs, self.say, keeps_end)
+        return Resume(folder, inputs, keeps_end)
 
     def fit(
         self,

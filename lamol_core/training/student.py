@@ -103,18 +103,16 @@ def train_from_checkpoint(
     params: TrainParams,
     seed: int,
     on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
-    say: Callable[[str], None] = log.info,
 ) -> TrainedStudent:
     """Start the student from the teacher's weights and train it on the mix.
 
     With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is returned in
-    bf16. `on_step` gets every row of the log, an expert's too, and the number of steps. `say` gets
-    messages about an expert, a resumed training and an offline teacher's states.
+    bf16. `on_step` gets every row of the log, an expert's too, and the number of steps.
     """
     codec = TextCodec.load(checkpoints.teacher)
     rows, num_cut = training_set.encode(codec)
     seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
-    setup = TrainingSetup(codec.control, params, rows, seed_of_task, on_step, say)
+    setup = TrainingSetup(codec.control, params, rows, seed_of_task, on_step)
     memory = method.memory(MemoryContext(seed, codec.decode))
     if checkpoints.state is not None and len(training_set.lineage) > 1:
         memory.read(checkpoints.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ from lamol_core.training.teacher.memory import MemoryTeacher
 
 TERMS = ("ce_qa", "ce_gen", "kl_qa", "kl_gen", "ce_qa_memory", "mse_qa_memory", "penalty")
 """Columns that every log has, so that logs of different methods can be laid side by side."""
+log = logging.getLogger(__name__)
 MEASURED_COLUMNS = ("seconds", "tokens_per_s")
 """Columns of the log that differ from run to run, and are not in its file."""
 
@@ -94,7 +96,7 @@ class Trainer:
                 if stops or resume.is_due or (resume.keeps_end and step + 1 == num_steps):
                     resume.save(student, optimizer, memory, log_rows)
                 if stops:
-                    resume.say(f"stopped after step {step + 1}: the next run goes on from there")
+                    log.info("stopped after step %d: the next run goes on from there", step + 1)
                     interruption.end()
         del optimizer  # its moments are twice the model, and a memory may need room to look back
         self.student.eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -19,23 +20,27 @@ from tests.methods.trainings import WITH_EXPERT, digests, fall, learn, params_of
     ("number", "ends_with"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
 )
 def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
-    number: signal.Signals, ends_with: type, tiny_checkpoint: Path, tmp_path: Path
+    number: signal.Signals,
+    ends_with: type,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     params, handler = params_of("lamol"), signal.default_int_handler
     before = signal.signal(number, handler)  # a shell's background ignores Ctrl-C
     learn(tmp_path / "whole", 0, params, tiny_checkpoint)
-    told: list[str] = []
+    caplog.set_level(logging.INFO)
 
     def ask_to_stop() -> None:
         os.kill(os.getpid(), number)
 
     with pytest.raises(ends_with):
-        learn(tmp_path / "cut", 0, params, tiny_checkpoint, 1, ask_to_stop, told.append)
-    (stopped,) = told
+        learn(tmp_path / "cut", 0, params, tiny_checkpoint, 1, ask_to_stop)
+    (stopped,) = caplog.messages
     assert names(stopped, 2)
     assert signal.signal(number, before) is handler
-    student = learn(tmp_path / "cut", 0, params, tiny_checkpoint, say=told.append)
-    (_, went_on) = told
+    student = learn(tmp_path / "cut", 0, params, tiny_checkpoint)
+    (_, went_on) = caplog.messages
     assert names(went_on, 2)
     assert student.seconds_before == sum(row["seconds"] for row in student.log_rows[:2])
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
@@ -43,7 +48,7 @@ def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
 
 @pytest.mark.parametrize("method", WITH_EXPERT)
 def test_an_expert_that_had_ended_is_not_trained_again(
-    method: str, tiny_checkpoint: Path, tmp_path: Path
+    method: str, tiny_checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     params, steps = params_of(method), 4
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -55,10 +60,14 @@ def test_an_expert_that_had_ended_is_not_trained_again(
             )  # fmt: skip
     finally:
         signal.signal(signal.SIGINT, before)
-    told: list[str] = []
-    learn(tmp_path / "cut", 0, params, tiny_checkpoint, say=told.append)
-    assert len([line for line in told if names(line, steps)]) == 1, "where the expert ended"
-    assert len([line for line in told if names(line, 2)]) == 1, "where the student was cut off"
+    caplog.set_level(logging.INFO)
+    learn(tmp_path / "cut", 0, params, tiny_checkpoint)
+    assert len([line for line in caplog.messages if names(line, steps)]) == 1, (
+        "where the expert ended"
+    )
+    assert len([line for line in caplog.messages if names(line, 2)]) == 1, (
+        "where the student was cut off"
+    )
     learn(tmp_path / "whole", 0, params, tiny_checkpoint)
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 

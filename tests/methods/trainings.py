@@ -89,7 +89,6 @@ def learn(
     backbone: Path,
     stop_at: int | None = None,
     stop: Callable[[], None] = lambda: None,
-    say: Callable[[str], None] = lambda message: None,
     num_rows: int = 8,
 ) -> TrainedStudent:
     """Train a task in a folder as the stage does, and write student and state; `stop` is called
@@ -106,7 +105,7 @@ def learn(
     method, rows = params.chosen, training_set(place, params, codec, num_rows)
     trained = train_from_checkpoint(
         Checkpoints(before, folder / "states", state, backbone, folder / "resume"),
-        rows, method, params.train, params.seed, on_step, say,
+        rows, method, params.train, params.seed, on_step,
     )  # fmt: skip
     assert len(told) == count_all_steps(rows.mix, method, params.train)
     trained.save(folder / TASKS[place] / "student", before, Provenance())

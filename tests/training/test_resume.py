@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
@@ -14,7 +16,7 @@ from lamol_core.training.resume import TENSORS, Resume
 
 def test_random_numbers_go_on_where_they_stood(tmp_path: Path) -> None:
     """What is dropped in a training that was cut off depends on them."""
-    model, resume = nn.Linear(5, 7), Resume(tmp_path, {}, print)
+    model, resume = nn.Linear(5, 7), Resume(tmp_path, {})
     optimizer, log_rows = MasterAdamW(model.parameters(), 0.0), [{"seconds": 1.0}]
     torch.manual_seed(5)
     resume.save(model, optimizer, Memory(), log_rows)
@@ -24,11 +26,14 @@ def test_random_numbers_go_on_where_they_stood(tmp_path: Path) -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_what_is_not_whole_is_told_of_and_not_gone_on_from(tmp_path: Path) -> None:
-    model, messages = nn.Linear(5, 7), list[str]()
-    optimizer, resume = MasterAdamW(model.parameters(), 0.0), Resume(tmp_path, {}, messages.append)
-    assert resume.load(model, optimizer, Memory()) == [] and not messages
+def test_what_is_not_whole_is_told_of_and_not_gone_on_from(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = nn.Linear(5, 7)
+    caplog.set_level(logging.INFO)
+    optimizer, resume = MasterAdamW(model.parameters(), 0.0), Resume(tmp_path, {})
+    assert resume.load(model, optimizer, Memory()) == [] and not caplog.messages
     resume.save(model, optimizer, Memory(), [{"seconds": 1.0}])
     (resume.folder / TENSORS).write_bytes(b"half")
     assert resume.load(model, optimizer, Memory()) == []
-    assert len(messages) == 1
+    assert len(caplog.messages) == 1

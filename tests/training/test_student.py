@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +61,6 @@ def train(
     training_set: TrainingSet,
     states: Path,
     on_step: Callable[[LogRow, int], None] = lambda row, steps: None,
-    say: Callable[[str], None] = lambda message: None,
     kd: LamolKdParams | None = None,
     **changes: Any,
 ) -> TrainedStudent:
@@ -69,7 +69,7 @@ def train(
     )
     method = LamolKd(kd or LamolKdParams())
     checkpoints = Checkpoints(checkpoint, states)
-    return train_from_checkpoint(checkpoints, training_set, method, params, 0, on_step, say)
+    return train_from_checkpoint(checkpoints, training_set, method, params, 0, on_step)
 
 
 def stop(row: LogRow, num_steps: int) -> None:
@@ -105,16 +105,20 @@ def test_settings_of_memory_and_speed_change_no_result(
 
 
 def test_the_size_of_the_states_is_told_and_they_are_gone_afterwards(
-    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+    tiny_checkpoint: Path,
+    training_set: TrainingSet,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    told: list[str] = []
+    caplog.set_level(logging.INFO)
     sizes: list[int] = []
 
     def on_step(row: LogRow, num_steps: int) -> None:
         sizes.append((tmp_path / "states" / teacher_module.STATES).stat().st_size)
 
-    train(tiny_checkpoint, training_set, tmp_path / "states", on_step, told.append)
-    assert len(told) == 1 and names(told[0], "MB", tmp_path / "states")
+    train(tiny_checkpoint, training_set, tmp_path / "states", on_step)
+    (message,) = caplog.messages
+    assert names(message, "MB", tmp_path / "states")
     assert min(sizes) > 0, "they are there while the student is trained"
     assert not (tmp_path / "states").exists()
 
@@ -215,12 +219,15 @@ def longest_row(training_set: TrainingSet, codec: TextCodec) -> int:
 
 
 def test_a_first_task_asks_no_teacher(
-    tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
+    tiny_checkpoint: Path,
+    training_set: TrainingSet,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     alone = TrainingSet(training_set.mix[:4], training_set.real, [], ("b",))
-    told: list[str] = []
-    trained = train(tiny_checkpoint, alone, tmp_path / "states", say=told.append)
-    assert not told and all(row["kl_qa"] == 0 for row in trained.log_rows)
+    caplog.set_level(logging.INFO)
+    trained = train(tiny_checkpoint, alone, tmp_path / "states")
+    assert not caplog.messages and all(row["kl_qa"] == 0 for row in trained.log_rows)
 
 
 def test_an_edit_or_another_file_is_other_code(tmp_path: Path) -> None:

@@ -47,9 +47,9 @@ def open_teacher(
             yield OnlineTeacher(body)
         else:
             micros = micro_batches(rows, loss.views, setup.control, params.micro_batch_tokens)
-            setup.say(
-                f"the teacher's states, {num_bytes(micros, body.head) / 1e6:.1f} MB, are kept in "
-                f"{folder} while the student is trained"
+            size_mb = num_bytes(micros, body.head) / 1e6
+            log.info(
+                "the teacher's states (%.1f MB) are in %s during the training", size_mb, folder
             )
             shift, provenance = loss.distilled[0].shift, Provenance(dict(inputs))
             with PartialState().local_main_process_first():
