@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: demo test test-real bench lint clean
+.PHONY: demo test test-fast test-real bench lint clean
 
 demo: $(READY)  ## run the demo sequence and show its score matrix
 	dvc repro
@@ -14,8 +14,11 @@ demo: $(READY)  ## run the demo sequence and show its score matrix
 	@echo
 	@echo "The page: file://$(CURDIR)/reports/index.html"
 
-test: $(READY)  ## the default tests (under 10 minutes)
+test: $(READY)  ## the default tests (under 7 minutes)
 	python -m pytest
+
+test-fast: $(READY)  ## those of them that train nothing and start no dvc (under a minute)
+	python -m pytest -m "not slow and not real"
 
 test-real: $(READY)  ## tests on a real model and real data, from ../shared
 	python -m pytest -n 0 -m real $(REAL)

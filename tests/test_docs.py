@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+import shlex
 from collections.abc import Iterable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from lamol_core.parameters import completed, defaults
 from lamol_core.reporting.comparison.finished_runs import flatten, read_folders
 from lamol_core.reporting.comparison.labels import CommonName, label_runs
 from lamol_core.reporting.tables import markdown_row
+from stages.cli import app
 from tests.code_imports import ROOT
 
+pytestmark = pytest.mark.slow
 RESULTS = ROOT / "docs" / "results"
 PAGES = [ROOT / "docs" / "results.md", ROOT / "docs" / "results_earlier.md"]
 WRITTEN = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
@@ -28,14 +30,13 @@ COMMANDS = re.findall(r"^    (lamol compare docs/results/.*)$", WRITTEN, re.M)
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """What each command of the pages writes."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     folders = {}
     for command in COMMANDS:
         folders[command] = tmp_path_factory.mktemp("compared")
-        subprocess.run(
-            ["bash", "-c", f"{command} --out {folders[command]}"],
-            cwd=ROOT, env=os.environ | {"PATH": path}, check=True, capture_output=True,
-        )  # fmt: skip
+        _, *arguments = shlex.split(command)
+        with chdir(ROOT):
+            done = CliRunner().invoke(app, [*arguments, "--out", str(folders[command])])
+        assert done.exit_code == 0, done.output
     return folders
 
 

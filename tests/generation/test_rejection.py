@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from transformers import PreTrainedModel
 
@@ -103,6 +104,7 @@ def test_carried_rows_are_balanced_over_labels() -> None:
     assert carried_rows(rows, {"a": 0, "other": 5}, balance=True) == []
 
 
+@pytest.mark.slow
 def test_a_sample_that_the_teacher_contradicts_is_rejected(
     writer: PreTrainedModel, codec: TextCodec
 ) -> None:
@@ -112,9 +114,9 @@ def test_a_sample_that_the_teacher_contradicts_is_rejected(
     assert sum(s.valid for s in samples) == 2
     reasons = Counter(s.reject_reason for s in samples)
     assert reasons["inconsistent"] > 0
-    for sample in samples:
-        if sample.reject_reason not in ("", "inconsistent", "surplus"):
-            continue
+    agreed = [s for s in samples if s.reject_reason in ("", "surplus")]
+    contradicted = [s for s in samples if s.reject_reason == "inconsistent"]
+    for sample in (*agreed, *contradicted[:100]):
         ids = torch.tensor([[*sample.input_ids, codec.control.ans]])
         answer: list[int] = []
         while codec.control.eos not in answer and len(answer) <= LIMITS.max_target_tokens:

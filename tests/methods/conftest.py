@@ -1,7 +1,8 @@
-"""A tiny checkpoint with dropout."""
+"""What each method has learnt, once a session; a tiny checkpoint with dropout."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,20 @@ import torch
 
 from lamol_core.artifacts.manifest import Provenance
 from lamol_core.models.checkpoints import load_model, save_checkpoint
+from lamol_core.training.student import TrainedStudent
+from tests.methods.trainings import Learnt, learn, params_of
+
+
+@pytest.fixture(scope="session")
+def learnt(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+    """Each method learns once; its folder is never changed."""
+
+    @cache
+    def learn_once(method: str) -> tuple[Path, list[TrainedStudent]]:
+        folder, params = tmp_path_factory.mktemp(method), params_of(method)
+        return folder, [learn(folder, place, params, tiny_checkpoint) for place in range(3)]
+
+    return learn_once
 
 
 @pytest.fixture

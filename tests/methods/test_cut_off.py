@@ -16,6 +16,7 @@ from tests.messages import names
 from tests.methods.trainings import WITH_EXPERT, digests, fall, learn, params_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "ends_with"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
 )
@@ -46,6 +47,7 @@ def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", WITH_EXPERT)
 def test_an_expert_that_had_ended_is_not_trained_again(
     method: str, tiny_checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -92,6 +94,7 @@ def test_what_a_training_goes_on_from_is_there_until_its_student_is_written(
     assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", ["learning_rate", "seed", "rows", "student", "state"])
 def test_a_training_of_other_inputs_does_not_go_on(
     changed: str, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

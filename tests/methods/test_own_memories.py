@@ -139,6 +139,7 @@ def test_fisher_information_is_the_mean_over_rows_that_the_seed_chooses(tmp_path
     assert load_file(tmp_path / "fisher.safetensors")["weight"].item() == 1.0
 
 
+@pytest.mark.slow
 def test_ewc_holds_the_weights_that_mattered(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """A strong penalty keeps the weights that the Fisher information is large for in place."""
     params = params_of("ewc")
@@ -169,6 +170,7 @@ def test_ewc_holds_the_weights_that_mattered(tiny_checkpoint: Path, tmp_path: Pa
     assert moved(1e6) < 0.5 * moved(0.0)
 
 
+@pytest.mark.slow
 def test_an_expert_is_the_backbone_trained_on_the_new_task_alone(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

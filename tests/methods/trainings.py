@@ -22,6 +22,8 @@ from lamol_core.training.trainer import LogRow
 
 BUFFER = 6
 TASKS = ("a", "b", "c")
+Learnt = Callable[[str], tuple[Path, list[TrainedStudent]]]
+"""Of a method a folder in which it has learnt TASKS, and its students (conftest.py)."""
 RESERVOIRS = [
     name for name, method in METHODS.items() if "buffer_size" in method.Params.model_fields
 ]

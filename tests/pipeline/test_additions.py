@@ -67,6 +67,7 @@ def of_json(path: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "key"),
     [
@@ -84,6 +85,7 @@ def test_what_is_wrong_with_an_addition_s_parameter_is_told_by_its_key(
     assert names(call(checkout, "lamol", "check", "--set", override, expect=3), key)
 
 
+@pytest.mark.slow
 def test_an_unused_addition_asks_for_no_block(checkout: Path) -> None:
     edit_params(checkout, lambda params: params.pop("toy_counter"))
     call(checkout, "lamol", "check")

@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 from tests.code_imports import ROOT
 from tests.messages import mentions, names, names_in_order
 
+pytestmark = pytest.mark.slow
+
 STAGE = """
 import json, pathlib
 from ruamel.yaml import YAML

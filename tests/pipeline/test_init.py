@@ -215,6 +215,7 @@ def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
     assert problem.startswith(f"{folder / 'dvc.yaml'}: ") and names(problem, "YAML")
 
 
+@pytest.mark.slow
 def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "colours.csv", "colours")
     table.write_text(table.read_text().replace("input,target", "text,label"))

@@ -56,6 +56,7 @@ def test_a_slip_is_answered_with_the_command_that_is_near() -> None:
     assert told.exit_code == 2 and names(told.output, "evaluate")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["train", "evaluate", "generate", "audit", "ask"])
 def test_a_wrong_task_or_parameter_is_refused_before_torch_is_loaded(
     stage: str, tmp_path: Path

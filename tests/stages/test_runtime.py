@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import shutil
 from contextlib import ExitStack
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -63,13 +64,21 @@ def test_a_reader_that_went_away_is_no_bug(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == ""
 
 
-@pytest.fixture
-def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A new one of two tasks, a and b, as the current folder."""
-    tasks = [f"{name}={write_csv(tmp_path / f'{name}.csv', 'colours')}" for name in "ab"]
-    folder = tmp_path / "sequence"
+@pytest.fixture(scope="module")
+def new_sequence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of two tasks, a and b."""
+    root = tmp_path_factory.mktemp("new")
+    tasks = [f"{name}={write_csv(root / f'{name}.csv', 'colours')}" for name in "ab"]
+    folder = root / "sequence"
     made = call("init", str(folder), *(word for task in tasks for word in ("--task", task)))
     assert made.exit_code == 0, made.output
+    return folder
+
+
+@pytest.fixture
+def sequence(new_sequence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy as the current folder."""
+    folder = shutil.copytree(new_sequence, tmp_path / "sequence")
     monkeypatch.chdir(folder)
     return folder
 

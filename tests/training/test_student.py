@@ -80,6 +80,7 @@ def weights(student: TrainedStudent) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in student.model.parameters()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -134,6 +135,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return written
 
 
+@pytest.mark.slow
 def test_a_training_that_was_cut_off_finds_its_states_again(
     tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path, written: list[Path]
 ) -> None:

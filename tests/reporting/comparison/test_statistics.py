@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from lamol_core.reporting.comparison import statistics
 from lamol_core.reporting.comparison.finished_runs import FinishedRun
 from lamol_core.reporting.comparison.statistics import (
     Difference,
@@ -43,7 +44,10 @@ def test_a_resampled_seed_weighs_as_much_as_the_runs_it_has() -> None:
     assert (low, high) == pytest.approx((6 / (5 * 10 + 1), 5 * 6 / (10 + 5)))
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_truth_about_as_often_as_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statistics, "RESAMPLES", 1000)
     chooser, hits, trials = random.Random(0), 0, 200
     for _ in range(trials):
         values = [[chooser.gauss(50, 3)] for _ in range(20)]
