@@ -21,7 +21,7 @@ from lamol_core.data.canaries import Canary
 from tests.audit.corpus import clean, decode
 
 HEAVY = ("torch", "transformers", "sklearn", "scipy", "sacrebleu", "datasketch", "phonenumbers",
-         "stdnum", "rapidfuzz")  # fmt: skip
+         "stdnum", )  # fmt: skip
 COMMON = {"ask_teacher", "batch_size", "show_real_rows", "min_rows", "limits"}
 
 
