@@ -1,4 +1,4 @@
-"""Continual learning of language models by LAMOL_KD: the library beneath the pipeline's stages."""
+"""Continual learning of language models with LAMOL_KD: the library that the stages call."""
 
 from importlib.metadata import PackageNotFoundError, version
 

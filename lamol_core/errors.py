@@ -1,4 +1,6 @@
-"""What can go wrong for a user: one class an exit code. Any other exception is our bug (1)."""
+"""Errors that a user can cause or meet. Each class has an exit code; any other exception is a bug
+(1).
+"""
 
 import difflib
 from collections.abc import Iterable
@@ -17,7 +19,7 @@ class ConfigError(LamolError):
 
 
 class UsageError(ConfigError):
-    """The command line itself is wrong: an option that is missing or malformed."""
+    """The command line is wrong: an option is missing or malformed."""
 
     exit_code = 2
 
@@ -41,22 +43,23 @@ class GenerationError(LamolError):
 
 
 def as_list(problems: Iterable[str]) -> str:
-    """Each on a line of its own, behind a sentence that ends in a colon."""
+    """The problems, each on a line of its own. The text follows a sentence that ends in a colon."""
     return "".join(f"\n  - {problem}" for problem in problems)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the known one nearest to it, or nothing."""
+    """A hint, " (did you mean 'x'?)", with the known name most similar to `name`; "" without
+    one."""
     close = nearest(name, known)
     return f" (did you mean {close!r}?)" if close else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that an unknown one may be a slip of."""
+    """The known name that is most similar to an unknown one; None where none is similar."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return close[0] if close else None
 
 
 def first_line(error: Exception) -> str:
-    """What another library's error says, without its end of the sentence."""
+    """The first line of another library's error message, without a full stop."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""What figures are measured on, as far as it can be told without a network."""
+"""Describe the machine on which figures are measured, without a network."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from lamol_core import __version__
 
 
 def describe_machine() -> dict[str, str]:
-    """Software and hardware of this process; `threads` are those that it was allowed."""
+    """The software and hardware of this process, by name. `threads` is the limit set for it."""
     return {
         "lamol": __version__,
         "Python": platform.python_version(),
@@ -23,7 +23,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has had at once (its resident set)."""
+    """The peak memory of this process so far, in bytes (resident set)."""
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 

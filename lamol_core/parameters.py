@@ -1,4 +1,4 @@
-"""params.yaml as a whole: every block that the packages declare, composed."""
+"""params.yaml as one model, composed of the blocks that the packages declare."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lamol_core.training.params import TrainParams
 
 
 class _Blocks(Section):
-    """All blocks but those of the methods, which are added by their names."""
+    """All blocks but those of the methods. `Params` adds one block for each method."""
 
     lamol_version: str | None = None
     seed: int = 0
@@ -45,22 +45,22 @@ class _Blocks(Section):
     @classmethod
     def _is_known(cls, name: str) -> str:
         if name not in METHODS:
-            raise ValueError(f"none of {', '.join(METHODS)}{did_you_mean(name, METHODS)}")
+            raise ValueError(f"not one of {', '.join(METHODS)}{did_you_mean(name, METHODS)}")
         return name
 
     @property
     def chosen(self) -> Method[Any]:
-        """The method that `method` names, with its block."""
+        """The method that the key `method` names, made with its block."""
         return METHODS[self.method](getattr(self, self.method))
 
     def effective_params(self) -> dict[str, Any]:
-        """Plain data of all blocks but those of methods that are not chosen."""
+        """All blocks as plain data, without those of the methods that are not chosen."""
         whole = self.model_dump(mode="json", by_alias=True)
         others = METHODS.keys() - {self.method}
         return {name: block for name, block in whole.items() if name not in others}
 
     def task(self, name: str) -> TaskParams:
-        """The task's block. Raises ConfigError for a name that params.yaml does not have."""
+        """The block of a task. Raises ConfigError where params.yaml has no such task."""
         return find_task(self.tasks, name)
 
 
@@ -75,8 +75,8 @@ else:
 
 
 def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
-    """Read, check and freeze params.yaml. Raises ConfigError that names every wrong key, or another
-    version of lamol."""
+    """Read and validate params.yaml. Raises ConfigError that names every wrong key, and where the
+    file was made for another version of lamol."""
     overrides = list(overrides)
     params, problems = compose(read_own_params(path, overrides))
     if params is None or problems:
@@ -85,8 +85,8 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
 
 
 def compose(data: Mapping[str, Any]) -> tuple[Params | None, list[str]]:
-    """params.yaml's plain data as Params, None where a block is wrong, and its problems, a sentence
-    each. Sources are not opened."""
+    """Validate the plain data of params.yaml; returns Params (None where a block is wrong) and the
+    problems, a sentence each. Sources are not opened."""
     params, problems = validate(Params, dict(data))
     tasks = data.get("tasks")
     if isinstance(tasks, Mapping):
@@ -97,8 +97,10 @@ def compose(data: Mapping[str, Any]) -> tuple[Params | None, list[str]]:
 def read_blocks(
     data: Mapping[str, Any], names: Collection[str], task: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
-    """Blocks of params.yaml by the names in a stage's declaration (spec.py), with defaults, and
-    their problems, a sentence each. Raises ConfigError for an unknown method."""
+    """The blocks that a stage declares (spec.py) by name, with defaults, and their problems, a
+    sentence each.
+
+    The blocks are {} where one of them is wrong. Raises ConfigError for an unknown method."""
     keys = {name: name for name in names if name != TASK}
     if METHOD in keys:
         keys[METHOD] = find_method(data.get("method")).name
@@ -115,23 +117,25 @@ def read_blocks(
 
 
 def declared_params(blocks: Mapping[str, Any]) -> Params:
-    """Blocks of `read_blocks` as Params, all others at their defaults."""
+    """Params with the blocks that `read_blocks` returned; all other blocks have their defaults."""
     method = blocks["method"]
     return Params(**{method if name == METHOD else name: blocks[name] for name in blocks})
 
 
 def find_block(data: Mapping[str, Any], name: str) -> Any:
-    """One block of params.yaml that may be wrong elsewhere; None where it is wrong itself."""
+    """One block of params.yaml, validated alone; None where it is wrong. Other blocks may be
+    wrong."""
     model: Any = Params.model_fields[name].annotation
     return validate(model, data.get(name, {}), name)[0]
 
 
 def completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Parameters as plain data with all defaults; unchanged where this lamol can't read them."""
+    """Parameters as plain data, with all defaults filled in. They are returned unchanged where this
+    version of lamol cannot read them."""
     whole, _ = validate(Params, dict(params))
     return params if whole is None else whole.model_dump(mode="json", by_alias=True)
 
 
 def defaults() -> dict[str, Any]:
-    """The default of every parameter but the tasks', as plain data."""
+    """The default of every parameter as plain data, without tasks."""
     return Params(tasks={}).model_dump(mode="json", by_alias=True)

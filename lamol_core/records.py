@@ -1,4 +1,4 @@
-"""The rows that travel between stages, and the Arrow schemas of their tables."""
+"""The records that stages pass on, and the Arrow schemas of their tables."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ R = TypeVar("R")
 
 MixOrigin = Literal["new", "pseudo"]
 Origin = Literal["new", "pseudo", "memory"]
-"""Of a row in training. Rows of a method's memory are drawn there, step by step: no mix has them.
-"""
+"""Where a training row comes from. "memory": from the method's own memory, step by step; a mix has
+no such row."""
 View = Literal["qa", "gen"]
 Targets = Literal["classes", "text"]
 SPLITS = ("train", "dev", "test")
 SCHEMA_VERSION = 2
 SURPLUS = "surplus"
-"""The reject_reason of a sample that is well formed and was not needed."""
+"""The reject_reason of a well-formed sample that was not needed."""
 PSEUDO_LABEL = -1
-"""What the column label_idx_cil holds for a row that a model wrote."""
+"""The label_idx_cil of a row that a model wrote."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A real row: (x, y) and where it came from. `row_id` is unique over all tasks."""
+    """A real row: (x, y), its task and its label. `row_id` is unique over all tasks."""
 
     row_id: str
     task: str
@@ -37,23 +37,22 @@ class Example:
 
 
 def row_id(task: str, split: str, number: int) -> str:
-    """The id of a real row; `number` counts from 0 within the split."""
+    """The id of a real row. `number` counts from 0 within the split."""
     return f"{task}/{split}/{number:06d}"
 
 
 def pseudo_row_id(new_task: str, prompted: str, index: int, attempt: int) -> str:
-    """The id of a draw for `new_task`, prompted with the token of the task `prompted`."""
+    """The id of a sample drawn for `new_task` with the GEN token of the task `prompted`."""
     return f"{new_task}/pseudo/{prompted}/{index:06d}.{attempt}"
 
 
 @dataclass(frozen=True)
 class PseudoSample:
-    """A row that the teacher wrote, kept whether it was valid or not.
+    """A row that the teacher wrote. Rejected ones are kept too, with `valid` False and a reason.
 
-    `row_id` is a `pseudo_row_id`; `source_task` is the task that it is a row of: another one than
-    it was prompted for where `generate.known_labels` found its label to be that task's.
-    `nll` is the mean negative log-likelihood of its tokens under the teacher, in nats.
-    """
+    `row_id` is a `pseudo_row_id`. `source_task` is the task whose row it is. It differs from the
+    prompted task where `generate.known_labels` found that its label belongs to another task. `nll`
+    is the mean negative log-likelihood per token under the teacher, in nats."""
 
     row_id: str
     source_task: str
@@ -72,14 +71,15 @@ class PseudoSample:
 
     @property
     def prompted_task(self) -> str:
-        """The task whose token it was prompted with; "" where its id is of another form."""
+        """The task whose GEN token the sample was drawn with; "" where the id has another form."""
         parts = self.row_id.split("/")
         return parts[2] if len(parts) == 4 else ""
 
 
 @dataclass(frozen=True)
 class MixRow:
-    """One row of a training set, by reference: no text of a real row leaves `data/`."""
+    """One row of a training set. It refers to its row by id, so no text of a real row leaves
+    `data/`."""
 
     order: int
     origin: MixOrigin
@@ -90,10 +90,9 @@ class MixRow:
 
 @dataclass(frozen=True)
 class MemoryRow:
-    """A REAL ROW that a method keeps after its task, by definition of the method.
+    """A REAL ROW that a method keeps after its task, because the method is defined so.
 
-    `slot` is its index in the memory, `gen_token` the GEN token of its task.
-    """
+    `slot` is the row's index in the memory, `gen_token` the id of its task's GEN token."""
 
     slot: int
     row_id: str
@@ -106,7 +105,7 @@ class MemoryRow:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the student answered to one test row; input and target stay in `data/`."""
+    """The student's answer to one test row. The row's input and target stay in `data/`."""
 
     task: str
     row_id: str
@@ -116,10 +115,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What later stages need to know of a task besides its rows.
+    """The facts of a task that later stages need besides its rows.
 
-    `classes` are the names of its labels, none for free text; the first `num_learnt_classes` of
-    them have training rows."""
+    `classes`: the names of its labels, none for free text. `num_rows`: its rows by split."""
 
     name: str
     metric: str
@@ -127,11 +125,11 @@ class TaskFacts:
     classes: tuple[str, ...]
     num_rows: dict[str, int]
     num_learnt_classes: int | None = None
-    """None: all of them."""
+    """How many of the first `classes` have training rows; None means all."""
 
     @property
     def learnt_classes(self) -> tuple[str, ...]:
-        """Those that a model can have learnt: no label that test or dev rows alone have."""
+        """The labels with training rows. A model cannot learn the others."""
         return self.classes[: self.num_learnt_classes]
 
     def as_dict(self) -> dict[str, object]:
@@ -144,11 +142,12 @@ ARROW: dict[Any, pa.DataType] = {
     bool: pa.bool_(),
     list[int]: pa.list_(pa.int32()),
 }
-"""The column type of a field's type; strings and literals are pa.string()."""
+"""The Arrow type for a field's Python type. All other types become pa.string()."""
 
 
 def schema_of(record: type, **other: pa.DataType) -> pa.Schema:
-    """The schema of a table of these records: one column a field, `other` by name as given."""
+    """The Arrow schema of a dataclass, with one column for each field. `other`: types of columns by
+    name, instead of the usual ones."""
     types = {name: ARROW.get(hint, pa.string()) for name, hint in get_type_hints(record).items()}
     return pa.schema(list((types | other).items()))
 
@@ -173,11 +172,11 @@ FLAG_SCHEMA = pa.schema(
 
 
 def to_columns(records: Sequence[object], schema: pa.Schema) -> dict[str, list[Any]]:
-    """Records of one dataclass as columns in the schema's order."""
+    """Records of one dataclass as columns by name, in the order of the schema."""
     return {name: [getattr(record, name) for record in records] for name in schema.names}
 
 
 def from_table(table: pa.Table, record: type[R]) -> list[R]:
-    """The rows of a table as records of the dataclass whose fields are its columns."""
+    """The rows of a table as records. The fields of the dataclass name the columns."""
     columns = [table[name].to_pylist() for name in get_annotations(record)]
     return [record(*values) for values in zip(*columns, strict=True)]

@@ -1,4 +1,4 @@
-"""One seed of the user's, many independent streams: named, so that no order of calls matters."""
+"""Derive named seeds from the user's seed, so that results do not depend on the order of calls."""
 
 import hashlib
 
@@ -10,5 +10,5 @@ def derive_seed(seed: int, *names: str | int) -> int:
 
 
 def pseudo_seed(seed: int, new_task: str, prompted: str, index: int, attempt: int) -> int:
-    """The seed of one draw for `new_task`, prompted with the token of the task `prompted`."""
+    """The seed of one sample drawn for `new_task` with the GEN token of the task `prompted`."""
     return derive_seed(seed, "pseudo", new_task, prompted, index, attempt)

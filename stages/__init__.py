@@ -1,1 +1,3 @@
-"""The pipeline's stages: one Typer command a file. Each reads, calls lamol_core, and writes."""
+"""The pipeline's commands, one Typer command per file. Each reads inputs, calls lamol_core, and
+writes.
+"""

@@ -1,4 +1,4 @@
-"""`lamol ask T`: the student of a task answers inputs of yours."""
+"""`lamol ask T`: answer a user's inputs with the student of task T."""
 
 import os
 import sys
@@ -58,7 +58,7 @@ def ask(
             print_json({"input": text, "answer": answer})
         else:
             line = " ".join(answer.splitlines())
-            # what a model wrote could hold terminal codes
+            # a model's text could hold terminal codes
             typer.echo(visible(line) if sys.stdout.isatty() else line)
     if answers.inputs_cut:
         say(f"ask {task}: {answers.inputs_cut} inputs were cut")

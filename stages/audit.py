@@ -1,4 +1,4 @@
-"""`lamol audit T`: may these pseudo-samples be trained on, and shared?"""
+"""`lamol audit T`: check whether the pseudo-samples of task T may be trained on and shared."""
 
 from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
 from lamol_core.audit.folder import figures_of, read_history, whole_audit, write_audit
@@ -29,7 +29,7 @@ def audit(run: StageRun) -> None:
     cleaned = audit_cleaned(found, params)
     history = read_history(run)
     if audited.tasks and not history["verdicts"]:
-        run.say(f"no audit of {run.after} is there: the history of its figures is left out.")
+        run.say(f"there is no audit of {run.after}, so the history of its figures is left out.")
     made = run.provenance(parameters)
     content = write_audit(run.layout, found, cleaned, history, params.show_real_rows, made)
     run.write_figures(figures_of(found, content))

@@ -1,4 +1,4 @@
-"""`lamol backbone`: the first weights, with all reserved tokens, before any task is learnt."""
+"""`lamol backbone`: make the first model, with all reserved tokens, before any task."""
 
 from lamol_core.artifacts.spec import AUDIT, DATA, PSEUDO, STATE, STUDENT
 from lamol_core.artifacts.tables import write_table
@@ -19,7 +19,7 @@ def backbone(run: StageRun) -> None:
     model, tokenizer = build_backbone(params, root, corpus)
     made_of = run.provenance(params.model_dump(mode="json"))
     save_checkpoint(run.path(STUDENT), model, made_of, tokenizer=tokenizer)
-    # what stands before the first task is empty, and the same bytes whatever the code
+    # the artefacts before the first task are empty; their bytes do not depend on the code
     write_state(run.path(STATE))
     write_base(run.path(DATA))
     write_base_audit(run.path(AUDIT))

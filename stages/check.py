@@ -1,4 +1,4 @@
-"""`lamol check`: everything that is wrong with a sequence, before any hour is spent on it."""
+"""`lamol check`: report everything that is wrong with a sequence before it runs for hours."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,6 @@
-"""`lamol`: every command of the pipeline, one a file of this folder, loaded when it is called."""
+"""The command `lamol`. Each subcommand is a file in this folder and is imported when it is
+called.
+"""
 
 from importlib import import_module
 from typing import Annotated, Any
@@ -13,7 +15,7 @@ COMMANDS = {
         "init DIR --task news=news.csv --task mails=mails/": "Start a new sequence: writes "
         "params.yaml, dvc.yaml and .dvcignore, and sets up DVC.",
         "orders banking,travel,kitchen travel,banking,kitchen": "Rewrite `tasks` of params.yaml as "
-        "the tree of several orders, so that shared beginnings are learnt once.",
+        "a tree of several orders, so that shared beginnings are learnt once.",
         "check --estimate": "Read params.yaml and every source, and report all problems at once.",
         "compare --out comparison": "Compare methods: means, spreads and 95 % intervals over seeds "
         "and orders of tasks.",
@@ -42,13 +44,15 @@ COMMANDS = {
         "plots.",
     },
 }
-"""Every command as in an example, with its help, by the panel of `lamol --help`."""
+"""Every command with its help, by panel of `lamol --help`. Each key is an example call."""
 LOADS_TORCH = ("backbone", "train", "evaluate")
-"""Stages whose module imports torch: it is loaded after the task and params.yaml were checked."""
+"""Stages whose modules import torch. They are loaded only after the task and params.yaml were
+checked."""
 
 
 class Commands(TyperGroup):
-    """Lists every command by its help alone; a command's module is imported when it is called."""
+    """Lists all commands by their help texts. A command's module is imported only when it is
+    called."""
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
@@ -89,7 +93,7 @@ app = typer.Typer(
     "`dvc repro` runs a whole sequence; each command below runs one stage of it by hand.",
     epilog="Exit codes: 0 done, 2 usage, 3 configuration or data, 4 corrupt or missing artefact, 5 "
     "training diverged, generation failed, or an audit did (mix.gate: fail), 130 and 143 stopped "
-    "from outside, 1 a bug of lamol's.",
+    "from outside, 1 a bug in lamol.",
 )
 
 

@@ -1,4 +1,4 @@
-"""`lamol compare`: methods side by side, over experiments or folders, with intervals."""
+"""`lamol compare`: compare methods over experiments or folders, with confidence intervals."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ from stages.options import DebugOption, JsonOption
 FoldersArgument = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Folders of sequences, or that hold some, or tables of kept runs (docs/results). "
+        help="Sequences, folders that contain some, or tables of kept runs (docs/results). "
         "Default: the experiments of `dvc exp` and the folder's own run.",
         show_default=False,
     ),
@@ -41,7 +41,7 @@ CallOption = Annotated[
     typer.Option(
         "--call",
         metavar="NAME=SETTING,...",
-        help="One name for settings made together: better=unique,rows_per_class=5.",
+        help="One name for several settings: better=unique,rows_per_class=5.",
         show_default=False,
     ),
 ]
@@ -50,7 +50,7 @@ AgainstOption = Annotated[
     typer.Option(
         "--against",
         metavar="METHOD",
-        help="Compare every method with this one only (named as in the table), and tabulate it.",
+        help="Compare every method only with this one (named as in the table), in a table.",
         show_default=False,
     ),
 ]

@@ -1,4 +1,4 @@
-"""What a command prints: progress, lines for the user on stderr, figures on stdout."""
+"""Print a command's output: progress and messages on stderr, figures on stdout."""
 
 import json
 import sys
@@ -15,17 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 PLAIN_EVERY_S = 15.0
-"""Seconds between two lines of progress where there is no terminal."""
+"""Seconds between two lines of progress where stderr is no terminal."""
 
 
 class Advance(Protocol):
     def __call__(self, count: int = 1, note: str = "", seconds: float = 0.0) -> None:
-        """More is done. `seconds`: how long it took, where that may have been in an earlier process
-        (a resumed training reports the steps that it was spared)."""
+        """Report that `count` more units are done. `seconds`: how long they took, if perhaps in an
+        earlier process (a resumed training reports its loaded steps)."""
 
 
 def say(message: str) -> None:
-    """One line for the user, on stderr: stdout is for figures."""
+    """Print one line for the user on stderr. stdout is for figures."""
     typer.echo(message, err=True)
 
 
@@ -35,8 +35,8 @@ def print_json(figures: dict[str, Any]) -> None:
 
 @contextmanager
 def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
-    """Yield an Advance; shows done/total, the rate and the time left: a bar on a terminal, a line
-    now and then elsewhere."""
+    """A context that yields an Advance and shows done/total, the rate and the time left: as a bar
+    on a terminal, elsewhere as a line every PLAIN_EVERY_S."""
     started = printed = time.perf_counter()
     done, reported_s = 0, 0.0
 
@@ -61,7 +61,8 @@ def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
 
 @contextmanager
 def _bar(what: str, total: int) -> Iterator[Any]:
-    """Yield what moves the bar; None where there is no terminal or nothing to do."""
+    """Yield a function that moves the bar; None where stderr is no terminal or there is nothing to
+    do."""
     if not total or not sys.stderr.isatty():
         yield None
         return
@@ -73,7 +74,8 @@ def _bar(what: str, total: int) -> Iterator[Any]:
 
 
 def print_table(table: Any) -> None:
-    """A rich table on stdout; where the terminal is too narrow for its columns, as wide as they."""
+    """Print a rich table on stdout. It is wider than the terminal where its columns need more
+    room."""
     console = Console()
     unbound = console.options.update(max_width=10_000)
     for column in table.columns:
@@ -85,7 +87,8 @@ def print_table(table: Any) -> None:
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
-    """Dictionaries of equal keys as a table on stdout, in the order of the first."""
+    """Print dictionaries with equal keys as a table on stdout. The first one gives the order of
+    columns."""
     table = Table()
     for name in rows[0]:
         table.add_column(name, overflow="fold")

@@ -1,4 +1,4 @@
-"""`lamol evaluate T`: what the student of a task knows of all tasks learnt so far."""
+"""`lamol evaluate T`: score the student of task T on all tasks learnt so far."""
 
 from lamol_core.artifacts.figures import write_json
 from lamol_core.artifacts.spec import METRICS, PREDICTIONS, STUDENT, TEACHER
@@ -45,7 +45,7 @@ def evaluate(run: StageRun) -> None:
         }
     )
     if forgotten := [name for name, of_task in rows.items() if not of_task]:
-        run.say(f"{', '.join(forgotten)} not scored, the rows were forgotten")
+        run.say(f"{', '.join(forgotten)} not scored, because the rows were forgotten")
     for cut in scored.cuts(params):
         run.say(cut)
     run.say(f"{scored.summary} -> {run.path(METRICS)}")

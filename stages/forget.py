@@ -1,4 +1,4 @@
-"""`lamol forget T`: removes a learnt task's real rows for good."""
+"""`lamol forget T`: remove a learnt task's real rows for good."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`lamol generate T`: the teacher writes pseudo-samples of the tasks it knows."""
+"""`lamol generate T`: let the teacher write pseudo-samples of the tasks it has learnt."""
 
 from lamol_core.artifacts.spec import PSEUDO, TEACHER
 from lamol_core.artifacts.tables import write_table

@@ -1,4 +1,4 @@
-"""How a command ends: one sentence and a documented exit code instead of a traceback."""
+"""How a command ends on an error: one sentence and a documented exit code, not a traceback."""
 
 import errno
 import functools
@@ -19,15 +19,14 @@ from stages.console import say
 OF_THE_DISK = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
 }  # fmt: skip
-"""What a disk refuses: no room, no permission. No bug of ours."""
+"""Errors of the disk, such as no room or no permission. They are no bugs of lamol."""
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """End a command with the documented exit code and one sentence instead of a traceback.
+    """Make a command end on an error with one sentence and a documented exit code, not a traceback.
 
-    0 done, 1 a bug of ours, 2 usage, 3 configuration or data, 4 artefact; 5 training diverged, too
-    few valid pseudo-samples, or an audit that failed its gate.
-    """
+    0: done. 1: a bug of lamol. 2: usage. 3: configuration or data. 4: artefact. 5: training
+    diverged, too few valid pseudo-samples, or an audit that failed its gate."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -56,11 +55,11 @@ def _sentence_and_code(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, OSError) and error.errno in OF_THE_DISK:
         where = f"{error.filename}: " if error.filename else ""
-        remedy = "Mend that and run the same command again; what was whole before still is."
+        remedy = "Fix this and run the same command again; finished outputs are unchanged."
         return f"{where}{error.strerror}. {remedy}", ArtifactError.exit_code
     return (
-        f"a bug of lamol's: {type(error).__name__}: {error}. "
-        "Run the same command with --debug and report what it shows."
+        f"a bug in lamol: {type(error).__name__}: {error}. "
+        "Run the same command with --debug and report its output."
     ), 1
 
 
@@ -87,14 +86,14 @@ def spoken(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def run_as_module(name: str) -> None:
-    """What `python -m stages.<name>` does: the same as `lamol <name>`."""
+    """Run `lamol <name>`, for `python -m stages.<name>`."""
     from stages.cli import app  # which imports this module's commands when they are called
 
     app([name, *sys.argv[1:]])
 
 
 def _quiet_libraries() -> None:
-    # what these print is for their own developers; a stage says what matters to its user
+    # their output is for their own developers; a stage tells its user what matters
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -1,4 +1,4 @@
-"""`lamol init DIR`: a sequence of one's own, ready for `dvc repro`."""
+"""`lamol init DIR`: start a new sequence, ready for `dvc repro`."""
 
 from pathlib import Path
 from shlex import quote
@@ -32,7 +32,7 @@ def init(
         typer.Option(
             "--params",
             metavar="FILE",
-            help="A params.yaml to begin with instead of --task, an example's say. Its relative "
+            help="A params.yaml to start from instead of --task, like an example's. Its relative "
             "paths start from its own folder.",
         ),
     ] = None,
@@ -67,9 +67,7 @@ def init(
         raise UsageError("--task: name at least one, like --task news=news.csv, or --params FILE.")
     if params is not None:
         if input_column or target_column or backbone != "nano":
-            raise UsageError(
-                "--params: leave out --backbone, --input and --target; the file sets them."
-            )
+            raise UsageError("--params: leave out --backbone, --input and --target: FILE has them.")
         written: dict[str, Any] = read_example(params, method)
     else:
         columns = {"input": input_column or ["input"], "target": target_column or ["target"]}

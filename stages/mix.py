@@ -1,4 +1,4 @@
-"""`lamol mix T`: the training set of a task, new rows and pseudo rows by reference."""
+"""`lamol mix T`: write the training set of task T, which refers to real and pseudo rows by id."""
 
 from lamol_core.artifacts.spec import MIX
 from lamol_core.artifacts.tables import write_table

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share."""
 
 from typing import Annotated
 
@@ -10,8 +10,7 @@ TaskArgument = Annotated[
 StageTaskArgument = Annotated[
     str,
     typer.Argument(
-        help="The task's name in params.yaml. Under DVC it is that of the stage.",
-        show_default=False,
+        help="The task's name in params.yaml. Under DVC the stage names it.", show_default=False
     ),
 ]
 SetOption = Annotated[

@@ -1,4 +1,6 @@
-"""`lamol orders`: several orders of the tasks as one tree, so that shared beginnings cost once."""
+"""`lamol orders`: write several orders of the tasks as one tree, so that a shared beginning is
+trained once.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -45,7 +47,7 @@ def orders(
     debug: DebugOption = False,
 ) -> None:
     path = Path("params.yaml")
-    params = load_params(path, ())  # whole and right, before anything is made of it
+    params = load_params(path, ())  # all of it must be valid before it is rewritten
     blocks = read_params(path)["tasks"]
     tasks = distinct_tasks(blocks)
     if bool(wanted) == (random is not None):

@@ -1,4 +1,6 @@
-"""`lamol prepare T`: the task's rows from its source, and links to those of its predecessors."""
+"""`lamol prepare T`: write the rows of task T from its source, and links to those of earlier
+tasks.
+"""
 
 from lamol_core.artifacts.spec import DATA, TASK
 from lamol_core.data.params import PrepareParams, TaskParams

@@ -1,4 +1,4 @@
-"""`lamol report`: the score matrix over the whole sequence, as figures, plots and a page."""
+"""`lamol report`: summarise the whole sequence as figures, plots and a page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ CompareOption = Annotated[
     typer.Option(
         "--compare",
         metavar="FOLDER",
-        help="Set this run beside the finished ones in a folder, on the page (repeatable).",
+        help="Compare this run with the finished runs in a folder, on the page (repeatable).",
     ),
 ]
 

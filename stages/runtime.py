@@ -1,4 +1,6 @@
-"""What a stage's body is given: its task, blocks of params.yaml, inputs, and what it costs."""
+"""Run a stage: find its task, read its blocks of params.yaml, lock its outputs, and measure its
+cost.
+"""
 
 import inspect
 import os
@@ -30,23 +32,24 @@ from stages.options import DebugOption, JsonOption, SetOption, StageTaskArgument
 B = TypeVar("B", bound=Section)
 Body = Callable[..., None]
 MEASURED = ("seconds", "start_up_seconds", "peak_memory_bytes", "machine")
-"""Keys of a figures file that differ from run to run."""
+"""Keys of a figures file whose values differ from run to run."""
 
 
 class Cost:
-    """Seconds since it was made (first of all in a command), and the process's peak memory."""
+    """Measures a command: seconds since this object was made, and the peak memory of the
+    process."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
         self._start_up_s = 0.0
 
     def imported(self) -> None:
-        """Libraries are imported now: what went by is start-up."""
+        """Note that all libraries are imported now. The time so far counts as start-up."""
         self._start_up_s = time.perf_counter() - self._started
 
     def figures(self, seconds_before: float = 0.0) -> dict[str, Any]:
-        """Under the keys of MEASURED. `seconds_before`: what another process had done of the work
-        before it was cut off."""
+        """The cost under the keys of MEASURED. `seconds_before`: seconds of the same work in an
+        interrupted process."""
         return {
             "seconds": round(time.perf_counter() - self._started + seconds_before, 2),
             "start_up_seconds": round(self._start_up_s, 2),
@@ -57,10 +60,10 @@ class Cost:
 
 @dataclass
 class StageRun(Inputs):
-    """One run of a stage."""
+    """One run of a stage, with its inputs, parameters and outputs."""
 
     blocks: dict[str, Any]
-    """What the stage reads of params.yaml, by the names that its declaration has."""
+    """The blocks of params.yaml that the stage reads, by the names in its declaration."""
     cost: Cost
     json: bool = False
 
@@ -68,8 +71,9 @@ class StageRun(Inputs):
     def open(
         cls, name: str, task: str, overrides: Iterable[str] | None, cost: Cost, json: bool = False
     ) -> "StageRun":
-        """Raises ConfigError where params.yaml has no such task, is wrong in a block that the stage
-        reads, or was made by another version."""
+        """Read and check params.yaml for a stage. Raises ConfigError where it has no such task, is
+        wrong in a block that the stage reads, or was made for another version; UsageError without a
+        task."""
         overrides = list(overrides or ())
         data = read_own_params(Path("params.yaml"), overrides)
         after = BASE
@@ -80,7 +84,7 @@ class StageRun(Inputs):
                 raise params_error(problems, bool(overrides))
             block = find_task(data["tasks"], task)
             if not (isinstance(block, dict) and isinstance(block.get("after"), str)):
-                problem = f"tasks.{task}.after: no task is named there."
+                problem = f"tasks.{task}.after: missing, or not a task name."
                 raise params_error([problem], bool(overrides))
             after = block["after"]
         declared = STAGES[name]
@@ -90,7 +94,7 @@ class StageRun(Inputs):
         return cls(declared, task, after, Layout(), blocks, cost, json)
 
     def block(self, name: str, model: type[B]) -> B:
-        """A block that the stage's declaration names."""
+        """A block that the stage's declaration names, as an instance of `model`."""
         assert name in self.blocks, f"{self.declared.name} reads no block {name}"
         block = self.blocks[name]
         assert isinstance(block, model)
@@ -106,15 +110,15 @@ class StageRun(Inputs):
         return self.blocks["method"]
 
     def provenance(self, parameters: dict[str, Any] | None = None) -> Provenance:
-        """What a manifest says of an output: parameters that acted, inputs read so far, and the
-        code of the stage."""
+        """The provenance of an output, for its manifest: parameters that act, hashes of the inputs
+        read so far, and the stage's code version."""
         return Provenance(parameters or {}, self.hashes, code_version(self.declared.packages))
 
     def write_figures(
         self, figures: dict[str, Any], seconds_before: float = 0.0, **machine: str
     ) -> dict[str, Any]:
-        """Write the stage's file below reports/figures, with what the run costs; gives both.
-        `machine`: what else is known of it."""
+        """Write the stage's file in reports/figures, with the cost of the run; returns its content.
+        `machine`: further facts about the machine."""
         cost = self.cost.figures(seconds_before)
         figures = figures | cost | {"machine": cost["machine"] | machine}
         write_json(self.layout.figure(self.task, self.declared.name), figures, MEASURED)
@@ -122,18 +126,19 @@ class StageRun(Inputs):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """While nobody else writes the same outputs; only where the disk has room for them."""
+        """A context that holds the locks of the stage's outputs. Raises ArtifactError where another
+        process writes one of them, or the disk has too little room."""
         with sole_writer(self.layout, [self.path(one) for one in self.declared.writes]):
             if self.task:
                 require_room(self.layout, self.declared, self.after)
             yield
 
     def say(self, message: str) -> None:
-        """A line for the user, led by the stage and its task."""
+        """Print a line for the user that begins with the stage and its task."""
         say(f"{self.declared.name} {self.task}: {message}".replace(" :", ":", 1))
 
     def show(self, figures: dict[str, Any], table: Any = None) -> None:
-        """Print the figures where --json asks for them, else the table if there is one."""
+        """Print `figures` as JSON if --json was given, else `table` if there is one."""
         if self.json:
             print_json(({"task": self.task} if self.task else {}) | figures)
         elif table is not None:
@@ -141,7 +146,8 @@ class StageRun(Inputs):
 
 
 def stage(name: str) -> Callable[[Body], Body]:
-    """Make a command of a stage's body: `body(run, ...)`, whose further arguments are options."""
+    """Make a command of a stage's body, `body(run, ...)`. The body's further arguments become
+    options."""
 
     def decorate(body: Body) -> Body:
         hints = get_type_hints(body, include_extras=True)
@@ -160,10 +166,10 @@ _KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
 def stage_command(
     name: str, load: Callable[[], Body], options: Iterable[inspect.Parameter] = ()
 ) -> Body:
-    """A stage's command: TASK where the stage has one, --set, its own options, --json, --debug.
+    """The command of a stage: TASK if the stage has one, --set, its own options, --json, --debug.
 
-    `load` gives the body after the task and params.yaml were checked; it runs while the command
-    holds the locks of the stage's outputs."""
+    `load` returns the body. It is called after the task and params.yaml were checked. The body runs
+    while the command holds the locks of the stage's outputs."""
     task = inspect.Parameter("task", _KEYWORD, default="", annotation=StageTaskArgument)
     signature = inspect.Signature(
         [
@@ -194,9 +200,11 @@ def stage_command(
 
 
 def task_of_dvc(stage: str) -> str:
-    """The task of the stage that DVC runs: no name of a task reaches a shell.
+    """The task of the stage that DVC runs, read from the environment, so that no task name passes
+    through a shell.
 
-    Raises UsageError where no DVC runs it, ConfigError where the name is none."""
+    Raises UsageError where DVC does not run this stage, ConfigError where the name is not a valid
+    task name."""
     address = os.environ.get("DVC_STAGE", "")
     found = re.fullmatch(rf"(?:.*:)?{stage}@(.*)", address, re.DOTALL)
     if found is None:

@@ -1,4 +1,6 @@
-"""`lamol samples T`: what the teacher wrote, to look at on a terminal or in another tool."""
+"""`lamol samples T`: show the pseudo-samples of task T on a terminal, or print them for another
+tool.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -33,7 +35,7 @@ FormatOption = Annotated[
 ]
 
 ON_A_TERMINAL = ("source_task", "input", "target", "verdict", "reasons")
-"""What a line of 80 characters has room for; json and csv have row ids and likelihoods too."""
+"""The columns that fit a line of 80 characters. json and csv also have row ids and likelihoods."""
 
 
 @guarded
@@ -68,7 +70,7 @@ def samples(
         )
     elif any(row["verdict"] == "unjudged" for row in found):
         say(
-            f"samples {task}: rows are unjudged where their task's real rows were forgotten and no "
+            f"samples {task}: rows are unjudged if their task's real rows were forgotten and no "
             "fingerprint was kept."
         )
     say(
@@ -85,7 +87,7 @@ def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
         text = to_csv(rows)
         typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
     elif rows:
-        # what a model wrote could hold terminal codes
+        # a model's text could hold terminal codes
         print_rows([{name: visible(str(row[name])) for name in ON_A_TERMINAL} for row in rows])
 
 

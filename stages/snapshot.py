@@ -1,4 +1,4 @@
-"""`lamol snapshot T`: the student as it was before the task is frozen as its teacher."""
+"""`lamol snapshot T`: freeze the student of the task before T as the teacher of T."""
 
 from lamol_core.artifacts.atomic import atomic_path, link_tree
 from lamol_core.artifacts.spec import STUDENT, TEACHER

@@ -1,4 +1,4 @@
-"""`lamol train T`: learn the mix of a task, starting from (and taught by) the teacher."""
+"""`lamol train T`: train the student of T on its mix, starting from the teacher's weights."""
 
 from lamol_core.artifacts.spec import METHOD, STATE, STUDENT
 from lamol_core.methods.registry import METHODS

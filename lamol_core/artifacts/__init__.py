@@ -1,1 +1,1 @@
-"""What stages leave on disk: where it lies, how it is written, checked and read."""
+"""The files that stages leave on disk: their paths, how they are written, checked and read."""

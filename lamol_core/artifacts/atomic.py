@@ -1,6 +1,6 @@
-"""A write is whole or absent: a scratch sibling, fsync, rename; the same bytes are left alone.
+"""Atomic writes: write to a scratch sibling, fsync, rename. Equal bytes are not written again.
 
-The scratch of `out` is `.out.PID.????????`: what a killed process leaves is known by its PID.
+The scratch folder of `out` is `.out.PID.????????`. Its name tells which process left it behind.
 """
 
 import filecmp
@@ -16,20 +16,19 @@ from pathlib import Path
 import psutil
 
 ASIDE = "replaced"
-"""The name, in scratch, of the output that is being replaced."""
+"""The name, in the scratch folder, of the old output while it is being replaced."""
 CLOCKS_DIFFER_S = 2.0
-"""How far the clocks of processes and files are apart at most: some file systems store even
-seconds."""
+"""The most seconds by which the times of processes and files differ. Some file systems store even
+seconds only."""
 
 
 @contextmanager
 def atomic_path(out: Path) -> Iterator[Path]:
-    """Yield a scratch path beside `out`; on a clean exit it replaces `out`.
+    """Yield a scratch path beside `out`. On a clean exit, what was written there replaces `out`.
 
-    A scratch that is a file replaces a file, a folder a folder. An existing output is never
-    written into (it may be a link into a cache), and is left as it is when its bytes are the same.
-    What a killed process left of the same output is removed.
-    """
+    The scratch path may become a file or a folder. An existing output is never written into,
+    because it may be a link into a cache; it stays where its bytes are the same. Scratch folders
+    that killed processes left of this output are removed."""
     out.parent.mkdir(parents=True, exist_ok=True)
     for left in out.parent.glob(f".{glob.escape(out.name)}.[0-9]*.????????"):
         if left.name.rsplit(".", 2)[0] == f".{out.name}" and writer_of(left) is None:
@@ -48,16 +47,16 @@ def atomic_path(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(out: Path) -> Iterator[Path]:
-    """`atomic_path` for a folder that is made already."""
+    """`atomic_path` for a folder: the scratch folder already exists."""
     with atomic_path(out) as scratch:
         scratch.mkdir()
         yield scratch
 
 
 def find_scratch(parent: Path) -> list[Path]:
-    """Scratch folders below `parent`, outermost first, of processes at work (`writer_of`) and of
-    killed ones."""
-    # os.walk passes over what is deleted meanwhile; the names are mkdtemp's
+    """All scratch folders below `parent`, outer ones first. Their processes may be running (see
+    `writer_of`) or killed."""
+    # os.walk skips what is deleted meanwhile; the pattern is that of mkdtemp's names
     return sorted(
         Path(folder, name)
         for folder, names, _ in os.walk(parent)
@@ -66,10 +65,11 @@ def find_scratch(parent: Path) -> list[Path]:
 
 
 def writer_of(scratch: Path) -> int | None:
-    """The process that writes a scratch folder; None where it has ended, or none is named.
+    """The id of the process that writes a scratch folder; None where it has ended, or the name has
+    no id.
 
-    A process that began after its scratch is another one: ids are given out again, and in a
-    container the first one is always 1."""
+    Systems give out ids again, and in a container the first process always has id 1. So a process
+    that began after its scratch folder does not count."""
     pid = scratch.name.rsplit(".", 2)[1]
     try:
         began = psutil.Process(int(pid)).create_time()
@@ -81,7 +81,8 @@ def writer_of(scratch: Path) -> int | None:
 
 
 def _discard(holder: Path, out: Path) -> None:
-    """Remove scratch; an output that was moved into it comes back if nothing has replaced it."""
+    """Remove a scratch folder. An old output that was moved into it comes back if nothing has
+    replaced it."""
     aside = holder / ASIDE
     if os.path.lexists(aside) and not os.path.lexists(out):
         aside.rename(out)
@@ -89,7 +90,8 @@ def _discard(holder: Path, out: Path) -> None:
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Hard-link every file of a folder into a new folder; copy where links are not possible."""
+    """Hard-link every file of a folder into a new folder, or copy it where links are not
+    possible."""
     shutil.copytree(source, target, copy_function=_link_or_copy)
 
 
@@ -103,7 +105,7 @@ def _link_or_copy(source: str, target: str) -> str:
 
 def _replace(scratch: Path, out: Path, holder: Path) -> None:
     if out.is_dir() or (scratch.is_dir() and out.exists()):
-        # a rename does not replace a full folder, or a file by a folder: the old one moves first
+        # a rename replaces no full folder, and no file by a folder: the old output moves first
         out.rename(holder / ASIDE)
     scratch.rename(out)
 
@@ -121,7 +123,7 @@ def _same_tree(left: Path, right: Path) -> bool:
 
 
 def _names(folder: Path) -> list[tuple[str, bool]]:
-    """Everything below a folder, and whether it is a folder itself."""
+    """The relative path of everything below a folder, and whether it is a folder."""
     return sorted((str(path.relative_to(folder)), path.is_dir()) for path in folder.rglob("*"))
 
 

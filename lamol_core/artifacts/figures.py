@@ -1,7 +1,7 @@
-"""Small files of results in JSON and CSV.
+"""Read and write small result files in JSON and CSV.
 
-Seconds differ from run to run. A stage that runs again and finds the same results keeps the first
-run's file: the same inputs leave the same bytes.
+Measured values, such as seconds, differ from run to run. A stage that runs again with otherwise
+equal results keeps the first run's file, so that equal inputs leave equal bytes.
 """
 
 import csv
@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 
 def write_json(path: Path, content: dict[str, Any], measured: Sequence[str] = ()) -> None:
-    """Write JSON, unless what is there differs in the `measured` top-level keys alone."""
+    """Write a JSON file. It stays as it is if the new content differs only in the `measured`
+    top-level keys."""
     with suppress(ArtifactError):
         if measured and _without(read_json(path, ""), measured) == _without(content, measured):
             return
@@ -29,13 +30,13 @@ def write_json(path: Path, content: dict[str, Any], measured: Sequence[str] = ()
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """The JSON object in a file. Raises as `read_json_as`."""
+    """The JSON object in a file. Raises ArtifactError as `read_json_as` does."""
     return read_json_as(dict[str, Any], path, remedy)
 
 
 def read_json_as(kind: type[T], path: Path, remedy: str) -> T:
-    """The JSON in a file as a dataclass, or as a list or dict of some. Raises ArtifactError, ended
-    by `remedy`, for a missing file and for other content."""
+    """The JSON in a file as a dataclass, or as a list or dict of dataclasses. Raises ArtifactError,
+    whose message ends with `remedy`, where the file is missing or has other content."""
     try:
         return TypeAdapter(kind).validate_python(json.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
@@ -47,7 +48,7 @@ def read_json_as(kind: type[T], path: Path, remedy: str) -> T:
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write these columns of rows as CSV; None is an empty cell."""
+    """Write these columns of the rows as CSV. None becomes an empty cell."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -56,7 +57,7 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[s
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as UTF-8, whole or not at all."""
+    """Write a text file as UTF-8, atomically."""
     with atomic_path(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
 

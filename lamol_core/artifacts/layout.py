@@ -1,4 +1,4 @@
-"""Where everything lies in a sequence's folder: declared artefacts (spec.py) and other files."""
+"""The paths of everything in a sequence's folder: declared artefacts (spec.py) and other files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 from lamol_core.artifacts import spec
 
 OF_EXPERT = ".expert"
-"""Behind a task's name, where a method's expert leaves what it goes on from."""
+"""Added to a task's name: the folder where an interrupted training of its expert is kept."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths of one sequence, relative to the folder of its params.yaml."""
+    """The paths of one sequence. `root` is the folder of its params.yaml."""
 
     root: Path = Path()
 
@@ -21,13 +21,13 @@ class Layout:
 
     @property
     def with_rows(self) -> tuple[Path, ...]:
-        """Where lamol itself writes what may have real rows in it."""
+        """The folders in which lamol writes files that may contain real rows."""
         return self.root / "data", self.all_runs, self.private
 
     @property
     def private(self) -> Path:
-        """What is no output of a stage: interrupted trainings, records of forgotten tasks, pages
-        with real rows."""
+        """The folder of files that no stage declares: interrupted trainings, records of forgotten
+        tasks, pages with real rows."""
         return self.root / ".lamol"
 
     @property
@@ -62,15 +62,16 @@ class Layout:
         return spec.MIX.at(task, self.root)
 
     def teacher_states(self, task: str) -> Path:
-        """What training asks of the teacher; there only while a task is trained."""
+        """The teacher's stored hidden states. They exist only while the task is trained."""
         return self.private / "teacher" / task
 
     def resume(self, task: str) -> Path:
-        """What a training that was cut off goes on from, in a folder named by its inputs' hash."""
+        """The folder of a task's interrupted trainings. Each lies in a folder named by the hash of
+        its inputs."""
         return self.private / "resume" / task
 
     def page_with_real_rows(self, task: str) -> Path:
-        """The page of a task's audit with `audit.show_real_rows`: no output of DVC."""
+        """The page of a task's audit with `audit.show_real_rows`. DVC does not track it."""
         return self.private / "audit" / f"{task}.html"
 
     @property
@@ -78,7 +79,7 @@ class Layout:
         return self.private / "locks"
 
     def lock(self, output: Path) -> Path:
-        """Held by a process as long as it makes an output."""
+        """The lock file that a process holds while it writes an output."""
         return self.locks / f"{'.'.join(output.relative_to(self.root).parts)}.lock"
 
     @property
@@ -86,10 +87,10 @@ class Layout:
         return self.private / "forgotten"
 
     def forgotten(self, task: str) -> Path:
-        """The record that a task's rows were forgotten, and what replaces them."""
+        """The record that a task's rows were forgotten, and the files that replace its rows."""
         return self.all_forgotten / task
 
     @property
     def fingerprint_key(self) -> Path:
-        """The key of the hashes that are kept of forgotten rows: not beside them."""
+        """The key of the hashes kept of forgotten rows. It does not lie beside the hashes."""
         return self.private / "fingerprint.key"

@@ -1,6 +1,6 @@
-"""One writer of an output at a time: a second would write over the first's, or be written over.
+"""Locks: only one process may write an output at a time.
 
-DVC holds locks of its own, but not for a stage that outlived a killed `dvc`.
+DVC has its own locks, but they do not cover a stage that still runs after `dvc` was killed.
 """
 
 import os
@@ -14,16 +14,16 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.errors import ArtifactError
 
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
-"""Where launchers of several processes tell each which one it is."""
+"""Environment variables in which launchers of several processes give each its number."""
 AGAIN = "Wait until it has ended, or end it, then run the same command again."
 
 
 @contextmanager
 def sole_writer(layout: Layout, outputs: Sequence[Path]) -> Iterator[None]:
-    """Holds a lock for each output; the system lets go of them when the process ends, however it
-    ends. Of several processes of one stage the first holds them for all.
+    """Hold a lock for each output. The system releases them whenever and however the process ends.
 
-    Raises ArtifactError where another process holds one."""
+    Where a launcher starts several processes of one stage, the first one holds the locks for all.
+    Raises ArtifactError where another process holds a lock."""
     with ExitStack() as held:
         if any(os.environ.get(name, "0") != "0" for name in RANKS):
             yield
@@ -35,15 +35,15 @@ def sole_writer(layout: Layout, outputs: Sequence[Path]) -> Iterator[None]:
             try:
                 lock.acquire(timeout=0)
             except Timeout as error:
-                raise ArtifactError(f"{output}: another process writes it. {AGAIN}") from error
+                raise ArtifactError(f"{output}: another process is writing it. {AGAIN}") from error
             held.callback(lock.release)
         yield
 
 
 def require_unlocked(layout: Layout) -> None:
-    """Raises ArtifactError where any output is being written."""
+    """Raises ArtifactError where a process is writing any output of the sequence."""
     for path in sorted(layout.locks.glob("*.lock")):
         try:
             FileLock(path).acquire(timeout=0).lock.release()
         except Timeout as error:
-            raise ArtifactError(f"{path}: a stage is at work. {AGAIN}") from error
+            raise ArtifactError(f"{path}: a running stage holds this lock. {AGAIN}") from error

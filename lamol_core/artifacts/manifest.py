@@ -1,6 +1,7 @@
-"""What a folder or table holds and where it came from. Written last, so its presence is the proof.
+"""Manifests: what a folder or table holds, and what it was made from.
 
-A folder has `manifest.json` in it; a table `x.parquet` has `x.manifest.json` beside it.
+A folder has `manifest.json` in it; a table `x.parquet` has `x.manifest.json` beside it. The
+manifest is written last, so its presence shows that the artefact is complete.
 """
 
 import hashlib
@@ -20,8 +21,8 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Provenance:
-    """How an artefact was made: the parameters, the hashes of its inputs, and the version of the
-    code (version.py)."""
+    """How an artefact was made: parameters, hashes of the inputs by name, and the code version
+    (version.py)."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
@@ -29,11 +30,14 @@ class Provenance:
 
 
 NOTHING_KNOWN = Provenance()
-"""Of what does not depend on parameters or inputs."""
+"""The provenance of an artefact that depends on no parameter and no input."""
 
 
 @dataclass(frozen=True)
 class Manifest:
+    """The content of a manifest. `files`: the sha256 of each file. `content_sha256`: the hash of
+    these. `rows`: row counts by table."""
+
     __pydantic_config__ = ConfigDict(extra="forbid")
     kind: str
     files: dict[str, str]
@@ -44,7 +48,7 @@ class Manifest:
     code_version: str
     schema_version: int = SCHEMA_VERSION
     manifest_sha256: str = ""
-    """Of all fields above: it shows whether the manifest was edited."""
+    """The hash of all fields above. It shows whether the manifest was edited."""
 
     @property
     def own_sha256(self) -> str:
@@ -55,9 +59,10 @@ class Manifest:
 def write_manifest(
     path: Path, kind: str, files: dict[str, Path], rows: dict[str, int], provenance: Provenance
 ) -> Manifest:
-    """Write the manifest of these files (keys: their names in it)."""
+    """Write the manifest of these files to `path`. The keys of `files` are their names in the
+    manifest."""
     hashes = {name: sha256_of(path) for name, path in sorted(files.items())}
-    # as JSON has them: tuples become lists, so that what is read again is the same
+    # tuples become lists, as they will be when the JSON is read again
     parameters = json.loads(json.dumps(provenance.parameters))
     content = _hash_of_hashes(hashes)
     manifest = Manifest(kind, hashes, content, rows, parameters, provenance.inputs, provenance.code)
@@ -69,15 +74,16 @@ def write_manifest(
 def seal_folder(
     folder: Path, kind: str, rows: dict[str, int], provenance: Provenance = NOTHING_KNOWN
 ) -> None:
-    """Write the manifest of every file that is in a (scratch) folder."""
+    """Write the manifest of all files in a folder, usually a scratch folder."""
     files = {name: folder / name for name in _files_below(folder)}
     write_manifest(folder / MANIFEST, kind, files, rows, provenance)
 
 
 def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manifest:
-    """The manifest of a folder that holds its files unchanged and no other, else ArtifactError.
+    """Check that a folder holds exactly the files of its manifest, unchanged; returns the manifest.
 
-    With `part` that file alone is looked at."""
+    With `part` only the file of this name is checked. Raises ArtifactError, whose message ends with
+    `remedy`."""
     manifest = _check(folder, folder / MANIFEST, folder, kind, remedy, part)
     for name in () if part else _files_below(folder):
         if name not in manifest.files:
@@ -86,8 +92,8 @@ def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manife
 
 
 def is_whole(folder: Path, kind: str, provenance: Provenance) -> bool:
-    """Whether a folder is there, unchanged, and made with these parameters and these inputs; it
-    may have further inputs."""
+    """Whether a folder exists, is unchanged, and was made with these parameters and inputs. It may
+    have been made with further inputs too."""
     try:
         manifest = check_folder(folder, kind, "")
     except ArtifactError:
@@ -97,10 +103,11 @@ def is_whole(folder: Path, kind: str, provenance: Provenance) -> bool:
 
 
 def check_table(table: Path, kind: str, remedy: str) -> Manifest:
-    """The manifest of a table that is there and unchanged, else ArtifactError."""
+    """Check that a table exists and is unchanged; returns its manifest. Raises ArtifactError
+    otherwise, with `remedy` at the end of the message."""
     manifest = _check(table, table_manifest(table), table.parent, kind, remedy)
     if table.name not in manifest.files:
-        raise ArtifactError(f"{table_manifest(table)}: of another file than {table.name}. {remedy}")
+        raise ArtifactError(f"{table_manifest(table)}: does not list {table.name}. {remedy}")
     return manifest
 
 
@@ -123,14 +130,15 @@ def _check(
         if not path.is_file():
             raise ArtifactError(f"{path}: missing. {remedy}")
         if sha256_of(path) != expected:
-            raise ArtifactError(f"{path}: was changed, its hash is not the manifest's. {remedy}")
+            raise ArtifactError(f"{path}: was changed after its manifest was written. {remedy}")
     return manifest
 
 
 def read_manifest(path: Path, remedy: str) -> Manifest:
-    """Parse a manifest. Raises ArtifactError when missing, unreadable or of another schema."""
+    """Read a manifest. Raises ArtifactError where it is missing, unreadable, edited, or of another
+    schema version."""
     if not path.is_file():
-        raise ArtifactError(f"{path}: missing, so what it describes is incomplete. {remedy}")
+        raise ArtifactError(f"{path}: missing, so the artefact is incomplete. {remedy}")
     version = read_json(path, remedy).get("schema_version")
     if version != SCHEMA_VERSION:
         raise ArtifactError(
@@ -144,7 +152,7 @@ def read_manifest(path: Path, remedy: str) -> Manifest:
 
 
 def _files_below(folder: Path) -> list[str]:
-    """Names of all files but the manifest and hidden ones (a desktop's own files)."""
+    """The names of all files below a folder but its manifest and hidden files."""
     names = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
     return [
         name.as_posix()

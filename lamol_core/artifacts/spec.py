@@ -1,8 +1,8 @@
-"""Every artefact and every stage, each declared once.
+"""The declarations of every artefact and every stage, each in one place.
 
-From here follow the paths (layout.py), the checks and hashes (store.py), the sentence that names
-the command which makes an artefact, the locks, the code version in manifests, and what the tests
-hold dvc.yaml against.
+Other modules derive from them: paths (layout.py), checks and hashes (store.py), locks, the code
+version in manifests, and the command that a message tells the user to run. Tests compare dvc.yaml
+with them.
 """
 
 from dataclasses import dataclass, field
@@ -22,64 +22,66 @@ from lamol_core.records import (
 )  # fmt: skip
 
 Of = Literal["task", "before", "base"]
-"""Whose artefact a stage reads: that of its own task, of the task before, or of `base`."""
+"""Whose artefact a stage reads: its own task's, that of the task before, or that of `base`."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """Something that a stage leaves on disk for each task (`{task}` in its path)."""
+    """A file or folder that a stage leaves on disk. `{task}` in its path stands for the task's
+    name."""
 
     name: str
-    """The key under which the manifests of later artefacts list it."""
+    """The artefact's key among the inputs in the manifests of later artefacts."""
     path: str
     kind: str = ""
-    """As its own manifest says; empty where it has none."""
+    """The kind in the artefact's own manifest; empty where it has no manifest."""
     cached: bool = True
-    """Whether DVC may copy it into its cache."""
+    """Whether DVC may copy the artefact into its cache."""
     large: bool = False
-    """Whether it is as large as a model."""
+    """Whether the artefact is as large as a model."""
 
     @property
     def is_table(self) -> bool:
-        """Whether it is one Parquet file, with its manifest beside it."""
+        """Whether the artefact is one Parquet file, with its manifest beside it."""
         return self.path.endswith(".parquet")
 
     def at(self, task: str, root: Path = Path()) -> Path:
-        """Where it lies in a sequence's folder."""
+        """The path of a task's artefact. `root` is the folder of the sequence."""
         return root / self.path.format(task=task)
 
 
 @dataclass(frozen=True)
 class TableArtifact(Artifact):
-    """A Parquet table, or a folder with tables of one schema."""
+    """A Parquet table, or a folder of tables, with one schema."""
 
     schema: pa.Schema = field(kw_only=True)
 
 
 @dataclass(frozen=True)
 class Read:
-    """What a stage reads, and whose."""
+    """An artefact that a stage reads, and whose artefact it is."""
 
     artifact: Artifact
     of: Of = "task"
     part: str = ""
-    """If set, the stage depends on this file of the folder alone."""
+    """If set, the stage depends only on this file of the artefact's folder."""
     with_manifest: bool = False
-    """Whether a table's manifest makes the stage run again too."""
+    """Whether the stage also runs again when the table's manifest changes."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the pipeline: the blocks of params.yaml and the artefacts it reads, what it
-    writes, and the packages whose code can change that."""
+    """A step of the pipeline: the blocks of params.yaml and the artefacts that it reads, the
+    artefacts that it writes, and the packages whose code it runs."""
 
     name: str
     blocks: tuple[str, ...]
-    """`METHOD` stands for the block of the chosen method."""
+    """Names of blocks. `METHOD` stands for the block of the chosen method, `TASK` for the
+    task's."""
     reads: tuple[Read, ...]
     writes: tuple[Artifact, ...]
     packages: tuple[str, ...]
-    """Folders of lamol_core."""
+    """Folders of lamol_core. A change of their code changes the stage's code version."""
     of_task: bool = True
 
 
@@ -93,7 +95,7 @@ TEACHER = Artifact("teacher", "runs/{task}/teacher", "checkpoint")  # links: tak
 PSEUDO = TableArtifact("pseudo", "runs/{task}/pseudo.parquet", "pseudo", schema=PSEUDO_SCHEMA)
 AUDIT = TableArtifact("audit", "runs/{task}/audit", "audit", schema=FLAG_SCHEMA)
 AUDIT_FIGURES, AUDIT_FLAGS = "audit.json", "rows.parquet"
-"""Files in the folder of an audit."""
+"""The names of two files in the folder of an audit."""
 DATASET_CARD = Artifact("dataset_card", "runs/{task}/README.md")
 CROISSANT = Artifact("croissant", "runs/{task}/croissant.json")
 MIX = TableArtifact("mix", "runs/{task}/mix.parquet", "mix", schema=MIX_SCHEMA)
@@ -106,7 +108,8 @@ FIGURES = {
     stage: Artifact(f"{stage}_figures", f"reports/figures/{{task}}.{stage}.json")
     for stage in ("generate", "audit", "train", "evaluate")
 }
-"""One JSON file of numbers for each task and stage: scores, counts, costs. `report` reads them."""
+"""For each of these stages, one JSON file of scores, counts and costs per task. `report` reads
+them."""
 ALL_FIGURES = Artifact("figures", "reports/figures")
 SUMMARY = Artifact("summary", "reports/summary.json")
 PAGE = Artifact("page", "reports/index.html")
@@ -216,12 +219,13 @@ STAGES = {
         REPORT_STAGE,
     )
 }  # fmt: skip
-"""In the order in which DVC runs them."""
+"""Every stage by its name, in the order in which DVC runs them."""
 OF_A_TASK = tuple(stage.name for stage in STAGES.values() if stage.of_task)
 
 
 def maker(artifact: Artifact, task: str = "") -> str:
-    """The stage that makes a task's artefact, as DVC calls it: `train@travel`, or `backbone`."""
+    """The name by which DVC calls the stage that makes a task's artefact: `train@travel`, or
+    `backbone`."""
     if task == BASE:
         return BACKBONE.name
     (made_by,) = (s for s in STAGES.values() if s is not BACKBONE and artifact in s.writes)
@@ -229,18 +233,18 @@ def maker(artifact: Artifact, task: str = "") -> str:
 
 
 def repro(artifact: Artifact, task: str = "") -> str:
-    """The command that makes a task's artefact, in backquotes."""
+    """The command that makes a task's artefact again, in backquotes."""
     return f"`dvc repro {maker(artifact, task)}`"
 
 
 def remedy(artifact: Artifact, task: str = "") -> str:
-    """The sentence that says how a missing or changed artefact comes back."""
+    """The sentence that tells how to make a missing or changed artefact again."""
     return f"Run {repro(artifact, task)} again."
 
 
 def remedy_at(path: Path) -> str:
-    """`remedy` of a student, teacher or state, by where it lies; of a folder elsewhere that of
-    the whole sequence."""
+    """The `remedy` of the student, teacher or state at this path. For any other path it names the
+    whole sequence."""
     for artifact in (STUDENT, TEACHER, STATE):
         if path.match(artifact.path.format(task="*")):
             return remedy(artifact, path.parent.name)

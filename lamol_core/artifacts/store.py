@@ -1,4 +1,4 @@
-"""Declared artefacts on disk: opened, checked and read, with the sentence that mends a fault."""
+"""Open, check and read declared artefacts. Errors name the command that makes an artefact again."""
 
 import shutil
 from dataclasses import dataclass, field
@@ -23,37 +23,42 @@ from lamol_core.errors import ArtifactError
 
 @dataclass
 class Inputs:
-    """What a stage reads of a sequence, by its declaration, with the hashes of what it read."""
+    """The inputs that a stage declares, for one task. Hashes are collected of every artefact that
+    is read."""
 
     declared: Stage
     task: str
-    """Empty for a stage of the whole sequence."""
+    """The stage's task; empty for a stage of the whole sequence."""
     after: str
-    """The task before."""
+    """The task learnt before `task`."""
     layout: Layout
     hashes: dict[str, str] = field(default_factory=dict, kw_only=True)
-    """Content hashes by the names of the artefacts (`before.pseudo`), for the manifests of what is
-    made of them."""
+    """The content hash of each input read so far, by its name (`teacher`, `before.pseudo`). The
+    manifests of the outputs list them."""
 
     def path(self, artifact: Artifact, of: Of = "task") -> Path:
-        """Where an artefact of the task, of the one before, or of `base` lies."""
+        """The path of an artefact. `of`: whether it is the task's own, that of the task before, or
+        of `base`."""
         return artifact.at(self.task_of(of), self.layout.root)
 
     def task_of(self, of: Of) -> str:
         return {"task": self.task or BASE, "before": self.after, "base": BASE}[of]
 
     def check(self, artifact: Artifact, of: Of = "task") -> Manifest:
-        """The manifest of what the stage reads, after both were checked. Raises ArtifactError."""
+        """Check an input against its manifest; returns the manifest. Raises ArtifactError where the
+        input is missing or was changed."""
         read = self._declared(artifact, of)
         return self._record_hash(read, check(self.layout, artifact, self.task_of(of), read.part))
 
     def manifest_unchecked(self, artifact: Artifact, of: Of = "task") -> Manifest:
-        """The manifest alone: the files may have been changed since it was written."""
+        """The manifest of an input whose files are not checked: they may have changed. Raises
+        ArtifactError where the manifest is missing or broken."""
         manifest = manifest_of(self.layout, artifact, self.task_of(of))
         return self._record_hash(self._declared(artifact, of), manifest)
 
     def read(self, artifact: TableArtifact, of: Of = "task") -> tuple[pa.Table, Manifest]:
-        """The rows of a table that the stage reads, and its manifest. Raises ArtifactError."""
+        """Check and read an input table; returns its rows and its manifest. Raises ArtifactError
+        where it is missing or was changed."""
         manifest = self.check(artifact, of)
         return read_as_it_lies(self.layout, artifact, self.task_of(of)), manifest
 
@@ -71,8 +76,9 @@ class Inputs:
 
 
 def check(layout: Layout, artifact: Artifact, task: str, part: str = "") -> Manifest:
-    """The manifest of a task's artefact that is there and unchanged; with `part` that file of it
-    alone is looked at. Raises ArtifactError."""
+    """Check a task's artefact against its manifest; returns the manifest. With `part` only this
+    file of a folder is checked. Raises ArtifactError where the artefact is missing or was changed.
+    """
     path, mend = artifact.at(task, layout.root), remedy(artifact, task)
     if artifact.is_table:
         return check_table(path, artifact.kind, mend)
@@ -80,21 +86,22 @@ def check(layout: Layout, artifact: Artifact, task: str, part: str = "") -> Mani
 
 
 def read_as_it_lies(layout: Layout, artifact: TableArtifact, task: str) -> pa.Table:
-    """A table's rows, changed since it was written or not. Raises ArtifactError where it is missing
-    or of another schema."""
+    """The rows of a task's table, without a check against the manifest. Raises ArtifactError where
+    the table is missing or has another schema."""
     return read_rows(artifact.at(task, layout.root), artifact.schema, remedy(artifact, task))
 
 
 def manifest_of(layout: Layout, artifact: Artifact, task: str) -> Manifest:
-    """What an artefact's manifest says; its files are not looked at. Raises ArtifactError."""
+    """The manifest of a task's artefact, whose files are not checked. Raises ArtifactError where
+    the manifest is missing or broken."""
     path = artifact.at(task, layout.root)
     file = table_manifest(path) if artifact.is_table else path / MANIFEST
     return read_manifest(file, remedy(artifact, task))
 
 
 def require_room(layout: Layout, stage: Stage, after: str) -> None:
-    """Raises ArtifactError if the disk has less free space than the large artefacts of this stage
-    take for `after`, the task before."""
+    """Raises ArtifactError where the disk has less free space than this stage's large outputs need.
+    Their size is estimated by the same artefacts of `after`, the task before."""
     before = [artifact.at(after, layout.root) for artifact in stage.writes if artifact.large]
     needed = sum(bytes_below(folder) for folder in before)
     free = shutil.disk_usage(layout.root.resolve()).free
@@ -106,5 +113,5 @@ def require_room(layout: Layout, stage: Stage, after: str) -> None:
 
 
 def bytes_below(folder: Path) -> int:
-    """What the files of a folder take; 0 where there is none."""
+    """The size in bytes of all files below a folder; 0 where the folder does not exist."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,4 +1,4 @@
-"""Parquet tables with an explicit schema: written whole with a manifest, checked when read."""
+"""Parquet tables with an explicit schema: written atomically with a manifest, checked when read."""
 
 import io
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ from lamol_core.records import to_columns
 
 
 def write_rows(path: Path | BinaryIO, records: Sequence[object], schema: pa.Schema) -> None:
-    """Write records as Parquet, not atomically: to a path in scratch."""
+    """Write records as Parquet. This is not atomic, so `path` should lie in a scratch folder."""
     table = pa.table(to_columns(records, schema), schema=schema)
     pq.write_table(table, path, compression="zstd")
 
 
 def size_of(records: Sequence[object], schema: pa.Schema) -> int:
-    """Bytes of a Parquet file with these records; 0 without any."""
+    """The size in bytes of a Parquet file with these records; 0 without records."""
     if not records:
         return 0
     buffer = io.BytesIO()
@@ -42,7 +42,7 @@ def write_table(
     records: Sequence[object],
     provenance: Provenance = NOTHING_KNOWN,
 ) -> Manifest:
-    """Write a table that stands alone, then the manifest beside it."""
+    """Write a table that is one file, then the manifest beside it; returns the manifest."""
     with atomic_path(path) as scratch:
         write_rows(scratch, records, artifact.schema)
     counts = {path.stem: len(records)}
@@ -51,7 +51,8 @@ def write_table(
 
 
 def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
-    """Rows of a Parquet file. Raises ArtifactError when unreadable or of another schema."""
+    """The rows of a Parquet file, in the columns of `schema`. Raises ArtifactError, whose message
+    ends with `remedy`, where the file is missing, unreadable or of another schema."""
     if not path.is_file():
         raise ArtifactError(f"{path}: missing. {remedy}")
     try:

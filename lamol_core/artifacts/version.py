@@ -1,4 +1,4 @@
-"""Which code made an artefact."""
+"""The version of the code that made an artefact."""
 
 import hashlib
 from functools import cache
@@ -7,13 +7,14 @@ from pathlib import Path
 import lamol_core
 
 ALWAYS = ("records.py", "seeds.py")
-"""What every stage is made with, beside its packages."""
+"""Files of lamol_core that count for every stage, beside its packages."""
 ROOT = Path(lamol_core.__file__).parent
 
 
 @cache
 def code_version(packages: tuple[str, ...], root: Path = ROOT) -> str:
-    """A hash, 16 hex digits, of every file of these packages, so that edits in a checkout count."""
+    """A hash (16 hex digits) of all files of these packages. It changes with every edit in a
+    checkout."""
     digest = hashlib.sha256()
     for path in (path for name in (*ALWAYS, *packages) for path in _files(root / name)):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())

@@ -1,1 +1,1 @@
-"""What a block of params.yaml is, how the file is read, and the sentences about its errors."""
+"""What a block of params.yaml is, how the file is read, and sentences about its errors."""

@@ -1,4 +1,4 @@
-"""What is wrong with a block of params.yaml, in sentences that name the key."""
+"""Turn pydantic's errors about a block of params.yaml into sentences that name the key."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
@@ -8,14 +8,15 @@ from pydantic import BaseModel, ValidationError
 from lamol_core.errors import did_you_mean, nearest
 
 ANY_NAME, ANY_INDEX = "*", "#"
-"""In the path of a key: the names of a mapping, the indices of a list."""
+"""In the path of a key: any name in a mapping, any index in a list."""
 
 
 def sentences(
     error: ValidationError, model: type[BaseModel], value: object, key: str = ""
 ) -> list[str]:
-    """A sentence for each wrong key of a block; `value` is the block as the file has it, `key`
-    the block's own, "" for the whole file."""
+    """A sentence for each wrong key of a block. `value` is the block as the file has it.
+
+    `key` is the block's own key; "" means that the block is the whole file."""
     return [_sentence(dict(detail), model, value, key) for detail in error.errors()]
 
 
@@ -27,7 +28,7 @@ def _sentence(detail: dict[str, Any], model: type[BaseModel], value: object, blo
     if detail["type"] == "missing":
         return f"{key}: missing."
     if detail.get("input") is None and detail["type"] in ("model_type", "dict_type"):
-        return f"{key}: nothing stands below it. Delete the line, or give it keys."
+        return f"{key}: empty. Delete the line, or add keys below it."
     given = repr(detail.get("input"))
     shown = given if len(given) <= 60 else given[:57] + "..."
     message = detail["msg"].removeprefix("Value error, ")
@@ -35,7 +36,8 @@ def _sentence(detail: dict[str, Any], model: type[BaseModel], value: object, blo
 
 
 def _keys_of_file(detail: dict[str, Any], value: Any) -> list[str]:
-    """The location of an error without the members of unions, which pydantic names in between."""
+    """The path of the wrong key in the file. pydantic also names members of unions; they are left
+    out."""
     keys = []
     for part in detail["loc"]:
         of_list = isinstance(value, list) and isinstance(part, int)
@@ -46,7 +48,8 @@ def _keys_of_file(detail: dict[str, Any], value: Any) -> list[str]:
 
 
 def _meant(location: Sequence[str], model: type[BaseModel], block: str) -> str:
-    """Where the key stands elsewhere, or what it may be a slip of: in its own section first."""
+    """A hint for an unknown key: a similar key of the same section, or the places where the key is
+    known; "" without either."""
     *above, key = location
     known = list(dict.fromkeys(_all_keys(model)))
     siblings = [path[-1] for path in known if _is_below(above, path)]
@@ -61,14 +64,14 @@ def _meant(location: Sequence[str], model: type[BaseModel], block: str) -> str:
 
 
 def _is_below(above: Sequence[str], path: Sequence[str]) -> bool:
-    """Whether a key's path leads through these keys of the file, and one step further."""
+    """Whether `path`, a path of a known key, is one step below the keys `above`."""
     return len(path) == len(above) + 1 and all(
         step in (ANY_NAME, ANY_INDEX, key) for step, key in zip(path, above, strict=False)
     )
 
 
 def _all_keys(section: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every key below a section; of a union's members the keys of each."""
+    """The path of every key below a section. Of a union, the keys of every member are listed."""
     for name, field in section.model_fields.items():
         path = (*above, field.alias or name)
         yield path

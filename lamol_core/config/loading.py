@@ -1,4 +1,4 @@
-"""Reading params.yaml: the file, what is laid over it, and its blocks one by one."""
+"""Read params.yaml, apply `--set` overrides, and validate its blocks."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,10 +19,10 @@ B = TypeVar("B", bound=BaseModel)
 
 
 def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
-    """params.yaml as plain data, with `key.sub=value` overrides laid over it (values are YAML).
+    """params.yaml as plain data. Each override, `key.sub=value`, replaces a value (read as YAML).
 
-    Raises ConfigError when the file is missing or is not a YAML mapping.
-    """
+    Raises ConfigError where the file is missing or is not a YAML mapping, UsageError for a
+    malformed override."""
     if not path.is_file():
         raise ConfigError(
             f"{path}: no such file. Run in the folder of a sequence, or make one: `lamol init DIR`."
@@ -37,14 +37,15 @@ def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
         advice = hint if isinstance(error, ComposerError) else ""
         raise ConfigError(f"{path}: not readable as YAML: {_one_line(error)}.{advice}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: a mapping with at least `tasks:` is expected.")
+        raise ConfigError(f"{path}: not a mapping. It needs at least the key `tasks:`.")
     for override in overrides:
         _apply_override(data, override, yaml)
     return data
 
 
 def read_own_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
-    """`read_params`; raises ConfigError besides where the file is of another version of lamol."""
+    """Like `read_params`. Also raises ConfigError where the file was made for another version of
+    lamol."""
     data = read_params(path, overrides)
     for problem in version_problems(data):
         raise ConfigError(f"{path}: {problem}")
@@ -52,19 +53,20 @@ def read_own_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]
 
 
 def version_problems(data: Mapping[str, Any]) -> list[str]:
-    """A sentence where params.yaml is of another version of lamol than the installed one."""
+    """A sentence where params.yaml names another version of lamol than the installed one; else
+    []."""
     wanted = data.get("lamol_version")
     if wanted in (None, __version__):
         return []
     return [
-        f"lamol_version is {wanted}, installed is {__version__}. Write the installed one there "
-        "(every stage then runs again), or install the other."
+        f"lamol_version is {wanted}, but {__version__} is installed. Write the installed version "
+        "there (every stage then runs again), or install the other."
     ]
 
 
 def validate(model: type[B], value: object, key: str = "") -> tuple[B | None, list[str]]:
-    """A block of params.yaml as its model, None where it is wrong, and its problems, a sentence
-    each. `key` is the block's."""
+    """Validate a block of params.yaml; returns it as `model` and its problems, a sentence each. The
+    block is None where there are problems. `key` is the block's own key."""
     try:
         return TypeAdapter(model).validate_python(value), []
     except ValidationError as error:
@@ -74,7 +76,7 @@ def validate(model: type[B], value: object, key: str = "") -> tuple[B | None, li
 def params_error(
     problems: Iterable[str], overridden: bool = False, path: Path = Path("params.yaml")
 ) -> ConfigError:
-    """The error that lists all problems of params.yaml, a sentence each."""
+    """The error that lists these problems of params.yaml. `overridden`: whether --set was used."""
     listed = list(problems)
     where = f"{path} with --set" if overridden else str(path)
     return ConfigError(f"{where}: {len(listed)} to mend:{as_list(listed)}")
@@ -103,7 +105,7 @@ def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
 
 
 def _twice(path: Path) -> str:
-    """The keys that a YAML file has twice, each with its lines."""
+    """A text that names every repeated key of a YAML file with its line numbers."""
     found: list[str] = []
 
     def walk(node: Any, above: tuple[str, ...]) -> None:

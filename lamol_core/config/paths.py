@@ -1,19 +1,19 @@
-"""Paths that params.yaml names."""
+"""Resolve the paths that params.yaml names."""
 
 from pathlib import Path
 
 
 def resolve_path(path: str, root: Path) -> Path:
-    """A path of params.yaml, whose folder `root` is: `~` expanded, absolute ones as they are."""
+    """A path of params.yaml as a full path. Relative paths start from `root`, `~` is expanded."""
     try:
         return root / Path(path).expanduser()
-    except RuntimeError:  # the home of a user that is not there
+    except RuntimeError:  # `~user` of an unknown user
         return root / path
 
 
 def originals(path: Path) -> list[Path]:
-    """Where a path in a copy that `dvc exp run --temp` or `--queue` made may lie in the project
-    itself, which is the copy's own layout below DVC's root or Git's; [] outside of copies."""
+    """The places where a path may lie in the original project, if it lies in a copy that `dvc exp
+    run --temp` or `--queue` made. [] outside of such copies."""
     parts = path.resolve().parts
     for i in range(len(parts)):
         if parts[i : i + 3] == (".dvc", "tmp", "exps"):
@@ -23,7 +23,8 @@ def originals(path: Path) -> list[Path]:
 
 
 def say_missing(path: Path, given: str, root: Path) -> str:
-    """That a path of params.yaml is not there, and why that may be."""
+    """A sentence: a path of params.yaml does not exist, and the likely reason. `given` is the path
+    as written there."""
     if not given.startswith(("/", "~")) and originals(root):
         return (
             f"{path}: no such file or folder in this copy of the project. `dvc exp run --temp` "

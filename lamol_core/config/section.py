@@ -1,4 +1,6 @@
-"""What a block of params.yaml is. Each block is declared in the package that it steers."""
+"""The base class of all blocks of params.yaml. Each block is declared in the package that uses
+it.
+"""
 
 from typing import Annotated
 
@@ -6,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
-    """A block of params.yaml, or a part of one: frozen, and an unknown key is an error."""
+    """A block of params.yaml, or a part of one. It is frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""Names of tasks: what they may be, and in which order they are learnt."""
+"""The names of tasks, and the order in which tasks are learnt."""
 
 import re
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from lamol_core.errors import ConfigError, did_you_mean
 T = TypeVar("T")
 
 BASE = "base"
-"""The name of what comes before the first task."""
+"""The name that stands for the state before the first task."""
 RESERVED_NAMES = (BASE, "average")
-"""Names that mean something else in the folders or in metrics.json."""
+"""Names with another meaning in folders or in metrics.json. No task may have them."""
 TASK_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
 
 def find_task(tasks: Mapping[str, T], name: str) -> T:
-    """A task's block. Raises ConfigError for a name that params.yaml does not have."""
+    """The block of a task. Raises ConfigError where params.yaml has no such task."""
     if name not in tasks:
         known = ", ".join(tasks) or "none"
         hint = did_you_mean(name, tasks)
@@ -25,12 +25,12 @@ def find_task(tasks: Mapping[str, T], name: str) -> T:
 
 
 def find_order_problems(tasks: Mapping[Any, Any]) -> list[str]:
-    """Names outside the pattern, unknown predecessors, cycles."""
+    """A sentence for each invalid task name, unknown predecessor and cycle."""
     problems = [] if tasks else ["tasks: no task is listed."]
     for name, task in tasks.items():
         if not isinstance(name, str) or not TASK_NAME.fullmatch(name) or name in RESERVED_NAMES:
             problems.append(
-                f"tasks.{name}: not a task name (wanted {TASK_NAME.pattern}, and none of "
+                f"tasks.{name}: not a valid task name (wanted {TASK_NAME.pattern}, and none of "
                 f"{', '.join(RESERVED_NAMES)})."
             )
         after = _after(task)
@@ -44,7 +44,8 @@ def find_order_problems(tasks: Mapping[Any, Any]) -> list[str]:
 
 
 def lineage(tasks: Mapping[Any, Any], name: Any) -> list[Any]:
-    """A task and those before it, the first one last; of a cycle every task once."""
+    """The task and its predecessors, from the task back to the first one. In a cycle every task is
+    listed once."""
     path: list[Any] = []
     while name in tasks and name not in path:
         path.append(name)
@@ -53,7 +54,7 @@ def lineage(tasks: Mapping[Any, Any], name: Any) -> list[Any]:
 
 
 def _after(task: Any) -> str | None:
-    """The predecessor that a task's block names, if it names one as it should."""
+    """The predecessor that a task's block names; None where it names none, or not as a string."""
     after = task.get("after") if isinstance(task, Mapping) else None
     return after if isinstance(after, str) else None
 

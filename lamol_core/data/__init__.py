@@ -1,1 +1,1 @@
-"""Where real rows come from, and how they are cut and mixed."""
+"""A task's real rows: reading sources, cutting splits, mixing real rows with pseudo rows."""

@@ -1,7 +1,7 @@
-"""Canaries: random sentences planted among a task's training rows, to see if a model repeats them.
+"""Canaries: random sentences planted in a task's training rows, to see if a model memorises them.
 
-Carlini et al. 2019, "The Secret Sharer". A canary is a sentence about nothing with a secret of
-eight digits; no other row has it, so a pseudo-sample that holds the secret was memorised.
+A canary ends with a secret of eight random digits. No other row has the secret, so a pseudo-sample
+that contains it was memorised. Carlini et al. 2019, "The Secret Sharer".
 """
 
 import json
@@ -23,7 +23,7 @@ DIGITS = 8
 
 @dataclass(frozen=True)
 class Canary:
-    """A planted row: its input is `start` and the secret."""
+    """A planted row. Its input is `start`, a space and `secret`."""
 
     row_id: str
     start: str
@@ -37,8 +37,9 @@ class Canary:
 def make_canaries(
     task: str, count: int, train: Sequence[RawRow], seed: int
 ) -> tuple[list[Canary], list[RawRow]]:
-    """`count` canaries that follow a task's training rows, and these canaries as rows; each has the
-    target of a random real row."""
+    """Make `count` canaries for a task; returns them and their rows, in the same order.
+
+    Their row ids continue those of `train`. Each row has the target of a random row of `train`."""
     rng = random.Random(derive_seed(seed, "canaries", task))
     canaries, rows = [], []
     for i in range(count):
@@ -56,7 +57,8 @@ def write_canaries(folder: Path, canaries: Sequence[Canary]) -> None:
 
 
 def read_canaries(folder: Path) -> list[Canary]:
-    """Those planted in a task; [] where there are none. Raises ArtifactError when broken."""
+    """The canaries in a task's data folder; [] where it has none. Raises ArtifactError where the
+    file is broken."""
     path = folder / CANARIES
     if not path.is_file():
         return []

@@ -1,4 +1,4 @@
-"""From the cells of a source to pairs of texts: templates, `where`, limits, and their errors."""
+"""Turn the cells of a source into (input, target) pairs: templates, `where` and limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ C = TypeVar("C")
 
 
 class Columns(Section):
-    """How rows of a source become pairs: column names or templates, and which rows count."""
+    """How a source's rows become (input, target) pairs, and which rows are used.
+
+    `input` and `target`: column names or templates. `where`: the values that a column may have.
+    `max_targets`: how many targets are kept, in alphabetical order. Each limit keeps the first
+    rows; `limit_per_target` applies to the training rows of each target."""
 
     input: str = "input"
     target: str = "target"
@@ -32,20 +36,20 @@ class Columns(Section):
 
 
 class SourceError(ConfigError):
-    """All that is wrong with one source: a sentence each in `problems`."""
+    """All problems of one source. `problems` has a sentence for each."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
 
     def below(self, key: str) -> SourceError:
-        """The same, each sentence led by the key of params.yaml that it is about."""
+        """A SourceError with the same problems, each after `key`, a key of params.yaml."""
         return SourceError(f"{key}: {problem}" for problem in self.problems)
 
 
 @dataclass(frozen=True)
 class RawRow:
-    """A pair of texts as the source has them; neither is blank."""
+    """An (input, target) pair of texts, as the source has it. Neither is blank."""
 
     input: str
     target: str
@@ -53,42 +57,47 @@ class RawRow:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of one split, each row with the number that a user finds it by."""
+    """The cells of one split. `where` names it in messages. Each row has its number in the source,
+    counted in `unit`."""
 
     where: str
     unit: Literal["line", "row"]
     columns: Sequence[str]
     rows: Sequence[tuple[int, Mapping[str, object]]]
     text_only: bool = False
-    """Every cell is a str (CSV, TSV), so `where` compares as strings."""
+    """Whether every cell is a str (CSV, TSV). The values of `Columns.where` are then compared as
+    text."""
     hint: str = ""
-    """Why a column may be missing, where its kind can tell."""
+    """Why a column may be missing, for the error message; "" where the reason is unknown."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A column name, or text with `{column}` fields. Nothing is evaluated."""
+    """A column name, or text with `{column}` fields. A field is a column name, never an expression.
+
+    `parts`: pairs of literal text and the column that follows it (None: no column)."""
 
     role: Role
     parts: tuple[tuple[str, str | None], ...]
 
     @classmethod
     def parse(cls, role: Role, text: str) -> Template:
-        """Raises SourceError for stray braces, format specs and templates without a column."""
+        """Parse a template. Raises SourceError for stray braces, format specs, conversions, and a
+        template without a column."""
         if "{" not in text and "}" not in text:
             return cls(role, (("", text),))
         try:
             parsed = list(string.Formatter().parse(text))
             names = [name for _, name, _, _ in parsed]
             if any(spec or conversion for _, _, spec, conversion in parsed):
-                raise ValueError("a field is a column name alone")
+                raise ValueError("a field may only be a column name")
             if "" in names or not any(names):
                 raise ValueError("it names no column")
         except ValueError as error:
             raise SourceError(
                 [
                     f"{role}: {text!r} is no template: {error}. Write a column name, or text with "
-                    "{column} fields; a brace itself is {{ or }}."
+                    "{column} fields; write a literal brace as {{ or }}."
                 ]
             ) from error
         return cls(role, tuple((literal, name) for literal, name, _, _ in parsed))
@@ -98,7 +107,10 @@ class Template:
         return [name for _, name in self.parts if name is not None]
 
     def fill(self, row: Mapping[str, object]) -> str:
-        """The text for a row. Raises ValueError with a reason where a cell is no text."""
+        """The template's text for one row.
+
+        Raises ValueError with the reason where a cell is missing or no text, or where the result is
+        blank or not valid Unicode."""
         text = "".join(
             literal + (_cell_text(row.get(name)) if name is not None else "")
             for literal, name in self.parts
@@ -112,21 +124,22 @@ class Template:
 
 
 def parse_templates(columns: Columns) -> list[Template]:
-    """The templates of input and target. Raises SourceError that names every broken one."""
+    """The templates of input and target, in this order. Raises one SourceError with every broken
+    template."""
     given: dict[Role, str] = {"input": columns.input, "target": columns.target}
     return list(collect(given, Template.parse).values())
 
 
 def needed_columns(columns: Columns) -> list[str]:
-    """The columns that a source must have, in the order they are named."""
+    """The columns that the templates and `where` use, each once, in order of first use."""
     named = [name for template in parse_templates(columns) for name in template.columns]
     return list(dict.fromkeys([*named, *columns.where]))
 
 
 def to_rows(table: Table, columns: Columns) -> list[RawRow]:
-    """The pairs of the rows that `where` keeps, in order.
+    """The (input, target) pairs of the rows that `where` keeps, in the table's order.
 
-    Raises SourceError with every missing column, or with all that is wrong in the cells."""
+    Raises SourceError with every missing column or every broken cell, and where no row is left."""
     templates = parse_templates(columns)
     absent = [name for name in needed_columns(columns) if name not in table.columns]
     problems = [_no_column(table, name) for name in absent]
@@ -151,7 +164,7 @@ def to_rows(table: Table, columns: Columns) -> list[RawRow]:
     if wrong:
         raise SourceError(
             f"{table.where}: the {role} {reason} in {counted(len(numbers), 'row')}, first in "
-            f"{table.unit} {numbers[0]} ({role}: {getattr(columns, role)!r}). Mend or delete "
+            f"{table.unit} {numbers[0]} ({role}: {getattr(columns, role)!r}). Fix or delete "
             f"{'it' if len(numbers) == 1 else 'them'}."
             for (role, reason), numbers in wrong.items()
         )
@@ -159,9 +172,10 @@ def to_rows(table: Table, columns: Columns) -> list[RawRow]:
 
 
 def keep_targets(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[RawRow]]:
-    """Apply `max_targets` to every split.
+    """Keep the rows of `max_targets` targets: of the training targets, the first in alphabetical
+    order.
 
-    Raises SourceError when a split has no row of the targets that stay."""
+    Raises SourceError where a split has no row with one of these targets."""
     if columns.max_targets is None:
         return rows
     stay = set(sorted({row.target for row in rows["train"]})[: columns.max_targets])
@@ -177,7 +191,8 @@ def keep_targets(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, l
 
 
 def limit_rows(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[RawRow]]:
-    """Apply the limits, each to its split: the first rows stay."""
+    """Apply `limit_per_target` and `limit_train` to the training rows, `limit_test` to the test
+    rows. Each limit keeps the first rows."""
     if columns.limit_per_target is not None:
         seen: Counter[str] = Counter()
         limited = []
@@ -191,7 +206,8 @@ def limit_rows(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, lis
 
 
 def collect(items: Mapping[A, B], do: Callable[[A, B], C]) -> dict[A, C]:
-    """`do(key, value)` of every item. Raises one SourceError with the problems of all of them."""
+    """Call `do(key, value)` for every item; returns the results by key. Raises one SourceError with
+    the problems of all calls."""
     done: dict[A, C] = {}
     problems: list[str] = []
     for key, value in items.items():
@@ -227,7 +243,7 @@ def _wanted(row: Mapping[str, object], columns: Columns, text_only: bool) -> boo
 
 
 def as_list(wanted: object) -> list[object]:
-    """The values that a column of `where` may have."""
+    """The allowed values of a column of `where`, as a list."""
     return wanted if isinstance(wanted, list) else [wanted]
 
 
@@ -236,7 +252,7 @@ def _equal(cell: object, value: object, text_only: bool) -> bool:
         return str(cell).casefold() == str(value).casefold()
     if text_only:
         return cell == str(value)
-    # in Python True == 1, in a user's table they are two values
+    # True == 1 in Python, but they are two values in a user's table
     return cell == value and isinstance(cell, bool) == isinstance(value, bool)
 
 

@@ -1,6 +1,6 @@
-"""Which pseudo-samples may be trained on, by their audit's verdict and flags.
+"""The gate: which pseudo-samples may be trained on, given the verdict and the flags of their audit.
 
-The audit has two verdicts: of all rows, and of those that it does not flag.
+An audit gives two verdicts: one for all rows, one for the rows that it does not flag.
 """
 
 import logging
@@ -21,11 +21,11 @@ from lamol_core.records import PseudoSample, TaskFacts, from_table
 
 log = logging.getLogger(__name__)
 WITHOUT = "without_flagged"
-"""In audit.json: verdict, failed checks and rows kept of the table without its flagged rows."""
+"""The key in audit.json of the verdict, failed checks and row count without flagged rows."""
 
 
 def write_base_audit(folder: Path) -> None:
-    """The audit before any task: nothing was drawn or flagged, no figure has a history."""
+    """Write the empty audit of `base`, which the first task reads as the audit before its own."""
     with atomic_folder(folder) as scratch:
         write_rows(scratch / AUDIT_FLAGS, [], AUDIT.schema)
         write_json(scratch / AUDIT_FIGURES, {"task": BASE, "verdicts": [], "fading": []})
@@ -33,7 +33,8 @@ def write_base_audit(folder: Path) -> None:
 
 
 def flagged_rows(inputs: Inputs, of: Of = "task") -> set[str]:
-    """The ids of the rows that an audit flags. Raises ArtifactError where it was changed."""
+    """The ids of the rows that an audit flags. `of`: whose audit it is. Raises ArtifactError where
+    it is missing or was changed."""
     inputs.check(AUDIT, of)
     path, mend = inputs.path(AUDIT, of) / AUDIT_FLAGS, remedy(AUDIT, inputs.task_of(of))
     return set(read_rows(path, AUDIT.schema, mend)["row_id"].to_pylist())
@@ -41,27 +42,27 @@ def flagged_rows(inputs: Inputs, of: Of = "task") -> set[str]:
 
 @dataclass(frozen=True)
 class PassedRows:
-    """The pseudo-samples that may be trained on."""
+    """The pseudo-samples that passed the gate. Invalid samples are still among them."""
 
     samples: list[PseudoSample]
     manifest: Manifest
-    """Of the table that they were drawn into."""
+    """The manifest of the table that holds the samples."""
     num_dropped: int
     """Valid rows that were left out because the audit flags them."""
 
 
 def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -> PassedRows:
-    """The rows drawn for a task, without the flagged ones under `drop_flagged`.
+    """Read a task's pseudo-samples; without the flagged ones where `drop_flagged` is set.
 
-    Raises GenerationError where `gate` is fail and the audit failed, or no row of a task is left;
-    ArtifactError for a missing or changed audit, or one of another table. With gate off and
-    without `drop_flagged` no audit is needed."""
+    Raises GenerationError where `gate` is fail and the audit failed, or where one of the `earlier`
+    tasks has no valid row left. Raises ArtifactError where the audit is missing, was changed, or is
+    of another table. With `gate` off and without `drop_flagged` no audit is read."""
     needs_audit = params.gate != "off" or params.drop_flagged
     failed = _failed_checks(inputs, params) if needs_audit else ""
     rows, manifest = inputs.read(PSEUDO)
     table = inputs.path(PSEUDO)
     if failed:
-        log.warning("%s: its audit failed (%s); it is trained on.", table, failed)
+        log.warning("%s: its audit failed (%s); training uses it anyway.", table, failed)
     samples = from_table(rows, PseudoSample)
     flagged = flagged_rows(inputs) if params.drop_flagged else set()
     left = [sample for sample in samples if sample.row_id not in flagged]
@@ -70,22 +71,22 @@ def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -
     lost = [facts.name for facts in earlier if facts.name in had - has]
     if lost:
         raise GenerationError(
-            f"{table}: all rows of {', '.join(lost)} are flagged, mix.drop_flagged leaves none to "
-            f"rehearse. Look at {inputs.path(AUDIT)}/index.html."
+            f"{table}: all rows of {', '.join(lost)} are flagged, so mix.drop_flagged leaves "
+            f"none to rehearse. Look at {inputs.path(AUDIT)}/index.html."
         )
     dropped = sum(sample.valid and sample.row_id in flagged for sample in samples)
     return PassedRows(left, manifest, dropped)
 
 
 def _failed_checks(inputs: Inputs, params: MixParams) -> str:
-    """The failed checks of an audit that `gate` accepts all the same, "" where none failed. Raises
-    as `pass_gate`."""
+    """The failed checks of an audit, joined by commas; "" where it passed. Raises ArtifactError as
+    `pass_gate` does, and GenerationError where `gate` is fail."""
     folder, mend, table = inputs.path(AUDIT), remedy(AUDIT, inputs.task), inputs.path(PSEUDO)
     drawn = inputs.manifest_unchecked(PSEUDO)
     if inputs.check(AUDIT).inputs.get(PSEUDO.name) != drawn.content_sha256:
-        raise ArtifactError(f"{folder}: is the audit of another table than {table}. {mend}")
+        raise ArtifactError(f"{folder}: is not the audit of {table}, but of another table. {mend}")
     audit = read_json(folder / AUDIT_FIGURES, mend)
-    changed = f"it was changed since it was drawn: {repro(PSEUDO, inputs.task)} draws it again."
+    changed = f"the table was changed after drawing: {repro(PSEUDO, inputs.task)} draws it again."
     if params.drop_flagged and WITHOUT not in audit:
         raise ArtifactError(f"{table}: its flagged rows can't be dropped, {changed}")
     judged = audit[WITHOUT] if params.drop_flagged else audit

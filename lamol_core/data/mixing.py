@@ -1,4 +1,4 @@
-"""The training set that real and pseudo rows make."""
+"""Mix a task's real rows with pseudo rows into one training set."""
 
 import random
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from lamol_core.seeds import derive_seed
 def mix_rows(
     real: Sequence[Example], pseudo: Sequence[PseudoSample], task: str, seed: int
 ) -> list[MixRow]:
-    """Real and valid pseudo rows in a seeded order, by reference."""
+    """Put real rows and valid pseudo rows in a seeded order. A MixRow refers to its row by id and
+    holds no text."""
     entries: list[tuple[MixOrigin, str, str, int]] = [
         ("new", row.task, row.row_id, row.label_idx_cil) for row in real
     ]

@@ -1,4 +1,4 @@
-"""Several orders of the same tasks as one tree of `after`, in which beginnings are shared."""
+"""Several orders of the same tasks as one tree of `after` keys, which shares equal beginnings."""
 
 import copy
 import random
@@ -10,18 +10,17 @@ from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError, did_you_mean
 
 COPY = re.compile(r"(.+)-([2-9]|[1-9][0-9]+)", re.ASCII)
-"""What `order_tree` calls a task that it meets again."""
+"""The name that `order_tree` gives to a further copy of a task: `travel-2`, `travel-3`."""
 
 
 def order_tree(
     tasks: Mapping[str, Mapping[str, Any]], orders: Sequence[Sequence[str]]
 ) -> dict[str, dict[str, Any]]:
-    """The `tasks` block for these orders; every order is a path from `base` to a leaf.
+    """The `tasks` block that learns all these orders. Each order is a path from `base` to a leaf.
 
-    A task keeps its name where it is met first; elsewhere it is `name-2`, `name-3`, with the same
-    source. Raises ConfigError where an order does not name every task once, is there twice, or a
-    new name is taken.
-    """
+    A task keeps its name at its first place in the tree. At further places it is a copy, `name-2`,
+    `name-3`, with another `after`. Raises ConfigError where an order does not name every task once,
+    an order is given twice, or the name of a copy is taken."""
     tree: dict[str, dict[str, Any]] = {}
     node_of: dict[tuple[str, ...], str] = {(): BASE}
     for order in orders:
@@ -34,20 +33,20 @@ def order_tree(
             number = 1 + sum(known[-1:] == (name,) for known in node_of)
             node = name if number == 1 else f"{name}-{number}"
             if node in tree or (number > 1 and node in tasks):
-                raise ConfigError(f"tasks: {node!r} is the name of a task; rename that one.")
+                raise ConfigError(f"tasks: {node!r} is taken, a copy needs it; rename that task.")
             node_of[path] = node
             tree[node] = {**copy.deepcopy(dict(tasks[name])), "after": node_of[path[:-1]]}
     return tree
 
 
 def distinct_tasks(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The tasks without those that `order_tree` made of others."""
+    """The tasks without the copies that `order_tree` made."""
     return {name: task for name, task in tasks.items() if original_name(name, tasks) == name}
 
 
 def listed_order(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The distinct tasks as they are learnt: in a tree of orders the first one, and as they are
-    listed where no order has them all."""
+    """The distinct tasks in the order of the tree's first path. Where that path lacks a task, in
+    the order of params.yaml."""
     names = list(distinct_tasks(tasks))
     order: list[str] = []
     last = BASE
@@ -58,7 +57,9 @@ def listed_order(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def original_name(name: str, tasks: Mapping[str, Mapping[str, Any]]) -> str:
-    """`name` of a task `name-2` that `order_tree` made: one with the same block but for `after`."""
+    """The name of the task that `name` is a copy of; `name` itself where it is no copy.
+
+    A copy `travel-2` has the same block as `travel` but for `after`."""
     found = COPY.fullmatch(name)
     if found is None or not {name, found[1]} <= tasks.keys():
         return name
@@ -67,7 +68,8 @@ def original_name(name: str, tasks: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def original_names(order: Sequence[str], tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The original names of an order's tasks; their own where a task is learnt twice in it."""
+    """The original name of each task of an order. Where two tasks have the same original, every
+    task is given its own name."""
     names = {name: original_name(name, tasks) for name in order}
     return names if len(set(names.values())) == len(order) else {name: name for name in order}
 
@@ -87,13 +89,13 @@ def _check_order(
             + (f"; {', '.join(left_out)} left out." if left_out else ".")
         )
     if [list(other) for other in orders].count(list(order)) > 1:
-        raise ConfigError(f"order {shown}: it is there twice.")
+        raise ConfigError(f"order {shown}: it is given twice.")
 
 
 def random_orders(names: Sequence[str], count: int, seed: int) -> list[list[str]]:
-    """`count` different orders of all tasks, the given one first.
+    """`count` different orders of the tasks: first the order of `names`, then random ones.
 
-    Raises ConfigError when there are not so many."""
+    Raises ConfigError where the tasks have fewer orders."""
     orders = [list(names)]
     rng = random.Random(seed)
     for _ in range(1000 * count):

@@ -1,4 +1,4 @@
-"""The blocks of a task, `prepare` and `mix`."""
+"""The blocks `tasks.<name>`, `prepare` and `mix` of params.yaml."""
 
 from typing import Annotated, Literal
 
@@ -12,6 +12,9 @@ from lamol_core.records import Targets
 
 
 class TaskParams(Section):
+    """A task: the task learnt before it, its source, its metric, and the kind of its targets.
+    `auto` chooses by the rows."""
+
     after: str
     source: Source
     metric: str = "auto"
@@ -27,8 +30,9 @@ class TaskParams(Section):
 
 
 class PrepareParams(Section):
-    """Cutting a dev or test split that a source lacks off its training rows. `canaries`: random
-    sentences that are planted in each task's training rows."""
+    """How a missing dev or test split is cut off the training rows: a fraction of them, and a seed.
+
+    `canaries`: how many random sentences are planted in each task's training rows."""
 
     dev_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     test_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
@@ -37,7 +41,8 @@ class PrepareParams(Section):
 
 
 class MixParams(Section):
-    """Which pseudo-samples are trained on. `gate`: what an audit that failed does."""
+    """Which pseudo-samples are trained on. `gate`: what happens where their audit failed.
+    `drop_flagged`: leave out the rows that the audit flags."""
 
     gate: Literal["off", "warn", "fail"] = "warn"
     drop_flagged: bool = False

@@ -1,4 +1,4 @@
-"""Writing `data/T/`: a task's rows from its source, links to those of the tasks before it."""
+"""Write `data/T/`: the rows of task T from its source, and links to the rows of earlier tasks."""
 
 import json
 import re
@@ -33,15 +33,16 @@ PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class SplitRows:
-    """What a task is learnt from and scored on."""
+    """A task's rows by split: train, dev and test."""
 
     by_split: dict[str, list[RawRow]]
     notes: list[str]
-    """Splits that the source lacks, and files that were not read, a sentence each."""
+    """Sentences that name the splits cut off the training rows and the files that were not read."""
 
 
 def write_base(folder: Path) -> None:
-    """Write `data/base/`, which says that nothing was learnt before; its bytes never differ."""
+    """Write `data/base/`, an empty data folder that the first task reads as its predecessor's. Its
+    bytes are always the same."""
     with atomic_folder(folder) as scratch:
         _write_lineage(scratch, ())
         seal_folder(scratch, DATA.kind, {})
@@ -55,11 +56,12 @@ def prepare_task(
     layout: Layout,
     made: Provenance = NOTHING_KNOWN,
 ) -> list[str]:
-    """Write `data/NAME` of a task that is learnt after `before`; returns notes.
+    """Write the data folder of a task; returns notes for the user. `before` is the data of its
+    predecessor.
 
-    Rows that were forgotten are not read again. Raises SourceError (a ConfigError) when the source
-    is wrong, ConfigError for rows forgotten under another name, ArtifactError when `before` is
-    another task's."""
+    A forgotten split stays empty. Raises SourceError where the source is wrong, ConfigError where
+    its rows were forgotten under another task's name, and ArtifactError where `before` is not the
+    data of the task that `after` names."""
     out, root, record = layout.data(name), layout.root, read_record(layout.forgotten(name))
     records = read_records(layout.all_forgotten)
     if problem := forgotten_under_another_name(name, task.source, records, root):
@@ -75,7 +77,7 @@ def prepare_task(
     canaries: list[Canary] = []
     notes: list[str] = []
     if record is not None and record.is_complete:
-        facts = record.facts  # its source is left alone
+        facts = record.facts  # its source is not read
     else:
         if problems := task.source.location_problems([out], root):
             raise SourceError(problems).below(f"tasks.{name}.source")
@@ -105,13 +107,15 @@ def prepare_task(
             f"Remove {record.folder} to have `lamol prepare {name}` read them again."
         )
     if canaries:
-        notes.append(f"{counted(len(canaries), 'canary row')} planted among its training rows.")
+        notes.append(f"{counted(len(canaries), 'canary row')} added to its training rows.")
     return notes
 
 
 def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Path) -> SplitRows:
-    """All three splits of a task: what its source lacks is cut off the training rows, then limits
-    act. Raises SourceError whose sentences name the task."""
+    """Read all three splits of a task. A missing split is cut off the training rows; limits apply
+    after that.
+
+    Raises SourceError whose sentences name the task."""
     try:
         given = read_source(task.source, root)
     except SourceError as error:
@@ -124,15 +128,16 @@ def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Pa
         if split not in given
     ]
     if unread := task.source.unread_files(root, SUFFIXES):
-        notes.append(f"{', '.join(unread)} beside its splits: not read.")
+        notes.append(f"files beside its splits that are not read: {', '.join(unread)}.")
     return SplitRows(limit_rows(rows, task.source), notes)
 
 
 def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
-    """What a task is, from its block and its rows: "auto" becomes what the rows show.
+    """The facts of a task, from its block and its rows. Where the block says "auto", the rows
+    decide.
 
-    `classes` are the targets of all splits: those of the training rows in alphabetical order, then
-    those that other splits alone have."""
+    `classes` are the targets of all splits: first those of the training rows, then the others, each
+    part in alphabetical order. They are empty for free text."""
     train_targets = [row.target for row in rows["train"]]
     known = set(train_targets)
     others = {row.target for split in SPLITS for row in rows[split]} - known
@@ -161,7 +166,8 @@ def _label(rows: Rows, facts: TaskFacts, first_index: int) -> dict[str, list[Exa
 
 
 def _link_seen(before: TaskData, seen: Path) -> None:
-    """Link the rows that the predecessor has and those that it has seen, one folder a task."""
+    """Link the rows of the task before, and of all tasks before that one, into one folder per
+    task."""
     own = seen / before.name
     link_tree(before.folder, own)
     if (own / SEEN).exists():
@@ -173,7 +179,8 @@ def _link_seen(before: TaskData, seen: Path) -> None:
 
 
 def _alike(rows: Sequence[RawRow]) -> list[tuple[str, str]]:
-    """Pairs of labels that are the same once normalised, in the order of the rows."""
+    """Pairs of different labels that are equal once normalised (or as numbers), in the order of the
+    rows."""
     first: dict[str | Decimal, str] = {}
     pairs = []
     for label in dict.fromkeys(row.target for row in rows):
@@ -190,22 +197,22 @@ def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
 
 
 def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
-    """What a user may want to know of the rows. Rows are named, never quoted: notes are logged.
-    (Labels are quoted: the lineage holds them too.)"""
+    """Sentences for the user about unusual rows. Notes are logged, so they name rows by id and
+    never quote them. Labels may be quoted, because the lineage holds them too."""
     rows, notes = read.by_split, list(read.notes)
     train, test, has_classes = rows["train"], rows["test"], facts.targets == "classes"
     if len(test) < FEW_TEST_ROWS:
-        notes.append(f"{counted(len(test), 'test row')}: a score on so few says little.")
+        notes.append(f"{counted(len(test), 'test row')}: a score on so few rows says little.")
     distinct = {row.target for row in train}
     unscored = distinct - {row.target for row in test}
     if has_classes and unscored:
-        notes.append(f"{len(unscored)} of its {len(distinct)} targets without a test row.")
+        notes.append(f"{len(unscored)} of its {len(distinct)} targets have no test row.")
     if has_classes and (alike := _alike(train)):
         shown = "; ".join(" and ".join(map(repr, pair)) for pair in alike[:SHOWN_LABELS])
         more = f" (and {len(alike) - SHOWN_LABELS} more)" if len(alike) > SHOWN_LABELS else ""
         notes.append(
-            "labels that differ only in case, white space, unseen characters or how a number is "
-            f"written: {shown}{more}. Make them equal in the source if they mean the same."
+            "labels that differ only in case, white space, invisible characters or how a number "
+            f"is written: {shown}{more}. Make them equal in the source if they mean the same."
         )
     if len(distinct) == 1:
         notes.append("all its training rows have the same target.")
@@ -213,7 +220,7 @@ def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
     if is_guessed and not has_classes and len(distinct) <= facts.num_rows["train"] / 2:
         notes.append(
             f"{len(distinct)} distinct targets of {facts.num_rows['train']} training rows are "
-            "taken for free text; say `targets: classes` if they are labels."
+            "taken for free text; set `targets: classes` if they are labels."
         )
     inputs = {row.input for row in train}
     for split in ("dev", "test"):

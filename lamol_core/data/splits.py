@@ -1,4 +1,4 @@
-"""Dev and test rows for a source that has none, cut off its training rows."""
+"""Cut dev and test splits off the training rows, for a source that lacks them."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,15 @@ from lamol_core.records import SPLITS
 from lamol_core.seeds import derive_seed
 
 ROWS_PER_CLASS = 10
-"""At least so many training rows a target, on average, make targets classes. CLINC150's intents
-have 40 and more each here, the demo's `slots` 13; answers in sentences repeat less."""
+"""Targets with this many training rows each, on average, count as classes. CLINC150's intents have
+40 or more here, the demo's `slots` 13; answers in sentences have fewer."""
 
 
 def looks_like_classes(targets: Sequence[str]) -> bool:
-    """Whether these training targets are a set of labels rather than free text.
+    """Whether these training targets are labels rather than free text.
 
-    Two targets always are, more need ROWS_PER_CLASS rows each on average; targets that never
-    repeat are text, however few there are."""
+    Targets that never repeat are text. Otherwise one or two distinct targets are labels, and more
+    are labels where they have ROWS_PER_CLASS rows each on average."""
     distinct = len(set(targets))
     return distinct < len(targets) and distinct <= max(2, len(targets) / ROWS_PER_CLASS)
 
@@ -25,11 +25,13 @@ def looks_like_classes(targets: Sequence[str]) -> bool:
 def complete_splits(
     rows_by_split: Mapping[str, Sequence[RawRow]], params: PrepareParams, name: str
 ) -> dict[str, list[RawRow]]:
-    """All three splits; a missing dev or test split is cut off the training rows, in file order.
+    """Cut a missing dev or test split off the training rows; returns all three splits, in file
+    order.
 
-    Rows of equal input stay together. Where targets repeat, each split gets its share of every
-    target, and every target keeps a training row. Which rows are cut depends on `split_seed` and
-    their text alone. Raises SourceError when there are too few."""
+    Rows with equal inputs stay in one split. Where targets repeat, each split gets its share of
+    every target, and every target keeps a training row. The cut depends only on `split_seed` and
+    the texts. Raises SourceError, which names the task `name`, where the training rows are too few.
+    """
     train = list(rows_by_split["train"])
     fractions = {"test": params.test_fraction, "dev": params.dev_fraction}
     missing = [split for split in fractions if split not in rows_by_split]
@@ -53,7 +55,8 @@ def complete_splits(
 def _cut(
     train: Sequence[RawRow], wanted: Mapping[str, int], params: PrepareParams
 ) -> dict[str, set[str]]:
-    """The inputs that leave the training rows, for each split of `wanted` (in rows)."""
+    """The inputs whose rows leave the training split, by the split that gets them. `wanted`: how
+    many rows each split needs."""
     targets_of: dict[str, Counter[str]] = defaultdict(Counter)
     for row in train:
         targets_of[row.input][row.target] += 1
@@ -80,7 +83,8 @@ def _cut(
 
 
 def _spread(strata: Sequence[Sequence[str]], seed: int) -> deque[str]:
-    """Every text once, in an order whose every prefix holds the same share of each stratum."""
+    """Every text once, in a seeded order. Every prefix of it holds about the same share of each
+    stratum."""
     ranked = []
     for texts in strata:
         hashed = sorted((derive_seed(seed, "split", text), text) for text in texts)

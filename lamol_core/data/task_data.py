@@ -1,4 +1,4 @@
-"""What `data/T/` holds: the rows of T, links to those of the tasks before it, and its lineage."""
+"""Read `data/T/`: the rows of task T, the rows of earlier tasks (links), and the lineage."""
 
 from __future__ import annotations
 
@@ -22,32 +22,34 @@ FORGOTTEN = "forgotten.json"
 
 @dataclass(frozen=True)
 class Removed:
-    """What stood where `lamol forget` left an empty table."""
+    """A table that `lamol forget` emptied: how many rows it had, its hash, and the date."""
 
     rows: int
     sha256: str
-    """Of the file's bytes."""
+    """Hex sha256 of the file before it was emptied."""
     forgotten_on: str
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """A folder `data/T/`, of which no row is read until asked for."""
+    """An open folder `data/T/`. Rows are read only when a method asks for them."""
 
     folder: Path
     lineage: tuple[TaskFacts, ...]
     """Every task from the first one to this one, in the order of learning."""
     hashes: Mapping[str, str]
-    """sha256 of each file, by its name in the folder."""
+    """Hex sha256 of each file, by its name in the folder."""
 
     @classmethod
     def read(cls, inputs: Inputs, of: Of = "task") -> TaskData:
-        """What a stage reads. Raises ArtifactError with the command that makes the folder anew."""
+        """Open and check a data folder that the stage declares as an input; `of` says whose. Raises
+        ArtifactError, which names the command that makes the folder again."""
         return cls._opened(inputs.path(DATA, of), inputs.check(DATA, of))
 
     @classmethod
     def load(cls, folder: Path, check: bool = True) -> TaskData:
-        """Open a folder; `check` compares every file with the manifest. Raises as `read`."""
+        """Open any data folder. With `check` every file is compared with the manifest. Raises
+        ArtifactError as `read` does."""
         mend = remedy(DATA, folder.name)
         if check:
             return cls._opened(folder, check_folder(folder, DATA.kind, mend))
@@ -64,9 +66,10 @@ class TaskData:
 
     @property
     def facts(self) -> TaskFacts:
-        """Of the task itself. Raises ArtifactError for `data/base`, which is no task's."""
+        """The facts of the folder's task. Raises ArtifactError for `data/base`, which has no
+        task."""
         if not self.lineage:
-            raise ArtifactError(f"{self.folder}: holds no task, it stands before the first one.")
+            raise ArtifactError(f"{self.folder}: holds no task; it comes before the first one.")
         return self.lineage[-1]
 
     @property
@@ -74,47 +77,50 @@ class TaskData:
         return self.lineage[:-1]
 
     def rows(self, split: str) -> list[Example]:
-        """The task's own rows of train, dev or test.
+        """The rows of the folder's own task in one split: train, dev or test.
 
-        Raises ArtifactError when they are unreadable, or were forgotten."""
+        Raises ArtifactError where they cannot be read or were forgotten."""
         return self.seen_rows(self.facts.name, split)
 
     def seen_rows(self, task: str, split: str) -> list[Example]:
-        """Rows of this task or an earlier one. Raises ArtifactError when there are none here."""
+        """The rows of this task or an earlier one in one split. Raises ArtifactError where they
+        cannot be read or were forgotten, and for any other task."""
         removed = self.forgotten(task).get(split)
         if removed is not None:
             raise ArtifactError(
                 f"{self.file(task, split)}: its {removed.rows} rows were forgotten on "
-                f"{removed.forgotten_on}. Set back the parameter that asks for them and run `dvc "
-                f"checkout`; or remove .lamol/forgotten/{task} to read them from the source again."
+                f"{removed.forgotten_on}. Undo the change that needs them and run `dvc checkout`, "
+                f"or remove .lamol/forgotten/{task} to read them from the source again."
             )
         return self.rows_left(task, split)
 
     def rows_to_mix(self, with_earlier: bool) -> list[Example]:
-        """The task's training rows, and with them those of every earlier task where a method mixes
-        them in. Raises ArtifactError for a table that is missing or was forgotten."""
+        """The task's training rows; after them those of every earlier task if `with_earlier` is
+        set. Raises ArtifactError where one of these tables is missing or was forgotten."""
         rows = self.rows("train")
         if with_earlier:
             rows += [row for facts in self.earlier for row in self.seen_rows(facts.name, "train")]
         return rows
 
     def rows_left(self, task: str, split: str) -> list[Example]:
-        """`seen_rows`, none where they were forgotten."""
+        """The rows of this task or an earlier one in one split; [] where they were forgotten.
+        Raises ArtifactError where they cannot be read."""
         table = read_rows(self.file(task, split), DATA.schema, remedy(DATA, self.name))
         return from_table(table, Example)
 
     def forgotten(self, task: str) -> dict[str, Removed]:
-        """For each split that was forgotten: how many rows it had, the hash of its file, and the
-        date; {} if none was."""
+        """Each forgotten split of a task, with the rows it had, the hash of its file, and the date;
+        {} if none was forgotten."""
         return removed_from(self.file(task, "train").parent / FORGOTTEN)
 
     @property
     def train_sha256(self) -> str:
-        """Of the task's own training rows."""
+        """Hex sha256 of the file of the task's own training rows."""
         return self.hashes["train.parquet"]
 
     def file(self, task: str, split: str) -> Path:
-        """Where rows of this task or an earlier one are. Raises ArtifactError for another."""
+        """The path of a split of this task or an earlier one. Raises ArtifactError for any other
+        task."""
         if task == self.facts.name:
             return self.folder / f"{split}.parquet"
         known = [facts.name for facts in self.earlier]
@@ -125,6 +131,7 @@ class TaskData:
 
 
 def removed_from(path: Path) -> dict[str, Removed]:
-    """The content of a forgotten.json; {} where there is none. Raises ArtifactError when broken."""
+    """The content of a forgotten.json, by split; {} where there is no such file. Raises
+    ArtifactError where it is broken."""
     again = "Run `lamol forget` for its task again."
     return read_json_as(dict[str, Removed], path, again) if path.is_file() else {}

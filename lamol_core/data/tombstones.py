@@ -1,9 +1,10 @@
-"""`.lamol/forgotten/T/`: that a task's rows were forgotten, where no `dvc repro` removes it.
+"""Records in `.lamol/forgotten/T/` that task T's rows were forgotten. `dvc repro` never removes
+them.
 
-`prepare@T` writes `data/T` anew whenever it runs, whatever the reason. With the record it writes
-the empty tables again and leaves the source unread: forgotten rows do not come back by accident.
-Removing the record is how they do. A record goes by the task's name, and by the source that its
-rows came from, which is not read under another name either.
+`prepare@T` writes `data/T` anew each time it runs. Where it finds a record, it writes empty tables
+for the forgotten splits, so that their rows do not come back by accident. A user who wants the rows
+back removes the record. A record also names the source of the rows: no task with another name may
+read that source either.
 """
 
 import json
@@ -27,7 +28,7 @@ SOURCE = "source.json"
 
 @dataclass(frozen=True)
 class Origin:
-    """The content of source.json."""
+    """The content of source.json: `source` and `also_of` of a Record."""
 
     source: Source
     also_of: dict[str, Source]
@@ -35,16 +36,17 @@ class Origin:
 
 @dataclass(frozen=True)
 class Record:
-    """What was forgotten of a task, and the files that replace its rows."""
+    """What was forgotten of a task. `folder` holds the files that replace its rows, `removed` the
+    forgotten splits."""
 
     folder: Path
     facts: TaskFacts
     removed: Mapping[str, Removed]
     source: Source | None = None
-    """What the rows were read from; None where it was emptied, or in a record of an older version.
-    """
+    """The source that the rows were read from. None where it was emptied, and in the records of
+    older versions."""
     also_of: Mapping[str, Source] = field(default_factory=dict)
-    """Tasks that had rows of that source when they were forgotten, and kept them: their sources."""
+    """The sources of other tasks, by name, that had rows of `source` at that time and kept them."""
 
     @property
     def task(self) -> str:
@@ -52,17 +54,18 @@ class Record:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no split of the task is left to read."""
+        """Whether all splits of the task were forgotten."""
         return set(self.removed) == set(SPLITS)
 
     def copy_into(self, folder: Path) -> None:
-        """Put the empty tables, and what was kept of the rows, into a scratch `data/T`."""
+        """Copy the empty tables, and the other files kept with them, into a scratch folder for
+        `data/T`."""
         for path in self.folder.iterdir():
             if path.name not in (FACTS, SOURCE):
                 shutil.copyfile(path, folder / path.name)
 
     def rows(self, facts: TaskFacts) -> dict[str, int]:
-        """The number of rows of each split: 0 where it was forgotten, else that in `facts`."""
+        """The number of rows of each split: 0 where it was forgotten, else as in `facts`."""
         return {**facts.num_rows, **dict.fromkeys(self.removed, 0)}
 
 
@@ -73,8 +76,10 @@ def write_record(
     source: Source | None = None,
     also_of: Mapping[str, Source] = MappingProxyType({}),
 ) -> None:
-    """Write the record of a task whose rows were just forgotten; `own` is its folder, `kept` are
-    files there to keep, `source` and `also_of` as in the record."""
+    """Write the record of a task whose rows were just forgotten.
+
+    `own`: the task's data folder. `kept`: the names of further files to copy from it. `source` and
+    `also_of`: as in Record."""
     removed = own.forgotten(own.name)
     names = [*(f"{split}.parquet" for split in removed), FORGOTTEN, *kept]
     with atomic_folder(folder) as scratch:
@@ -88,15 +93,17 @@ def write_record(
 
 
 def read_record(folder: Path) -> Record | None:
-    """None where nothing of the task was forgotten. In a copy of the project that `dvc exp` made
-    the project's own record counts. Raises ArtifactError for a broken one."""
+    """The record in a folder; None where nothing of the task was forgotten.
+
+    In a copy of the project that `dvc exp` made, the record of the original project is used too.
+    Raises ArtifactError where the record is broken."""
     found = [path for path in (folder, *originals(folder)) if (path / FACTS).is_file()]
     if not found:
         return None
     folder = found[0]
     again = (
-        f"Put the record back, or run `lamol forget {folder.name}` again; without it the source "
-        "would be read again."
+        f"Restore the record, or run `lamol forget {folder.name}` again; without a record the "
+        "source is read again."
     )
     facts = read_json_as(TaskFacts, folder / FACTS, again)
     removed = removed_from(folder / FORGOTTEN)
@@ -107,7 +114,8 @@ def read_record(folder: Path) -> Record | None:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Every record below `.lamol/forgotten`, as `read_record` finds them."""
+    """Every record below `folder`, which is `.lamol/forgotten`, found and read as `read_record`
+    does."""
     folders = [folder, *originals(folder)]
     names = {path.parent.name for parent in folders for path in parent.glob(f"*/{FACTS}")}
     # a name with a dot is what a killed process was writing
@@ -118,8 +126,10 @@ def read_records(folder: Path) -> list[Record]:
 def forgotten_under_another_name(
     task: str, source: Source, records: Sequence[Record], root: Path
 ) -> str | None:
-    """A sentence where a task would read rows that were forgotten as another task's; None where it
-    would not, or already had them then. `root` is the folder of params.yaml."""
+    """A sentence where a task would read rows that were forgotten under another task's name.
+
+    None where it would not, or where the task already had these rows at that time. `root` is the
+    folder of params.yaml."""
     given = _resolved(source, root)
     for record in records:
         known = _resolved(record.source, root)
@@ -132,9 +142,9 @@ def forgotten_under_another_name(
         if may_share_rows(source, record.source, root):
             when = max(removed.forgotten_on for removed in record.removed.values())
             return (
-                f"tasks.{task}.source: {record.task} was read from there, and its rows were "
-                f"forgotten on {when}. Give {task} another source, or remove {record.folder}: both "
-                "read these rows again then."
+                f"tasks.{task}.source: the rows of {record.task} were read from it and "
+                f"forgotten on {when}. Give {task} another source, or remove {record.folder} to "
+                "let both tasks read these rows."
             )
     return None
 

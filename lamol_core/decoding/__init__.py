@@ -1,1 +1,1 @@
-"""Continuing prompts with a causal model: the engine of slots, samplers, greedy answers."""
+"""Continue prompts with a causal model: the decoding engine, samplers, greedy answers."""

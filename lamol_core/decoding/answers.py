@@ -1,4 +1,4 @@
-"""Greedy answers to inputs (x ANS in, y out), and the likelihood of inputs."""
+"""Greedy answers to inputs (prompt x ANS, result y), and the likelihood of inputs."""
 
 import math
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from lamol_core.text.template import ControlTokens
 from lamol_core.text.tokenizer import TextCodec
 
 SCORED_AT_ONCE = 32
-"""Rows whose logits of all tokens are in memory at once."""
+"""How many rows are scored at once. The logits of all their tokens are in memory."""
 
 
 def likeliest(forbidden: Sequence[int], device: torch.device) -> NextTokens:
-    """Chooses the likeliest token, never one of `forbidden`."""
+    """A NextTokens function that chooses the likeliest token, but none of `forbidden`."""
     never = torch.tensor(forbidden, dtype=torch.long, device=device)
     return lambda logits, rows, length: logits.index_fill_(1, never, float("-inf")).argmax(dim=-1)
 
@@ -36,7 +36,7 @@ def answer_greedily(
     batch_size: int,
     on_rows_done: Progress = lambda count: None,
 ) -> list[Completion]:
-    """The likeliest answer to each input (ids), EOS included where it came within `max_tokens`."""
+    """The greedy answer to each input (ids). It ends with EOS if that came within `max_tokens`."""
     choose = likeliest((control.ans, *control.never_in_text), model.device)
     prompts = [(*ids, control.ans) for ids in inputs]
     return decode(model, prompts, choose, max_tokens, control, batch_size, on_rows_done)
@@ -51,8 +51,8 @@ def answers_of(
 ) -> list[list[int]]:
     """The teacher's greedy answers to inputs (ids), as ids without EOS.
 
-    An input that leaves no positions for an answer gets none: a sample of free format can be long.
-    """
+    An answer is [] where the input leaves too few positions: samples of free format can be that
+    long."""
     control, limit = codec.control, num_positions(teacher) or math.inf
     fitting = [i for i, ids in enumerate(inputs) if len(ids) + 1 + max_target_tokens <= limit]
     completions = answer_greedily(
@@ -84,13 +84,13 @@ def input_likelihoods(
 
 
 class AskedTeacher:
-    """A checkpoint that answers samples and scores texts. Loaded at the first call."""
+    """A checkpoint that answers samples and scores texts. It is loaded at the first call."""
 
     def __init__(self, checkpoint: Path, text: TextParams, batch_size: int) -> None:
         self._checkpoint, self._text, self._batch_size = checkpoint, text, batch_size
 
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
-        """Its greedy answer to each sample's input."""
+        """The teacher's greedy answer to each sample's input, as text."""
         model, codec = self._loaded
         inputs = [sample.input_ids for sample in samples]
         max_tokens = self._text.max_target_tokens
@@ -98,7 +98,8 @@ class AskedTeacher:
         return [codec.decode(ids) for ids in answers]
 
     def score(self, task_index: int, texts: Sequence[str]) -> list[float]:
-        """-log p(text | GEN_t) in nats, of the task with this index in the order of learning."""
+        """-log p(text | GEN_t) of each text, in nats. `task_index`: the index of task t in the
+        order of learning."""
         model, codec = self._loaded
         control = codec.control
         prompt = control.gen_for(task_index, self._text.use_task_specific_gen_token)

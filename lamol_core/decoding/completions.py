@@ -1,4 +1,4 @@
-"""The tokens that are written: how the next one is chosen, and what was chosen so far."""
+"""Choose the next token of each row, and keep the tokens chosen so far."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,19 +7,20 @@ import torch
 from torch import Tensor
 
 Progress = Callable[[int], None]
-"""Called with the number of rows that were finished since the last call."""
+"""A function that is called with the number of rows finished since its last call."""
 NextTokens = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Next ids (B,) from logits (B, V), row indices (B,) and the number of tokens written so far (B,).
+"""Chooses the next ids (B,) from logits (B, V), row indices (B,) and the number of tokens written
+so far (B,).
 
-A row's next token does not depend on other rows. Logits of ids that are not chosen may be
-overwritten."""
+The choice for a row must not depend on other rows. The function may overwrite the logits, except
+those of the ids that it chooses."""
 
 IN_CACHE = 2**19
-"""Numbers that a processor's cache holds (2 MiB of fp32)."""
+"""How many fp32 numbers a processor's cache holds (2 MiB)."""
 
 
 class Completion(NamedTuple):
-    """What followed a prompt: ids, and their mean negative log-likelihood in nats (NaN where it was
+    """The ids that followed a prompt, and their mean negative log-likelihood in nats (NaN if it was
     not computed)."""
 
     ids: tuple[int, ...]
@@ -27,10 +28,10 @@ class Completion(NamedTuple):
 
 
 class Writer:
-    """Chooses the tokens of all rows and keeps them. A row ends with EOS or at `max_tokens`.
+    """Chooses and keeps the tokens of all rows. A row ends with EOS, or after `max_tokens` tokens.
 
-    With `wants_nll` it sums negative log-likelihoods too, which takes the whole vocabulary.
-    """
+    With `wants_nll` it also sums negative log-likelihoods, which needs the logits of the whole
+    vocabulary."""
 
     def __init__(
         self,
@@ -48,10 +49,9 @@ class Writer:
         self._nll = torch.full((num_rows,), 0.0 if wants_nll else float("nan"), device=device)
 
     def write(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Choose and keep one token for each of these rows (B,), by logits (B, V).
+        """Choose and keep one token for each of these rows (B,), from logits (B, V).
 
-        The result is the ids (B,), and which rows end with them (B,) bool.
-        """
+        Returns the chosen ids (B,), and whether each row has ended (B,) bool."""
         normaliser = log_normaliser(logits) if self._wants_nll else None
         length = self._length[rows]
         tokens = self._choose(logits, rows, length)
@@ -68,15 +68,15 @@ class Writer:
 
 
 def log_normaliser(logits: Tensor) -> Tensor:
-    """log sum exp of each row (B, V) in fp32, (B,).
+    """log sum exp of each row of logits (B, V), in fp32. Result: (B,).
 
-    A few rows at a time, so that a row is in the processor's cache from its cast to its sum
-    (docs/performance.md, "Rules").
-    """
+    A few rows are computed at a time, so that they stay in the processor's cache
+    (docs/performance.md, "Rules")."""
     num_rows = max(IN_CACHE // logits.shape[-1], 1)
     return torch.cat([part.float().logsumexp(dim=-1) for part in logits.split(num_rows)])
 
 
 def rows_by_length(prompts: Sequence[Sequence[int]]) -> list[int]:
-    """Row indices in ascending order of length: neighbours need little padding."""
+    """The indices of the prompts in ascending order of length. Neighbours then need little
+    padding."""
     return sorted(range(len(prompts)), key=lambda row: len(prompts[row]))

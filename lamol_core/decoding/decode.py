@@ -1,4 +1,6 @@
-"""Continue prompts with a causal model: in the engine of slots, or by `generate()`."""
+"""Continue prompts with a causal model: in the decoding engine, or with transformers'
+`generate()`.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ log = logging.getLogger(__name__)
 
 PROMPTS = ((7,), (5, 6, 7, 8))
 CONTINUATION = (8, 5, 6)
-"""Ids that any vocabulary has; what they mean does not matter."""
+"""Small ids, which any vocabulary has. Their meaning does not matter."""
 
 
 def decode(
@@ -37,11 +39,11 @@ def decode(
     on_rows_done: Progress = lambda count: None,
     wants_nll: bool = False,
 ) -> list[Completion]:
-    """Continue every prompt to EOS or by `max_tokens`; results are in the prompts' order.
+    """Continue every prompt until EOS or for `max_tokens` tokens; returns completions in the
+    prompts' order.
 
-    A row's tokens depend on its prompt and on `choose` alone, up to the order of float sums, which
-    can differ with the number of rows in a matrix product.
-    """
+    A row's tokens depend only on its prompt and on `choose`, up to rounding, which can differ with
+    the number of rows in a matrix product."""
     if not prompts:
         return []
     writer = Writer(choose, len(prompts), max_tokens, control.eos, model.device, wants_nll)
@@ -54,19 +56,19 @@ def decode(
     except UnsupportedAttention as error:
         log.debug("no slots: %s", error)
     name = type(model).__name__
-    log.warning("%s does not run in the decoding engine: the slower generate() is used.", name)
+    log.warning("%s cannot run in the decoding engine; the slower generate() is used.", name)
     generate_rows(model, prompts, writer, batch_size, control, on_rows_done)
     return writer.completions()
 
 
 def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
-    """Compare the logits of two rows of different length in slots with those of plain forwards.
+    """Whether the decoding engine gives this model's logits: two rows of different length are
+    compared with plain forwards.
 
-    A sliding window would show in longer rows only: models whose configuration names more than
-    causal attention are not tried.
-    """
+    The test rows are too short to show a sliding window. A model whose configuration asks for more
+    than causal attention is therefore refused without a test."""
     if not is_plain_causal(model):
-        log.debug("no slots: more than causal attention")
+        log.debug("no slots: needs more than causal attention")
         return False
     shown: list[list[Tensor]] = [[] for _ in PROMPTS]
     continuation = torch.tensor(CONTINUATION, device=model.device)
@@ -79,7 +81,7 @@ def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
     writer = Writer(continue_as_given, len(PROMPTS), len(CONTINUATION), -1, model.device)
     try:
         SlotEngine(model, PROMPTS, writer, len(PROMPTS), pad).run(lambda count: None)
-    except Exception as error:  # whatever an unknown architecture makes of an unknown cache
+    except Exception as error:  # an unknown architecture may raise anything
         log.debug("no slots: %s: %s", type(error).__name__, error)
         return False
     for prompt, found in zip(PROMPTS, shown, strict=True):

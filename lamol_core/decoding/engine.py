@@ -1,11 +1,12 @@
-"""The decoding engine: rows share the model's forwards, and finished rows make room for the next.
+"""The decoding engine: rows share the model's forwards, and a new row takes the slot of a finished
+one.
 
-Prompts of one token (GEN) get a finished row's slot at once. Longer prompts are read when a quarter
-of the slots is free, since reading a few at a time wastes forwards.
+Each step gives every live row one token. A prompt is read when its row gets a slot. Where the
+model's head is a matrix, this gives the row's first token; otherwise the next step reads the
+prompt's last token.
 
-A step gives every live row one token. A prompt is read when its row gets a slot. Where the model's
-head is a matrix, that gives the row's first token; else the prompt's last token is left to the next
-step.
+A prompt of one token (GEN) gets a free slot at once. Longer prompts wait until a quarter of the
+slots is free, because reading a few at a time wastes forwards.
 """
 
 from collections.abc import Sequence
@@ -19,14 +20,14 @@ from lamol_core.decoding.slots import SlotCache, bytes_per_slot
 from lamol_core.models.head import linear_head
 
 READ_AT_ONCE = 1024
-"""Prompt tokens in one forward, padding included: their states fit a processor's cache
+"""The most prompt tokens in one forward, with padding. Their states fit a processor's cache
 (docs/performance.md, "Rules")."""
 CACHE_BYTES = 2**30
-"""The limit for the keys and values of all slots: fewer slots where rows are long."""
+"""The most bytes for the keys and values of all slots. Long rows therefore get fewer slots."""
 
 
 class SlotEngine:
-    """Decodes in the slots of a SlotCache. The live rows are always in the first slots."""
+    """Decodes rows in the slots of a SlotCache. The live rows always have the first slots."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class SlotEngine:
 
     @torch.inference_mode()
     def run(self, on_rows_done: Progress) -> None:
-        """Write every row to its end."""
+        """Write all rows until each has ended."""
         while True:
             self._settle()
             if not self._num_live:
@@ -63,7 +64,7 @@ class SlotEngine:
                 on_rows_done(num_ended)
 
     def _step(self, live: Tensor) -> None:
-        """One token for each live row."""
+        """Write one token for each live row."""
         rows, tokens, positions, _ = live
         self._cache.advance(positions)
         columns = torch.arange(int(positions.max()) + 1, device=live.device)
@@ -79,7 +80,7 @@ class SlotEngine:
         live[2] += 1
 
     def _settle(self) -> None:
-        """Give the slots of rows that ended to waiting ones, then close the gaps."""
+        """Give free slots to waiting rows, then move live rows into the slots that stay empty."""
         ended = self._slots[3, : self._num_live].nonzero()[:, 0].tolist()
         unused = [*ended, *range(self._num_live, self._num_slots)]
         free = len(unused)
@@ -93,7 +94,7 @@ class SlotEngine:
             self._close(gaps)
 
     def _enter(self, newcomers: list[int], slots: list[int]) -> None:
-        """Read prompts into slots (ascending): then their rows are live."""
+        """Read the prompts of these rows into slots (ascending). The rows are live after that."""
         prompts, device = [self._prompts[row] for row in newcomers], self._slots.device
         rows = torch.tensor(newcomers, device=device)
         positions = torch.tensor([len(prompt) for prompt in prompts], device=device)
@@ -108,8 +109,8 @@ class SlotEngine:
         self._num_live = max(self._num_live, slots[-1] + 1)
 
     def _read(self, prompts: list[Sequence[int]], slots: list[int]) -> Tensor:
-        """Put the keys and values of prompts into slots; the result is the states of their last
-        tokens (B, d). Prompts are in ascending order of length, and may be empty."""
+        """Read prompts into slots; returns the states of their last tokens (B, d). The prompts must
+        be in ascending order of length, and may be empty."""
         states, start = [], 0
         while start < len(prompts) and prompts[-1]:
             # the last prompt sets the width
@@ -124,7 +125,7 @@ class SlotEngine:
         device, longest = self._slots.device, len(prompts[-1])
         padded = [[*prompt, *[self._pad] * (longest - len(prompt))] for prompt in prompts]
         columns = torch.arange(longest, device=device)
-        # padding is on the right: no earlier token looks there
+        # padding is on the right, so no real token attends to it
         causal = columns <= columns[:, None]
         self._cache.begin(torch.tensor(slots, device=device), longest)
         states = self._model.base_model(
@@ -138,7 +139,7 @@ class SlotEngine:
         return states[torch.arange(len(prompts), device=device), last]
 
     def _close(self, gaps: list[int]) -> None:
-        """Move the last live rows into the gaps."""
+        """Move the last live rows into the empty slots `gaps`."""
         live, remaining = self._num_live, self._num_live - len(gaps)
         sources = [slot for slot in range(remaining, live) if slot not in gaps]
         targets = [slot for slot in gaps if slot < remaining]
@@ -148,7 +149,7 @@ class SlotEngine:
         self._num_live = remaining
 
     def _additive(self, visible: Tensor) -> Tensor:
-        """0 where a token may look, the lowest number elsewhere."""
+        """A mask to be added to scores: 0 where a token may attend, else the lowest number."""
         dtype = self._model.dtype
         mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
         return mask.masked_fill_(~visible, torch.finfo(dtype).min)

@@ -1,4 +1,4 @@
-"""Top-k sampling at temperature 1, with a random stream of its own for every row."""
+"""Top-k sampling at temperature 1. Each row has its own stream of random numbers."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,28 +9,29 @@ from torch import Tensor
 
 
 class Candidates(NamedTuple):
-    """The likeliest next tokens of each row: fp32 logits (B, K), descending, and ids (B, K)."""
+    """The likeliest next tokens of each row: fp32 logits `values` (B, K) in descending order, and
+    `ids` (B, K)."""
 
     values: Tensor
     ids: Tensor
 
 
 class FreeFormat:
-    """Any token may come next: the published behaviour."""
+    """Allows any token at any place, as in the published code."""
 
     def candidates(self, logits: Tensor, rows: Tensor, topk: int) -> Candidates:
-        """The likeliest ids that may come next, by logits (B, V) of these rows (B,). The logits
-        may be overwritten."""
+        """The `topk` likeliest allowed ids for these rows (B,), by logits (B, V), which may be
+        overwritten."""
         values, ids = logits.topk(min(topk, logits.shape[-1]), dim=-1)
         return Candidates(values.float(), ids)
 
     def advance(self, tokens: Tensor, rows: Tensor) -> None:
-        """Take a step with the chosen ids (B,) of these rows (B,)."""
+        """Note the ids (B,) that were chosen for these rows (B,)."""
 
 
 class TopKSampler:
-    """Draws among the k likeliest tokens. Row i uses the uniform numbers of `seeds[i]` alone, one
-    a token, so its text does not depend on the rows it is drawn with (up to float order)."""
+    """Draws among the k likeliest tokens. Row i uses only the random numbers of `seeds[i]`, one per
+    token, so its text does not depend on other rows (up to rounding)."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class TopKSampler:
         self._uniform = torch.tensor(np.stack(draws), dtype=torch.float64, device=device)
 
     def choose(self, logits: Tensor, rows: Tensor, length: Tensor) -> Tensor:
-        """A `NextTokens`."""
+        """Choose the next ids (B,). See NextTokens."""
         # k first: softmax and drawing then cost k numbers a row, not the vocabulary
         candidates = self._format.candidates(logits, rows, self._topk)
         cumulative = candidates.values.double().softmax(dim=-1).cumsum(dim=-1)

@@ -1,7 +1,7 @@
-"""A key-value cache of a fixed number of slots, allocated once, in which rows come and go.
+"""A key-value cache with a fixed number of slots, which is allocated once and reused by many rows.
 
 Slot i of every layer holds the keys and values of one row, from its position 0 on. Rows that run
-together are of different lengths; what a slot holds beyond its row's length is never attended to.
+together may differ in length. What a slot holds beyond its row's length is masked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 
 class SlotLayer(CacheLayerMixin):
-    """One layer's keys and values, (slots, heads, capacity, width of a head)."""
+    """The keys and values of one layer, each (slots, heads, capacity, width of a head)."""
 
     def __init__(self, cache: SlotCache) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class SlotLayer(CacheLayerMixin):
 
 
 class SlotCache(Cache):
-    """The cache that a model's forward is given. Call `begin` or `advance` before each forward."""
+    """The cache given to a model's forward. Call `begin` or `advance` before each forward."""
 
     slots: Tensor
     positions: Tensor | None
@@ -67,17 +67,19 @@ class SlotCache(Cache):
         super().__init__(layers=[SlotLayer(self) for _ in range(num_layers)])
 
     def begin(self, slots: Tensor, width: int) -> None:
-        """The next forward reads the first `width` tokens of new rows into these slots (K,)."""
+        """Announce that the next forward reads new rows into these slots (K,), `width` tokens
+        each."""
         self.slots, self.positions, self.width = slots, None, width
 
     def advance(self, positions: Tensor) -> None:
-        """The next forward reads one token each of the rows in the first slots, at `positions`."""
+        """Announce that the next forward reads one token for each row in the first slots, at
+        `positions` (K,)."""
         self.slots = torch.arange(len(positions), device=positions.device)
         self.positions = positions
         self.width = int(positions.max()) + 1
 
     def move(self, sources: Sequence[int], targets: Sequence[int], width: int) -> None:
-        """Copy rows, `width` tokens of them, from slots to slots."""
+        """Copy the first `width` tokens of rows from the slots `sources` to the slots `targets`."""
         for layer in self.layers:
             assert isinstance(layer, SlotLayer)
             for states in (layer.keys, layer.values):
@@ -86,7 +88,8 @@ class SlotCache(Cache):
 
 
 def bytes_per_slot(model: PreTrainedModel, capacity: int) -> int:
-    """Bytes of the keys and values of a row of `capacity` tokens, by the model's configuration."""
+    """The bytes of keys and values for a row of `capacity` tokens, computed from the model's
+    configuration."""
     config = model.config.get_text_config(decoder=True)
     heads = config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -1,4 +1,6 @@
-"""Decoding by `generate()` of transformers, for models that cannot share slots: slower."""
+"""Decode with transformers' `generate()`. It is slower, and serves models that cannot run in
+slots.
+"""
 
 from collections.abc import Sequence
 
@@ -12,14 +14,15 @@ from lamol_core.text.template import ControlTokens
 
 
 class ChosenAlone(LogitsProcessor):
-    """Leaves `generate()` one possible token for each row: the one that the writer has chosen."""
+    """A logits processor that allows each row only one token: the one that the writer has
+    chosen."""
 
     def __init__(self, writer: Writer, rows: Tensor, pad: int) -> None:
         self._writer, self._rows, self._pad = writer, rows, pad
         self._ended = torch.zeros_like(rows, dtype=torch.bool)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores (B, V) in which one id a row is possible."""
+        """Scores (B, V) in which all ids but one per row are -inf."""
         live = ~self._ended
         tokens = torch.full_like(self._rows, self._pad)
         tokens[live], self._ended[live] = self._writer.write(scores[live], self._rows[live])
@@ -35,7 +38,7 @@ def generate_rows(
     control: ControlTokens,
     on_rows_done: Progress,
 ) -> None:
-    """Write every row, a batch of prompts of similar length at a time, padded on the left."""
+    """Write all rows. Prompts of similar length form batches and are padded on the left."""
     by_length = rows_by_length(prompts)
     wanted = GenerationConfig(
         do_sample=False,
@@ -43,7 +46,7 @@ def generate_rows(
         eos_token_id=control.eos,
         pad_token_id=control.pad,
     )
-    # a hub's own configuration may add a penalty for repeating and the like
+    # the model's own configuration may ask for a repetition penalty or the like
     before, model.generation_config = model.generation_config, GenerationConfig()
     try:
         for start in range(0, len(by_length), batch_size):

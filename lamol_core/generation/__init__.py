@@ -1,1 +1,1 @@
-"""Which pseudo-samples are drawn, kept and rejected."""
+"""Draw pseudo-samples from the teacher, and choose which of them are kept."""

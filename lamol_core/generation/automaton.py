@@ -1,4 +1,4 @@
-"""The two-state automaton over the vocabulary that keeps a drawn sample well formed."""
+"""An automaton with two states that allows only those tokens that keep a sample well formed."""
 
 import torch
 from torch import Tensor
@@ -12,12 +12,12 @@ NEVER = float("-inf")
 
 
 class FormatAutomaton(FreeFormat):
-    """Two states a row, `in x` and `in y`. Candidates are the ids that keep a sample well formed.
+    """Each row is in one of two states, `in x` or `in y`, which decide the tokens that may come
+    next.
 
-    In x: EOS counts as ANS (their probabilities are added), no GEN, no empty x.
-    In y: no ANS, no GEN, no empty y. A length limit forces the step to y, or the end.
-    In both: whole characters, so no step to y and no end inside one (`characters`).
-    """
+    In x: no GEN, and x may not stay empty. EOS counts as ANS (their probabilities are added). In y:
+    no ANS, no GEN, and y may not stay empty. At a length limit the row must go on to y, or end. In
+    both states neither is allowed inside a character (`characters`)."""
 
     def __init__(
         self, num_rows: int, control: ControlTokens, limits: TextParams, characters: CharacterSteps

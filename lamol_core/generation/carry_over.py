@@ -1,8 +1,8 @@
-"""Pseudo-samples of the previous table that are used again instead of drawn anew.
+"""Reuse pseudo-samples of the previous table instead of drawing new ones.
 
-The teacher that has just learnt a task writes its rows best; later teachers forget labels
-(docs/method.md). With `generate.carry_over` a task's first rows go on from table to table, each
-under its own id, seed and teacher. No real row is kept.
+The teacher that has just learnt a task writes its best rows; later teachers forget labels
+(docs/method.md). With `generate.carry_over` a task's first rows are copied from table to table.
+Each keeps its id, seed and teacher. No real row is kept.
 """
 
 from collections import Counter
@@ -20,7 +20,8 @@ from lamol_core.records import SURPLUS, PseudoSample, from_table
 def read_carried(
     inputs: Inputs, count_by_task: Mapping[str, int], balance: bool
 ) -> list[PseudoSample]:
-    """`carried_rows` of the previous table, without those that its audit flags."""
+    """Read the previous table; returns its `carried_rows`, without those that its audit flags.
+    Raises ArtifactError where table or audit is missing or was changed."""
     table, _ = inputs.read(PSEUDO, "before")
     flagged = flagged_rows(inputs, "before")
     rows = [row for row in from_table(table, PseudoSample) if row.row_id not in flagged]
@@ -30,8 +31,8 @@ def read_carried(
 def carried_rows(
     before: Sequence[PseudoSample], count_by_task: Mapping[str, int], balance: bool
 ) -> list[PseudoSample]:
-    """The valid rows of a table that are used again, at most `count_by_task` of each task: the
-    first ones, or with `balance` the first of each label in equal numbers."""
+    """The valid rows of the table `before` that are used again: of each task the first
+    `count_by_task`, or with `balance` the first of each label in equal numbers."""
     carried: list[PseudoSample] = []
     for task, count in count_by_task.items():
         valid = [sample for sample in before if sample.valid and sample.source_task == task]
@@ -45,8 +46,8 @@ def carried_rows(
 def count_rows(
     samples: Sequence[PseudoSample], num_carried: int, carry_over: bool
 ) -> dict[str, Any]:
-    """How many of the table's rows are carried, valid and rejected (by reason), and the bytes that
-    later tables can use again."""
+    """Counts for the figures: carried, valid, rejected (also by reason) and surplus rows, and the
+    bytes of the rows that later tables may carry over."""
     valid = [sample for sample in samples if sample.valid]
     rejected = Counter(sample.reject_reason for sample in samples if not sample.valid)
     surplus = rejected.pop(SURPLUS, 0)

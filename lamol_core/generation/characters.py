@@ -1,8 +1,8 @@
-"""Whole characters: which tokens may follow when the bytes written so far end inside one.
+"""Keep characters whole: which tokens may follow when the bytes so far end inside a character.
 
-A byte-level vocabulary has tokens that are parts of a UTF-8 character. Drawn freely, they give
-texts that are not UTF-8. The automaton is table 3-7 of the Unicode standard (well-formed UTF-8
-byte sequences), a token at a time.
+A byte-level vocabulary has tokens that are parts of a UTF-8 character. If they are drawn freely,
+the text may be no valid UTF-8. This automaton follows table 3-7 of the Unicode standard
+(well-formed UTF-8 byte sequences), one token at a time.
 """
 
 from __future__ import annotations
@@ -37,28 +37,30 @@ TRANSITIONS = [
     (AFTER_F0, 0x90, 0xBF, TWO),
     (AFTER_F4, 0x80, 0x8F, TWO),
 ]
-"""(state, first byte, last byte, next state); every other byte breaks the text."""
+"""(state, first byte, last byte, next state). Any other byte leads to BROKEN."""
 
 
 @dataclass(frozen=True)
 class CharacterSteps:
-    """The UTF-8 automaton over a vocabulary of V tokens: after each state and token, the next state
-    and how many more tokens a whole character needs. Both tensors are (NUM_STATES, V) int8."""
+    """The automaton's tables for a vocabulary of V tokens, both (NUM_STATES, V) int8. `next_state`:
+    the state after each token."""
 
     next_state: Tensor
     missing: Tensor
-    """Tokens that must follow for a whole character; UNREACHABLE if none can make it whole."""
+    """How many more tokens a whole character needs after each token; UNREACHABLE where no token can
+    complete it."""
 
     @classmethod
     def over(cls, token_bytes: Sequence[bytes | None], device: torch.device) -> CharacterSteps:
-        """For the bytes of every token; None stands for an id without text, which breaks a text."""
+        """Make the tables from the bytes of every token. None stands for an id without text, which
+        leads to BROKEN."""
         next_state = steps_of_tokens(token_bytes)
         missing = tokens_to_whole(next_state)[next_state]
         return cls(torch.from_numpy(next_state).to(device), torch.from_numpy(missing).to(device))
 
 
 def steps_of_tokens(token_bytes: Sequence[bytes | None]) -> NDArray[np.int8]:
-    """The state after each token, from each state: (NUM_STATES, V) int8."""
+    """The state after each token, for each state before it: (NUM_STATES, V) int8."""
     by_byte = np.full((NUM_STATES, 256), BROKEN, dtype=np.int8)
     for state, first, last, next_state in TRANSITIONS:
         by_byte[state, first : last + 1] = next_state
@@ -74,10 +76,10 @@ def steps_of_tokens(token_bytes: Sequence[bytes | None]) -> NDArray[np.int8]:
 
 
 def tokens_to_whole(next_state: NDArray[np.int8]) -> NDArray[np.int8]:
-    """The fewest tokens of this vocabulary that end the character, from each state: (NUM_STATES,).
+    """The fewest tokens of this vocabulary that complete the character, for each state:
+    (NUM_STATES,).
 
-    Shortest paths; a vocabulary need not hold every byte.
-    """
+    They are found as shortest paths, because a vocabulary need not have every byte."""
     fewest = np.full(NUM_STATES, UNREACHABLE, dtype=np.int64)
     fewest[WHOLE] = 0
     for _ in range(NUM_STATES):

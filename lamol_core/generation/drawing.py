@@ -1,4 +1,6 @@
-"""Pseudo-samples: the teacher writes rows of the tasks it has learnt, each drawn until valid."""
+"""Draw pseudo-samples: the teacher writes rows of earlier tasks, and invalid ones are drawn
+again.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -41,11 +43,12 @@ def draw_from_checkpoint(
     labels_by_task: Mapping[str, Sequence[str]] | None = None,
     on_rows_done: Progress = lambda count: None,
 ) -> list[PseudoSample]:
-    """Load the teacher (eval mode, in the format it was trained in) and draw `count_by_task` rows,
-    less those `carried` over, which come first of each task.
+    """Load the teacher and draw `count_by_task` pseudo-samples; returns all samples, valid or not.
 
-    `count_by_task` is in learning order: the index of a task gives its GEN token.
-    `labels_by_task` are the tasks' labels (none for free text), which `known_labels` needs.
+    Rows in `carried` count towards these numbers and come first of each task. `count_by_task` must
+    be in the order of learning, because a task's index gives its GEN token. `labels_by_task`: the
+    labels of each task (none for free text), which `known_labels` needs. The teacher runs in eval
+    mode and in its stored dtype. Raises GenerationError and ConfigError as PseudoSampler.draw does.
     """
     codec = TextCodec.load(checkpoint)
     model = load_model(checkpoint, PartialState().device)
@@ -63,7 +66,7 @@ def draw_from_checkpoint(
 
 @dataclass(frozen=True)
 class PseudoSampler:
-    """Draws from one teacher for one new task. Each row depends on its own seed alone."""
+    """Draws from one teacher for one new task. Each row depends only on its own seed."""
 
     teacher: PreTrainedModel
     codec: TextCodec
@@ -79,14 +82,14 @@ class PseudoSampler:
         on_rows_done: Progress = lambda count: None,
         carried: Sequence[PseudoSample] = (),
     ) -> list[PseudoSample]:
-        """Every sample drawn, valid or not, ordered by task, index and attempt; `carried` rows come
-        first of each task, beside the requests.
+        """Draw until all requests are met; returns every sample, valid or not, by task, index and
+        attempt.
 
-        DrawingPlan says what is drawn again. With `draws_per_row` more rows are drawn than are
-        wanted, and the best are kept. Raises GenerationError with the number of each reason when
-        rows are missing in the end (without `refill` fewer rows are no error, as in the published
-        code), ConfigError where the model has too few positions.
-        """
+        `carried` rows come first of each task; they are not part of the requests' counts.
+        DrawingPlan decides what is drawn again. With `draws_per_row` above 1 more rows are drawn
+        than wanted, and the best are kept. Raises GenerationError, which counts the reasons, where
+        rows are missing at the end; without `refill` that is no error, as in the published code.
+        Raises ConfigError where rows are longer than the model allows."""
         keys = "text.max_input_tokens and text.max_target_tokens"
         require_positions(self.teacher, self.text.max_sample_tokens + 1, keys)
         samples: list[PseudoSample] = []
@@ -102,7 +105,8 @@ class PseudoSampler:
         return sorted([*carried, *samples], key=lambda s: order[s.source_task])
 
     def _surplus(self, request: Request, samples: list[PseudoSample]) -> set[str]:
-        """The ids of a task's valid samples that are not needed. Raises as `draw`."""
+        """The ids of a task's valid samples that are not needed. Raises GenerationError where there
+        are too few, unless `refill` is off."""
         valid = [s for s in samples if s.source_task == request.source_task and s.valid]
         if len(valid) < request.count and self.params.refill:
             raise GenerationError(self._too_few(request, samples, request.count - len(valid)))
@@ -117,8 +121,9 @@ class PseudoSampler:
     def _checked(
         self, drawn: list[PseudoSample], requests: Sequence[Request], before: Sequence[PseudoSample]
     ) -> list[PseudoSample]:
-        """Reject well-formed samples with a label that is not their task's, that were drawn
-        already, or that the teacher answers differently."""
+        """Check newly drawn samples as the parameters ask. Rejects samples whose label is not their
+        task's, duplicates (also of samples in `before`), and samples that the teacher answers
+        differently."""
         if self.params.known_labels:
             drawn = [assigned(sample, requests) for sample in drawn]
         if self.params.unique:
@@ -141,7 +146,7 @@ class PseudoSampler:
     def _draw_once(
         self, draws: Sequence[Draw], attempt: int, on_rows_done: Progress
     ) -> list[PseudoSample]:
-        """One sample for each draw; the rows of all tasks are drawn together."""
+        """Draw one sample for each draw. The rows of all tasks share the batches."""
         seeds = [
             pseudo_seed(self.seed, self.new_task, request.source_task, index, attempt)
             for request, index in draws
@@ -201,5 +206,5 @@ class PseudoSampler:
 
 
 def _text_of(sample: PseudoSample) -> tuple[str, str, str]:
-    """Task and normalised text: samples that are equal in these are duplicates."""
+    """The task and normalised texts of a sample. Samples with equal ones are duplicates."""
     return sample.source_task, normalise(sample.input), normalise(sample.target)

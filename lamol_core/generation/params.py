@@ -1,4 +1,6 @@
-"""The block `generate`: how many pseudo-samples are drawn, and how they are chosen."""
+"""The block `generate` of params.yaml: how many pseudo-samples are drawn, and how they are
+chosen.
+"""
 
 from typing import Annotated, Literal
 
@@ -8,8 +10,9 @@ from lamol_core.config.section import Count, NumRows, Section, Weight
 
 
 class GenerateParams(Section):
-    """`gamma`: pseudo rows per new row. `rows_per_class`: the fewest of each class, for any gamma.
-    `topk`: of the sampler."""
+    """`gamma`: pseudo rows per new row. `rows_per_class`: the fewest rows of each class, whatever
+    `gamma` is. `topk`: how many tokens the sampler chooses from. `refill`: draw rejected rows
+    again, up to `max_attempts`."""
 
     gamma: Weight = 0.20
     rows_per_class: NumRows = 0
@@ -27,5 +30,5 @@ class GenerateParams(Section):
 
     @property
     def draws(self) -> bool:
-        """Whether any rows are wanted."""
+        """Whether any pseudo rows are wanted."""
         return self.gamma > 0 or self.rows_per_class > 0

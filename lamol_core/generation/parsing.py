@@ -1,4 +1,4 @@
-"""From drawn ids to a sample: the split at ANS, and the reason why a sample is rejected."""
+"""Split drawn ids at ANS into a sample, and find the reason to reject a malformed one."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from lamol_core.text.template import ControlTokens
 
 
 class Parsed(NamedTuple):
-    """A drawn sequence, split at ANS. `reject_reason` is empty for a valid one."""
+    """A drawn sequence, split at ANS. `reject_reason` is empty where the sample is valid."""
 
     input_ids: list[int]
     target_ids: list[int]
@@ -19,12 +19,11 @@ class Parsed(NamedTuple):
 def parse_sample(
     ids: Sequence[int], control: ControlTokens, decode: Callable[[Sequence[int]], str]
 ) -> Parsed:
-    """Split ids (all that followed GEN) at the first ANS, and check the form.
+    """Split ids (everything after GEN) at the first ANS, and check their form.
 
-    The first reason that applies is taken: no_eos (the length limit came first), no_ans, many_ans,
-    control_token (PAD or GEN in the text), empty_input, empty_target (white space alone),
-    broken_text (not whole UTF-8).
-    """
+    `reject_reason` is the first of these that applies: no_eos (the length limit came first),
+    no_ans, many_ans, control_token (PAD or GEN in the text), empty_input, empty_target (only white
+    space), broken_text (not valid UTF-8)."""
     ended = bool(ids) and ids[-1] == control.eos
     body = list(ids[:-1] if ended else ids)
     split = body.index(control.ans) if control.ans in body else len(body)

@@ -10,10 +10,11 @@ from lamol_core.records import TaskFacts
 def rows_wanted(
     params: GenerateParams, new: TaskFacts, earlier: Sequence[TaskFacts], rehearses: bool = True
 ) -> dict[str, int]:
-    """Rows of each earlier task for a new one, oldest first; none where no method `rehearses` them.
+    """How many rows of each earlier task are wanted for a new one, oldest task first.
 
-    floor(gamma * N) rows are shared evenly, the remainder goes to the oldest tasks; each task gets
-    at least `rows_per_class` for each of its classes."""
+    floor(gamma * N) rows are shared evenly, where N is the number of new training rows; the oldest
+    tasks get the remainder. Each task gets at least `rows_per_class` rows per class. All counts are
+    0 where the method does not rehearse."""
     if not (rehearses and earlier):
         return {facts.name: 0 for facts in earlier}
     # in decimal: 0.29 of 100 rows is 29

@@ -1,4 +1,4 @@
-"""Which pseudo-samples are still to be drawn, and the task of a drawn one."""
+"""Decide which pseudo-samples are still to be drawn, and which task a drawn one belongs to."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,33 +10,34 @@ from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise
 
 DRAWS_FOR_BALANCE = 10
-"""Draws for each row wanted, at most, while labels are short of their even share: a label that the
-teacher has forgotten never comes."""
+"""The most draws per wanted row while labels have less than their even share. There is a limit
+because a label that the teacher has forgotten never comes."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """`count` rows of an earlier task, prompted with its token."""
+    """A request for `count` rows of an earlier task, which are drawn with its GEN token."""
 
     source_task: str
     gen_token: int
     count: int
     labels: frozenset[str] = frozenset()
-    """The task's labels, normalised; empty where its targets are free text."""
+    """The task's normalised labels; empty where its targets are free text."""
     carried: Counter[str] = field(default_factory=Counter, compare=False)
-    """Rows of each label that are carried over besides: labels are balanced over both."""
+    """The number of carried rows of each label. Labels are balanced over carried and drawn rows."""
 
 
 Draw = tuple[Request, int]
-"""One draw: its request, and its index among that request's draws."""
+"""One draw: its request, and its index among the draws of this request."""
 
 
 class DrawingPlan:
-    """Which draws each attempt makes: the first makes all, later ones repeat the rejected, up to
-    `max_attempts`.
+    """Decides what each attempt draws. The first makes all draws; later ones repeat rejected draws,
+    up to `max_attempts`.
 
-    With `known_labels` a task with labels repeats all its draws while it has too few rows (with
-    `balance_labels`: of any label), within a budget that all tasks share."""
+    With `known_labels` a task with labels instead repeats all its draws while it has too few rows
+    (with `balance_labels`: too few of any label). All tasks share a limit on the number of draws.
+    """
 
     def __init__(self, requests: Sequence[Request], params: GenerateParams) -> None:
         self._requests, self._params = requests, params
@@ -46,7 +47,8 @@ class DrawingPlan:
         self._balance_budget = min(self._attempts, DRAWS_FOR_BALANCE) * wanted
 
     def draws(self, samples: Sequence[PseudoSample], attempt: int) -> list[Draw]:
-        """The draws of an attempt, the first of which is 1, after all before it gave `samples`."""
+        """The draws of an attempt (from 1); [] where nothing is left to draw. `samples`: the
+        results of all earlier attempts."""
         valid = {(s.source_task, s.gen_index) for s in samples if s.valid}
         by_label: list[Draw] = []
         others: list[Draw] = []
@@ -70,14 +72,15 @@ class DrawingPlan:
         found = Counter(normalise(s.target) for s in valid) + request.carried
         sizes = dict.fromkeys(request.labels, request.count)
         quotas = even_quotas(sizes, request.count, request.carried)
-        # how many rows every label can have at least, carried ones included
+        # the number of rows, carried ones included, that every label can reach
         level = min(request.carried[label] + quota for label, quota in quotas.items())
         return any(found[label] < level for label in request.labels)
 
 
 def assigned(sample: PseudoSample, requests: Sequence[Request]) -> PseudoSample:
-    """A valid sample as one of the task that has its label; its prompt's own task comes first.
-    Rejected where no task has the label, or several others have it."""
+    """Give a valid sample to the task that has its label: first to the task it was prompted for,
+    else to the only other task with it. A sample whose label no task or several others have is
+    rejected."""
     label = normalise(sample.target)
     labels_by_task = {request.source_task: request.labels for request in requests}
     own = labels_by_task[sample.source_task]

@@ -1,4 +1,4 @@
-"""Which of many pseudo-samples are kept, by their labels."""
+"""Choose by label which pseudo-samples are kept."""
 
 import heapq
 from collections import Counter
@@ -14,12 +14,13 @@ NONE: Mapping[str, int] = MappingProxyType({})
 def keep_best(
     samples: Sequence[PseudoSample], count: int, balance: bool, existing: Mapping[str, int] = NONE
 ) -> set[str]:
-    """The ids of `count` valid samples of one task, which come in order of preference.
+    """The ids of the `count` samples to keep, from valid samples of one task in order of
+    preference.
 
-    A label is a normalised target. The first samples of each label are kept. With `balance` labels
-    get equal numbers, `existing` rows included; else they keep the shares that they were drawn with
-    (largest remainders). Where all targets differ, as in free text, the first samples are kept.
-    """
+    A label is a normalised target. Of each label the first samples are kept. With `balance` all
+    labels get equal numbers, counting `existing` rows. Without it they keep the shares in which
+    they were drawn (largest remainders). Where all targets differ, as in free text, the first
+    samples are kept."""
     by_label: dict[str, list[str]] = {}
     for sample in samples:
         by_label.setdefault(normalise(sample.target), []).append(sample.row_id)
@@ -32,8 +33,8 @@ def keep_best(
 def even_quotas(
     sizes: Mapping[str, int], count: int, existing: Mapping[str, int] = NONE
 ) -> dict[str, int]:
-    """`count` over the labels, each to the first of those that have the fewest; none gives more
-    than its size."""
+    """Share `count` rows evenly among the labels, counting `existing` rows. A label gets at most
+    its size; the first labels win ties."""
     shares = (
         (existing.get(label, 0) + number, index, label)
         for index, (label, size) in enumerate(sizes.items())
@@ -44,7 +45,7 @@ def even_quotas(
 
 
 def proportional_quotas(sizes: Mapping[str, int], count: int) -> dict[str, int]:
-    """`count` over the labels by their sizes: whole parts, then the largest remainders."""
+    """Share `count` rows among the labels in proportion to their sizes, by largest remainders."""
     total = sum(sizes.values())
     count = min(count, total)
     quotas = {label: count * size // total for label, size in sizes.items()}

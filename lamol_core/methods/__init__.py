@@ -1,1 +1,1 @@
-"""The continual-learning methods: one file each, their losses as pure functions."""
+"""The continual-learning methods, one file each, and the losses that they share."""

@@ -2,10 +2,10 @@
 
     L = CE_qa(new) + beta CE_qa(memory) + alpha MSE_qa(memory)
 
-MSE is the mean over tokens and vocabulary of (z - h)^2, where h are the student's logits and z
-those that were stored when the row entered the memory; they are never computed again. One draw of
-the memory serves both terms. Every row that is trained on is offered to the reservoir, in every
-epoch, with the logits that the student gives it then.
+MSE is the mean of (z - h)^2 over tokens and vocabulary. h are the student's logits; z are the
+logits stored when the row entered the memory, which are never computed again. Both memory terms use
+the same draw of rows. Every trained row is offered to the reservoir in every epoch, with the
+student's logits of that step.
 """
 
 from lamol_core.config.section import Weight
@@ -16,7 +16,8 @@ from lamol_core.methods.terms import Loss, ce, mse
 
 
 class DerppParams(ReplayParams):
-    """Weights: `alpha` of the stored logits, `beta` of the stored labels."""
+    """`alpha`: the weight of the loss on stored logits. `beta`: the weight of the loss on stored
+    labels."""
 
     alpha: Weight = 0.5
     beta: Weight = 0.5
@@ -25,7 +26,7 @@ class DerppParams(ReplayParams):
 class Derpp(Method[DerppParams]):
     name, Params = "derpp", DerppParams
     keeps_real_rows = True
-    privacy = "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most, with their logits."
+    privacy = "KEEPS REAL ROWS of earlier tasks, at most `buffer_size`, with their logits."
 
     @property
     def loss(self) -> Loss:

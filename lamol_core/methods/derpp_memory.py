@@ -1,4 +1,4 @@
-"""What DER++ keeps: a reservoir of real rows with the logits (fp16) that they entered it with."""
+"""The memory of DER++: a reservoir of real rows, each with the logits (fp16) of its entry."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,8 @@ LOGITS = "logits.safetensors"
 
 
 class LogitMemory(RowMemory):
-    """A reservoir of real rows with the logits that the student gave when they entered it."""
+    """A reservoir of real rows. Each row has the logits that the student gave when the row
+    entered."""
 
     def __init__(self, params: DerppParams, context: MemoryContext) -> None:
         super().__init__(params, context)

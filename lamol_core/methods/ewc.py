@@ -3,7 +3,7 @@
     L   = CE_qa + weight / 2 sum_i F_i (theta_i - theta*_i)^2
     F_i = sum over the tasks so far of mean_rows ( d log p(y | x) / d theta_i )^2
 
-theta* are the weights as they were before the task. The memory (ewc_memory.py) adds the penalty.
+theta* are the weights before the task. The memory (ewc_memory.py) adds the penalty.
 """
 
 from lamol_core.config.section import Count, Section, Weight
@@ -13,7 +13,8 @@ from lamol_core.methods.terms import Loss, ce
 
 
 class EwcParams(Section):
-    """The penalty's weight; rows of a task that its Fisher information is the mean over."""
+    """`weight`: the weight of the penalty. `fisher_rows`: how many rows of a task its Fisher
+    information is the mean over; None means all."""
 
     weight: Weight = 5000.0
     fisher_rows: Count | None = 200
@@ -22,7 +23,7 @@ class EwcParams(Section):
 class Ewc(Method[EwcParams]):
     name, Params = "ewc", EwcParams
     cost_per_token = 1.3  # the penalty, once there is a Fisher information
-    privacy = "Keeps no real row: one number a weight."
+    privacy = "Keeps no real row, but one number for each weight."
 
     @property
     def loss(self) -> Loss:

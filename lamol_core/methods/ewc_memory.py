@@ -1,7 +1,8 @@
-"""What EWC keeps: the diagonal of the empirical Fisher information, summed over tasks.
+"""The memory of EWC: the diagonal of the empirical Fisher information, summed over tasks.
 
-From the gradient of each row's own log-likelihood, at the end of each task. Distances are those of
-the weights in the forward: with bf16 the masters' finer moves are not pulled at.
+It is computed at the end of each task, from the gradient of each row's own log-likelihood. The
+penalty measures distances of the weights used in the forward. With bf16 it ignores the finer
+changes of the fp32 masters.
 """
 
 import random
@@ -21,7 +22,8 @@ FISHER = "fisher.safetensors"
 
 
 class FisherMemory(Memory):
-    """The Fisher information of the tasks so far, by the names of the model's parameters."""
+    """The Fisher information of the tasks so far: a tensor for each named parameter of the
+    model."""
 
     def __init__(
         self, params: EwcParams, seed: int, fisher: dict[str, Tensor] | None = None
@@ -54,7 +56,7 @@ class FisherMemory(Memory):
         if self._params.fisher_rows is not None and self._params.fisher_rows < len(chosen):
             rng = random.Random(derive_seed(self._seed, "fisher"))
             chosen = rng.sample(chosen, self._params.fisher_rows)
-        self._anchor = {}  # of the task that has ended
+        self._anchor = {}  # the task has ended: its weights are no longer needed
         named = dict(model.named_parameters())
         squares = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in named.items()}
         for row in chosen:

@@ -2,7 +2,7 @@
 
     L = CE_qa       over the new task's rows
 
-Nothing holds the old tasks.
+Nothing protects earlier tasks.
 """
 
 from lamol_core.config.section import Section

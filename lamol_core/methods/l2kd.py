@@ -3,9 +3,9 @@
     expert   L = CE_qa + lambda CE_gen           the backbone on the new task's rows alone
     student  L = sum over new rows of (KL_qa + lambda KL_gen), the teacher is the expert, T = 1
                + sum over pseudo rows of (CE_qa + lambda CE_gen)
-             each view's sum over the number of its tokens in new and pseudo rows together
+             each view's sum is divided by its number of tokens in new and pseudo rows together
 
-The expert is thrown away after its task.
+The expert is discarded after its task.
 """
 
 from lamol_core.methods.lamol import LamolParams, Rehearsing

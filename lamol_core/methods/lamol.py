@@ -1,4 +1,4 @@
-"""LAMOL (Sun, Ho and Lee, 2020): pseudo rows of earlier tasks are trained on like real ones.
+"""LAMOL (Sun, Ho and Lee, 2020): pseudo rows of earlier tasks are trained on like real rows.
 
 L = CE_qa + lambda CE_gen       over new and pseudo rows together
 """
@@ -19,10 +19,10 @@ class LamolParams(Section):
 
 
 class Rehearsing(Method[P]):
-    """What the methods have in common that rehearse pseudo-samples.
+    """The base class of the methods that rehearse pseudo-samples.
 
-    With their presets a pretrained model forgets less (docs/results.md). Not for random weights: a
-    model that writes badly runs out of draws."""
+    With these presets a pretrained model forgets less (docs/results.md). A backbone with random
+    weights does not get them: it writes so badly that its draws run out."""
 
     rehearses = True
     privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."

@@ -1,6 +1,6 @@
 """LAMOL_KD (Zheng, Qiu and Ma 2023, "Learn or Recall? Revisiting Incremental Learning with
-Pre-trained Language Models"): new rows by cross-entropy, earlier tasks by distilling the teacher on
-pseudo rows.
+Pre-trained Language Models"): new rows by cross-entropy, pseudo rows of earlier tasks by distilling
+the teacher.
 
     first task    L = CE_qa + lambda CE_gen
     later tasks   L = L_new + distill_weight L_old
@@ -8,8 +8,8 @@ pseudo rows.
                   L_old = KL_qa + lambda KL_gen         over the pseudo rows
                   KL    = T^2 mean_tokens KL( softmax(teacher/T) || softmax(student/T) )
 
-The views QA and GEN: lamol_core/text/encoded.py. Without pseudo rows L_old is absent.
-The teacher is the student as it was before this task.
+The teacher is the student before this task. lamol_core/text/encoded.py defines the views QA and
+GEN. Without pseudo rows there is no L_old.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ from lamol_core.methods.terms import Alignment, Loss, ce, kl
 
 
 class LamolKdParams(LamolParams):
-    """`alignment: reference` reproduces a fault of the published code."""
+    """`distill_weight`: the weight of L_old. `temperature`: T. `alignment: reference` reproduces a
+    fault of the published code."""
 
     distill_weight: Weight = 1.0
     temperature: Positive = 2.0

@@ -1,8 +1,8 @@
-"""The losses of tokens (ce, kl, mse), fused with the head that makes the logits.
+"""The token losses (ce, kl, mse), computed together with the head that makes the logits.
 
-The logits of all tokens are never held at once: a few rows at a time go through the head, give
-their loss, become its gradient in place, and go back through the head. The backward is written by
-hand; autograd would keep every row's logits and probabilities until then.
+The logits of all tokens are never in memory at once. A few tokens at a time go through the head,
+give their loss, are overwritten by its gradient, and go back through the head. The backward is
+written by hand, because autograd would keep all logits and probabilities until then.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,18 +18,17 @@ from lamol_core.methods.terms import Kind
 from lamol_core.models.head import LinearHead
 
 CHUNK_BYTES = 64 * 2**20
-"""Logits of a chunk, which goes through the head at once: large enough for matrix products."""
+"""The bytes of logits that go through the head at once: enough for fast matrix products."""
 IN_CACHE_BYTES = 2 * 2**20
-"""fp32 logits of the rows that are computed at once: they fit a processor's cache."""
+"""The bytes of fp32 logits whose losses are computed at once: they fit a processor's cache."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Neighbouring tokens of one term: their loss is `weight` times the sum over them.
+    """Neighbouring tokens of one term. Their loss is `weight` times the sum over the tokens.
 
-    `values` are labels (n,) for ce. For kl (at `temperature`) and mse they are the teacher's
-    logits (n, V), or hidden states (n, d) where there is a `teacher_head` to go through.
-    """
+    `values` are labels (n,) for ce. For kl (at `temperature`) and mse they are the teacher's logits
+    (n, V), or its hidden states (n, d) if `teacher_head` is given to make logits of them."""
 
     kind: Kind
     weight: float
@@ -38,15 +37,17 @@ class Segment:
     temperature: float = 1.0
 
     def targets(self, start: int, stop: int) -> Tensor:
-        """Labels (stop - start,), or the teacher's logits (stop - start, V), of some tokens."""
+        """The labels (stop - start,) or the teacher's logits (stop - start, V) of the tokens from
+        `start` to `stop`."""
         values = self.values[start:stop]
         return values if self.teacher_head is None else self.teacher_head.logits(values)
 
 
 @dataclass(frozen=True)
 class TokenLosses:
-    """The loss of a micro-batch (), on the graph, and the sums over its tokens of each segment's
-    loss (segments,), detached and without the weights. In nats."""
+    """The losses of a micro-batch, in nats. `total`: the weighted loss (), on the autograd graph.
+
+    `sums` (segments,): each segment's unweighted loss summed over its tokens, detached."""
 
     total: Tensor
     sums: Tensor
@@ -55,9 +56,11 @@ class TokenLosses:
 def losses_of_states(
     states: Tensor, head: LinearHead | None, segments: Sequence[Segment]
 ) -> TokenLosses:
-    """The losses of the segments' tokens one after the other, from their hidden states (N, d) in
-    memory that does not grow with N times V; without a head, from their logits (N, V). Raises
-    ValueError where the segments have another number of tokens."""
+    """The losses of all segments from the hidden states (N, d) of their tokens, one segment after
+    the other.
+
+    Memory does not grow with N times V. Without a head `states` are the logits (N, V). Raises
+    ValueError where the segments do not have N tokens in all."""
     num_values = sum(len(segment.values) for segment in segments)
     if num_values != len(states):
         raise ValueError(f"states of {len(states)} tokens, targets of {num_values}")
@@ -66,7 +69,8 @@ def losses_of_states(
 
 
 class _FusedLosses(torch.autograd.Function):
-    """Losses and gradients in one pass: a loss is linear in its terms, so its weights are known."""
+    """Losses and gradients in one pass. This works because the loss is a sum of terms with known
+    weights."""
 
     @staticmethod
     def forward(
@@ -107,8 +111,10 @@ class _FusedLosses(torch.autograd.Function):
 def _parts(
     segments: Sequence[Segment], start: int, logits: Tensor
 ) -> Iterator[tuple[int, Segment, int, Tensor]]:
-    """The segments that a chunk from token `start` on touches: index, segment, the first of its
-    tokens, and the chunk's logits of them."""
+    """The parts of segments in a chunk of logits (n, V) that begins at token `start`.
+
+    Yields each segment's index, the segment, the first of its tokens in the chunk, and the logits
+    of these tokens."""
     offset, stop = 0, start + len(logits)
     for index, segment in enumerate(segments):
         first, last = max(offset, start), min(offset + len(segment.values), stop)
@@ -118,11 +124,11 @@ def _parts(
 
 
 def _loss_to_gradient_(logits: Tensor, segment: Segment, first: int) -> Tensor:
-    """Write the weighted gradient over logits (n, V); give the sum of the tokens' losses ().
-    Raises ValueError where the teacher's logits have another shape.
+    """Overwrite logits (n, V) with the weighted gradient; returns the tokens' summed loss, ().
 
-    A few rows at a time, so that they are in the processor's cache from softmax to gradient.
-    """
+    `first`: the index of the first token in the segment. A few rows are computed at a time, so that
+    they stay in the processor's cache. Raises ValueError where the teacher's logits have another
+    shape."""
     all_targets = segment.targets(first, first + len(logits))
     if segment.kind != "ce" and all_targets.shape != logits.shape:
         raise ValueError(f"student {tuple(logits.shape)}, teacher {tuple(all_targets.shape)}")
@@ -140,7 +146,7 @@ def _loss_to_gradient_(logits: Tensor, segment: Segment, first: int) -> Tensor:
 
 
 def _cross_entropy_to_gradient_(logits: Tensor, labels: Tensor, weight: float) -> Tensor:
-    """CE = -log softmax(logits)[label]; d CE / d logits = softmax(logits) - [label]."""
+    """CE = -log softmax(logits)[label]; d CE / d logits = softmax(logits) - onehot(label)."""
     log_student = F.log_softmax(logits, dim=-1, dtype=torch.float32)
     at_label = labels[:, None]
     loss = -log_student.gather(1, at_label).sum()
@@ -153,8 +159,8 @@ def _cross_entropy_to_gradient_(logits: Tensor, labels: Tensor, weight: float) -
 def _divergence_to_gradient_(
     logits: Tensor, teacher: Tensor, weight: float, temperature: float
 ) -> Tensor:
-    """T^2 KL(softmax(teacher/T) || softmax(logits/T)) (Hinton et al. 2015, section 2);
-    its gradient d / d logits = T (softmax(logits/T) - softmax(teacher/T))."""
+    """T^2 KL(softmax(teacher/T) || softmax(logits/T)) (Hinton et al. 2015, section 2). Its gradient
+    with respect to the logits is T (softmax(logits/T) - softmax(teacher/T))."""
     log_student = F.log_softmax(logits.float() / temperature, dim=-1)
     log_teacher = F.log_softmax(teacher.float() / temperature, dim=-1)
     probabilities = log_teacher.exp()
@@ -165,8 +171,9 @@ def _divergence_to_gradient_(
 
 
 def _squared_difference_to_gradient_(logits: Tensor, stored: Tensor, weight: float) -> Tensor:
-    """MSE = mean over V of (logits - stored)^2, Buzzega et al. 2020, equation 6, with the mean that
-    their code takes for the squared norm; d MSE / d logits = 2 (logits - stored) / V."""
+    """MSE = mean over V of (logits - stored)^2; d MSE / d logits = 2 (logits - stored) / V.
+
+    Buzzega et al. 2020, equation 6, has a squared norm; the mean is that of the authors' code."""
     difference = logits.float() - stored.float()
     loss = torch.dot(difference.flatten(), difference.flatten()) / logits.shape[1]
     logits.copy_(difference.mul_(2 * weight / logits.shape[1]))

@@ -1,4 +1,4 @@
-"""What a method keeps between tasks, and what it does with it while a task is learnt."""
+"""The interface of a method's memory: what it keeps between tasks, and how training uses it."""
 
 from __future__ import annotations
 
@@ -15,66 +15,70 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LogitsOf = Callable[[Sequence[EncodedRow]], "list[Tensor]"]
-"""The student's logits (n, V) of each row's answer (QA view), as it is now, without gradient."""
+"""A function that gives the current student's logits (n, V) of each row's answer (QA view), without
+gradient."""
 BackwardOf = Callable[[EncodedRow], None]
-"""Adds to the weights' gradients those of -log p(y | x) of one row, in nats."""
+"""A function that adds the gradient of one row's -log p(y | x), in nats, to the weights'
+gradients."""
 
 
 @dataclass(frozen=True)
 class MemoryContext:
-    """What a memory is made with: the user's seed, and how ids become text."""
+    """What a memory is made with: the user's seed, and a function that turns ids into text."""
 
     seed: int
     decode: Callable[[Sequence[int]], str]
 
 
 def file_of_state(folder: Path, name: str) -> Path:
-    """A file of a state. Raises ArtifactError when it is not there: it is another method's."""
+    """The path of a file in a state. Raises ArtifactError where it is missing, because another
+    method wrote the state."""
     path = folder / name
     if not path.is_file():
         raise ArtifactError(
-            f"{path}: missing, another method has left this state. {remedy_at(folder)}"
+            f"{path}: missing, because another method wrote this state. {remedy_at(folder)}"
         )
     return path
 
 
 class Memory:
-    """A memory at work during one training; this one keeps nothing.
+    """A method's memory during one training. This base class keeps nothing.
 
-    It is `read` from what the task before has left (there is none before the first task). The
-    trainer calls `begin`, then for each step `rows`, `add_penalty` and `observe` (before the
-    weights change), at the end `finish`; then it is written. A training that is cut off in between
-    writes and reads it too. Every process does the same with its own copy.
-    """
+    `read` loads the state that the task before left; before the first task there is none. The
+    trainer then calls `begin`; for each step `rows`, `add_penalty` and `observe` (before the
+    weights change); at the end `finish`, then `write`. An interrupted training also writes the
+    memory, and reads it when it goes on. Each of several processes has its own copy."""
 
     def read(self, folder: Path) -> None:
-        """Take up what `write` has left. Raises ArtifactError where it is another method's."""
+        """Load the files that `write` left in a folder. Raises ArtifactError where another method
+        wrote them."""
 
     def begin(self, model: nn.Module) -> None:
-        """Before the first step."""
+        """Called before the first step."""
 
     def rows(self, step: int) -> Sequence[EncodedRow]:
-        """What the batch of a step has besides its own rows, with origin "memory"."""
+        """The rows that are added to the batch of a step. Their origin is "memory"."""
         return ()
 
     def logits(self, row_id: str) -> Tensor:
-        """The stored logits (n, V) of a row that `rows` gave, for the n positions of its answer.
-        They are the targets of the loss's mse term."""
+        """The stored logits (n, V) for the n answer tokens of a row that `rows` gave. They are the
+        targets of an mse term. Raises LookupError where the memory keeps no logits."""
         raise LookupError(f"{row_id}: this memory keeps no logits")
 
     def add_penalty(self, model: nn.Module) -> float | None:
-        """Put a penalty's gradient on the weights, to which the loss adds its own; its value in
-        nats, None where there is no such penalty."""
+        """Add the penalty's gradient to the weights' gradients, before the loss adds its own.
+        Returns the penalty in nats, None where the method has no penalty."""
         return None
 
     def observe(self, rows: Sequence[EncodedRow], logits_of: LogitsOf) -> None:
-        """The new task's rows of a step."""
+        """Called in each step with the batch's rows of the new task."""
 
     def finish(self, model: nn.Module, rows: Sequence[EncodedRow], backward_of: BackwardOf) -> None:
-        """After the last step, with all rows of the new task. Gradients may be left behind."""
+        """Called after the last step with all rows of the new task. The gradients of the model may
+        be changed."""
 
     def write(self, folder: Path) -> dict[str, int]:
-        """Write the files of a state into a folder; gives what there is, for its manifest.
+        """Write the files of the state into a folder; returns counts for its manifest.
 
-        The count `real_rows` says how many real rows are kept."""
+        The count `real_rows` is the number of real rows that are kept."""
         return {}

@@ -1,9 +1,9 @@
-"""All tasks seen so far, jointly: the upper bound of the comparison.
+"""Joint training on all tasks seen so far: the upper bound of the comparison.
 
     L = CE_qa       over the real rows of all tasks so far
 
-Training goes on from the student of the tasks before: it does not begin with the backbone again at
-each task, and rows of the first task are seen in every later training too.
+Each task's training starts from the student of the task before, not from the backbone. So the rows
+of the first task are trained on again in every later training.
 """
 
 from lamol_core.config.section import Section

@@ -1,4 +1,4 @@
-"""Every method, by its name in params.yaml."""
+"""All methods by their names in params.yaml."""
 
 from typing import Any
 
@@ -21,7 +21,8 @@ DEFAULT_METHOD = LamolKd.name
 
 
 def find_method(name: str | None) -> type[Method[Any]]:
-    """The method of this name, the default for None. Raises ConfigError for an unknown name."""
+    """The method with this name; the default method for None. Raises ConfigError for an unknown
+    name."""
     if name is None:
         return METHODS[DEFAULT_METHOD]
     if name not in METHODS:

@@ -1,8 +1,8 @@
-"""Experience replay of a reservoir (Chaudhry et al. 2019, "On Tiny Episodic Memories").
+"""Experience replay with a reservoir (Chaudhry et al. 2019, "On Tiny Episodic Memories").
 
-    L = CE_qa       over the new rows of a batch and as many of the memory as `batch_size` says
+    L = CE_qa       over the new rows of a batch and `batch_size` rows of the memory
 
-Every row that is trained on is offered to the memory, in every epoch; a reservoir decides.
+Every trained row is offered to the memory in every epoch; a reservoir decides which rows it keeps.
 """
 
 import json
@@ -27,14 +27,15 @@ ROWS, STREAM = "memory.parquet", "memory.json"
 
 
 class ReplayParams(Section):
-    """A reservoir of real rows, and how many of them each step of training sees."""
+    """`buffer_size`: how many real rows the reservoir holds. `batch_size`: how many of them each
+    training step adds to its batch."""
 
     buffer_size: Count = 200
     batch_size: Count = 32
 
 
 class RowMemory(Memory):
-    """A reservoir of real rows, some of which every step sees again."""
+    """A reservoir of real rows. Every training step draws some of them again."""
 
     def __init__(self, params: ReplayParams, context: MemoryContext) -> None:
         self._batch_size, self._context = params.batch_size, context
@@ -51,8 +52,8 @@ class RowMemory(Memory):
         stream = json.loads(file_of_state(folder, STREAM).read_text(encoding="utf-8"))
         if stream["buffer_size"] != self._reservoir.size:
             raise ArtifactError(
-                f"{folder}: was kept with buffer_size {stream['buffer_size']}, params.yaml says "
-                f"{self._reservoir.size}. Keep it, or run the tasks before again with `dvc repro`."
+                f"{folder}: made with buffer_size {stream['buffer_size']}, but params.yaml says "
+                f"{self._reservoir.size}. Restore it, or run earlier tasks again with `dvc repro`."
             )
         self._reservoir.num_seen = stream["rows_seen"]
 
@@ -78,7 +79,7 @@ class RowMemory(Memory):
         return {"real_rows": len({row.row_id for row in kept}), "slots": len(kept)}
 
     def _take(self, rows: Sequence[EncodedRow]) -> dict[int, EncodedRow]:
-        """Offer rows to the reservoir; gives those that were taken, by their slots."""
+        """Offer rows to the reservoir; returns the rows that it took, by slot."""
         taken: dict[int, EncodedRow] = {}
         for row in rows:
             slot = self._reservoir.next_slot()
@@ -91,7 +92,7 @@ class RowMemory(Memory):
 class Replay(Method[ReplayParams]):
     name, Params = "replay", ReplayParams
     keeps_real_rows = True
-    privacy = "KEEPS REAL ROWS of earlier tasks, `buffer_size` at the most."
+    privacy = "KEEPS REAL ROWS of earlier tasks, at most `buffer_size`."
 
     @property
     def loss(self) -> Loss:

@@ -1,4 +1,4 @@
-"""A uniform sample of a stream, of fixed size."""
+"""A uniform random sample of a stream, with a fixed size."""
 
 import random
 from dataclasses import dataclass
@@ -8,18 +8,19 @@ from lamol_core.seeds import derive_seed
 
 @dataclass
 class Reservoir:
-    """Which slot the next item of a stream takes (Vitter 1985, algorithm R).
+    """Chooses the slot of a stream's next item (Vitter 1985, algorithm R).
 
-    After n items each of them is held with probability min(size / n, 1). The choice depends on the
-    seed and on the item's number alone: a stream that was cut off goes on as if it had not been.
-    """
+    After n items each of them is held with probability min(size / n, 1). A choice depends only on
+    the seed and the item's number, so a stream that was interrupted continues with the same
+    choices."""
 
     size: int
     seed: int
     num_seen: int = 0
 
     def next_slot(self) -> int | None:
-        """The slot, 0 to size - 1, that the next item takes over; None: it is not kept."""
+        """The slot, 0 to size - 1, in which the next item is stored; None if the item is not
+        kept."""
         number = self.num_seen
         self.num_seen += 1
         if number < self.size:

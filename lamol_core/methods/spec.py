@@ -1,4 +1,6 @@
-"""What a method declares. A new one is a file with a subclass, and a line in the registry."""
+"""The base class of all methods. To add a method, write a file with a subclass and a line in the
+registry.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -17,22 +19,21 @@ Symptom = Literal[
     "poor_pseudo_samples",
     "unstable_training",
 ]
-"""What the report looks for in a run's figures."""
+"""Problems that the report looks for in a run's figures."""
 
 
 class Method(ABC, Generic[P]):
-    """One continual-learning method, built from its block of params.yaml.
+    """One continual-learning method, made with its block of params.yaml.
 
-    rehearses: pseudo-samples of earlier tasks are drawn and mixed in.
-    keeps_real_rows: its memory holds real rows of earlier tasks.
-    mixes_real_rows: its mix has the real rows of all earlier tasks.
-    cost_per_token: seconds of a whole training, over those of as many steps of a first task, for
-    `lamol check --estimate`: more where an expert or a penalty is added (docs/performance.md).
-    privacy: what is kept of earlier tasks, in one sentence.
-    presets: what `lamol init` writes for a pretrained backbone, by block, where that is no default.
-    advice: what to change where the report finds a symptom. `{tasks}` names where, `{points}` how
-    much is forgotten, `{first}` the first task and its score.
-    """
+    rehearses: pseudo-samples of earlier tasks are drawn and added to the mix.
+    keeps_real_rows: the memory holds real rows of earlier tasks.
+    mixes_real_rows: the mix contains the real rows of all earlier tasks.
+    cost_per_token: how much longer a training takes than one of a first task with equal steps, for
+        `lamol check --estimate`. It is above 1 with an expert or a penalty (docs/performance.md).
+    privacy: one sentence on what is kept of earlier tasks.
+    presets: values, by block, that `lamol init` writes for a pretrained backbone.
+    advice: what to change for each symptom. `{tasks}` stands for the tasks that show it, `{points}`
+        for the points forgotten, `{first}` for the first task and its score."""
 
     name: ClassVar[str]
     Params: ClassVar[type[Section]] = Section
@@ -50,19 +51,20 @@ class Method(ABC, Generic[P]):
     @property
     @abstractmethod
     def loss(self) -> Loss:
-        """L of a batch; its equation stands in the method's file."""
+        """The loss of a batch. The method's file has its equation."""
 
     @property
     def expert_loss(self) -> Loss | None:
-        """The loss of an expert of the new task alone, which is then the teacher.
+        """The loss for training an expert on the new task alone, which is then the teacher.
 
-        None: the teacher is the student as it was before the task."""
+        None means that there is no expert: the teacher is the student before the task."""
         return None
 
     def memory(self, context: MemoryContext) -> Memory:
-        """What the method keeps between tasks, empty."""
+        """A new, empty memory for what the method keeps between tasks."""
         return Memory()
 
     def effective_params(self, has_pseudo_rows: bool) -> dict[str, Any]:
-        """The parameters that act in a training: others are no part of a checkpoint's manifest."""
+        """The method's parameters that affect a training. A checkpoint's manifest lists only
+        these."""
         return self.params.model_dump(by_alias=True)

@@ -1,7 +1,7 @@
-"""A method's loss as data: a weighted sum of terms, each a mean over supervised tokens.
+"""A method's loss as data: a weighted sum of terms. Each term is a mean over supervised tokens.
 
-What a term computes stands in losses.py; the trainer reads from the sum which views, which tokens
-and which teacher logits a batch needs, and computes all terms in one pass.
+losses.py computes the terms. From this sum the trainer learns which views, tokens and teacher
+logits a batch needs, and computes all terms in one pass.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Alignment = Literal["next_token", "reference"]
 
 @dataclass(frozen=True)
 class Term:
-    """The mean over the tokens of `view` in the rows of these origins together.
+    """The mean loss of the supervised tokens of one view, in the rows of these origins together.
 
     ce: cross-entropy of the row's own tokens, in nats. kl: T^2 KL(teacher || student) at
-    `temperature`, in nats. mse: the squared difference to the logits that a memory holds, its mean
-    over the vocabulary. `alignment` says where the logits of a token are taken: one before it, or
-    at it (a fault). The denominator of the mean are the tokens of the origins `mean_over`.
-    """
+    `temperature`, in nats. mse: the squared difference from the memory's stored logits, averaged
+    over the vocabulary. `mean_over`: the origins whose tokens are the denominator of the mean.
+    `alignment`: whether a token's loss uses the logits one position before it (next_token) or, by a
+    fault, at it (reference)."""
 
     kind: Kind
     view: View
@@ -34,18 +34,18 @@ class Term:
 
     @property
     def name(self) -> str:
-        """Its column in the training log."""
+        """The term's column in the training log."""
         return f"{self.kind}_{self.view}" + ("_memory" if self.origins == ("memory",) else "")
 
     @property
     def shift(self) -> int:
-        """How many positions before a token the logits that predict it are taken."""
+        """How many positions before a token its logits are taken."""
         return 1 if self.alignment == "next_token" else 0
 
 
 @dataclass(frozen=True)
 class Loss:
-    """sum_k weight_k term_k."""
+    """A weighted sum of terms. `parts` are pairs (weight, term)."""
 
     parts: tuple[tuple[float, Term], ...]
 
@@ -57,7 +57,7 @@ class Loss:
 
     @property
     def views(self) -> tuple[View, ...]:
-        """The views of all terms, QA first."""
+        """The views that the terms use, QA first."""
         used = {term.view for _, term in self.parts}
         return tuple(view for view in ("qa", "gen") if view in used)
 
@@ -71,7 +71,8 @@ class Loss:
 
 
 def ce(view: View, *origins: Origin, mean_over: tuple[Origin, ...] = ()) -> Loss:
-    """CE of a view over the rows of these origins; the mean is over all of them together."""
+    """The cross-entropy of a view over the rows of these origins. The mean is over the tokens of
+    `mean_over`, by default of the same origins."""
     return Loss(((1.0, Term("ce", view, origins, mean_over or origins)),))
 
 
@@ -82,11 +83,13 @@ def kl(
     alignment: Alignment = "next_token",
     mean_over: tuple[Origin, ...] = (),
 ) -> Loss:
-    """KL of a view over the rows of this origin."""
+    """The KL divergence of a view over the rows of one origin. The mean is over the tokens of
+    `mean_over`, by default of the same origin."""
     term = Term("kl", view, (origin,), mean_over or (origin,), temperature, alignment)
     return Loss(((1.0, term),))
 
 
 def mse(view: View) -> Loss:
-    """MSE of a view between the student's logits and those stored with the memory's rows."""
+    """The MSE of a view between the student's logits and the logits stored with the memory's
+    rows."""
     return Loss(((1.0, Term("mse", view, ("memory",), ("memory",))),))

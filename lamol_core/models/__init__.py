@@ -1,1 +1,1 @@
-"""Backbones: where the first weights come from, how they are prepared, loaded and saved."""
+"""Backbones and checkpoints: how models are made, prepared, loaded, saved and run."""

@@ -1,13 +1,14 @@
-"""Attention for short rows, in two forms that are registered with transformers.
+"""Two attention functions for short rows, registered with transformers under names of their own.
 
-Packed: the tokens of all sequences follow each other in a single row without padding, so that all
-layers but attention compute real tokens only. Attention sorts them into padded blocks of sequences
-of similar length. Long sequences use torch's own attention.
-Padded: one sequence a row, with a mask (for decoding over a key-value cache).
+Packed: all sequences lie one after the other in a single row without padding, so that every layer
+but attention computes real tokens only. For attention they are sorted into padded blocks of
+sequences of similar length. Long sequences use torch's own attention.
 
-In both, the query heads that share a key head are one matrix product. `eager` of transformers
-copies keys and values for each query head, which costs more than the attention itself where rows
-are short. The formula is that of Vaswani et al. 2017, section 3.2.1.
+Padded: one sequence per row, with a mask. It serves decoding with a key-value cache.
+
+In both, the query heads that share a key head form one matrix product. The `eager` attention of
+transformers copies keys and values for each query head, which costs more than the attention itself
+where rows are short. The formula is that of Vaswani et al. 2017, section 3.2.1.
 """
 
 from collections.abc import Iterator
@@ -24,38 +25,37 @@ from transformers.masking_utils import eager_mask
 from lamol_core.models.packing import Pack
 
 PACKED, PADDED = "packed", "padded"
-"""Their names in transformers (`attn_implementation`)."""
+"""The names of the two functions in transformers (`attn_implementation`)."""
 SHORT = 256
-"""Tokens of a sequence. Longer sequences use torch's own attention, which is faster for them
+"""Sequences with more tokens than this use torch's own attention, which is faster for them
 (docs/performance.md)."""
 
 
 class UnsupportedAttention(Exception):
-    """A model needs more than plain causal attention (a sliding window, soft caps, sinks)."""
+    """The model needs more than plain causal attention: a sliding window, soft caps or sinks."""
 
 
 def deviates(found: Tensor, expected: Tensor) -> bool:
-    """Whether numbers differ by more than float order explains, as with a wrong mask or position.
+    """Whether two tensors differ by more than rounding explains, as they do with a wrong mask or
+    position.
 
-    The tolerance is a share of the expected standard deviation: 0.001 in fp32, 0.1 in bf16.
-    """
+    The tolerance is a share of the standard deviation of `expected`: 0.001 in fp32, 0.1 in bf16."""
     tolerance = 1e-3 if expected.dtype == torch.float32 else 0.1
     difference = (found.float() - expected.float()).abs().max()
     return not bool(difference <= tolerance * expected.float().std())
 
 
 class _PackedAttention(torch.autograd.Function):
-    """Causal attention of a pack, a few sequences at a time, so that scores stay in the cache.
+    """Causal attention over a pack, a few sequences at a time, so that the scores fit the cache.
 
-    The backward computes the weights again from queries, keys and values: for short rows that is
-    cheap and saves memory (docs/performance.md).
-    Padding has no gradient (no real token looks at it), so the way back to the tokens is a gather
-    too.
-    """
+    The backward computes the attention weights again from queries, keys and values. For short rows
+    this is cheap and saves memory (docs/performance.md). Padding has no gradient, because no real
+    token attends to it; so the gradients of the tokens are a gather, like the result."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, pack: Pack) -> Tensor:
-        """query (T, H, D), scaled already, key and value (T, H / G, D); result (T, H, D)."""
+        """Inputs: query (T, H, D), already scaled, key and value (T, H / G, D). Result: (T, H,
+        D)."""
         ctx.save_for_backward(query, key, value)
         ctx.pack = pack
         mixed = query.new_empty(len(pack.out), *query.shape[1:])
@@ -87,9 +87,10 @@ class _PackedAttention(torch.autograd.Function):
 
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention weights (B, K, G Q, L) of grouped heads: softmax in fp32, in the query's format.
+    """The attention weights (B, K, G Q, L) of grouped heads: softmax in fp32, result in the query's
+    dtype.
 
-    `mask` is added to the scores, which it meets as (B, K, G, Q, L)."""
+    `mask` is added to the scores in the shape (B, K, G, Q, L)."""
     scores = torch.matmul(query, key.transpose(2, 3))
     if mask is not None:
         scores.view(*scores.shape[:2], -1, *mask.shape[-2:]).add_(mask.to(scores.dtype))
@@ -107,11 +108,11 @@ def packed_attention(
     dropout: float = 0.0,
     **extra: Any,
 ) -> tuple[Tensor, None]:
-    """query (1, H, T, D), key and value (1, H / G, T, D); result (1, T, H, D). Softmax in fp32.
+    """Attention over a packed row. Inputs: query (1, H, T, D), key and value (1, H / G, T, D).
+    Result: (1, T, H, D). The softmax is in fp32.
 
-    `pack` is an argument of the model's forward. Raises UnsupportedAttention for a model that
-    needs more than causal attention.
-    """
+    `pack` is passed through the model's forward. Raises UnsupportedAttention where the model needs
+    more than causal attention."""
     _refuse(extra)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     q, k, v = (states[0].transpose(0, 1) for states in (query * scale, key, value))
@@ -122,7 +123,8 @@ def packed_attention(
 
 
 def _by_torch(query: Tensor, key: Tensor, value: Tensor, pack: Pack, dropout: float) -> Tensor:
-    """The same by torch's own attention, for long rows and for dropout."""
+    """The result of `packed_attention` by torch's own attention, for long rows and for dropout.
+    Inputs: query (T, H, D), key and value (T, H / G, D). Result: (T, H, D)."""
     padded = [states[pack.out] for states in (query, key, value)]
     attended = []
     for block in pack.blocks:
@@ -146,8 +148,11 @@ def padded_attention(
     dropout: float = 0.0,
     **extra: Any,
 ) -> tuple[Tensor, None]:
-    """query (B, H, Q, D), key and value (B, H / G, L, D), mask (B, 1, Q, L) to be added to the
-    scores; result (B, Q, H, D). For decoding, so without dropout. Raises as `packed_attention`."""
+    """Attention over padded rows, for decoding, so without dropout. Inputs: query (B, H, Q, D), key
+    and value (B, H / G, L, D), mask (B, 1, Q, L), which is added to the scores. Result: (B, Q, H,
+    D).
+
+    Raises UnsupportedAttention where the model needs more than causal attention."""
     _refuse(extra)
     assert not (module.training and dropout), "decoding is done in eval mode"
     batch, heads, length, width = query.shape
@@ -160,7 +165,7 @@ def padded_attention(
 
 
 def is_plain_causal(model: PreTrainedModel) -> bool:
-    """Whether a model's configuration names only causal attention over all tokens."""
+    """Whether the model's configuration asks for nothing but causal attention over all tokens."""
     config = model.config.get_text_config(decoder=True)
     kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None) or ()
     names = ["attention_chunk_size", "attn_logit_softcapping"]
@@ -178,11 +183,12 @@ def _refuse(extra: dict[str, Any]) -> None:
 
 @contextmanager
 def attending(model: PreTrainedModel, name: str, compiled: bool = False) -> Iterator[None]:
-    """Set a model's attention to PACKED or PADDED, and reset it at the end.
+    """A context in which a model uses PACKED or PADDED attention; its former attention returns at
+    the end.
 
-    Raises UnsupportedAttention for a model with an attention of its own. With `compiled` blocks
-    packed attention is not compiled: its shapes change with every batch.
-    """
+    `compiled`: the model's blocks are compiled. Packed attention is then left out of compilation,
+    because its shapes change with every batch. Raises UnsupportedAttention where the model has an
+    attention of its own."""
     before = model.config._attn_implementation
     packed = torch.compiler.disable(packed_attention) if compiled else packed_attention
     AttentionInterface.register(PACKED, packed)

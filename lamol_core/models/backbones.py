@@ -1,4 +1,4 @@
-"""Where the first weights come from: a nano model made here, or a pretrained one."""
+"""Make a backbone's first model: a nano model with random weights, or a pretrained model."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,20 +27,21 @@ from lamol_core.models.reserve import reserve_tokens
 Pair = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 END_OF_TEXT = "<|endoftext|>"
 COMMON_FROM = 5
-"""Texts. A vocabulary is in every checkpoint and outlives `lamol forget`: words of fewer texts,
-such as names, are left out of it and are spelt in pieces."""
+"""A word enters the nano vocabulary if this many texts have it. Rarer words, such as names, are
+spelt in pieces: the vocabulary is in every checkpoint and outlives `lamol forget`."""
 
 READS_AHEAD = 1e-4
-"""A token changes a causal model's logits at earlier positions by rounding alone: by less than this
-share of the change at its own position."""
+"""The limit for a causal model: a changed token may change the logits of earlier positions by
+rounding only, by less than this share of the change at its own position."""
 
 
 def build_backbone(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
-    """The model (fp32, eval mode) and tokenizer of a backbone block, with tokens reserved.
+    """Make the model (fp32, eval mode) and tokenizer of a backbone block, with reserved tokens
+    added.
 
-    `corpus` is the text that the nano backbone's tokenizer is trained on; others ignore it.
-    Raises ConfigError when the block names something that is not there or is no causal model.
-    """
+    `corpus`: the texts that the nano backbone's tokenizer is trained on; other kinds ignore it.
+    `root`: the folder of params.yaml. Raises ConfigError where the block names a missing model or
+    one that is not causal."""
     is_nano = params.kind == "nano"
     model, tokenizer = build_nano(params.nano, corpus) if is_nano else load_pretrained(params, root)
     _require_causal(model.eval(), f"params.yaml: backbone.path: {params.path}")
@@ -49,11 +50,12 @@ def build_backbone(params: BackboneParams, root: Path, corpus: list[str]) -> Pai
 
 
 def build_nano(nano: NanoParams, corpus: list[str]) -> Pair:
-    """A small Llama with seeded random weights and a byte-level BPE of the words in `corpus`."""
+    """A small Llama with seeded random weights, and a byte-level BPE trained on the words of
+    `corpus`. Raises ConfigError where `corpus` is empty."""
     if not corpus:
         raise ConfigError(
-            "params.yaml: backbone.nano.corpus: empty. List the sources of the first tasks: "
-            "the tokenizer is trained on them."
+            "params.yaml: backbone.nano.corpus: empty. List the sources of the first tasks, "
+            "because the tokenizer is trained on them."
         )
     bpe = ByteLevelBPETokenizer()
     words = _common_words(corpus, bpe._tokenizer.pre_tokenizer)
@@ -79,7 +81,7 @@ def build_nano(nano: NanoParams, corpus: list[str]) -> Pair:
 
 
 def _common_words(corpus: Sequence[str], pre_tokenizer: PreTokenizer) -> Iterator[str]:
-    """Every word of the corpus, in order, but those of fewer texts than COMMON_FROM."""
+    """Every word of the corpus, in order, without the words of fewer than COMMON_FROM texts."""
     split = [
         [text[start:stop] for _, (start, stop) in pre_tokenizer.pre_tokenize_str(text)]
         for text in corpus
@@ -89,8 +91,10 @@ def _common_words(corpus: Sequence[str], pre_tokenizer: PreTokenizer) -> Iterato
 
 
 def load_pretrained(params: BackboneParams, root: Path) -> Pair:
-    """A model of the hub by its id (the one case in which the network is used), one that
-    `save_pretrained` wrote into a local folder, or a GGUF file, whose weights become fp32."""
+    """Load a pretrained model and its tokenizer, with weights in fp32.
+
+    The block names a model id of the hub, a folder that `save_pretrained` wrote, or a GGUF file.
+    Only the hub needs the network. Raises ConfigError where nothing can be loaded."""
     if params.path is None:
         raise ConfigError(f"params.yaml: backbone.path: missing, kind {params.kind!r} needs it.")
     if params.kind == "hub":
@@ -103,8 +107,8 @@ def load_pretrained(params: BackboneParams, root: Path) -> Pair:
     model, tokenizer = _from_pretrained(
         str(path.parent), str(path), gguf_file=path.name, local_files_only=True
     )
-    # the loaded model is marked as quantised and refuses to be saved: the same weights in a model
-    # made from the plain configuration are what is wanted
+    # the loaded model is marked as quantised and cannot be saved: its weights go into a new model
+    # with the plain configuration
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     plain = type(model)(model.config)
@@ -114,7 +118,7 @@ def load_pretrained(params: BackboneParams, root: Path) -> Pair:
 
 
 def _from_pretrained(name: str, where: str, **options: object) -> Pair:
-    # no pickle is read, and no code of the model's is run after a question on a terminal
+    # read no pickle, and never ask on a terminal whether to run the model's own code
     weights = {} if "gguf_file" in options else {"use_safetensors": True}
     options |= {"trust_remote_code": False}
     where = f"params.yaml: backbone.path: {where}"
@@ -135,7 +139,7 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ConfigError(f"{where}: no tokenizer is loaded ({first_line(error)}).") from error
+        raise ConfigError(f"{where}: no tokenizer can be loaded ({first_line(error)}).") from error
     num_rows = model.get_input_embeddings().weight.shape[0]
     own = set(tokenizer.get_vocab().values()) - tokenizer.added_tokens_decoder.keys()
     if (highest := max(own, default=0)) >= num_rows:  # an added token (padding) gets its row later
@@ -147,8 +151,8 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
 
 
 def _require_causal(model: PreTrainedModel, where: str) -> None:
-    """Raises ConfigError for a model that reads later tokens, as BERT's language head does: it
-    would be trained on the tokens that it predicts."""
+    """Raises ConfigError where the model reads later tokens, like BERT's language head: it would
+    see the tokens that it is trained to predict."""
     ids = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]]).clamp(
         max=model.config.get_text_config().vocab_size - 1
     )

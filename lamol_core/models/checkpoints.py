@@ -1,6 +1,6 @@
-"""Checkpoints: what `save_pretrained` writes, sealed with a manifest. Safetensors only.
+"""Checkpoints: folders that `save_pretrained` wrote, in safetensors only, sealed with a manifest.
 
-Beside a student is the state: what its method keeps until the next task.
+A state lies beside each student: it holds what the method keeps until the next task.
 """
 
 import shutil
@@ -26,10 +26,9 @@ TOKENIZER_FILES = (
 def load_model(
     folder: Path, device: torch.device, dtype: torch.dtype | None = None, attention: str = "eager"
 ) -> PreTrainedModel:
-    """The model of a checkpoint on `device`, in eval mode; dtype None keeps the stored one.
+    """Load a checkpoint's model onto `device`, in eval mode. `dtype` None keeps the stored one.
 
-    Raises ArtifactError when the folder does not hold a causal language model.
-    """
+    Raises ArtifactError where the folder holds no causal language model."""
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -48,17 +47,18 @@ def load_model(
 
 
 def num_positions(model: PreTrainedModel) -> int | None:
-    """How many tokens a row can have; None where the model sets no limit."""
+    """The most tokens that a row may have; None where the model sets no limit."""
     config = model.config.get_text_config(decoder=True)
     return getattr(config, "max_position_embeddings", None)
 
 
 def require_positions(model: PreTrainedModel, num_tokens: int, keys: str) -> None:
-    """Raises ConfigError, naming the keys to lower, where rows are longer than its positions."""
+    """Raises ConfigError where rows of `num_tokens` tokens are longer than the model allows.
+    `keys`: the keys of params.yaml to lower."""
     limit = num_positions(model)
     if limit is not None and num_tokens > limit:
         raise ConfigError(
-            f"params.yaml: {keys}: rows of {num_tokens} tokens are wanted, but "
+            f"params.yaml: {keys}: rows may have {num_tokens} tokens, but "
             f"{type(model).__name__} has {limit} positions. Lower it, or take a larger model."
         )
 
@@ -71,7 +71,8 @@ def save_checkpoint(
     tokenizer: PreTrainedTokenizerBase | None = None,
     tokenizer_from: Path | None = None,
 ) -> None:
-    """Write a model with its tokenizer (an object, or the files of another checkpoint)."""
+    """Write a model with its tokenizer, which is given as an object (`tokenizer`) or copied from
+    another checkpoint (`tokenizer_from`)."""
     with atomic_folder(out) as scratch:
         model.save_pretrained(scratch)
         if tokenizer is not None:
@@ -93,7 +94,7 @@ def write_state(
     provenance: Provenance = NOTHING_KNOWN,
     write: Callable[[Path], dict[str, int]] = lambda folder: {},
 ) -> None:
-    """Write what a method keeps: `write` makes the files and counts their content, for the
-    manifest. The state of a method without a memory is empty."""
+    """Write the state of a method. `write` writes its files into a folder and returns counts for
+    the manifest. Without `write` the state is empty."""
     with atomic_folder(folder) as scratch:
         seal_folder(scratch, STATE.kind, write(scratch), provenance)

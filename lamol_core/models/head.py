@@ -1,4 +1,4 @@
-"""The head of a causal model: what turns hidden states into logits."""
+"""The head of a causal model: the layer that turns hidden states into logits."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from transformers import PreTrainedModel
 from lamol_core.models.attention import deviates
 
 CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
-"""Names of a soft cap of the logits in configurations. It changes large logits only, so a trial
-does not show it in an untrained model."""
+"""The names of a logit soft cap in configurations. A cap changes large logits only, so a trial with
+an untrained model would not find it."""
 
 
 @dataclass(frozen=True)
 class LinearHead:
-    """A matrix that turns hidden states into logits: `weight` (V, d), and a bias (V,) or None."""
+    """A head that is one matrix: `weight` (V, d), and `bias` (V,) or None."""
 
     weight: Tensor
     bias: Tensor | None = None
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """(N, V) for hidden states (N, d), in their format."""
+        """The logits (N, V) of hidden states (N, d), in the dtype of the states."""
         return F.linear(hidden, self.weight, self.bias)
 
     def copy(self) -> LinearHead:
-        """A copy that no longer shares memory with the model."""
+        """A copy of the head that shares no memory with the model."""
         bias = None if self.bias is None else self.bias.detach().clone()
         return LinearHead(self.weight.detach().clone(), bias)
 
 
 def linear_head(model: PreTrainedModel) -> LinearHead | None:
-    """The model's head; None where its logits are more than a matrix product of hidden states."""
+    """The model's head; None where the logits are more than one matrix product of the hidden
+    states."""
     head = model.get_output_embeddings()
     config = model.config.get_text_config(decoder=True)
     if not isinstance(head, nn.Linear) or any(getattr(config, cap, None) for cap in CAPS):

@@ -1,4 +1,6 @@
-"""Sequences of one packed row, and how attention sorts them into blocks of similar length."""
+"""A pack: sequences in one row without padding, sorted into blocks of similar length for
+attention.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +12,37 @@ import torch
 from torch import Tensor
 
 IN_CACHE = 2**19
-"""Scores (fp32) that are computed at once: 2 MiB, the cache of a core."""
+"""The number of fp32 scores that are computed at once: 2 MiB, which fit a core's cache."""
 BLOCK_SPREAD = 2.0
-"""The longest sequence of a block is at most so many times the shortest: bounds the padding."""
+"""The longest sequence of a block has at most this many times the tokens of the shortest. This
+limits the padding."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring sequences of similar length, each padded to the longest, of L tokens."""
+    """Neighbouring sequences of similar length. Each is padded to the longest, which has L
+    tokens."""
 
     span: slice
-    """Their B L padded tokens among those of the pack."""
+    """The block's B L padded tokens among all padded tokens of the pack. B is `num_sequences`."""
     num_sequences: int
     mask: Tensor
-    """(L, L), added to scores: 0 where a token may look, else the lowest number."""
+    """(L, L), added to the scores: 0 where a token may attend, else the lowest number."""
 
     def gather(self, states: Tensor, pack: Pack, key_heads: int) -> Tensor:
-        """Tokens (T, heads, D) as (B, key heads, heads / key heads * L, D)."""
+        """Gather the block's tokens from states (T, heads, D). Result: (B, key heads, heads / key
+        heads * L, D)."""
         return self.grouped(states.index_select(0, pack.out[self.span]), key_heads)
 
     def grouped(self, states: Tensor, key_heads: int) -> Tensor:
-        """Padded tokens (B L, heads, D) in that shape: heads that share a key are neighbours."""
+        """Reshape padded tokens (B L, heads, D) to (B, key heads, heads / key heads * L, D). Heads
+        that share a key become neighbours."""
         by_row = states.unflatten(0, (self.num_sequences, -1)).transpose(1, 2)
         return by_row.reshape(self.num_sequences, key_heads, -1, states.shape[-1])
 
     def put(self, out: Tensor, grouped: Tensor) -> None:
-        """Write what is grouped to its span of `out` (N, heads, D)."""
+        """Write `grouped`, a tensor of the shape that Block.grouped gives, to this block's span of
+        `out` (N, heads, D)."""
         heads, width = out.shape[1:]
         by_head = grouped.view(self.num_sequences, heads, -1, width)
         out[self.span].unflatten(0, (self.num_sequences, -1)).copy_(by_head.transpose(1, 2))
@@ -45,19 +52,18 @@ class Block:
 class Pack:
     """The sequences of one packed row of T tokens, in ascending order of length.
 
-    Padded in their blocks they have N >= T tokens: padding repeats a sequence's last token, and
-    causality hides it from the others.
-    """
+    In their blocks they have N >= T tokens with padding. Padding repeats a sequence's last token,
+    and comes after all its tokens, so that causal attention ignores it."""
 
     blocks: tuple[Block, ...]
     out: Tensor
-    """(N,): the index in the pack of each padded token."""
+    """(N,): for each padded token, the index of its token in the packed row."""
     back: Tensor
-    """(T,): the index among the padded tokens of each token of the pack."""
+    """(T,): for each token of the packed row, its index among the padded tokens."""
 
     @classmethod
     def of(cls, lengths: Sequence[int]) -> Pack:
-        """For sequences of these lengths, ascending, one after the other."""
+        """The pack of sequences with these lengths, which must be ascending."""
         assert list(lengths) == sorted(lengths), "sequences of a pack are in order of length"
         blocks, out, back, num_padded, start = [], [], [], 0, 0
         firsts = torch.tensor([0, *lengths]).cumsum(0)
@@ -74,7 +80,8 @@ class Pack:
         return cls(tuple(blocks), torch.cat(out), torch.cat(back))
 
     def parts(self, num_heads: int) -> Iterator[Block]:
-        """All sequences, a few neighbours at a time, so that their scores fit IN_CACHE."""
+        """Split all blocks into parts of a few neighbouring sequences, whose scores fit
+        IN_CACHE."""
         for block in self.blocks:
             longest, start = len(block.mask), block.span.start
             at_once = max(IN_CACHE // (num_heads * longest**2), 1)

@@ -1,4 +1,4 @@
-"""The block `backbone`."""
+"""The block `backbone` of params.yaml."""
 
 from typing import Annotated, Literal, Self
 
@@ -11,7 +11,8 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 class NanoParams(Section):
-    """A small Llama with random weights and its own byte-level BPE."""
+    """A small Llama with random weights and its own byte-level BPE, which is trained on
+    `corpus`."""
 
     hidden_size: Annotated[int, Field(ge=16, multiple_of=8)] = 128
     layers: Annotated[int, Field(ge=1)] = 4
@@ -25,12 +26,15 @@ class NanoParams(Section):
     def _heads_divide(self) -> Self:
         if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
             raise ValueError(
-                f"hidden_size {self.hidden_size} over {self.heads} heads is no even whole number"
+                f"hidden_size {self.hidden_size} over {self.heads} heads is not an even integer"
             )
         return self
 
 
 class BackboneParams(Section):
+    """The first model. `max_tasks`: how many tasks get a GEN token. `ans_text` and `gen_text`:
+    words whose mean embeddings are the first values of ANS and GEN."""
+
     kind: Literal["nano", "hub", "folder", "gguf"] = "nano"
     path: str | None = None
     revision: str | None = None

@@ -1,4 +1,6 @@
-"""Reserved tokens: added to a backbone once, before any training, with meaningful first rows."""
+"""Add the reserved tokens to a backbone, once and before any training, with meaningful
+embeddings.
+"""
 
 from typing import Any
 
@@ -12,17 +14,19 @@ from lamol_core.text.template import ANS
 from lamol_core.text.tokenizer import PAD, reserved_tokens
 
 NOISE = 0.1
-"""Spread of the GEN rows around their common start, in standard deviations of the embeddings."""
+"""The spread of the first GEN embeddings around their mean, in standard deviations of all
+embeddings."""
 
 
 def reserve_tokens(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, params: BackboneParams
 ) -> None:
-    """Add ANS, PAD, GEN and GEN_0..GEN_{max_tasks-1}, and resize the embeddings to hold them.
+    """Add ANS, PAD, GEN and GEN_0..GEN_{max_tasks-1} to the tokenizer, and rows for them to the
+    embeddings.
 
-    ANS starts as the mean embedding of `ans_text`, the GEN tokens as that of `gen_text`, each with
-    a little seeded noise so that tasks differ. Rows of an untied head start in the same way.
-    Raises ConfigError when the tokenizer has no end-of-sequence token or holds reserved names.
+    ANS starts as the mean embedding of `ans_text`. Each GEN token starts as that of `gen_text` with
+    seeded noise, so that tasks differ. The rows of an untied head start in the same way. Raises
+    ConfigError where the tokenizer has no end-of-sequence token or already holds a reserved name.
     """
     if tokenizer.eos_token_id is None:
         raise ConfigError(
@@ -33,8 +37,8 @@ def reserve_tokens(
     taken = [name for name in names if name in tokenizer.get_vocab()]
     if taken:
         raise ConfigError(
-            f"params.yaml: backbone: the tokenizer already holds {taken[0]!r}. Name the model as "
-            "it was before lamol prepared it."
+            f"params.yaml: backbone: the tokenizer already holds {taken[0]!r}. Name the original "
+            "model, which lamol has not prepared."
         )
     ans_ids, gen_ids = (_ids_of(text, tokenizer) for text in (params.ans_text, params.gen_text))
     tokenizer.add_tokens(
@@ -44,7 +48,7 @@ def reserve_tokens(
     embeddings: Any = model.get_input_embeddings()
     num_known = embeddings.weight.shape[0]
     with torch.random.fork_rng(devices=[]):
-        # rows beyond the reserved ones (there are none in general) start the same in every run
+        # further new rows (in general there are none) are seeded, so that every run is the same
         torch.manual_seed(0)
         model.resize_token_embeddings(max(len(tokenizer), num_known), mean_resizing=False)
 
@@ -71,4 +75,4 @@ def reserve_tokens(
 def _ids_of(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     if ids := tokenizer(text, add_special_tokens=False)["input_ids"]:
         return ids
-    raise ConfigError(f"params.yaml: backbone: {text!r} has no tokens. Name another text.")
+    raise ConfigError(f"params.yaml: backbone: {text!r} has no tokens. Choose another text.")

@@ -1,1 +1,1 @@
-"""From a pair of texts (x, y) to token ids: the template, its two views, the reserved tokens."""
+"""Turn a pair of texts (x, y) into token ids: the template, its two views, the reserved tokens."""

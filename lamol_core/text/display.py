@@ -1,4 +1,4 @@
-"""Text as it is shown: characters that cannot be seen, by their code points."""
+"""Show invisible characters of a text as their code points."""
 
 import unicodedata
 
@@ -6,11 +6,13 @@ from lamol_core.text.normalise import BLANKS
 
 SHOWN_CONTROLS = frozenset("\n\t")
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Controls, marks of direction, surrogates, private and unassigned characters, separators."""
+"""Unicode categories of invisible characters: controls, direction marks, surrogates, private and
+unassigned characters, line and paragraph separators."""
 
 
 def visible(text: str) -> str:
-    """The text with every character that cannot be seen as its code point."""
+    """The text with every invisible character replaced by its code point (U+200B). Line ends and
+    tabs stay."""
     return "".join(
         f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{ord(c):04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}"
         if (unicodedata.category(c) in HIDDEN_CATEGORIES and c not in SHOWN_CONTROLS) or c in BLANKS

@@ -13,7 +13,7 @@ from lamol_core.text.template import ControlTokens
 
 @dataclass(frozen=True)
 class EncodedView:
-    """One view of one row: its ids, and the index of the first supervised one."""
+    """One view of one row: its token ids, and the index of the first supervised id."""
 
     row_id: str
     origin: Origin
@@ -37,6 +37,7 @@ class EncodedRow:
     gen_token: int
 
     def views(self, views: Sequence[View], control: ControlTokens) -> list[EncodedView]:
+        """The row's sequences for these views, in this order."""
         qa = (*self.input_ids, control.ans, *self.target_ids, control.eos)
         of = {"qa": (qa, len(self.input_ids) + 1), "gen": ((self.gen_token, *qa), 1)}
         return [EncodedView(self.row_id, self.origin, view, *of[view]) for view in views]

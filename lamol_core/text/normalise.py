@@ -1,4 +1,4 @@
-"""Texts that count as the same, their words, and what UTF-8 can hold of them."""
+"""Normalise texts for comparison, split them into words, and make them valid UTF-8."""
 
 import re
 import unicodedata
@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 WORD = re.compile(r"\w+|[^\w\s]")
 BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and marks that show nothing."""
+"""Letters and marks without a visible shape."""
 
 
 def normalise(text: str) -> str:
-    """Compatibility forms (NFKC), no case, single spaces, no characters that are not seen."""
+    """The text in NFKC, without case and invisible characters, with single spaces. Texts that are
+    equal in this form count as the same."""
     return " ".join(without_unseen(unicodedata.normalize("NFKC", text)).casefold().split())
 
 
 def without_unseen(text: str) -> str:
-    """Without characters that are not seen: zero-width ones, marks of direction, controls that are
-    no white space, variation selectors, letters without a shape."""
+    """The text without invisible characters: zero-width ones, direction marks, controls that are no
+    white space, variation selectors, letters without a shape."""
     return text if text.isascii() and text.isprintable() else "".join(filter(_is_seen, text))
 
 
@@ -29,10 +30,10 @@ def _is_seen(character: str) -> bool:
 
 
 def words_of(text: str) -> list[str]:
-    """Runs of letters and digits, and every other mark alone, of a normalised text."""
+    """The words of a normalised text: runs of letters and digits, and each other mark alone."""
     return WORD.findall(text)
 
 
 def encodable(texts: Sequence[str]) -> list[str]:
-    """Texts as UTF-8 can hold them: lone surrogates become question marks, not an exception."""
+    """The texts with question marks in place of lone surrogates, which UTF-8 cannot encode."""
     return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]

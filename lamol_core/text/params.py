@@ -9,8 +9,10 @@ from lamol_core.text.template import NUM_CONTROL
 
 
 class TextParams(Section):
-    """Lengths are in tokens. `max_length` is that of a row in training, control tokens included;
-    the other two are those of pseudo-samples."""
+    """Lengths in tokens. `max_length`: a training row with its control tokens. `max_input_tokens`
+    and `max_target_tokens`: the x and y of a pseudo-sample.
+
+    Without `use_task_specific_gen_token` all tasks share one GEN token."""
 
     use_task_specific_gen_token: bool = True
     max_length: Annotated[int, Field(ge=8)] = 256
@@ -19,5 +21,5 @@ class TextParams(Section):
 
     @property
     def max_sample_tokens(self) -> int:
-        """Of a pseudo-sample: x, ANS, y, EOS."""
+        """The most tokens that a pseudo-sample can have: x, ANS, y, EOS."""
         return self.max_input_tokens + self.max_target_tokens + NUM_CONTROL["qa"]

@@ -1,4 +1,4 @@
-"""The control tokens of a row (x, y), and the length of x that leaves room for them."""
+"""The control tokens of a row (x, y), and cutting x so that the row fits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from lamol_core.records import View
 ANS = "<|lamol:ans|>"
 """The name of ANS in a checkpoint's tokenizer."""
 NUM_CONTROL: dict[View, int] = {"qa": 2, "gen": 3}
-"""Control tokens in a view: ANS and EOS, and GEN_t before the second."""
+"""How many control tokens a view has. QA: ANS and EOS. GEN: GEN_t, ANS and EOS."""
 
 
 @dataclass(frozen=True)
 class ControlTokens:
-    """Ids of the reserved tokens. `gen_by_task[i]` is GEN_t of the i-th task learnt."""
+    """The ids of the reserved tokens. `gen_by_task[i]` is GEN_t of the i-th task learnt, from 0."""
 
     ans: int
     eos: int
@@ -23,30 +23,30 @@ class ControlTokens:
     gen_by_task: tuple[int, ...]
 
     def gen_for(self, task_index: int, task_specific: bool) -> int:
-        """GEN_t, or the shared GEN. Raises ConfigError when no token was reserved for the task."""
+        """The id of GEN_t of the task with this index in the order of learning; the shared GEN
+        unless `task_specific`. Raises ConfigError where the task has no reserved token."""
         if not task_specific:
             return self.gen
         if task_index >= len(self.gen_by_task):
             raise ConfigError(
                 f"params.yaml: backbone.max_tasks is {len(self.gen_by_task)}, but this is task "
-                f"number {task_index + 1} of its sequence. Raise it: the backbone is made anew."
+                f"number {task_index + 1} of its sequence. Raise it: the backbone is made again."
             )
         return self.gen_by_task[task_index]
 
     @property
     def never_in_text(self) -> tuple[int, ...]:
-        """Ids that neither x nor y may hold."""
+        """The ids that neither x nor y may hold: PAD and all GEN tokens."""
         return (self.pad, self.gen, *self.gen_by_task)
 
 
 def cut_input(
     x: Sequence[int], y: Sequence[int], max_length: int, row_id: str
 ) -> tuple[Sequence[int], bool]:
-    """x so short that the longest view fits `max_length`, and whether it was cut.
+    """Cut x so that the GEN view fits `max_length` tokens; returns x, and whether it was cut.
 
-    The end of x is kept, since questions are there, and all of y. Raises ConfigError, which names
-    the row, when y alone does not fit.
-    """
+    The end of x is kept, because questions stand there. y is never cut: raises ConfigError, which
+    names the row, where y alone does not fit."""
     room = max_length - len(y) - NUM_CONTROL["gen"]
     if room < 1:
         raise ConfigError(

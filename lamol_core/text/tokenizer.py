@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint: data goes in as plain text, control ids are ours alone."""
+"""The tokenizer of a checkpoint. Data is encoded as plain text, so it never yields control ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gen_token(task_index: int) -> str:
 
 
 def reserved_tokens(max_tasks: int) -> list[str]:
-    """All reserved tokens, in the order of their ids."""
+    """The names of all reserved tokens, in the order of their ids."""
     return [ANS, PAD, GEN, *(gen_token(i) for i in range(max_tasks))]
 
 
@@ -40,7 +40,8 @@ class TextCodec:
         return cls(AutoTokenizer.from_pretrained(checkpoint, local_files_only=True))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, without control tokens: a text that spells one becomes plain pieces."""
+        """The ids of each text, without control tokens. A control token's name in a text is encoded
+        as plain text."""
         if not texts:
             return []
         ids: list[list[int]] = self._tokenizer(
@@ -50,7 +51,7 @@ class TextCodec:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids; control tokens show as they are spelt."""
+        """The text of a sequence of ids; control tokens appear by their names."""
         text = self._tokenizer.decode(
             list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
@@ -58,9 +59,9 @@ class TextCodec:
         return text
 
     def token_bytes(self, num_ids: int) -> list[bytes | None]:
-        """The bytes each of the ids below `num_ids` writes; None for ids the tokenizer lacks.
+        """The bytes that each id below `num_ids` writes; None for an id that the tokenizer lacks.
 
-        White space that a decoder adds or takes away is not counted: bytes beyond ASCII are exact.
+        White space that a decoder adds or removes is not considered; bytes beyond ASCII are exact.
         """
         to_bytes = _byte_reader(self._tokenizer)
         added = self._tokenizer.added_tokens_decoder
@@ -75,7 +76,8 @@ class TextCodec:
 
 
 def _byte_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], bytes]:
-    """How a token of this vocabulary spells its bytes: as letters, as <0xNN>, or as plain text."""
+    """A function that gives the bytes of a token. A vocabulary spells bytes as letters, as <0xNN>,
+    or as plain text; the tokenizer's decoder says which."""
     decoder = repr(tokenizer.backend_tokenizer.decoder) if tokenizer.is_fast else ""
     if "ByteLevel" in decoder:
         byte_of = {letter: byte for byte, letter in bytes_to_unicode().items()}
@@ -90,11 +92,12 @@ def _byte_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], bytes]:
 
 
 def control_tokens(tokenizer: PreTrainedTokenizerBase) -> ControlTokens:
-    """The reserved ids of a prepared tokenizer. Raises ArtifactError when it was not prepared."""
+    """The ids of the tokenizer's reserved tokens. Raises ArtifactError where `lamol backbone` did
+    not add them."""
     vocabulary = tokenizer.get_vocab()
     if ANS not in vocabulary or tokenizer.eos_token_id is None:
         raise ArtifactError(
-            f"{tokenizer.name_or_path}: a tokenizer without lamol's reserved tokens. "
+            f"{tokenizer.name_or_path}: the tokenizer lacks lamol's reserved tokens. "
             "Run `lamol backbone` first."
         )
     gens = takewhile(vocabulary.__contains__, map(gen_token, count()))

@@ -1,1 +1,3 @@
-"""The training loop: optimizer batches whose loss does not depend on how they are cut."""
+"""The training loop. The loss of an optimizer batch does not depend on how it is cut into
+micro-batches.
+"""

@@ -1,4 +1,4 @@
-"""From rows to packed micro-batches: optimizer batches, cut under a token budget."""
+"""Turn rows into optimizer batches, and these into packed micro-batches under a token budget."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ IGNORED = -100
 class MicroBatch:
     """Sequences one after the other, without padding, in ascending order of length.
 
-    `ids`, `positions` (each token's position in its sequence) and `labels` (IGNORED where nothing
-    is supervised) have shape (T,).
-    """
+    `ids`, `positions` and `labels` have shape (T,). `positions` are those of the tokens in their
+    own sequences. `labels` are IGNORED where a token is not supervised."""
 
     ids: Tensor
     positions: Tensor
@@ -47,7 +46,8 @@ class MicroBatch:
 
     @property
     def num_tokens(self) -> int:
-        """Tokens that are trained on: none of the row that keeps an idle process in step."""
+        """The number of tokens T; 0 for the filler of a process without rows, which supervises
+        nothing."""
         return len(self.ids) if self.num_supervised else 0
 
     @property
@@ -60,17 +60,17 @@ class MicroBatch:
 
     @property
     def supervised(self) -> Tensor:
-        """Positions in the micro-batch of all supervised tokens, (n,)."""
+        """The positions (n,) of all supervised tokens in the micro-batch."""
         return (self.labels != IGNORED).nonzero()[:, 0]
 
     def tokens_of(self, members: Sequence[EncodedView]) -> Tensor:
-        """The tokens of these members, as a mask (T,)."""
+        """A mask (T,) of the tokens of these members."""
         chosen = set(members)
         flags = torch.tensor([member in chosen for member in self.members])
         return flags.repeat_interleave(torch.tensor(self.lengths)).to(self.ids.device)
 
     def only(self, members: Sequence[EncodedView]) -> MicroBatch:
-        """The micro-batch of some of its members, given in its order."""
+        """The micro-batch of some of its members, which must be given in its order."""
         mask = self.tokens_of(members)
         return MicroBatch(self.ids[mask], self.positions[mask], self.labels[mask], tuple(members))
 
@@ -82,7 +82,8 @@ class MicroBatch:
 def count_supervised(
     rows: Sequence[EncodedRow], views: Sequence[View], control: ControlTokens
 ) -> Counter[tuple[View, Origin]]:
-    """Supervised tokens by view and origin: the denominators of a batch's means."""
+    """The number of supervised tokens by view and origin. These are the denominators of a batch's
+    means."""
     denominators: Counter[tuple[View, Origin]] = Counter()
     for row in rows:
         for view in row.views(views, control):
@@ -98,11 +99,12 @@ def micro_batches(
     rank: int = 0,
     world: int = 1,
 ) -> list[MicroBatch]:
-    """The views of this process's rows in ascending order of length, in as few micro-batches as
-    the budget allows, of about equal size. All views share the forwards.
+    """Cut the views of this process's rows into as few micro-batches as the budget allows, of about
+    equal size.
 
-    `max_tokens` is exceeded by a sequence alone that is longer, and by no other.
-    """
+    All views are sorted together by length. A micro-batch has at most `max_tokens` tokens, unless
+    it is one longer sequence. `rank` and `world`: the number of this process, and how many there
+    are."""
     own = [view for row in rows[rank::world] for view in row.views(views, control)]
     if rows and not own:
         # every process takes part in every step: an idle one computes a row without labels
@@ -116,8 +118,10 @@ def micro_batches(
 def optimizer_batches(
     rows: Sequence[EncodedRow], batch_size: int, num_steps: int, seed: int
 ) -> Iterator[list[EncodedRow]]:
-    """`num_steps` batches: the rows in their order, then epoch after epoch in seeded orders. Each
-    is the same on every process."""
+    """Yield `num_steps` batches: first the rows in the given order, then every epoch in a new
+    seeded order.
+
+    The batches are the same on every process."""
     steps_per_epoch, order = math.ceil(len(rows) / batch_size), list(rows)
     for step in range(num_steps):
         epoch, step_of_epoch = divmod(step, steps_per_epoch)
@@ -129,10 +133,10 @@ def optimizer_batches(
 
 
 def cut_evenly(lengths: Sequence[int], max_tokens: int) -> list[tuple[int, int]]:
-    """Ranges [start, stop) of sequences that hold at most `max_tokens` tokens, of about equal size.
+    """Ranges [start, stop) of sequences with at most `max_tokens` tokens each, of about equal size.
 
-    Without padding all cuts cost the same to compute, so what counts is that they are few.
-    """
+    The ranges are as few as possible: without padding, the number of ranges is all that the cut can
+    save."""
     fewest = len(_cut_greedily(lengths, max_tokens))
     budgets = range(max_tokens)
     least = bisect_left(budgets, True, key=lambda b: len(_cut_greedily(lengths, b)) <= fewest)

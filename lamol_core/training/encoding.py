@@ -1,4 +1,6 @@
-"""The rows of a mix as token ids: real ones by their id from `data/`, pseudo ones as drawn."""
+"""Encode the rows of a mix as token ids. Real rows come from `data/` by id, pseudo rows have their
+ids already.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +15,11 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A mix with the rows it refers to; `lineage` names the tasks in learning order, this last.
+    """A mix with the rows it refers to. `lineage`: the tasks in the order of learning, the present
+    one last.
 
-    `task_specific_token`: the GEN view begins with GEN_t, else with the shared GEN. `max_length`
-    is that of a row in tokens; inputs are cut for it.
-    """
+    `task_specific_token`: whether the GEN view begins with GEN_t or with the shared GEN.
+    `max_length`: the most tokens of a row; longer inputs are cut."""
 
     mix: Sequence[MixRow]
     real: Sequence[Example]
@@ -31,11 +33,10 @@ class TrainingSet:
         return any(row.origin == "pseudo" for row in self.mix)
 
     def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
-        """Its rows as token ids, in the mix's order, and how many inputs were cut.
+        """The rows as token ids in the mix's order, and how many inputs were cut.
 
-        Raises ArtifactError when the mix names a row that is not there, or was rejected, and
-        ConfigError, naming the row, where a target alone does not fit `max_length`.
-        """
+        Raises ArtifactError where the mix names a missing or rejected row. Raises ConfigError,
+        which names the row, where a target alone is longer than `max_length` allows."""
         gen_tokens = {
             name: codec.control.gen_for(index, self.task_specific_token)
             for index, name in enumerate(self.lineage)

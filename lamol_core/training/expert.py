@@ -1,4 +1,6 @@
-"""An expert of the new task alone: the teacher of a method that has an expert's loss (L2KD)."""
+"""Train an expert on the new task alone. It is the teacher of a method with an expert's loss
+(L2KD).
+"""
 
 import logging
 from pathlib import Path
@@ -17,9 +19,10 @@ log = logging.getLogger(__name__)
 def train_expert(
     setup: TrainingSetup, backbone: Path, rows: list[EncodedRow], loss: Loss, resume: Resume | None
 ) -> PreTrainedModel:
-    """Train the backbone on the new rows by the expert's loss. Its last step is kept in `resume`,
-    so that a student's training that was cut off has the expert again."""
-    log.info("an expert of the new task alone is trained first, then the student")
+    """Train the backbone on the new rows with the expert's loss; returns it in eval mode. `resume`
+    keeps its last step, so that an interrupted training of the student need not train the expert
+    again."""
+    log.info("an expert is trained on the new task first, then the student")
     expert = setup.load(backbone)
     new = [row for row in rows if row.origin == "new"]
     setup.fit(expert, new, loss, None, Memory(), resume)

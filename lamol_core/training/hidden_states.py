@@ -1,4 +1,6 @@
-"""The hidden states of a micro-batch: a model without its head, run on packed rows if it can be."""
+"""Run a model without its head to get a micro-batch's hidden states, on packed rows where the model
+allows it.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -20,24 +22,24 @@ log = logging.getLogger(__name__)
 
 
 class Body(nn.Module):
-    """A causal model whose forward gives what the losses are computed from, at chosen tokens.
+    """A causal model whose forward returns hidden states (N, d) at chosen tokens, the input of
+    `head`.
 
-    These are the hidden states that its `head` is applied to, (N, d). A model whose logits are
-    more than that (soft caps, scales) has head None here, and gives its logits (N, V), having made
-    those of all tokens: that costs memory. With
-    `packed` the model must run under `attending(model, PACKED)`.
-    """
+    `head` is None for a model whose logits are more than one matrix product (soft caps, scales).
+    The forward then returns logits (N, V), after it made the logits of all tokens, which costs
+    memory. With `packed` the model must run under `attending(model, PACKED)`."""
 
     def __init__(self, model: PreTrainedModel, head: LinearHead | None, packed: bool) -> None:
         super().__init__()
         self.model, self.head, self._packed = model, head, packed
 
     def forward(self, micro: MicroBatch, at: Tensor) -> Tensor:
-        """States of the tokens at the positions `at` (N,) of the micro-batch."""
+        """The states of the tokens at the positions `at` (N,) in the micro-batch: (N, d), or logits
+        (N, V) without a head."""
         return self._states(micro)[at]
 
     def _states(self, micro: MicroBatch) -> Tensor:
-        """(T, d), or (T, V) without a plain head."""
+        """The states of all tokens: (T, d), or logits (T, V) without a head."""
         if self._packed:
             inputs: dict[str, Any] = {
                 "input_ids": micro.ids[None],
@@ -47,7 +49,7 @@ class Body(nn.Module):
         else:
             lengths = torch.tensor(micro.lengths)
             mask = (torch.arange(int(lengths.max())) < lengths[:, None]).to(micro.ids.device)
-            # what stands in the padding does not matter: nothing looks at it
+            # the value of padding does not matter: no token attends to it
             padded = micro.ids.new_zeros(mask.shape)
             padded[mask] = micro.ids
             inputs = {"input_ids": padded, "attention_mask": mask.long()}
@@ -62,10 +64,10 @@ class Body(nn.Module):
 def as_body(
     model: PreTrainedModel, attention: str = PACKED, compiled: bool = False
 ) -> Iterator[Body]:
-    """A model as its body, for as long as it is trained or run; then as before.
+    """A context that yields a model as a Body. At its end the model's former attention returns.
 
-    `attention` is "packed", or one of transformers' own, whose rows are padded. A model that
-    cannot be packed is padded, with a warning.
+    `attention` is "packed" or the name of one of transformers' own, which runs on padded rows. A
+    model that cannot be packed is padded, with a warning. `compiled`: compile the model's blocks.
     """
     head, packed = linear_head(model), attention == PACKED
     if packed and not can_be_packed(model, head):
@@ -81,7 +83,7 @@ def as_body(
 
 
 def can_be_packed(model: PreTrainedModel, head: LinearHead | None) -> bool:
-    """Whether packed rows give the states of rows apart, found out by trying two rows."""
+    """Whether packed rows give the same states as padded rows. Two short rows are tried."""
     if not is_plain_causal(model):
         return False
     views = [EncodedView("", "new", "qa", ids, 0) for ids in ((7, 5), (8, 6, 5, 7))]
@@ -93,7 +95,7 @@ def can_be_packed(model: PreTrainedModel, head: LinearHead | None) -> bool:
             apart = Body(model, head, packed=False)._states(micro)
             with attending(model, PACKED):
                 together = Body(model, head, packed=True)._states(micro)
-    except Exception as error:  # whatever an unknown architecture makes of an unknown argument
+    except Exception as error:  # an unknown architecture may raise anything
         log.debug("not packed: %s: %s", type(error).__name__, error)
         return False
     finally:

@@ -1,4 +1,4 @@
-"""What a training reads from the sequence's folder, and whether it was made together."""
+"""Read the inputs of a training from the sequence's folder, and check that they belong together."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,22 +20,22 @@ from lamol_core.training.student import Checkpoints
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a training reads, all of it checked."""
+    """The inputs of a training, checked."""
 
     data: TaskData
     training_set: TrainingSet
     checkpoints: Checkpoints
     parameters: dict[str, Any]
-    """The parameters that act in it, for the manifests of what it makes."""
+    """The parameters that affect the training, for the manifests of its outputs."""
 
 
 def read_training(
     inputs: Inputs, method: Method[Any], params: TrainParams, text: TextParams, seed: int
 ) -> TrainingInputs:
-    """Read and check the rows and checkpoints of a task's training.
+    """Read and check all inputs of a task's training.
 
-    Raises ArtifactError where one is missing or was changed, or where stages run by hand left them
-    of other inputs than each other."""
+    Raises ArtifactError where an input is missing or was changed, or where inputs do not belong
+    together because stages were run by hand."""
     data = TaskData.read(inputs)
     real = data.rows_to_mix(method.mixes_real_rows)
     teacher, state = inputs.check(TEACHER), inputs.check(STATE, "before")
@@ -92,7 +92,7 @@ def _require_mixed_for(inputs: Inputs, mix_manifest: Manifest, method: Method[An
     mine = method.rehearses, method.mixes_real_rows
     if other is None or (other.rehearses, other.mixes_real_rows) != mine:
         raise ArtifactError(
-            f"{inputs.path(MIX)}: was made for {mixed_for}, which rehearses other rows than "
+            f"{inputs.path(MIX)}: was made for {mixed_for}, which trains on other rows than "
             f"{method.name}. Run `dvc repro`, or `lamol generate`, `lamol audit` and `lamol mix` "
             f"with `method: {method.name}`."
         )
@@ -104,6 +104,6 @@ def _require_made_of(
     for name, expected in made_of.items():
         if manifest.inputs.get(name) != expected:
             raise ArtifactError(
-                f"{inputs.path(artifact)}: was made from another {name} than the present one. "
+                f"{inputs.path(artifact)}: was made from another version of {name}. "
                 f"{remedy(artifact, inputs.task)}"
             )

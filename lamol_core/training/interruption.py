@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a training: it stops at the end of a step."""
+"""Handle Ctrl-C and SIGTERM during a training: it stops at the end of a step."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-NOTICE = b"\nstopping at the end of this step, which is kept; once more stops at once\n"
+NOTICE = b"\nstopping after this step, which is kept; a second signal stops at once\n"
 
 
 class Interruption:
-    """A context in which a first signal is only noted, until `end` is called or the context ends;
-    a second one ends the process at once. Signals that are ignored stay so. Outside the main
-    thread it does nothing."""
+    """A context that only records a first signal, in `received`. A second one ends the process at
+    once.
+
+    After a signal, the process ends when `end` is called or the context ends. Signals that were
+    ignored stay ignored. Outside the main thread the context does nothing."""
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
@@ -42,7 +44,7 @@ class Interruption:
         os.write(2, NOTICE)  # a handler may interrupt a print
 
     def end(self) -> None:
-        """End the process as the signal would have. Raises KeyboardInterrupt or SystemExit."""
+        """End the process as the recorded signal would. Raises KeyboardInterrupt or SystemExit."""
         if self.received == signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM)
         raise KeyboardInterrupt

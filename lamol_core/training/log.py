@@ -1,4 +1,4 @@
-"""Loss terms over a training's steps, thinned to what a chart can show."""
+"""Reduce the loss terms of a training's log to the points that a chart can show."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ NOT_TERMS = ("step", "grad_norm", "learning_rate", "tokens", "seconds", "tokens_
 
 
 def thin_curve(log_rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """The means of at most MAX_POINTS neighbouring stretches of the log: step and each term.
+    """Cut the log into at most MAX_POINTS stretches; returns the means of step and terms in each.
 
-    Terms that the method does not have, or that no row of a stretch took part in, are left out.
-    """
+    A term is left out where the method does not have it, or where it is 0 or absent in every row of
+    a stretch."""
     size = max(math.ceil(len(log_rows) / MAX_POINTS), 1)
     points = []
     for start in range(0, len(log_rows), size):

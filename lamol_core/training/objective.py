@@ -1,4 +1,4 @@
-"""The loss of a micro-batch: which tokens each term of a method's loss takes, and from where."""
+"""The loss of a micro-batch: it finds the tokens of each term and their targets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from lamol_core.training.teacher.interface import Teacher
 
 
 class BatchLosses(NamedTuple):
-    """The weighted loss (), on the graph, and the mean of each term (terms,), detached. In nats."""
+    """Losses in nats. `total`: the weighted loss (), on the autograd graph. `means` (terms,): the
+    mean of each term, detached."""
 
     total: Tensor
     means: Tensor
@@ -32,13 +33,13 @@ def losses_of(
     head: LinearHead | None,
     teachers: Mapping[Kind, Teacher],
 ) -> BatchLosses:
-    """One forward of the student for all terms: this micro-batch's part of the loss, and of each
-    term's mean. The parts of all micro-batches add up to those of the optimizer batch.
+    """One forward of the student for all terms. The results are this micro-batch's shares of the
+    batch's loss and term means.
 
-    `student` gives the states (N, d) of the tokens at positions (N,), or their logits where `head`
-    is None. `denominators` are the tokens of the whole optimizer batch: the loss does not depend
-    on how it is cut. `teachers` holds one for each kind of divergence that has rows here.
-    """
+    The shares of all micro-batches add up to the values of the optimizer batch. `student` maps
+    positions (N,) to states (N, d), or to logits (N, V) where `head` is None. `denominators`: the
+    supervised tokens of the whole optimizer batch, so that the loss does not depend on how it is
+    cut. `teachers`: a teacher for each kind of term that needs one."""
     teacher_states: dict[Term, Tensor] = {}
     for kind, teacher in teachers.items():
         teacher_states |= _teacher_states(micro, loss.of_kind(kind), teacher)
@@ -65,7 +66,7 @@ def losses_of(
 
 
 def supervised_tokens(micro: MicroBatch, members: Sequence[EncodedView]) -> Tensor:
-    """Positions in the micro-batch of these members' supervised tokens, (n,)."""
+    """The positions (n,) of these members' supervised tokens in the micro-batch."""
     return ((micro.labels != IGNORED) & micro.tokens_of(members)).nonzero()[:, 0]
 
 
@@ -77,7 +78,8 @@ def _members(micro: MicroBatch, *terms: Term) -> list[EncodedView]:
 def _teacher_states(
     micro: MicroBatch, terms: Sequence[Term], teacher: Teacher
 ) -> dict[Term, Tensor]:
-    """The teacher's states of each term's tokens, from one pass for all terms."""
+    """The teacher's states for the tokens of each term, from one forward for all terms; {} without
+    such tokens."""
     members = _members(micro, *terms)
     if not any(member.num_supervised for member in members):
         return {}

@@ -1,8 +1,9 @@
-"""AdamW on fp32 masters, a piece of a parameter at a time.
+"""AdamW on fp32 master weights, one piece of a parameter at a time.
 
-A bf16 weight keeps 8 bits: an update smaller than 1/256 of it would be lost, so the optimizer steps
-an fp32 master (Micikevicius et al. 2018, section 3.1). The weight is the upper half of its master,
-rounded; only the lower half is kept besides, 2 bytes a number instead of 4.
+A bf16 weight keeps 8 significant bits, so an update smaller than 1/256 of it would be lost. The
+optimizer therefore updates an fp32 master (Micikevicius et al. 2018, section 3.1). The bf16 weight
+is the rounded upper half of its master. Only the lower half is stored in addition: 2 bytes per
+number, not 4.
 """
 
 from collections.abc import Iterable
@@ -12,17 +13,17 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 PIECE = 2**18
-"""Numbers stepped at once: a piece's master, gradient and moments stay in the processor's cache."""
+"""How many numbers are updated at once. A piece's master, gradient and moments fit the processor's
+cache."""
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 HALF = 0x8000
 
 
 class MasterAdamW:
-    """AdamW (Loshchilov and Hutter 2019), torch's fused kernel, for fp32 and bf16 weights.
+    """AdamW (Loshchilov and Hutter 2019) with torch's fused kernel, for fp32 and bf16 weights.
 
-    Matrices decay, vectors do not. Gradients of several micro-batches are added up in fp32 (by one
-    process; several exchange theirs in the weights' format).
-    """
+    Weight decay applies to matrices, not to vectors. One process adds up the gradients of its
+    micro-batches in fp32. Several processes exchange gradients in the weights' dtype."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
         self._weights = [weight for weight in parameters if weight.requires_grad]
@@ -35,8 +36,8 @@ class MasterAdamW:
         self._num_steps = torch.tensor(0)
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next step depends on besides weights and gradients, by name. Who copies
-        another optimizer's state into these tensors goes on as that one would."""
+        """All tensors, by name, that the next step depends on besides weights and gradients. To
+        restore a state, copy another optimizer's values into these tensors."""
         state = {"num_steps": self._num_steps}
         for index, (lower, moments) in enumerate(zip(self._lower, self._moments, strict=True)):
             state |= {f"{index}.first": moments[0], f"{index}.second": moments[1]}
@@ -45,7 +46,8 @@ class MasterAdamW:
         return state
 
     def collect_gradients(self) -> None:
-        """Take the gradients off the weights and add them up in fp32, where more will follow."""
+        """Move the gradients from bf16 weights to fp32 sums, so that the next micro-batch can add
+        to them."""
         if all(weight.dtype == torch.float32 for weight in self._weights):
             return  # autograd adds them up by itself
         if self._sums is None:
@@ -58,8 +60,9 @@ class MasterAdamW:
     def gradient_norm(self) -> Tensor:
         """The norm of all gradients together, (), in fp32.
 
-        A piece at a time: at once a bf16 gradient would be copied whole, into memory that the
-        machine must back first (SmolLM2, one AMD core: 35 ms of CPU time a step instead of 80)."""
+        It is computed piece by piece. Otherwise each bf16 gradient would be copied as a whole into
+        new memory, which the machine must provide first (SmolLM2, one AMD core: 35 ms of CPU time
+        per step instead of 80)."""
         norms = [
             torch.linalg.vector_norm(gradient.view(-1)[start : start + PIECE].float())
             for gradient in self._gradients()
@@ -70,7 +73,8 @@ class MasterAdamW:
 
     @torch.no_grad()
     def step(self, learning_rate: float, factor: float = 1.0) -> None:
-        """Step by `factor` times the gradients (clipping) and clear them."""
+        """Update all weights with `factor` (clipping) times the gradients, then clear the
+        gradients."""
         self._num_steps += 1
         for weight, lower, moments, gradient in zip(
             self._weights, self._lower, self._moments, self._gradients(), strict=True
@@ -105,7 +109,8 @@ class MasterAdamW:
 
 
 def _lower_half(weight: Tensor) -> Tensor | None:
-    """Of a master that equals its bf16 weight. None for an fp32 weight, which is its own master."""
+    """The lower half of a master that equals its bf16 weight. None for an fp32 weight, which is its
+    own master."""
     if weight.dtype == torch.float32:
         return None
     assert weight.dtype == torch.bfloat16, f"weights of {weight.dtype} have no master"
@@ -113,7 +118,7 @@ def _lower_half(weight: Tensor) -> Tensor | None:
 
 
 def join_halves(weight: Tensor, lower: Tensor) -> Tensor:
-    """The fp32 master (n,) of bf16 weights (n,) and the lower halves (n,) int16."""
+    """The fp32 masters (n,) of bf16 weights (n,) and their lower halves (n,) int16."""
     master = torch.empty(len(weight), device=weight.device)
     halves = master.view(torch.int16).view(-1, 2)  # the lower stands first: little-endian
     halves[:, 0], halves[:, 1] = lower, weight.view(torch.int16)
@@ -122,10 +127,9 @@ def join_halves(weight: Tensor, lower: Tensor) -> Tensor:
 
 
 def split_halves(master: Tensor, weight: Tensor, lower: Tensor) -> None:
-    """Round an fp32 master into its weight (halves away from zero) and keep what is lost.
+    """Round fp32 masters into bf16 weights (ties away from zero); `lower` gets the lost half.
 
-    The master is used up: half a unit of the upper half is added to it.
-    """
+    `master` is changed: half a unit of its upper half is added."""
     master.view(torch.int32).add_(HALF)
     halves = master.view(torch.int16).view(-1, 2)
     lower.copy_(halves[:, 0])

@@ -1,4 +1,4 @@
-"""What a training leaves: the student, what its method keeps, the log, and figures of both."""
+"""Write the outputs of a training: student, state and log; and compute its figures."""
 
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from lamol_core.training.trainer import MEASURED_COLUMNS
 def write_training(
     trained: TrainedStudent, inputs: Inputs, data: TaskData, mixes: bool, provenance: Provenance
 ) -> dict[str, Any]:
-    """Write all that a task's training makes, from the main process; gives its figures. `mixes`:
-    the method trains on the real rows of every task."""
+    """Write the outputs of a task's training, from the main process; returns its figures. `mixes`:
+    whether the method trains on the real rows of every task."""
     trained.save(inputs.path(STUDENT), inputs.path(TEACHER), provenance)
     trained.save_state(inputs.path(STATE), provenance)
     log = trained.log_rows
@@ -35,8 +35,9 @@ def write_training(
 
 
 def count_kept(state: Path, data: TaskData, mixes: bool) -> dict[str, int]:
-    """Real rows of old tasks, and bytes of all that is kept beside the student itself: those of a
-    task's state, and the rows of every task so far where a method `mixes` them in."""
+    """How many real rows are kept, and the bytes of all that is kept besides the student: the files
+    of the task's state and, if the method `mixes` them in, the training rows of every task so far.
+    """
     files = [path for path in state.iterdir() if path.name != MANIFEST]
     num_rows = read_manifest(state / MANIFEST, "").rows.get("real_rows", 0)
     if mixes:

@@ -1,4 +1,4 @@
-"""The block `train`."""
+"""The block `train` of params.yaml."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,8 @@ from lamol_core.models.params import Precision
 
 
 class TrainParams(Section):
-    """`steps`: instead of epochs. `micro_batch_tokens`: in one forward, at the most."""
+    """`steps`: the number of optimizer steps, instead of `epochs`. `micro_batch_tokens`: the most
+    tokens in one forward. `warmup_fraction`: a share of the steps."""
 
     epochs: Count = 5
     steps: Count | None = None

@@ -1,7 +1,8 @@
-"""Where a training that was cut off goes on: weights, optimizer, memory and log, now and then.
+"""Save a training from time to time, so that an interrupted one can go on.
 
-They lie in `.lamol/resume/<task>/<hash of inputs>`, outside of DVC's outputs, which are deleted
-before a stage runs. A training that was resumed ends in the same bytes as one that never stopped.
+Weights, optimizer, memory and log are saved in `.lamol/resume/<task>/<hash of inputs>`. DVC deletes
+a stage's outputs before it runs, so they do not lie there. A training that was interrupted ends
+with the same bytes as one that never stopped.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from lamol_core.training.optimizer import MasterAdamW
 
 log = logging.getLogger(__name__)
 EVERY_S = 300.0
-"""Between two saves. SmolLM2-135M in fp32 writes 1.6 GB each time."""
+"""Seconds between two saves. SmolLM2-135M in fp32 writes 1.6 GB each time."""
 RESUME = "resume"
 TENSORS, PROGRESS, MEMORY = "tensors.safetensors", "progress.json", "memory"
 LogRow = dict[str, Any]
@@ -35,11 +36,11 @@ LogRow = dict[str, Any]
 
 @dataclass
 class Resume:
-    """The folder of one training below its task's `root`, named by the hash of its `inputs`; a
-    training of several processes has none.
+    """The saved state of one training, in a folder below `root` named by the hash of its `inputs`.
 
-    With `keeps_end` the last step is saved too: an expert's model is needed after it has ended.
-    `seconds_before` are those of the steps that were loaded."""
+    `keeps_end`: save the last step too, because an expert's model is needed after its training.
+    `seconds_before`: the seconds that the loaded steps took. A training by several processes has no
+    Resume."""
 
     root: Path
     inputs: Mapping[str, Any]
@@ -53,8 +54,11 @@ class Resume:
         return self.root / hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def load(self, model: nn.Module, optimizer: MasterAdamW, memory: Memory) -> list[LogRow]:
-        """Put everything back as it was after the last step that was saved; the log up to there,
-        which is empty where nothing was saved."""
+        """Restore model, optimizer, memory and random state after the last saved step; returns the
+        log up to it.
+
+        The log is [] where nothing was saved or the saved state is damaged. Nothing is restored
+        then."""
         self._remove_others()
         self._saved_at = time.perf_counter()
         try:
@@ -78,13 +82,13 @@ class Resume:
 
     @property
     def is_due(self) -> bool:
-        """Whether EVERY_S have passed since the last save."""
+        """Whether EVERY_S seconds have passed since the last save."""
         return time.perf_counter() - self._saved_at >= EVERY_S
 
     def save(
         self, model: nn.Module, optimizer: MasterAdamW, memory: Memory, log_rows: list[LogRow]
     ) -> None:
-        """Write the state after a step."""
+        """Save the state after a step. `log_rows`: the log of all steps so far."""
         tensors = _state(model, optimizer) | {"random": torch.get_rng_state()}
         if torch.cuda.is_available():
             tensors["random_cuda"] = torch.cuda.get_rng_state()
@@ -98,20 +102,21 @@ class Resume:
         self._saved_at = time.perf_counter()
 
     def remove(self) -> None:
-        """Delete the saved state. Call this when the training has ended."""
+        """Delete the saved state. Call this after all outputs of the training were written."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(OSError):  # there is another one, or none was ever left
+        with suppress(OSError):  # it holds another training's state, or does not exist
             self.root.rmdir()
 
     def _remove_others(self) -> None:
-        """What the same task has left with other inputs: no training goes on from there, and a
-        memory's real rows may lie in it."""
+        """Delete what trainings of the same task with other inputs saved. No training goes on from
+        it, and it may contain a memory's real rows."""
         for folder in self.root.glob("*"):
             if folder != self.folder:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _state(model: nn.Module, optimizer: MasterAdamW) -> dict[str, Tensor]:
-    """The tensors that change from step to step: whoever copies into them changes the training."""
+    """The tensors that change in each step, by name. Values copied into them change the training
+    itself."""
     weights = {f"weight.{name}": p.detach() for name, p in model.named_parameters()}
     return weights | {f"optimizer.{name}": t for name, t in optimizer.state().items()}

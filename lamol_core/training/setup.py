@@ -1,4 +1,4 @@
-"""What the models of one training have in common: device, format, attention, seed."""
+"""Load and train the models of one training with the same device, dtype, attention and seed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,8 @@ from lamol_core.training.trainer import LogRow, Trainer, count_steps
 
 
 class TrainingSetup:
-    """Loads and trains the models of one training: a student, and an expert."""
+    """Loads and trains the models of one training: the student, and the expert if there is one.
+    `rows` set the longest row that a model must accept."""
 
     def __init__(
         self,
@@ -50,7 +51,8 @@ class TrainingSetup:
     def resume_at(
         self, folder: Path | None, inputs: Mapping[str, Any], keeps_end: bool = False
     ) -> Resume | None:
-        """None where each of several processes would need its own random state."""
+        """The Resume in a folder; None without a folder, and with several processes, each of which
+        would need its own random state."""
         if folder is None or self.accelerator.num_processes > 1:
             return None
         return Resume(folder, inputs, keeps_end)
@@ -64,7 +66,7 @@ class TrainingSetup:
         memory: Memory,
         resume: Resume | None = None,
     ) -> list[LogRow]:
-        """Train a model in place; returns its log."""
+        """Train a model in place; returns its log, one row per step."""
         params = self.params
         if params.gradient_checkpointing:
             checkpoint_activations(model)
@@ -82,8 +84,8 @@ class TrainingSetup:
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
-    """Keep only the blocks' inputs and compute the rest again in the backward: less memory, more
-    time. Raises ConfigError for a model that does not support it."""
+    """Keep only the inputs of the model's blocks, and compute the rest again in the backward. This
+    takes less memory and more time. Raises ConfigError where the model does not support it."""
     try:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""From a teacher's checkpoint and a mix to a trained student."""
+"""Train a student from a teacher's checkpoint and a mix."""
 
 import hashlib
 import logging
@@ -38,9 +38,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainedStudent:
-    """The student in the precision it was computed in, what its method keeps, its log, and how many
-    rows it learnt and inputs were cut. What a resumed training goes on from is there until it is
-    discarded."""
+    """A trained student (in the dtype it was trained in), its method's memory, and its log.
+
+    `num_rows`: the rows of the mix. `num_cut`: how many inputs were cut. `resumes`: the saved
+    states that the training could have gone on from; they exist until `discard_resumes` is called.
+    """
 
     model: PreTrainedModel
     memory: Memory
@@ -52,31 +54,32 @@ class TrainedStudent:
 
     @property
     def seconds_before(self) -> float:
-        """Seconds that interrupted trainings spent on the steps that were loaded from them."""
+        """The seconds that interrupted trainings spent on the steps that were loaded from them."""
         return sum(resume.seconds_before for resume in self.resumes)
 
     def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
-        """Write the checkpoint. Call it in the main process only."""
+        """Write the checkpoint. `tokenizer_from`: the checkpoint whose tokenizer is copied. Call it
+        in the main process only."""
         save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
 
     def save_state(self, out: Path, provenance: Provenance) -> None:
-        """Write what the method keeps until the next task, from the main process."""
+        """Write what the method keeps until the next task. Call it in the main process only."""
         write_state(out, provenance, self.memory.write)
 
     def discard_resumes(self) -> None:
-        """Once all is written: remove what a training that was cut off would go on from."""
+        """Delete the saved states of this training. Call this after everything was written."""
         for resume in self.resumes:
             resume.remove()
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints that a training reads, and where it leaves what an interrupted one needs.
+    """The folders of checkpoints that a training reads, and of the files it keeps until it has
+    ended.
 
-    `states`: an offline teacher's hidden states, until the student is trained. `state`: what the
-    method keeps of earlier tasks (None: nothing). `backbone`: what an expert starts from. Without
-    `resume` an interrupted training starts anew.
-    """
+    `states`: an offline teacher's hidden states. `state`: what the method kept after earlier tasks;
+    None for nothing. `backbone`: the first weights of an expert. `resume`: the saved states of
+    interrupted trainings; with None an interrupted training starts again."""
 
     teacher: Path
     states: Path
@@ -86,13 +89,13 @@ class Checkpoints:
 
     @property
     def expert_resume(self) -> Path | None:
-        """Where an interrupted training of the method's expert goes on; None without `resume`."""
+        """The folder of interrupted trainings of the method's expert; None if `resume` is None."""
         return self.resume and self.resume.with_name(f"{self.resume.name}{OF_EXPERT}")
 
 
 def init_accelerate() -> None:
-    """Make the first PartialState, which all later ones copy, with the variable that says whether
-    the processes are on CPUs. Call it before anything else of Accelerate."""
+    """Create the first PartialState, which all later ones copy; an environment variable says
+    whether processes run on CPUs. Call this before anything else of Accelerate."""
     PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
@@ -104,7 +107,8 @@ def train_from_checkpoint(
     seed: int,
     on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
 ) -> TrainedStudent:
-    """Start the student from the teacher's weights and train it on the mix.
+    """Load the teacher's weights into a student and train it on the mix; returns the trained
+    student.
 
     With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is returned in
     bf16. `on_step` gets every row of the log, an expert's too, and the number of steps.
@@ -121,7 +125,7 @@ def train_from_checkpoint(
     resume = setup.resume_at(checkpoints.resume, inputs)
     expert_resume = setup.resume_at(checkpoints.expert_resume, inputs, keeps_end=True)
     if method.expert_loss is None and checkpoints.expert_resume is not None:
-        # of another method's training that was cut off
+        # left by an interrupted training of another method
         shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
     origins = {origin for term in method.loss.distilled for origin in term.origins}
     distilled = [row for row in rows if row.origin in origins]
@@ -134,7 +138,7 @@ def train_from_checkpoint(
         assert checkpoints.backbone is not None, "an expert starts from the backbone"
         return train_expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
 
-    # no name here refers to the model: offline it is freed before the student is loaded
+    # no variable refers to the model: offline it is freed before the student is loaded
     with open_teacher(
         teacher_model(), distilled, method.loss, setup, checkpoints.states, inputs
     ) as teacher:
@@ -148,8 +152,8 @@ def train_from_checkpoint(
 def _inputs_of(
     read: Checkpoints, rows: list[EncodedRow], method: Method, setup: TrainingSetup, seed: int
 ) -> dict[str, Any]:
-    """All that decides the result of a training. What a training left when it was cut off is used
-    only by one of the same inputs."""
+    """Everything that decides the result of a training, as plain data. A saved state is used only
+    by a training with equal inputs."""
     has_pseudo_rows = any(row.origin == "pseudo" for row in rows)
     expert_from = None if method.expert_loss is None else read.backbone
     folders = (read.teacher, read.state, expert_from)
@@ -167,8 +171,8 @@ def _inputs_of(
 
 
 def computed_by(dtype: torch.dtype) -> dict[str, str | int]:
-    """What decides the last bits of a result besides its inputs. A training does not go on from
-    states of other code or other threads."""
+    """What decides the last bits of a result besides the inputs: code, libraries, threads, device
+    and dtype. A training does not go on from states that were computed otherwise."""
     return {
         "code": code_version(TRAIN.packages),
         **{name: version(name) for name in ("torch", "transformers")},
@@ -179,7 +183,7 @@ def computed_by(dtype: torch.dtype) -> dict[str, str | int]:
 
 
 def count_all_steps(mix: Sequence[MixRow], method: Method, params: TrainParams) -> int:
-    """The student's steps, and its expert's where the method has one."""
+    """The number of the student's steps, plus the expert's steps where the method has an expert."""
     steps = count_steps(len(mix), params)
     if method.expert_loss is None:
         return steps

@@ -1,4 +1,4 @@
-"""The training loop. Devices and processes are Accelerate's business."""
+"""The training loop. Accelerate handles devices and processes."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ from lamol_core.training.teacher.interface import Teacher
 from lamol_core.training.teacher.memory import MemoryTeacher
 
 TERMS = ("ce_qa", "ce_gen", "kl_qa", "kl_gen", "ce_qa_memory", "mse_qa_memory", "penalty")
-"""Columns that every log has, so that logs of different methods can be laid side by side."""
+"""Columns that the log of every method has, so that logs can be compared."""
 log = logging.getLogger(__name__)
 MEASURED_COLUMNS = ("seconds", "tokens_per_s")
-"""Columns of the log that differ from run to run, and are not in its file."""
+"""Columns of the log that differ from run to run. They are not written to its file."""
 
 
 def count_steps(num_rows: int, params: TrainParams) -> int:
-    """`steps`, or as many as `epochs` take."""
+    """The number of optimizer steps: `steps` if it is set, else as many as `epochs` need."""
     return params.steps or params.epochs * math.ceil(num_rows / params.batch_size)
 
 
 def learning_rate_at(step: int, num_steps: int, params: TrainParams) -> float:
-    """Linear warm-up from 0, then a linear decay to 0; the last step is one of the decay."""
+    """The learning rate of a step: a linear warm-up from 0, then a linear decay towards 0. The last
+    step is always part of the decay."""
     warmup = min(round(params.warmup_fraction * num_steps), num_steps - 1)
     if step < warmup:
         return params.learning_rate * step / warmup
@@ -53,7 +54,7 @@ def learning_rate_at(step: int, num_steps: int, params: TrainParams) -> float:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains one student on one mix, with a teacher if its loss distils."""
+    """Trains one student on one mix. `teacher` is None where the loss does not distil."""
 
     accelerator: Accelerator
     student: Body
@@ -70,10 +71,11 @@ class Trainer:
         on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
         resume: Resume | None = None,
     ) -> list[LogRow]:
-        """Run all steps, or those after the last one saved in `resume`; returns the log of all, a
-        row a step. The model is trained in place.
+        """Train the model in place; returns the log, one row per step.
 
-        Raises DivergedError at the first loss or gradient that is not finite."""
+        With `resume`, steps saved before are loaded and not run again; their log rows are included.
+        `on_step` is called with each log row and the number of steps. Raises DivergedError at the
+        first loss or gradient that is not finite, ConfigError without rows."""
         if not rows:
             raise ConfigError("The mix has no rows: there is nothing to train on.")
         torch.manual_seed(derive_seed(seed, "dropout") % 2**32)
@@ -98,7 +100,7 @@ class Trainer:
                 if stops:
                     log.info("stopped after step %d: the next run goes on from there", step + 1)
                     interruption.end()
-        del optimizer  # its moments are twice the model, and a memory may need room to look back
+        del optimizer  # its moments take twice the model's memory, which `finish` may need
         self.student.eval()
         new = [row for row in rows if row.origin == "new"]
         memory.finish(student, new, self._likelihood_backward)
@@ -107,7 +109,7 @@ class Trainer:
     def _step(
         self, model: Any, optimizer: MasterAdamW, batch: list[EncodedRow], step: int, num_steps: int
     ) -> LogRow:
-        """One step of the optimizer on a batch and the memory's rows beside it."""
+        """Do one optimizer step on a batch and the memory's rows; returns its log row."""
         started = time.perf_counter()
         with_memory = [*batch, *self.memory.rows(step)]
         terms, num_tokens = self._accumulate(model, optimizer, with_memory, step)
@@ -130,7 +132,8 @@ class Trainer:
     def _accumulate(
         self, model: Any, optimizer: MasterAdamW, batch: list[EncodedRow], step: int
     ) -> tuple[dict[str, float | None], int]:
-        """Backward over the micro-batches. The loss is the whole batch's, however it is cut."""
+        """Run forward and backward over the micro-batches of a batch; returns the mean of each
+        term, and the number of tokens. The loss is that of the whole batch, however it is cut."""
         accelerator, loss, head = self.accelerator, self.loss, self.student.head
         denominators = count_supervised(batch, loss.views, self.control)
         rank, world = accelerator.process_index, accelerator.num_processes
@@ -160,7 +163,7 @@ class Trainer:
 
     @torch.no_grad()
     def _answer_logits(self, rows: Sequence[EncodedRow]) -> list[Tensor]:
-        """The logits (n, V) of each row's answer (QA view), in eval mode."""
+        """The logits (n, V) of each row's answer (QA view), computed in eval mode."""
         student = self.student.eval()
         logits_of: dict[str, Tensor] = {}
         for micro in micro_batches(rows, ("qa",), self.control, self.params.micro_batch_tokens):
@@ -174,14 +177,16 @@ class Trainer:
         return [logits_of[row.row_id] for row in rows]
 
     def _likelihood_backward(self, row: EncodedRow) -> None:
-        """Add the gradient of -log p(y | x) of one row to the weights, in eval mode."""
+        """Add the gradient of one row's -log p(y | x) to the weights' gradients, computed in eval
+        mode."""
         (micro,) = micro_batches([row], ("qa",), self.control, 1)
         micro, student, loss = micro.to(self.student.model.device), self.student, ce("qa", "new")
         # a denominator of 1: the sum over the answer's tokens
         losses_of(micro, loss, {("qa", "new"): 1}, student, student.head, {}).total.backward()
 
     def _named(self, means: list[float], penalty: float | None) -> dict[str, float | None]:
-        """The loss and its terms, by their columns in the log; None where a method has none."""
+        """The loss and its terms by their columns in the log. A column is None where the method has
+        no such term."""
         names = [*TERMS, *(term.name for _, term in self.loss.parts)]
         named: dict[str, float | None] = {"loss": penalty or 0.0, **dict.fromkeys(names)}
         named["penalty"] = penalty
@@ -197,5 +202,5 @@ class Trainer:
         raise DivergedError(
             f"Training diverged: the {what} is {value} at step {step}, on the rows {row_ids}. "
             "No checkpoint was written. Lower train.learning_rate or raise "
-            "train.warmup_fraction; if a single row is to blame, look at it."
+            "train.warmup_fraction; if it is always the same row, look at it."
         )

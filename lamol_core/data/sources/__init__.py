@@ -1,1 +1,1 @@
-"""Where real rows come from: one file a kind of source."""
+"""The kinds of sources that real rows are read from, one file for each kind."""

@@ -1,4 +1,4 @@
-"""What kinds of text files with a mark between fields share."""
+"""The base class of text files with a separator between fields (CSV, TSV)."""
 
 import csv
 import io
@@ -10,13 +10,13 @@ from lamol_core.data.columns import SourceError, Table, counted
 from lamol_core.data.sources.local_files import LocalFiles, broken_lines, read_text
 
 Record = tuple[int, list[str]]
-"""The number of a line, and its fields."""
+"""The number of a record's first line, and its fields."""
 MARKS = ",\t;"
-"""What may stand between fields."""
+"""The separators that a hint can name."""
 
 
 class DelimitedFiles(LocalFiles):
-    """Fields by the names in the first line."""
+    """A text file with `separator` between fields. Its first line names the columns."""
 
     separator: ClassVar[str]
 
@@ -39,9 +39,9 @@ class DelimitedFiles(LocalFiles):
         return Table(str(path), "line", header, rows, text_only=True, hint=self._hint(header))
 
     def records(self, path: Path, text: str) -> list[Record]:
-        """Fields in quotes may hold separators and ends of lines. Raises SourceError for a
-        quotation mark in the wrong place."""
-        csv.field_size_limit(2**31 - 1)  # a long field is cut where it is trained on
+        """Split the text of a file into records. Fields in quotes may hold separators and line
+        ends. Raises SourceError for a misplaced quotation mark."""
+        csv.field_size_limit(2**31 - 1)  # no limit here: training cuts long fields
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=self.separator, strict=True)
         records: list[Record] = []
         start = 1
@@ -55,11 +55,12 @@ class DelimitedFiles(LocalFiles):
         return records
 
     def _hint(self, header: Sequence[str]) -> str:
-        """Of a first line that is one column because another mark stands between its fields."""
+        """A hint where the first line is a single column but contains another separator; ""
+        elsewhere."""
         found = max(MARKS, key=header[0].count)
         if len(header) > 1 or found == self.separator or found not in header[0]:
             return ""
         return (
-            f"its first line is {header[0]!r}, in which {found!r} seems to stand between fields. "
-            f"Give the `kind` that fits, or save the file with {self.separator!r}."
+            f"its first line is {header[0]!r}, in which {found!r} seems to separate fields. "
+            f"Give the matching `kind`, or save the file with {self.separator!r} between fields."
         )

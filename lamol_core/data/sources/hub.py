@@ -1,4 +1,4 @@
-"""Data sets of the hub, or in its layout here."""
+"""Data sets of the Hugging Face hub, and local ones in the hub's layout."""
 
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -11,7 +11,8 @@ from lamol_core.errors import first_line
 
 
 class HubSource(SourceSpec):
-    """A data set of the hub, by `datasets.load_dataset`; splits it lacks are null."""
+    """A data set that `datasets.load_dataset` reads. `train`, `dev` and `test` are its own names
+    for the splits; None where it lacks a split."""
 
     kind: Literal["hub"]
     path: str
@@ -26,7 +27,7 @@ class HubSource(SourceSpec):
 
     @property
     def _names(self) -> dict[str, str]:
-        """What the data set calls the splits that it has."""
+        """The data set's own name for each split that it has."""
         named = {"train": self.train, "dev": self.dev, "test": self.test}
         return {split: name for split, name in named.items() if name is not None}
 
@@ -61,13 +62,13 @@ class HubSource(SourceSpec):
         return super().overlaps(other, root)
 
     def _splits(self, root: Path) -> set[tuple[str, str, str]]:
-        """Data set, configuration and split, as the library would load them."""
+        """The path, configuration and name of each split that is read."""
         local = resolve_path(self.path, root)
         path = str(local.resolve()) if local.exists() else self.path
         return {(path, self.name or "default", name) for name in self._names.values()}
 
     def locations(self, root: Path) -> set[Hashable]:
-        """Files and folders here; of a data set that is not here, none."""
+        """The data set's local files and folders; empty for a data set on the hub."""
         path = resolve_path(self.path, root)
         return {each.resolve() for each in (path, *path.rglob("*"))} if path.exists() else set()
 

@@ -1,4 +1,4 @@
-"""What all kinds of files share: which file is which split, and what is wrong with a text."""
+"""The base class of sources that read local files: it finds the file of each split."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
@@ -15,18 +15,20 @@ _NAMES = {
     "dev": [["dev", "validation"], ["valid", "val"]],
     "test": [["test"]],
 }
-"""What the file of a split may be called: later lists count where no name of the first is there."""
+"""The allowed file names of each split. A later list is used only where no file of an earlier list
+exists."""
 
 
 class LocalFiles(SourceSpec):
-    """One file (its dev and test splits are cut off), or a folder with train.*, dev.*, test.*."""
+    """One file of training rows, or a folder with the files train.*, dev.* and test.*."""
 
     path: str
     suffix: ClassVar[str]
 
     @abstractmethod
     def read_file(self, path: Path) -> Table:
-        """The cells of one file. Raises SourceError (or an OSError) with what is broken, where."""
+        """The cells of one file. Raises SourceError that says what is broken and where, or OSError
+        where the file cannot be read."""
 
     def read(self, root: Path) -> dict[str, Table]:
         return collect(self.split_files(root), lambda _, path: _on_disk(path, self.read_file))
@@ -77,18 +79,19 @@ class LocalFiles(SourceSpec):
 
 
 def no_training_file(folder: Path, suffixes: Iterable[str]) -> str:
-    """A sentence of what a folder lacks, and what it holds."""
+    """A sentence: the folder has no training file with one of these suffixes, and what it holds."""
     wanted = " or ".join(f"train{suffix}" for suffix in suffixes)
     names = sorted(entry.name for entry in folder.iterdir() if entry.name[0] != ".")
     held = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
     return (
         f"{folder}: no file {wanted} in this folder, which holds: {held or 'nothing'}. "
-        "Name the training file so, or give the file itself."
+        "Rename the training file to this, or give the path of a file."
     )
 
 
 def read_text(path: Path) -> str:
-    """A file as UTF-8, with or without a byte order mark. Raises SourceError for anything else."""
+    """The text of a UTF-8 file, with or without a byte order mark. Raises SourceError where the
+    file is not UTF-8."""
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")
@@ -99,10 +102,11 @@ def read_text(path: Path) -> str:
 
 
 def broken_lines(path: Path, broken: Sequence[tuple[int, str]]) -> SourceError:
-    """The error of lines, each by its number and what is wrong with it; it names the first."""
+    """The error for lines that are broken, given as (number, problem). It names the first line and
+    counts the others."""
     (number, reason), more = broken[0], len(broken) - 1
     others = f", and {counted(more, 'line')} more" if more else ""
-    mend = f"Mend or delete {'them' if more else 'it'}."
+    mend = f"Fix or delete {'them' if more else 'it'}."
     return SourceError([f"{path}: line {number} {reason}{others}. {mend}"])
 
 

@@ -31,7 +31,7 @@ SOURCES: dict[str, type[SourceSpec]] = {
     for source in (DemoSource, JsonlSource, CsvSource, TsvSource, ParquetSource, HubSource)
 }
 SUFFIXES = {source.suffix: kind for kind, source in SOURCES.items() if source.suffix is not None}
-"""The kind of a file, by how its name ends."""
+"""The kind of source that reads files with a suffix."""
 
 if TYPE_CHECKING:
     Source = SourceSpec
@@ -40,24 +40,27 @@ else:
 
 
 def parse_source(block: object) -> Source:
-    """A source from its block of params.yaml. Raises ValidationError where that is wrong."""
+    """Make a source of its block of params.yaml. Raises ValidationError where the block is
+    wrong."""
     union: Any = Source
     return TypeAdapter(union).validate_python(block)
 
 
 def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:
-    """The pairs of each split that the source has, in its order; "train" is always there.
+    """The (input, target) pairs of each split that the source has, in its order. "train" is always
+    there.
 
-    Limits do not act yet: they are of the splits as they are learnt and scored, some of which may
-    have to be cut off first. `root` is the folder of params.yaml, which relative paths start from.
-    Raises SourceError (a ConfigError) with every problem: file, line or row, column, remedy."""
+    Limits are not applied here: missing splits must be cut off the training rows before that.
+    Relative paths start from `root`, the folder of params.yaml. Raises SourceError (a ConfigError)
+    with every problem: file, line or row, column, remedy."""
     parse_templates(source)  # before files are looked for
     rows = collect(source.read(root), lambda _, table: to_rows(table, source))
     return keep_targets(rows, source)
 
 
 def read_texts(sources: Sequence[Source], root: Path) -> list[str]:
-    """Every input and target of the training rows, for a tokenizer to be trained on."""
+    """The inputs and targets of all training rows of these sources, for training a tokenizer.
+    Limits are applied. Raises SourceError as `read_source` does."""
     return [
         text
         for source in sources

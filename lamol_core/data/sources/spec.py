@@ -1,6 +1,8 @@
-"""What a kind of source declares. A new one is a file with a subclass, and a line in the registry.
+"""The base class of all sources. To add a kind, write a file with a subclass and a line in the
+registry.
 
-`root` is always the folder of params.yaml, which relative paths start from."""
+`root` is always the folder of params.yaml; relative paths start from it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ class SourceSpec(Columns):
 
     kind: str
     suffix: ClassVar[str | None] = None
-    """How the names of its files end, if `lamol init` may take them for this kind."""
+    """The suffix of files that `lamol init` takes for this kind; None where it takes none."""
 
     @abstractmethod
     def read(self, root: Path) -> dict[str, Table]:
@@ -26,37 +28,41 @@ class SourceSpec(Columns):
 
     @abstractmethod
     def locations(self, root: Path) -> set[Hashable]:
-        """Where rows are read from. Sources with a location in common can hold the same rows."""
+        """The files, folders or data sets that rows are read from. Two sources with a common
+        location can hold the same rows."""
 
     def overlaps(self, other: SourceSpec, root: Path) -> bool:
-        """Whether both have a location in common."""
+        """Whether this source and `other` have a common location."""
         return bool(self.locations(root) & other.locations(root))
 
     @property
     def local_path(self) -> str | None:
-        """The file or folder that is read, as params.yaml has it; None where it is neither."""
+        """The file or folder that is read, as written in params.yaml; None where the source reads
+        no local one."""
         return None
 
     def split_files(self, root: Path) -> dict[str, Path]:
-        """The file of each split; {} where rows are read from no file. Raises SourceError where
-        there is no training file, or two for one split."""
+        """The file of each split; {} where the source reads no files. Raises SourceError where no
+        training file is found, or two files for one split."""
         return {}
 
     def unread_files(self, root: Path, suffixes: Collection[str]) -> list[str]:
-        """Names of files beside its own that could be meant to be read and are not: others of its
-        kind, and splits with the suffix of another kind."""
+        """The names of files in the source's folder that are not read though a user may expect it:
+        more files of this kind, and splits with one of the `suffixes` of other kinds."""
         return []
 
     def resolved(self, root: Path) -> Self:
-        """The same with its whole path: one file may be named in several ways."""
+        """A copy of the source with an absolute path, so that two spellings of one path are
+        equal."""
         return self
 
     def location(self, root: Path) -> Path | None:
-        """Where `local_path` lies."""
+        """The full path of `local_path`; None where the source reads nothing local."""
         return None if self.local_path is None else resolve_path(self.local_path, root)
 
     def files(self, root: Path) -> set[Path]:
-        """Every file that is read, links resolved; of a missing one, where it should be."""
+        """The resolved paths of all files that are read; where they are not found, the path that
+        params.yaml gives."""
         location = self.location(root)
         try:
             found = list(self.split_files(root).values())
@@ -65,10 +71,11 @@ class SourceSpec(Columns):
         return {path.resolve() for path in found}
 
     def location_problems(self, written: Iterable[Path], root: Path) -> list[str]:
-        """A sentence for each folder that a stage writes anew and that the source lies in."""
+        """A sentence for each folder of `written` that contains the source. A stage replaces these
+        folders."""
         location = self.location(root)
         return [
-            f"{location} lies in {folder}, which a stage writes anew. Move it to another folder."
+            f"{location} lies in {folder}, which a stage replaces. Move it to another folder."
             for folder in written
             if location is not None and location.resolve().is_relative_to(folder.resolve())
         ]

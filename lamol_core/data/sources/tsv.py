@@ -15,8 +15,10 @@ class TsvSource(DelimitedFiles):
     separator = "\t"
 
     def records(self, path: Path, text: str) -> list[Record]:
-        """A line a row, if all have the fields of the first: a quotation mark is text like any
-        other, and only around a whole field it is taken off. Else as the base class has it."""
+        """One record for each line, if all lines have the same number of fields. A quotation mark
+        is plain text then, and only quotes around a whole field are removed.
+
+        Otherwise records are split as in the base class."""
         lines = text.replace("\r\n", "\n").split("\n")
         records = [
             (number, [_unquoted(field) for field in line.split(self.separator)])

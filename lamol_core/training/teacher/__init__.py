@@ -1,1 +1,1 @@
-"""What the student is distilled from: a model, its stored states, or a memory's logits."""
+"""What a student is distilled from: a model, its stored states, or a memory's logits."""

@@ -1,4 +1,4 @@
-"""Which teacher a student is trained with, and what it leaves on disk until then."""
+"""Choose whether the teacher runs during training (online) or once before it (offline)."""
 
 import logging
 import shutil
@@ -32,18 +32,18 @@ def open_teacher(
     folder: Path,
     inputs: Mapping[str, Any],
 ) -> Iterator[Teacher | None]:
-    """A model as the teacher of these rows, while the student is trained; None without a model.
+    """A context that yields a model as the teacher for these rows; None without a model.
 
-    Online the model stays in memory. Offline it runs once, here; its states lie in `folder` until
-    the training has ended, and are found again by one of the same `inputs` after it was cut off.
-    """
+    An online teacher stays in memory. An offline teacher runs once, here, and its states are kept
+    in `folder` until the training has ended. If the training is interrupted, the next one with
+    equal `inputs` uses these states again."""
     params, stored = setup.params, None
     with nullcontext() if model is None else as_body(model, setup.attention) as body:
         if body is None:
             yield None
         elif params.teacher_targets == "online" or body.head is None:
             if params.teacher_targets == "offline":
-                log.warning("The teacher's head is more than a matrix: it runs online.")
+                log.warning("The teacher's head is not a single matrix, so it runs online.")
             yield OnlineTeacher(body)
         else:
             micros = micro_batches(rows, loss.views, setup.control, params.micro_batch_tokens)
@@ -55,8 +55,8 @@ def open_teacher(
             with PartialState().local_main_process_first():
                 stored = store_states(body, micros, shift, folder, provenance)
     if stored is not None:
-        del model, body  # no room is taken by them while the student is trained
-        yield stored  # after an exception the states stay: a resumed training needs them
+        del model, body  # they take no memory while the student is trained
+        yield stored  # the states stay after an exception: a resumed training needs them
     PartialState().wait_for_everyone()
     if PartialState().is_local_main_process:  # also those of a training that was cut off
         shutil.rmtree(folder, ignore_errors=True)

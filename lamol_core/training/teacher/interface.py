@@ -9,12 +9,12 @@ from lamol_core.training.batches import MicroBatch
 
 
 class Teacher(Protocol):
-    """What a KL or MSE term compares the student with. Its `head` makes logits of its states;
-    without a head they are logits already."""
+    """What a kl or mse term compares the student with. `head` turns the teacher's states into
+    logits; where it is None, the states are logits."""
 
     head: LinearHead | None
 
     def states(self, micro: MicroBatch, shift: int) -> Tensor:
-        """(N, d), or logits (N, V), for all supervised tokens of a micro-batch, in their order,
-        taken `shift` positions before each."""
+        """The states (N, d), or logits (N, V), for all supervised tokens of a micro-batch, in their
+        order. Each is taken `shift` positions before its token."""
         ...

@@ -1,4 +1,4 @@
-"""A memory's logits as a teacher: those stored with the rows that it gives back."""
+"""A teacher that gives the logits stored with a memory's rows."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from lamol_core.training.batches import MicroBatch
 
 
 class MemoryTeacher:
-    """Reads the logits of a memory's rows; nothing is computed again."""
+    """Reads the stored logits of a memory's rows. It runs no model."""
 
     head: LinearHead | None = None
 

@@ -1,4 +1,4 @@
-"""A frozen model that runs in each step."""
+"""A teacher that runs in each training step."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from lamol_core.training.hidden_states import Body
 
 
 class OnlineTeacher:
-    """Runs the teacher, in eval mode and without gradients, on each micro-batch."""
+    """Runs the frozen teacher on each micro-batch, in eval mode and without gradients."""
 
     def __init__(self, body: Body) -> None:
         self._body, self.head = body, body.head

@@ -1,7 +1,7 @@
-"""A teacher that runs once, before the student is trained, and leaves its states on disk.
+"""A teacher that runs once before the student is trained, and whose states are read from disk.
 
-These are its final hidden states at the supervised positions, d numbers a token instead of V; a
-copy of its head makes the same logits of them.
+The final hidden states of the supervised positions are stored: d numbers per token instead of V. A
+copy of the teacher's head turns them into its logits.
 """
 
 import shutil
@@ -24,9 +24,9 @@ STATES = "states.bin"
 
 
 class StoredTeacher:
-    """Reads the states of each row's views from the disk (memory-mapped).
+    """Reads the states of each row's views from disk (memory-mapped).
 
-    `micros` are those that the states were stored of, in the same order."""
+    `micros` must be the micro-batches whose states were stored, in the same order."""
 
     def __init__(self, folder: Path, micros: Sequence[MicroBatch], head: LinearHead) -> None:
         self.head: LinearHead | None = head
@@ -44,20 +44,21 @@ class StoredTeacher:
 
 
 def num_bytes(micros: Sequence[MicroBatch], head: LinearHead) -> int:
-    """Bytes of the states of these micro-batches."""
+    """The bytes that the states of these micro-batches take."""
     return sum(micro.num_supervised for micro in micros) * head.weight[0].nbytes
 
 
 def store_states(
     body: Body, micros: Sequence[MicroBatch], shift: int, folder: Path, provenance: Provenance
 ) -> StoredTeacher:
-    """Run the teacher once over these micro-batches, unless their states are in `folder` already.
+    """Run the teacher once over these micro-batches and store its states, unless `folder` already
+    has them.
 
-    Raises ConfigError when the disk has no room for them.
-    """
+    `shift`: how many positions before a token its state is taken. Raises ConfigError where the disk
+    has no room."""
     head = body.head
     assert head is not None, "states can be stored for a head that is just a matrix"
-    # an interrupted training may have left them complete
+    # an interrupted training may have stored all states
     if not is_whole(folder, TEACHER_STATES, provenance):
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
