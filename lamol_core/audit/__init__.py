@@ -1,1 +1,1 @@
-"""Whether a table of pseudo-samples may be let into training, and shared."""
+"""The audit: it judges whether a table of pseudo-samples is fit for training and for sharing."""

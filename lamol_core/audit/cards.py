@@ -1,5 +1,5 @@
-"""What accompanies a table of pseudo-samples that leaves the project: a dataset card for people and
-hubs, and a Croissant description (MLCommons, version 1.0) for machines."""
+"""Files that describe a table of pseudo-samples to users outside the project: a dataset card for
+people and hubs, and a Croissant description (MLCommons, version 1.0) for machines."""
 
 import json
 from collections.abc import Mapping
@@ -22,18 +22,18 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6,
 COLUMNS = {
     "row_id": "new task / pseudo / task whose token was the prompt / index.attempt",
     "source_task": "the task that the row belongs to",
-    "gen_index": "index of the wanted row",
-    "attempt": "number of the draw for it",
+    "gen_index": "index of the requested row",
+    "attempt": "number of the draw for this index",
     "input": "what the teacher wrote before ANS",
     "target": "what the teacher wrote after ANS",
     "input_ids": "the input as ids of the teacher's tokenizer",
     "target_ids": "the target as ids of the teacher's tokenizer",
-    "valid": "whether it is trained on",
-    "reject_reason": "why it is not trained on",
-    "nll": "mean negative log-likelihood of its tokens under the teacher, in nats",
-    "seed": "seed of its draw",
-    "teacher_sha256": "hash of the checkpoint that wrote it",
-    "label_idx_cil": "-1: not a real row",
+    "valid": "whether the row is trained on",
+    "reject_reason": "why the row is not trained on",
+    "nll": "mean negative log-likelihood per token under the teacher, in nats",
+    "seed": "random seed of the draw",
+    "teacher_sha256": "hash of the checkpoint that wrote the row",
+    "label_idx_cil": "always -1: not a real row",
 }
 CROISSANT_TYPES = {
     pa.string(): "sc:Text",
@@ -45,7 +45,8 @@ CROISSANT_TYPES = {
 
 
 def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
-    """A README.md with front matter as the Hugging Face hub reads it; `content` is audit.json's."""
+    """Return a README.md with front matter for the Hugging Face hub. `content` is the content of
+    audit.json."""
     checks, origin = content["checks"], audited.origin
     tasks = [(t.name, t.tasks_since, len(t.kept), len(t.rejected)) for t in audited.tasks]
     verdicts = [
@@ -72,7 +73,8 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
 
 
 def croissant(content: Mapping[str, Any], audited: Audited) -> str:
-    """The table as JSON-LD: its file with hash, and a field a column."""
+    """Return the Croissant description as JSON-LD: the table's file with its hash, and one field
+    per column."""
     origin = audited.origin
     card = json.loads(source_of(templates_of("lamol_core.audit"), "croissant.json"))
     card["name"] = f"pseudo-samples-{origin.new_task}"

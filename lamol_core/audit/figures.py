@@ -1,8 +1,8 @@
-"""Figures of a check: as text, and joined over tasks."""
+"""Figures of a check: formatting as text, and means over tasks."""
 
 from collections.abc import Mapping
 
-Figure = float | None  # None: not defined for so few rows, or not measured
+Figure = float | None  # None: not measured, or undefined with so few rows
 FiguresByTask = Mapping[str, Mapping[str, Figure]]
 
 
@@ -13,18 +13,20 @@ def number(value: Figure) -> str:
 
 
 def with_interval(figure: str, figures: Mapping[str, Figure]) -> str:
-    """A figure as text; the whole interval where the figure is its lower end."""
+    """Return a figure as text; "low to high" where it is the lower end of an interval; "" for
+    None."""
     low, high = figures.get(figure), figures.get(f"{figure}_high")
     return number(low) if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def share(part: int, whole: int) -> Figure:
-    """part / whole; None for nothing of nothing."""
+    """Return part / whole; None where `whole` is 0."""
     return part / whole if whole else None
 
 
 def pooled(by_task: FiguresByTask, weights: Mapping[str, int]) -> dict[str, Figure]:
-    """The mean of each figure over tasks, weighted by their rows; None where no task has it."""
+    """Return the mean of each figure over the tasks that have it, weighted by `weights` (rows by
+    task); None where no task has it."""
     means: dict[str, Figure] = {}
     for name in dict.fromkeys(name for figures in by_task.values() for name in figures):
         known = [

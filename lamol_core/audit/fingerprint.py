@@ -1,10 +1,9 @@
-"""What `forget.keep_fingerprint` keeps of a task's forgotten rows: hashes of runs, and histograms.
+"""The fingerprint of forgotten rows, which `forget.keep_fingerprint` keeps for later audits.
 
-In `data/T/`: `fingerprint.parquet` has keyed hashes of runs of words and of whole rows, both of
-five words or more, `fingerprint.json` histograms and figures. The key is kept elsewhere.
-WHAT LEAKS: whoever has the key can test whether a text that he guesses stood in the rows. Without
-the key the files show label counts, lengths, figures, and which blocks share a run. docs/audit.md
-has more.
+In `data/T/`, `fingerprint.parquet` holds keyed hashes of runs of words and of whole rows, each of
+at least five words; `fingerprint.json` holds histograms and figures. The key is kept elsewhere.
+WHAT LEAKS: whoever has the key can test whether a guessed text stood in the rows. Without the key
+the files show label counts, lengths, figures, and which blocks share a run. docs/audit.md has more.
 """
 
 import io
@@ -35,25 +34,26 @@ SIDES = ("train", "held_out", "train_rest", "held_out_rest")
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint(Reference):
-    """Rows as hashes, and figures of the training rows.
+    """Hashes of a task's real rows, and figures of its training rows.
 
-    `blocks` has the sorted hashes of each block by side; the rows of no block are one block, under
-    "train_rest" and "held_out_rest".
-    `figures[measure][size]` are figures of so many training rows, drawn at random."""
+    `blocks[side]` lists the sorted hashes of each block of rows, for each of SIDES. The rows
+    outside of all blocks form one block, under "train_rest" or "held_out_rest".
+    `figures[measure][size]` are the figures of `size` training rows, drawn at random."""
 
     hashed: KeyedHash
     blocks: Mapping[str, Sequence[Hashes]]
     figures: Mapping[str, Mapping[int, Mapping[str, Figure]]]
 
     def all_hashes(self, side: str) -> Hashes:
-        """Of all "train" or "held_out" rows, whether in a block or not."""
+        """Return the sorted hashes of all "train" or all "held_out" rows, whether in a block or
+        not."""
         nothing = np.array([], np.int64)
         return np.unique(
             np.concatenate([nothing, *self.blocks[side], *self.blocks[f"{side}_rest"]])
         )
 
     def covers(self, text: str) -> bool:
-        """Whether a normalised text is long enough to be looked for."""
+        """Whether a normalised text is long enough to be compared with the hashes."""
         return self.hashed.row(text) is not None
 
     def sample_size(self, limit: int) -> int:
@@ -65,7 +65,7 @@ class Fingerprint(Reference):
 
 
 def to_files(fingerprint: Fingerprint) -> dict[str, bytes]:
-    """The content of the two files, by name."""
+    """Return the contents of fingerprint.parquet and fingerprint.json, by file name."""
     blocks = [
         (side, k, block) for side in SIDES for k, block in enumerate(fingerprint.blocks[side])
     ]
@@ -87,7 +87,8 @@ def to_files(fingerprint: Fingerprint) -> dict[str, bytes]:
 
 
 def read_fingerprint(folder: Path, key_file: Path) -> Fingerprint | None:
-    """The fingerprint in a folder of `data/`; None without one, or without its key."""
+    """Return the fingerprint in a task's folder of `data/`. None where there is none, where the
+    key is missing, or where the hashes were made with another key."""
     if not (folder / FIGURES).is_file() or not key_file.is_file():
         return None
     remedy = f"Delete {folder / FIGURES}: later audits then do without the fingerprint."
@@ -116,7 +117,8 @@ def read_fingerprint(folder: Path, key_file: Path) -> Fingerprint | None:
 
 
 def read_key(path: Path) -> bytes:
-    """Raises ArtifactError where the file holds no key."""
+    """Read the key of the fingerprints' hashes. Raises ArtifactError where the file holds no
+    key."""
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii"))
     except ValueError:
@@ -127,7 +129,8 @@ def read_key(path: Path) -> bytes:
 
 
 def own_key(path: Path) -> bytes:
-    """The key at a path; a new random one, that its owner alone can read, where there is none."""
+    """Return the key in a file. Where the file is missing, write a new random key that only its
+    owner can read."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600, exist_ok=False)

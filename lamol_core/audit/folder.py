@@ -1,4 +1,4 @@
-"""The files of an audit: figures and verdicts, flagged rows, the page, the cards."""
+"""Reads and writes an audit's files: figures and verdicts, flagged rows, the page, the cards."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,9 +36,12 @@ def write_audit(
     show_real_rows: bool,
     provenance: Provenance,
 ) -> dict[str, Any]:
-    """Write the folder of an audit, with its manifest, and the cards beside the table; return the
-    content of audit.json. `cleaned` is the audit of the table without its flagged rows, None where
-    the table was changed since it was drawn."""
+    """Write the folder of an audit, with its manifest, and the cards beside the table. Return the
+    content of audit.json.
+
+    `cleaned` is the audit of the table without its flagged rows; None where the table was
+    changed since it was drawn. `history` is the content of the previous task's audit.json. With
+    `show_real_rows` a second page, which shows real rows, is written outside of DVC's outputs."""
     task, content = audit.task, audit.as_dict(history)
     if cleaned is not None:
         content[WITHOUT] = {
@@ -70,7 +73,7 @@ def write_audit(
 
 
 def figures_of(audit: Audit, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What the report reads of an audit; `content` is that of audit.json."""
+    """Return the figures that the report reads. `content` is the content of audit.json."""
     poor = [c.name for c in CHECKS if c.shows_poor_samples and c.name in audit.failed]
     return {
         "verdict": audit.verdict,
@@ -88,8 +91,8 @@ def figures_of(audit: Audit, content: Mapping[str, Any]) -> dict[str, Any]:
 def whole_audit(
     inputs: Inputs, audited: Audited, parameters: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """The content of the audit on disk, where it is of this table and these parameters and real
-    rows were forgotten since, so that it cannot be made again; else None."""
+    """Return the content of audit.json on disk if it can be used again but not made again: it is
+    of this table and these parameters, and real rows have been forgotten. Else return None."""
     folder = inputs.path(AUDIT)
     table = {name: inputs.hashes[name] for name in ("pseudo", "table", "teacher")}
     made = Provenance(dict(parameters), table)
@@ -98,8 +101,8 @@ def whole_audit(
 
 
 def read_history(inputs: Inputs) -> Mapping[str, Any]:
-    """The verdicts and fading figures in audit.json of the task before; none without an audit.
-    Raises ArtifactError where it was changed."""
+    """Return the content of the previous task's audit.json, for its verdicts and fading figures;
+    NO_HISTORY where that task has no audit. Raises ArtifactError where the audit was changed."""
     folder = inputs.path(AUDIT, "before")
     path = folder / AUDIT_FIGURES
     if not path.is_file():
@@ -107,7 +110,7 @@ def read_history(inputs: Inputs) -> Mapping[str, Any]:
     inputs.check(AUDIT, "before")
     content = _read_audit(folder)
     if not all(isinstance(content.get(name), list) for name in NO_HISTORY):
-        raise ArtifactError(f"{path}: is no audit. {remedy(AUDIT, folder.parent.name)}")
+        raise ArtifactError(f"{path}: not an audit. {remedy(AUDIT, folder.parent.name)}")
     return content
 
 

@@ -1,4 +1,4 @@
-"""The limits of a check's figures, and the verdicts that follow."""
+"""The limits of a check's figures, and the verdicts they give."""
 
 from collections.abc import Iterable
 from typing import ClassVar, Literal, Self
@@ -16,9 +16,10 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 class Limit(Section):
-    """Beyond `warn` a figure is worth a look, beyond `fail` the table is not fit for training.
+    """The limits of a figure: beyond `warn` it is worth a look, beyond `fail` the table is not fit
+    for training.
 
-    `sign` is -1 where low figures are the bad ones."""
+    `sign` is 1 where high figures are bad, -1 where low figures are bad."""
 
     warn: float
     fail: float

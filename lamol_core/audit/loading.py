@@ -1,4 +1,4 @@
-"""What an audit reads: the table as it is on disk, changed or not, and the tasks' real rows."""
+"""Reads what an audit needs: the table as it is on disk, changed or not, and the real rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,11 +22,11 @@ from lamol_core.text.params import TextParams
 
 
 def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
-    """The pseudo-samples drawn for a task, with the rows of the tasks that they imitate. Of the
-    teacher only the tokenizer is read, when it is first needed.
+    """Return the pseudo-samples drawn for a task, with the real rows of the tasks that they
+    imitate. Only the teacher's tokenizer is read, and only when it is first needed.
 
-    A table that was changed is read too, and the audit says so. Raises ArtifactError where the
-    table is missing, not readable, or has rows of a task that is not an earlier one."""
+    A changed table is read as well, and the audit reports the change. Raises ArtifactError where
+    the table is missing, not readable, or has rows of a task that is not an earlier one."""
     layout, task = inputs.layout, inputs.task
     path, mend = layout.pseudo(task), remedy(PSEUDO, task)
     table = read_as_it_lies(layout, PSEUDO, task)
@@ -62,7 +62,8 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
 
 
 def with_asked_teacher(audited: Audited, text: TextParams, batch_size: int) -> Audited:
-    """Let the teacher answer and score texts too; its model is loaded when first asked."""
+    """Return the same audit input with a teacher that also answers and scores texts. Its model
+    is loaded when it is first asked."""
     from lamol_core.decoding.answers import AskedTeacher  # loads torch
 
     asked = AskedTeacher(audited.origin.teacher, text, batch_size)
@@ -72,7 +73,8 @@ def with_asked_teacher(audited: Audited, text: TextParams, batch_size: int) -> A
 def sampled_task(
     data: TaskData, index: int, drawn: Sequence[PseudoSample], key_file: Path
 ) -> SampledTask:
-    """The task with this index in a lineage, its real rows, and the samples drawn of it."""
+    """Return a task with its real rows and `drawn`, the samples of it. `index` is its position
+    in the order of learning."""
     facts = data.lineage[index]
     folder = data.file(facts.name, "train").parent
     removed = data.forgotten(facts.name).get("train")
@@ -90,7 +92,8 @@ def sampled_task(
 
 
 def _rows_before(inputs: Inputs, drawn_from: Mapping[str, str]) -> dict[str, PseudoSample]:
-    """The rows, by their ids, of the table before if rows were carried over from it unchanged."""
+    """Return the rows of the previous task's table by id, if this table's rows were carried over
+    from it and it is unchanged; else {}."""
     if CARRIED in drawn_from:
         with suppress(ArtifactError):
             table, manifest = inputs.read(PSEUDO, "before")
@@ -100,7 +103,7 @@ def _rows_before(inputs: Inputs, drawn_from: Mapping[str, str]) -> dict[str, Pse
 
 
 def _is_as_written(layout: Layout, artifact: Artifact, task: str) -> bool:
-    """Whether an artefact is what its manifest says."""
+    """Whether an artefact still has the hash in its manifest."""
     with suppress(ArtifactError):
         check(layout, artifact, task)
         return True
@@ -108,9 +111,11 @@ def _is_as_written(layout: Layout, artifact: Artifact, task: str) -> bool:
 
 
 def decoder_of(checkpoint: Path) -> Callable[[Sequence[int]], str]:
-    """Ids to text by a checkpoint's tokenizer alone, as TextCodec decodes; no model is loaded.
+    """Return a function that decodes token ids as TextCodec does, with a checkpoint's tokenizer
+    alone; no model is loaded.
 
-    The tokenizer is read at the first call, which raises ArtifactError where there is none."""
+    The tokenizer is read at the first call, which raises ArtifactError where tokenizer.json is
+    missing."""
 
     @cache
     def tokenizer() -> Tokenizer:

@@ -1,7 +1,7 @@
 """The audit as one self-contained page: verdicts, figures beside limits, and every sample.
 
-What a model wrote is never markup: it is embedded as JSON and inserted as text, and control
-characters (terminal codes, marks of writing direction) are shown by their code points.
+Text that a model wrote is never treated as markup: it is embedded as JSON and inserted as text.
+Control characters (terminal codes, marks of writing direction) are shown by their code points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,8 @@ MOST_TICKS = 8
 
 
 def render_audit(audit: Audit, content: Mapping[str, Any], show_real_rows: bool) -> str:
-    """The page's HTML; `content` is that of audit.json."""
+    """Return the page's HTML. `content` is the content of audit.json; with `show_real_rows` the
+    page shows the training rows nearest to the samples."""
     templates = templates_of("lamol_core.audit", "lamol_core.reporting")
     style = Markup(source_of(templates, "page.css") + source_of(templates, "audit.css"))
     script = Markup(source_of(templates, "audit.js"))
@@ -55,7 +56,7 @@ def render_audit(audit: Audit, content: Mapping[str, Any], show_real_rows: bool)
 
 
 def other_figures(fading: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of all figures without FADING_FIGURES and those of single labels."""
+    """Return the names of all figures except FADING_FIGURES and the figures of single labels."""
     names = dict.fromkeys(name for entry in fading for name in entry)
     left_out = {"for", "task", "age", *FADING_FIGURES}
     return [name for name in names if name not in left_out and not name.startswith(BY_LABEL)]
@@ -64,9 +65,9 @@ def other_figures(fading: Sequence[Mapping[str, Any]]) -> list[str]:
 def fading_chart(
     fading: Sequence[Mapping[str, Any]], figures: Sequence[str] = FADING_FIGURES
 ) -> alt.FacetChart | None:
-    """Figures of each task over the tasks learnt since, a panel a figure, a line a task (many are
-    coloured from oldest to newest); dashed: the mean over tasks. None without two points in time.
-    """
+    """Return a chart of figures over the number of tasks learnt since a task, with one panel for
+    each figure and one line for each task. A dashed line is the mean over tasks; many tasks are
+    coloured from oldest to newest. None with fewer than two points in time."""
     tasks = list(dict.fromkeys(entry["task"] for entry in fading))
     points: list[dict[str, Any]] = []
     for entry in fading:
@@ -97,14 +98,15 @@ def fading_chart(
 
 
 def _table(finding: Finding) -> list[list[str]]:
-    """A row a figure: its name, its value for the whole table, its values for each task."""
+    """Return a row for each figure: its name, its value for the whole table, its value for each
+    task."""
     scopes = [finding.figures, *finding.by_task.values()]
     names = dict.fromkeys(name for figures in scopes for name in figures)
     return [[name, *(number(figures.get(name)) for figures in scopes)] for name in names]
 
 
 def _rows(audit: Audit, content: Mapping[str, Any], show_real_rows: bool) -> list[list[Any]]:
-    """Every sample, with its values in the order of FIELDS in audit.js."""
+    """Return every sample as a list of values, in the order of FIELDS in audit.js."""
     judgement = judgement_of(((flag.row_id, flag.reason) for flag in audit.flags), content)
     neighbours = {k: near for finding in audit.findings for k, near in finding.neighbours.items()}
     tasks = audit.audited.tasks
@@ -128,8 +130,8 @@ def _rows(audit: Audit, content: Mapping[str, Any], show_real_rows: bool) -> lis
 
 
 def visible_within(text: str, start: int, stop: int) -> tuple[str, int, int]:
-    """`visible` of a text, and where its part from `start` to `stop` is then, in UTF-16 units as
-    JavaScript counts."""
+    """Return `visible` of a text, and the position in it of the part from `start` to `stop`. The
+    position is in UTF-16 units, as JavaScript counts."""
     before, part = visible(text[:start]), visible(text[start:stop])
     first = len(before.encode("utf-16-le")) // 2
     return before + part + visible(text[stop:]), first, first + len(part.encode("utf-16-le")) // 2
@@ -138,8 +140,9 @@ def visible_within(text: str, start: int, stop: int) -> tuple[str, int, int]:
 def _shared_run(
     task: SampledTask, sample: PseudoSample, near: Neighbour | None
 ) -> tuple[int, int, list[str]]:
-    """Start and end of the shared run of words in the sample's input, and its words; (0, 0) where
-    normalising changed the words so that it cannot be found."""
+    """Return start and end of the shared run of words in the sample's input, and the run's
+    words. Start and end are 0 where nothing is shared, or where the run is not found because
+    normalising changed the words."""
     if near is None or not near.span_words:
         return 0, 0, []
     raw = task.text(sample)
@@ -149,8 +152,8 @@ def _shared_run(
 
 
 def _find_run(raw: str, run: Sequence[str], first: int | None = None) -> tuple[int, int]:
-    """Start and end of a run of normalised words in a text, at its word `first` or anywhere; (0, 0)
-    where it cannot be found."""
+    """Return start and end of a run of normalised words in a text; (0, 0) where it is not found.
+    The run is looked for at the word with index `first`, or anywhere if that is None."""
     words, spans = words_of(normalise(raw)), [match.span() for match in WORD.finditer(raw)]
     starts = range(len(words) - len(run) + 1) if first is None else (first,)
     at = next((i for i in starts if words[i : i + len(run)] == list(run)), None)

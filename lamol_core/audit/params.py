@@ -1,4 +1,4 @@
-"""The block `audit`: common keys and what the checks declare. And the block `forget`."""
+"""The block `audit`, with common keys and those that the checks declare, and the block `forget`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,13 @@ class _Common(Section):
     limits: Section = Section()
 
     def limit(self, figure: str) -> Limit:
-        """The limits of a figure."""
+        """Return the limits of a figure."""
         limit: Limit = getattr(self.limits, figure)
         return limit
 
     def own(self, check: Check[Any]) -> Section:
-        """The check's own block, `audit.<name>`; empty where it has no parameters."""
+        """Return the check's own block, `audit.<name>`; an empty Section where it has no
+        parameters."""
         own: Section = getattr(self, check.name, Section())
         return own
 
@@ -43,6 +44,7 @@ else:
 
 
 class ForgetParams(Section):
-    """The block `forget`. `keep_fingerprint`: keyed hashes of forgotten rows, for later audits."""
+    """The block `forget`. With `keep_fingerprint`, keyed hashes of forgotten rows are kept for
+    later audits."""
 
     keep_fingerprint: bool = False

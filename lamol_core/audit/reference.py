@@ -1,4 +1,4 @@
-"""What an audit knows of a task's real rows: all of them, a kept fingerprint, or nothing."""
+"""What an audit knows of a task's real rows: all of them, a fingerprint, or nothing."""
 
 import random
 from collections import Counter
@@ -12,26 +12,28 @@ Measure = Callable[[Sequence[str]], Mapping[str, Figure]]  # figures of normalis
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What the checks compare pseudo-samples with. This class knows nothing of the training rows.
+    """What the checks compare pseudo-samples with. This base class knows nothing of the training
+    rows.
 
-    `labels` counts rows by normalised target (empty for free text), `lengths` by number of words.
-    """
+    `labels` counts the training rows by normalised target (empty for free text), `lengths`
+    counts them by number of words."""
 
     labels: Counter[str] = field(default_factory=Counter)
     lengths: Counter[int] = field(default_factory=Counter)
 
     def sample_size(self, limit: int) -> int:
-        """How many real rows, at most `limit`, can be measured; 0 for none."""
+        """Return how many real rows, at most `limit`, can be measured; 0 where none can."""
         return 0
 
     def figures_of(self, measure: Measure, size: int, rng: random.Random) -> Mapping[str, Figure]:
-        """Figures of `size` real rows."""
+        """Return the figures that `measure` gives for `size` random real rows; {} where they are
+        unknown."""
         return {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealRows(Reference):
-    """All training rows, as normalised texts."""
+    """A reference that has all training rows, as normalised texts."""
 
     texts: Sequence[str]
 

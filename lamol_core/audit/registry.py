@@ -1,4 +1,4 @@
-"""Every check, in the order in which pages and tables show them."""
+"""All checks, in the order in which pages and tables show them."""
 
 from typing import Any
 

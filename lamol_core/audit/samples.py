@@ -1,4 +1,4 @@
-"""Pseudo-samples to look at: selected by verdict or text, and as CSV that no spreadsheet runs."""
+"""Selects pseudo-samples by verdict or text, and writes them as CSV safe for spreadsheets."""
 
 import csv
 import io
@@ -20,23 +20,25 @@ from lamol_core.text.normalise import normalise
 
 SampleVerdict = Literal["clean", "unjudged", "flagged", "rejected", "surplus"]
 COLUMNS = ("row_id", "source_task", "input", "target", "verdict", "reasons", "nll")
-# a spreadsheet takes cells that begin so for formulas, full-width signs too
+# a spreadsheet takes cells that begin with one of these for formulas
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an audit says of single rows; empty where there is none.
+    """What an audit says of single rows; empty where there is no audit.
 
-    `reasons` are those of its flags by row id. Samples of other tasks than `judged_tasks` could not
-    be compared with real rows or a fingerprint, nor could `unjudged_rows`, by their ids."""
+    `reasons` are the reasons of the flags, by row id. `judged_tasks` are the tasks whose samples
+    could be compared with real rows or a fingerprint; `unjudged_rows` are the ids of those of
+    their samples that could not."""
 
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     judged_tasks: Collection[str] = ()
     unjudged_rows: Collection[str] = ()
 
     def verdict(self, sample: PseudoSample) -> SampleVerdict:
-        """A row without a flag is clean only where it could be judged."""
+        """Return the verdict on one sample. A kept row without a flag is "clean" only where it
+        could be judged."""
         if not sample.valid:
             return "surplus" if sample.reject_reason == SURPLUS else "rejected"
         if self.reasons.get(sample.row_id):
@@ -45,13 +47,14 @@ class Judgement:
         return "clean" if is_judged and sample.row_id not in self.unjudged_rows else "unjudged"
 
     def reasons_of(self, sample: PseudoSample) -> list[str]:
-        """Why it was rejected, and why it is flagged."""
+        """Return why the sample was rejected, and why it is flagged; [] where it is neither."""
         reasons = (sample.reject_reason, *self.reasons.get(sample.row_id, ()))
         return [reason for reason in reasons if reason]
 
 
 def judgement_of(flags: Iterable[tuple[str, str]], audit: Mapping[str, Any]) -> Judgement:
-    """From the row id and reason of every flag, and the content of audit.json."""
+    """Return the judgement of an audit. `flags` are the row id and the reason of every flag,
+    `audit` is the content of audit.json."""
     reasons: dict[str, list[str]] = defaultdict(list)
     for row_id, reason in flags:
         reasons[row_id].append(reason)
@@ -59,8 +62,8 @@ def judgement_of(flags: Iterable[tuple[str, str]], audit: Mapping[str, Any]) -> 
 
 
 def read_judgement(layout: Layout, task: str) -> Judgement | None:
-    """What the audit of a task's pseudo-samples says; None without an audit of this very table.
-    Raises ArtifactError where the audit was changed."""
+    """Return the judgement on a task's pseudo-samples; None where there is no audit, or the
+    table was changed after it. Raises ArtifactError where the audit was changed."""
     folder = layout.audit(task)
     if not folder.is_dir():
         return None
@@ -79,7 +82,8 @@ def choose(
     wanted_verdict: str = "",
     grep: str = "",
 ) -> Iterator[dict[str, Any]]:
-    """The samples that match, as dictionaries of COLUMNS; "" matches all."""
+    """Yield the samples that match all criteria, as dictionaries with the keys in COLUMNS. ""
+    matches every sample; `grep` is looked for in input and target."""
     for sample in samples:
         verdict = judgement.verdict(sample)
         if (
@@ -94,13 +98,13 @@ def choose(
 
 
 def shown_nll(sample: PseudoSample) -> float | None:
-    """With three decimals; None where it is not a number."""
+    """Return the sample's `nll` with three decimals; None where it is NaN."""
     return None if math.isnan(sample.nll) else round(sample.nll, 3)
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV in which cells that a spreadsheet would run begin with an apostrophe. Every cell is
-    quoted, so that no content can end a cell or a line."""
+    """Return CSV in which an apostrophe is put before cells that a spreadsheet would run as
+    formulas. Every cell is quoted, so that no content can end a cell or a line."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""What a check is given, what it declares, and what it finds."""
+"""The interface of a check: what it is given, what it declares, and what it finds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound=Section)
 NOT_JUDGED = "not judged"
-# names a table's input where some of its rows come from the table before
+# in a table's manifest: the table of the previous task, from which rows were carried over
 CARRIED = "before.pseudo"
 
 
@@ -33,11 +33,10 @@ CARRIED = "before.pseudo"
 class SampledTask:
     """An earlier task: its pseudo-samples in a table, and its real rows.
 
-    `tasks_since` counts the tasks learnt after it, `index` is its number in the order of learning.
-    `held_out` are its dev and test rows, `canaries` were planted among its training rows.
-    `forgotten_on` is the day on which `lamol forget` removed the rows ("" where they are here),
-    `fingerprint` is what was kept of them.
-    """
+    `index` is its position in the order of learning, `tasks_since` the number of tasks learnt
+    after it. `held_out` are its dev and test rows; `canaries` were planted among its training
+    rows. `forgotten_on` is the date on which `lamol forget` removed the rows ("" where they are
+    on disk), `fingerprint` is what was kept of them."""
 
     facts: TaskFacts
     tasks_since: int
@@ -68,7 +67,7 @@ class SampledTask:
 
     @cached_property
     def reference(self) -> Reference:
-        """What the checks compare its samples with."""
+        """What the checks compare the task's samples with."""
         if self.forgotten_on:
             return self.fingerprint or Reference()
         texts = self.texts(self.train)
@@ -78,8 +77,8 @@ class SampledTask:
 
     @cached_property
     def unjudged(self) -> list[PseudoSample]:
-        """Samples that cannot be compared with forgotten rows: there is no fingerprint, or they
-        are too short for it."""
+        """Kept samples that cannot be compared with forgotten rows, because there is no
+        fingerprint or they are too short for it. Empty where the rows are on disk."""
         if not self.forgotten_on or self.fingerprint is None:
             return self.kept if self.forgotten_on else []
         texts = zip(self.kept, self.texts(self.kept), strict=True)
@@ -91,13 +90,14 @@ class SampledTask:
 
     @property
     def is_judged(self) -> bool:
-        """Whether at least half of the samples can be compared with rows or fingerprint."""
+        """Whether at least half of the kept samples can be compared with real rows or a
+        fingerprint."""
         has_reference = self.fingerprint is not None or not self.forgotten_on
         return has_reference and len(self.unjudged) <= self.num_judged
 
     @property
     def note(self) -> str:
-        """What the audit cannot know of forgotten rows; "" where the rows are here."""
+        """A note on what the audit cannot know of forgotten rows; "" where the rows are on disk."""
         if not self.forgotten_on:
             return ""
         note = f"The training rows of {self.name} were forgotten on {self.forgotten_on}"
@@ -112,11 +112,11 @@ class SampledTask:
         )
 
     def text(self, row: PseudoSample | Example) -> str:
-        """The row's input, followed by its target where that is free text."""
+        """Return the row's input, followed by its target if the targets are free text."""
         return f"{row.input} {row.target}" if self.facts.targets == "text" else row.input
 
     def texts(self, rows: Sequence[PseudoSample] | Sequence[Example]) -> list[str]:
-        """Normalised."""
+        """Return the normalised texts of rows."""
         return [normalise(self.text(row)) for row in rows]
 
 
@@ -124,9 +124,9 @@ class SampledTask:
 class Origin:
     """What a table's manifest says of its origin, and what is on disk to compare it with.
 
-    `table_sha256` is that of the file on disk; its manifest may have another. `carried`: rows,
-    by id, of the previous task's table, if rows were carried over from it and it is unchanged.
-    """
+    `table_sha256` is the hash of the file on disk, which can differ from the hash in the
+    manifest. `carried` are the rows of the previous task's table that could be carried over, by
+    id."""
 
     new_task: str
     seed: int
@@ -142,9 +142,9 @@ class Origin:
 
 @dataclass(frozen=True)
 class Teacher:
-    """The checkpoint that wrote a table. `decode` turns ids into text. None without
-    `audit.ask_teacher`: `answers` gives its own answers to samples, `score` the negative
-    log-likelihoods, in nats, of inputs of the task with this index."""
+    """The checkpoint that wrote a table. `decode` turns token ids into text. `answers` returns
+    the teacher's own answers to samples. `score` takes a task's index and inputs, and returns
+    the negative log-likelihood of each in nats. Both are None without `audit.ask_teacher`."""
 
     decode: Callable[[Sequence[int]], str]
     answers: Callable[[Sequence[PseudoSample]], list[str]] | None = None
@@ -153,7 +153,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Audited:
-    """A table of pseudo-samples with all that the checks may look at; `seed` is for resampling."""
+    """A table of pseudo-samples with all that the checks may read; `seed` is for resampling."""
 
     tasks: Sequence[SampledTask]
     origin: Origin
@@ -172,7 +172,7 @@ class Audited:
 
 @dataclass(frozen=True)
 class Flag:
-    """A row that a check flags, and why; no text of a real row."""
+    """A row that a check flags, and the reason. It holds no text of a real row."""
 
     row_id: str
     source_task: str
@@ -186,7 +186,8 @@ class Flag:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """The real row nearest to a sample, and the longest run of words shared with any real row."""
+    """The training row nearest to a sample, and the training row with the longest run of words
+    that the sample shares with any. An id is "" where there is none."""
 
     real_row_id: str
     similarity: float
@@ -197,7 +198,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Judged:
-    """A figure beside its limits; `task` is "" for the whole table."""
+    """A figure with its limits and verdict; `task` is "" for the whole table."""
 
     figure: str
     task: str
@@ -209,10 +210,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found. `neighbours` are by the ids of the samples.
+    """What one check found. `neighbours` are by sample id.
 
-    `judge` adds `judged`, `title`, and `undecided`: the check's headline could not be judged.
-    """
+    `judge` adds `judged`, `title` and `undecided`; `undecided` means that the check's headline
+    figure could not be judged."""
 
     check: str
     figures: Mapping[str, Figure]
@@ -230,13 +231,15 @@ class Finding:
 
     @property
     def shown_verdict(self) -> str:
-        """The verdict; "not judged" where no figure, or not the headline, could be judged."""
+        """The verdict; "not judged" where no figure was judged, and instead of "pass" where the
+        headline figure was not."""
         is_known = self.judged and not (self.undecided and self.verdict == "pass")
         return self.verdict if is_known else NOT_JUDGED
 
     @property
     def shown_figures(self) -> list[tuple[Judged, str]]:
-        """The judged figures of the whole table and those of tasks beyond a limit, with values."""
+        """The judged figures with their values as text: all those of the whole table, and those
+        of single tasks that are beyond a limit."""
         scopes = {**self.by_task, "": self.figures}
         return [
             (judged, with_interval(judged.figure, scopes[judged.task]))
@@ -250,14 +253,14 @@ class Finding:
 
 
 class Check(ABC, Generic[P]):
-    """One question to a table; a new check is a file with a subclass, and a line in the registry.
+    """One question about a table. A new check is a file with a subclass, and a line in the
+    registry.
 
-    Its file defines every figure and names its source. `name` is that of its file and of its block
-    in `audit`, `title` the question without its mark, `limits` has the figures that are judged.
-    Without its `headline` figure a table cannot pass. Where `needs_samples`, the check is left out
-    of a table without samples; where `shows_poor_samples`, the report calls the samples poor if
-    the check fails.
-    """
+    The file defines every figure and names its source. `name` is the name of the file and of the
+    check's block in `audit`; `title` is the question without its question mark. `limits` holds
+    the figures that are judged. A table cannot pass where the figure `headline` could not be
+    judged. With `needs_samples`, the check is skipped for a table without samples. With
+    `shows_poor_samples`, the report calls the samples poor if the check fails."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -269,14 +272,15 @@ class Check(ABC, Generic[P]):
 
     @abstractmethod
     def run(self, audited: Audited, params: P) -> Finding:
-        """Figures and flags, not judged yet."""
+        """Return the check's figures and flags, without verdicts."""
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
-        """How many rows a task's figures are computed from; few are not judged on their own."""
+        """Return how many rows a task's figures are computed from. A task with few rows is not
+        judged on its own."""
         return len(task.kept)
 
     def pooled(self, audited: Audited, by_task: FiguresByTask) -> dict[str, Figure]:
-        """The mean of each figure over tasks, weighted by `num_rows`."""
+        """Return the mean of each figure over tasks, weighted by `num_rows`."""
         sizes = {task.name: self.num_rows(task, audited.origin) for task in audited.tasks}
         return pooled(by_task, sizes)
 

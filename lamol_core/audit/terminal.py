@@ -1,4 +1,4 @@
-"""An audit on a terminal: a row a check, with its figures and their limits."""
+"""The audit as a table for a terminal: one row per check, with its figures and their limits."""
 
 from rich import box
 from rich.table import Column, Table
@@ -11,8 +11,8 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def terminal_table(audit: Audit) -> Table:
-    """Verdicts in colour; the judged figures of the whole table, and those of single tasks that
-    are beyond a limit."""
+    """Return the table, with verdicts in colour. It shows the judged figures of the whole table,
+    and those figures of single tasks that are beyond a limit."""
     figures = Column("figures (warn / fail)", overflow="fold")
     columns = ("check", "verdict", figures, Column("rows flagged", justify="right"))
     title = f"audit of the rows for {audit.task}"

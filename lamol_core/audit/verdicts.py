@@ -1,4 +1,4 @@
-"""One table through all checks: what they find, and the verdict."""
+"""Runs all checks on one table and gives the verdict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,12 +25,13 @@ class Audit:
 
     @property
     def notes(self) -> list[str]:
-        """What could not be looked at, and why."""
+        """A note for each task with forgotten rows: what could not be checked, and why."""
         return [task.note for task in self.audited.tasks if task.note]
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of all checks, and "warn" at least where something could not be judged."""
+        """The worst verdict of all checks; at least "warn" where a task or a headline figure
+        could not be judged."""
         is_complete = all(task.is_judged for task in self.audited.tasks)
         undecided = any(finding.undecided for finding in self.findings)
         at_least: Verdict = "pass" if is_complete and not undecided else "warn"
@@ -50,7 +51,8 @@ class Audit:
         return [finding.check for finding in self.findings if finding.verdict == "fail"]
 
     def as_dict(self, history: Mapping[str, Any] = NO_HISTORY) -> dict[str, Any]:
-        """The content of audit.json; `history` is that of the task before."""
+        """Return the content of audit.json; `history` is the content of the previous task's
+        audit.json."""
         verdict = {"task": self.task, "verdict": self.verdict, "failed": self.failed}
         rows_kept, tasks = len(self.audited.kept), self.audited.tasks
         judged_tasks = [task for task in tasks if task.is_judged]
@@ -79,7 +81,8 @@ class Audit:
         }
 
     def _fading(self) -> list[dict[str, Any]]:
-        """A dictionary a task with all its figures; "age" counts the tasks learnt since."""
+        """Return one dictionary for each task, with all its figures; "age" is the number of
+        tasks learnt since."""
         entries = []
         for task in self.audited.tasks:
             by_check = [finding.by_task.get(task.name, {}) for finding in self.findings]
@@ -93,7 +96,7 @@ class Audit:
 def run_checks(
     audited: Audited, params: AuditParams, checks: Sequence[Check[Any]] = CHECKS
 ) -> Audit:
-    """Run every check on one table, and judge its figures by the limits of params.yaml."""
+    """Run every check on one table, and judge the figures by the limits in params.yaml."""
     findings = [
         judge(check, check.run(audited, params.own(check)), audited, params)
         for check in checks
@@ -103,8 +106,8 @@ def run_checks(
 
 
 def audit_cleaned(audit: Audit, params: AuditParams) -> Audit | None:
-    """Audit the same table without its flagged rows; None where the table was changed since it was
-    drawn, so that the flags may be of other rows."""
+    """Audit the table again without its flagged rows. None where the table was changed since it
+    was drawn, because the flags may then name other rows."""
     audited, flagged = audit.audited, audit.flagged_ids
     if not audited.origin.table_is_as_written:
         return None
@@ -116,7 +119,8 @@ def audit_cleaned(audit: Audit, params: AuditParams) -> Audit | None:
 
 
 def judge(check: Check[Any], finding: Finding, audited: Audited, params: AuditParams) -> Finding:
-    """Add the verdicts: on the whole table, and on each task with `min_rows` rows."""
+    """Return the finding with verdicts: on the whole table, and on each task with at least
+    `min_rows` rows."""
     judged: list[Judged] = []
     notes, scopes = list(finding.notes), {"": finding.figures}
     for task in audited.tasks:

@@ -1,1 +1,1 @@
-"""Prediction, scoring and the score matrix."""
+"""Predicts answers to test rows, scores them, and computes the score matrix."""

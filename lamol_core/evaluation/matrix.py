@@ -1,4 +1,4 @@
-"""The score matrix of a task sequence and the figures drawn from it; everything is in percent."""
+"""The score matrix of a task sequence and the figures computed from it; all scores in percent."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from lamol_core.errors import ArtifactError
 class ScoreMatrix:
     """R[i][j]: percent score on task j after learning task i, for T tasks; row i has i + 1 entries.
 
-    An entry is None where the test rows of task j were forgotten before (`lamol forget`): the means
+    An entry is None where the test rows of task j had been forgotten (`lamol forget`); means
     leave it out. Raises ArtifactError for a score that is not a number from 0 to 100."""
 
     tasks: tuple[str, ...]
@@ -32,12 +32,12 @@ class ScoreMatrix:
 
     @classmethod
     def of(cls, summary: Mapping[str, Any]) -> "ScoreMatrix":
-        """The matrix of a summary, or of one of its chains."""
+        """Return the matrix of a summary, or of one of its chains."""
         return cls(tuple(summary["tasks"]), tuple(map(tuple, summary["score_matrix"])))
 
     def cells(self) -> list[dict[str, Any]]:
-        """Every known score: `step` and `after` are i and its task, `rank` and `task` j and its
-        task."""
+        """Return a dictionary for each known score R[i][j]: `step` is i, `after` the name of
+        task i, `rank` is j, `task` the name of task j."""
         return [
             {"step": i, "after": self.tasks[i], "rank": j, "task": self.tasks[j], "score": score}
             for i, row in enumerate(self.rows)
@@ -80,7 +80,7 @@ class ScoreMatrix:
         )
 
     def not_scored(self) -> list[str]:
-        """The tasks of which a score is missing."""
+        """Return the tasks for which a score is missing."""
         without = {j for row in self.rows for j, score in enumerate(row) if score is None}
         return [self.tasks[j] for j in sorted(without)]
 
@@ -92,17 +92,16 @@ def _mean_of_known(values: Iterable[float | None]) -> float | None:
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """Percent scores on a task that is not learnt yet: of the student before it, and of the
-    backbone."""
+    """Percent scores on a task that is not learnt yet: `before` is the score of the student of
+    the previous task, `untrained` that of the backbone."""
 
     before: float
     untrained: float
 
 
 def forward_transfer(later_tasks: Sequence[ZeroShot | None]) -> float | None:
-    """Mean over the tasks after the first: the score before learning it minus the backbone's, in
-    points. None where there is no such task, or one was not measured.
-    Lopez-Paz and Ranzato 2017, equation 4."""
+    """Return the mean of `before` - `untrained` over the tasks after the first, in points. None
+    where there is no such task, or one was not measured. Lopez-Paz and Ranzato 2017, equation 4."""
     measured = [task for task in later_tasks if task is not None]
     if not measured or len(measured) < len(later_tasks):
         return None

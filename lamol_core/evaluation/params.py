@@ -6,7 +6,8 @@ from lamol_core.config.section import Count, Section
 
 
 class EvaluateParams(Section):
-    """`max_target_tokens`: of an answer. `forward_transfer`: score a task before it is learnt."""
+    """`max_target_tokens`: the most tokens of an answer. `forward_transfer`: also score each
+    task before it is learnt."""
 
     split: Literal["dev", "test"] = "test"
     batch_size: Count = 256

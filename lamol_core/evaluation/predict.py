@@ -1,4 +1,4 @@
-"""Greedy answers to test rows: x ANS in, y out."""
+"""Answers test rows greedily: the model reads `x ANS` and writes y."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class Answers:
-    """The answer to each input, in order; the number of inputs that were cut, and of answers that
-    ended at `max_target_tokens`."""
+    """The answer to each input, in order. `inputs_cut` counts the inputs that were cut,
+    `answers_cut` the answers that were cut off at `max_target_tokens`."""
 
     texts: list[str]
     inputs_cut: int
@@ -31,8 +31,9 @@ def predict(
     max_length: int,
     on_rows_done: Progress = lambda count: None,
 ) -> Answers:
-    """Greedy answers. The last `max_length - 2` tokens of an input are kept, fewer where the model
-    needs the positions for the longest answer. Raises ConfigError where no position is left."""
+    """Answer every input greedily. The last `max_length - 2` tokens of an input are kept, or
+    fewer where the longest answer needs some of the model's positions. Raises ConfigError where
+    no position is left."""
     control = codec.control
     room = max_length - NUM_CONTROL["qa"]
     require_positions(model, 2 + params.max_target_tokens, "evaluate.max_target_tokens")

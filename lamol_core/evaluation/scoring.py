@@ -1,4 +1,4 @@
-"""From a student's checkpoint to scored predictions on several tasks."""
+"""Predicts and scores answers on several tasks with a student's checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class Scored:
-    """The scored answer to every row; the number of inputs that were cut, and of answers that ended
-    at `max_target_tokens`."""
+    """The scored answer to every row. `inputs_cut` counts the inputs that were cut,
+    `answers_cut` the answers that were cut off at `max_target_tokens`."""
 
     predictions: list[Prediction]
     inputs_cut: int = 0
@@ -35,18 +35,19 @@ class Scored:
 
     @property
     def average(self) -> float | None:
-        """Mean of the tasks' scores, in percent; None where no task has rows."""
+        """The mean of the tasks' scores, in percent; None where no task has rows."""
         scores = self.scores.values()
         return sum(scores) / len(scores) if scores else None
 
     @property
     def summary(self) -> str:
-        """The average, then each task's score."""
+        """The average and each task's score, as text."""
         shown = ", ".join(f"{task} {score:.1f}" for task, score in self.scores.items())
         return "no score" if self.average is None else f"average {self.average:.1f} ({shown})"
 
     def cuts(self, params: EvaluateParams) -> list[str]:
-        """A sentence for inputs that were cut, and one for answers."""
+        """Return a sentence on the inputs that were cut, and one on the answers; [] where none
+        were cut."""
         cuts = []
         if self.inputs_cut:
             limit = "text.max_length, or to the model's positions"
@@ -64,7 +65,7 @@ def answer_from_checkpoint(
     max_length: int,
     on_rows_done: Progress = lambda count: None,
 ) -> Answers:
-    """Load a student (eval mode) and answer every input."""
+    """Load a student in evaluation mode and answer every input."""
     model = load_model(student, PartialState().device)
     return predict(model, TextCodec.load(student), inputs, params, max_length, on_rows_done)
 
@@ -77,7 +78,7 @@ def predict_from_checkpoint(
     max_length: int,
     on_rows_done: Progress = lambda count: None,
 ) -> Scored:
-    """Answer and score every row, all tasks in one pass; the model is not given the task."""
+    """Answer and score every row, all tasks in one pass. The model is not told a row's task."""
     inputs = [row.input for rows in rows_by_task.values() for row in rows]
     if not inputs:
         return Scored([])
@@ -101,7 +102,7 @@ def score_zero_shot(
     params: EvaluateParams,
     max_length: int,
 ) -> dict[str, float | None]:
-    """The score of each checkpoint on rows of a task that it has not learnt, in percent."""
+    """Return the percent score of each checkpoint on rows of a task that it has not learnt."""
     task = rows[0].task
     given = {task: rows}, {task: metric}, params, max_length
     return {name: predict_from_checkpoint(path, *given).average for name, path in models.items()}

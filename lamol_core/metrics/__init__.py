@@ -1,1 +1,1 @@
-"""How generated text is scored: one file a metric."""
+"""Metrics that score generated text against its target, one file each."""

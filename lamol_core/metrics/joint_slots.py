@@ -1,4 +1,4 @@
-"""Whether two lists of slots hold the same values."""
+"""The metric `joint_slots`: whether two lists of slots hold the same values."""
 
 from lamol_core.metrics.spec import Metric, plain
 
@@ -7,8 +7,8 @@ NO_SLOTS = "none"
 
 class JointSlots(Metric):
     """1.0 where both lists `slot: value, slot: value` hold the same set of pairs, else 0.0.
-    Order, case and spacing do not count. "none" is the empty set, an empty text is not.
-    Wen et al. 2017 (WOZ 2.0), joint goal."""
+    Order, case and spacing do not count. The text "none" is the empty set; an empty text is a
+    different set. Wen et al. 2017 (WOZ 2.0), joint goal."""
 
     name = "joint_slots"
 

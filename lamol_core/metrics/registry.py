@@ -1,4 +1,4 @@
-"""Every metric, by its name in params.yaml."""
+"""All metrics, by their names in params.yaml."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ METRICS: dict[str, Metric] = {
 
 
 def default_metric(targets: Targets) -> str:
-    """The metric that `metric: auto` means for these targets."""
+    """Return the name of the metric that `metric: auto` stands for with these targets."""
     return next(metric.name for metric in METRICS.values() if metric.default_for == targets)
 
 

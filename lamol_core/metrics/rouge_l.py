@@ -1,4 +1,4 @@
-"""How many words the texts have in common, in the same order."""
+"""The metric `rouge_l`: how many words two texts have in common, in the same order."""
 
 import re
 
@@ -10,8 +10,8 @@ WORD = re.compile(r"\w+")
 
 
 class RougeL(Metric):
-    """F1 of the longest common subsequence of words, without case and punctuation, 0..1.
-    Two empty texts agree (1.0). Lin 2004 (ROUGE), section 3.1, with beta = 1."""
+    """F1 of the longest common subsequence of words, 0 to 1; case and punctuation do not count.
+    Two empty texts score 1.0. Lin 2004 (ROUGE), section 3.1, with beta = 1."""
 
     name = "rouge_l"
 

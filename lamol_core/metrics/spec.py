@@ -1,4 +1,4 @@
-"""What a metric declares. A new one is a file, and a line in the registry."""
+"""The interface of a metric. A new metric is a file, and a line in the registry."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -11,19 +11,20 @@ class Metric(ABC):
 
     name: ClassVar[str]
     default_for: ClassVar[Targets | None] = None
-    """The kind of targets for which `metric: auto` means this metric."""
+    """The kind of targets for which `metric: auto` stands for this metric; None for no kind."""
 
     @abstractmethod
     def score(self, prediction: str, target: str) -> float:
-        """0 (wrong) to 1 (right) for one row."""
+        """Return the score of one row, from 0 (wrong) to 1 (right)."""
 
 
 def plain(text: str) -> str:
-    """The text without case, with single spaces."""
+    """Return the text without case, and with single spaces between words."""
     return " ".join(text.casefold().split())
 
 
 def f1(num_common: int, num_predicted: int, num_wanted: int) -> float:
-    """Harmonic mean of precision and recall, 0..1; 1.0 where both texts are empty."""
+    """Return the harmonic mean of precision and recall, 0 to 1, from numbers of words; 1.0 where
+    both texts are empty."""
     total = num_predicted + num_wanted
     return 2 * num_common / total if total else 1.0

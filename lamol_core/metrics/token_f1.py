@@ -1,4 +1,4 @@
-"""How many words the texts have in common, in any order."""
+"""The metric `token_f1`: how many words two texts have in common, in any order."""
 
 import string
 from collections import Counter
@@ -10,8 +10,8 @@ NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 class TokenF1(Metric):
-    """F1 of the two bags of words, without case, ASCII punctuation and English articles, 0..1.
-    Two empty bags agree (1.0). Rajpurkar et al. 2016 (SQuAD), section 6.1."""
+    """F1 of the two bags of words, 0 to 1; case, ASCII punctuation and English articles do not
+    count. Two empty bags score 1.0. Rajpurkar et al. 2016 (SQuAD), section 6.1."""
 
     name = "token_f1"
     default_for = "text"

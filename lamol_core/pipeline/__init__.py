@@ -1,1 +1,1 @@
-"""All that speaks DVC's language: its record, dvc.yaml, new sequences, experiments."""
+"""The interface to DVC: its record, dvc.yaml, new sequences, experiments."""

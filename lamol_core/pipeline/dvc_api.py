@@ -1,4 +1,4 @@
-"""DVC's own record: which stages ran, whether they would run again, and experiments."""
+"""Reads and updates DVC's record: which stages ran, which would run again, and experiments."""
 
 import json
 import logging
@@ -24,7 +24,8 @@ LOCK = "dvc.lock"
 class Pipeline:
     """DVC's record of the sequence in the working directory; empty where DVC has run nothing.
 
-    It is locked while it is open: no `dvc repro` begins a stage meanwhile, and none is in one."""
+    The record is locked while a Pipeline is open: no stage is running, and no `dvc repro` can
+    begin one."""
 
     def __init__(self, repo: Repo | None) -> None:
         self._repo = repo
@@ -32,7 +33,8 @@ class Pipeline:
     @classmethod
     @contextmanager
     def opened(cls) -> Iterator["Pipeline"]:
-        """Raises ArtifactError where DVC does not answer, or is at work."""
+        """Open and lock the record. Raises ArtifactError where DVC reports an error or is
+        running a stage."""
         if not Path(LOCK).is_file():
             yield cls(None)
             return
@@ -47,12 +49,13 @@ class Pipeline:
             ) from error
 
     def stages_on(self, paths: Collection[str]) -> list[str]:
-        """The stages that ran and read or wrote one of these."""
+        """Return the stages that ran and read or wrote one of these paths."""
         wanted = _absolute(paths)
         return [name for name, entry in self._listed().items() if _paths(entry) & wanted]
 
     def stale(self, stages: Iterable[str], apart_from: Collection[str]) -> list[str]:
-        """Those of these stages that did not run, or changed beyond the files `apart_from`."""
+        """Return those of these stages that have not run, or have changed since. Changes of the
+        files `apart_from` do not count."""
         if self._repo is None:
             return []
         listed, wanted = self._listed(), list(stages)
@@ -65,18 +68,18 @@ class Pipeline:
         ]
 
     def runs_again(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
-        """Those of these stages that have changes, with these values of params.yaml; stages that
-        follow one of them may run again too."""
+        """Return those of these stages that would run again with these values of params.yaml.
+        Stages that follow them may run again too, but are not returned for that."""
         wanted = list(stages)
         return list(dict.fromkeys([*self.stale(wanted, []), *self.ran_with_others(wanted, params)]))
 
     def that_ran(self, tasks: Iterable[str]) -> list[str]:
-        """Those of these tasks whose last stage ran."""
+        """Return those of these tasks whose last stage has run."""
         listed = self._listed()
         return [task for task in tasks if f"{OF_A_TASK[-1]}@{task}" in listed]
 
     def ran_with_others(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
-        """Those of these stages that ran with other values than these, of what params.yaml has."""
+        """Return those of these stages that ran with other values of params.yaml than `params`."""
         listed = self._listed()
         return [
             name
@@ -86,7 +89,7 @@ class Pipeline:
         ]
 
     def before(self, task: str) -> list[str]:
-        """Every stage of a task, and all that they follow."""
+        """Return every stage of a task, and all stages that these depend on."""
         if self._repo is None:
             return []
         last = f"{OF_A_TASK[-1]}@{task}"
@@ -94,8 +97,8 @@ class Pipeline:
         return list(dict.fromkeys([*followed, *(f"{stage}@{task}" for stage in OF_A_TASK)]))
 
     def commit(self, stages: Iterable[str]) -> None:
-        """Record the present files of these stages, as `dvc commit` does, without its run cache:
-        that copies outputs that must not be cached, with real rows in them."""
+        """Record the present files of these stages, as `dvc commit` does. DVC's run cache is not
+        used, because it would copy outputs with real rows, which must not be cached."""
         if self._repo is None:
             return
         for name in stages:
@@ -110,7 +113,7 @@ class Pipeline:
 
     @property
     def experiments(self) -> Path | None:
-        """Where `dvc exp` makes its copies."""
+        """The folder in which `dvc exp` makes its copies; None where DVC has run nothing."""
         return None if self._repo is None else Path(self._repo.tmp_dir) / "exps"
 
     def _listed(self) -> Mapping[str, Any]:
@@ -122,21 +125,21 @@ class Pipeline:
 
 
 def list_experiments(root: Path, all_commits: bool) -> list[tuple[str, str]]:
-    """Names and revisions of the experiments of HEAD, or of every commit. Raises ConfigError where
-    DVC can't list them."""
+    """Return the name and the revision of each experiment of HEAD, or of every commit. Raises
+    ConfigError where DVC can't list them."""
     try:
         with Repo(str(root)) as repo:
             listed = repo.experiments.ls(all_commits=all_commits)
     except DvcException as error:
         raise ConfigError(
-            f"{root}: experiments can't be listed ({error}). Run `lamol compare` in a "
-            "sequence's folder, in a Git repository with a commit, or name folders."
+            f"{root}: experiments can't be listed ({error}). Go to a sequence's folder, in a "
+            "Git repository with a commit, or name folders."
         ) from error
     return [entry for entries in listed.values() for entry in entries]
 
 
 def read_at(root: Path, path: str, revision: str) -> str | None:
-    """The text of a file of the project at a revision; None where it has none there."""
+    """Return the text of a file of the project at a revision; None where it can't be read there."""
     try:
         with Repo(str(root)) as repo:
             prefix = root.resolve().relative_to(Path(repo.scm.root_dir).resolve())
@@ -146,7 +149,7 @@ def read_at(root: Path, path: str, revision: str) -> str | None:
 
 
 def is_up_to_date(root: Path) -> bool:
-    """Whether `dvc repro` would run nothing. Raises ArtifactError where DVC does not answer."""
+    """Whether `dvc repro` would run no stage. Raises ArtifactError where DVC reports an error."""
     try:
         with Repo(str(root)) as repo:
             return not repo.status()
@@ -155,7 +158,7 @@ def is_up_to_date(root: Path) -> bool:
 
 
 def _at(params: Mapping[str, Any], key: str) -> object:
-    """The value of a key with dots; None where there is none."""
+    """Return the value of a key with dots; None where the key is missing."""
     value: object = params
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -167,12 +170,13 @@ def _paths(entry: Mapping[str, Any]) -> set[str]:
 
 
 def _absolute(paths: Iterable[str]) -> set[str]:
-    """Paths outside of the project stand in dvc.lock as they were given, in `dvc status` whole."""
+    """Return absolute paths, because dvc.lock holds paths outside of the project as they were
+    given, and `dvc status` shows them in full."""
     return {os.path.abspath(path) for path in paths}  # noqa: PTH100  links into the cache stay
 
 
 def _differs(changed: Iterable[Any], apart_from: Collection[str]) -> bool:
-    """Whether a stage's entry of `dvc status` names anything but these paths."""
+    """Whether a stage's entry in `dvc status` names a change of anything but these paths."""
     known = _absolute(apart_from)
     of_files = ("changed deps", "changed outs")
     return any(
@@ -183,8 +187,8 @@ def _differs(changed: Iterable[Any], apart_from: Collection[str]) -> bool:
 
 
 def _require_idle(repo: Repo) -> None:
-    """Raises ArtifactError where a stage runs: DVC holds no lock then, but lists the files that the
-    stage reads and writes."""
+    """Raises ArtifactError while a stage is running: DVC holds no lock then, but lists the files
+    that the stage reads and writes."""
     path = Path(repo.tmp_dir or ".dvc/tmp") / RWLOCK_FILE
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))
@@ -195,6 +199,6 @@ def _require_idle(repo: Repo) -> None:
     running = sorted({info["pid"] for info in users if psutil.pid_exists(info["pid"])})
     if running:
         raise ArtifactError(
-            f"{LOCK}: a stage runs (dvc's process {running[0]}). Wait until it has ended, then run "
+            f"{LOCK}: dvc (process {running[0]}) is running a stage. Wait until it ends, then run "
             "the same command again."
         )

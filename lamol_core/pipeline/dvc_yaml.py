@@ -1,4 +1,4 @@
-"""dvc.yaml: that of a new folder, and whether one agrees with its params.yaml."""
+"""Writes dvc.yaml for a new folder, and checks whether a dvc.yaml agrees with its params.yaml."""
 
 import json
 import re
@@ -16,18 +16,18 @@ from lamol_core.data.sources.registry import parse_source
 from lamol_core.parameters import Params
 
 CODE = ("stages/", "lamol_core/")
-"""How a code dependency of the checkout's dvc.yaml begins."""
+"""The code dependencies in the checkout's dvc.yaml begin with one of these."""
 SOURCE = "${item.source.path}"
-"""What `prepare` depends on in a folder whose tasks are all read from files."""
+"""The dependency of `prepare` in a folder whose tasks are all read from files."""
 PARAMETER = re.compile(r"(?<!\\)\$\{")
-"""Where DVC puts a parameter in."""
+"""Matches the beginning of an expression that DVC replaces by a parameter."""
 CODE_LINE = re.compile(r"^ *(?:(?:stages|lamol_core)/\S+ ?)+\n", re.MULTILINE)
 DEPS = re.compile(r"^( *)deps: \[\n", re.MULTILINE)
 NO_DEPS = re.compile(r"^ *deps: \[\n *\]\n", re.MULTILINE)
 
 
 def read_pipeline() -> str:
-    """The text of the checkout's dvc.yaml; a wheel carries it beside this file."""
+    """Return the text of the checkout's dvc.yaml; a wheel holds a copy beside this file."""
     packaged = resources.files("lamol_core.pipeline") / "dvc.yaml"
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
@@ -35,10 +35,11 @@ def read_pipeline() -> str:
 
 
 def adapt_pipeline(text: str, params: Mapping[str, Any]) -> str:
-    """dvc.yaml for a folder without lamol's code: the installed version stands for it.
+    """Return dvc.yaml for a folder without lamol's code: stages depend on the installed version
+    instead.
 
-    `prepare` depends on each task's file, `backbone` on the files its tokenizer is trained on. All
-    other lines stay as they are."""
+    `prepare` depends on each task's file, `backbone` on the files its tokenizer is trained on.
+    All other lines stay as they are."""
     return "\n\n".join(_adapt_stage(stage, params) for stage in text.split("\n\n"))
 
 
@@ -56,7 +57,8 @@ def _adapt_stage(text: str, params: Mapping[str, Any]) -> str:
 
 
 def _files_of_stage(text: str, params: Mapping[str, Any]) -> list[str]:
-    """The user's files that a stage depends on, as they are written into dvc.yaml."""
+    """Return the user's files that a stage depends on, as dvc.yaml spells them. `text` is the
+    stage."""
     sources = [task["source"] for task in params["tasks"].values()]
     if "  prepare:" in text and None not in map(_file_of, sources):
         return [f'"{SOURCE}"']
@@ -69,13 +71,14 @@ def _files_of_stage(text: str, params: Mapping[str, Any]) -> list[str]:
 
 
 def _file_of(source: Any) -> str | None:
-    """The file or folder that a well-formed block reads; None for a demo's or a hub's rows."""
+    """Return the file or folder that a well-formed source block reads; None for demo and hub
+    sources."""
     return parse_source(source).local_path
 
 
 def pipeline_problems(params: Params, root: Path) -> list[str]:
-    """What DVC would stop at in dvc.yaml: a parameter or a file that is missing, a task without a
-    file."""
+    """Return a sentence for each problem of dvc.yaml at which DVC would stop: a missing
+    parameter or file, or a task that is read from no file."""
     path = root / "dvc.yaml"
     try:
         stages = _read_stages(path)
@@ -113,8 +116,8 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
 
 
 def pipeline_hints(params: Params, root: Path) -> list[str]:
-    """A hint that names files of the nano model's corpus that `backbone` in dvc.yaml does not
-    depend on: DVC would not see their change. Only for a dvc.yaml without problems."""
+    """Return a sentence on the files of a nano model's corpus whose changes DVC would not see;
+    [] where it sees all. dvc.yaml must have no `pipeline_problems`."""
     stages = _read_stages(root / "dvc.yaml")
     listed = _files_of(stages, "backbone")
     known = {(root / _plain(dep)).resolve() for dep in listed}
@@ -133,7 +136,8 @@ def pipeline_hints(params: Params, root: Path) -> list[str]:
 
 
 def _read_stages(path: Path) -> dict[str, Any]:
-    """The body of each stage by its name; {} where there is no dvc.yaml, or DVC can't read it."""
+    """Return the body of each stage by its name; {} where dvc.yaml is missing, or holds nothing
+    that DVC reads as stages."""
     if not path.is_file():
         return {}
     try:
@@ -145,11 +149,11 @@ def _read_stages(path: Path) -> dict[str, Any]:
 
 
 def _files_of(stages: Mapping[str, Any], name: str) -> list[str]:
-    """What a stage depends on beside code."""
+    """Return the files other than code that a stage depends on."""
     deps = stages.get(name, {}).get("deps") or []
     return [dep for dep in deps if isinstance(dep, str) and not dep.startswith(CODE)]
 
 
 def _plain(dep: str) -> str:
-    """A path without the backslashes that keep DVC from reading a parameter into it."""
+    """Return a path without the backslashes that keep DVC from reading `${` as a parameter."""
     return dep.replace("\\${", "${")

@@ -1,4 +1,4 @@
-"""The experiments of a DVC project (`dvc exp`), and its own run, to compare."""
+"""Reads the experiments of a DVC project (`dvc exp`) and the project's own run, to compare them."""
 
 import logging
 from pathlib import Path
@@ -17,12 +17,11 @@ log = logging.getLogger(__name__)
 
 
 def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
-    """The finished experiments of the project at `root`, those of HEAD or of every commit, and its
-    own run.
+    """Return the finished experiments of the project at `root`, and its own run. The experiments
+    are those of HEAD, or of every commit.
 
-    Those without a report (failed, or still in the queue) are left out, and the log names them.
-    Raises ConfigError where there is no experiment.
-    """
+    Experiments without a report (failed, or still in the queue) are left out, and the log names
+    them. Raises ConfigError where no experiment is finished."""
     runs: list[FinishedRun] = []
     left_out = []
     for name, revision in list_experiments(root, all_commits):
@@ -45,7 +44,8 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
 
 
 def _own_run(root: Path) -> list[FinishedRun]:
-    """What stands in the project's folder itself, if it is whole and of the parameters there."""
+    """Return the run in the project's folder itself; [] where it is missing, broken or not up to
+    date."""
     if not (root / SUMMARY).is_file():
         return []
     try:

@@ -1,4 +1,4 @@
-"""Files of a new sequence: parameters for its tasks, and the pipeline that this version runs."""
+"""Creates a new sequence: params.yaml for its tasks, dvc.yaml, and DVC's own files."""
 
 import shutil
 import subprocess
@@ -40,7 +40,8 @@ __pycache__
 """
 GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
 DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
-"""As DVC writes it inside a Git repository, for one that is made later."""
+"""The content that DVC gives to .dvc/.gitignore in a Git repository. It is written without one
+too, for a repository that is made later."""
 README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
 ABOUT_ANCHORS = (
     "# (`*id001` stands for what `&id001` names: the same source, of a task and of the corpus.)\n"
@@ -48,23 +49,24 @@ ABOUT_ANCHORS = (
 
 
 NANO_TRAINING = {"steps": 400, "batch_size": 16, "learning_rate": 1.5e-3, "warmup_fraction": 0.1}
-"""Random weights have all to learn, however few the rows are: the defaults are a real model's."""
+"""Random weights have everything to learn, however few the rows are. The defaults suit a real
+model."""
 Problems = Callable[[Mapping[str, Any], Path], list[str]]
-"""All that is wrong with parameters in a folder, a sentence each."""
+"""A function that returns a sentence for each problem of parameters in a folder."""
 
 
 def create_sequence(folder: Path, params: Mapping[str, Any], find_problems: Problems) -> None:
-    """Write a sequence into a new or empty folder (a Git repository's own files do not count) and
-    set up DVC there.
+    """Write a sequence into a new or empty folder and set up DVC there. The folder may already be a
+    Git repository.
 
-    `params` is the content of its params.yaml, comments included where it was read with them.
-    Raises ConfigError for a folder that is not empty, and with all that `find_problems` finds."""
+    `params` is the content of its params.yaml; comments are written if it was read with them.
+    Raises ConfigError for a folder that is not empty, and where `find_problems` finds problems."""
     require_empty(folder)
     if problems := find_problems(params, folder):
         hint = "\n--input and --target name the columns."
         advice = hint if any(": no column " in problem for problem in problems) else ""
         raise ConfigError(
-            f"Nothing was written, {folder} would be wrong:{as_list(problems)}{advice}"
+            f"Nothing was written to {folder}. Mend this first:{as_list(problems)}{advice}"
         )
     existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,8 +106,9 @@ def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
 
 
 def read_example(path: Path, method: str | None = None) -> CommentedMap:
-    """A params.yaml to make a folder from: its comments stay, relative paths become absolute, this
-    version is added, and `method` where it is given. Raises ConfigError for a wrong one."""
+    """Return the content of a params.yaml to make a folder from. Its comments stay, relative
+    paths become absolute, `lamol_version` is added, and `method` is set where it is given.
+    Raises ConfigError where the file has problems."""
     _, problems = compose(read_params(path))
     if problems:
         raise ConfigError(f"{path}: {len(problems)} to mend:{as_list(problems)}")
@@ -138,20 +141,22 @@ def make_params(
     method: str = DEFAULT_METHOD,
     columns: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """params.yaml of a new sequence as plain data, every key spelt out."""
+    """Return params.yaml of a new sequence as plain data, with every key. `tasks` are NAME=PATH,
+    in the order of learning. `columns` maps "input" and "target" to the column names of the
+    user's files. Raises UsageError for a wrong option."""
     named = _named_columns(columns or {}, len(tasks))
     blocks: dict[str, Any] = {}
     after = BASE
     for option, own in zip(tasks, named, strict=True):
         name, separator, path = option.partition("=")
         if not separator or not path:
-            raise UsageError(f"--task {option}: wanted NAME=PATH, like news=news.csv.")
+            raise UsageError(f"--task {option}: write NAME=PATH, like news=news.csv.")
         if name in blocks:
             raise UsageError(f"--task {option}: there are two tasks {name!r}.")
         blocks[name] = {"after": after, "source": {**find_source(Path(path)), **own}}
         after = name
     if method not in METHODS:
-        raise UsageError(f"--method {method}: none of {', '.join(METHODS)}.")
+        raise UsageError(f"--method {method}: unknown. Choose one of {', '.join(METHODS)}.")
     chosen = {"train": NANO_TRAINING} if backbone == "nano" else METHODS[method].presets
     defaults = Params.model_validate({"tasks": {}, "method": method, **chosen}).model_dump(
         mode="json", by_alias=True
@@ -163,7 +168,8 @@ def make_params(
 
 
 def _named_columns(columns: Mapping[str, Sequence[str]], num_tasks: int) -> list[dict[str, str]]:
-    """For each task the columns that have names of their own."""
+    """Return for each task the columns that are named otherwise than their key. Raises
+    UsageError where a column is given neither once nor once for each task."""
     named: list[dict[str, str]] = [{} for _ in range(num_tasks)]
     for key, given in columns.items():
         if len(given) not in (1, num_tasks):
@@ -178,7 +184,8 @@ def _named_columns(columns: Mapping[str, Sequence[str]], num_tasks: int) -> list
 
 
 def find_source(path: Path) -> dict[str, str]:
-    """The source block of a file or folder. Raises ConfigError when it is neither."""
+    """Return the source block of a file or folder. Raises ConfigError where the path is missing,
+    or has no training split or two."""
     path = resolve_path(str(path), Path())
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder.")
@@ -194,8 +201,8 @@ def find_source(path: Path) -> dict[str, str]:
 
 
 def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) -> dict[str, Any]:
-    """The backbone block for `nano`, a GGUF file, a local folder or a hub id. Raises ConfigError
-    for a path that is missing."""
+    """Return the backbone block for `nano`, a GGUF file, a local folder or a hub id. Raises
+    ConfigError for a path that is missing."""
     path = resolve_path(backbone, Path())
     if backbone == "nano":
         return {**defaults, "kind": "nano", "nano": {**defaults["nano"], "corpus": corpus}}
@@ -215,7 +222,8 @@ def _is_inside_git(folder: Path) -> bool:
 
 
 def set_up_dvc(folder: Path) -> None:
-    """`dvc init`, without Git where there is none, analytics off, and links before copies."""
+    """Run `dvc init`, without Git where there is none. Turn analytics off, and let the cache use
+    links before copies. Raises ConfigError where `dvc init` fails."""
     command = [sys.executable, "-m", "dvc", "init", "--quiet"]
     if not (shutil.which("git") and _is_inside_git(folder)):
         command.append("--no-scm")

@@ -1,1 +1,1 @@
-"""What is wrong with a sequence, and what it will cost, before anything runs."""
+"""Checks before a run: what is wrong with a sequence, and what it will cost."""

@@ -1,4 +1,4 @@
-"""What is wrong with a backbone, as far as its files tell without loading it."""
+"""Finds problems of a backbone in its files, without loading it."""
 
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from lamol_core.models.params import BackboneParams
 from lamol_core.text.params import TextParams
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
-"""One of these at least is what a tokenizer is loaded from."""
+"""A tokenizer is loaded from one or more of these files."""
 GGUF = b"GGUF"
 
 
 def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
-    """Problems of a local model that its files show, a sentence each; of the hub's, a missing path.
+    """Return a sentence for each problem of a local model that its files show. For a hub model only
+    a missing `path` is a problem.
 
     `root` is the folder of params.yaml."""
     if backbone.kind == "nano":
@@ -31,7 +32,7 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
             return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
         with path.open("rb") as stream:
             is_gguf = stream.read(len(GGUF)) == GGUF
-        return [] if is_gguf else [f"backbone.path: {path} is no GGUF file by its first bytes."]
+        return [] if is_gguf else [f"backbone.path: {path} does not begin as a GGUF file."]
     if backbone.kind == "folder":
         if not path.is_dir():
             return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
@@ -40,21 +41,21 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
 
 
 def length_problems(text: TextParams, backbone: BackboneParams, root: Path) -> list[str]:
-    """A sentence where pseudo-samples may be longer than the model's positions, as far as these
-    are known without loading it."""
+    """Return a sentence where pseudo-samples may be longer than the model's positions; [] where
+    they are not, or where only a loaded model shows its positions."""
     positions = _positions(backbone, root)
     wanted = text.max_sample_tokens + 1  # GEN
     if positions is None or wanted <= positions:
         return []
     return [
-        f"text.max_input_tokens and text.max_target_tokens: pseudo-samples of {wanted} "
-        f"tokens are wanted, the backbone has {positions} positions. Lower them, or take a model "
-        "with more."
+        f"text.max_input_tokens and text.max_target_tokens: they allow pseudo-samples of {wanted} "
+        f"tokens, but the backbone has {positions} positions. Lower them, or take a model "
+        "with more positions."
     ]
 
 
 def _positions(backbone: BackboneParams, root: Path) -> int | None:
-    """How many tokens a row can have; None where only a loaded model shows it."""
+    """Return how many tokens a row can have; None where only a loaded model shows it."""
     if backbone.kind == "nano":
         return backbone.nano.max_positions
     if backbone.kind != "folder" or backbone.path is None:
@@ -86,7 +87,7 @@ def _folder_problems(folder: Path) -> list[str]:
     if not any(folder.glob("*.safetensors")):
         advice = "Name a folder with model.safetensors."
         if any(folder.glob("*.bin")):
-            advice = "Pickles (.bin) are not read: where you trust it, `save_pretrained` it."
+            advice = "Pickles (.bin) are not read: if you trust them, `save_pretrained` them."
         problems.append(f"has no weights in safetensors. {advice}")
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         problems.append(

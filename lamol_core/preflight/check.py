@@ -1,4 +1,4 @@
-"""Everything that `lamol check` looks at, in the order in which it can be asked."""
+"""Runs all that `lamol check` looks at; each step relies on the earlier ones."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from lamol_core.preflight.targets import find_encode, target_problems
 
 @dataclass(frozen=True)
 class Found:
-    """What is wrong with a sequence, and what a user may want to know of it."""
+    """The problems of a sequence, hints for its user, and an overview of its tasks."""
 
     problems: list[str]
     hints: list[str] = field(default_factory=list)
@@ -29,9 +29,10 @@ class Found:
 
 
 def check_all(data: dict[str, Any], root: Path) -> Found:
-    """The problems of params.yaml and its sources; without any, also those of dvc.yaml, forgotten
-    rows and targets, and the hints."""
-    # another version may be right about all else
+    """Return the findings on params.yaml (`data`) in the folder `root`. The steps are
+    params.yaml and its sources, dvc.yaml, forgotten rows, hints and targets; the first step that
+    finds problems is the last one."""
+    # another version may have other keys: its problems are not looked for
     if problems := version_problems(data) or problems_before_a_run(data, root):
         return Found(problems)
     params = Params.model_validate(data)

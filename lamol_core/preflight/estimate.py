@@ -1,4 +1,4 @@
-"""Seconds and bytes that a sequence will take: its tokens times the rates of this machine."""
+"""Estimates the seconds and bytes that a sequence takes: its tokens times this machine's rates."""
 
 import subprocess
 import sys
@@ -29,14 +29,15 @@ from lamol_core.records import Example, row_id
 from lamol_core.text.template import cut_input
 from lamol_core.text.tokenizer import TextCodec
 
-# Imports that a task costs: three stages load torch; four light ones, DVC's own time and the
-# loading of checkpoints take about as long as two more (docs/performance.md).
+# Start-up of a task's stages, in imports of torch: three stages load it; four light ones, DVC and
+# the loading of checkpoints take about as long as two more (docs/performance.md).
 STARTS = 5
 
 
 @dataclass(frozen=True)
 class TaskEstimate(TaskWork):
-    """A task's work and its seconds by stage; the start of processes in `start_up_s` alone."""
+    """A task's work, and its seconds by stage. `start_up_s` is the time that all its processes
+    take to start."""
 
     generate_s: float
     train_s: float
@@ -48,7 +49,7 @@ class TaskEstimate(TaskWork):
         return self.generate_s + self.train_s + self.evaluate_s + self.start_up_s
 
     def row(self) -> dict[str, str]:
-        """For a table."""
+        """Return the estimate as a row of a table, by column title."""
         return {
             "task": self.task,
             "rows": f"{self.new_rows} + {self.pseudo_rows}",
@@ -62,8 +63,8 @@ class TaskEstimate(TaskWork):
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a whole sequence takes; disk for checkpoints and what the method keeps. `notes` say
-    which rows will be cut."""
+    """What a whole sequence takes. `disk_bytes` are those of checkpoints and of what the method
+    keeps. `notes` say which rows will be cut."""
 
     tasks: tuple[TaskEstimate, ...]
     disk_bytes: int
@@ -90,10 +91,11 @@ class Estimate:
 
 
 def estimate_sequence(params: Params, root: Path) -> Estimate:
-    """Count the work of params.yaml in the folder `root`, and try the backbone with some of it.
+    """Count the work of params.yaml in the folder `root`, and measure this machine's rates by
+    trying some of it with the backbone.
 
-    Rows that were forgotten are not read: such a task is taken to have rows as long as the others'.
-    Raises ConfigError where no task has rows left."""
+    Forgotten rows are not read: their task is assumed to have rows as long as the mean of the
+    others. Raises ConfigError where no task has rows left."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", f"import {__name__}"], check=True)
     start_s = time.perf_counter() - started
@@ -109,7 +111,7 @@ def estimate_sequence(params: Params, root: Path) -> Estimate:
             for number, row in enumerate(read["train"])
         ]
     if not rows:
-        raise ConfigError("check: all rows were forgotten: none are left to try the machine with.")
+        raise ConfigError("check: all rows were forgotten, so this machine can't be measured.")
     with the_backbone(params, root) as backbone:
         lengths, notes = measure_lengths(TextCodec.load(backbone), rows, params)
         longest = max(lengths, key=lambda name: lengths[name])
@@ -124,7 +126,8 @@ def estimate_sequence(params: Params, root: Path) -> Estimate:
 def foresee(
     work: Iterable[TaskWork], rates: Rates, cost_per_token: float, start_s: float
 ) -> tuple[TaskEstimate, ...]:
-    """Each task's seconds. `cost_per_token` is the method's; `start_s`: importing what trains."""
+    """Return the seconds of each task. `cost_per_token` is that of the method; `start_s` are the
+    seconds of importing what trains."""
     return tuple(
         TaskEstimate(
             **asdict(one),
@@ -140,9 +143,9 @@ def foresee(
 def measure_lengths(
     codec: TextCodec, rows: Mapping[str, Sequence[Example]], params: Params
 ) -> tuple[dict[str, float], list[str]]:
-    """Mean tokens (input and target) of each task's rows, and a sentence for each task and limit
-    that some are longer than. Raises ConfigError for a target that does not fit `text.max_length`.
-    """
+    """Return the mean tokens (input and target) of each task's rows, and a sentence for each
+    task and limit that some of its rows exceed. Raises ConfigError for a target that does not
+    fit `text.max_length`."""
     text, lengths, notes = params.text, {}, []
     for name, own in rows.items():
         inputs = codec.encode([row.input for row in own])
@@ -169,8 +172,8 @@ def measure_lengths(
 
 @contextmanager
 def the_backbone(params: Params, root: Path) -> Iterator[Path]:
-    """The sequence's own backbone, or one that is made for as long as it is needed: where there is
-    none yet, or one of other parameters."""
+    """Yield the folder of the sequence's own backbone. Where it is not made yet, or was made
+    with other parameters, yield a temporary one."""
     student = Layout(root).student(BASE)
     if is_made_of(student, params.backbone):
         yield student
@@ -184,7 +187,7 @@ def the_backbone(params: Params, root: Path) -> Iterator[Path]:
 
 
 def say_time(seconds: float) -> str:
-    """Like "45 s", "12 min" or "1 h 05 min"."""
+    """Return seconds as text, like "45 s", "12 min" or "1 h 05 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

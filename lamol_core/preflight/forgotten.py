@@ -1,4 +1,4 @@
-"""Forgotten rows: which stages would run again without them, and which scores would be lost."""
+"""Finds the stages that would train on forgotten rows, and the scores that a run would lose."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +15,9 @@ NANO_CORPUS = " (`backbone` reads backbone.nano.corpus, often a task's own sourc
 
 
 def what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """The problems and the hints of a run (`dvc repro`, or `dvc exp run` with some of `data`
-    overridden) after rows were forgotten: trainings on them, and scores that would be lost."""
+    """Return the problems and the hints of a run after rows were forgotten. A problem is a
+    training on such rows, or a missing source; a hint is a score that would be lost. The run is
+    `dvc repro`, or `dvc exp run` that overrides some of `data`."""
     layout = Layout()
     records = {task: read_record(layout.forgotten(task)) for task in params.tasks}
     forgotten = {task: record for task, record in records.items() if record is not None}
@@ -36,7 +37,7 @@ def what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list
             elif training := _leading_to_training(pipeline, task, forgotten, data):
                 problems.append(
                     f"tasks.{task}: its rows were forgotten, but `dvc repro` would run "
-                    f"{', '.join(training)} again, and then train on them. Set back what `dvc "
+                    f"{', '.join(training)} again, and then train on them. Undo what `dvc "
                     f"status` shows as changed, then {repro(DATA, task)}."
                     + (NANO_CORPUS if maker(STUDENT, BASE) in training else "")
                 )
@@ -47,7 +48,7 @@ def what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list
                     hints.append(
                         f"{', '.join(maker(METRICS, name) for name in again)} would run again, and "
                         f"lose the score of {task}, whose {params.evaluate.split} rows were "
-                        "forgotten. Set back what `dvc status` shows as changed to keep it."
+                        "forgotten. Undo what `dvc status` shows as changed to keep it."
                     )
     return problems, hints
 
@@ -55,8 +56,9 @@ def what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list
 def _leading_to_training(
     pipeline: Pipeline, task: str, forgotten: Mapping[str, Record], data: dict[str, Any]
 ) -> list[str]:
-    """The stages up to a forgotten task's training that would run again. Those that leave the same
-    bytes do not count: evaluations, and `prepare` of forgotten rows with the same parameters."""
+    """Return the stages up to a forgotten task's training that would run again. Stages that
+    would leave the same bytes do not count: evaluations, and `prepare` of forgotten rows with
+    the same parameters."""
     before = pipeline.before(task)
     stages = [name for name in before if not name.startswith(f"{EVALUATE.name}@")]
     unread = {maker(DATA, name) for name, record in forgotten.items() if record.is_complete}
@@ -65,6 +67,6 @@ def _leading_to_training(
 
 
 def _learnt_on(params: Params, task: str) -> list[str]:
-    """A task, and those that are learnt after it."""
+    """Return a task, and the tasks that are learnt after it."""
     after = {name: {"after": block.after} for name, block in params.tasks.items()}
     return [name for name in after if task in lineage(after, name)]

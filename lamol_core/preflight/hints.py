@@ -1,4 +1,4 @@
-"""Settings without effect or with risks, and folders that no task uses any more."""
+"""Finds settings without effect or with risks, and folders that no task uses any more."""
 
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from lamol_core.text.template import NUM_CONTROL
 
 OF_A_RUN = {Path(artifact.path).name for stage in STAGES.values() for artifact in stage.writes
             if artifact.path.startswith("runs/")}  # fmt: skip
-"""What stages write into `runs/T`: a folder with none of it is not theirs."""
+"""The names of what stages write into `runs/T`. A folder without any of them is not a stage's."""
 
 
 def find_hints(params: Params) -> list[str]:
-    """Settings that are allowed but do nothing, or may stop a training, a sentence each."""
+    """Return a sentence for each setting that is allowed, but does nothing or may stop a
+    training."""
     generate = params.generate
     if not params.chosen.rehearses:
         return []
@@ -32,8 +33,8 @@ def find_hints(params: Params) -> list[str]:
 
 
 def _targets_without_room(params: Params) -> list[str]:
-    """A sentence where the longest target that a teacher may write does not fit text.max_length:
-    targets are never cut."""
+    """Return a sentence where the longest target that a teacher may write does not fit
+    text.max_length, because targets are never cut."""
     if params.generate.known_labels:  # targets are labels, whose length targets.py checks
         return []
     longest, keys = params.text.max_target_tokens, "max_target_tokens"
@@ -45,13 +46,13 @@ def _targets_without_room(params: Params) -> list[str]:
         return []
     return [
         f"text.{keys} allow targets of {longest} tokens, which do not fit text.max_length = "
-        f"{params.text.max_length} and stop a training. Lower the former, or raise it to {needed}."
+        f"{params.text.max_length} and stop a training. Lower them, or raise that to {needed}."
     ]
 
 
 def find_leftovers(params: Params, root: Path) -> list[str]:
-    """A sentence for each task that was renamed or removed from params.yaml and whose rows or model
-    are still there."""
+    """Return a sentence for each task that is no longer in params.yaml, but whose rows or model
+    are still on disk."""
     layout = Layout(root)
     made = {layout.data: [LINEAGE], layout.run: OF_A_RUN, layout.resume: ["*"]}
     known = {BASE, *params.tasks}

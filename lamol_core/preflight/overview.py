@@ -1,4 +1,4 @@
-"""The tasks of a sequence as their rows show them."""
+"""Describes the tasks of a sequence by their rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,22 +15,22 @@ from lamol_core.records import SPLITS, TaskFacts, row_id
 
 @dataclass(frozen=True)
 class TaskOverview:
-    """A task as its rows show it."""
+    """A task, described by its rows."""
 
     task: str
     after: str
     facts: TaskFacts
     num_rows: Mapping[str, int]
-    """By split; 0 where they were forgotten."""
+    """The number of rows in each split; 0 where they were forgotten."""
     distinct_targets: int
-    """Of the training rows."""
+    """The number of distinct targets among the training rows."""
     notes: tuple[str, ...] = ()
-    """What a user may want to know of the rows."""
+    """Sentences on the rows that a user may want to know."""
     rows_by_target: Mapping[str, str] = field(default_factory=dict)
     """The distinct targets of the training rows, each with the id of the first row that has it."""
 
     def row(self) -> dict[str, Any]:
-        """For a table."""
+        """Return the overview as a row of a table, by column title."""
         return {
             "task": self.task,
             "after": self.after,
@@ -42,10 +42,10 @@ class TaskOverview:
 
 
 def describe_sequence(params: Params, root: Path) -> list[TaskOverview]:
-    """Every task in the order of params.yaml. Reads every source, except of tasks whose rows were
-    all forgotten.
+    """Return an overview of every task, in the order of params.yaml. Every source is read, except
+    those of tasks whose rows were all forgotten.
 
-    Raises SourceError (a ConfigError) when a source is wrong."""
+    Raises SourceError (a ConfigError) where a source is wrong."""
     described = []
     for name, task in params.tasks.items():
         record = read_record(Layout(root).forgotten(name))

@@ -1,4 +1,4 @@
-"""`lamol check`: all that is wrong with a sequence before anything of it runs, sources included."""
+"""Finds all problems of a sequence and its sources before any stage runs (`lamol check`)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,9 +22,10 @@ from lamol_core.preflight.backbone import backbone_problems, length_problems
 
 
 def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
-    """All problems of a params.yaml (as plain data) at once, one sentence each; [] when sound.
+    """Return a sentence for each problem of params.yaml, which is given as plain data; [] where
+    there is none.
 
-    `root` is the folder of params.yaml. Opens every source whose own block is well-formed."""
+    `root` is the folder of params.yaml. Every source with a well-formed block is opened."""
     _, problems = compose(data)
     backbone: BackboneParams | None = find_block(data, "backbone")
     tasks = data.get("tasks")
@@ -62,12 +63,14 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
 
 
 def problems_before_a_run(data: Mapping[str, Any], root: Path) -> list[str]:
-    """`check_sequence`, and the blocks that are missing: all that would stop `dvc repro`."""
+    """Return all that would stop `dvc repro`: the problems of `check_sequence`, and missing
+    blocks."""
     return check_sequence(data, root) + missing_blocks(data)
 
 
 def missing_blocks(data: Mapping[str, Any]) -> list[str]:
-    """Blocks that a stage reads and params.yaml lacks: DVC stops at them."""
+    """Return a sentence for each block that a stage reads and params.yaml lacks. DVC would stop
+    there."""
     method = str(data.get("method", DEFAULT_METHOD))
     wanted = dict.fromkeys(
         method if block == METHOD else block
@@ -76,14 +79,14 @@ def missing_blocks(data: Mapping[str, Any]) -> list[str]:
         if block != TASK
     )
     return [
-        f"{block}: missing. DVC wants it there: write `{block}: {_least(block)}`."
+        f"{block}: missing, but DVC needs it. Write `{block}: {_least(block)}`."
         for block in wanted
         if block in Params.model_fields and block not in data and block != "tasks"
     ]
 
 
 def _least(block: str) -> object:
-    """The shortest value of a block that leaves its defaults."""
+    """Return the shortest value of a block that leaves its defaults unchanged."""
     default = Params.model_fields[block].default
     return default if isinstance(default, int | str) else "{}"
 
@@ -97,7 +100,8 @@ def _problems_of(read: Callable[[], object]) -> list[str]:
 
 
 def _corpus_problems(backbone: BackboneParams, root: Path, tasks: Mapping[Any, Any]) -> list[str]:
-    """Problems of the corpus of a nano model's tokenizer, tasks' own sources left out."""
+    """Return the problems of a nano model's corpus. Sources that a task reads too are left out,
+    because they are checked as the task's."""
     if backbone.kind != "nano":
         return []
     of_tasks = [_source_of(task) for task in tasks.values()]  # checked there, or forgotten
@@ -115,12 +119,12 @@ def _depth_problems(tasks: Mapping[Any, Any], max_tasks: int) -> list[str]:
         return []
     return [
         f"backbone.max_tasks: {max_tasks}, but task {deepest[0]!r} is number {len(deepest)} of its "
-        "order. Raise it before the first run: a change of it makes everything run again."
+        "order. Raise it before the first run: a later change makes everything run again."
     ]
 
 
 def _source_of(task: object) -> Source | None:
-    """The source of a task's block, or None where either is not well-formed."""
+    """Return the source in a task's block; None where either is not well-formed."""
     if not isinstance(task, Mapping):
         return None
     try:

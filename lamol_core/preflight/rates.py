@@ -1,4 +1,4 @@
-"""How fast this machine computes a sequence's tokens, from a few steps with its backbone."""
+"""Measures how fast this machine computes a sequence's tokens, by a few steps with its backbone."""
 
 import tempfile
 import time
@@ -26,15 +26,16 @@ from lamol_core.text.template import NUM_CONTROL
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.student import Checkpoints, TrainingSet, train_from_checkpoint
 
-TRIED_STEPS = 8  # the first is not counted: memory is being taken, caches are cold
+TRIED_STEPS = 8  # the first is not counted: memory is being allocated, caches are cold
 BEFORE = "before"  # the name of a task that pseudo-samples are drawn for
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds of a token that is answered or drawn, of one of a mix, and of a training beside its
-    steps (loading, the first step, what the method does at its end). Bytes of the backbone, and of
-    a task: its student, and what the method keeps after the tried steps."""
+    """Seconds per token: of answering, of drawing, and of training on a mix. `training_s` are
+    the seconds of a training beside its steps (loading, the first step, what the method does at
+    its end). `task_bytes` are those of a task's student, and of what the method keeps after the
+    tried steps."""
 
     answered_s: float
     drawn_s: float
@@ -45,8 +46,8 @@ class Rates:
 
 
 def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], length: float) -> Rates:
-    """Answer and draw a batch, and train some steps as of a second task, with a task's training
-    rows, which have `length` tokens on average. Keeps nothing."""
+    """Measure the rates with a task's training rows, which have `length` tokens on average:
+    answer a batch, draw a batch, and train some steps as for a second task. Nothing is kept."""
     codec, method, device = TextCodec.load(backbone), params.chosen, PartialState().device
     # in the precision that students are handed on in
     model = load_model(backbone, device, resolve_precision(params.train.precision, device))
@@ -70,7 +71,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
         student.save_state(state, Provenance())
         state_bytes = bytes_below(state)
     steps_s = sum(row["seconds"] for row in student.log_rows[1:])
-    # tokens of the mix alone: a step's seconds are also those of what a memory recalls in it
+    # only tokens of the mix count, but a step's seconds include rows that a memory recalls
     encoded, _ = training_set.encode(codec)
     mix_length = fmean(len(row.input_ids) + len(row.target_ids) for row in encoded)
     per_row = sum(mix_length + NUM_CONTROL[view] for view in method.loss.views)
@@ -88,7 +89,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
 def _try_answering(
     model: PreTrainedModel, codec: TextCodec, params: Params, rows: Sequence[Example], length: float
 ) -> float:
-    """Seconds of a token of a batch of inputs and their answers."""
+    """Return the seconds per token of answering a batch, over the tokens of inputs and answers."""
     asked = rows[: params.evaluate.batch_size]
     # a model without training answers until a limit
     longest = round(fmean(map(len, codec.encode([row.target for row in asked])))) + 1
@@ -101,7 +102,7 @@ def _try_answering(
 def _try_drawing(
     model: PreTrainedModel, codec: TextCodec, params: Params, length: float
 ) -> tuple[list[PseudoSample], float]:
-    """A batch of pseudo-samples, and the seconds of a token of them."""
+    """Return a batch of pseudo-samples, and the seconds per token of drawing it."""
     # a model without training writes until a limit
     num = min(round(length), params.text.max_input_tokens)
     limits = TextParams(max_input_tokens=num, max_target_tokens=1)

@@ -1,4 +1,4 @@
-"""Targets that are longer than a sequence's limits, where its tokenizer is already there."""
+"""Finds targets that are longer than a sequence's limits, if its tokenizer is already on disk."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +19,8 @@ Encode = Callable[[Sequence[str]], list[list[int]]]
 
 
 def find_encode(params: Params, root: Path) -> Encode | None:
-    """The encoder of the sequence's tokenizer; None where the backbone must be made first (nano,
-    GGUF, hub)."""
+    """Return the encoder of the sequence's tokenizer; None where the backbone must be made first
+    (nano, GGUF, hub), or where the tokenizer's file is missing or can't be read."""
     student = Layout(root).student(BASE)
     if is_made_of(student, params.backbone):
         folder = student
@@ -45,8 +45,8 @@ def find_encode(params: Params, root: Path) -> Encode | None:
 def target_problems(
     params: Params, tasks: Sequence[TaskOverview], encode: Encode
 ) -> tuple[list[str], list[str]]:
-    """Problems: targets that training refuses. Hints: labels longer than answers or pseudo-samples
-    may be. A sentence for each task and limit."""
+    """Return problems and hints, a sentence for each task and limit. Problems are targets that
+    training refuses. Hints are labels that are longer than answers or pseudo-samples may be."""
     problems, hints = [], []
     most = params.text.max_length - NUM_CONTROL["gen"] - 1  # a token of the input must fit too
     answered = ("evaluate.max_target_tokens", params.evaluate.max_target_tokens, "be answered")
@@ -75,6 +75,6 @@ def target_problems(
 
 
 def _lengths(rows_by_target: Mapping[str, str], encode: Encode) -> dict[str, int]:
-    """Tokens of each distinct target, by the first row that has it."""
+    """Return the tokens of each distinct target, by the id of the first row that has it."""
     encoded = encode(list(rows_by_target))
     return {row: len(ids) for row, ids in zip(rows_by_target.values(), encoded, strict=True)}

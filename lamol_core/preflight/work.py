@@ -1,6 +1,6 @@
-"""What each task of a sequence asks to compute, counted in tokens. No model is needed.
+"""Counts what each task of a sequence has to compute, in tokens. No model is needed.
 
-Pseudo-samples count as long as the real rows of their task, and none as rejected.
+Pseudo-samples are assumed to be as long as the real rows of their task, and none to be rejected.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,8 @@ from lamol_core.training.trainer import count_steps
 
 @dataclass(frozen=True)
 class TaskWork:
-    """What learning one task takes. `trained_tokens` are those of its mix, over all epochs."""
+    """The work of learning one task. `trained_tokens` are the tokens of its mix, over all
+    epochs."""
 
     task: str
     new_rows: int
@@ -31,8 +32,8 @@ class TaskWork:
 def plan_work(
     params: Params, facts: Mapping[str, TaskFacts], lengths: Mapping[str, float]
 ) -> Iterator[TaskWork]:
-    """The work of every task of params.yaml, in its order; `lengths` are the mean tokens (input and
-    target) of each task's rows."""
+    """Yield the work of every task, in the order of params.yaml. `lengths` are the mean tokens
+    (input and target) of each task's rows."""
     method, train, generate = params.chosen, params.train, params.generate
     longest = params.text.max_input_tokens + params.text.max_target_tokens
     draws_per_row = generate.draws_per_row
@@ -68,12 +69,13 @@ def plan_work(
 
 
 def _tokens(rows: Sequence[tuple[int, float]], num_control: int) -> float:
-    """Of so many rows of a mean length, each with so many control tokens."""
+    """Return the tokens of rows, given as numbers of rows with their mean length, if each row
+    has `num_control` control tokens."""
     return sum(count * (length + num_control) for count, length in rows)
 
 
 def lineage_of(params: Params, task: str) -> list[str]:
-    """The tasks that are learnt up to this one, itself last."""
+    """Return the tasks that are learnt up to this one, in order; the task itself is the last."""
     lineage = [task]
     while (after := params.tasks[lineage[0]].after) != BASE:
         lineage.insert(0, after)

@@ -1,1 +1,1 @@
-"""`lamol forget`: a learnt task without its rows."""
+"""`lamol forget`: removes the real rows of a task that has been learnt."""

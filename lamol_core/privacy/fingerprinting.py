@@ -1,4 +1,4 @@
-"""Making the fingerprint of a task's rows, before they are forgotten."""
+"""Makes the fingerprint of a task's rows before they are forgotten."""
 
 import random
 from collections.abc import Sequence
@@ -17,15 +17,16 @@ from lamol_core.data.task_data import TaskData
 from lamol_core.seeds import derive_seed
 
 SIZES = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
-"""Figures are kept for so many rows: samples are compared at the largest size they reach."""
+"""Figures are kept for these numbers of rows. Samples are compared at the largest that they
+reach."""
 MEASURES: tuple[Measure, ...] = (repeat_shares, variety_of)
 
 
 def fingerprint_files(
     own: TaskData, key_file: Path, seed: int, is_wanted: bool
 ) -> dict[str, bytes]:
-    """The files of a task's fingerprint: those that are there, new ones where they are wanted and
-    all rows are still here, else none."""
+    """Return the files of a task's fingerprint by name: those on disk; or new ones if
+    `is_wanted` and all rows are still on disk; else {}."""
     there = {name: own.folder / name for name in (HASHES, FIGURES)}
     if all(path.is_file() for path in there.values()):
         return {name: path.read_bytes() for name, path in there.items()}
@@ -37,7 +38,7 @@ def fingerprint_files(
 
 
 def fingerprint_of(task: SampledTask, key: bytes, seed: int) -> Fingerprint:
-    """Of a task whose rows are all here; nothing of its samples is used."""
+    """Return the fingerprint of a task whose rows are all on disk. Its samples are not used."""
     hashed, texts = KeyedHash(key), task.texts(task.train)
     rng = random.Random(derive_seed(seed, "fingerprint", task.name))
     blocks = cut_blocks(texts, task.texts(task.held_out), rng)

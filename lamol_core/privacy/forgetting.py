@@ -1,4 +1,4 @@
-"""Forgetting a task from beginning to end: rows, what is left of them elsewhere, DVC's record."""
+"""Forgets a task: removes its rows and what is left of them elsewhere, and updates DVC's record."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -33,10 +33,11 @@ def forget_task(
     task: str, params: Params, layout: Layout, splits: Sequence[str], empty_source: bool
 ) -> list[str]:
     """Remove these splits of a learnt task from every folder, and record the stages that read or
-    wrote them as up to date; returns what was done and what is left, a sentence each.
+    wrote them as up to date. With `empty_source`, empty the task's source files too. Return a
+    sentence for each thing that was done or is left to do.
 
     Raises ConfigError or ArtifactError, before anything is removed, where the rows are needed
-    again or lie elsewhere, or DVC's record is not current."""
+    again or are kept elsewhere, or where DVC's record is not up to date."""
     require_learnt(task, params, layout)
     folders = folders_with(task, layout.data(task))
     require_no_other_rows(layout, type(params.chosen), task, folders)
@@ -48,7 +49,7 @@ def forget_task(
         emptied += [str(source.local_path), str(source.location(layout.root))]
     own, others = folders[0], _others_with_its_rows(task, params, layout)
     touched = [folder.folder.as_posix() for folder in folders]
-    # a forgetting that was cut off has changed these folders already, DVC does not know it
+    # an interrupted `lamol forget` has changed these folders already, and DVC does not know it
     changed = [f.folder.as_posix() for f in folders if set(splits) <= set(f.forgotten(task))]
     with Pipeline.opened() as pipeline:
         _require_current(task, pipeline.stale(pipeline.before(task), [*changed, *emptied]))
@@ -63,7 +64,7 @@ def forget_task(
         for folder in folders:
             removed = forget_rows(folder, task, splits, today, fingerprint)
         kept = [*fingerprint, *([CANARIES] if (own.folder / CANARIES).is_file() else [])]
-        # a source that is emptied has no rows that could come back
+        # rows of an emptied source cannot come back
         write_record(layout.forgotten(task), own, kept, None if sources else source, others)
         empty_files(sources)
         names = [folder.name for folder in folders]
@@ -92,26 +93,27 @@ def forget_task(
             f"{source.local_path} is left as it is. `lamol forget {task} --empty-source` empties "
             "it; do not delete it, DVC looks for it."
         )
-    return notes + [f"{name} has its rows too; `lamol forget {name}` for them" for name in others]
+    return notes + [f"{name} has the same rows; run `lamol forget {name}` too" for name in others]
 
 
 def _require_current(task: str, stale: Sequence[str]) -> None:
     if stale:
         raise ArtifactError(
             f"dvc.lock: {', '.join(stale)} is not up to date (see `dvc status`), and needs rows of "
-            f"{task!r}. Set back what was changed, or run {repro(METRICS, task)}, then forget."
+            f"{task!r}. Undo what was changed, or run {repro(METRICS, task)}, then forget."
         )
 
 
 def _can_be_emptied(task: str, params: Params, layout: Layout) -> bool:
-    """Whether --empty-source would do anything."""
+    """Whether --empty-source would empty any file."""
     with suppress(ConfigError, OSError):
         return any(file.stat().st_size for file in source_files(params, task, layout.root))
     return False
 
 
 def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str, Source]:
-    """The sources of other tasks that may have the same rows, are prepared and not forgotten."""
+    """Return the sources of other tasks that may have the same rows, by task. Only tasks that
+    are prepared and not forgotten count."""
     given = params.task(task).source
     return {
         other: block.source
@@ -122,7 +124,8 @@ def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str
 
 
 def _repeated(layout: Layout, own: TaskData) -> Iterator[str]:
-    """A sentence for each table whose pseudo-samples repeat rows of the task word for word."""
+    """Yield a sentence for each table whose pseudo-samples repeat rows of the task word for
+    word."""
     inputs = {row.input for split in SPLITS for row in own.rows_left(own.name, split)}
     for path in sorted(layout.root.glob(PSEUDO.path.format(task="*"))):
         if num := num_repeated(path, own.name, inputs):
@@ -135,26 +138,26 @@ def _repeated(layout: Layout, own: TaskData) -> Iterator[str]:
 def _remove_remains(
     layout: Layout, pipeline: Pipeline, names: Sequence[str], task: str, splits: Sequence[str]
 ) -> Iterator[str]:
-    """Remove pages of audits (of tasks `names`) that show its rows, scratch of killed processes,
-    and tables of earlier or interrupted runs with its rows. Those in copies that `dvc exp` made
-    are named alone."""
+    """Remove audit pages (of the tasks `names`) that show real rows, scratch folders of killed
+    processes, and tables with the task's rows from earlier or interrupted runs. Yield a sentence
+    for each. Tables in copies that `dvc exp` made are named, but not removed."""
     for name in names:
         page = layout.page_with_real_rows(name)
         if page.is_file():
             page.unlink()
-            yield f"{page} removed, which showed real rows"
+            yield f"{page} is removed: it showed real rows"
     for folder in layout.with_rows:
         for scratch in find_scratch(folder):
             if not scratch.exists() or writer_of(scratch) is not None:
                 continue  # removed with an outer one, or its process has just begun
             shutil.rmtree(scratch)
-            yield f"{scratch} removed, which a killed stage left behind"
+            yield f"{scratch} is removed: a killed stage left it behind"
     for folder in filter(None, (layout.private, pipeline.cache)):
         found = list(tables_with_rows(folder, task, splits))
         for path in found:
             path.unlink()
         if found:
-            yield f"{len(found)} tables with its rows removed from {folder}"
+            yield f"{len(found)} tables with its rows are removed from {folder}"
     if pipeline.experiments is not None:
         for path in tables_with_rows(pipeline.experiments, task, splits):
             yield f"{path}, in a copy that `dvc exp` made, has its rows too: delete it"

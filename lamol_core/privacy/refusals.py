@@ -1,4 +1,4 @@
-"""Checks before rows are forgotten: nothing is removed where one of them fails."""
+"""Checks before rows are forgotten: if one of them fails, nothing is removed."""
 
 import os
 from collections.abc import Sequence
@@ -32,14 +32,16 @@ def require_learnt(task: str, params: Params, layout: Layout) -> None:
 
 
 def require_writable(sources: Sequence[Path]) -> None:
-    """Raises ConfigError for a file that could not be emptied."""
+    """Raises ConfigError for a file that can't be emptied, because writing to it is not
+    permitted."""
     for path in sources:
         if path.exists() and not os.access(path, os.W_OK):
             raise ConfigError(f"{path}: can't be emptied, no permission to write. Allow it first.")
 
 
 def require_nothing_written(layout: Layout) -> None:
-    """Raises ArtifactError where a stage runs, or a process writes where rows may lie."""
+    """Raises ArtifactError while a stage is running, or a process is writing to a folder that
+    may hold rows."""
     require_unlocked(layout)
     for scratch in (path for folder in layout.with_rows for path in find_scratch(folder)):
         if (pid := writer_of(scratch)) is not None:
@@ -49,13 +51,13 @@ def require_nothing_written(layout: Layout) -> None:
 def require_no_other_rows(
     layout: Layout, method: type[Method[Any]], task: str, folders: Sequence[TaskData]
 ) -> None:
-    """Raises ConfigError where rows of the task are elsewhere than in `data/`, or will be needed
-    again."""
+    """Raises ConfigError where the method will train on the task's rows again, or a method's
+    state holds real rows."""
     if method.mixes_real_rows:
         none = [m.name for m in METHODS.values() if not (m.mixes_real_rows or m.keeps_real_rows)]
         raise ConfigError(
-            f"params.yaml: {method.name} trains on the real rows of every task, {task!r} can't be "
-            f"forgotten. Choose a method that keeps none ({', '.join(none)})."
+            f"params.yaml: {method.name} trains on the real rows of every task, so {task!r} can't "
+            f"be forgotten. Choose a method that keeps none ({', '.join(none)})."
         )
     for name in (folder.name for folder in folders):
         manifest = layout.state(name) / MANIFEST

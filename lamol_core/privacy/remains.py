@@ -1,7 +1,7 @@
-"""Real rows of a task that lie outside `data/`, found by the content of tables.
+"""Finds real rows of a task outside of `data/`, by the content of tables.
 
-They can be in DVC's cache (memories of `replay` and `derpp`; `data/` itself after a `dvc commit` by
-hand), and in the state of a training that was cut off.
+Such tables can be in DVC's cache (memories of `replay` and `derpp`; `data/` itself after a manual
+`dvc commit`), and in the state of an interrupted training.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -18,11 +18,11 @@ from lamol_core.text.normalise import normalise
 
 PARQUET = b"PAR1"
 COLUMNS = pa.schema([PSEUDO_SCHEMA.field(name) for name in ("source_task", "input")])
-"""Columns that every version of lamol has in a table of pseudo-samples."""
+"""The columns of a table of pseudo-samples that every version of lamol writes."""
 
 
 def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator[Path]:
-    """Every table below a folder that has the text of real rows of these splits of a task."""
+    """Yield every table below a folder that holds real rows of these splits of a task."""
     prefixes = [f"{task}/{split}/" for split in splits]
     for path in sorted(folder.rglob("*")):
         if path.is_file() and _is_parquet(path) and _has_rows(path, prefixes):
@@ -30,8 +30,8 @@ def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator
 
 
 def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
-    """Pseudo-samples of a task whose input is one of these, but for case and white space. Raises
-    ArtifactError for a table that can't be read."""
+    """Return how many pseudo-samples of a task have one of these inputs; case and white space do
+    not count. Raises ArtifactError for a table that can't be read."""
     known = {normalise(text) for text in inputs}
     mend = f"{remedy(PSEUDO, table.parent.name)} Delete it if no task uses it."
     rows = read_rows(table, COLUMNS, mend).to_pylist()
@@ -49,5 +49,5 @@ def _has_rows(path: Path, prefixes: Sequence[str]) -> bool:
             return False
         row_ids = pq.read_table(path, columns=["row_id"])["row_id"]
     except (pa.ArrowException, OSError):
-        return False  # broken or cut off: nothing that can be read as a table
+        return False  # broken or cut off: it can't be read as a table
     return any(pc.any(pc.starts_with(row_ids, prefix)).as_py() for prefix in prefixes)

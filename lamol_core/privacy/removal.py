@@ -1,8 +1,8 @@
-"""Forgetting a task's real rows: each table is replaced by an empty one that says what was removed.
+"""Removes a task's real rows: each table is replaced by an empty one that says what was removed.
 
-Rows of a task lie in its own folder and, as links, in those of all tasks that follow it. With the
-empty tables no input of a stage is missing, so no stage runs again for that; training on them is
-refused (`TaskData.rows`).
+Rows of a task lie in its own folder and, as links, in the folders of all tasks that follow it. The
+empty tables keep the inputs of all stages complete, so no stage runs again for that. Training on
+them is refused (`TaskData.rows`).
 """
 
 import json
@@ -27,14 +27,15 @@ from lamol_core.errors import ArtifactError
 
 METADATA_KEY = "lamol.forgotten"
 BEFORE = f"before.{DATA.name}"
-"""As the manifest of a task's rows names those of the task before (store.Inputs)."""
+"""The name of the previous task's rows among the inputs in the manifest of a task's rows
+(store.Inputs)."""
 
 
 def folders_with(task: str, own: Path) -> list[TaskData]:
-    """Every folder of `data/` that holds rows of a task or links to them: its own comes first.
+    """Return every folder of `data/` that holds rows of a task or links to them. The task's own
+    folder, `own`, is the first.
 
-    Raises ArtifactError where its own is missing or is a link, or a folder is not
-    what its manifest says."""
+    Raises ArtifactError where `own` is missing or is a link, or where a folder was changed."""
     if own.is_symlink():
         raise ArtifactError(
             f"{own}: is a link, and its target would keep the rows. Put the folder itself here."
@@ -49,11 +50,11 @@ def folders_with(task: str, own: Path) -> list[TaskData]:
 def forget_rows(
     data: TaskData, task: str, splits: Sequence[str], when: str, kept: Mapping[str, bytes]
 ) -> dict[str, Removed]:
-    """Replace these splits of a task by empty tables in one folder, atomically; returns all that
-    was removed of the task by now.
+    """Replace these splits of a task by empty tables in one folder, atomically. Return what has
+    been removed of the task so far, by split.
 
-    `when` is an ISO date; `kept` are files that are written beside the tables, by name. Tables
-    that are empty already stay, so that a forgetting that was cut off can be done again."""
+    `when` is an ISO date; `kept` are files to write beside the tables, by name. Tables that are
+    empty already stay, so that an interrupted call can be repeated."""
     removed = dict(data.forgotten(task))
     for split in splits:
         if split not in removed:
@@ -80,8 +81,9 @@ def forget_rows(
 
 
 def _predecessor_now(data: TaskData) -> dict[str, str]:
-    """The hash of the folder before this one, which may just have changed, as `prepare` writes it:
-    a `prepare` that runs again leaves the same bytes."""
+    """Return the present hash of the previous task's folder, which may just have changed, as
+    `prepare` records it. A later `prepare` then writes the same bytes. {} where that folder is
+    missing."""
     before = data.earlier[-1].name if data.earlier else BASE
     path = data.folder.parent / before / MANIFEST
     return {BEFORE: read_manifest(path, "").content_sha256} if path.is_file() else {}

@@ -1,1 +1,1 @@
-"""What a run came to: the summary, tables, plots and the page."""
+"""Reports the results of a run: the summary, tables, plots and the page."""

@@ -1,4 +1,4 @@
-"""A model card for each student: the tasks it learnt, its scores, the audits' verdicts."""
+"""Writes a model card for a student: the tasks it learnt, its scores, the audits' verdicts."""
 
 from statistics import fmean
 
@@ -9,7 +9,8 @@ from lamol_core.text.template import ANS
 
 
 def model_card(method: str, figures: TaskFigures) -> str:
-    """Markdown, with front matter for the Hugging Face hub, about the student after a task.
+    """Return the card of the student after a task: Markdown with front matter for the Hugging Face
+    hub.
 
     Scores are in percent; their average leaves out tasks whose test rows were forgotten."""
     scores, audit = figures.scores, figures.audit

@@ -1,7 +1,7 @@
-"""The report as one self-contained HTML page: nothing comes from outside.
+"""The report as one self-contained HTML page, which loads nothing from elsewhere.
 
 Charts are inline SVG, complete without scripts. The page's only script draws them again, so that
-they show values under the pointer; the page's security policy names it by its hash.
+they show values under the pointer. The page's security policy allows that script by its hash.
 """
 
 import base64
@@ -24,7 +24,7 @@ _SVG_TAGS = {
     "svg", "g", "defs", "clipPath", "linearGradient", "stop",
     "path", "rect", "line", "circle", "text", "tspan", "title", "desc",
 }  # fmt: skip
-# Up to this many SVG units a chart shrinks to the screen; a wider one scrolls, to stay readable.
+# A chart up to this many SVG units wide shrinks to the screen; a wider one scrolls instead.
 _MAX_SHRINK_WIDTH = 640.0
 
 
@@ -35,11 +35,13 @@ def render_page(
     specs: Mapping[str, Mapping[str, Any]] | None = None,
     comparison: Mapping[str, Any] | None = None,
 ) -> str:
-    """The page's HTML. `summary` is as `build_summary` gives it, `charts_svg` each chart
-    as `spec_to_svg` draws it; `parameters` is any nested mapping, shown flattened. With
-    `specs`, the charts' Vega-Lite by the same names, they show values under the pointer.
-    `comparison` is a `comparison_section`; its chart is "comparison".
-    Raises ArtifactError for a chart that is not plain SVG (scripts, links, style sheets)."""
+    """Return the page's HTML. Raises ArtifactError for a chart that is not plain SVG (scripts,
+    links, style sheets).
+
+    `summary` is what `build_summary` returns; `charts_svg` holds the SVG of each chart by name.
+    `parameters` is any nested mapping; it is shown flattened. `specs` holds the charts'
+    Vega-Lite by the same names; with it, charts show values under the pointer. `comparison` is
+    what `comparison_section` returns; its chart is named "comparison"."""
     templates = templates_of("lamol_core.reporting")
     script = Markup(embed_script(source_of(templates, "report.js"))) if specs else None
     return templates.get_template("report.html.j2").render(
@@ -61,8 +63,8 @@ def render_page(
 
 
 def templates_of(*packages: str) -> Environment:
-    """The templates of several packages. If two have the same name, that of the first package is
-    used."""
+    """Return the templates of several packages. Of templates with the same name, the first
+    package's is used."""
     return Environment(
         loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=True,
@@ -73,24 +75,24 @@ def templates_of(*packages: str) -> Environment:
 
 
 def source_of(templates: Environment, name: str) -> str:
-    """The text of a style sheet or script among the templates."""
+    """Return the text of a style sheet or script among the templates."""
     assert templates.loader is not None
     return templates.loader.get_source(templates, name)[0]
 
 
 def inline_json(content: object) -> Markup:
-    """JSON for a script element: no tag can begin in it."""
+    """Return JSON for a script element, escaped so that no tag can begin in it."""
     return Markup(json.dumps(content).replace("<", "\\u003c"))
 
 
 def policy_hash(script: str) -> str:
-    """The hash by which a Content-Security-Policy allows an inline script."""
+    """Return the hash by which a Content-Security-Policy allows an inline script."""
     digest = hashlib.sha256(script.encode("utf-8")).digest()
     return "sha256-" + base64.b64encode(digest).decode("ascii")
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: "0.4 s", "12 s", "4 min", "4 min 20 s", "1 h 12 min"."""
+    """Return seconds as text, like "0.4 s", "12 s", "4 min", "4 min 20 s" or "1 h 12 min"."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -103,7 +105,8 @@ def duration(seconds: float) -> str:
 
 
 def inline_svg(name: str, svg: str) -> Markup:
-    """A chart for the page. Raises ArtifactError where it is not shapes and text alone."""
+    """Return a chart as HTML for the page. Raises ArtifactError where it holds more than shapes
+    and text."""
     svg = svg[max(svg.find("<svg"), 0) :]
     root = _parse_plain_svg(svg)
     if root is None:
@@ -117,7 +120,7 @@ def inline_svg(name: str, svg: str) -> Markup:
 
 
 def _parse_plain_svg(svg: str) -> ElementTree.Element | None:
-    """The SVG's root; None where it holds more than shapes and text, or is no XML."""
+    """Return the SVG's root; None where it holds more than shapes and text, or is not XML."""
     if "<!" in svg or "<?" in svg:  # XML and HTML read these differently
         return None
     try:

@@ -1,4 +1,4 @@
-"""Charts of a summary, and their SVG through vl-convert: no browser and no network."""
+"""Draws charts of a summary, and their SVG by vl-convert, which needs no browser and no network."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,9 +9,9 @@ import vl_convert
 
 from lamol_core.evaluation.matrix import ScoreMatrix
 
-Chart = alt.LayerChart | alt.FacetChart  # the second only in altair's annotations
+Chart = alt.LayerChart | alt.FacetChart  # FacetChart only because altair's annotations say so
 Curves = Mapping[str, Sequence[Mapping[str, float]]]
-"""Points of loss curves by task: the step and the loss terms."""
+"""Loss curves by task. A point of a curve has the step and the loss terms."""
 
 # The page's style sheet replaces these two by its own ink and line colours, so that one SVG serves
 # light and dark pages; on white they are what a saved file shows.
@@ -22,7 +22,7 @@ FONT = "Helvetica, Arial, sans-serif"
 _HEAT_SCALE = alt.Scale(
     domain=[0, 35, 70, 100], range=["#f4efe4", "#b5d3cb", "#3f8f8f", "#0e4a58"], clamp=True
 )
-_WHITE_TEXT_FROM = 55  # percent: above it the cell is dark enough for white digits
+_WHITE_TEXT_FROM = 55  # percent: from this score on, a cell is dark enough for white digits
 _LINE_COLOURS = [  # Okabe and Ito's, without black and yellow: distinct on white and on black
     "#2f7fc1", "#d55e00", "#009e73", "#c871a5", "#c98d00", "#56a8dd", "#8a72d6", "#8b8f94",
 ]  # fmt: skip
@@ -37,8 +37,8 @@ _SCORE_TOOLTIP = alt.Tooltip("score:Q", title="score, %", format=".2f")
 
 
 def score_matrix_chart(summary: Mapping[str, Any]) -> Chart:
-    """Heat map of R[i][j] in percent with the numbers in the cells: row i "after learning",
-    column j "score on". Takes a summary or one of its chains."""
+    """Return a heat map of R[i][j] in percent, with the numbers in the cells: row i is "after
+    learning", column j "score on". `summary` can also be one of a summary's chains."""
     matrix = ScoreMatrix.of(summary)
     tasks = list(matrix.tasks)
     step = max(22.0, min(58.0, 620 / len(tasks)))
@@ -68,8 +68,8 @@ def score_matrix_chart(summary: Mapping[str, Any]) -> Chart:
 
 
 def accuracy_chart(summary: Mapping[str, Any]) -> Chart:
-    """Score on each task in percent over the tasks learnt, a line a task from where it was learnt;
-    dashed: the mean over the tasks learnt so far."""
+    """Return the percent score on each task over the tasks learnt. Each line is one task,
+    beginning where it was learnt; the dashed line is the mean over the tasks learnt so far."""
     matrix = ScoreMatrix.of(summary)
     tasks = list(matrix.tasks)
     is_named = len(tasks) <= MAX_NAMED_LINES
@@ -93,7 +93,8 @@ def accuracy_chart(summary: Mapping[str, Any]) -> Chart:
 
 
 def forgetting_chart(summary: Mapping[str, Any]) -> Chart | None:
-    """Points lost per task since its best score, a bar a task; None for one task (not defined)."""
+    """Return a bar for each task: the points lost since its best score. None for one task, where
+    forgetting is not defined."""
     matrix = ScoreMatrix.of(summary)
     lost = matrix.forgetting_by_task()
     if not lost:
@@ -129,7 +130,8 @@ def forgetting_chart(summary: Mapping[str, Any]) -> Chart | None:
 
 
 def loss_chart(curves: Curves) -> Chart | None:
-    """Loss terms over the steps, a panel a task; None where no task has a curve."""
+    """Return the loss terms over the steps, one panel for each task; None where no task has a
+    curve."""
     points = [
         {"task": task, "step": point["step"], "term": term.replace("_", " "), "value": value}
         for task, curve in curves.items()
@@ -159,8 +161,8 @@ def loss_chart(curves: Curves) -> Chart | None:
 
 
 def chart_specs(summary: Mapping[str, Any], curves: Curves) -> dict[str, dict[str, Any]]:
-    """The Vega-Lite of every chart that there are figures for, by name: "score_matrix",
-    "accuracy", for two tasks and more "forgetting", and "loss"."""
+    """Return the Vega-Lite of every chart that has figures, by name: "score_matrix", "accuracy",
+    "forgetting" (from two tasks on) and "loss"."""
     charts: dict[str, Chart | None] = {
         "score_matrix": score_matrix_chart(summary),
         "accuracy": accuracy_chart(summary),
@@ -171,28 +173,30 @@ def chart_specs(summary: Mapping[str, Any], curves: Curves) -> dict[str, dict[st
 
 
 def spec_to_svg(spec: dict[str, Any]) -> str:
-    """The SVG of a chart's Vega-Lite."""
+    """Return the SVG of a chart that is given as Vega-Lite."""
     return vl_convert.vegalite_to_svg(spec, vl_version=_vl_version(), allowed_base_urls=[])
 
 
 def embed_script(snippet: str) -> str:
-    """A script that holds Vega, Vega-Lite and Vega-Embed, and runs `snippet` with `vegaEmbed`."""
+    """Return a script that holds Vega, Vega-Lite and Vega-Embed, and runs `snippet` with
+    `vegaEmbed`."""
     bundle = vl_convert.javascript_bundle(snippet, vl_version=_vl_version())
     return bundle.replace("</script", "<\\/script")
 
 
 def to_svg(chart: Chart, background: str = "transparent") -> str:
-    """The SVG of a chart."""
+    """Return the SVG of a chart."""
     return spec_to_svg(chart_spec(chart, background))
 
 
 def save_svg(chart: Chart, path: Path) -> None:
-    """Write the chart on white as SVG; the caller makes it atomic by passing a scratch path."""
+    """Write a chart as SVG on white. The write is not atomic: pass a scratch path."""
     path.write_text(to_svg(chart, "white"), encoding="utf-8")
 
 
 def line_colour(tasks: list[str]) -> alt.Color:
-    """A colour for each task, by the field "task"; for too many to name by the field "rank"."""
+    """Return a colour for each task, by the field "task"; with more than MAX_NAMED_LINES tasks a
+    colour scale from oldest to newest, by the field "rank"."""
     if len(tasks) > MAX_NAMED_LINES:
         return _RANK_COLOUR
     return _named_colour("task:N", tasks, symbolStrokeWidth=3)
@@ -205,8 +209,8 @@ def _named_colour(field: str, names: list[str], **symbols: Any) -> alt.Color:
 
 
 def _task_axis(tasks: Sequence[str], orient: Any = "left") -> alt.Axis:
-    """An axis of task names. Below or above a chart a few short names are upright, up to 16 are
-    slanted, more are turned."""
+    """Return an axis of task names. Above or below a chart, a few short names are upright, names
+    of up to 16 tasks are slanted, and those of more tasks are vertical."""
     labels: dict[str, Any] = {}
     if orient != "left":
         is_short = len(tasks) <= 6 and max(map(len, tasks)) <= 9
@@ -223,7 +227,7 @@ def _task_axis(tasks: Sequence[str], orient: Any = "left") -> alt.Axis:
 
 
 def chart_spec(chart: Chart, background: str = "transparent") -> dict[str, Any]:
-    """The Vega-Lite of one chart, in the fonts and colours of a page."""
+    """Return the Vega-Lite of a chart, in the fonts and colours of a page."""
     spec: dict[str, Any] = chart.to_dict()
     text = {
         "labelColor": INK, "labelFont": FONT, "labelFontSize": 12,
@@ -243,5 +247,5 @@ def chart_spec(chart: Chart, background: str = "transparent") -> dict[str, Any]:
 
 
 def _vl_version() -> str:
-    """The Vega-Lite release that this altair writes, as vl-convert names it, like "6.1"."""
+    """Return the Vega-Lite release that this altair writes, in vl-convert's form, like "6.1"."""
     return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

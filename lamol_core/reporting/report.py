@@ -1,4 +1,4 @@
-"""The report's files: what it reads of each task, what it writes below `reports/`."""
+"""Reads what the report needs of each task, and writes the report's files below `reports/`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,12 +25,13 @@ from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_s
 from lamol_core.reporting.summary import TaskFigures
 
 EMPTY_CHART = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
-"""For a chart that is not defined, such as forgetting of one task: DVC expects a file."""
+"""Stands for a chart that is not defined, such as forgetting of one task, because DVC expects a
+file."""
 
 
 def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
-    """What the stages of a task measured. Raises ArtifactError for a stage that has not run, and
-    for files that this version of lamol did not write."""
+    """Return what the stages of a task measured. Raises ArtifactError for a stage that has not
+    run, and for files that this version of lamol did not write."""
     found = {
         stage: read_json(layout.figure(task, stage), remedy(FIGURES[stage], task))
         for stage in FIGURES
@@ -75,10 +76,11 @@ def write_report(
     parameters: Mapping[str, Any],
     comparison: tuple[Mapping[str, Any], Chart] | None = None,
 ) -> None:
-    """Write summary.json and its headline, the page, its charts, a table for `dvc plots`, and a
-    model card for each task.
+    """Write summary.json and its headline figures, the page, its charts, a table for `dvc plots`,
+    and a model card for each task.
 
-    `figures` are those of all tasks; `comparison` is a section of the page alone."""
+    `figures` are those of all tasks. `comparison` is a section and its chart; only the page
+    shows it."""
     root = layout.root
     write_json(SUMMARY.at("", root), summary)
     headline = {column.key: summary[column.key] for column in COLUMNS}

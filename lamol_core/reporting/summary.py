@@ -1,4 +1,4 @@
-"""From each task's figures to the content of reports/summary.json."""
+"""Builds the content of reports/summary.json from the figures of each task."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ HIGH_FORGETTING_POINTS = 10.0
 LOW_NEW_TASK_POINTS = 10.0
 # As many as an audit needs to judge a task (audit.min_rows). Chosen, not measured.
 FEW_PSEUDO_ROWS = 30
-# One draw in five is poor: a quarter more is sampled than used. Chosen, not measured.
+# If one draw in five is poor, a quarter more is sampled than used. Chosen, not measured.
 HIGH_REJECTED_SHARE = 0.20
 # Unstable: the mean loss of a training's last fifth exceeds that of an earlier fifth by both. True
 # of one of the 511 trainings of SmolLM2 behind docs/results (their curves are not kept).
@@ -34,16 +34,16 @@ AUDIT_KEYS = ("verdict", "failed", "poor_samples_by", "rows_flagged")
 class TaskFigures:
     """What the stages measured for one task.
 
-    after: the predecessor's name or "base".
-    scores: percent by task, for this one and all before it; None where test rows were forgotten.
-    seconds: by stage.
+    after: the name of the previous task, or "base".
+    scores: percent on this task and each earlier one; None where its test rows were forgotten.
+    seconds: the time that each stage took, by stage.
     pseudo: numbers of drawn rows that were "valid" and "rejected"; above 0 also "carried" (used
         again), "surplus" (well formed, not needed) and "duplicates" (among the rejected).
-    kept: what the method keeps of old tasks, "real_rows" and "bytes".
+    kept: what the method keeps of old tasks, as numbers of "real_rows" and "bytes".
     curve: the losses, as training/log.py writes them.
-    zero_shot: None where it was not measured.
-    audit: the figures of the audit; {} without one.
-    machine: what it was trained on; {} where that was not noted.
+    zero_shot: scores on this task before it was learnt; None where they were not measured.
+    audit: the figures of the audit of its pseudo-samples; {} without an audit.
+    machine: the machine that trained the student; {} where that was not recorded.
     flagged_dropped: number of flagged rows that were left out of the training."""
 
     task: str
@@ -62,11 +62,12 @@ class TaskFigures:
 
 
 def build_summary(method: str, figures: Sequence[TaskFigures]) -> dict[str, Any]:
-    """The content of reports/summary.json; scores in percent, seconds, bytes.
+    """Return the content of reports/summary.json; scores are in percent, times in seconds, sizes in
+    bytes.
 
-    `figures` are those of every task of params.yaml, in its order. `chains` holds one dict for each
-    task that no other follows; the top-level keys are those of the last one. Raises ArtifactError
-    where a score is missing."""
+    `figures` are those of every task of params.yaml, in its order. `chains` holds one dictionary
+    for each task that no other task follows; the top-level keys repeat the last of them. Raises
+    ArtifactError where a score is missing."""
     by_task = {figure.task: figure for figure in figures}
     followed = {figure.after for figure in figures}
     leaves = [task for task in by_task if task not in followed]
@@ -75,7 +76,8 @@ def build_summary(method: str, figures: Sequence[TaskFigures]) -> dict[str, Any]
 
 
 def _chain(by_task: Mapping[str, TaskFigures], last: str) -> list[TaskFigures]:
-    """The figures from the first task to `last`; params.yaml was checked to have no cycle."""
+    """Return the figures from the first task to `last`. params.yaml was checked to have no
+    cycle."""
     chain = [by_task[last]]
     while chain[0].after != BASE:
         chain.insert(0, by_task[chain[0].after])
@@ -128,14 +130,14 @@ def _score_matrix(chain: list[TaskFigures]) -> ScoreMatrix:
 
 
 def _advice(method: str, matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
-    """The method's advice on each symptom that these figures show."""
+    """Return the method's advice on each symptom that these figures show."""
     found = _symptoms(matrix, chain)
     advice = METHODS[method].advice if method in METHODS else {}
     return [text.format(**found[name]) for name, text in advice.items() if name in found]
 
 
 def _symptoms(matrix: ScoreMatrix, chain: list[TaskFigures]) -> dict[Symptom, dict[str, Any]]:
-    """The symptoms that these figures show, each with the values that its advice names."""
+    """Return the symptoms that these figures show, each with the values that its advice names."""
     found: dict[Symptom, dict[str, Any]] = {}
     points = matrix.forgetting()
     if points is not None and points > HIGH_FORGETTING_POINTS:
@@ -164,7 +166,7 @@ def _symptoms(matrix: ScoreMatrix, chain: list[TaskFigures]) -> dict[Symptom, di
 
 
 def _poor_pseudo_samples(figure: TaskFigures) -> str | None:
-    """The task and why its pseudo-samples are poor; None where they are not."""
+    """Return the task and why its pseudo-samples are poor, as text; None where they are not."""
     share = poor_share(figure.pseudo)
     if share is not None and share > HIGH_REJECTED_SHARE:
         return f"{figure.task} {100 * share:.0f} %"
@@ -174,7 +176,7 @@ def _poor_pseudo_samples(figure: TaskFigures) -> str | None:
 
 
 def _is_unstable(curve: Sequence[Mapping[str, float]]) -> bool:
-    """Whether a training ended with a loss far above an earlier one."""
+    """Whether the mean loss of a training's last fifth is far above that of an earlier fifth."""
     losses = [point["loss"] for point in curve]
     if len(losses) < 10:
         return False
@@ -185,9 +187,9 @@ def _is_unstable(curve: Sequence[Mapping[str, float]]) -> bool:
 
 
 def poor_share(pseudo: Mapping[str, int]) -> float | None:
-    """The share of the rows drawn for a task that were rejected as malformed, or as having no known
-    or a contradicted label where `generate` checks that. Duplicates are not poor.
-    None where no row was drawn."""
+    """Return the share of a task's drawn rows that were rejected for anything but being
+    duplicates: malformed rows, and rows with an unknown or contradicted label if `generate`
+    checks labels. None where no row was drawn."""
     drawn = pseudo.get("valid", 0) + pseudo.get("rejected", 0) + pseudo.get("surplus", 0)
     poor = pseudo.get("rejected", 0) - pseudo.get("duplicates", 0)
     return poor / drawn if drawn else None

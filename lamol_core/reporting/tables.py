@@ -1,4 +1,4 @@
-"""The score matrix as a table for the terminal and for Markdown; scores in percent."""
+"""Shows the score matrix as a table for the terminal, and writes Markdown tables."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,8 +13,9 @@ MAX_MATRIX_TASKS = 10
 
 
 def score_table(summary: dict[str, Any]) -> Table:
-    """The score matrix with the headline figures, for rich; percent, one decimal. With more than
-    `MAX_MATRIX_TASKS` tasks: a line a task with its score when new, at the end, and points lost."""
+    """Return the score matrix as a rich table, with the headline figures; scores in percent with
+    one decimal. With more than `MAX_MATRIX_TASKS` tasks it has one line for each task instead:
+    the score when new, the score at the end, and the points lost."""
     title = Text(f"{summary['method']}: score in percent", style="bold")
     table = Table(title=title, caption=Text(headline(summary)), caption_justify="left")
     tasks, rows = summary["tasks"], summary["score_matrix"]
@@ -30,7 +31,8 @@ def score_table(summary: dict[str, Any]) -> Table:
 
 
 def headline(summary: dict[str, Any]) -> str:
-    """The four figures in one line, like "final average 80.1, ... forgetting not defined"."""
+    """Return the four figures in one line, like "final average 80.1, ... forgetting not
+    defined"."""
     names = ("final_average", "incremental_average", "forgetting", "backward_transfer")
     figures = ", ".join(
         f"{name.replace('_', ' ')} {cell(summary[name]) or 'not defined'}" for name in names
@@ -41,7 +43,7 @@ def headline(summary: dict[str, Any]) -> str:
 
 
 def cell(score: float | None) -> str:
-    """A score with one decimal; empty where the task's test rows were forgotten."""
+    """Return a score with one decimal; "" where the task's test rows were forgotten."""
     return "" if score is None else f"{score:.1f}"
 
 
@@ -57,7 +59,8 @@ def _fill_by_task(table: Table, summary: dict[str, Any]) -> None:
 
 
 def markdown_row(*cells: object) -> str:
-    """A row of a Markdown table; characters that would end a cell or begin a tag are escaped."""
+    """Return a row of a Markdown table. Characters that would end a cell or begin a tag are
+    escaped."""
     escaped = (
         str(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in cells
     )
@@ -67,6 +70,7 @@ def markdown_row(*cells: object) -> str:
 def markdown_table(
     titles: Sequence[str], rows: Iterable[Sequence[object]], texts: Sequence[int] = (0,)
 ) -> list[str]:
-    """The lines of a Markdown table; `texts` are the indices of the columns that hold text."""
+    """Return the lines of a Markdown table; `texts` are the indices of the columns that hold
+    text."""
     rules = ("---" if index in texts else "---:" for index in range(len(titles)))
     return [markdown_row(*titles), f"|{'|'.join(rules)}|", *(markdown_row(*row) for row in rows)]

@@ -1,5 +1,5 @@
 """The audit's checks, one file each.
 
-Every command imports them, for their limits and parameters. So the large libraries that a check
-computes with (scikit-learn, scipy, phonenumbers) are imported where it does.
+Every command imports these files for their limits and parameters. To keep the commands fast, a
+check imports large libraries (scikit-learn, scipy, phonenumbers) in the function that uses them.
 """

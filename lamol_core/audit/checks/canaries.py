@@ -1,9 +1,10 @@
 """Canaries: whether random sentences that were planted in training come back (`prepare.canaries`).
 
-canary_share      planted secrets that stand in any row drawn, rejected ones too
-exposure          log2 of the secrets tried, minus log2 of the rank of the planted one among them by
-                  the teacher's likelihood (Carlini et al. 2019, section 4.2), mean over canaries;
-                  about 1.4 without memory, 10 at the most (where the teacher was asked)
+canary_share      share of planted secrets that occur in a drawn row, rejected rows included
+exposure          log2 of the number of secrets compared, minus log2 of the planted secret's rank
+                  among them by the teacher's likelihood (Carlini et al. 2019, section 4.2); mean
+                  over canaries. About 1.4 without memorisation, at most 10. None without
+                  `audit.ask_teacher`
 """
 
 import math
@@ -17,7 +18,7 @@ from lamol_core.config.section import Section
 from lamol_core.data.canaries import DIGITS
 from lamol_core.seeds import derive_seed
 
-NUM_OTHERS = 1023  # other secrets; a planted one is ranked among 1,024 with itself
+NUM_OTHERS = 1023  # random secrets that each planted one is ranked with: 1,024 in all
 
 
 class Canaries(Check[Section]):

@@ -1,10 +1,11 @@
 """Copies: rows that repeat other rows of the table.
 
-duplicate_share         rows whose normalised text an earlier row of the task has
-near_duplicate_share    rows like an earlier row: the Jaccard similarity of their sets of runs of
-                        five characters is 0.8 or more, as MinHash (Broder 1997) of 64 permutations
-                        estimates it
-*_excess                that share minus the same share of as many real rows of the task
+duplicate_share         share of rows whose normalised text equals that of an earlier row of the
+                        task
+near_duplicate_share    share of rows that equal or resemble an earlier row of the task: the Jaccard
+                        similarity of their sets of five-character runs is at least 0.8, as
+                        estimated by MinHash (Broder 1997) with 64 permutations
+*_excess                the share minus the same share among equally many real rows of the task
 """
 
 import random
@@ -52,8 +53,8 @@ class Copies(Check[Section]):
 
 
 def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
-    """The indices of texts that equal an earlier one; and of those that equal or resemble an
-    earlier one that is no repeat itself."""
+    """Return two sets of indices: the texts that equal an earlier text, and the texts that equal
+    or resemble one. Texts in the second set do not serve as the earlier text."""
     # late: see checks/__init__.py
     from datasketch import MinHash, MinHashLSH
 
@@ -72,13 +73,14 @@ def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
     for index, hashed in by_index.items():
         if any(hashed.jaccard(by_index[other]) >= SIMILAR for other in seen.query(hashed)):
             near.add(index)
-        else:  # what resembles a repeat resembles the text that it repeats
+        else:  # only texts that are no repeat are indexed
             seen.insert(index, hashed)
     return exact, near
 
 
 def repeat_shares(texts: Sequence[str]) -> dict[str, Figure]:
-    """The shares of `repeats_of`."""
+    """Return duplicate_share and near_duplicate_share of normalised texts; None where there is
+    no text."""
     return _shares(*repeats_of(texts), len(texts))
 
 

@@ -1,11 +1,11 @@
 """Drift: whether a classifier separates pseudo-samples from real rows (Lopez-Paz and Oquab 2017).
 
 drift_auc         area under the ROC curve of a logistic regression on TF-IDF of words and pairs of
-                  words, 5-fold, on as many real rows as pseudo ones: 0.5 is chance. A sample that
-                  equals one of these rows is a copy: the classifier does not see it, and it counts
-                  as chance. Of one text there are at most as many copies as real rows
-drift_auc_<label> the same scores, on the rows of one label alone
-age               tasks learnt since this one: how drift grows with it shows how memory fades
+                  words, 5-fold, on equally many pseudo-samples and real rows: 0.5 is chance. A
+                  sample whose text equals one of these real rows is a copy: the classifier does
+                  not see it, and it counts as chance. Each real row accounts for at most one copy
+drift_auc_<label> the AUC of the same scores among the rows of one label
+age               number of tasks learnt since this task: drift that grows with it shows forgetting
 """
 
 import random
@@ -71,8 +71,9 @@ def _auc_figures(task: SampledTask, seed: int) -> dict[str, Figure]:
 
 
 def _auc(scores: np.ndarray, is_pseudo: np.ndarray, copied: np.ndarray) -> float:
-    """The share of pairs of a pseudo and a real row in which the pseudo row has the higher score;
-    of the pairs with a copy half count."""
+    """Return the AUC: the share of pairs of a pseudo-sample and a real row in which the
+    pseudo-sample has the higher score. A pair with a copied sample counts one half. All inputs
+    have shape (N,)."""
     # late: see checks/__init__.py
     from sklearn.metrics import roc_auc_score
 
@@ -84,8 +85,8 @@ def _auc(scores: np.ndarray, is_pseudo: np.ndarray, copied: np.ndarray) -> float
 
 
 def pseudo_scores(texts: Sequence[str], is_pseudo: np.ndarray, seed: int) -> np.ndarray:
-    """A score for each text, high where it looks like a pseudo-sample, by models that were not
-    trained on it."""
+    """Return one score per text, (N,): high where the text looks like a pseudo-sample. Each text
+    is scored by a model that was not trained on it (cross-validation)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict

@@ -1,18 +1,22 @@
-"""Faithfulness: whether the rows are of the task that they were drawn for.
+"""Faithfulness: whether the rows belong to the task that they were drawn for.
 
-unknown_label_share       targets that no training row of the task has (tasks with classes)
-label_variation           total variation distance between the labels' shares and the real ones
-label_variation_excess    what of it goes beyond that of 95 % of samples of this size from the real
-                          shares
-length_distance           Kolmogorov-Smirnov statistic of the numbers of words
-length_excess             what of it goes beyond the critical value at 1 %
-nll                       mean negative log-likelihood a token under the teacher, in nats
-disagreement_share        1 - the task's own metric of the teacher's greedy answers to the rows'
-                          inputs, with the rows' targets as references (needs audit.ask_teacher);
-                          rows that score below 0.5 are flagged. For classes it is the share of
-                          other answers; sampled free text seldom agrees
+unknown_label_share       share of rows whose target is no label of the task (tasks with classes)
+label_variation           total variation distance between the label shares of the rows and those of
+                          the real rows
+label_variation_excess    how far label_variation exceeds the 95 % quantile of samples of the same
+                          size, drawn from the real label shares; 0 where it does not
+length_distance           Kolmogorov-Smirnov statistic between the word counts of the rows and those
+                          of the real rows
+length_excess             how far length_distance exceeds its critical value at 1 %; 0 where it does
+                          not
+nll                       mean negative log-likelihood per token under the teacher, in nats
+disagreement_share        1 - mean score of the teacher's greedy answers to the rows' inputs, by the
+                          task's own metric, with the rows' targets as references (needs
+                          audit.ask_teacher). Rows that score below 0.5 are flagged. For classes
+                          it is the share of rows with another answer. For free text it is usually
+                          high, because the targets are sampled
 
-Distances as usual (total variation; Smirnov 1939 for the statistic and its critical value).
+The statistic of the lengths and its critical value are those of Smirnov 1939.
 """
 
 import math

@@ -1,40 +1,42 @@
 """Memorisation: whether rows repeat what the model was trained on.
 
-    longest_span, span_8_share, span_13_share, span_50_share
-                          the longest run of words shared with one training row (Carlini et al. 2021
-                          count 50 tokens; 8 and 13 are n-gram lengths of decontamination), and the
-                          share of rows with a run of at least so many words
-    overlap               that run / the row's words, mean over rows
-    copied_share          rows with an edit similarity of 0.9 or more to a training row
-    exact_copies          rows equal to a training row
+    longest_span          words of the longest run that any row shares with one training row
+    span_8_share, span_13_share, span_50_share
+                          share of rows that share a run of at least so many words with one training
+                          row (Carlini et al. 2021 count 50 tokens; 8 and 13 are n-gram lengths of
+                          decontamination)
+    overlap               words of a row's longest shared run / words of the row, mean over rows
+    copied_share          share of rows with an edit similarity of 0.9 or more to a training row
+    exact_copies          number of rows equal to a training row
     nearest_similarity    edit similarity to the nearest training row, mean over rows
-    *_held_out            the same against held-out rows, which no training has seen
+    *_held_out            the same figure against held-out rows, which no training has seen
     training_rows, held_out_rows
-                          how many there are of each
+                          number of real rows that the samples are compared with
     overlap_excess, copied_excess
-                          how much of overlap and copied_share is more than chance: THE HEADLINE.
-                          The lower end of its 95 % interval is judged; *_mean is the estimate and
-                          *_high the upper end (memorisation/permutation.py). The intervals of
-                          single tasks hold for all tasks at once. None with fewer than 20 held-out
-                          rows
-    repeated_share        rows equal to one training row, and to no held-out one, that five rows or
-                          more equal: the permutation test counts such a row once
-    extracted_share       rows with a run of 20 words or more of one training row and of no other,
-                          twice as long as any run shared with a held-out row, and as those that 99
-                          in 100 training rows share with others. So long a run is no chance, even
-                          if it is of one row (with fewer than 20 held-out rows: of 50 words)
-    rows_told             samples that a fingerprint covers
+                          how far overlap and copied_share exceed chance: THE HEADLINE. It is the
+                          lower end of a 95 % interval; *_mean is the estimate and *_high the upper
+                          end (memorisation/permutation.py). The intervals of single tasks hold for
+                          all tasks at once. None with fewer than 20 held-out rows
+    repeated_share        share of rows that equal exactly one training row and no held-out row, if
+                          at least five rows equal that training row: the permutation test counts
+                          such a training row once
+    extracted_share       share of rows with a run of at least 20 words of exactly one training
+                          row. The run must be twice as long as any run shared with a held-out row,
+                          and twice as long as what 99 in 100 training rows share with others: so
+                          long a run is no chance, even in a single row. With fewer than 20 held-out
+                          rows it must have 50 words
+    rows_told             number of samples that are long enough to be compared with a fingerprint
 
-The teacher has learnt all earlier tasks: samples are compared with the rows of all that are here,
-whichever task they were drawn for. A copy rate no higher than against held-out rows is chance.
+The teacher has learnt all earlier tasks, so each sample is compared with the real rows of all tasks
+on disk. Copies are due to chance if they are as frequent against held-out rows.
 
-Flagged are copies of a training row that are less near to any held-out row, and runs of 13 words or
-more that are longer than what the sample, and 99 in 100 samples, share with held-out rows. Rejected
-rows are flagged too, as the table is shared with them.
+A flag marks a copy of a training row that is less similar to every held-out row, and a run of 13
+words or more that is longer than what the sample, and 99 in 100 samples, share with held-out rows.
+Rejected rows are flagged too, because the shared table contains them.
 
-Of forgotten rows there may be a fingerprint. Spans then have the lengths of LADDER
-(memorisation/keyed_hash.py), and only equal rows are copies. Near copies, repeated_share,
-extracted_share, and samples too short for a hash are not known.
+Forgotten rows may have left a fingerprint. Spans then have the lengths in LADDER
+(memorisation/keyed_hash.py), and only equal rows count as copies. Near copies, repeated_share,
+extracted_share, and samples too short for a hash remain unknown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -103,7 +105,8 @@ class Memorisation(Check[Section]):
 
 
 def _joined(parts: Sequence[Part]) -> dict[str, Figure]:
-    """The figures of the whole table from those of its parts."""
+    """Combine the figures of separately compared parts of the table: counts are added,
+    longest_span is the maximum, all other figures are means weighted by rows."""
     sizes = {str(index): size for index, (size, _) in enumerate(parts)}
     by_part = {str(index): figures for index, (_, figures) in enumerate(parts)}
     figures = pooled(by_part, sizes)

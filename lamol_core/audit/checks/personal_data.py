@@ -1,15 +1,15 @@
-"""Personal data: what looks like e-mail addresses, phone numbers, payment cards, IBANs, IP
-addresses or keys, by their forms and check digits (phonenumbers, after Google's libphonenumber;
-Luhn's, ISO/IEC 7812; ISO 13616; the issuers' own forms of keys).
+"""Personal data: text that looks like e-mail addresses, phone numbers, payment cards, IBANs, IP
+addresses or keys. They are found by their forms and check digits (phonenumbers, after Google's
+libphonenumber; Luhn's, ISO/IEC 7812; ISO 13616; the issuers' own forms of keys).
 
-    personal_share            rows with any of them
-    replayed_personal_share   rows with one that a real row of any earlier task has too; None where
-                              the task's rows were forgotten
-    rows_with_<kind>          rows with one of that kind
+    personal_share            share of rows with any of them
+    replayed_personal_share   share of rows with one that also occurs in a real row of an earlier
+                              task; None where the task's rows were forgotten
+    rows_with_<kind>          number of rows with one of that kind
 
-Phone numbers: with a country's code, or as the countries of `phone_regions` write them. Rejected
-rows are searched too, as the table is shared with them. Texts are read as NFKC, without invisible
-characters.
+A phone number is found with its country code, or without one if it is written as in a country of
+`phone_regions`. Rejected rows are searched too, because the shared table contains them. Texts are
+normalised to NFKC, and invisible characters are removed.
 """
 
 import ipaddress
@@ -51,8 +51,9 @@ def emails(text: str) -> Iterator[str]:
 
 
 def cards(text: str) -> Iterator[str]:
-    """Numbers with the first digit, length and check digit of a card's. A number begins and ends
-    with a group of digits, so that an expiry date beside it is not part of it."""
+    """Yield numbers with the first digit, length and check digit of a payment card. A number
+    consists of whole groups of digits, so that an expiry date beside it does not become part of
+    it."""
     for match in DIGITS.finditer(text):
         groups = re.findall(r"\d+", match.group())
         for first in range(len(groups)):
@@ -88,7 +89,8 @@ def ips(text: str) -> Iterator[str]:
 
 
 def phones(text: str, regions: Sequence[str]) -> Iterator[str]:
-    """Valid numbers with a country's code, and those of these countries without it."""
+    """Yield valid phone numbers as E.164: those with a country code, and those without one that
+    are written as in a country of `regions`."""
     if sum(character.isdigit() for character in text) < 7:
         return
     import phonenumbers
@@ -109,25 +111,26 @@ REPLAYED = "replayed_"
 
 
 def personal_data_in(text: str, phone_regions: Sequence[str]) -> set[tuple[str, str]]:
-    """Kind and canonical form of all that is found in a text."""
+    """Return the kind and the canonical form of all personal data found in a text."""
     plain = without_unseen(unicodedata.normalize("NFKC", text))
     found = {(kind, value) for kind, find in FINDERS.items() for value in find(plain)}
     return found | {("phone", number) for number in phones(plain, phone_regions)}
 
 
 class PersonalDataParams(Section):
-    """`phone_regions`: countries whose phone numbers are known without their country's code."""
+    """`phone_regions`: countries whose phone numbers are found without a country code."""
 
     phone_regions: tuple[str, ...] = ("US",)
 
     @field_validator("phone_regions", mode="before")
     @classmethod
     def _countries(cls, value: object) -> object:
-        """Upper case; YAML 1.1 reads Norway's code, NO, as false."""
+        """Convert country codes to upper case. False becomes NO: YAML 1.1 reads Norway's code as
+        false. Raises ValueError for an unknown code."""
         if not isinstance(value, list | tuple):
             return value
         codes = tuple("NO" if code is False else str(code).upper() for code in value)
-        if codes == ("US",):  # the default needs no library to check
+        if codes == ("US",):  # the default is known to be right: no library is imported for it
             return codes
         from phonenumbers import SUPPORTED_REGIONS
 

@@ -1,14 +1,15 @@
-"""Provenance: whether every row is what its teacher wrote, by what its table and manifest say.
+"""Provenance: whether every row is what its teacher wrote, judged by the table and its manifest.
 
-    broken_share        rows that are not; all rows where one of the next three figures is 0
-    table_as_written    1 where the file has the hash in its manifest, else 0
-    teacher_as_written  the same for the teacher's folder
+    broken_share        share of broken rows; 1 where one of the next three figures is 0
+    table_as_written    1 where the table's file has the hash in its manifest, else 0
+    teacher_as_written  1 where the teacher's folder has the hash in its manifest, else 0
     settings_as_drawn   1 where the manifest has the teacher, seed and `text` in use now, else 0
-    foreign_code        1 where the table was written by other code than `generate` has now (warns)
+    foreign_code        1 where `generate` has other code now than when it wrote the table, else 0;
+                        1 is a warning, no failure
 
-A row is broken where it has another teacher's hash or another seed than its draw, where its id is
-not that of its draw or appears twice, or where its ids do not decode to its text: it was edited. A
-row that was carried over is broken where it differs from that of the table before.
+A row is broken where its teacher hash or its seed is not that of its draw, where its id does not
+match its draw or occurs twice, or where its token ids do not decode to its text (it was edited). A
+row carried over from the table of the previous task is broken where it differs from the row there.
 """
 
 from collections import Counter
@@ -42,9 +43,9 @@ class ProvenanceCheck(Check[Section]):
             if (reason := _why_broken(sample, audited, times[sample.row_id]))
         ]
         if not origin.table_is_as_written:
-            notes.append("pseudo.parquet is not what its manifest says: it was changed.")
+            notes.append("pseudo.parquet was changed: its manifest has another hash.")
         if not origin.teacher_is_as_written:
-            notes.append("the teacher's folder is not what its manifest says: it was changed.")
+            notes.append("the teacher's folder was changed: its manifest has another hash.")
         if CARRIED in origin.manifest.inputs and not origin.carried:
             notes.append("the table that rows were carried over from is missing or was changed.")
         elif CARRIED in origin.manifest.inputs:
@@ -53,7 +54,7 @@ class ProvenanceCheck(Check[Section]):
         foreign = _foreign_settings(origin, bool(drawn))
         written, code = origin.manifest.code_version, code_version(GENERATE.packages)
         if written != code:
-            notes.append(f"written by the code {written or '?'}; `generate` now has {code}.")
+            notes.append(f"code {written or '?'} wrote the table; `generate` now has code {code}.")
         as_written = origin.table_is_as_written and origin.teacher_is_as_written
         broken_share = len(flags) / max(len(drawn), 1)
         figures: dict[str, Figure] = {
@@ -67,7 +68,8 @@ class ProvenanceCheck(Check[Section]):
 
 
 def _why_broken(sample: PseudoSample, audited: Audited, times: int) -> str:
-    """Why a row, whose id stands in the table so many times, is broken; "" where it is not."""
+    """Return why a row is broken, "" for a sound row. `times` is how often its id occurs in the
+    table."""
     origin, decode = audited.origin, audited.teacher.decode
     if times > 1:
         return "repeated_id"
@@ -86,7 +88,8 @@ def _why_broken(sample: PseudoSample, audited: Audited, times: int) -> str:
 
 
 def _foreign_settings(origin: Origin, has_rows: bool) -> list[str]:
-    """Notes on what the table's manifest says and what is on disk and in params.yaml now."""
+    """Return a note for each difference between the settings in the table's manifest and the
+    current teacher and params.yaml; [] where they agree."""
     drawn_with, notes = origin.manifest.parameters, []
     teacher = origin.manifest.inputs.get("teacher", "")
     if teacher != origin.teacher_sha256:

@@ -1,9 +1,10 @@
 """Validity: how much of what the teacher wrote could be used.
 
-rejected_share        rejected draws / all draws without surplus ones
-attempts_per_row      draws / rows drawn and kept; rows that were carried over were not drawn
-truncated_share       rows kept that fill text.max_input_tokens or max_target_tokens
-rejected_<reason>     draws rejected for each reason (generation/parsing.py)
+rows_kept             number of rows that are trained on
+rejected_share        rejected draws / all draws; surplus draws count in neither
+attempts_per_row      draws / rows drawn and kept; surplus draws and rows carried over do not count
+truncated_share       share of kept rows that fill text.max_input_tokens or text.max_target_tokens
+rejected_<reason>     number of draws rejected for this reason (generation/parsing.py)
 """
 
 from collections import Counter
@@ -27,7 +28,8 @@ class Validity(Check[Section]):
     }
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
-        """The draws: one rejected draw beside many carried rows is too few to judge."""
+        """Return the number of draws, without rows carried over: a few draws are too few to
+        judge, however many rows were carried over."""
         return _num_drawn(task.kept, origin) + len(task.rejected)
 
     def run(self, audited: Audited, params: Section) -> Finding:
@@ -41,7 +43,7 @@ class Validity(Check[Section]):
         }
         flags = [self.flag(s, "truncated") for s in kept if _is_truncated(s, origin.text)]
         notes = [
-            f"no row of {task.name} could be used: nothing of it is rehearsed."
+            f"no row of {task.name} could be used, so that task is not rehearsed."
             for task in audited.tasks
             if not task.kept
         ]

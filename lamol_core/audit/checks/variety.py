@@ -1,11 +1,13 @@
-"""Variety: whether the rows say different things, each figure beside that of as many real rows.
+"""Variety: whether the rows differ from each other, compared with equally many real rows.
 
-distinct_n            different runs of n words / all runs of n words (Li et al. 2016)
+distinct_n            number of distinct runs of n words / number of all runs of n words (Li et al.
+                      2016)
 compression           bytes after gzip / bytes before
 self_bleu             mean BLEU of a row against all others, 0 to 100 (Zhu et al. 2018), on at
                       most 500 rows
-distinct_2_ratio, compression_ratio    the figure / that of the real rows: low is poor
-self_bleu_excess                       minus that of the real rows, in points: high is poor
+*_real                the same figure of the real rows
+distinct_2_ratio, compression_ratio    the figure / that of the real rows; low means little variety
+self_bleu_excess      self_bleu minus that of the real rows, in points; high means little variety
 """
 
 import gzip
@@ -21,7 +23,7 @@ from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import words_of
 
 BLEU_ROWS = 500
-BLEU_HYPOTHESES = 60  # so many of the rows are scored against all others: the mean has settled
+BLEU_HYPOTHESES = 60  # rows scored against all others; more hardly change the mean
 BLEU_LEAST = 10
 
 
@@ -74,7 +76,8 @@ class Variety(Check[Section]):
 
 
 def variety_of(texts: Sequence[str]) -> dict[str, Figure]:
-    """distinct_1, distinct_2, distinct_3 and compression of some texts; None without a run."""
+    """Return distinct_1, distinct_2, distinct_3 and compression of some texts; a figure is None
+    where the texts have no run of n words, or no character."""
     joined = "\n".join(texts).encode()
     return {
         **{f"distinct_{n}": _distinct(texts, n) for n in (1, 2, 3)},
@@ -90,7 +93,8 @@ def _distinct(texts: Sequence[str], n: int) -> Figure:
 
 
 def self_bleu(texts: Sequence[str]) -> float:
-    """The mean, over some of the texts, of the BLEU score against all others as references."""
+    """Return the mean BLEU score, 0 to 100, of the first BLEU_HYPOTHESES texts, each against all
+    other texts as references."""
     # late: see checks/__init__.py
     from sacrebleu.metrics.bleu import BLEU
 

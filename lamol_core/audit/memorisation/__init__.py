@@ -1,1 +1,1 @@
-"""Whether samples repeat training rows: spans, neighbours, permutation tests."""
+"""Measures whether samples repeat training rows: shared spans, neighbours, permutation tests."""

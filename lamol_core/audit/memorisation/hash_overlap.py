@@ -1,5 +1,5 @@
-"""Samples of a forgotten task compared with the fingerprint of its rows: those figures and flags of
-the check `memorisation` that hashes can give."""
+"""Compares the samples of a forgotten task with the fingerprint of its rows. The result is those
+figures and flags of the check `memorisation` that hashes can give."""
 
 from itertools import compress
 
@@ -22,7 +22,9 @@ from lamol_core.seeds import derive_seed
 def against_hashes(
     task: SampledTask, fingerprint: Fingerprint, seed: int, check: str, num_comparisons: int
 ) -> tuple[dict[str, Figure], list[Flag]]:
-    """Figures and flags of the samples that are long enough for a hash; none of all others."""
+    """Return figures and flags of the kept samples that are long enough for a hash; if there are
+    none, only the figure `rows_told` and no flags. `check` is the check's name in the flags. The
+    intervals hold for `num_comparisons` tasks at once."""
     kept = [s for s in task.kept if fingerprint.covers(task.texts([s])[0])]
     figures: dict[str, Figure] = {"rows_told": float(len(kept))}
     if not kept:
@@ -62,7 +64,8 @@ def against_hashes(
 
 
 def _by_blocks(by_block: Numbers, scale: Numbers | float) -> Shares:
-    """Every sample gives its best figure (n, blocks) / scale to the blocks that have it."""
+    """Return the weights that samples give to blocks. Each sample gives its largest value in
+    `by_block` (n, blocks), divided by `scale`, to the blocks with that value."""
     best = by_block.max(axis=1)
     nearest = (by_block == best[:, None]) & (best > 0)[:, None]
     sets, group = np.unique(nearest, axis=0, return_inverse=True)

@@ -1,8 +1,8 @@
-"""Runs of words by keyed hash: what a text shares with a corpus, without the corpus's text.
+"""Keyed hashes of runs of words show what a text shares with a corpus, without the corpus's text.
 
-Runs have the lengths of LADDER, so that a shared run counts as the longest of them that it
-contains. Shorter runs are not kept: with the key, runs of three or four words could be found by
-trying all combinations of a vocabulary.
+Hashed runs have the lengths in LADDER. A shared run therefore counts with the greatest of these
+lengths that fits into it. Shorter runs are not kept: with the key, runs of three or four words can
+be found by trying all combinations of a vocabulary.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ Hashes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class KeyedHash:
-    """BLAKE2b with a secret key, 64 bits; without the key a hash reveals nothing of its text."""
+    """64-bit BLAKE2b with a secret key; without the key a hash reveals nothing of its text."""
 
     key: bytes
 
@@ -29,25 +29,25 @@ class KeyedHash:
         return int.from_bytes(digest, "big", signed=True)
 
     def row(self, text: str) -> int | None:
-        """The hash of a whole normalised text; None where it has fewer than five words."""
+        """Return the hash of a whole normalised text; None where it has fewer than five words."""
         return self.of("row", text) if len(words_of(text)) >= LADDER[0] else None
 
     def runs(self, text: str) -> Iterator[tuple[int, int]]:
-        """n and hash of every run of n words, for n in LADDER."""
+        """Yield n and the hash of every run of n words, for each n in LADDER."""
         words = words_of(text)
         for n in LADDER:
             for start in range(len(words) - n + 1):
                 yield n, self.of(f"{n} words", " ".join(words[start : start + n]))
 
     def corpus(self, texts: Sequence[str]) -> Hashes:
-        """The sorted hashes of all runs and rows of some texts."""
+        """Return the sorted hashes of all runs and all whole rows in some texts."""
         rows = {row for text in texts if (row := self.row(text)) is not None}
         runs = {value for text in texts for _, value in self.runs(text)}
         return np.array(sorted(rows | runs), dtype=np.int64)
 
 
 class HashedTexts:
-    """Normalised texts (n) to look for in hashed corpora."""
+    """The hashes of n normalised texts, to be compared with hashed corpora."""
 
     def __init__(self, texts: Sequence[str], hashed: KeyedHash) -> None:
         runs = [(row, n, value) for row, text in enumerate(texts) for n, value in hashed.runs(text)]
@@ -57,12 +57,14 @@ class HashedTexts:
         self._has_hash = np.array([row is not None for row in rows])
 
     def longest_runs(self, corpus: Hashes) -> NDArray[np.float64]:
-        """For each text the words of the longest run that a row has too, by the steps of LADDER."""
+        """Return (n,): the number of words in the longest run of each text that the corpus
+        contains, as one of the lengths in LADDER; 0 where it contains none."""
         longest = np.zeros(len(self._rows))
         hit = np.isin(self._hashes, corpus)
         np.maximum.at(longest, self._owners[hit], self._lengths[hit])
         return longest
 
     def are_rows(self, corpus: Hashes) -> NDArray[np.bool_]:
-        """Whether each text equals a row of the corpus; False for texts without a hash."""
+        """Return (n,): whether each text equals a row of the corpus; False for texts too short
+        for a hash."""
         return np.isin(self._rows, corpus) & self._has_hash

@@ -1,8 +1,9 @@
 """The nearest row of a corpus by edit similarity.
 
-A small corpus is compared whole. In a larger one the candidates are the rows that share most of a
-text's rarest runs of five characters: near copies are found, a nearest row that is far may be
-missed, and a text without a candidate has none (tests/audit/memorisation/test_spans.py).
+In a small corpus every row is compared. In a larger one only candidates are: the rows that share
+most of a text's rarest runs of five characters. Near copies are found. A nearest row that is not
+very similar may be missed, and a text that shares no run with any row has no nearest row
+(tests/audit/memorisation/test_spans.py).
 """
 
 from collections import Counter, defaultdict
@@ -14,29 +15,30 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 RUN = 5
-MAX_POSTINGS = 64  # a run that more rows have separates none of them
+MAX_POSTINGS = 64  # a run that more rows contain does not tell them apart
 RAREST = 12
 CANDIDATES = 6
-ALL_PAIRS = 4_000_000  # up to so many pairs of texts are all compared: some seconds
+ALL_PAIRS = 4_000_000  # up to so many pairs, every pair is compared, in some seconds
 CHUNK = 100
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The rows of the corpus that are equally near, none where there is no candidate, and their
-    similarity: 1 - distance / length of the longer text."""
+    """The indices of the nearest rows of the corpus, which are equally similar, and their
+    similarity: 1 - edit distance / length of the longer text. `rows` is empty where there is no
+    candidate."""
 
     similarity: float = 0.0
     rows: tuple[int, ...] = ()
 
     @property
     def row(self) -> int:
-        """The first of them; -1 for none."""
+        """The index of the first nearest row; -1 where there is none."""
         return self.rows[0] if self.rows else -1
 
 
 def nearest_rows(texts: Sequence[str], corpus: Sequence[str]) -> list[Nearest]:
-    """For each text the nearest rows of the corpus."""
+    """Return for each text the nearest rows of the corpus, in the order of the texts."""
     if len(texts) * len(corpus) > ALL_PAIRS:
         index = _Index(corpus)
         return [index.find(text) for text in texts]
@@ -53,13 +55,14 @@ def nearest_rows(texts: Sequence[str], corpus: Sequence[str]) -> list[Nearest]:
 
 
 def _nearest(similarities: np.ndarray, rows: np.ndarray) -> Nearest:
-    """The most similar of some rows, which are sorted."""
+    """Return the most similar of some rows. `similarities` are those of `rows`, which are sorted
+    indices."""
     best = float(similarities.max(initial=0.0))
     return Nearest(best, tuple(rows[similarities == best].tolist())) if best else Nearest()
 
 
 class _Index:
-    """Runs of characters, and the rows that have them."""
+    """An index of a corpus, from each run of five characters to the rows that contain it."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
@@ -76,7 +79,7 @@ class _Index:
         # sorted, as the order of a set differs from process to process
         known = [self._postings[run] for run in sorted(runs_of(text)) if run in self._postings]
         rare = sorted((p for p in known if len(p) <= MAX_POSTINGS), key=len)[:RAREST]
-        if not rare:  # all rows are built alike: one is as near as another
+        if not rare:  # the rows are much alike, so that any of them will do
             rare = [postings[:MAX_POSTINGS] for postings in sorted(known, key=len)[:1]]
         votes = Counter(row for postings in rare for row in postings)
         most = sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))[:CANDIDATES]
@@ -86,5 +89,5 @@ class _Index:
 
 
 def runs_of(text: str) -> set[str]:
-    """All runs of five characters; a shorter text is its own run."""
+    """Return all runs of five characters in a text; a shorter text is its own only run."""
     return {text[i : i + RUN] for i in range(max(len(text) - RUN + 1, 1))}

@@ -1,13 +1,14 @@
-"""How far pseudo-samples are nearer to training rows than chance would have it.
+"""How much nearer pseudo-samples are to training rows than chance would make them.
 
-Each sample gives its weight, in equal parts, to the real rows nearest to it, whether training or
-held-out rows. Without memorisation, which rows were trained on does not matter: of the weight that
-a task's rows receive, its training rows get their share of the rows. What they get beyond that is
-memory.
+Each sample gives its weight, in equal parts, to the real rows nearest to it, whether they are
+training or held-out rows. Without memorisation it does not matter which rows were trained on: if
+80 % of a task's rows are training rows, they receive about 80 % of the weight of the task's rows.
+What they receive beyond that is due to memorisation.
 
-The interval is that of a permutation test: which rows of a task are its training rows is drawn
-anew, while the weights stay. It needs no sets of equal size, counts a row that many samples repeat
-once, and keeps its level where no held-out row was hit, where a bootstrap has nothing to resample.
+The interval comes from a permutation test: the choice of which rows of a task are training rows is
+drawn anew, while the weights stay. The test needs no sets of equal size, and counts a row once even
+if many samples repeat it. It also works where no held-out row was hit; a bootstrap would have
+nothing to resample there.
 """
 
 import math
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from lamol_core.audit.figures import Figure
 
 PERMUTATIONS = 2000
-CELLS = 1_000_000  # of a matrix of permutations at once
+CELLS = 1_000_000  # largest matrix of permutations that is held in memory at once
 MOST_HELD_OUT_BLOCKS, MOST_TRAIN_BLOCKS = 16, 48
 LEAST_BLOCK = 5  # rows; the hashes of a smaller block reveal too much of each row
 Numbers = NDArray[np.float64]
@@ -31,8 +32,8 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Pool:
-    """Real rows (N), or blocks of equal size: the index of their task, and whether they were
-    trained on."""
+    """Real rows (N), or blocks with equally many rows (N): the index of the task of each, and
+    whether it was trained on."""
 
     task: Indices
     trained: Mask
@@ -43,15 +44,16 @@ class Pool:
 
 @dataclass(frozen=True)
 class Shares:
-    """To which rows of a pool samples (n) give their weight. Samples of one group share the
-    nearest rows, which are in `rows` by group; group -1 has none."""
+    """Which rows of a pool the samples (n) give their `weight` to. `group` (n) is an index into
+    `rows`, which lists the nearest rows of each group of samples; group -1 gives to none."""
 
     weight: Numbers
     group: Indices
     rows: Sequence[Indices]
 
     def received(self, samples: Mask, size: int) -> Numbers:
-        """What each of the pool's rows receives from some of the samples: (size,)."""
+        """Return (size,): the weight that each of the pool's `size` rows receives from the
+        samples in a mask."""
         giving = samples & (self.group >= 0)
         totals = np.bincount(self.group[giving], self.weight[giving], minlength=len(self.rows))
         received = np.zeros(size)
@@ -63,7 +65,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Excess:
-    """Beyond chance: the lower end of the 95 % interval, the estimate, the upper end."""
+    """How far a figure exceeds chance: the estimate, and the two ends of its 95 % interval."""
 
     low: float
     mean: float
@@ -80,11 +82,11 @@ def _keys(name: str) -> tuple[str, str, str]:
 def excess_of(
     received: Numbers, pool: Pool, mean_figure: float, seed: int, num_comparisons: int = 1
 ) -> Excess | None:
-    """The part of a figure, of this mean over the samples, that is memory.
+    """Return the part of a figure that is due to memorisation. None where no task of the pool has
+    both training and held-out rows that could separate memorisation from chance.
 
-    `received` (N) is the weight of each row of the pool. The intervals hold for `num_comparisons`
-    figures at once (Bonferroni). None where no task of the pool has both training and held-out
-    rows, so that memory cannot be separated from chance."""
+    `received` (N) is the weight of each row of the pool, `mean_figure` the figure's mean over
+    the samples. The intervals hold for `num_comparisons` figures at once (Bonferroni)."""
     tasks = [pool.task == task for task in np.unique(pool.task)]
     tasks = [mask for mask in tasks if pool.trained[mask].any() and not pool.trained[mask].all()]
     if not tasks:
@@ -109,8 +111,9 @@ def excess_of(
 
 
 def _redrawn(weights: Numbers, trained: Mask, rng: np.random.Generator) -> Numbers:
-    """The weight of training rows when they are drawn anew among a task's rows, of which some have
-    weight: (PERMUTATIONS,)."""
+    """Return (PERMUTATIONS,): the total weight of a task's training rows when they are drawn
+    anew among the task's rows. `weights` are those of the rows that have any, `trained` (rows,)
+    marks training rows."""
     hits = rng.hypergeometric(trained.sum(), (~trained).sum(), len(weights), size=PERMUTATIONS)
     sums = [
         rng.permuted(np.arange(len(weights)) < some[:, None], axis=1) @ weights
@@ -122,8 +125,8 @@ def _redrawn(weights: Numbers, trained: Mask, rng: np.random.Generator) -> Numbe
 def pooled_excesses(
     parts: Sequence[Mapping[str, Figure]], weights: Sequence[int], names: Sequence[str]
 ) -> dict[str, Figure]:
-    """Means of the excesses of separately compared parts, weighted by their rows. The parts have
-    different rows, so the halves of their intervals add up in squares."""
+    """Return means of the excesses of separately compared parts, weighted by `weights` (rows by
+    part). The parts have different rows, so the squares of their intervals' halves are added."""
     figures: dict[str, Figure] = {}
     for name in names:
         values = np.array([[part.get(key) for key in _keys(name)] for part in parts], float)
@@ -140,9 +143,9 @@ def pooled_excesses(
 def cut_blocks(
     train: Sequence[str], held_out: Sequence[str], rng: random.Random
 ) -> dict[str, list[Sequence[str]]]:
-    """Cut shuffled rows into blocks of equal size: 16 of held-out rows and up to 48 of training
-    rows, where there are so many. The rows of no block are under "train_rest" and "held_out_rest";
-    all are there if blocks would be smaller than LEAST_BLOCK."""
+    """Shuffle rows and cut them into blocks of equal size: up to 16 of held-out rows and up to
+    48 of training rows. The rows outside of all blocks are under "train_rest" and
+    "held_out_rest". If blocks would have fewer rows than LEAST_BLOCK, there are no blocks."""
     most_held_out = min(MOST_HELD_OUT_BLOCKS, max(len(held_out) // LEAST_BLOCK, 1))
     size = min(len(held_out) // most_held_out, len(train))
     sides = ("train", train, MOST_TRAIN_BLOCKS), ("held_out", held_out, most_held_out)

@@ -1,5 +1,5 @@
-"""Samples compared with the training and held-out rows that are here: figures, flags and neighbours
-of the check `memorisation`, whose file defines them."""
+"""Compares samples with the training and held-out rows on disk. The result is figures, flags and
+neighbours of the check `memorisation`, whose file defines the figures."""
 
 import math
 from collections import Counter
@@ -21,16 +21,16 @@ SPANS = (8, 13, 50)
 COPIED = 0.9
 FLAGGED_SPAN = 13
 EXTRACTED_SPAN = 20
-# with fewer than LEAST_HELD_OUT held-out rows; Carlini et al. (2021) take as many tokens
+# words, with fewer than LEAST_HELD_OUT held-out rows; Carlini et al. (2021) take 50 tokens
 EXTRACTED_ALONE = 50
 LEAST_HELD_OUT = 20  # fewer held-out rows say nothing of chance
-REPEATED = 5  # samples that equal one row
+REPEATED = 5  # a training row counts as repeated if so many samples equal it
 MOST_QUERIES = 2000  # training rows whose longest shared runs are looked for
 USUAL = 0.99  # quantile of shared runs' lengths; longer ones stand out
 
 
 class _Side:
-    """Samples (n) compared with training rows, or with held-out ones."""
+    """Samples (n) compared with training rows, or with held-out rows."""
 
     def __init__(
         self, samples: Sequence[str], by_task: Sequence[tuple[SampledTask, Sequence[Example]]]
@@ -56,8 +56,8 @@ class _Side:
 
 
 class AgainstRows:
-    """All samples, rejected ones and those of forgotten tasks too, against all rows that are
-    here. `pool` has the training rows, then the held-out ones."""
+    """All samples, including rejected ones and those of forgotten tasks, compared with all real
+    rows on disk. `pool` lists the training rows first, then the held-out rows."""
 
     def __init__(self, tasks: Sequence[SampledTask], seed: int) -> None:
         self.tasks, self.seed = tasks, seed
@@ -72,12 +72,12 @@ class AgainstRows:
         self.shares = {"overlap": by_overlap, "copied": self._copied_rows()}
 
     def kept(self, task: SampledTask) -> Mask:
-        """Which samples are those of a task that are trained on."""
+        """Return a mask over all samples: those of one task that are trained on."""
         return np.array([s.valid and s.source_task == task.name for s in self.samples], bool)
 
     def figures(self, samples: Mask, num_comparisons: int = 1) -> dict[str, Figure]:
-        """Figures of some of the samples, at least one. The intervals hold for `num_comparisons`
-        such sets at once."""
+        """Return the figures of the samples in a mask, which has at least one. The intervals
+        hold for `num_comparisons` such masks at once."""
         names = {self.samples[index].source_task for index in np.flatnonzero(samples).tolist()}
         num_held_out = len(self.held_out.rows)
         figures: dict[str, Figure] = {**self.train.figures(samples)}
@@ -98,7 +98,8 @@ class AgainstRows:
 
     @cached_property
     def neighbours(self) -> list[Neighbour]:
-        """The nearest training row of each sample."""
+        """For each sample its nearest training row, and its longest run shared with a training
+        row."""
         spans = self.train.spans
         return [
             Neighbour(
@@ -129,7 +130,8 @@ class AgainstRows:
 
     @cached_property
     def _is_extracted(self) -> Mask:
-        """Which samples share a run, too long to be chance, with exactly one training row."""
+        """Mask of the samples that share a run with exactly one training row, if the run is too
+        long to be chance."""
         spans, least = self.train.spans, EXTRACTED_ALONE
         if len(self.held_out.rows) >= LEAST_HELD_OUT:
             least = max(EXTRACTED_SPAN, 2 * int(self.held_out.spans.words.max()))
@@ -145,8 +147,8 @@ class AgainstRows:
 
     @cached_property
     def _is_repeated(self) -> Mask:
-        """Which samples equal one training row and no held-out row, where at least REPEATED samples
-        equal that row."""
+        """Mask of the kept samples that equal exactly one training row and no held-out row, if
+        at least REPEATED samples equal that training row."""
         rows = [
             near.row if sample.valid and near.similarity == 1.0 and len(near.rows) == 1 else -1
             for near, sample in zip(self.train.nearest, self.samples, strict=True)
@@ -156,7 +158,8 @@ class AgainstRows:
         return np.array([times[row] >= REPEATED for row in rows], bool) & is_unseen
 
     def _copied_rows(self) -> Shares:
-        """Every copy gives 1 to the rows that it is a copy of."""
+        """Return the weights of copies. Each copy gives 1, in equal parts, to the rows that it
+        copies."""
         weight = np.zeros(len(self.samples))
         groups: dict[tuple[int, ...], int] = {}
         group = np.full(len(weight), -1)
@@ -179,7 +182,9 @@ def _shared_spans(texts: Sequence[str], corpus: Sequence[str]) -> SharedSpans:
 def overlap_figures(
     words: np.ndarray, lengths: Numbers, copies: Mask, exact: Mask
 ) -> dict[str, float]:
-    """Figures of samples by the words of their longest shared runs, and their own words."""
+    """Return figures of n samples. `words` and `lengths` are the words of each sample's longest
+    shared run and of the whole sample; `copies` and `exact` mark near or exact copies and exact
+    copies."""
     return {
         "longest_span": float(words.max()),
         **{f"span_{n}_share": float((words >= n).mean()) for n in SPANS},
@@ -190,10 +195,10 @@ def overlap_figures(
 
 
 def usual_span(words: np.ndarray) -> float:
-    """The length that 99 in 100 shared runs do not exceed; 0 without any."""
+    """Return the length that 99 in 100 shared runs do not exceed; 0 where there is no run."""
     return float(np.quantile(words, USUAL)) if len(words) else 0.0
 
 
 def lengths_of(texts: Sequence[str]) -> Numbers:
-    """Words of each text; 1 for none, so that it can divide."""
+    """Return (n,): the number of words in each text, at least 1 so that it can be a divisor."""
     return np.array([max(len(words_of(text)), 1) for text in texts], float)

@@ -1,7 +1,7 @@
 """The longest run of words that a row shares with any row of a corpus, in near linear time.
 
-Runs of length 1, 2, 3 ... are looked up by a rolling hash of 64 bits. A run that is not in the
-corpus is dropped at once, so that the work depends on the shared runs alone.
+Runs of 1, 2, 3 ... words are looked up by a rolling hash of 64 bits. A run that is not in the
+corpus is dropped at once, so that the work depends on the number of shared runs alone.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ BASE = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class SharedSpans:
-    """For each row (n) its longest run of words that a row of the corpus has too, the first of
-    equals: its number of words and its first word; 0 words and group -1 where nothing is shared.
+    """For each of n rows its longest run of words that the corpus contains: the number of `words`
+    and the index of the first word, `start`. Of equally long runs it is the first one. A row that
+    shares nothing has 0 words and group -1.
 
-    Rows with the same run are one group; `corpus_rows` has by group the rows with the run, sorted.
-    """
+    Rows with the same run have the same `group`; `corpus_rows` lists for each group the rows of
+    the corpus that contain the run, sorted."""
 
     words: NDArray[np.int64]
     start: NDArray[np.int64]
@@ -29,14 +30,16 @@ class SharedSpans:
     corpus_rows: Sequence[NDArray[np.int64]]
 
     def corpus_row(self, row: int) -> int:
-        """The first row of the corpus with the run of this row; -1 where nothing is shared."""
+        """Return the first row of the corpus that contains this row's run; -1 where nothing is
+        shared."""
         return int(self.corpus_rows[self.group[row]][0]) if self.words[row] else -1
 
 
 def longest_shared_spans(
     rows: Sequence[Sequence[str]], corpus: Sequence[Sequence[str]]
 ) -> SharedSpans:
-    """For each row, as words, its longest run of words shared with any row of the corpus."""
+    """Return for each row its longest run of words that a row of the corpus contains. A row is a
+    sequence of words."""
     codes: dict[str, int] = {}
     query, found = _Runs.of(rows, codes), _Runs.of(corpus, codes)
     rng = np.random.default_rng(0)
@@ -64,8 +67,9 @@ def longest_shared_spans(
 
 @dataclass(frozen=True)
 class _Runs:
-    """Runs of words in rows laid end to end: the position `at` which each begins, its row, and
-    its hash. `words` are codes of all words; rows lie from `begins` to `ends`."""
+    """Runs of equal length in rows laid end to end: the position `at` which each begins, its
+    row, and its hash. `words` are the codes of all words; row i begins at `begins[i]` and ends
+    before `ends[i]`."""
 
     words: NDArray[np.int64]
     begins: NDArray[np.int64]
@@ -76,7 +80,8 @@ class _Runs:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[str]], codes: dict[str, int]) -> _Runs:
-        """Runs of no word yet, one a word; unknown words get the next code."""
+        """Return runs of zero words, one beginning at each word. A word that is not in `codes`
+        gets the next code."""
         words = np.array([codes.setdefault(w, len(codes)) for row in rows for w in row], np.int64)
         sizes = np.array([len(row) for row in rows], np.int64)
         ends = np.cumsum(sizes)
@@ -85,13 +90,14 @@ class _Runs:
         return cls(words, ends - sizes, ends, at, row, np.zeros(len(words), np.uint64))
 
     def longer(self, length: int, code_of: NDArray[np.uint64]) -> _Runs:
-        """Runs of `length` words extended by one, without those at the end of their row."""
+        """Return the runs of `length` words, each extended by one word. Runs at the end of a row
+        are left out."""
         runs = self.only(self.at + length < self.ends[self.row])
         next_codes = code_of[self.words[runs.at + length]]
         return replace(runs, hashes=runs.hashes * BASE + next_codes)
 
     def rows_with(self, hashes: NDArray[np.uint64]) -> list[NDArray[np.int64]]:
-        """For each hash the sorted rows that have the run."""
+        """Return for each hash the sorted rows that contain the run."""
         order = np.argsort(self.hashes, kind="stable")
         known, rows = self.hashes[order], self.row[order]
         first, last = (np.searchsorted(known, hashes, side) for side in ("left", "right"))

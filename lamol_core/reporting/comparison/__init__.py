@@ -1,1 +1,1 @@
-"""Finished sequences side by side."""
+"""Compares finished sequences with each other."""

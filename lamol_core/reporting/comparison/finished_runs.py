@@ -1,4 +1,4 @@
-"""Finished sequences to compare: from their folders, from experiments, from tables of kept runs."""
+"""Reads finished sequences to compare: from folders, from experiments, from tables of kept runs."""
 
 import hashlib
 import json
@@ -18,36 +18,37 @@ from lamol_core.data.sources.registry import parse_source
 from lamol_core.errors import ArtifactError, ConfigError, first_line
 
 SEED_KEYS = ("seed", "backbone.nano.seed")
-"""Parameters in which repetitions of a run differ: not part of what is compared."""
+"""The parameters in which repetitions of a run differ. They are not compared."""
 SUMMARY = Path("reports") / "summary.json"
 Complete = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Adds the default of every parameter that is left out."""
+"""A function that adds the default of every parameter that is left out."""
 
 
 class Pairing(NamedTuple):
-    """What two runs of different methods must have in common to be a pair."""
+    """What two runs of different methods must have in common to be compared as a pair."""
 
     seed: str
     nano_seed: str
     tasks: tuple[str, ...]
-    """In the order of learning."""
+    """The tasks, in the order of learning."""
     sources: str
     unscored: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """One sequence by one method with one seed: its parameters, flattened, and its summary."""
+    """A run of one sequence by one method with one seed: its flattened parameters, and its
+    summary."""
 
     name: str
     params: Mapping[str, Any]
     summary: Mapping[str, Any]
     commits: str = ""
-    """The commits of lamol that ran it, where a table has them."""
+    """The commits of lamol that ran it, from a table of kept runs; "" where they are not known."""
 
     @property
     def made_by(self) -> tuple[str, ...]:
-        """The version of the code and the processors, as far as they are known."""
+        """The version of the code, then the processors, as far as they are known."""
         code = self.commits or str(self.params.get("lamol_version"))
         machines = self.summary.get("machines", ())
         return code, *sorted({machine["processor"] for machine in machines})
@@ -69,7 +70,8 @@ class FinishedRun:
 
     @property
     def unscored(self) -> tuple[str, ...]:
-        """Tasks whose test rows were forgotten before an evaluation: the averages lack them."""
+        """The tasks whose test rows were forgotten before an evaluation: the averages leave them
+        out."""
         return tuple(self.summary.get("not_scored", ()))
 
 
@@ -79,11 +81,11 @@ def read_folders(
     without: Sequence[Path] = (),
     leave_out: Callable[[ArtifactError], None] | None = None,
 ) -> list[FinishedRun]:
-    """The runs in folders, each a sequence's own or one with several below it, and in tables of
-    kept runs (files), but not those in `without`.
+    """Return the runs in `folders`, except those in `without`. Each entry is a sequence's folder, a
+    folder with several sequences below it, or a file with a table of kept runs.
 
-    Raises ConfigError where a folder holds none, ArtifactError for a broken one; with `leave_out`
-    that gets the error instead, unless no run is left."""
+    Raises ConfigError where a folder holds no run, and ArtifactError for a broken run. With
+    `leave_out`, that function gets the ArtifactError instead, unless no run is left."""
     runs: list[FinishedRun] = []
     errors: list[ArtifactError] = []
     seen = {folder.resolve() for folder in without}
@@ -115,9 +117,9 @@ def _sequences_below(folder: Path) -> list[Path]:
 
 
 def read_table(path: Path, complete: Complete) -> list[FinishedRun]:
-    """The runs of a table, one a line: JSON objects with name, commits, params and chains, as
-    scripts/compare_methods.py writes them. Raises ArtifactError for any other line and for an empty
-    file."""
+    """Return the runs of a table of kept runs. Each line is a JSON object with name, commits,
+    params and chains, as scripts/compare_methods.py writes it. Raises ArtifactError for any
+    other line, or an empty file."""
     runs: list[FinishedRun] = []
     for number, line in enumerate(path.read_bytes().splitlines() or [b""], start=1):
         try:
@@ -134,7 +136,7 @@ def read_table(path: Path, complete: Complete) -> list[FinishedRun]:
 
 
 def read_folder(folder: Path, complete: Complete) -> list[FinishedRun]:
-    """The runs of a sequence's folder. Raises ArtifactError for missing or broken files."""
+    """Return the runs of a sequence's folder. Raises ArtifactError for missing or broken files."""
     try:
         params, summary = ((folder / name).read_bytes() for name in ("params.yaml", SUMMARY))
     except OSError as error:
@@ -147,8 +149,8 @@ def read_folder(folder: Path, complete: Complete) -> list[FinishedRun]:
 def parse_run(
     name: str, params: bytes | str, summary: bytes | str, folder: Path, complete: Complete
 ) -> list[FinishedRun]:
-    """The runs of a sequence, from the contents of its two files; `folder` is that of its paths.
-    Raises ArtifactError for broken content."""
+    """Return the runs of a sequence from the contents of params.yaml and summary.json. Relative
+    paths in `params` begin at `folder`. Raises ArtifactError for broken content."""
     try:
         values, figures = YAML(typ="safe").load(params), json.loads(summary)
     except (ValueError, YAMLError) as error:
@@ -167,11 +169,11 @@ def split_chains(
     complete: Complete,
     commits: str = "",
 ) -> list[FinishedRun]:
-    """A run for each order of the tasks: a tree of tasks holds several.
+    """Return a run for each order of the tasks; a tree of tasks holds several orders.
 
-    Each has its own tasks alone, under the names that they have in a sequence of one order, with
-    the hashes of their files where a `folder` is given. Raises ArtifactError where parameters and
-    summary are not of the same run."""
+    A run has only the parameters of its own tasks, under the names that they have in a sequence
+    of one order. With a `folder`, hashes of the tasks' files stand in place of their paths.
+    Raises ArtifactError where parameters and summary are not of the same run."""
     try:
         whole, chains = complete(params), summary["chains"]
         if folder is not None:
@@ -204,8 +206,8 @@ def split_chains(
 
 
 def _with_hashes(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Parameters with hashes of the files instead of the paths, for the tasks' sources and the nano
-    corpus, where they exist. `backbone.path` is resolved if it exists."""
+    """Return parameters in which hashes replace the paths of the tasks' files and of a nano
+    model's corpus. The path of another model becomes absolute."""
     tasks = {
         key: {**task, "source": _with_hash(task["source"], folder)}
         for key, task in params.get("tasks", {}).items()
@@ -219,8 +221,8 @@ def _with_hashes(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
 
 
 def _with_hash(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """A source with the hash of its files in place of their path, if they exist: copies of a
-    sequence have the same rows in files of their own."""
+    """Return a source in which a hash of its files replaces their path, if they exist. Copies of
+    a sequence, which have the same rows in other files, then have equal sources."""
     try:
         spec = parse_source(source)
         files, location = spec.split_files(folder), spec.location(folder)
@@ -242,12 +244,13 @@ def _with_hash(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
 
 @cache
 def _hash_of(path: Path, changed_at_ns: int) -> str:
-    """sha256 of a file as it was at that time; runs share their files."""
+    """Return the sha256 of a file. It is cached by path and time of the last change, because
+    runs share files."""
     return sha256_of(path)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, keys joined by dots."""
+    """Return nested mappings as one, with keys joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:

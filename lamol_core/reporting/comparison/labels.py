@@ -1,4 +1,4 @@
-"""Labels of runs: their method, and the settings in which they differ from others."""
+"""Labels for runs: the method, and the settings in which a run differs from others."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from lamol_core.reporting.comparison.finished_runs import SEED_KEYS, FinishedRun
 NOT_COMPARED = frozenset({"method", "lamol_version", "forget", "mix.gate", *SEED_KEYS})
 DROPS_FLAGGED = "mix.drop_flagged"
 ONLY_REPORTED = ("audit.limits.", "audit.min_rows", "audit.show_real_rows", "audit.batch_size")
-"""Parameters of an audit that change no flag. The others can change which pseudo-samples are
-trained on, where flagged ones are dropped or not carried over."""
+"""The parameters of an audit that change no flag. The other ones can change which pseudo-samples
+are trained on, where flagged ones are dropped or not carried over."""
 OF_PSEUDO_SAMPLES = frozenset(
     f"text.{key}"
     for key in ("use_task_specific_gen_token", "max_input_tokens", "max_target_tokens")
 )
 NAMED_TASKS = 3
-"""At most so many tasks name a benchmark."""
+"""A benchmark's label names at most so many of its tasks."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A parameter in which runs differ, and a run's value of it, as JSON."""
+    """A parameter in which runs differ, and its value in one run, as JSON."""
 
     key: str
     short_key: str
-    """The end of the key, where no other parameter ends so: `unique` of `generate.unique`."""
+    """The last part of the key, if no other parameter ends in it: `unique` for
+    `generate.unique`. Else the whole key."""
     value: str
 
     def __str__(self) -> str:
@@ -45,7 +46,7 @@ class Setting:
 
     @property
     def spellings(self) -> set[str]:
-        """Every spelling of it that `lamol compare --call` accepts."""
+        """Every spelling of the setting that `lamol compare --call` accepts."""
         keys = {self.key, self.short_key}
         plain = self.value.strip('"')
         pairs = {f"{key}={value}" for key in keys for value in (self.value, plain)}
@@ -54,15 +55,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class CommonName:
-    """One word for several settings that were made together."""
+    """A name for several settings that are used together (`lamol compare --call`)."""
 
     name: str
     settings: tuple[str, ...]
-    """As in a label (`unique`, `rows_per_class=5`), or with the whole key and value."""
+    """The settings as a label shows them (`unique`, `rows_per_class=5`), or with whole key and
+    value."""
 
     @classmethod
     def parse(cls, text: str) -> CommonName:
-        """From NAME=SETTING,SETTING. Raises UsageError for anything else."""
+        """Parse NAME=SETTING,SETTING. Raises UsageError for anything else."""
         name, _, settings = text.partition("=")
         parts = tuple(part.strip() for part in settings.split(","))
         if not name.strip() or not all(parts):
@@ -73,7 +75,8 @@ class CommonName:
         return cls(name.strip(), parts)
 
     def meant(self, settings: Sequence[Setting]) -> list[Setting]:
-        """Those of a run's settings that it stands for; none where one of them is missing."""
+        """Return those of a run's settings that the name stands for; [] where the run lacks one
+        of them."""
         found = [own for text in self.settings for own in settings if text in own.spellings]
         return found if len(found) == len(self.settings) else []
 
@@ -81,12 +84,12 @@ class CommonName:
 def label_runs(
     runs: Sequence[FinishedRun], defaults: Mapping[str, Any], names: Sequence[CommonName] = ()
 ) -> dict[str, list[FinishedRun]]:
-    """Runs by label: the method, and those of its parameters in which runs differ, where they are
-    not the default, such as `lamol_kd (unique, gamma=0.5)`.
+    """Return the runs by label. A label is the method, and those of its parameters that differ
+    between runs and are not the default, such as `lamol_kd (unique, gamma=0.5)`.
 
-    Only parameters that can change what a method learns count (`_counts`). `defaults` are those of
-    all parameters, flattened. Raises ConfigError for a name that stands for no run's settings, or
-    that is taken."""
+    Only parameters that can change what a method learns count (`_counts`). `defaults` are the
+    flattened defaults of all parameters. Raises ConfigError for one of `names` that is taken, or
+    whose settings no run has."""
     settings = _differing_settings(runs, defaults)
     _check_names(names, settings)
     groups: dict[str, list[FinishedRun]] = {}
@@ -122,8 +125,8 @@ def _check_names(names: Sequence[CommonName], settings: Sequence[Sequence[Settin
 def _differing_settings(
     runs: Sequence[FinishedRun], defaults: Mapping[str, Any]
 ) -> list[list[Setting]]:
-    """For each run the settings, other than defaults, in which runs of its benchmark differ; the
-    benchmark itself where there are several."""
+    """Return for each run those of its settings that differ between runs of its benchmark and
+    are not the default. With several benchmarks, the benchmark is a setting too."""
     counted = [_counted(run, defaults) for run in runs]
     by_benchmark: dict[str, list[Mapping[str, str]]] = {}
     for run, own in zip(runs, counted, strict=True):
@@ -148,13 +151,14 @@ def _end(key: str) -> str:
 
 
 def _benchmark(run: FinishedRun) -> str:
-    """The names of a run's tasks, sorted, as JSON."""
+    """Return the sorted names of a run's tasks, as JSON."""
     return json.dumps(sorted({key.split(".")[1] for key in run.params if key.startswith("tasks.")}))
 
 
 def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters that can change what a method learns, as JSON, with defaults for what is left
-    out. The method's own block is `own`, so that it is compared with other methods' blocks."""
+    """Return the parameters that can change what a method learns, as JSON by key; a parameter
+    that is left out has its default. The method's own block is named `own`, so that it can be
+    compared with the blocks of other methods."""
     params = {**defaults, **run.params}
     counted = {}
     for key, value in params.items():
@@ -166,8 +170,9 @@ def _counted(run: FinishedRun, defaults: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _counts(key: str, method: str, params: Mapping[str, Any]) -> bool:
-    """Whether a parameter can change what a method learns. Not: seeds, the order of tasks, blocks
-    of other methods, what an audit only reports, and sampling where a method draws nothing."""
+    """Whether a parameter can change what a method learns. These can't: seeds, the order of
+    tasks, blocks of other methods, what an audit only reports, and sampling where a method draws
+    nothing."""
     block = key.partition(".")[0]
     rehearses = method in METHODS and METHODS[method].rehearses
     if not {key, block}.isdisjoint(NOT_COMPARED) or key == "tasks" or key.endswith(".after"):
@@ -183,7 +188,8 @@ def _counts(key: str, method: str, params: Mapping[str, Any]) -> bool:
 
 
 def _differing_keys(runs: Sequence[Mapping[str, str]]) -> set[str]:
-    """The keys whose values differ, and keys of tasks that some runs lack."""
+    """Return the keys whose values differ between runs, and those keys of tasks that some runs
+    lack."""
     return {
         key
         for key in set().union(*runs)
@@ -192,7 +198,7 @@ def _differing_keys(runs: Sequence[Mapping[str, str]]) -> set[str]:
 
 
 def _default_of(key: str, defaults: Mapping[str, Any]) -> str | None:
-    """As JSON; None for a key that must be given."""
+    """Return the default of a parameter, as JSON; None where it must be given."""
     if not key.startswith("tasks."):
         return json.dumps(defaults[key], sort_keys=True) if key in defaults else None
     for model in (TaskParams, Columns):

@@ -1,4 +1,4 @@
-"""A comparison as a table for the terminal, as Markdown, as a chart and as JSON."""
+"""Shows a comparison as a table for the terminal, as Markdown, as a chart and as JSON."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -35,12 +35,13 @@ from lamol_core.reporting.tables import markdown_table
 
 COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
 LABEL_PIXELS = 420
-"""Room for a method's name in the chart; what is longer is cut off."""
+"""The width of a method's name in the chart; longer names are cut off."""
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
-    """The compared figures with intervals and the other figures, a method and setting a row, in two
-    tables: a terminal of 80 columns has room for them."""
+    """Return two tables with a row for each method and setting: one with the compared figures
+    and their intervals, one with the other figures. Together they would not fit a terminal of 80
+    columns."""
     rest = [column for column in _columns(comparison) if column.key not in COMPARED]
     spread = "mean ± standard deviation"
     return [
@@ -63,7 +64,7 @@ def _table(comparison: Comparison, columns: Sequence[Column], caption: str) -> T
 
 
 def difference_table(comparison: Comparison) -> Table:
-    """The differences of each method from the baseline, for a terminal of 80 columns."""
+    """Return the differences of each method from the baseline, for a terminal of 80 columns."""
     shorts = [column.short.replace("%", "points") for column in COMPARED_COLUMNS]
     caption = "mean over seeds [Student's 95 % interval, from three seeds]"
     title = f"\nmore (+) or less (-) than {comparison.baseline}"
@@ -74,7 +75,7 @@ def difference_table(comparison: Comparison) -> Table:
 def _terminal_table(
     titles: Sequence[str], rows: Iterable[Sequence[str]], caption: str, title: str = ""
 ) -> Table:
-    """A row a method: its name, then numbers with these titles."""
+    """Return a table with a row for each method: its name, then numbers under `titles`."""
     table = Table(
         title=Text(title) if title else None,
         caption=Text(caption),
@@ -99,8 +100,8 @@ def set_beside(
     complete: Complete,
     defaults: Mapping[str, Any],
 ) -> tuple[dict[str, Any], Chart]:
-    """The run of the current folder beside the finished ones in `folders`: the section of its page
-    and the chart."""
+    """Compare the run of the current folder with the finished runs in `folders`. Return the
+    section for the report's page, and the chart."""
     own = split_chains("this run", params, summary, Path(), complete)
     others = read_folders(folders, complete, without=[Path()])
     comparison = compare_runs([*own, *others], flatten(defaults))
@@ -108,7 +109,7 @@ def set_beside(
 
 
 def comparison_section(comparison: Comparison) -> dict[str, Any]:
-    """The table and what follows from it, as text: titles, rows, sentences."""
+    """Return the table and its conclusions as text, under "titles", "rows" and "sentences"."""
     columns = _columns(comparison)
     return {
         "titles": ["method", "runs", "orders", *(column.title for column in columns)],
@@ -122,7 +123,7 @@ def comparison_section(comparison: Comparison) -> dict[str, Any]:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """The table, the differences from the baseline if there is one, and what follows from them."""
+    """Return the table, the differences from the baseline if there is one, and the conclusions."""
     section = comparison_section(comparison)
     caption = (
         "Mean ± standard deviation [from three seeds or orders: 95 % bootstrap interval of the "
@@ -139,7 +140,8 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """Every estimate with the values of its runs, every difference with those of its seeds."""
+    """Return every estimate with the values of its runs, and every difference with those of its
+    seeds."""
     return {
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
@@ -154,8 +156,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def comparison_chart(comparison: Comparison) -> Chart:
-    """Every run a point, the mean and its interval a bar, a row a method, a panel a figure, the
-    compared figures above."""
+    """Return a chart with one panel for each figure (compared figures above) and one row for
+    each method. Every run is a point; the mean is a tick, and its interval a line."""
     columns = _columns(comparison)
     points = [
         {
@@ -197,7 +199,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
 
 
 def _columns(comparison: Comparison) -> list[Column]:
-    """The figures that any group has."""
+    """Return the columns of the figures that at least one group has."""
     return [
         column
         for column in COLUMNS
@@ -206,8 +208,8 @@ def _columns(comparison: Comparison) -> list[Column]:
 
 
 def _difference_rows(comparison: Comparison, between: str) -> Iterator[list[str]]:
-    """A row for every method that has pairs with the baseline, best first. `between` separates a
-    number from what belongs to it."""
+    """Yield a row for every method that has pairs with the baseline, best method first.
+    `between` separates a number from its interval or addition."""
     for group in comparison.groups:
         found = {d.figure: d for d in comparison.differences if d.first == group.label}
         if found:

@@ -1,4 +1,4 @@
-"""What follows from methods side by side, in sentences."""
+"""The conclusions of a comparison, in sentences."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ NO_CLAIM = f"No difference is significant; that needs at least {MIN_SEEDS} seeds
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """Claims first, then differences that are not significant, then pairs with too few seeds, and
-    pairs of unlike runs."""
+    """Return the conclusions in this order: significant differences, differences that are not
+    significant, pairs with too few seeds, and pairs of unlike runs."""
     compared = dict.fromkeys(difference.methods for difference in comparison.differences)
     tested = {d.methods for d in comparison.differences if d.interval is not None}
     untested = "; ".join(" and ".join(methods) for methods in compared if methods not in tested)
@@ -24,7 +24,8 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def unlike_pairs(comparison: Comparison) -> list[str]:
-    """A sentence where two runs of a pair were made by different code or processors."""
+    """Return a sentence if any two runs of a pair were made by different code or processors;
+    else []."""
     compared = {difference.methods for difference in comparison.differences}
     unlike = {d.methods for d in comparison.differences if d.pairs.num_across}
     if not unlike:
@@ -36,8 +37,8 @@ def unlike_pairs(comparison: Comparison) -> list[str]:
 
 
 def claims(comparison: Comparison) -> list[str]:
-    """A sentence for each figure and each method that is better than others in it, and one on
-    chance; one that says why there is none, or nothing for a single method."""
+    """Return a sentence for each figure in which a method is significantly better than others,
+    and one on chance. If there is none, return one that says why; [] for a single method."""
     better: dict[tuple[str, str], list[str]] = defaultdict(list)
     for difference in comparison.differences:
         if difference.is_significant:
@@ -59,7 +60,7 @@ def claims(comparison: Comparison) -> list[str]:
 
 
 def _on_chance(comparison: Comparison) -> str:
-    """How many differences were tested: no correction is made for their number."""
+    """Say how many differences were tested, because no correction is made for their number."""
     num_tested = sum(difference.interval is not None for difference in comparison.differences)
     num_significant = sum(difference.is_significant for difference in comparison.differences)
     return (
@@ -69,7 +70,8 @@ def _on_chance(comparison: Comparison) -> str:
 
 
 def _not_significant(comparison: Comparison) -> Iterator[str]:
-    """A sentence for each figure and method that was tested and does not differ from others."""
+    """Yield a sentence for each figure and method that was tested and does not differ
+    significantly from others."""
     others: dict[tuple[str, str], list[str]] = defaultdict(list)
     for difference in comparison.differences:
         if difference.is_significant or difference.interval is None:
@@ -89,7 +91,7 @@ def _not_significant(comparison: Comparison) -> Iterator[str]:
 
 
 def _interval(difference: Difference, low: float, high: float) -> str:
-    """An interval, and the numbers of seeds and pairs behind it."""
+    """Return an interval as text, with the numbers of seeds and pairs that it comes from."""
     pairs = difference.pairs
     parts = [f"{low:.1f}, {high:.1f}; {len(pairs.by_seed)} seeds"]
     if pairs.num != len(pairs.by_seed):

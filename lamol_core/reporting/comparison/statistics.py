@@ -1,10 +1,12 @@
-"""Methods side by side: means, spreads and intervals over seeds and orders of tasks.
+"""Compares methods: means, spreads and intervals over seeds and orders of tasks.
 
-The interval of a method's mean is a bootstrap: the 2.5 and 97.5 percentiles of the means of
-resampled seeds, each with the runs of all its orders, or with fewer than three seeds of resampled
-orders (Efron 1979; Field and Welsh 2007, "Bootstrapping clustered data"). With few of them it is
-too narrow. Two methods are compared by Student's t interval of their mean difference over seeds.
-Runs of one seed in several orders share their random numbers, so they are averaged first.
+The interval of a method's mean is a bootstrap: the 2.5 and 97.5 percentiles of the means over
+resampled seeds. A seed is resampled with the runs of all its orders; with fewer than three seeds,
+orders are resampled instead (Efron 1979; Field and Welsh 2007, "Bootstrapping clustered data").
+With few seeds or orders the interval is too narrow.
+
+Two methods are compared by Student's t interval of their mean difference over seeds. Runs of one
+seed in several orders share their random numbers, so they are averaged first.
 """
 
 from __future__ import annotations
@@ -30,17 +32,18 @@ T = TypeVar("T")
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 MIN_SEEDS = 3
-"""With two seeds the t interval is thirteen times as wide as their difference."""
+"""Fewest seeds for an interval. With two seeds the t interval is thirteen times as wide as their
+difference."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of a summary, as a column of the comparison."""
+    """One figure of a summary, as a column of the comparison."""
 
     key: str
     title: str
     short: str
-    """Its title on a terminal."""
+    """The title on a terminal."""
     divide_by: float = 1.0
     decimals: int = 1
 
@@ -63,8 +66,8 @@ LESS_IS_BETTER = frozenset({"forgetting"})
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure over runs: mean, standard deviation (n - 1; None for one run) and the mean's
-    interval (None with fewer than MIN_SEEDS clusters)."""
+    """A figure over runs: its values, their mean, their standard deviation (n - 1; None for one
+    run) and the mean's interval (None with fewer than MIN_SEEDS clusters)."""
 
     values: tuple[float, ...]
     mean: float
@@ -74,7 +77,8 @@ class Estimate:
 
     @classmethod
     def of(cls, clusters: Sequence[Sequence[float]]) -> Estimate:
-        """From clusters of runs that are resampled together: those of a seed, or of an order."""
+        """Return the estimate from clusters, each with the values of one seed or one order.
+        Clusters are resampled as a whole."""
         values = tuple(value for cluster in clusters for value in cluster)
         deviation = stdev(values) if len(values) > 1 else None
         low, high = bootstrap_interval(clusters) if len(clusters) >= MIN_SEEDS else (None, None)
@@ -82,8 +86,8 @@ class Estimate:
 
 
 def bootstrap_interval(clusters: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """The percentile interval of the mean over runs, whole clusters resampled. The same values
-    give the same interval."""
+    """Return the percentile interval of the mean over runs, from resampled clusters. The same
+    values give the same interval."""
     rng = random.Random(derive_seed(0, "bootstrap", *map(str, clusters)))
     sums = [(math.fsum(cluster), len(cluster)) for cluster in clusters]
     means = []
@@ -96,7 +100,7 @@ def bootstrap_interval(clusters: Sequence[Sequence[float]]) -> tuple[float, floa
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Student's 95 % interval of the mean of at least two independent values."""
+    """Return Student's 95 % interval of the mean of at least two independent values."""
     half = float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
     half *= stdev(values) / math.sqrt(len(values))
     return fmean(values) - half, fmean(values) + half
@@ -104,34 +108,36 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Group:
-    """The runs of one method with one setting, and their figures by a summary's keys."""
+    """The runs of one method with one setting, and their figures by the keys of a summary."""
 
     label: str
     names: tuple[str, ...]
     num_runs: int
-    """The number of pairings: a repeated run does not count again."""
+    """The number of distinct pairings: a repeated run does not count again."""
     num_orders: int
     figures: dict[str, Estimate | None]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of runs of two methods, and the difference of a figure between them."""
+    """The pairs of runs of two methods, and the difference of one figure between them."""
 
     num: int
     num_higher: int
-    """In which the first one's figure is the higher one."""
+    """The number of pairs in which the first method's figure is higher."""
     num_alike: int
-    """With equal score matrices: the setting in which the methods differ had no effect."""
+    """The number of pairs with equal score matrices: the setting in which the methods differ had
+    no effect."""
     num_across: int
-    """By different versions of the code or on different processors."""
+    """The number of pairs made by different versions of the code or on different processors."""
     by_seed: tuple[float, ...]
-    """For each seed the mean difference over its orders."""
+    """The mean difference of each seed over its orders."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`first` minus `second` in one figure, over pairs of runs of the same seed and order."""
+    """The difference of `first` minus `second` in one figure, over pairs of runs with the same
+    seed and order."""
 
     figure: str
     first: str
@@ -148,24 +154,25 @@ class Difference:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Student's t interval of the mean over seeds; None below MIN_SEEDS."""
+        """Student's t interval of the mean over seeds; None with fewer than MIN_SEEDS seeds."""
         return t_interval(self.pairs.by_seed) if len(self.pairs.by_seed) >= MIN_SEEDS else None
 
     @property
     def is_significant(self) -> bool:
-        """Whether the interval excludes 0; never without a spread."""
+        """Whether the interval excludes 0; False without an interval, or where all seeds have
+        the same difference."""
         if self.interval is None or self.has_no_spread:
             return False
         return not self.interval[0] <= 0 <= self.interval[1]
 
     @property
     def has_no_spread(self) -> bool:
-        """Whether all seeds differ by the same, as happens with few test rows."""
+        """Whether all seeds have the same difference, as happens with few test rows."""
         return max(self.pairs.by_seed) - min(self.pairs.by_seed) < 1e-9
 
     @property
     def first_is_better(self) -> bool:
-        """By the means alone."""
+        """Whether the mean difference favours `first`, significant or not."""
         return (self.mean > 0) != (self.figure in LESS_IS_BETTER)
 
 
@@ -173,7 +180,7 @@ class Difference:
 class Comparison:
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
-    """Of every two groups; with a baseline of every other group and the baseline."""
+    """The differences between every two groups; with a baseline only those from the baseline."""
     baseline: str | None = None
 
 
@@ -183,9 +190,11 @@ def compare_runs(
     names: Sequence[CommonName] = (),
     against: str | None = None,
 ) -> Comparison:
-    """Group runs by method and setting, best final average first, and compare every two groups, or
-    all with the one labelled `against`. `defaults` are those of all parameters, flattened.
-    Raises ConfigError for an unknown label and for a name whose settings no run has."""
+    """Group runs by method and setting, best final average first. Compare every two groups; or each
+    with the baseline, the group labelled `against`.
+
+    `defaults` are the flattened defaults of all parameters. Raises ConfigError for an unknown
+    label, and for one of `names` that is taken or whose settings no run has."""
     labelled = label_runs(runs, defaults, names)
     groups = [_group(label, members) for label, members in labelled.items()]
     groups.sort(key=_final_average, reverse=True)
@@ -220,13 +229,14 @@ def _group(label: str, runs: Sequence[FinishedRun]) -> Group:
 
 
 def _final_average(group: Group) -> float:
-    """Groups without one are last: all test rows were forgotten before the last evaluation."""
+    """Return the group's final average; minus infinity without one, because all test rows were
+    forgotten before the last evaluation."""
     estimate = group.figures["final_average"]
     return -math.inf if estimate is None else estimate.mean
 
 
 def paired(figure: str, runs: Sequence[FinishedRun], others: Sequence[FinishedRun]) -> Pairs | None:
-    """The pairs of runs of two groups; None where there are none."""
+    """Return the pairs of runs of two groups; None where there are none."""
     first, second = _figures(runs, figure), _figures(others, figure)
     both = sorted(first.keys() & second.keys())
     if not both:
@@ -247,7 +257,7 @@ def paired(figure: str, runs: Sequence[FinishedRun], others: Sequence[FinishedRu
 
 
 def _figures(runs: Sequence[FinishedRun], figure: str) -> dict[Pairing, float]:
-    """A figure of each pairing, where it was measured; of repeated runs the mean."""
+    """Return a figure by pairing, where it was measured; for repeated runs it is the mean."""
     measured = [run for run in runs if run.summary.get(figure) is not None]
     values = _by_pairing(measured, lambda run: float(run.summary[figure]))
     return {pairing: fmean(of_pairing) for pairing, of_pairing in values.items()}
@@ -265,7 +275,7 @@ def _by_pairing(
 def _values_by(
     values: Mapping[Pairing, float], field: Literal["seed", "tasks"]
 ) -> list[list[float]]:
-    """The values of pairings, those with the same seed or the same tasks together."""
+    """Return lists of the values of pairings that have the same seed, or the same tasks."""
     found: dict[Hashable, list[float]] = defaultdict(list)
     for pairing, value in values.items():
         found[getattr(pairing, field)].append(value)
