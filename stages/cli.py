@@ -45,9 +45,9 @@ COMMANDS = {
     },
 }
 """Every command with its help, by panel of `lamol --help`. Each key is an example call."""
-LOADS_TORCH = ("backbone", "train", "evaluate")
-"""Stages whose modules import torch. They are loaded only after the task and params.yaml were
-checked."""
+LATE = [example.split()[0] for example in list(COMMANDS.values())[1]][:-1]
+"""Stages whose module is imported after the task and params.yaml were checked. `report` is not one:
+it has an option of its own."""
 
 
 class Commands(TyperGroup):
@@ -73,7 +73,7 @@ def _load(name: str, text: str) -> Any:
     def module() -> Any:
         return getattr(import_module(f"stages.{name}"), name)
 
-    if name in LOADS_TORCH:
+    if name in LATE:
         from stages.runtime import stage_command  # not for `lamol --help`: it loads pyarrow
 
         command = stage_command(name, lambda: module().body)

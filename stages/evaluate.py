@@ -39,6 +39,7 @@ def evaluate(run: StageRun) -> None:
             "scores": {name: scored.scores.get(name) for name in rows},
             **({"zero_shot": zero_shot} if zero_shot else {}),
             "num_test_rows": {name: len(of_task) for name, of_task in rows.items()},
+            "method": student.parameters.get("method"),
             "flagged_dropped": student.parameters.get("mix.flagged_dropped", 0),
             "inputs_cut": scored.inputs_cut,
             "answers_cut": scored.answers_cut,

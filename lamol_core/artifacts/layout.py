@@ -75,6 +75,10 @@ class Layout:
         return self.private / "audit" / f"{task}.html"
 
     @property
+    def pages_with_real_rows(self) -> list[Path]:
+        return sorted(self.page_with_real_rows("x").parent.glob("*.html"))
+
+    @property
     def locks(self) -> Path:
         return self.private / "locks"
 

@@ -85,6 +85,8 @@ def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manife
     With `part` only the file of this name is checked. Raises ArtifactError, whose message ends with
     `remedy`."""
     manifest = _check(folder, folder / MANIFEST, folder, kind, remedy, part)
+    if part and part not in manifest.files:
+        raise ArtifactError(f"{folder / part}: not in the folder's manifest. {remedy}")
     for name in () if part else _files_below(folder):
         if name not in manifest.files:
             raise ArtifactError(f"{folder / name}: not in the folder's manifest. {remedy}")

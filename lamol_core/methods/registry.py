@@ -25,7 +25,7 @@ def find_method(name: str | None) -> type[Method[Any]]:
     name."""
     if name is None:
         return METHODS[DEFAULT_METHOD]
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         hint = did_you_mean(str(name), METHODS)
         raise ConfigError(f"params.yaml: method: {name!r} is none of {', '.join(METHODS)}{hint}.")
     return METHODS[name]

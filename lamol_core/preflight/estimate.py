@@ -97,7 +97,7 @@ def estimate_sequence(params: Params, root: Path) -> Estimate:
     Forgotten rows are not read: their task is assumed to have rows as long as the mean of the
     others. Raises ConfigError where no task has rows left."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"import {__name__}"], check=True)
+    subprocess.run([sys.executable, "-P", "-c", f"import {__name__}"], check=True)
     start_s = time.perf_counter() - started
     facts, rows = {}, {}
     for name, task in params.tasks.items():

@@ -52,7 +52,7 @@ def _targets_without_room(params: Params) -> list[str]:
 
 def find_leftovers(params: Params, root: Path) -> list[str]:
     """Return a sentence for each task that is no longer in params.yaml, but whose rows or model
-    are still on disk."""
+    are still on disk, and for each page with real rows that no parameter asks for."""
     layout = Layout(root)
     made = {layout.data: [LINEAGE], layout.run: OF_A_RUN, layout.resume: ["*"]}
     known = {BASE, *params.tasks}
@@ -62,7 +62,8 @@ def find_leftovers(params: Params, root: Path) -> list[str]:
             name = folder.name.removesuffix(OF_EXPERT)
             if name not in known and any(any(folder.glob(pattern)) for pattern in content):
                 found.setdefault(name, []).append(str(folder))
-    return [
+    pages = [] if params.audit.show_real_rows else layout.pages_with_real_rows
+    return [f"{page} shows real rows. Delete it if you do not need it." for page in pages] + [
         f"params.yaml has no task {name!r} any more. Delete {' and '.join(folders)} if you do not "
         "need them."
         for name, folders in found.items()

@@ -31,10 +31,10 @@ from lamol_core.records import SPLITS
 
 def forget_task(
     task: str, params: Params, layout: Layout, splits: Sequence[str], empty_source: bool
-) -> list[str]:
+) -> Iterator[str]:
     """Remove these splits of a learnt task from every folder, and record the stages that read or
-    wrote them as up to date. With `empty_source`, empty the task's source files too. Return a
-    sentence for each thing that was done or is left to do.
+    wrote them as up to date. With `empty_source`, empty the task's source files too. Yield a
+    sentence for each thing as soon as it is done, then for what is left to do.
 
     Raises ConfigError or ArtifactError, before anything is removed, where the rows are needed
     again or are kept elsewhere, or where DVC's record is not up to date."""
@@ -67,33 +67,31 @@ def forget_task(
         # rows of an emptied source cannot come back
         write_record(layout.forgotten(task), own, kept, None if sources else source, others)
         empty_files(sources)
-        names = [folder.name for folder in folders]
-        notes = list(_remove_remains(layout, pipeline, names, task, splits))
+        yield from _remove_remains(layout, pipeline, task, splits)
         current = [stage for stage in stages if stage not in stale]
         pipeline.commit(current)
     counts = [f"{removed[split].rows} {split}" for split in splits if split not in before]
     if counts:
-        notes.append(f"{', '.join(counts)} rows are removed from {', '.join(touched)}")
+        yield f"{', '.join(counts)} rows are removed from {', '.join(touched)}"
     else:
-        notes.append("its rows were removed before; all folders and DVC's record were checked")
-    notes += repeated
+        yield "its rows were removed before; all folders and DVC's record were checked"
+    yield from repeated
     if num_bytes := sum(map(len, fingerprint.values())):
-        notes.append(
+        yield (
             f"a fingerprint of {num_bytes} bytes is kept, and its key in {key_file}: with both, "
             "guesses of the rows can be tested."
         )
     if current:
-        notes.append(
-            f"dvc.lock has {len(current)} stages as up to date without the rows; commit it to Git."
-        )
+        yield f"dvc.lock has {len(current)} stages as up to date without the rows; commit it to Git."
     if sources:
-        notes.append(f"emptied {', '.join(map(str, sources))}")
+        yield f"emptied {', '.join(map(str, sources))}"
     elif _can_be_emptied(task, params, layout):
-        notes.append(
+        yield (
             f"{source.local_path} is left as it is. `lamol forget {task} --empty-source` empties "
             "it; do not delete it, DVC looks for it."
         )
-    return notes + [f"{name} has the same rows; run `lamol forget {name}` too" for name in others]
+    for name in others:
+        yield f"{name} has the same rows; run `lamol forget {name}` too"
 
 
 def _require_current(task: str, stale: Sequence[str]) -> None:
@@ -136,16 +134,16 @@ def _repeated(layout: Layout, own: TaskData) -> Iterator[str]:
 
 
 def _remove_remains(
-    layout: Layout, pipeline: Pipeline, names: Sequence[str], task: str, splits: Sequence[str]
+    layout: Layout, pipeline: Pipeline, task: str, splits: Sequence[str]
 ) -> Iterator[str]:
-    """Remove audit pages (of the tasks `names`) that show real rows, scratch folders of killed
-    processes, and tables with the task's rows from earlier or interrupted runs. Yield a sentence
-    for each. Tables in copies that `dvc exp` made are named, but not removed."""
-    for name in names:
-        page = layout.page_with_real_rows(name)
-        if page.is_file():
-            page.unlink()
-            yield f"{page} is removed: it showed real rows"
+    """Remove audit pages that show real rows, scratch folders of killed processes, and tables with
+    the task's rows from earlier or interrupted runs. Yield a sentence for each.
+
+    Pages of all tasks go: an old one can show rows that its task's data no longer has. Tables in
+    copies that `dvc exp` made are named, but not removed."""
+    for page in layout.pages_with_real_rows:
+        page.unlink()
+        yield f"{page} is removed: it showed real rows"
     for folder in layout.with_rows:
         for scratch in find_scratch(folder):
             if not scratch.exists() or writer_of(scratch) is not None:

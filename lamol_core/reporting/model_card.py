@@ -8,7 +8,7 @@ from lamol_core.reporting.tables import cell, markdown_table
 from lamol_core.text.template import ANS
 
 
-def model_card(method: str, figures: TaskFigures) -> str:
+def model_card(figures: TaskFigures) -> str:
     """Return the card of the student after a task: Markdown with front matter for the Hugging Face
     hub.
 
@@ -22,7 +22,7 @@ def model_card(method: str, figures: TaskFigures) -> str:
         if verdict["rows_kept"]
     ]
     return templates_of("lamol_core.reporting").get_template("model_card.md.j2").render(
-        method=method,
+        method=figures.method,
         figures=figures,
         scores=[*rows, ("average", cell(fmean(known) if known else None), "")],
         forgotten=[task for task, score in scores.items() if score is None],

@@ -65,6 +65,7 @@ def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> T
         zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
         machine=trained.get("machine", {}),
         audit=found.get("audit", {}),
+        method=str(evaluated["method"]),
         flagged_dropped=int(evaluated["flagged_dropped"]),
     )
 
@@ -109,5 +110,5 @@ def write_report(
     write_csv(SCORES.at("", root), rows, ("step", "after_learning", "score_on", "score"))
     with atomic_folder(MODEL_CARDS.at("", root)) as cards:
         for of_task in figures:
-            card = model_card(summary["method"], of_task)
+            card = model_card(of_task)
             (cards / f"{of_task.task}.md").write_text(card, encoding="utf-8")

@@ -44,6 +44,7 @@ class TaskFigures:
     zero_shot: scores on this task before it was learnt; None where they were not measured.
     audit: the figures of the audit of its pseudo-samples; {} without an audit.
     machine: the machine that trained the student; {} where that was not recorded.
+    method: the method that trained the student.
     flagged_dropped: number of flagged rows that were left out of the training."""
 
     task: str
@@ -58,6 +59,7 @@ class TaskFigures:
     zero_shot: ZeroShot | None = None
     audit: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
+    method: str = ""
     flagged_dropped: int = 0
 
 

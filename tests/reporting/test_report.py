@@ -34,14 +34,20 @@ def test_there_is_a_card_for_each_task_and_for_no_other(tmp_path: Path) -> None:
     for of_all in ([of_a, of_b], [of_a]):
         write_report(layout, build_summary("lamol", of_all), of_all, {"method": "lamol"})
         cards = {path.stem: path.read_text("utf-8") for path in layout.reports.glob("cards/*")}
-        assert cards == {one.task: model_card("lamol", one) for one in of_all}
+        assert cards == {one.task: model_card(one) for one in of_all}
 
 
 COST = {"seconds": 1.0, "peak_memory_bytes": 7}
 MEASURED: dict[str, dict[str, Any]] = {
     "generate": {"valid": 0, "rejected": 0, **COST},
     "train": {"kept": {"bytes": 0, "real_rows": 0}, "curve": [], **COST},
-    "evaluate": {"scores": {"a": 50.0}, "num_test_rows": {"a": 4}, "flagged_dropped": 0, **COST},
+    "evaluate": {
+        "scores": {"a": 50.0},
+        "num_test_rows": {"a": 4},
+        "flagged_dropped": 0,
+        "method": "lamol",
+        **COST,
+    },
 }
 
 

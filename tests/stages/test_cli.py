@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from lamol_core.artifacts.spec import STAGES
-from stages.cli import COMMANDS, app
+from stages.cli import COMMANDS, LATE, app
 from tests.code_imports import ROOT
 from tests.messages import names
 from tests.stages.sequences import write_csv
@@ -37,6 +39,12 @@ def test_every_file_is_a_command_and_every_stage_is_listed_in_its_order() -> Non
     no_commands = {"__init__", "cli", "console", "guard", "options", "runtime"}
     assert {path.stem for path in (ROOT / "stages").glob("*.py")} == {*NAMES, *no_commands}
     assert NAMES[-len(STAGES) :] == list(STAGES)
+
+
+@pytest.mark.parametrize("stage", LATE)
+def test_a_stage_that_is_loaded_late_has_no_option_of_its_own(stage: str) -> None:
+    body = getattr(import_module(f"stages.{stage}"), stage).body
+    assert list(signature(body).parameters) == ["run"]
 
 
 @pytest.mark.parametrize("command", ["--help", "--version"])

@@ -111,6 +111,8 @@ def _sequences_below(folder: Path) -> list[Path]:
         for path in folder.glob(f"**/{SUMMARY}")
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
+    if tables := sorted(folder.glob("*.jsonl")):
+        return [*sorted(found), *tables]
     if not found:
         raise ConfigError(f"{folder}: no {SUMMARY} below it. Run `dvc repro` there first.")
     return sorted(found)
@@ -181,7 +183,7 @@ def split_chains(
         tasks = whole.get("tasks", {})
         ran = {value for chain in chains for value in (chain["method"], *chain["tasks"])}
         unknown = ran - tasks.keys() - {whole.get("method")}
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{name}: params.yaml or {SUMMARY} is not what lamol writes ({error}). Run `dvc repro` "
             "there again."

@@ -40,10 +40,12 @@ def open_teacher(
     params, stored = setup.params, None
     with nullcontext() if model is None else as_body(model, setup.attention) as body:
         if body is None:
+            _remove(folder)
             yield None
         elif params.teacher_targets == "online" or body.head is None:
             if params.teacher_targets == "offline":
                 log.warning("The teacher's head is not a single matrix, so it runs online.")
+            _remove(folder)
             yield OnlineTeacher(body)
         else:
             micros = micro_batches(rows, loss.views, setup.control, params.micro_batch_tokens)
@@ -58,5 +60,10 @@ def open_teacher(
         del model, body  # they take no memory while the student is trained
         yield stored  # the states stay after an exception: a resumed training needs them
     PartialState().wait_for_everyone()
-    if PartialState().is_local_main_process:  # also those of a training that was cut off
+    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove states that are not needed, also those of an interrupted training."""
+    if PartialState().is_local_main_process:
         shutil.rmtree(folder, ignore_errors=True)
