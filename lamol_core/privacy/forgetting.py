@@ -82,7 +82,7 @@ def forget_task(
             "guesses of the rows can be tested."
         )
     if current:
-        yield f"dvc.lock has {len(current)} stages as up to date without the rows; commit it to Git."
+        yield f"dvc.lock has {len(current)} stages as up to date without them; commit it to Git."
     if sources:
         yield f"emptied {', '.join(map(str, sources))}"
     elif _can_be_emptied(task, params, layout):
