@@ -34,7 +34,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         # imports make some hundred thousand objects that stay: looking through them for garbage
         # again and again is a tenth of their time (docs/performance.md)
         gc.set_threshold(50_000, 20, 100)
-        _quiet_libraries()
+        quiet_libraries()
         try:
             command(*args, **kwargs)
         except (typer.Exit, typer.Abort, KeyboardInterrupt, BrokenPipeError):
@@ -69,7 +69,7 @@ def run_alone(name: str) -> None:
     app([name, *sys.argv[1:]])
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     # what these print is for their own developers; a stage says what matters to its user
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
