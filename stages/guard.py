@@ -34,7 +34,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         # imports make some hundred thousand objects that stay: looking through them for garbage
         # again and again is a tenth of their time (docs/performance.md)
         gc.set_threshold(50_000, 20, 100)
-        _quiet_libraries()
+        quiet_libraries()
         try:
             with spoken(say):
                 command(*args, **kwargs)
@@ -92,7 +92,7 @@ def run_as_module(name: str) -> None:
     app([name, *sys.argv[1:]])
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     # their output is for their own developers; a stage tells its user what matters
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -1,15 +1,15 @@
 """Starts `lamol` and `dvc` in a hundredth of a second: forks of a process that imported them once.
 
-Most of a stage on a tiny model is the import of torch. `commands()` gives a folder to put first on
-PATH: its `lamol` and `dvc` hand their arguments, environment, folder and open files to the server,
-which forks a child that runs the same entry point as the real command. What depends on variables
-that are read at import (caches, threads) or on other code needs the real commands.
+Most of a stage on a tiny model is the import of torch. `fork_server()` gives a folder to put first
+on PATH: its `lamol` and `dvc` hand their arguments, environment, folder and open files to the
+server, which forks a child that runs the same entry point as the real command. Code and variables
+that are read at import (caches, threads) are those of the server's start: whoever changes them
+later needs the real commands, or a server of their own.
 """
 
 from __future__ import annotations
 
 import array
-import atexit
 import gc
 import json
 import os
@@ -19,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,28 +41,35 @@ sys.exit(ended[0] if ended else 137)
 """
 
 
-@cache
-def commands() -> Path:
-    """The folder of the two commands; the server ends with this process."""
-    folder = Path(tempfile.mkdtemp(prefix="lamol-commands-"))
-    address = folder / "socket"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.forkserver", str(address)],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-    )
-    atexit.register(server.kill)
-    assert server.stdout is not None and server.stdout.readline() == b"ready\n"
-    for name in ("lamol", "dvc"):
-        command = folder / name
-        text = CLIENT.format(python=os.path.realpath(sys.executable), address=str(address))
-        command.write_text(text, encoding="utf-8")
-        command.chmod(0o755)
-    return folder
+@contextmanager
+def fork_server(python: str = sys.executable, **changes: str) -> Iterator[Path]:
+    """The folder of the two commands of a Python, whose environment is this one's with changes."""
+    with tempfile.TemporaryDirectory(prefix="lamol-commands-") as name:
+        folder = Path(name)
+        address = folder / "socket"
+        with subprocess.Popen(
+            [python, "-P", __file__, str(address)], env=os.environ | changes, stdout=subprocess.PIPE
+        ) as server:
+            try:
+                assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+                for command in ("lamol", "dvc"):
+                    write_client(folder / command, address)
+                yield folder
+            finally:
+                server.kill()
+
+
+def write_client(command: Path, address: Path) -> None:
+    text = CLIENT.format(python=os.path.realpath(sys.executable), address=str(address))
+    command.write_text(text, encoding="utf-8")
+    command.chmod(0o755)
 
 
 def serve(address: str) -> None:
     """Import everything, then fork a child for each connection."""
+    from stages.guard import quiet_libraries
+
+    quiet_libraries()  # before they are imported, as in the real command
     import accelerate  # noqa: F401
     import torch  # noqa: F401
     import transformers  # noqa: F401

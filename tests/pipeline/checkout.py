@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,10 @@ def run_here(folder: Path) -> None:
             for stage in (prepare, snapshot, generate, audit, mix, train, evaluate):
                 stage(task)
         report()
-    call(folder, "dvc", "commit", "--force")
+    run(folder, "dvc", "commit", "--force")
 
 
 def call(folder: Path, *command: str, expect: int = 0) -> str:
-    """Run a command in a copy, by the code of the copy."""
-    return run(folder, *command, expect=expect, code=folder)
+    """Run a command in a copy by the code that the copy has now, in processes of its own."""
+    own = Path(sys.executable).parent
+    return run(folder, *command, expect=expect, served=own, PYTHONPATH=str(folder))

@@ -6,15 +6,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from tests.forkserver import fork_server
 from tests.messages import names
-from tests.pipeline.checkout import FIRST, SECOND, call, copy_checkout, tiny_params, write_params
-from tests.stages.sequences import edit_params, stages_run
+from tests.pipeline.checkout import FIRST, SECOND, copy_checkout, tiny_params, write_params
+from tests.stages.sequences import edit_params, run, stages_run
 
 ADDITIONS = Path(__file__).parent / "additions"
 IN_REGISTRY = {
@@ -30,15 +33,29 @@ LISTED = re.compile(r"(?:in|=) \(((?:\s*[A-Z]\w+(?:\(\))?,?)+)\s*\)")
 IMPORT = re.compile(r"^from lamol_core\.", re.MULTILINE)
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout with all additions, and a sequence that uses them; nothing ran yet."""
-    folder = copy_checkout(tmp_path / "checkout")
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """A checkout with all additions, and the commands of its code."""
+    folder = copy_checkout(tmp_path_factory.mktemp("additions") / "checkout")
     shutil.copytree(ADDITIONS, folder / "lamol_core", dirs_exist_ok=True)
     for file, (registry, entry) in IN_REGISTRY.items():
         register(folder / "lamol_core" / registry, file, entry)
+    with fork_server(PYTHONPATH=str(folder)) as commands:
+        yield folder, commands
+
+
+@pytest.fixture
+def checkout(served: tuple[Path, Path]) -> Path:
+    """It with a sequence that uses them; nothing ran yet."""
+    folder, _ = served
     write_params(folder, **with_additions())
     return folder
+
+
+@pytest.fixture
+def call(served: tuple[Path, Path]) -> Callable[..., str]:
+    folder, commands = served
+    return partial(run, folder, served=commands)
 
 
 def register(registry: Path, file: str, entry: str) -> None:
@@ -80,20 +97,20 @@ def of_json(path: Path) -> dict[str, Any]:
     ],
 )
 def test_what_is_wrong_with_an_addition_s_parameter_is_told_by_its_key(
-    override: str, key: str, checkout: Path
+    override: str, key: str, checkout: Path, call: Callable[..., str]
 ) -> None:
-    assert names(call(checkout, "lamol", "check", "--set", override, expect=3), key)
+    assert names(call("lamol", "check", "--set", override, expect=3), key)
 
 
 @pytest.mark.slow
-def test_an_unused_addition_asks_for_no_block(checkout: Path) -> None:
+def test_an_unused_addition_asks_for_no_block(checkout: Path, call: Callable[..., str]) -> None:
     edit_params(checkout, lambda params: params.pop("toy_counter"))
-    call(checkout, "lamol", "check")
+    call("lamol", "check")
 
 
 @pytest.mark.slow
-def test_an_addition_is_its_file_and_its_line(checkout: Path) -> None:
-    call(checkout, "dvc", "repro")
+def test_an_addition_is_its_file_and_its_line(checkout: Path, call: Callable[..., str]) -> None:
+    call("dvc", "repro")
     runs, student = checkout / "runs", checkout / "runs" / SECOND / "student" / "manifest.json"
     parameters = of_json(student)["parameters"]
     assert parameters["method"] == "toy" and parameters["toy.pull"] == 0.25
@@ -109,11 +126,11 @@ def test_an_addition_is_its_file_and_its_line(checkout: Path) -> None:
 
     edit_params(checkout, lambda params: params["toy"].update(pull=0.5))
     trained = [f"train@{FIRST}", f"train@{SECOND}"]  # the first has no pseudo rows: the same bytes
-    assert stages_run(call(checkout, "dvc", "repro", trained[-1])) == trained
+    assert stages_run(call("dvc", "repro", trained[-1])) == trained
     assert of_json(student)["parameters"]["toy.pull"] == 0.5
 
     edit_params(checkout, lambda params: params.update(method="toy_counter"))
-    ran = stages_run(call(checkout, "dvc", "repro", trained[-1]))
+    ran = stages_run(call("dvc", "repro", trained[-1]))
     assert set(trained) <= set(ran) and not {"backbone", f"prepare@{FIRST}"} & set(ran)
     state = of_json(runs / SECOND / "state" / "manifest.json")
     assert state["parameters"]["toy_counter.at_once"] == 3

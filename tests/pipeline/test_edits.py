@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.checkout import FIRST, SECOND, call, copy_checkout, run_here, write_params
-from tests.stages.sequences import stages_changed, stages_run
+from tests.stages.sequences import run, stages_changed, stages_run
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = copy_checkout(tmp_path / "checkout")
     write_params(folder)
     run_here(folder)
-    assert stages_changed(call(folder, "dvc", "status")) == []
+    assert stages_changed(run(folder, "dvc", "status")) == []
     return folder
 
 
@@ -36,7 +36,7 @@ def edit(folder: Path, *names: str) -> None:
 
 def test_an_edit_runs_what_can_change_by_it_again(checkout: Path) -> None:
     edit(checkout, *NO_STAGE, "stages/compare.py", "stages/runtime.py", "stages/check.py")
-    assert stages_changed(call(checkout, "dvc", "status")) == []
+    assert stages_changed(run(checkout, "dvc", "status")) == []
 
     edit(checkout, *AFTER_IT, "stages/audit.py", "stages/evaluate.py", "stages/report.py")
     ran = stages_run(call(checkout, "dvc", "repro"))
@@ -45,5 +45,5 @@ def test_an_edit_runs_what_can_change_by_it_again(checkout: Path) -> None:
     assert {name.partition("@")[0] for name in ran} <= {"audit", "mix", "evaluate", "report"}
 
     edit(checkout, "lamol_core/training")
-    changed = stages_changed(call(checkout, "dvc", "status"))
+    changed = stages_changed(run(checkout, "dvc", "status"))
     assert changed == [f"train@{FIRST}", f"train@{SECOND}"], "their code, nothing else's"

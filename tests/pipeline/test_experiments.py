@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.code_imports import ROOT
 from tests.messages import mentions, names, names_in_order
+from tests.stages.sequences import run
 
 pytestmark = pytest.mark.slow
 
@@ -30,16 +29,6 @@ pathlib.Path("reports").mkdir(exist_ok=True)
 written = {} if params["seed"] == 99 else {**figures, "chains": [figures]}
 pathlib.Path("reports/summary.json").write_text(json.dumps(written))
 """
-
-
-def run(folder: Path, *command: str, expect: int = 0) -> str:
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -70,24 +59,24 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_experiments_are_compared(project: Path) -> None:
-    assert names(run(project, "stages.cli", "compare", expect=3), "dvc exp run --queue")
+    assert names(run(project, "lamol", "compare", expect=3), "dvc exp run --queue")
     run(project, "dvc", "exp", "run", "-q", "-n", "wrong", "-S", "seed=99")
-    output = run(project, "stages.cli", "compare", expect=3)
+    output = run(project, "lamol", "compare", expect=3)
     assert names(output, "wrong", "reports/summary.json")
     for method in ("lamol", "lamol_kd"):
         for seed in range(3):
             run(project, "dvc", "exp", "run", "-q", "-S", f"method={method}", "-S", f"seed={seed}")
-    output = run(project, "stages.cli", "compare", "--out", "comparison")
+    output = run(project, "lamol", "compare", "--out", "comparison")
     assert names_in_order(output, "lamol_kd", "lamol", "9.8", "[9.1, 10.6")
     (lost,) = YAML(typ="safe").load(project / "dvc.lock")["stages"]["report"]["outs"]
     (project / ".dvc/cache/files/md5" / lost["md5"][:2] / lost["md5"][2:]).unlink()
-    output = run(project, "stages.cli", "compare")
+    output = run(project, "lamol", "compare")
     told = json.loads((project / "comparison" / "comparison.json").read_text())
     made = [name for group in told["groups"] for name in group["names"]]
     assert len([name for name in made if names(output, name)]) == 1, "the one that is left out"
     (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# newer\n")
     (project / "reports" / "summary.json").write_text("{}")
-    output = run(project, "stages.cli", "compare")
+    output = run(project, "lamol", "compare")
     assert names(output, "dvc repro")
     assert mentions(output, "reports/summary.json") == 1, "of `wrong` alone: nothing is read here"
     assert [(group["label"], len(group["names"])) for group in told["groups"]] == [
@@ -101,7 +90,7 @@ def test_the_folder_s_own_run_is_compared_with_its_experiments(project: Path) ->
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("seed: 7", "seed: 8"))
     run(project, "dvc", "repro", "-q")
-    output = run(project, "stages.cli", "compare", "--json")
+    output = run(project, "lamol", "compare", "--json")
     told = json.loads(output.splitlines()[0])  # a warning may follow
     groups = {group["label"]: group for group in told["groups"]}
     assert 112.0 in groups["lamol_kd"]["figures"]["final_average"]["values"]
@@ -110,13 +99,13 @@ def test_the_folder_s_own_run_is_compared_with_its_experiments(project: Path) ->
 
 def test_orders_rewrites_the_tasks_and_changes_nothing_in_a_dry_run(project: Path) -> None:
     before = (project / "params.yaml").read_bytes()
-    output = run(project, "stages.cli", "orders", "a,b", "b,a", "--dry-run")
+    output = run(project, "lamol", "orders", "a,b", "b,a", "--dry-run")
     assert names_in_order(output, "b-2", "base", 2, 4)
-    assert names(run(project, "stages.cli", "orders", "a", expect=3), "b")
+    assert names(run(project, "lamol", "orders", "a", expect=3), "b")
     (project / "params.yaml").write_text("seed: 0\n")
-    assert names(run(project, "stages.cli", "orders", "a,b", expect=3), "tasks")
+    assert names(run(project, "lamol", "orders", "a,b", expect=3), "tasks")
     (project / "params.yaml").write_bytes(before)
-    run(project, "stages.cli", "orders", "--random", "2")
+    run(project, "lamol", "orders", "--random", "2")
     tasks = YAML(typ="safe").load(project / "params.yaml")["tasks"]
     assert {name: task["after"] for name, task in tasks.items()} == {
         "a": "base", "b": "a", "b-2": "base", "a-2": "b-2",

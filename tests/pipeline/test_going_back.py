@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.code_imports import ROOT
-from tests.pipeline.checkout import FIRST, SECOND, call, copy_checkout, run_here, write_params
-from tests.stages.sequences import edit_params, stages_run
+from tests.pipeline.checkout import FIRST, SECOND, copy_checkout, run_here, write_params
+from tests.stages.sequences import edit_params, run, stages_run
 
 pytestmark = pytest.mark.slow
 
@@ -20,15 +20,15 @@ def test_going_back_runs_what_dvc_keeps_no_copy_of_and_leaves_git_clean(tmp_path
     run_here(folder)
     shutil.copy(ROOT / ".gitignore", folder)
     for command in (["init", "-q"], ["add", "-A"]):
-        call(folder, "git", *command)
+        run(folder, "git", *command)
     who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-    call(folder, "git", *who, "commit", "-q", "-m", "first")
+    run(folder, "git", *who, "commit", "-q", "-m", "first")
 
     edit_params(folder, lambda params: params.update(lamol_kd={"temperature": 4.0}))
-    assert f"train@{SECOND}" in stages_run(call(folder, "dvc", "repro"))
-    assert call(folder, "git", "status", "--porcelain") != ""
+    assert f"train@{SECOND}" in stages_run(run(folder, "dvc", "repro"))
+    assert run(folder, "git", "status", "--porcelain") != ""
 
-    call(folder, "git", "checkout", "-q", "params.yaml")
-    ran = set(stages_run(call(folder, "dvc", "repro")))
+    run(folder, "git", "checkout", "-q", "params.yaml")
+    ran = set(stages_run(run(folder, "dvc", "repro")))
     assert ran <= {"backbone", f"prepare@{FIRST}", f"prepare@{SECOND}"}
-    assert call(folder, "git", "status", "--porcelain") == ""
+    assert run(folder, "git", "status", "--porcelain") == ""

@@ -15,8 +15,8 @@ from lamol_core.artifacts.spec import OF_A_TASK
 from stages.backbone import backbone
 from stages.cli import app
 from tests.messages import names
-from tests.pipeline.checkout import FIRST, call, copy_checkout, tiny_params, write_params
-from tests.stages.sequences import stages_run
+from tests.pipeline.checkout import FIRST, copy_checkout, tiny_params, write_params
+from tests.stages.sequences import run, stages_run
 
 INSIDE = [
     "it's; touch pwned", '"; touch pwned; "', "$(touch pwned)", "`touch pwned`", "a|touch pwned",
@@ -58,9 +58,9 @@ def test_dvc_executes_and_removes_nothing(checkout: Path) -> None:
     write_params(checkout, tasks=tasks_named(*INSIDE))
     with chdir(checkout):
         backbone()
-    call(checkout, "dvc", "commit", "--force", "backbone")
+    run(checkout, "dvc", "commit", "--force", "backbone")
     command = ("dvc", "repro", "--keep-going", "prepare", "snapshot")
-    told = call(checkout, *command, expect=255)
+    told = run(checkout, *command, expect=255)
     for stage in ("prepare", "snapshot"):
         assert told.count(f"lamol {stage}, exited with 3") == len(INSIDE)
         assert all(f"'{stage}@{name}'" in told for name in INSIDE)
@@ -69,7 +69,7 @@ def test_dvc_executes_and_removes_nothing(checkout: Path) -> None:
 
     for name in OUTSIDE:
         write_params(checkout, tasks=tasks_named(name))
-        assert stages_run(call(checkout, "dvc", "repro", expect=255)) == [], name
+        assert stages_run(run(checkout, "dvc", "repro", expect=255)) == [], name
         assert sound(checkout), name
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests.forkserver import commands
+from tests.code_imports import ROOT
+from tests.forkserver import fork_server
 
 TINY: dict[str, Any] = {
     "backbone": {"max_tasks": 6},
@@ -76,25 +80,28 @@ def keep_two(sequence: Path) -> None:
     edit_params(sequence, lambda p: p["tasks"].pop("sums"))
 
 
+@cache
+def commands() -> Path:
+    """`lamol` and `dvc` of this checkout, forked; their server ends with this process."""
+    return AT_END.enter_context(fork_server(PYTHONPATH=str(ROOT)))
+
+
+AT_END = ExitStack()
+atexit.register(AT_END.close)
+
+
 def run(
-    folder: Path, *command: str, expect: int = 0, home: Path | None = None, code: Path | None = None
+    folder: Path, *command: str, expect: int = 0, served: Path | None = None, **changes: str
 ) -> str:
-    """Run a command of this environment; its output, stderr included. `home` is where its caches
-    go, if not into the user's; `code` a checkout whose code it runs, if not this one's. Without
-    either, `lamol` and `dvc` are forks of a process that has imported them (forkserver.py)."""
-    folders = [str(Path(sys.executable).parent), os.environ["PATH"]]
-    if home is None and code is None:
-        folders.insert(0, str(commands()))
+    """Run a command in an environment with changes; its output, stderr included. `lamol` and `dvc`
+    are those of the folder `served` (forkserver.py), or else this checkout's."""
+    folders = [str(served or commands()), str(Path(sys.executable).parent), os.environ["PATH"]]
     environment = os.environ | {
         "PATH": os.pathsep.join(folders),
         "OMP_NUM_THREADS": "1",
         "DVC_NO_ANALYTICS": "1",
+        **changes,
     }
-    if home is not None:
-        environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
-        environment |= {"HF_HOME": str(home / "huggingface")}
-    if code is not None:
-        environment |= {"PYTHONPATH": str(code)}
     done = subprocess.run(
         command, cwd=folder, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,

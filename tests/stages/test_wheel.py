@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.code_imports import ROOT
+from tests.forkserver import fork_server
 from tests.messages import names
 from tests.stages.sequences import make_tiny, write_csv
 
@@ -33,7 +34,9 @@ def test_the_wheel_runs_a_sequence_of_three_csv_files(tmp_path: Path) -> None:
     assert str(environment) in call(folder, environment, "python", "-c", where)
     call(folder, environment, "lamol", "check")
     make_tiny(folder)
-    call(folder, environment, "dvc", "repro")
+    python = str(environment / "bin" / "python")
+    with fork_server(python, PYTHONPATH="") as served:
+        call(folder, environment, "dvc", "repro", served=served)
     summary = json.loads((folder / "reports" / "summary.json").read_text(encoding="utf-8"))
     assert summary["tasks"] == list(NAMES)
     assert names(call(folder, environment, "lamol", "report"), "reports/index.html")
@@ -73,12 +76,13 @@ def install_wheel(wheel: Path, environment: Path) -> None:
     script.chmod(0o755)
 
 
-def call(folder: Path, environment: Path, *command: str) -> str:
+def call(folder: Path, environment: Path, *command: str, served: Path | None = None) -> str:
+    """Run a command of the environment, or of the folder `served` (forkserver.py)."""
     done = subprocess.run(
         command,
         cwd=folder,
         env={
-            "PATH": f"{environment}/bin{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "PATH": f"{served or environment / 'bin'}:{environment}/bin:/usr/bin:/bin",
             "HOME": os.environ.get("HOME", str(folder)),
             "OMP_NUM_THREADS": "1",
             "DVC_NO_ANALYTICS": "1",
