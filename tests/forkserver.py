@@ -12,6 +12,7 @@ from __future__ import annotations
 import array
 import gc
 import json
+import logging
 import os
 import signal
 import socket
@@ -70,6 +71,7 @@ def serve(address: str) -> None:
     from stages.guard import quiet_libraries
 
     quiet_libraries()  # before they are imported, as in the real command
+    logging.root.handlers.clear()  # the real dvc has no handler there
     import accelerate  # noqa: F401
     import torch  # noqa: F401
     import transformers  # noqa: F401

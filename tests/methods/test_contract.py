@@ -127,6 +127,7 @@ def test_a_state_says_what_real_rows_it_keeps(method: str, learnt: Learnt) -> No
         assert {row.row_id[0] for row in rows} == {"a", "b"}, "a reservoir holds old and new"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_first_task_needs_no_state(method: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     """What `lamol backbone` leaves is an empty state, for every method."""

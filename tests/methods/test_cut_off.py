@@ -48,6 +48,7 @@ def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("method", WITH_EXPERT)
 def test_an_expert_that_had_ended_is_not_trained_again(
     method: str, tiny_checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -36,6 +36,7 @@ def test_a_memory_of_another_method_is_refused(tiny_checkpoint: Path, tmp_path: 
             learn(tmp_path, 1, params_of(method), tiny_checkpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", RESERVOIRS)
 def test_a_memory_of_another_size_is_refused(
     method: str, tiny_checkpoint: Path, tmp_path: Path
@@ -55,6 +56,7 @@ def test_a_step_recalls_as_many_rows_as_its_batch_takes_and_each_step_others() -
     assert memory.rows(0) == memory.rows(0) != memory.rows(1)
 
 
+@pytest.mark.slow
 def test_derpp_keeps_the_logits_that_a_row_came_with(tiny_checkpoint: Path, tmp_path: Path) -> None:
     params = params_of("derpp")
     learn(tmp_path, 0, params, tiny_checkpoint)

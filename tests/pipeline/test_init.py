@@ -41,6 +41,7 @@ def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_train
     assert make_params(many, "nano", "lamol_kd")["backbone"]["max_tasks"] == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after", "above"])
 def test_git_comes_before_or_after_and_never_has_the_cache(when: str, tmp_path: Path) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]

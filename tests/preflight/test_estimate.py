@@ -135,6 +135,7 @@ def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
 ROWS = [Example(f"a/train/{i}", "a", f"turn the light {i}", "on", 0) for i in range(12)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_tried(method: str, tiny_checkpoint: Path) -> None:
     train = {"batch_size": 4, "precision": "fp32"}

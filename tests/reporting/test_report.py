@@ -28,6 +28,7 @@ def test_a_report_is_written_when_no_score_is_left(tmp_path: Path) -> None:
     assert (layout.reports / "index.html").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_there_is_a_card_for_each_task_and_for_no_other(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     of_a, of_b = figures("a", "base", [90.0]), figures("b", "a", [80.0, 70.0], ["a"])

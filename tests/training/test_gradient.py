@@ -59,6 +59,7 @@ def test_loss_and_gradient_do_not_depend_on_how_the_batch_is_cut(
     assert (other_grad - grad).norm() < 1e-5 * grad.norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", [PACKED, "eager"])
 @pytest.mark.parametrize("architecture", [*GROUPED_ARCHITECTURES, *OTHER_ARCHITECTURES])
 def test_loss_and_gradient_are_the_naive_ones(architecture: str, attention: str) -> None:

@@ -153,6 +153,7 @@ def test_a_training_that_was_cut_off_finds_its_states_again(
     assert torch.equal(weights(resumed), weights(again))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", ["teacher", "rows", "alignment", "threads"])
 def test_states_of_another_training_are_not_taken_for_its_own(
     changed: str,
