@@ -9,7 +9,7 @@ from lamol_core.config.loading import params_error, read_params
 from lamol_core.parameters import Params
 from lamol_core.preflight.check import check_all
 from stages.console import print_json, print_rows, say
-from stages.guard import guarded, run_as_module
+from stages.guard import guarded, run_as_module, spoken
 from stages.options import DebugOption, JsonOption, SetOption
 
 EstimateOption = Annotated[
@@ -31,7 +31,8 @@ def check(
         from lamol_core.preflight.estimate import estimate_sequence  # loads torch
 
         say("check: a few steps are trained, some rows drawn and answered")
-        expected = estimate_sequence(Params.model_validate(data), Path())
+        with spoken(lambda message: None):  # what trying a few steps logs is no news
+            expected = estimate_sequence(Params.model_validate(data), Path())
         for note in expected.notes:
             say(f"check: {note}")
     if json:
