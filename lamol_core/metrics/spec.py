@@ -15,7 +15,8 @@ class Metric(ABC):
 
     @abstractmethod
     def score(self, prediction: str, target: str) -> float:
-        """Return the score of one row, from 0 (wrong) to 1 (right)."""
+        """Return the score of one row, from 0 (wrong) to 1 (right). `score(a, b)` and
+        `score(b, a)` are equal."""
 
 
 def plain(text: str) -> str:
