@@ -19,8 +19,8 @@ def audit(run: StageRun) -> None:
     parameters = {"seed": run.seed, **params.model_dump(mode="json")}
     if (whole := whole_audit(run, audited, parameters)) is not None:
         run.say(
-            f"real rows were forgotten, so the existing audit of this table is kept: {page}. "
-            "Remove its folder to audit without them."
+            f"real rows were forgotten, so the existing audit is kept: {page}. Delete "
+            f"{page.parent} to audit again without those rows."
         )
         return run.show(whole)
     if params.ask_teacher and audited.tasks:

@@ -26,7 +26,8 @@ def backbone(run: StageRun) -> None:
     write_table(run.path(PSEUDO), PSEUDO, [])
     run.say(
         f"{type(model).__name__}, {model.num_parameters():,} parameters, "
-        f"{len(tokenizer):,} tokens, room for {params.max_tasks} tasks -> {run.path(STUDENT)}"
+        f"a vocabulary of {len(tokenizer):,} tokens, room for {params.max_tasks} tasks "
+        f"-> {run.path(STUDENT)}"
     )
     run.show({"parameters": model.num_parameters(), "tokens": len(tokenizer)})
 

@@ -30,7 +30,7 @@ def check(
     if estimate and not found.problems:
         from lamol_core.preflight.estimate import estimate_sequence  # loads torch
 
-        say("check: a few steps are trained, some rows drawn and answered")
+        say("check: trains a few steps, draws and answers some rows, to measure the speed")
         with spoken(lambda message: None):  # what trying a few steps logs is no news
             expected = estimate_sequence(Params.model_validate(data), Path())
         for note in expected.notes:

@@ -146,8 +146,8 @@ class StageRun(Inputs):
 
 
 def stage(name: str) -> Callable[[Body], Body]:
-    """Make a command of a stage's body, `body(run, ...)`. The body's further arguments become
-    options."""
+    """Decorator: turns the function `body(run, ...)` into the command of the stage `name`.
+    Parameters after `run` become options of the command."""
 
     def decorate(body: Body) -> Body:
         hints = get_type_hints(body, include_extras=True)

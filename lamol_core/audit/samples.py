@@ -28,9 +28,9 @@ FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 class Judgement:
     """What an audit says of single rows; empty where there is no audit.
 
-    `reasons` are the reasons of the flags, by row id. `judged_tasks` are the tasks whose samples
-    could be compared with real rows or a fingerprint; `unjudged_rows` are the ids of those of
-    their samples that could not."""
+    `reasons`: the reasons of the flags, by row id. `judged_tasks`: tasks with real rows or a
+    fingerprint to compare with. `unjudged_rows`: ids of their samples that could not be
+    compared."""
 
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     judged_tasks: Collection[str] = ()

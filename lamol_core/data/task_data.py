@@ -69,7 +69,9 @@ class TaskData:
         """The facts of the folder's task. Raises ArtifactError for `data/base`, which has no
         task."""
         if not self.lineage:
-            raise ArtifactError(f"{self.folder}: holds no task; it comes before the first one.")
+            raise ArtifactError(
+                f"{self.folder}: holds no task: it is the state before the first task."
+            )
         return self.lineage[-1]
 
     @property

@@ -52,7 +52,8 @@ class SlotEngine:
 
     @torch.inference_mode()
     def run(self, on_rows_done: Progress) -> None:
-        """Write all rows until each has ended."""
+        """Generate tokens for all rows until every row has ended. `on_rows_done` is called with the
+        number of rows that have just ended."""
         while True:
             self._settle()
             if not self._num_live:

@@ -27,7 +27,7 @@ class ScoreMatrix:
             if not (math.isfinite(score) and 0 <= score <= 100):
                 raise ArtifactError(
                     f"score matrix: '{cell['task']}' after learning '{cell['after']}' is {score}, "
-                    f"not a percent of 0 to 100. {remedy(METRICS, cell['after'])}"
+                    f"which is no number from 0 to 100. {remedy(METRICS, cell['after'])}"
                 )
 
     @classmethod

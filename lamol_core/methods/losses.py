@@ -159,8 +159,9 @@ def _cross_entropy_to_gradient_(logits: Tensor, labels: Tensor, weight: float) -
 def _divergence_to_gradient_(
     logits: Tensor, teacher: Tensor, weight: float, temperature: float
 ) -> Tensor:
-    """T^2 KL(softmax(teacher/T) || softmax(logits/T)) (Hinton et al. 2015, section 2). Its gradient
-    with respect to the logits is T (softmax(logits/T) - softmax(teacher/T))."""
+    """Overwrite `logits` with `weight` times the gradient, T (softmax(logits/T) -
+    softmax(teacher/T)). Return the unweighted loss, summed over tokens:
+    T^2 KL(softmax(teacher/T) || softmax(logits/T)). Hinton et al. 2015, section 2."""
     log_student = F.log_softmax(logits.float() / temperature, dim=-1)
     log_teacher = F.log_softmax(teacher.float() / temperature, dim=-1)
     probabilities = log_teacher.exp()

@@ -29,9 +29,9 @@ class Found:
 
 
 def check_all(data: dict[str, Any], root: Path) -> Found:
-    """Return the findings on params.yaml (`data`) in the folder `root`. The steps are
-    params.yaml and its sources, dvc.yaml, forgotten rows, hints and targets; the first step that
-    finds problems is the last one."""
+    """Return the findings on params.yaml (`data`) in the folder `root`. The checks run in this
+    order: params.yaml and its sources, dvc.yaml, forgotten rows, then hints and targets. They stop
+    after the first step that finds a problem."""
     # another version may have other keys: its problems are not looked for
     if problems := version_problems(data) or problems_before_a_run(data, root):
         return Found(problems)

@@ -15,7 +15,7 @@ from lamol_core.records import SPLITS, TaskFacts, row_id
 
 @dataclass(frozen=True)
 class TaskOverview:
-    """A task, described by its rows."""
+    """What `lamol check` shows of a task: facts, numbers of rows, distinct targets, notes."""
 
     task: str
     after: str

@@ -53,8 +53,8 @@ class Copies(Check[Section]):
 
 
 def repeats_of(texts: Sequence[str]) -> tuple[set[int], set[int]]:
-    """Return two sets of indices: the texts that equal an earlier text, and the texts that equal
-    or resemble one. Texts in the second set do not serve as the earlier text."""
+    """Return the indices of texts that equal an earlier text, and of texts that equal or resemble
+    one. A text counts as resembling only if the earlier text is not in the second set itself."""
     # late: see checks/__init__.py
     from datasketch import MinHash, MinHashLSH
 

@@ -88,8 +88,8 @@ def _why_broken(sample: PseudoSample, audited: Audited, times: int) -> str:
 
 
 def _foreign_settings(origin: Origin, has_rows: bool) -> list[str]:
-    """Return a note for each difference between the settings in the table's manifest and the
-    current teacher and params.yaml; [] where they agree."""
+    """Return a note if the table was drawn from another teacher, and, if `has_rows`, a note if
+    `seed` or `text` differs from params.yaml; [] where they agree."""
     drawn_with, notes = origin.manifest.parameters, []
     teacher = origin.manifest.inputs.get("teacher", "")
     if teacher != origin.teacher_sha256:

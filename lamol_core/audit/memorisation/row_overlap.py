@@ -76,8 +76,8 @@ class AgainstRows:
         return np.array([s.valid and s.source_task == task.name for s in self.samples], bool)
 
     def figures(self, samples: Mask, num_comparisons: int = 1) -> dict[str, Figure]:
-        """Return the figures of the samples in a mask, which has at least one. The intervals
-        hold for `num_comparisons` such masks at once."""
+        """Return the figures of the samples that the mask selects; it must select at least one.
+        Intervals are corrected for `num_comparisons` comparisons made together."""
         names = {self.samples[index].source_task for index in np.flatnonzero(samples).tolist()}
         num_held_out = len(self.held_out.rows)
         figures: dict[str, Figure] = {**self.train.figures(samples)}

@@ -85,7 +85,8 @@ def label_runs(
     runs: Sequence[FinishedRun], defaults: Mapping[str, Any], names: Sequence[CommonName] = ()
 ) -> dict[str, list[FinishedRun]]:
     """Return the runs by label. A label is the method, and those of its parameters that differ
-    between runs and are not the default, such as `lamol_kd (unique, gamma=0.5)`.
+    between runs of its benchmark and are not the default, such as `lamol_kd (unique, gamma=0.5)`.
+    Each of `names` stands for several settings at once.
 
     Only parameters that can change what a method learns count (`_counts`). `defaults` are the
     flattened defaults of all parameters. Raises ConfigError for one of `names` that is taken, or

@@ -12,8 +12,9 @@ NO_CLAIM = f"No difference is significant; that needs at least {MIN_SEEDS} seeds
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """Return the conclusions in this order: significant differences, differences that are not
-    significant, pairs with too few seeds, and pairs of unlike runs."""
+    """Return sentences in this order: significant differences, differences that are not, pairs of
+    methods with too few common seeds, and a warning where paired runs come from different versions
+    of lamol or processors."""
     compared = dict.fromkeys(difference.methods for difference in comparison.differences)
     tested = {d.methods for d in comparison.differences if d.interval is not None}
     untested = "; ".join(" and ".join(methods) for methods in compared if methods not in tested)
