@@ -13,10 +13,12 @@ from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.locks import sole_writer
 from lamol_core.errors import ArtifactError
+from lamol_core.pipeline.dvc_api import Pipeline
+from lamol_core.privacy.forgetting import _remove_remains
 from lamol_core.privacy.refusals import require_nothing_written
 from lamol_core.privacy.remains import num_repeated
 from lamol_core.records import PSEUDO_SCHEMA
-from tests.messages import naming
+from tests.messages import names, naming
 
 
 def test_rows_said_again_are_counted_whatever_case_and_white_space(tmp_path: Path) -> None:
@@ -44,3 +46,13 @@ def test_nothing_is_forgotten_while_a_process_writes(tmp_path: Path) -> None:
     with sole_writer(layout, [output]), at_work:
         require_nothing_written(layout)
     require_nothing_written(layout)
+
+
+def test_every_page_with_real_rows_is_removed(tmp_path: Path) -> None:
+    """Of whatever task: an old page can show rows that its task's data no longer has."""
+    layout = Layout(tmp_path)
+    page = layout.page_with_real_rows("taken-out")
+    page.parent.mkdir(parents=True)
+    page.write_text("<p>a row</p>", encoding="utf-8")
+    (note,) = _remove_remains(layout, Pipeline(None), "a", ("train",))
+    assert names(note, page) and not page.exists()

@@ -146,6 +146,13 @@ def test_a_misspelt_method_asks_for_no_block(sequence: Path) -> None:
     assert told.exit_code == 3 and names(told.output, "1 to mend", "method", "lamol_kdd")
 
 
+@pytest.mark.parametrize("command", ["report", "check"])
+def test_a_method_that_is_no_name_is_no_bug(command: str, sequence: Path) -> None:
+    edit_params(sequence, lambda params: params.update(method=["a"]))
+    told = call(command)
+    assert told.exit_code == 3 and names(told.output, "method")
+
+
 def test_a_stage_reads_no_block_that_it_does_not_declare(sequence: Path) -> None:
     run = StageRun.open("train", "a", (), Cost())
     with pytest.raises(AssertionError):
