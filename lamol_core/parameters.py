@@ -25,7 +25,24 @@ from lamol_core.training.params import TrainParams
 
 
 class _Blocks(Section):
-    """All blocks but those of the methods. `Params` adds one block for each method."""
+    """All blocks but those of the methods. `Params` adds one block for each method.
+
+    Attributes:
+        lamol_version: The version of lamol that the folder was made for, set by `lamol init`. It
+            stands for the code outside a checkout.
+        seed: The seed of mixing, sampling and training.
+        method: The method. Its own block has its name.
+        tasks: The tasks by name, each with the task before it.
+        backbone: The model that the sequence begins with.
+        text: How a row becomes tokens.
+        prepare: How splits that a source lacks are cut off.
+        generate: How pseudo-samples are drawn.
+        audit: The audit of pseudo-samples and its limits.
+        mix: Which pseudo-samples are trained on.
+        train: How a student is trained.
+        evaluate: How a student is scored.
+        forget: What `lamol forget` keeps.
+    """
 
     lamol_version: str | None = None
     seed: int = 0

@@ -11,7 +11,16 @@ from lamol_core.config.section import Count, Section
 
 
 class _Common(Section):
-    """The keys that do not belong to one check; docs/audit.md defines the figures of `limits`."""
+    """What the audit computes, and its limits.
+
+    Attributes:
+        ask_teacher: Let the teacher answer the input of each row too.
+        batch_size: Rows that the teacher answers at once.
+        show_real_rows: Write a page with real rows beside the samples, `.lamol/audit/TASK.html`.
+        min_rows: A task with fewer pseudo rows is not judged alone.
+        limits: For each figure the value beyond which it warns, and the value beyond which it
+            fails.
+    """
 
     ask_teacher: bool = False
     batch_size: Count = 256
@@ -44,7 +53,10 @@ else:
 
 
 class ForgetParams(Section):
-    """The block `forget`. With `keep_fingerprint`, keyed hashes of forgotten rows are kept for
-    later audits."""
+    """What `lamol forget` keeps.
+
+    Attributes:
+        keep_fingerprint: Keep keyed hashes of the removed rows for later audits.
+    """
 
     keep_fingerprint: bool = False

@@ -20,11 +20,17 @@ C = TypeVar("C")
 
 
 class Columns(Section):
-    """How a source's rows become (input, target) pairs, and which rows are used.
+    """How the rows of a source become (input, target) pairs, and which rows are used.
 
-    `input` and `target`: column names or templates. `where`: the values that a column may have.
-    `max_targets`: how many targets are kept, in alphabetical order. Each limit keeps the first
-    rows; `limit_per_target` applies to the training rows of each target."""
+    Attributes:
+        input: The column of the inputs, or a template of columns such as `"{context} {question}"`.
+        target: The column of the targets, or a template.
+        where: For each column the value, or the list of values, that a row must have.
+        max_targets: Keep the rows of so many targets, the first in alphabetical order.
+        limit_per_target: Keep so many training rows of each target, the first.
+        limit_train: Keep so many training rows, the first.
+        limit_test: Keep so many test rows, the first.
+    """
 
     input: str = "input"
     target: str = "target"

@@ -12,8 +12,16 @@ from lamol_core.records import Targets
 
 
 class TaskParams(Section):
-    """A task: the task learnt before it, its source, its metric, and the kind of its targets.
-    `auto` chooses by the rows."""
+    """One task of the sequence.
+
+    Attributes:
+        after: The task learnt before this one, or `base`.
+        source: Where the rows come from.
+        metric: `accuracy`, `token_f1`, `rouge_l` or `joint_slots`. `auto`: accuracy where targets
+            are classes, else token_f1.
+        targets: `classes` or `text`. `auto`: classes where there are two targets at the most, or at
+            least ten training rows for each on average.
+    """
 
     after: str
     source: Source
@@ -30,9 +38,15 @@ class TaskParams(Section):
 
 
 class PrepareParams(Section):
-    """How a missing dev or test split is cut off the training rows: a fraction of them, and a seed.
+    """How splits that a source lacks are cut off its training rows.
 
-    `canaries`: how many random sentences are planted in each task's training rows."""
+    Attributes:
+        dev_fraction: The share of the training rows that becomes the dev split.
+        test_fraction: The share of the training rows that becomes the test split.
+        split_seed: The seed of the cut.
+        canaries: Random sentences planted in the training rows of each task. The audit looks for
+            them in the pseudo-samples.
+    """
 
     dev_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     test_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
@@ -41,8 +55,13 @@ class PrepareParams(Section):
 
 
 class MixParams(Section):
-    """Which pseudo-samples are trained on. `gate`: what happens where their audit failed.
-    `drop_flagged`: leave out the rows that the audit flags."""
+    """Which pseudo-samples are trained on.
+
+    Attributes:
+        gate: What happens where their audit failed. `fail`: the stage stops. `warn`: it says so and
+            goes on. `off`: it does not ask.
+        drop_flagged: Leave out the rows that the audit flags.
+    """
 
     gate: Literal["off", "warn", "fail"] = "warn"
     drop_flagged: bool = False

@@ -6,8 +6,15 @@ from lamol_core.config.section import Count, Section
 
 
 class EvaluateParams(Section):
-    """`max_target_tokens`: the most tokens of an answer. `forward_transfer`: also score each
-    task before it is learnt."""
+    """Which rows are answered, and how.
+
+    Attributes:
+        split: The rows that are scored.
+        batch_size: Rows answered at once.
+        max_target_tokens: The most tokens of an answer.
+        forward_transfer: Score each task but the first before it is learnt too, by the model of
+            then and by the backbone.
+    """
 
     split: Literal["dev", "test"] = "test"
     batch_size: Count = 256

@@ -10,9 +10,29 @@ from lamol_core.config.section import Count, NumRows, Section, Weight
 
 
 class GenerateParams(Section):
-    """`gamma`: pseudo rows per new row. `rows_per_class`: the fewest rows of each class, whatever
-    `gamma` is. `topk`: how many tokens the sampler chooses from. `refill`: draw rejected rows
-    again, up to `max_attempts`."""
+    """How many pseudo-samples are drawn, and how they are chosen.
+
+    Attributes:
+        gamma: Pseudo rows for each new training row, over all earlier tasks together.
+        rows_per_class: The fewest pseudo rows of each class of a task, whatever `gamma` is.
+        topk: The sampler chooses each token among this many of the likeliest.
+        format: `constrain`: an automaton makes every sample well formed. `reject`: samples are
+            drawn freely and malformed ones are rejected, as in the published code.
+        batch_size: Samples drawn at once. Fewer where their keys and values would take over 1 GiB.
+        max_attempts: The most draws for each row wanted.
+        refill: Draw again for rejected samples. `false` is the published behaviour.
+        unique: Reject a text that was drawn before (`duplicate`).
+        known_labels: Count a sample for the task that has its label, whatever GEN token it was
+            drawn with. Reject a label that no task has (`unknown_label`) or that several have
+            (`ambiguous_label`).
+        self_consistent: Reject a sample whose input the teacher answers otherwise (`inconsistent`).
+        draws_per_row: Draw this many samples for each row wanted and keep the likeliest of each
+            label. The others stay in the table as `surplus`.
+        balance_labels: Keep as many rows of one label as of another. It needs a surplus to choose
+            from: `draws_per_row` above 1, `carry_over` or `known_labels`.
+        carry_over: Use the first pseudo rows of a task again for every later task. The teacher
+            draws only what is missing.
+    """
 
     gamma: Weight = 0.20
     rows_per_class: NumRows = 0

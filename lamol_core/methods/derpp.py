@@ -16,8 +16,12 @@ from lamol_core.methods.terms import Loss, ce, mse
 
 
 class DerppParams(ReplayParams):
-    """`alpha`: the weight of the loss on stored logits. `beta`: the weight of the loss on stored
-    labels."""
+    """The reservoir and the weights of its losses.
+
+    Attributes:
+        alpha: The weight of the squared difference to the stored logits.
+        beta: The weight of the cross-entropy on the stored labels.
+    """
 
     alpha: Weight = 0.5
     beta: Weight = 0.5

@@ -13,8 +13,12 @@ from lamol_core.methods.terms import Loss, ce
 
 
 class EwcParams(Section):
-    """`weight`: the weight of the penalty. `fisher_rows`: how many rows of a task its Fisher
-    information is the mean over; None means all."""
+    """The penalty.
+
+    Attributes:
+        weight: The weight of the penalty.
+        fisher_rows: Rows of a task that its Fisher information is the mean over. `null`: all.
+    """
 
     weight: Weight = 5000.0
     fisher_rows: Count | None = 200

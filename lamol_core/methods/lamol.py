@@ -13,7 +13,11 @@ from lamol_core.methods.terms import Loss, ce
 
 
 class LamolParams(Section):
-    """`lambda`: the weight of the GEN view."""
+    """The weight of writing rows beside that of answering them.
+
+    Attributes:
+        lambda_: The weight of the GEN view.
+    """
 
     lambda_: Weight = Field(0.25, alias="lambda")
 

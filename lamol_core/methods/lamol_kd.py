@@ -22,8 +22,14 @@ from lamol_core.methods.terms import Alignment, Loss, ce, kl
 
 
 class LamolKdParams(LamolParams):
-    """`distill_weight`: the weight of L_old. `temperature`: T. `alignment: reference` reproduces a
-    fault of the published code."""
+    """The distillation of earlier tasks.
+
+    Attributes:
+        distill_weight: The weight of L_old, the loss on pseudo rows.
+        temperature: The temperature T of the distillation.
+        alignment: `next_token`: each token is predicted from the one before. `reference` reproduces
+            a fault of the published code.
+    """
 
     distill_weight: Weight = 1.0
     temperature: Positive = 2.0

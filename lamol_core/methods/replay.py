@@ -27,8 +27,12 @@ ROWS, STREAM = "memory.parquet", "memory.json"
 
 
 class ReplayParams(Section):
-    """`buffer_size`: how many real rows the reservoir holds. `batch_size`: how many of them each
-    training step adds to its batch."""
+    """The reservoir of real rows.
+
+    Attributes:
+        buffer_size: Real rows that it holds.
+        batch_size: Rows of it that each training step adds to its batch.
+    """
 
     buffer_size: Count = 200
     batch_size: Count = 32

@@ -11,8 +11,17 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 class NanoParams(Section):
-    """A small Llama with random weights and its own byte-level BPE, which is trained on
-    `corpus`."""
+    """A small Llama with random weights and a byte-level BPE tokenizer of its own.
+
+    Attributes:
+        hidden_size: The width of the model.
+        layers: The number of blocks.
+        heads: The number of attention heads.
+        vocab_size: The most tokens of the tokenizer.
+        max_positions: The most tokens of a row.
+        seed: The seed of the weights.
+        corpus: The sources whose rows the tokenizer is trained on.
+    """
 
     hidden_size: Annotated[int, Field(ge=16, multiple_of=8)] = 128
     layers: Annotated[int, Field(ge=1)] = 4
@@ -32,8 +41,17 @@ class NanoParams(Section):
 
 
 class BackboneParams(Section):
-    """The first model. `max_tasks`: how many tasks get a GEN token. `ans_text` and `gen_text`:
-    words whose mean embeddings are the first values of ANS and GEN."""
+    """The model that the sequence begins with.
+
+    Attributes:
+        kind: `nano`: random weights. `hub`: a model of the Hugging Face hub. `folder`: what
+            `save_pretrained` wrote. `gguf`: a GGUF file.
+        path: The id on the hub, the folder or the file.
+        revision: The revision on the hub.
+        max_tasks: The most tasks that the sequence can have: so many GEN tokens are reserved.
+        ans_text: A text whose mean embedding is the first value of ANS.
+        gen_text: A text whose mean embedding is the first value of every GEN token.
+    """
 
     kind: Literal["nano", "hub", "folder", "gguf"] = "nano"
     path: str | None = None

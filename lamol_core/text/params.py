@@ -9,10 +9,15 @@ from lamol_core.text.template import NUM_CONTROL
 
 
 class TextParams(Section):
-    """Lengths in tokens. `max_length`: a training row with its control tokens. `max_input_tokens`
-    and `max_target_tokens`: the x and y of a pseudo-sample.
+    """How a row becomes tokens. All lengths are in tokens.
 
-    Without `use_task_specific_gen_token` all tasks share one GEN token."""
+    Attributes:
+        use_task_specific_gen_token: One GEN token for each task. `false`: one for all tasks.
+        max_length: The most tokens of a row with its control tokens. The front of a longer input is
+            cut off and counted; a target is never cut.
+        max_input_tokens: The most tokens of the input of a pseudo-sample.
+        max_target_tokens: The most tokens of the target of a pseudo-sample.
+    """
 
     use_task_specific_gen_token: bool = True
     max_length: Annotated[int, Field(ge=8)] = 256

@@ -9,8 +9,28 @@ from lamol_core.models.params import Precision
 
 
 class TrainParams(Section):
-    """`steps`: the number of optimizer steps, instead of `epochs`. `micro_batch_tokens`: the most
-    tokens in one forward. `warmup_fraction`: a share of the steps."""
+    """How a student is trained: AdamW, with a linear warm-up and decay of the learning rate.
+
+    Attributes:
+        epochs: Passes over the mix.
+        steps: The number of optimizer steps. It is used instead of `epochs` where it is set.
+        batch_size: Rows of an optimizer step. Each term of the loss is a mean over the whole batch.
+        micro_batch_tokens: The most tokens in one forward. It changes memory, not results.
+        learning_rate: The highest learning rate.
+        warmup_fraction: The share of the steps in which the learning rate rises.
+        weight_decay: The weight decay of AdamW.
+        max_grad_norm: Gradients are clipped to this norm.
+        precision: `bf16` has fp32 master weights. `auto` takes bf16 where it is faster: AMX, the
+            avx512_bf16 of AMD, CUDA.
+        attention: `packed`: rows without padding. `eager` and `sdpa`: those of transformers.
+            `auto`: packed on a CPU, else sdpa.
+        compile: Whether the blocks of the model are compiled by torch. `auto`: where training takes
+            long and there is a C++ compiler.
+        teacher_targets: `offline`: the teacher runs once, and its hidden states wait in
+            `.lamol/teacher/` until the student is trained. `online`: it runs in every step. The
+            logits are the same.
+        gradient_checkpointing: Take less memory and somewhat more time.
+    """
 
     epochs: Count = 5
     steps: Count | None = None

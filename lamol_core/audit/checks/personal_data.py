@@ -118,7 +118,11 @@ def personal_data_in(text: str, phone_regions: Sequence[str]) -> set[tuple[str, 
 
 
 class PersonalDataParams(Section):
-    """`phone_regions`: countries whose phone numbers are found without a country code."""
+    """What the search for personal data needs to know.
+
+    Attributes:
+        phone_regions: Countries whose phone numbers are found without a country code.
+    """
 
     phone_regions: tuple[str, ...] = ("US",)
 

@@ -14,7 +14,11 @@ DEMO_TASKS = ("home", "travel", "sentiment", "slots", "query")
 
 
 class DemoSource(SourceSpec):
-    """One task of the bundled corpus."""
+    """One task of the bundled corpus.
+
+    Attributes:
+        task: `home`, `travel`, `sentiment`, `slots` or `query`.
+    """
 
     kind: Literal["demo"]
     task: str

@@ -11,8 +11,16 @@ from lamol_core.errors import first_line
 
 
 class HubSource(SourceSpec):
-    """A data set that `datasets.load_dataset` reads. `train`, `dev` and `test` are its own names
-    for the splits; None where it lacks a split."""
+    """A data set that `datasets.load_dataset` reads, on the hub or in a local folder.
+
+    Attributes:
+        path: The id on the hub, or a local folder.
+        name: The configuration of the data set.
+        revision: The revision on the hub.
+        train: Its name for the training split.
+        dev: Its name for the dev split. `null`: it has none.
+        test: Its name for the test split. `null`: it has none.
+    """
 
     kind: Literal["hub"]
     path: str

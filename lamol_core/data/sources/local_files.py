@@ -20,7 +20,11 @@ exists."""
 
 
 class LocalFiles(SourceSpec):
-    """One file of training rows, or a folder with the files train.*, dev.* and test.*."""
+    """One file of training rows, or a folder with the files train.*, dev.* and test.*.
+
+    Attributes:
+        path: The file or the folder.
+    """
 
     path: str
     suffix: ClassVar[str]

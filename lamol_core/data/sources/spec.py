@@ -16,7 +16,11 @@ from lamol_core.data.columns import Columns, SourceError, Table
 
 
 class SourceSpec(Columns):
-    """The block `source` of a task."""
+    """The block `source` of a task.
+
+    Attributes:
+        kind: The name of the kind in the registry.
+    """
 
     kind: str
     suffix: ClassVar[str | None] = None
