@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: demo test test-fast test-real bench lint clean
+.PHONY: demo test test-fast test-real test-docs docs bench lint clean
 
 demo: $(READY)  ## run the demo sequence and show its score matrix
 	dvc repro
@@ -22,6 +22,13 @@ test-fast: $(READY)  ## those of them that train nothing and start no dvc (under
 
 test-real: $(READY)  ## tests on a real model and real data, from ../shared
 	python -m pytest -n 0 -m real $(REAL)
+
+docs: $(READY)  ## the site, in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	@echo "The site: file://$(CURDIR)/site/index.html"
+
+test-docs: $(READY)  ## run the commands of README and "Get started" (some minutes)
+	python -m pytest -n 0 -m documented
 
 bench: $(READY)  ## all benchmarks against the published procedure and peers (about an hour, ../shared)
 	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
@@ -41,4 +48,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:  ## everything that a command can make again (not data or results)
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
