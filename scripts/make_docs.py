@@ -1,5 +1,5 @@
-"""Write the generated pages of docs/: parameters.md from the blocks of params.yaml, commands.md
-from the command line.
+"""Write docs/parameters.md from the blocks of params.yaml, and docs/commands.md and README's table
+of commands from the command line.
 
     python scripts/make_docs.py            # tests/test_pages.py finds a page that is out of date
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ from lamol_core.parameters import Params
 from lamol_core.reporting.tables import markdown_row
 from stages.cli import COMMANDS, app
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
 NOTE = "<!-- Written by scripts/make_docs.py. Do not edit. -->"
 PARAMETERS = f"""\
 {NOTE}
@@ -207,12 +208,30 @@ def _names(param: Any) -> str:
     return ", ".join(param.opts) + ("" if param.is_flag else f" {param.metavar or value}")
 
 
-PAGES = {"parameters.md": parameters_page, "commands.md": commands_page}
+def readme() -> str:
+    """README.md with its table of commands."""
+    rows = [
+        markdown_row(f"`lamol {example.split()[0]}`", text)
+        for commands in COMMANDS.values()
+        for example, text in commands.items()
+    ]
+    table = "\n".join([markdown_row("command", "what it does"), "|---|---|", *rows])
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(
+        r"(?<=<!-- commands -->\n).*?(?=<!-- end -->)", f"\n{table}\n\n", text, flags=re.S
+    )
+
+
+PAGES = {
+    "README.md": readme,
+    "docs/parameters.md": parameters_page,
+    "docs/commands.md": commands_page,
+}
 
 
 def main() -> None:
     for name, page in PAGES.items():
-        (DOCS / name).write_text(page(), encoding="utf-8")
+        (ROOT / name).write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
