@@ -65,6 +65,7 @@ COMMAND_PAGE = f"""\
 """
 HEADER = [markdown_row("key", "type", "default", "meaning"), "|---|---|---|---|"]
 QUESTIONS = {figure: f"{check.title}?" for check in CHECKS for figure in check.limits}
+README_TABLE = re.compile(r"(<!-- commands -->\n).*?(<!-- end -->)", re.S)
 BOUNDS = {
     "ge": "at least",
     "gt": "above",
@@ -217,9 +218,7 @@ def readme() -> str:
     ]
     table = "\n".join([markdown_row("command", "what it does"), "|---|---|", *rows])
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.sub(
-        r"(?<=<!-- commands -->\n).*?(?=<!-- end -->)", f"\n{table}\n\n", text, flags=re.S
-    )
+    return README_TABLE.sub(rf"\1\n{table}\n\n\2", text)
 
 
 PAGES = {
