@@ -25,15 +25,20 @@ Symptom = Literal[
 class Method(ABC, Generic[P]):
     """One continual-learning method, made with its block of params.yaml.
 
-    rehearses: pseudo-samples of earlier tasks are drawn and added to the mix.
-    keeps_real_rows: the memory holds real rows of earlier tasks.
-    mixes_real_rows: the mix contains the real rows of all earlier tasks.
-    cost_per_token: how much longer a training takes than one of a first task with equal steps, for
-        `lamol check --estimate`. It is above 1 with an expert or a penalty (docs/performance.md).
-    privacy: one sentence on what is kept of earlier tasks.
-    presets: values, by block, that `lamol init` writes for a pretrained backbone.
-    advice: what to change for each symptom. `{tasks}` stands for the tasks that show it, `{points}`
-        for the points forgotten, `{first}` for the first task and its score."""
+    Attributes:
+        name: The name in params.yaml.
+        Params: The class of the method's block.
+        rehearses: Pseudo-samples of earlier tasks are drawn and added to the mix.
+        keeps_real_rows: The memory holds real rows of earlier tasks.
+        mixes_real_rows: The mix contains the real rows of all earlier tasks.
+        cost_per_token: How much longer a training takes than one of a first task with equal steps,
+            for `lamol check --estimate`. It is above 1 with an expert or a penalty
+            (docs/performance.md).
+        privacy: One sentence on what is kept of earlier tasks.
+        presets: Values, by block, that `lamol init` writes for a pretrained backbone.
+        advice: What to change for each symptom. `{tasks}` stands for the tasks that show it,
+            `{points}` for the points forgotten, `{first}` for the first task and its score.
+    """
 
     name: ClassVar[str]
     Params: ClassVar[type[Section]] = Section
