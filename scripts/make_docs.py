@@ -18,6 +18,7 @@ import griffe
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
+from lamol_core.artifacts.spec import STAGES, Artifact
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.registry import CHECKS
 from lamol_core.config.section import Section
@@ -48,8 +49,8 @@ COMMAND_PAGE = f"""\
 {NOTE}
 # Commands
 
-`lamol COMMAND --help` prints the same. TASK is a name in `params.yaml`. Every command has
-`--debug`: it shows the traceback of an error.
+`lamol COMMAND --help` prints the same. TASK is a name in `params.yaml`, AFTER the task that
+it follows. Every command has `--debug`: it shows the traceback of an error.
 
 | exit code | meaning |
 |---:|---|
@@ -73,6 +74,7 @@ BOUNDS = {
     "lt": "below",
     "multiple_of": "a multiple of",
 }
+TASKS: dict[str, str] = {"task": "TASK", "before": "AFTER", "base": "base"}
 WORDS = {bool: "true, false", str: "text", int: "integer", float: "number", types.NoneType: "null"}
 
 
@@ -188,8 +190,25 @@ def commands_page() -> str:
             context = group.make_context("lamol", [name], resilient_parsing=True)
             _, command, _ = group.resolve_command(context, [name])
             about, shown = str(command.help).split("\n\nExample: ")
-            lines += [f"### lamol {name}\n", about, "", f"    {shown}", "", *_options(command), ""]
+            lines += [f"### lamol {name}\n", about, "", f"    {shown}", ""]
+            lines += [*_files(name), *_options(command), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _files(name: str) -> list[str]:
+    """What a stage reads and writes; [] for other commands."""
+    if (stage := STAGES.get(name)) is None:
+        return []
+    reads = [_path(read.artifact, TASKS[read.of], read.part) for read in stage.reads]
+    writes = [_path(one, TASKS["task" if stage.of_task else "base"]) for one in stage.writes]
+    blocks = [f"`{block.replace('${key}', 'TASK')}`" for block in stage.blocks]
+    parts = {"Reads": reads, "Writes": writes, "Blocks of `params.yaml`": blocks}
+    return [f"- {title}: {', '.join(items) or 'none'}." for title, items in parts.items()] + [""]
+
+
+def _path(artifact: Artifact, task: str, part: str = "") -> str:
+    path = artifact.path.format(task=task)
+    return f"`{path}/{part}`" if part else f"`{path}`"
 
 
 def _options(command: Any) -> list[str]:

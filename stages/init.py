@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lamol_core.errors import UsageError
-from lamol_core.methods.registry import DEFAULT_METHOD
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.pipeline.init import create_sequence, make_params, read_example
 from lamol_core.preflight.problems import problems_before_a_run
 from stages.console import say
@@ -56,10 +56,7 @@ def init(
         typer.Option(help="`nano`, a GGUF file, a folder that save_pretrained wrote, or a hub id."),
     ] = "nano",
     method: Annotated[
-        str | None,
-        typer.Option(
-            help="One of the README's table of methods.", show_default="the default of `method`"
-        ),
+        str | None, typer.Option(help=f"{', '.join(METHODS)}.", show_default=DEFAULT_METHOD)
     ] = None,
     debug: DebugOption = False,
 ) -> None:

@@ -42,7 +42,7 @@ GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
 DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
 """The content that DVC gives to .dvc/.gitignore in a Git repository. It is written without one
 too, for a repository that is made later."""
-README = '# The parameters of this sequence; every key: README of lamol, "Parameters".\n'
+ABOUT = "# The parameters of this sequence. docs/parameters.md of lamol explains every key.\n"
 ABOUT_ANCHORS = (
     "# (`*id001` stands for what `&id001` names: the same source, of a task and of the corpus.)\n"
 )
@@ -94,7 +94,7 @@ def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
     yaml.width = 100
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
         if not isinstance(params, CommentedMap):
-            stream.write(README)
+            stream.write(ABOUT)
             if params["backbone"]["kind"] == "nano":
                 stream.write(ABOUT_ANCHORS)
         yaml.dump(params, stream)
