@@ -114,11 +114,11 @@ def compose(data: Mapping[str, Any]) -> tuple[Params | None, list[str]]:
 def read_blocks(
     data: Mapping[str, Any], names: Collection[str], task: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
-    """The blocks that a stage declares (spec.py) by name, with defaults, and their problems, a
-    sentence each.
+    """The blocks that a stage declares (spec.py) and `lamol_version` by name, with defaults, and
+    their problems, a sentence each.
 
     The blocks are {} where one of them is wrong. Raises ConfigError for an unknown method."""
-    keys = {name: name for name in names if name != TASK}
+    keys = {name: name for name in ("lamol_version", *names) if name != TASK}
     if METHOD in keys:
         keys[METHOD] = find_method(data.get("method")).name
     given = {key: data[key] for key in keys.values() if key in data}

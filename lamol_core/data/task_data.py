@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lamol_core.artifacts.figures import read_json_as
 from lamol_core.artifacts.manifest import MANIFEST, Manifest, check_folder, read_manifest
-from lamol_core.artifacts.spec import DATA, Of, remedy
+from lamol_core.artifacts.spec import DATA, Of, remedy, repro
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import read_rows
 from lamol_core.config.task_names import BASE
@@ -91,8 +91,8 @@ class TaskData:
         if removed is not None:
             raise ArtifactError(
                 f"{self.file(task, split)}: its {removed.rows} rows were forgotten on "
-                f"{removed.forgotten_on}. Undo the change that needs them and run `dvc checkout`, "
-                f"or remove .lamol/forgotten/{task} to read them from the source again."
+                f"{removed.forgotten_on}. Undo the change that needs them, then "
+                f"{repro(DATA, task)} and `dvc checkout`; or remove .lamol/forgotten/{task} to read them from the source again."
             )
         return self.rows_left(task, split)
 

@@ -38,7 +38,7 @@ def what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list
                 problems.append(
                     f"tasks.{task}: its rows were forgotten, but `dvc repro` would run "
                     f"{', '.join(training)} again, and then train on them. Undo what `dvc "
-                    f"status` shows as changed, then {repro(DATA, task)}."
+                    f"status` shows as changed, then {repro(DATA, task)} and `dvc checkout`."
                     + (NANO_CORPUS if maker(STUDENT, BASE) in training else "")
                 )
             elif params.evaluate.split in record.removed:

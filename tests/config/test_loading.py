@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from lamol_core.config.loading import read_params
 from lamol_core.errors import ConfigError
-from lamol_core.parameters import Params, load_params
+from lamol_core.parameters import Params, load_params, read_blocks
 from tests.config.blocks import DEMO, find_problems, sequence
 from tests.messages import names, naming
 
@@ -282,3 +282,8 @@ def test_an_override_into_an_absent_or_empty_block(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "train:\n")
     with pytest.raises(ConfigError, match=naming("train.epochs=2", "train")):
         load_params(path, ["train.epochs=2"])
+
+
+def test_a_stage_s_blocks_have_the_version_that_the_folder_was_made_for() -> None:
+    blocks, problems = read_blocks({"lamol_version": "1.2.3", "seed": 4}, ("seed",))
+    assert (blocks, problems) == ({"lamol_version": "1.2.3", "seed": 4}, [])
