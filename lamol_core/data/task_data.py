@@ -92,7 +92,8 @@ class TaskData:
             raise ArtifactError(
                 f"{self.file(task, split)}: its {removed.rows} rows were forgotten on "
                 f"{removed.forgotten_on}. Undo the change that needs them, then "
-                f"{repro(DATA, task)} and `dvc checkout`; or remove .lamol/forgotten/{task} to read them from the source again."
+                f"{repro(DATA, task)} and `dvc checkout`; or remove .lamol/forgotten/{task} to "
+                "read them from the source again."
             )
         return self.rows_left(task, split)
 
