@@ -22,6 +22,7 @@ import tempfile
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 from ruamel.yaml import YAML
@@ -59,8 +60,8 @@ def main() -> None:
     for artefact in artefacts:
         names = names_in(artefact)
         say(f"{artefact.name}, {artefact.stat().st_size:,} bytes, {len(names)} files")
+        say(*(f"    {name}" for name in names if artefact.suffix == ".whl"))
         problems += content_problems(artefact.suffix, names)
-    say(*(f"    {name}" for name in names_in(artefacts[0])))
     twine = subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *artefacts])
     problems += ["twine check failed"] * bool(twine.returncode)
     for version in options.python or supported_versions():
@@ -79,11 +80,12 @@ def say(*lines: str) -> None:
 
 
 def build(out: Path) -> list[Path]:
-    """The wheel and the sdist of this checkout, in a new folder `out`."""
-    shutil.rmtree(out, ignore_errors=True)
+    """The wheel and the sdist of this checkout, in `out`; those of other versions are removed."""
+    for old in out.glob("lamol_kd-*"):
+        old.unlink()
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return [*out.glob("*.whl"), *out.glob("*.tar.gz")]
+    return [*out.glob("lamol_kd-*.whl"), *out.glob("lamol_kd-*.tar.gz")]
 
 
 def names_in(artefact: Path) -> list[str]:
@@ -144,7 +146,7 @@ def try_out(artefact: Path, python: str, version: str) -> list[str]:
     return []
 
 
-def run_sequence(work: Path) -> dict[str, float]:
+def run_sequence(work: Path) -> dict[str, Any]:
     """Learn three small CSV files with the commands of `environment`; the summary's figures."""
     options: list[str] = []
     for name in TASKS:
@@ -159,8 +161,7 @@ def run_sequence(work: Path) -> dict[str, float]:
     yaml.dump(params, path)
     run(work, "mine", "dvc", "repro")
     figures = json.loads((work / "mine/reports/summary.json").read_text(encoding="utf-8"))
-    if figures["tasks"] != list(TASKS):
-        sys.exit(f"reports/summary.json has the tasks {figures['tasks']}")
+    assert figures["tasks"] == list(TASKS)
     return figures
 
 
