@@ -83,7 +83,7 @@ def build(out: Path) -> list[Path]:
     """The wheel and the sdist of this checkout, in `out`; those of other versions are removed."""
     for old in out.glob("lamol_kd-*"):
         old.unlink()
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return [*out.glob("lamol_kd-*.whl"), *out.glob("lamol_kd-*.tar.gz")]
 
@@ -160,7 +160,9 @@ def run_sequence(work: Path) -> dict[str, Any]:
     params["train"].update(steps=100, batch_size=8, learning_rate=5e-3)
     yaml.dump(params, path)
     run(work, "mine", "dvc", "repro")
-    figures = json.loads((work / "mine/reports/summary.json").read_text(encoding="utf-8"))
+    figures: dict[str, Any] = json.loads(
+        (work / "mine/reports/summary.json").read_text(encoding="utf-8")
+    )
     assert figures["tasks"] == list(TASKS)
     return figures
 
