@@ -42,8 +42,7 @@ else:
 def parse_source(block: object) -> Source:
     """Make a source of its block of params.yaml. Raises ValidationError where the block is
     wrong."""
-    adapter: TypeAdapter[SourceSpec] = TypeAdapter(Source)
-    return adapter.validate_python(block)
+    return TypeAdapter[SourceSpec](Source).validate_python(block)
 
 
 def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:
