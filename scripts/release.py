@@ -129,6 +129,7 @@ def try_out(artefact: Path, python: str, version: str) -> list[str]:
     what = f"Python {version}, {'wheel' if artefact.suffix == '.whl' else 'sdist'}"
     with tempfile.TemporaryDirectory(prefix="lamol-release-") as folder:
         work, started = Path(folder), time.perf_counter()
+        say(f"{what}: an empty environment, some minutes ...")
         try:
             run(work, "", python, "-m", "venv", "environment")
             pip = ("python", "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt")
