@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: demo test test-fast test-real test-docs docs bench lint clean
+.PHONY: demo test test-fast test-real test-docs docs bench lint release clean
 
 demo: $(READY)  ## run the demo sequence and show its score matrix
 	dvc repro
@@ -39,6 +39,9 @@ lint: $(READY)  ## style, types, layers
 	ruff format --check lamol_core stages tests scripts benchmarks
 	mypy
 	lint-imports
+
+release: $(READY)  ## wheel and sdist, each run in an empty environment of every Python (half an hour)
+	python scripts/release.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'

@@ -102,12 +102,12 @@ class StageRun(Inputs):
 
     @property
     def seed(self) -> int:
-        return self.blocks["seed"]
+        return int(self.blocks["seed"])
 
     @property
     def method(self) -> str:
         """The name of the method that params.yaml chooses."""
-        return self.blocks["method"]
+        return str(self.blocks["method"])
 
     def provenance(self, parameters: dict[str, Any] | None = None) -> Provenance:
         """The provenance of an output, for its manifest: parameters that act, hashes of the inputs

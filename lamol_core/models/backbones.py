@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from lamol_core.config.paths import resolve_path, say_missing
-from lamol_core.errors import ConfigError, first_line
+from lamol_core.errors import ConfigError, first_line, missing_package
 from lamol_core.models.params import BackboneParams, NanoParams
 from lamol_core.models.reserve import reserve_tokens
 
@@ -104,6 +104,8 @@ def load_pretrained(params: BackboneParams, root: Path) -> Pair:
         raise ConfigError(f"params.yaml: backbone.path: {say_missing(path, params.path, root)}")
     if params.kind == "folder":
         return _from_pretrained(str(path), str(path), local_files_only=True)
+    if problem := missing_package("gguf"):
+        raise ConfigError(f"params.yaml: backbone.kind: gguf, but {problem}")
     model, tokenizer = _from_pretrained(
         str(path.parent), str(path), gguf_file=path.name, local_files_only=True
     )

@@ -143,7 +143,7 @@ def read_at(root: Path, path: str, revision: str) -> str | None:
     try:
         with Repo(str(root)) as repo:
             prefix = root.resolve().relative_to(Path(repo.scm.root_dir).resolve())
-        return api.read(str(prefix / path), repo=str(root), rev=revision)
+        return str(api.read(str(prefix / path), repo=str(root), rev=revision))
     except (DvcException, OSError, UnicodeDecodeError):
         return None
 

@@ -8,7 +8,7 @@ from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
-from lamol_core.errors import ArtifactError
+from lamol_core.errors import ArtifactError, missing_package
 from lamol_core.models.params import BackboneParams
 from lamol_core.text.params import TextParams
 
@@ -32,7 +32,10 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
             return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
         with path.open("rb") as stream:
             is_gguf = stream.read(len(GGUF)) == GGUF
-        return [] if is_gguf else [f"backbone.path: {path} does not begin as a GGUF file."]
+        if not is_gguf:
+            return [f"backbone.path: {path} does not begin as a GGUF file."]
+        problem = missing_package("gguf")
+        return [f"backbone.kind: gguf, but {problem}"] if problem else []
     if backbone.kind == "folder":
         if not path.is_dir():
             return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]

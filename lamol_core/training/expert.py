@@ -26,4 +26,5 @@ def train_expert(
     expert = setup.load(backbone)
     new = [row for row in rows if row.origin == "new"]
     setup.fit(expert, new, loss, None, Memory(), resume)
-    return expert.eval()
+    expert.eval()
+    return expert

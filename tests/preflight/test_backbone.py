@@ -1,6 +1,7 @@
 """Models that can't be trained, as far as their files show."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ class TestBackbone:
         assert names(problem, "backbone.path", tmp_path / "m.gguf")
         (problem,) = self.check(tmp_path, kind="gguf", path=".")
         assert problem.startswith(f"backbone.path: {tmp_path} ")
+
+    def test_the_package_that_reads_gguf_is_needed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "m.gguf").write_bytes(b"GGUF and more")
+        monkeypatch.setitem(sys.modules, "gguf", None)
+        (problem,) = self.check(tmp_path, kind="gguf", path="m.gguf")
+        assert names(problem, "backbone.kind", "pip install 'lamol-kd[gguf]'")
 
     @pytest.mark.parametrize(
         ("config", "missing", "named"),

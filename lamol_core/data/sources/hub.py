@@ -7,7 +7,7 @@ from typing import Literal
 from lamol_core.config.paths import resolve_path
 from lamol_core.data.columns import SourceError, Table, needed_columns
 from lamol_core.data.sources.spec import SourceSpec
-from lamol_core.errors import first_line
+from lamol_core.errors import first_line, missing_package
 
 
 class HubSource(SourceSpec):
@@ -31,6 +31,8 @@ class HubSource(SourceSpec):
     test: str | None = None
 
     def read(self, root: Path) -> dict[str, Table]:
+        if problem := missing_package("datasets"):
+            raise SourceError([f"data set {self.path}: {problem}"])
         return {split: self._read_split(root, name) for split, name in self._names.items()}
 
     @property

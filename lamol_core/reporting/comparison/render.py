@@ -183,10 +183,11 @@ def comparison_chart(comparison: Comparison) -> Chart:
     runs = base.mark_point(size=24, filled=True, opacity=0.55, color=INK).encode(x="value:Q")
     layers = alt.layer(interval, mean, runs).properties(width=230, height=alt.Step(24))
     titles = [column.title for column in columns]
-    return layers.facet(
+    chart: Chart = layers.facet(
         facet=alt.Facet("figure:N", sort=titles, title=None), columns=len(COMPARED),
         data=alt.Data(values=points),
     ).resolve_scale(x="independent")  # fmt: skip
+    return chart
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
