@@ -12,6 +12,7 @@ from pydantic import Field
 
 from lamol_core.config.section import Count, Section
 from lamol_core.errors import ConfigError, did_you_mean
+from lamol_core.text.normalise import is_blank
 
 Role = Literal["input", "target"]
 A = TypeVar("A")
@@ -115,7 +116,7 @@ class Template:
             literal + (_cell_text(row.get(name)) if name is not None else "")
             for literal, name in self.parts
         )
-        if not text.strip():
+        if is_blank(text):
             raise ValueError("is empty")
         # one half of a surrogate pair (a broken JSON escape) cannot be stored as UTF-8
         if any("\ud800" <= character <= "\udfff" for character in text):
