@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,27 @@ def pipeline_hints(params: Params, root: Path) -> list[str]:
         f"dvc.yaml: `backbone` does not depend on {', '.join(unseen)}, of backbone.nano.corpus: "
         "DVC does not see when that changes. Add it to the `deps` there."
     ]
+
+
+def interpolation_hints(data: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on the texts of params.yaml (`data`) that hold `${`; [] where none does.
+    `dvc repro` leaves them alone, but `dvc exp run -S` replaces `${...}` (OmegaConf) or fails."""
+    keys = [key for key, text in _texts(data) if "${" in text]
+    if not keys:
+        return []
+    return [
+        f"{', '.join(keys)}: `dvc exp run -S` takes `${{` for the beginning of a parameter. Rename "
+        "the file or column if you use that; `dvc repro` reads it as it is."
+    ]
+
+
+def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text below a value of params.yaml, after its key."""
+    if isinstance(value, str):
+        yield key, value
+    items = enumerate(value) if isinstance(value, list) else ()
+    for name, item in value.items() if isinstance(value, Mapping) else items:
+        yield from _texts(item, f"{key}.{name}" if key else str(name))
 
 
 def _read_stages(path: Path) -> dict[str, Any]:

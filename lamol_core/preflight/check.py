@@ -6,7 +6,7 @@ from typing import Any
 
 from lamol_core.config.loading import version_problems
 from lamol_core.parameters import Params
-from lamol_core.pipeline.dvc_yaml import pipeline_hints, pipeline_problems
+from lamol_core.pipeline.dvc_yaml import interpolation_hints, pipeline_hints, pipeline_problems
 from lamol_core.preflight.forgotten import what_forgotten_rows_cost
 from lamol_core.preflight.hints import find_hints, find_leftovers
 from lamol_core.preflight.overview import TaskOverview, describe_sequence
@@ -43,7 +43,7 @@ def check_all(data: dict[str, Any], root: Path) -> Found:
         return Found(problems)
     tasks = describe_sequence(params, root)
     hints = [*find_hints(params), *pipeline_hints(params, root), *find_leftovers(params, root)]
-    hints += lost_scores
+    hints += [*interpolation_hints(data), *lost_scores]
     if encode := find_encode(params, root):
         problems, of_targets = target_problems(params, tasks, encode)
         hints += of_targets

@@ -17,7 +17,7 @@ from lamol_core.pipeline.init import create_sequence, find_source, make_params, 
 from lamol_core.preflight.problems import check_sequence
 from tests.code_imports import ROOT
 from tests.messages import names, naming
-from tests.stages.sequences import run, write_csv
+from tests.stages.sequences import make_tiny, run, write_csv
 
 
 def create(folder: Path, tasks: list[str], backbone: str, method: str) -> None:
@@ -214,6 +214,25 @@ def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
     (folder / "dvc.yaml").write_text("stages: [")
     (problem,) = pipeline_problems(of_corpus("../moved.csv"), folder)
     assert problem.startswith(f"{folder / 'dvc.yaml'}: ") and names(problem, "YAML")
+
+
+@pytest.mark.slow
+def test_a_path_that_looks_like_a_parameter_is_found_by_every_stage(tmp_path: Path) -> None:
+    """In both places where DVC learns of it: a task's source, and the corpus of a nano model."""
+    tasks, named = [], {"a": "cost $HOME {x} 100%", "b": "inter ${x} pole", "c": "of ${seed}"}
+    for name, folder in named.items():
+        (tmp_path / folder).mkdir()
+        write_csv(tmp_path / folder / "train.csv", "fruits")
+        tasks.append(f"--task={name}={folder}/" + ("train.csv" if name == "b" else ""))
+    run(tmp_path, "lamol", "init", "out", *tasks)
+    make_tiny(tmp_path / "out")
+    told = run(tmp_path / "out", "lamol", "check")
+    assert names(told, "tasks.b.source.path", "tasks.c.source.path", "dvc exp run -S")
+    assert not names(told, "tasks.a.source.path")
+    run(tmp_path / "out", "dvc", "repro", "prepare", "backbone")
+    assert "prepare" not in run(tmp_path / "out", "dvc", "status", "prepare")
+    (tmp_path / named["b"] / "train.csv").write_text("input,target\n")
+    assert "prepare@b" in run(tmp_path / "out", "dvc", "status", "prepare")
 
 
 @pytest.mark.slow
