@@ -1,5 +1,6 @@
 """Finds problems of a backbone in its files, without loading it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError
 from lamol_core.models.params import BackboneParams
-from lamol_core.text.params import TextParams
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 """A tokenizer is loaded from one or more of these files."""
 GGUF = b"GGUF"
+POSITIONS = ("max_position_embeddings", "n_positions", "model_max_length", "context_length")
+"""The keys under which transformers' models save their positions. Its own `attribute_map` says so,
+but importing that takes seconds."""
 
 
 def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
@@ -40,30 +43,32 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     return []
 
 
-def length_problems(text: TextParams, backbone: BackboneParams, root: Path) -> list[str]:
-    """Return a sentence where pseudo-samples may be longer than the model's positions; [] where
-    they are not, or where only a loaded model shows its positions."""
-    positions = _positions(backbone, root)
-    wanted = text.max_sample_tokens + 1  # GEN
-    if positions is None or wanted <= positions:
-        return []
+def length_problems(wanted: Mapping[str, int], backbone: BackboneParams, root: Path) -> list[str]:
+    """Return a sentence for each key of `wanted` that allows texts of more tokens (its value) than
+    the model has positions; [] where only a loaded model shows its positions."""
+    positions = find_positions(backbone, root)
     return [
-        f"text.max_input_tokens and text.max_target_tokens: they allow pseudo-samples of {wanted} "
-        f"tokens, but the backbone has {positions} positions. Lower them, or take a model "
-        "with more positions."
+        f"{key}: {num} tokens in all are allowed, but the backbone has {positions} positions. "
+        "Lower it, or take a model with more positions."
+        for key, num in wanted.items()
+        if positions is not None and num > positions
     ]
 
 
-def _positions(backbone: BackboneParams, root: Path) -> int | None:
+def find_positions(backbone: BackboneParams, root: Path) -> int | None:
     """Return how many tokens a row can have; None where only a loaded model shows it."""
     if backbone.kind == "nano":
         return backbone.nano.max_positions
     if backbone.kind != "folder" or backbone.path is None:
         return None
-    config = _config(resolve_path(backbone.path, root)) or {}
+    return positions_of(_config(resolve_path(backbone.path, root)) or {})
+
+
+def positions_of(config: Mapping[str, Any]) -> int | None:
+    """Return the positions that a model's config.json names; None where it names none."""
     config = config.get("text_config", config)
-    found = config.get("max_position_embeddings") if isinstance(config, dict) else None
-    return found if isinstance(found, int) else None
+    found = [config.get(key) for key in POSITIONS] if isinstance(config, Mapping) else []
+    return next((number for number in found if isinstance(number, int)), None)
 
 
 def is_made_of(student: Path, backbone: BackboneParams) -> bool:
