@@ -271,4 +271,7 @@ def _no_column(table: Table, name: str) -> str:
         return f"{table.where}: no column {name!r}: {table.hint}"
     known = ", ".join(map(str, table.columns)) or "none"
     hint = did_you_mean(name, map(str, table.columns))
+    if {"instruction", "output"} <= set(table.columns):  # those of Alpaca
+        text = "{instruction} {input}" if "input" in table.columns else "instruction"
+        hint = f" (give `input: {text!r}` and `target: output`)"
     return f"{table.where}: no column {name!r}{hint}. Its columns are: {known}."

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from lamol_core import __version__
 from lamol_core.artifacts.spec import DATA, maker
 from lamol_core.data.sources.registry import parse_source
 from lamol_core.parameters import Params
+from lamol_core.reporting.comparison.finished_runs import flatten
 
 CODE = ("stages/", "lamol_core/")
 """The code dependencies in the checkout's dvc.yaml begin with one of these."""
@@ -138,22 +139,13 @@ def pipeline_hints(params: Params, root: Path) -> list[str]:
 def interpolation_hints(data: Mapping[str, Any]) -> list[str]:
     """Return a sentence on the texts of params.yaml (`data`) that hold `${`; [] where none does.
     `dvc repro` leaves them alone, but `dvc exp run -S` replaces `${...}` (OmegaConf) or fails."""
-    keys = [key for key, text in _texts(data) if "${" in text]
+    keys = [key for key, value in flatten(data).items() if "${" in str(value)]
     if not keys:
         return []
     return [
         f"{', '.join(keys)}: `dvc exp run -S` takes `${{` for the beginning of a parameter. Rename "
         "the file or column if you use that; `dvc repro` reads it as it is."
     ]
-
-
-def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every text below a value of params.yaml, after its key."""
-    if isinstance(value, str):
-        yield key, value
-    items = enumerate(value) if isinstance(value, list) else ()
-    for name, item in value.items() if isinstance(value, Mapping) else items:
-        yield from _texts(item, f"{key}.{name}" if key else str(name))
 
 
 def _read_stages(path: Path) -> dict[str, Any]:

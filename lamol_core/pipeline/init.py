@@ -16,7 +16,7 @@ from lamol_core import __version__
 from lamol_core.config.loading import read_params
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
-from lamol_core.data.sources.local_files import no_training_file
+from lamol_core.data.sources.local_files import find_files, home_of_files, no_training_file
 from lamol_core.data.sources.registry import SUFFIXES, parse_source
 from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
@@ -189,8 +189,8 @@ def find_source(path: Path) -> dict[str, str]:
     path = resolve_path(str(path), Path())
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder.")
-    files = [path] if path.is_file() else sorted(path.glob("train.*"))
-    known = [file for file in files if file.suffix in SUFFIXES]
+    choices = find_files(home_of_files(path, SUFFIXES), SUFFIXES) if path.is_dir() else [[path]]
+    known = [files[0] for files in choices if files[0].suffix in SUFFIXES]
     if len(known) > 1:
         both = " and ".join(file.name for file in known)
         raise ConfigError(f"{path}: holds {both}; only one can be the training split.")

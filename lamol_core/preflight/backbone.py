@@ -7,7 +7,7 @@ from typing import Any
 from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
-from lamol_core.config.paths import resolve_path
+from lamol_core.config.paths import pointer_problem, resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError
 from lamol_core.models.params import BackboneParams
@@ -30,6 +30,9 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     if backbone.path is None:
         return [f"backbone.path: missing, and kind {backbone.kind!r} needs it."]
     path = resolve_path(backbone.path, root)
+    files = [file for file in (path, *path.glob("*")) if file.is_file()]
+    if pointers := list(filter(None, map(pointer_problem, files))):
+        return [f"backbone.path: {pointers[0]}"]
     if backbone.kind == "gguf":
         if not path.is_file():
             return [f"backbone.path: {path} is no file. Name the .gguf file itself."]

@@ -191,7 +191,7 @@ def test_a_task_without_a_file_leaves_prepare_without_one() -> None:
 def test_what_dvc_exp_run_would_replace_is_told_by_its_key() -> None:
     source = {"input": "costs ${price}", "target": "{x}$", "where": {"y": ["$", "${seed}"]}}
     (hint,) = interpolation_hints({"tasks": {"a": {"source": source}}, "seed": 3})
-    assert names(hint, "tasks.a.source.input", "tasks.a.source.where.y.1")
+    assert names(hint, "tasks.a.source.input", "tasks.a.source.where.y")
     assert not names(hint, "tasks.a.source.target") and not names(hint, "seed")
     assert interpolation_hints({"tasks": {"a": {"source": {"input": "{price}"}}}}) == []
 

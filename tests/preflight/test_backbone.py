@@ -136,6 +136,15 @@ class TestBackbone:
         (problem,) = self.check(tmp_path, kind="folder", path="model")
         assert names(problem, tmp_path / "model", ".bin", "save_pretrained")
 
+    @pytest.mark.parametrize("kind", ["folder", "gguf"])
+    def test_a_pointer_of_git_lfs_is_told_as_such(self, tmp_path: Path, kind: str) -> None:
+        write_model(tmp_path / "model", {})
+        weights = tmp_path / "model" / "model.safetensors"
+        weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n")
+        path = str(weights if kind == "gguf" else weights.parent)
+        (problem,) = self.check(tmp_path, kind=kind, path=path)
+        assert names(problem, "backbone.path", weights, "git lfs pull")
+
     def test_a_hub_id_is_not_looked_for(self, tmp_path: Path) -> None:
         assert self.check(tmp_path, kind="hub", path="owner/model") == []
 
