@@ -11,7 +11,7 @@ from lamol_core.preflight.forgotten import what_forgotten_rows_cost
 from lamol_core.preflight.hints import find_hints, find_leftovers, rows_without_positions
 from lamol_core.preflight.overview import TaskOverview, describe_sequence
 from lamol_core.preflight.problems import problems_before_a_run
-from lamol_core.preflight.targets import find_encode, target_problems
+from lamol_core.preflight.targets import find_codec, target_problems
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def check_all(data: dict[str, Any], root: Path) -> Found:
     hints = [*find_hints(params), *rows_without_positions(params, root)]
     hints += [*pipeline_hints(params, root), *find_leftovers(params, root)]
     hints += [*interpolation_hints(data), *lost_scores]
-    if encode := find_encode(params, root):
-        problems, of_targets = target_problems(params, tasks, encode)
+    if codec := find_codec(params, root):
+        problems, of_targets = target_problems(params, tasks, codec)
         hints += of_targets
     return Found(problems, hints, [] if problems else tasks)
