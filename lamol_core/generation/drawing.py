@@ -61,13 +61,7 @@ def draw_from_checkpoint(
         if count:
             gen_token = codec.control.gen_for(index, text.use_task_specific_gen_token)
             known = (labels_by_task or {}).get(task, ())
-            labels = _writable(task, known, codec, text.max_target_tokens)
-            if known and not labels and params.known_labels:
-                raise ConfigError(
-                    f"params.yaml: text.max_target_tokens = {text.max_target_tokens}: no label of "
-                    f"{task!r} can be drawn, so generate.known_labels rejects every sample. Raise "
-                    "it, or rename the labels (see `lamol check`)."
-                )
+            labels = _writable(task, known, codec, params.known_labels, text.max_target_tokens)
             existing = Counter(normalise(s.target) for s in carried if s.source_task == task)
             request = Request(task, gen_token, count - existing.total(), labels, existing)
             requests.append(request)
@@ -76,19 +70,23 @@ def draw_from_checkpoint(
 
 
 def _writable(
-    task: str, labels: Sequence[str], codec: TextCodec, max_tokens: int
+    task: str, labels: Sequence[str], codec: TextCodec, needed: bool, max_tokens: int
 ) -> frozenset[str]:
     """The labels that a teacher can write with `max_tokens` tokens, normalised, in the form in
-    which it writes them. The log names the first of the others."""
+    which it writes them. The first of the others is logged. Raises ConfigError where there are only
+    others, if labels are `needed`."""
     forms = written_forms(labels, codec)
     lengths = dict(zip(labels, map(len, codec.encode(labels)), strict=True))
     written = [label for label in labels if label in forms and lengths[label] <= max_tokens]
     if lost := [label for label in labels if label not in written]:
-        log.warning(
-            "%d of the %d labels of %r can't be drawn, first %r: it has %d tokens "
-            "(text.max_target_tokens is %d), or the tokenizer takes it for another.",
-            len(lost), len(labels), task, lost[0], lengths[lost[0]], max_tokens,
-        )  # fmt: skip
+        said = (
+            f"{len(lost)} of the {len(labels)} labels of {task!r} can't be drawn, first "
+            f"{lost[0]!r}: it has {lengths[lost[0]]} tokens (text.max_target_tokens is "
+            f"{max_tokens}), or the tokenizer takes it for another."
+        )
+        if needed and not written:
+            raise ConfigError(f"params.yaml: {said} Raise that, or rename the labels.")
+        log.warning("%s", said)
     return frozenset(normalise(forms[label]) for label in written)
 
 

@@ -4,11 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lamol_core.artifacts.layout import Layout
 from lamol_core.config.loading import version_problems
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import interpolation_hints, pipeline_hints, pipeline_problems
-from lamol_core.pipeline.git import rows_in_git
 from lamol_core.preflight.forgotten import what_forgotten_rows_cost
 from lamol_core.preflight.hints import find_hints, find_leftovers, rows_without_positions
 from lamol_core.preflight.overview import TaskOverview, describe_sequence
@@ -46,9 +44,7 @@ def check_all(data: dict[str, Any], root: Path) -> Found:
     tasks = describe_sequence(params, root)
     hints = [*find_hints(params), *rows_without_positions(params, root)]
     hints += [*pipeline_hints(params, root), *find_leftovers(params, root)]
-    layout = Layout(root)
-    rows_of_lamol = layout.data("x").parent, layout.private
-    hints += [*interpolation_hints(data), *lost_scores, *rows_in_git(rows_of_lamol)]
+    hints += [*interpolation_hints(data), *lost_scores]
     if codec := find_codec(params, root):
         problems, of_targets = target_problems(params, tasks, codec)
         hints += of_targets

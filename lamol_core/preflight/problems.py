@@ -15,6 +15,7 @@ from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import read_task_rows
 from lamol_core.data.sources.registry import Source, parse_source, read_source
 from lamol_core.data.tombstones import forgotten_under_another_name, read_records
+from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.models.params import BackboneParams
 from lamol_core.parameters import Params, compose, find_block
@@ -37,9 +38,8 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
         return problems
     text, generate = find_block(data, "text"), find_block(data, "generate")
     method = METHODS.get(str(data.get("method", DEFAULT_METHOD)))
-    evaluate, lengths = find_block(data, "evaluate"), {}
-    if evaluate is not None:
-        lengths["evaluate.max_target_tokens"] = evaluate.max_target_tokens + NUM_CONTROL["qa"]
+    evaluate = find_block(data, "evaluate") or EvaluateParams()
+    lengths = {"evaluate.max_target_tokens": evaluate.max_target_tokens + NUM_CONTROL["qa"]}
     if method is not None and method.rehearses and backbone is not None and text is not None:
         if text.use_task_specific_gen_token:
             problems += _depth_problems(tasks, backbone.max_tasks)

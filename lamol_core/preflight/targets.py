@@ -23,8 +23,6 @@ def find_codec(params: Params, root: Path) -> PlainCodec | None:
         folder = resolve_path(params.backbone.path, root)
     else:
         return None
-    if not (folder / TOKENIZER).is_file():
-        return None
     try:
         return PlainCodec(folder / TOKENIZER)
     except Exception:  # the library raises no narrower one; `lamol backbone` reports it
