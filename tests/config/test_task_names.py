@@ -70,3 +70,9 @@ def test_a_name_that_yaml_reads_as_no_text_is_to_be_quoted(name: str) -> None:
         after = f"a: {block}, b: {block.replace('base', name)}"
         (problem,) = find_problems(yaml.load(f"tasks: {{{after}}}"))
         assert problem.startswith("tasks.b.after: ") and names(problem, "quotes")
+
+
+@pytest.mark.parametrize("name", ["no", "on", "y", "off", "e3"])
+def test_a_name_that_only_yaml_1_1_reads_as_no_text_does_without_quotes(name: str) -> None:
+    text = f"tasks: {{{name}: {{after: base, source: {{kind: demo, task: home}}}}}}"
+    assert find_problems(YAML(typ="safe").load(text)) == []
