@@ -2,22 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
 from lamol_core.config.paths import pointer_problem, resolve_path
 from lamol_core.config.task_names import BASE
-from lamol_core.errors import ArtifactError
 from lamol_core.models.params import BackboneParams
+from lamol_core.models.positions import find_positions, read_config
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 """A tokenizer is loaded from one or more of these files."""
 GGUF = b"GGUF"
-POSITIONS = ("max_position_embeddings", "n_positions", "model_max_length", "context_length")
-"""The keys under which transformers' models save their positions. Its own `attribute_map` says so,
-but importing that takes seconds."""
 
 
 def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
@@ -58,22 +53,6 @@ def length_problems(wanted: Mapping[str, int], backbone: BackboneParams, root: P
     ]
 
 
-def find_positions(backbone: BackboneParams, root: Path) -> int | None:
-    """Return how many tokens a row can have; None where only a loaded model shows it."""
-    if backbone.kind == "nano":
-        return backbone.nano.max_positions
-    if backbone.kind != "folder" or backbone.path is None:
-        return None
-    return positions_of(_config(resolve_path(backbone.path, root)) or {})
-
-
-def positions_of(config: Mapping[str, Any]) -> int | None:
-    """Return the positions that a model's config.json names; None where it names none."""
-    config = config.get("text_config", config)
-    found = [config.get(key) for key in POSITIONS] if isinstance(config, Mapping) else []
-    return next((number for number in found if isinstance(number, int)), None)
-
-
 def is_made_of(student: Path, backbone: BackboneParams) -> bool:
     """Whether the folder holds a prepared backbone that was made with these parameters."""
     if not (student / MANIFEST).is_file():
@@ -83,7 +62,7 @@ def is_made_of(student: Path, backbone: BackboneParams) -> bool:
 
 
 def _folder_problems(folder: Path) -> list[str]:
-    config = _config(folder)
+    config = read_config(folder)
     if config is None:
         return ["has no readable config.json. Name a folder that `save_pretrained` wrote."]
     problems = []
@@ -102,10 +81,3 @@ def _folder_problems(folder: Path) -> list[str]:
             "has no tokenizer (tokenizer.json). Save it there: `tokenizer.save_pretrained`."
         )
     return problems
-
-
-def _config(folder: Path) -> dict[str, Any] | None:
-    try:
-        return read_json(folder / "config.json", "")
-    except ArtifactError:
-        return None

@@ -6,9 +6,9 @@ from lamol_core.artifacts.layout import OF_EXPERT, Layout
 from lamol_core.artifacts.spec import STAGES
 from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import LINEAGE
+from lamol_core.models.positions import find_positions
 from lamol_core.parameters import Params
 from lamol_core.pipeline.git import rows_in_git
-from lamol_core.preflight.backbone import find_positions
 from lamol_core.text.template import NUM_CONTROL
 
 OF_A_RUN = {Path(artifact.path).name for stage in STAGES.values() for artifact in stage.writes

@@ -1,6 +1,5 @@
 """Models that can't be trained, as far as their files show."""
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,12 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from lamol_core.models.positions import POSITIONS, positions_of
 from lamol_core.parameters import Params
-from lamol_core.preflight.backbone import POSITIONS, positions_of
 from lamol_core.preflight.hints import rows_without_positions
 from lamol_core.preflight.problems import check_sequence
 from tests.messages import names
-from tests.preflight.sequences import chain, demo
-
-
-def write_model(folder: Path, config: Any) -> None:
-    """The files of a model, by their names alone."""
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    for name in ("model.safetensors", "tokenizer.json"):
-        (folder / name).touch()
+from tests.preflight.sequences import chain, demo, write_model
 
 
 def test_pseudo_samples_longer_than_the_model_are_told_at_once(tmp_path: Path) -> None:
