@@ -3,6 +3,7 @@
 import errno
 import functools
 import gc
+import io
 import logging
 import os
 import sys
@@ -35,6 +36,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         # again and again is a tenth of their time (docs/performance.md)
         gc.set_threshold(50_000, 20, 100)
         quiet_libraries()
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a label may have what its encoding lacks
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             with spoken(say):
                 command(*args, **kwargs)

@@ -3,9 +3,10 @@
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 from lamol_core.artifacts.atomic import atomic_folder, link_tree
@@ -178,7 +179,7 @@ def _link_seen(before: TaskData, seen: Path) -> None:
         (own / name).unlink()
 
 
-def _alike(rows: Sequence[RawRow]) -> list[tuple[str, str]]:
+def _alike(rows: Iterable[RawRow]) -> list[tuple[str, str]]:
     """Pairs of different labels that are equal once normalised (or as numbers), in the order of the
     rows."""
     first: dict[str | Decimal, str] = {}
@@ -207,7 +208,7 @@ def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
     unscored = distinct - {row.target for row in test}
     if has_classes and unscored:
         notes.append(f"{len(unscored)} of its {len(distinct)} targets have no test row.")
-    if has_classes and (alike := _alike(train)):
+    if has_classes and (alike := _alike(chain.from_iterable(rows.values()))):
         shown = "; ".join(" and ".join(map(repr, pair)) for pair in alike[:SHOWN_LABELS])
         more = f" (and {len(alike) - SHOWN_LABELS} more)" if len(alike) > SHOWN_LABELS else ""
         notes.append(

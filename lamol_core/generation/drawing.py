@@ -2,6 +2,7 @@
 again.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from lamol_core.decoding.answers import answers_of
 from lamol_core.decoding.completions import Progress
 from lamol_core.decoding.decode import decode
 from lamol_core.decoding.samplers import FreeFormat, TopKSampler
-from lamol_core.errors import GenerationError
+from lamol_core.errors import ConfigError, GenerationError
 from lamol_core.generation.automaton import FormatAutomaton
 from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.params import GenerateParams
@@ -27,7 +28,10 @@ from lamol_core.records import SURPLUS, PseudoSample, pseudo_row_id
 from lamol_core.seeds import pseudo_seed
 from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
+from lamol_core.text.plain import written_forms
 from lamol_core.text.tokenizer import TextCodec
+
+log = logging.getLogger(__name__)
 
 
 def draw_from_checkpoint(
@@ -56,12 +60,34 @@ def draw_from_checkpoint(
     for index, (task, count) in enumerate(count_by_task.items()):
         if count:
             gen_token = codec.control.gen_for(index, text.use_task_specific_gen_token)
-            labels = frozenset(map(normalise, (labels_by_task or {}).get(task, ())))
+            known = (labels_by_task or {}).get(task, ())
+            labels = _writable(task, known, codec, params.known_labels, text.max_target_tokens)
             existing = Counter(normalise(s.target) for s in carried if s.source_task == task)
             request = Request(task, gen_token, count - existing.total(), labels, existing)
             requests.append(request)
     sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256)
     return sampler.draw(requests, on_rows_done, carried)
+
+
+def _writable(
+    task: str, labels: Sequence[str], codec: TextCodec, needed: bool, max_tokens: int
+) -> frozenset[str]:
+    """The labels that a teacher can write with `max_tokens` tokens, normalised, in the form in
+    which it writes them. The first of the others is logged. Raises ConfigError where there are only
+    others, if labels are `needed`."""
+    forms = written_forms(labels, codec)
+    lengths = dict(zip(labels, map(len, codec.encode(labels)), strict=True))
+    written = [label for label in labels if label in forms and lengths[label] <= max_tokens]
+    if lost := [label for label in labels if label not in written]:
+        said = (
+            f"{len(lost)} of the {len(labels)} labels of {task!r} can't be drawn, first "
+            f"{lost[0]!r}: it has {lengths[lost[0]]} tokens (text.max_target_tokens is "
+            f"{max_tokens}), or the tokenizer takes it for another."
+        )
+        if needed and not written:
+            raise ConfigError(f"params.yaml: {said} Raise that, or rename the labels.")
+        log.warning("%s", said)
+    return frozenset(normalise(forms[label]) for label in written)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from lamol_core.artifacts.spec import METRICS, PSEUDO, repro
 from lamol_core.data.canaries import CANARIES
 from lamol_core.data.overlap import may_share_rows
 from lamol_core.data.sources.registry import Source
-from lamol_core.data.task_data import TaskData
+from lamol_core.data.task_data import SEEN, TaskData
 from lamol_core.data.tombstones import write_record
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_api import Pipeline
+from lamol_core.pipeline.git import rows_in_git
 from lamol_core.privacy.emptying import empty_files, source_files
 from lamol_core.privacy.fingerprinting import fingerprint_files
 from lamol_core.privacy.refusals import (
@@ -76,6 +77,8 @@ def forget_task(
     else:
         yield "its rows were removed before; all folders and DVC's record were checked"
     yield from repeated
+    in_data = [own.folder, *(folder.folder / SEEN / task for folder in folders[1:])]
+    yield from rows_in_git([*in_data, *sorted(source.files(layout.root))])
     if num_bytes := sum(map(len, fingerprint.values())):
         yield (
             f"a fingerprint of {num_bytes} bytes is kept, and its key in {key_file}: with both, "

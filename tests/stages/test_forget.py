@@ -239,6 +239,18 @@ def test_where_rows_still_are_is_told(sequence: Path) -> None:
     assert copied.exists() and not stored_rows(sequence / "data" / "colours", "colours")
 
 
+def test_rows_in_git_are_told_before_and_after(sequence: Path, tmp_path: Path) -> None:
+    for command in (
+        "init -q .", "add -f sequence/data/colours colours.csv",
+        "-c user.name=n -c user.email=a@b commit -qm rows",
+    ):  # fmt: skip
+        run(tmp_path, "git", *command.split())
+    assert names(run(sequence, "lamol", "check"), "Git holds data")
+    told = run(sequence, "lamol", "forget", "colours")
+    assert names(told, "Git holds data/colours", tmp_path / "colours.csv")
+    assert not names(told, "Git holds data/animals/seen/colours")
+
+
 def test_forgotten_rows_do_not_come_back_under_another_name(sequence: Path) -> None:
     """A renamed task, and the copies that `lamol orders` makes of one, read the same source."""
     run(sequence, "lamol", "forget", "colours")

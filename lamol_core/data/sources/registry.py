@@ -30,7 +30,7 @@ SOURCES: dict[str, type[SourceSpec]] = {
     get_args(source.model_fields["kind"].annotation)[0]: source
     for source in (DemoSource, JsonlSource, CsvSource, TsvSource, ParquetSource, HubSource)
 }
-SUFFIXES = {source.suffix: kind for kind, source in SOURCES.items() if source.suffix is not None}
+SUFFIXES = {suffix: kind for kind, source in SOURCES.items() for suffix in source.suffixes}
 """The kind of source that reads files with a suffix."""
 
 if TYPE_CHECKING:

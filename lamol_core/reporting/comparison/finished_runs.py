@@ -234,8 +234,9 @@ def _with_hash(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if location is None:
         return source
     hashes = {
-        split: _hash_of(path.resolve(), stat.st_mtime_ns)
-        for split, path in files.items()
+        f"{split}{number or ''}": _hash_of(path.resolve(), stat.st_mtime_ns)
+        for split, paths in files.items()
+        for number, path in enumerate(paths)
         if (stat := path.stat()).st_size
     }
     location = location.resolve()

@@ -32,6 +32,7 @@ from lamol_core.reporting.comparison.statistics import (
 )
 from lamol_core.reporting.plots import INK, Chart, to_svg
 from lamol_core.reporting.tables import markdown_table
+from lamol_core.text.display import visible
 
 COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
 LABEL_PIXELS = 420
@@ -89,7 +90,7 @@ def _terminal_table(
     for heading in titles:
         table.add_column(heading, justify="right", no_wrap=True)
     for cells in rows:
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     return table
 
 
