@@ -21,8 +21,8 @@ COMMANDS = {
         "and orders of tasks.",
         "samples TASK --verdict flagged --format csv": "Show the pseudo-samples of earlier tasks "
         "that TASK is learnt with, and what the audit says of them.",
-        'ask TASK "do i need a visa for brazil"': "Answer inputs of any task learnt so far with "
-        "the student of TASK: a line each, an empty one for an empty input.",
+        'ask "do i need a visa for brazil"': "Answer inputs of any task learnt so far with the "
+        "last student, a line each.",
         "forget TASK --keep-held-out": "Remove a learnt task's rows from data/. What was learnt, "
         "and every later stage, stays.",
     },

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -58,16 +59,9 @@ class Scored:
         return cuts
 
 
-def answer_from_checkpoint(
-    student: Path,
-    inputs: Sequence[str],
-    params: EvaluateParams,
-    max_length: int,
-    on_rows_done: Progress = lambda count: None,
-) -> Answers:
-    """Load a student in evaluation mode and answer every input."""
-    model = load_model(student, PartialState().device)
-    return predict(model, TextCodec.load(student), inputs, params, max_length, on_rows_done)
+def load_student(student: Path) -> partial[Answers]:
+    """Load a student in evaluation mode; returns `predict` with it, which answers inputs."""
+    return partial(predict, load_model(student, PartialState().device), TextCodec.load(student))
 
 
 def predict_from_checkpoint(
@@ -82,7 +76,7 @@ def predict_from_checkpoint(
     inputs = [row.input for rows in rows_by_task.values() for row in rows]
     if not inputs:
         return Scored([])
-    answers = answer_from_checkpoint(student, inputs, params, max_length, on_rows_done)
+    answers = load_student(student)(inputs, params, max_length, on_rows_done)
     texts = iter(answers.texts)
     predictions: list[Prediction] = []
     for task, rows in rows_by_task.items():

@@ -182,19 +182,23 @@ def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
     rows = [row for name in NAMES for row in TaskData.load(finished / "data" / name).rows("test")]
     expected = [answered[row.row_id] for row in rows]
     assert len(set(expected)) > 1
-    output = run(finished, "lamol", "ask", "sums", *(row.input for row in rows), "--json")
+    sums = ("lamol", "ask", "--task", "sums")
+    output = run(finished, *sums, *(row.input for row in rows), "--json")
     lines = [json.loads(line) for line in output.splitlines()]
     assert [line["input"] for line in lines] == [row.input for row in rows]
     assert [line["answer"] for line in lines] == expected
-    assert run(finished, "lamol", "ask", "sums", rows[0].input).splitlines() == expected[:1]
-    assert names(run(finished, "lamol", "ask", "sums", " ", expect=2), "ask", "stdin")
+    assert run(finished, *sums, rows[0].input).splitlines() == expected[:1]
+    assert names(run(finished, *sums, " ", expect=2), "ask", "stdin")
     (tmp_path / "latin1").write_bytes("one\ntwo\nf\xfcnf\n".encode("latin-1"))
-    from_file = f"lamol ask sums < {tmp_path / 'latin1'}"
+    from_file = f"lamol ask < {tmp_path / 'latin1'}"
     assert names(run(finished, "sh", "-c", from_file, expect=2), 3, "UTF-8")
-    as_argument = f'lamol ask sums "$(cat {tmp_path / "latin1"})"'
+    as_argument = f'lamol ask "$(cat {tmp_path / "latin1"})"'
     assert names(run(finished, "sh", "-c", as_argument, expect=2), "UTF-8")
-    both = run(finished, "lamol", "ask", "sums", rows[0].input, " ", rows[0].input).splitlines()
+    both = run(finished, *sums, rows[0].input, " ", rows[0].input).splitlines()
     assert both == [expected[0], "", expected[0]], "a line for each input"
+
+    first, second = run(finished, "lamol", "ask", rows[0].input).splitlines()
+    assert names(first, "sums") and second == expected[0], "the last student answers and is named"
 
     # the model card's own lines, in the student's folder
     card = (finished / "reports" / "cards" / "sums.md").read_text(encoding="utf-8")

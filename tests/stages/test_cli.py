@@ -15,7 +15,7 @@ from lamol_core.artifacts.spec import STAGES
 from stages.cli import COMMANDS, LATE, app
 from tests.code_imports import ROOT
 from tests.messages import names
-from tests.stages.sequences import write_csv
+from tests.stages.sequences import edit_params, write_csv
 
 NAMES = [example.split()[0] for panel in COMMANDS.values() for example in panel]
 HEAVY = ("torch", "transformers", "datasets", "dvc", "pyarrow", "pydantic", "sklearn", "altair")
@@ -65,7 +65,7 @@ def test_a_slip_is_answered_with_the_command_that_is_near() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["train", "evaluate", "generate", "audit", "ask"])
+@pytest.mark.parametrize("stage", ["train", "evaluate", "generate", "audit"])
 def test_a_wrong_task_or_parameter_is_refused_before_torch_is_loaded(
     stage: str, tmp_path: Path
 ) -> None:
@@ -75,3 +75,21 @@ def test_a_wrong_task_or_parameter_is_refused_before_torch_is_loaded(
     for wrong in (["b"], ["a", "--set", "text.max_length=x"]):
         exit_code, loaded = loaded_after(stage, *wrong, cwd=folder)
         assert exit_code == 3 and not loaded & {"torch", "transformers"}
+
+
+@pytest.mark.slow
+def test_who_answers_is_known_before_torch_is_loaded(tmp_path: Path) -> None:
+    folder = tmp_path / "sequence"
+    tasks = [f"{name}={write_csv(tmp_path / f'{name}.csv', 'colours')}" for name in "abc"]
+    new = ["init", str(folder), *(word for task in tasks for word in ("--task", task))]
+    assert CliRunner().invoke(app, new).exit_code == 0
+    for wrong, code in ((["x", "--task", "d"], 3), (["x"], 4)):
+        exit_code, loaded = loaded_after("ask", *wrong, cwd=folder)
+        assert exit_code == code and not loaded & {"torch", "transformers"}
+    edit_params(folder, lambda params: params["tasks"]["c"].update(after="a"))
+    exit_code, loaded = loaded_after("ask", "x", cwd=folder)
+    assert exit_code == 2 and not loaded & {"torch", "transformers"}
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.ask", "x"], cwd=folder, capture_output=True, text=True
+    )
+    assert names(done.stderr, "b", "c", "--task")
