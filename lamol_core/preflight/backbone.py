@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from lamol_core.artifacts.figures import read_json
+from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
+from lamol_core.config.hub import model_problem
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError
@@ -18,8 +20,8 @@ GGUF = b"GGUF"
 
 
 def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
-    """Return a sentence for each problem of a local model that its files show. For a hub model only
-    a missing `path` is a problem.
+    """Return a sentence for each problem of a local model that its files show, and for a model of
+    the hub that can't be fetched. One that was prepared before is not fetched again.
 
     `root` is the folder of params.yaml."""
     if backbone.kind == "nano":
@@ -27,17 +29,20 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     if backbone.path is None:
         return [f"backbone.path: missing, and kind {backbone.kind!r} needs it."]
     path = resolve_path(backbone.path, root)
+    if backbone.kind == "hub":
+        if path.is_dir() or is_made_of(Layout(root).student(BASE), backbone):
+            return []
+        problem = model_problem(backbone.path)
+        return [] if problem is None else [f"backbone.path: {problem}"]
     if backbone.kind == "gguf":
         if not path.is_file():
             return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
         with path.open("rb") as stream:
             is_gguf = stream.read(len(GGUF)) == GGUF
         return [] if is_gguf else [f"backbone.path: {path} does not begin as a GGUF file."]
-    if backbone.kind == "folder":
-        if not path.is_dir():
-            return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
-        return [f"backbone.path: {path} {problem}" for problem in _folder_problems(path)]
-    return []
+    if not path.is_dir():
+        return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
+    return [f"backbone.path: {path} {problem}" for problem in _folder_problems(path)]
 
 
 def length_problems(text: TextParams, backbone: BackboneParams, root: Path) -> list[str]:

@@ -78,6 +78,21 @@ def test_a_wrong_task_or_parameter_is_refused_before_torch_is_loaded(
 
 
 @pytest.mark.slow
+def test_a_model_of_the_hub_is_missed_before_torch_is_loaded(tmp_path: Path) -> None:
+    """The tests run with HF_HUB_OFFLINE, like a machine without a network."""
+    source = write_csv(tmp_path / "a.csv", "colours")
+    folder = tmp_path / "sequence"
+    new = ["init", str(folder), "--task", f"a={source}"]
+    assert loaded_after(*new, "--backbone", "owner/model", cwd=tmp_path)[0] == 3
+    assert not folder.exists()
+    assert CliRunner().invoke(app, new).exit_code == 0
+    named = ["--set", "backbone.kind=hub", "--set", "backbone.path=owner/model"]
+    for command in (["backbone"], ["check", "--estimate"]):
+        exit_code, loaded = loaded_after(*command, *named, cwd=folder)
+        assert exit_code == 3 and not loaded & {"torch", "transformers"}
+
+
+@pytest.mark.slow
 def test_who_answers_is_known_before_torch_is_loaded(tmp_path: Path) -> None:
     folder = tmp_path / "sequence"
     tasks = [f"{name}={write_csv(tmp_path / f'{name}.csv', 'colours')}" for name in "abc"]
