@@ -193,6 +193,11 @@ def stage_command(
         cost.imported()
         with run.locked(), spoken(run.say):
             body(run, **given)
+        if overrides and "DVC_STAGE" not in os.environ:
+            run.say(
+                "DVC does not know of --set: the next `dvc repro` runs this stage again with the "
+                "values of params.yaml. Write a value there to keep it."
+            )
 
     command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}

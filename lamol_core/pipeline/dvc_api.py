@@ -49,9 +49,13 @@ class Pipeline:
             ) from error
 
     def stages_on(self, paths: Collection[str]) -> list[str]:
-        """Return the stages that ran and read or wrote one of these paths."""
-        wanted = _absolute(paths)
-        return [name for name, entry in self._listed().items() if _paths(entry) & wanted]
+        """Return the stages that ran and read or wrote one of these paths. Those of a task that
+        params.yaml no longer has are left out."""
+        if self._repo is None:
+            return []
+        wanted, known = _absolute(paths), {stage.addressing for stage in self._repo.index.stages}
+        listed = self._listed().items()
+        return [name for name, entry in listed if name in known and _paths(entry) & wanted]
 
     def stale(self, stages: Iterable[str], apart_from: Collection[str]) -> list[str]:
         """Return those of these stages that have not run, or have changed since. Changes of the
