@@ -16,7 +16,7 @@ from lamol_core.artifacts.figures import write_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.locks import sole_writer
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.artifacts.spec import OF_A_TASK, STAGES
+from lamol_core.artifacts.spec import BACKBONE, OF_A_TASK, STAGES
 from lamol_core.artifacts.store import Inputs, require_room
 from lamol_core.artifacts.version import code_version
 from lamol_core.config.loading import params_error, read_own_params
@@ -201,7 +201,7 @@ def stage_command(
 
     command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
-    return guarded(command)
+    return guarded(command, shows_bars=name == BACKBONE.name)
 
 
 def task_of_dvc(stage: str) -> str:

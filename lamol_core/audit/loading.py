@@ -61,12 +61,14 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     return Audited(tasks, origin, seed, Teacher(decoder_of(teacher)))
 
 
-def with_asked_teacher(audited: Audited, text: TextParams, batch_size: int) -> Audited:
+def with_asked_teacher(
+    audited: Audited, text: TextParams, batch_size: int, on_rows_done: Callable[[int], None]
+) -> Audited:
     """Return the same audit input with a teacher that also answers and scores texts. Its model
     is loaded when it is first asked."""
     from lamol_core.decoding.answers import AskedTeacher  # loads torch
 
-    asked = AskedTeacher(audited.origin.teacher, text, batch_size)
+    asked = AskedTeacher(audited.origin.teacher, text, batch_size, on_rows_done)
     return replace(audited, teacher=Teacher(audited.teacher.decode, asked.answers, asked.score))
 
 
