@@ -66,21 +66,27 @@ def _sentence_and_code(error: Exception) -> tuple[str, int]:
 
 
 class _Spoken(logging.Handler):
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], position: int) -> None:
         super().__init__(logging.INFO)
-        self._say = say
+        self._say, self._position = say, position
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._position and getattr(record, "first_met", self._position) != self._position:
+            return
         level = "warning: " if record.levelno >= logging.WARNING else ""
         self._say(f"{level}{record.getMessage()}")
 
 
 @contextmanager
-def spoken(say: Callable[[str], None]) -> Iterator[None]:
-    """Say to the user what the core logs, from INFO on."""
+def spoken(say: Callable[[str], None], position: int = 0) -> Iterator[None]:
+    """Say to the user what the core logs, from INFO on.
+
+    A record can have the attribute `first_met`: the position, in the order of learning, of the
+    first task that meets what it tells of. It is said for the task at that position alone, and
+    wherever there is no `position`. So what holds for all tasks is said once in a sequence."""
     logger = logging.getLogger("lamol_core")
     before = logger.handlers, logger.level, logger.propagate
-    logger.handlers, logger.level, logger.propagate = [_Spoken(say)], logging.INFO, False
+    logger.handlers, logger.level, logger.propagate = [_Spoken(say, position)], logging.INFO, False
     try:
         yield
     finally:
