@@ -23,7 +23,7 @@ from stages.options import DebugOption, SetOption
 InputsArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[TEXT]...",
+        metavar="TEXT",
         help="Inputs, each in quotes. Default: the lines of stdin.",
         show_default=False,
     ),

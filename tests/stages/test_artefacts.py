@@ -119,7 +119,9 @@ def test_dvc_shows_metrics_plots_and_the_graph(finished: Path, tmp_path: Path) -
 def test_the_page_sets_runs_side_by_side(sequence: Path, finished: Path) -> None:
     page = sequence / "reports" / "index.html"
     num_tables = page.read_text(encoding="utf-8").count("<table")
-    run(sequence, "lamol", "report", "--compare", str(finished))
+    told = run(sequence, "lamol", "report", "--compare", str(finished)).splitlines()
+    matrix = [row for row, line in enumerate(told) if all(names(line, name) for name in NAMES)]
+    assert matrix and names(told[-1], page), "it ends with the score matrix and the page's path"
     assert page.read_text(encoding="utf-8").count("<table") == num_tables + 1
     output = run(sequence, "lamol", "report", "--compare", "gone", expect=3)
     assert names(output, "gone", "reports/summary.json")

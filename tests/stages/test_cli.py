@@ -56,7 +56,13 @@ def test_the_list_of_commands_loads_none(command: str) -> None:
 def test_each_has_a_help_with_an_example(name: str) -> None:
     told = CliRunner().invoke(app, [name, "--help"])
     assert told.exit_code == 0 and names(told.output, "--debug", f"lamol {name}")
+    assert told.output.count("Example:") == 1
     assert CliRunner().invoke(app, [name, "--no-such-option"]).exit_code == 2
+
+
+@pytest.mark.parametrize("text", [text for panel in COMMANDS.values() for text in panel.values()])
+def test_a_help_is_one_sentence(text: str) -> None:
+    assert text.endswith(".") and ". " not in text
 
 
 def test_a_slip_is_answered_with_the_command_that_is_near() -> None:
