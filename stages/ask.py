@@ -74,15 +74,13 @@ def _last_learnt(params: Params, layout: Layout) -> str:
     name, *others = [name for name in params.tasks if name not in followed]
     if others:
         raise UsageError(
-            f"ask: several students are the last of their order: {', '.join([name, *others])}. "
-            f"Choose one, like --task {name}."
+            f"ask: {', '.join([name, *others])} are each the last task of an order. Choose whose "
+            f"student answers, like --task {name}."
         )
-    last = name
-    while not (layout.student(name) / MANIFEST).is_file():
-        name = params.tasks[name].after
-        if name == BASE:
-            return last
-    return name
+    learnt = name
+    while learnt != BASE and not (layout.student(learnt) / MANIFEST).is_file():
+        learnt = params.tasks[learnt].after
+    return name if learnt == BASE else learnt
 
 
 def _all_at_once(inputs: Sequence[str]) -> list[str]:

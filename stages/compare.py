@@ -1,9 +1,7 @@
 """`lamol compare`: compare methods over experiments or folders, with confidence intervals."""
 
-from collections.abc import Mapping
-from json import dumps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -79,11 +77,11 @@ def compare(
     comparison = compare_runs(runs, flatten(defaults()), names, against)
     differing = differing_parameters(runs, flatten(defaults()))
     listed = [{"run": run.name, DIFFERS: own} for run, own in zip(runs, differing, strict=True)]
+    on_lines = [", ".join(f"{key}={value}" for key, value in own.items()) for own in differing]
     if json:
         print_json({"runs": listed} | comparison_json(comparison))
     else:
         if not folders:
-            on_lines = map(_on_a_line, differing)
             print_rows([{**row, DIFFERS: line} for row, line in zip(listed, on_lines, strict=True)])
         for table in comparison_tables(comparison):
             print_table(table)
@@ -94,10 +92,6 @@ def compare(
     if out is not None:
         write_comparison(comparison, out)
         say(f"compare: {len(runs)} runs -> {out}")
-
-
-def _on_a_line(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={dumps(value)}" for key, value in parameters.items())
 
 
 if __name__ == "__main__":

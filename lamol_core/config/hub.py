@@ -15,7 +15,6 @@ from huggingface_hub import constants
 
 WITHIN_S = 2.0
 """Seconds in which the hub, or the proxy before it, must accept a connection."""
-PORTS = {"http": 80, "https": 443}
 
 
 def model_problem(name: str) -> str | None:
@@ -57,7 +56,7 @@ def _accepts(endpoint: str) -> bool:
     accepted: list[bool] = []
 
     def connect() -> None:
-        address = url.hostname, url.port or PORTS.get(url.scheme, 1080)
+        address = url.hostname, url.port or (443 if url.scheme == "https" else 80)
         with suppress(OSError, UnicodeError), socket.create_connection(address, WITHIN_S / 2):
             accepted.append(True)
 
