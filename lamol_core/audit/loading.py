@@ -62,12 +62,14 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     return Audited(tasks, origin, seed, Teacher(decode, forms=forms))
 
 
-def with_asked_teacher(audited: Audited, text: TextParams, batch_size: int) -> Audited:
+def with_asked_teacher(
+    audited: Audited, text: TextParams, batch_size: int, on_rows_done: Callable[[int], None]
+) -> Audited:
     """Return the same audit input with a teacher that also answers and scores texts. Its model
     is loaded when it is first asked."""
     from lamol_core.decoding.answers import AskedTeacher  # loads torch
 
-    asked = AskedTeacher(audited.origin.teacher, text, batch_size)
+    asked = AskedTeacher(audited.origin.teacher, text, batch_size, on_rows_done)
     teacher = replace(audited.teacher, answers=asked.answers, score=asked.score)
     return replace(audited, teacher=teacher)
 

@@ -6,10 +6,11 @@ from itertools import islice
 from pathlib import Path
 
 from accelerate import PartialState
+from transformers import PreTrainedModel
 
 from lamol_core.decoding.completions import Progress
 from lamol_core.evaluation.params import EvaluateParams
-from lamol_core.evaluation.predict import Answers, predict
+from lamol_core.evaluation.predict import predict
 from lamol_core.metrics.registry import score_rows
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, Prediction
@@ -59,16 +60,9 @@ class Scored:
         return cuts
 
 
-def answer_from_checkpoint(
-    student: Path,
-    inputs: Sequence[str],
-    params: EvaluateParams,
-    max_length: int,
-    on_rows_done: Progress = lambda count: None,
-) -> Answers:
-    """Load a student in evaluation mode and answer every input."""
-    model = load_model(student, PartialState().device)
-    return predict(model, TextCodec.load(student), inputs, params, max_length, on_rows_done)
+def load_student(student: Path) -> tuple[PreTrainedModel, TextCodec]:
+    """Load a student in evaluation mode, to answer inputs with `predict`."""
+    return load_model(student, PartialState().device), TextCodec.load(student)
 
 
 def predict_from_checkpoint(
@@ -84,7 +78,7 @@ def predict_from_checkpoint(
     inputs = [row.input for rows in rows_by_task.values() for row in rows]
     if not inputs:
         return Scored([])
-    model, codec = load_model(student, PartialState().device), TextCodec.load(student)
+    model, codec = load_student(student)
     answers = predict(model, codec, inputs, params, max_length, on_rows_done)
     texts = iter(answers.texts)
     predictions: list[Prediction] = []

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
+from lamol_core.config.hub import model_problem
 from lamol_core.config.paths import pointer_problem, resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import missing_package
@@ -17,8 +19,8 @@ GGUF = b"GGUF"
 
 
 def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
-    """Return a sentence for each problem of a local model that its files show. For a hub model only
-    a missing `path` is a problem.
+    """Return a sentence for each problem of a local model that its files show, and for a model of
+    the hub that can't be fetched. One that was prepared before is not fetched again.
 
     `root` is the folder of params.yaml."""
     if backbone.kind == "nano":
@@ -26,6 +28,11 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     if backbone.path is None:
         return [f"backbone.path: missing, and kind {backbone.kind!r} needs it."]
     path = resolve_path(backbone.path, root)
+    if backbone.kind == "hub":
+        if path.is_dir() or is_made_of(Layout(root).student(BASE), backbone):
+            return []
+        problem = model_problem(backbone.path)
+        return [] if problem is None else [f"backbone.path: {problem}"]
     files = [file for file in (path, *path.glob("*")) if file.is_file()]
     if pointers := list(filter(None, map(pointer_problem, files))):
         return [f"backbone.path: {pointers[0]}"]
@@ -38,11 +45,9 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
             return [f"backbone.path: {path} does not begin as a GGUF file."]
         problem = missing_package("gguf")
         return [f"backbone.kind: gguf, but {problem}"] if problem else []
-    if backbone.kind == "folder":
-        if not path.is_dir():
-            return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
-        return [f"backbone.path: {path} {problem}" for problem in _folder_problems(path)]
-    return []
+    if not path.is_dir():
+        return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
+    return [f"backbone.path: {path} {problem}" for problem in _folder_problems(path)]
 
 
 def length_problems(wanted: Mapping[str, int], backbone: BackboneParams, root: Path) -> list[str]:

@@ -75,6 +75,7 @@ def as_body(
         log.warning(
             "%s cannot attend to packed rows; they are padded, which is slower.",
             type(model).__name__,
+            extra={"first_met": 1},
         )
     with attending(model, PACKED, compiled) if packed else nullcontext():
         if compiled:

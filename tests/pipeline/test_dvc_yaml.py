@@ -27,6 +27,7 @@ CANNOT_CHANGE_AN_ARTEFACT = {
     "lamol_core/machine.py": "what those were measured on",
     "lamol_core/errors.py": "classes of errors: a stage that raises one writes nothing",
     "lamol_core/config": "reads and checks params.yaml; the blocks stand in their packages",
+    "lamol_core/preflight": "finds what is wrong: a stage that stops there writes nothing",
     "lamol_core/parameters.py": "composes the blocks, each of which is a parameter of the stage",
     "lamol_core/__init__.py": "the version's number",
 }

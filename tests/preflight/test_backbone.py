@@ -1,6 +1,5 @@
 """Models that can't be trained, as far as their files show."""
 
-import json
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -146,8 +145,11 @@ class TestBackbone:
         (problem,) = self.check(tmp_path, kind=kind, path=path)
         assert names(problem, "backbone.path", weights, "git lfs pull")
 
-    def test_a_hub_id_is_not_looked_for(self, tmp_path: Path) -> None:
-        assert self.check(tmp_path, kind="hub", path="owner/model") == []
+    def test_a_model_of_the_hub_must_be_at_hand_or_the_hub_reachable(self, tmp_path: Path) -> None:
+        (problem,) = self.check(tmp_path, kind="hub", path="owner/model")
+        assert problem.startswith("backbone.path: ") and names(problem, "owner/model", "folder")
+        write_model(tmp_path / "owner", {})
+        assert self.check(tmp_path, kind="hub", path="owner") == []
 
     def test_a_source_of_a_task_is_not_told_twice(self, tmp_path: Path) -> None:
         source = {"kind": "csv", "path": "gone.csv"}

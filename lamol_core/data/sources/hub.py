@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from lamol_core.config.hub import data_set_problem
 from lamol_core.config.paths import pointer_problem, resolve_path
 from lamol_core.data.columns import SourceError, Table, needed_columns
 from lamol_core.data.sources.spec import SourceSpec
@@ -33,6 +34,8 @@ class HubSource(SourceSpec):
     def read(self, root: Path) -> dict[str, Table]:
         if problem := missing_package("datasets"):
             raise SourceError([f"data set {self.path}: {problem}"])
+        if not resolve_path(self.path, root).exists() and (problem := data_set_problem(self.path)):
+            raise SourceError([f"data set {problem}"])
         return {split: self._read_split(root, name) for split, name in self._names.items()}
 
     @property
