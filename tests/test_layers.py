@@ -54,6 +54,7 @@ LATE = {
     ("stages/guard.py", "stages.cli"): "the command line loads the module that asks for it",
     ("stages/check.py", "lamol_core.preflight.estimate"): "torch, for --estimate alone",
     ("stages/ask.py", "lamol_core.evaluation.scoring"): "torch, once there are inputs",
+    ("stages/ask.py", "lamol_core.evaluation.predict"): "so",
     ("stages/backbone.py", "lamol_core.models.backbones"): "torch, once the model is at hand",
     ("stages/backbone.py", "lamol_core.models.checkpoints"): "so",
     ("stages/generate.py", "lamol_core.generation.drawing"): "torch, where rows are to be drawn",
