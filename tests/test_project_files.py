@@ -39,7 +39,7 @@ def test_every_import_is_a_dependency_and_every_dependency_is_imported() -> None
     tops = {name.split(".")[0] for name in modules} - {*sys.stdlib_module_names, *PACKAGES}
     providers = packages_distributions()
     imported = {normal(name) for top in tops for name in providers[top]}
-    of_users = EXTRAS["datasets"] + EXTRAS["gguf"]
+    of_users = EXTRAS["gguf"]
     declared = {normal(line) for line in PROJECT["dependencies"] + of_users}
     assert imported | BY_OTHERS == declared
 

@@ -8,7 +8,7 @@ from lamol_core.config.hub import data_set_problem
 from lamol_core.config.paths import pointer_problem, resolve_path
 from lamol_core.data.columns import SourceError, Table, needed_columns
 from lamol_core.data.sources.spec import SourceSpec
-from lamol_core.errors import first_line, missing_package
+from lamol_core.errors import first_line
 
 
 class HubSource(SourceSpec):
@@ -32,8 +32,6 @@ class HubSource(SourceSpec):
     test: str | None = None
 
     def read(self, root: Path) -> dict[str, Table]:
-        if problem := missing_package("datasets"):
-            raise SourceError([f"data set {self.path}: {problem}"])
         if not resolve_path(self.path, root).exists() and (problem := data_set_problem(self.path)):
             raise SourceError([f"data set {problem}"])
         return {split: self._read_split(root, name) for split, name in self._names.items()}

@@ -1,6 +1,5 @@
 """Data sets by the library of the hub."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +49,6 @@ class TestHub:
         assert names(problem, tmp_path / "d", "train", "text", "input", "target")
         (problem,) = problems(make(kind="hub", path="d", train="trian"), tmp_path)
         assert names(problem, tmp_path / "d", "trian", "path", "name", "revision")
-
-    def test_the_library_is_asked_for_where_it_is_missed(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "datasets", None)
-        (problem,) = problems(make(kind="hub", path="a/b", test="test"), Path())
-        assert names(problem, "a/b", "pip install 'lamol-kd[datasets]'")
 
     @pytest.mark.parametrize(
         ("error", "told"),
