@@ -61,7 +61,7 @@ def forget_task(
         fingerprint = fingerprint_files(own, key_file, params.seed, is_wanted)
         before = own.forgotten(task)
         repeated = list(_repeated(layout, own))
-        require_nothing_written(layout)
+        require_nothing_written(layout, pipeline)
         today = datetime.now(tz=UTC).date().isoformat()
         for folder in folders:
             removed = forget_rows(folder, task, splits, today, fingerprint)
