@@ -105,8 +105,8 @@ def _require_current(
     if stale:
         again = [name for name in learnt_on if not set(stale).isdisjoint(pipeline.before(name))]
         raise ArtifactError(
-            f"dvc.lock: {', '.join(stale)} is not up to date (see `dvc status`), and needs rows of "
-            f"{task!r}. Run `dvc repro {' '.join(maker(METRICS, name) for name in again)}`, then "
+            f"dvc.lock: not up to date, and in need of rows of {task!r}: {', '.join(stale)} (see "
+            f"`dvc status`). Run `dvc repro {' '.join(maker(METRICS, name) for name in again)}`, then "
             "forget."
         )
 
