@@ -106,7 +106,7 @@ def _require_current(
         again = [name for name in learnt_on if not set(stale).isdisjoint(pipeline.before(name))]
         raise ArtifactError(
             f"dvc.lock: not up to date, and in need of rows of {task!r}: {', '.join(stale)} (see "
-            f"`dvc status`). Run `dvc repro {' '.join(maker(METRICS, name) for name in again)}`, then "
+            f"`dvc status`). Run `dvc repro {' '.join(maker(METRICS, one) for one in again)}`, then "
             "forget."
         )
 
