@@ -104,10 +104,10 @@ def _require_current(
     the task and those after it."""
     if stale:
         again = [name for name in learnt_on if not set(stale).isdisjoint(pipeline.before(name))]
+        last = " ".join(maker(METRICS, name) for name in again)
         raise ArtifactError(
             f"dvc.lock: not up to date, and in need of rows of {task!r}: {', '.join(stale)} (see "
-            f"`dvc status`). Run `dvc repro {' '.join(maker(METRICS, one) for one in again)}`, then "
-            "forget."
+            f"`dvc status`). Run `dvc repro {last}`, then forget."
         )
 
 
