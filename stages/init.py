@@ -23,8 +23,8 @@ def init(
         typer.Option(
             "--task",
             metavar="NAME=PATH",
-            help="A task and its rows, repeatable, in learning order. PATH: a CSV, TSV, JSONL or "
-            "Parquet file, or a folder with train.* (and dev.*, test.*).",
+            help="A task and its rows, repeatable, in learning order. PATH: a CSV, TSV, JSON, "
+            "JSONL or Parquet file, or a folder with train.* (and dev.*, test.*).",
         ),
     ] = None,
     params: Annotated[

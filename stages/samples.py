@@ -74,7 +74,7 @@ def samples(
             "fingerprint was kept."
         )
     say(
-        f"samples {task}: {len(found)} rows shown of {len(matching)} that match (--limit), "
+        f"samples {task}: {len(found)} rows shown of {len(matching)} that match, "
         f"{table.num_rows} in all"
     )
 

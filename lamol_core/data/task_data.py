@@ -91,8 +91,9 @@ class TaskData:
         if removed is not None:
             raise ArtifactError(
                 f"{self.file(task, split)}: its {removed.rows} rows were forgotten on "
-                f"{removed.forgotten_on}. Undo the change that needs them, then "
-                f"{repro(DATA, task)} and `dvc checkout`; or remove .lamol/forgotten/{task} to "
+                f"{removed.forgotten_on}. Undo the change that needs them "
+                f"(`git checkout params.yaml dvc.lock`), then {repro(DATA, task)} and `dvc "
+                f"checkout`; or remove .lamol/forgotten/{task} to "
                 "read them from the source again."
             )
         return self.rows_left(task, split)

@@ -17,7 +17,8 @@ class EwcParams(Section):
 
     Attributes:
         weight: The weight of the penalty.
-        fisher_rows: Rows of a task that its Fisher information is the mean over. `null`: all.
+        fisher_rows: The Fisher information of a task is the mean over so many of its rows. `null`:
+            all.
     """
 
     weight: Weight = 5000.0

@@ -37,8 +37,9 @@ def what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list
             elif training := _leading_to_training(pipeline, task, forgotten, data):
                 problems.append(
                     f"tasks.{task}: its rows were forgotten, but `dvc repro` would run "
-                    f"{', '.join(training)} again, and then train on them. Undo what `dvc "
-                    f"status` shows as changed, then {repro(DATA, task)} and `dvc checkout`."
+                    f"{', '.join(training)} again, and then train on them. Undo what "
+                    "`dvc status` shows as changed (`git checkout params.yaml dvc.lock`), then "
+                    f"{repro(DATA, task)} and `dvc checkout`."
                     + (NANO_CORPUS if maker(STUDENT, BASE) in training else "")
                 )
             elif params.evaluate.split in record.removed:

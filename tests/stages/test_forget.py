@@ -175,6 +175,21 @@ def test_nothing_is_trained_on_an_empty_table(sequence: Path) -> None:
     assert len(TaskData.load(folder).rows("train")) == 32
 
 
+def test_a_change_that_needs_forgotten_rows_can_be_undone(sequence: Path) -> None:
+    run(sequence, "lamol", "forget", "animals")
+    run(sequence, "git", "init", "-q")
+    run(sequence, "git", "add", "params.yaml", "dvc.lock")
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    run(sequence, *git, "commit", "-q", "-m", "rows forgotten")
+    edit_params(sequence, lambda p: p["generate"].update(gamma=0.4))
+    told = run(sequence, "dvc", "repro", expect=255)
+    assert stages_run(told)[-1] == "mix@animals" and names(told, ".lamol/forgotten/animals")
+    for command in re.findall("`((?:git|dvc) .*?)`", told.replace("\n", " ")):
+        run(sequence, *command.split())
+    run(sequence, "lamol", "check")
+    assert "up to date" in run(sequence, "dvc", "status")
+
+
 def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> None:
 
     def refused(task: str, code: int, *options: str) -> str:
