@@ -7,7 +7,8 @@ from typing import Any
 from lamol_core.audit.limits import Verdict, worst
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.registry import CHECKS
-from lamol_core.audit.spec import Audited, Check, Finding, Flag, Judged
+from lamol_core.audit.spec import Audited, Check, Finding, Judged
+from lamol_core.records import Flag
 
 NO_HISTORY: Mapping[str, Any] = {"verdicts": (), "fading": ()}
 

@@ -116,11 +116,6 @@ class TaskData:
         {} if none was forgotten."""
         return removed_from(self.file(task, "train").parent / FORGOTTEN)
 
-    @property
-    def train_sha256(self) -> str:
-        """Hex sha256 of the file of the task's own training rows."""
-        return self.hashes["train.parquet"]
-
     def file(self, task: str, split: str) -> Path:
         """The path of a split of this task or an earlier one. Raises ArtifactError for any other
         task."""

@@ -10,7 +10,7 @@ read that source either.
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -85,7 +85,7 @@ def write_record(
     with atomic_folder(folder) as scratch:
         for name in names:
             shutil.copyfile(own.folder / name, scratch / name)
-        _write_json(scratch / FACTS, own.facts.as_dict())
+        _write_json(scratch / FACTS, asdict(own.facts))
         if source is not None:
             others = {name: other.model_dump(mode="json") for name, other in also_of.items()}
             plain = {"source": source.model_dump(mode="json"), "also_of": others}

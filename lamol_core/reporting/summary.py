@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from lamol_core.artifacts.spec import FIGURES, remedy
-from lamol_core.config.task_names import BASE
+from lamol_core.config.task_names import lineage
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot, forward_transfer
 from lamol_core.methods.registry import METHODS
@@ -73,17 +73,9 @@ def build_summary(method: str, figures: Sequence[TaskFigures]) -> dict[str, Any]
     by_task = {figure.task: figure for figure in figures}
     followed = {figure.after for figure in figures}
     leaves = [task for task in by_task if task not in followed]
-    chains = [_summarise(method, _chain(by_task, leaf)) for leaf in leaves]
+    orders = [lineage(by_task, leaf)[::-1] for leaf in leaves]
+    chains = [_summarise(method, [by_task[task] for task in order]) for order in orders]
     return {**chains[-1], "chains": chains}
-
-
-def _chain(by_task: Mapping[str, TaskFigures], last: str) -> list[TaskFigures]:
-    """Return the figures from the first task to `last`. params.yaml was checked to have no
-    cycle."""
-    chain = [by_task[last]]
-    while chain[0].after != BASE:
-        chain.insert(0, by_task[chain[0].after])
-    return chain
 
 
 def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:

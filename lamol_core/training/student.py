@@ -127,7 +127,7 @@ def train_from_checkpoint(
     if method.expert_loss is None and checkpoints.expert_resume is not None:
         # left by an interrupted training of another method
         shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
-    origins = {origin for term in method.loss.distilled for origin in term.origins}
+    origins = {origin for term in method.loss.of_kind("kl") for origin in term.origins}
     distilled = [row for row in rows if row.origin in origins]
 
     def teacher_model() -> PreTrainedModel | None:

@@ -24,9 +24,9 @@ from pydantic import field_validator
 
 from lamol_core.audit.figures import share
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Finding, Flag, Origin, SampledTask
+from lamol_core.audit.spec import Audited, Check, Finding, Origin, SampledTask
 from lamol_core.config.section import Section
-from lamol_core.records import Example, PseudoSample
+from lamol_core.records import Example, Flag, PseudoSample
 from lamol_core.text.normalise import without_unseen
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")

@@ -15,7 +15,8 @@ from lamol_core.audit.memorisation.row_overlap import (
     overlap_figures,
     usual_span,
 )
-from lamol_core.audit.spec import Flag, SampledTask
+from lamol_core.audit.spec import SampledTask
+from lamol_core.records import Flag
 from lamol_core.seeds import derive_seed
 
 
