@@ -8,6 +8,7 @@ from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.artifacts.spec import STATE, STUDENT, TEACHER, TRAIN_LOG
 from lamol_core.artifacts.store import Inputs
 from lamol_core.data.task_data import TaskData
+from lamol_core.models.checkpoints import save_checkpoint, write_state
 from lamol_core.training.log import thin_curve
 from lamol_core.training.student import TrainedStudent
 from lamol_core.training.trainer import MEASURED_COLUMNS
@@ -18,8 +19,9 @@ def write_training(
 ) -> dict[str, Any]:
     """Write the outputs of a task's training, from the main process; returns its figures. `mixes`:
     whether the method trains on the real rows of every task."""
-    trained.save(inputs.path(STUDENT), inputs.path(TEACHER), provenance)
-    trained.save_state(inputs.path(STATE), provenance)
+    teacher = inputs.path(TEACHER)
+    save_checkpoint(inputs.path(STUDENT), trained.model, provenance, tokenizer_from=teacher)
+    write_state(inputs.path(STATE), provenance, trained.memory.write)
     log = trained.log_rows
     columns = [name for name in log[0] if name not in MEASURED_COLUMNS]
     write_csv(inputs.path(TRAIN_LOG), log, columns)

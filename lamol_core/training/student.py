@@ -15,12 +15,11 @@ from accelerate.utils import parse_flag_from_env
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.layout import OF_EXPERT
-from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import TRAIN
 from lamol_core.artifacts.version import code_version
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
-from lamol_core.models.checkpoints import save_checkpoint, write_state
 from lamol_core.records import MixRow
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
@@ -41,8 +40,8 @@ class TrainedStudent:
     """A trained student (in the dtype it was trained in), its method's memory, and its log.
 
     `num_rows`: the rows of the mix. `num_cut`: how many inputs were cut. `resumes`: the saved
-    states that the training could have gone on from; they exist until `discard_resumes` is called.
-    """
+    states that the training could have gone on from; they exist until they are removed, when all
+    outputs are written."""
 
     model: PreTrainedModel
     memory: Memory
@@ -56,20 +55,6 @@ class TrainedStudent:
     def seconds_before(self) -> float:
         """The seconds that interrupted trainings spent on the steps that were loaded from them."""
         return sum(resume.seconds_before for resume in self.resumes)
-
-    def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
-        """Write the checkpoint. `tokenizer_from`: the checkpoint whose tokenizer is copied. Call it
-        in the main process only."""
-        save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
-
-    def save_state(self, out: Path, provenance: Provenance) -> None:
-        """Write what the method keeps until the next task. Call it in the main process only."""
-        write_state(out, provenance, self.memory.write)
-
-    def discard_resumes(self) -> None:
-        """Delete the saved states of this training. Call this after everything was written."""
-        for resume in self.resumes:
-            resume.remove()
 
 
 @dataclass(frozen=True)

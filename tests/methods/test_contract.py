@@ -141,7 +141,7 @@ def test_the_first_task_needs_no_state(method: str, tiny_checkpoint: Path, tmp_p
     assert len(trained.log_rows) == 4
     if METHODS[method].keeps_real_rows:
         assert trained.log_rows[0]["loss"] > 0
-        trained.save_state(tmp_path / "after", Provenance())
+        write_state(tmp_path / "after", write=trained.memory.write)
         assert len(read_rows(tmp_path / "after" / "memory.parquet", MEMORY_SCHEMA, "")) == BUFFER
     for _, term in params.chosen.loss.parts:
         if term.origins == ("memory",):  # which fills up while the first task is learnt

@@ -169,7 +169,7 @@ def test_without_git_a_sequence_is_made_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
-    monkeypatch.setattr("lamol_core.pipeline.init.shutil.which", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
     create(tmp_path / "new", tasks, "nano", "lamol_kd")
     assert "no_scm = true" in (tmp_path / "new" / ".dvc" / "config").read_text()
 
