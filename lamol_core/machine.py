@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ def describe_machine() -> dict[str, str]:
         "lamol": __version__,
         "Python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": cpu_info("model name") or platform.processor() or "unknown",
         "cores": str(os.cpu_count()),
         "threads": os.environ.get("OMP_NUM_THREADS", "one a core"),
         "memory": _memory(),
@@ -28,13 +29,12 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
-def _processor() -> str:
+def cpu_info(key: str) -> str:
+    """The first value of a key in /proc/cpuinfo; "" where the file is missing (not Linux)."""
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
+    text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
+    found = re.search(rf"^{key}\s*:(.*)", text, re.MULTILINE)
+    return found[1].strip() if found else ""
 
 
 def _memory() -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lamol_core.artifacts.atomic import atomic_folder, atomic_path
-from lamol_core.artifacts.figures import read_json, write_json
+from lamol_core.artifacts.atomic import atomic_folder
+from lamol_core.artifacts.figures import read_json, write_json, write_text
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance, is_whole, seal_folder
 from lamol_core.artifacts.spec import (
@@ -67,8 +67,7 @@ def write_audit(
     if show_real_rows:
         texts[with_real_rows] = render_audit(audit, content, show_real_rows=True)
     for path, text in texts.items():
-        with atomic_path(path) as scratch:
-            scratch.write_text(text, encoding="utf-8")
+        write_text(path, text)
     return content
 
 

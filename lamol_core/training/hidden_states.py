@@ -72,11 +72,8 @@ def as_body(
     head, packed = linear_head(model), attention == PACKED
     if packed and not can_be_packed(model, head):
         packed = False
-        log.warning(
-            "%s cannot attend to packed rows; they are padded, which is slower.",
-            type(model).__name__,
-            extra={"first_met": 1},
-        )
+        sentence = "%s cannot attend to packed rows; they are padded, which is slower."
+        log.warning(sentence, type(model).__name__, extra={"first_met": 1})
     with attending(model, PACKED, compiled) if packed else nullcontext():
         if compiled:
             compile_blocks(model)

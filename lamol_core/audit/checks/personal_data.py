@@ -46,10 +46,6 @@ KEY = re.compile(
 )
 
 
-def emails(text: str) -> Iterator[str]:
-    return map(str.casefold, EMAIL.findall(text))
-
-
 def cards(text: str) -> Iterator[str]:
     """Yield numbers with the first digit, length and check digit of a payment card. A number
     consists of whole groups of digits, so that an expiry date beside it does not become part of
@@ -101,7 +97,7 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[str]:
 
 
 FINDERS: dict[str, Callable[[str], Iterable[str]]] = {
-    "email": emails,
+    "email": lambda text: map(str.casefold, EMAIL.findall(text)),
     "card": cards,
     "iban": ibans,
     "ip": ips,
