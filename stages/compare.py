@@ -26,13 +26,12 @@ FoldersArgument = Annotated[
     list[Path] | None,
     typer.Argument(
         help="Sequences, folders that contain some, or tables of kept runs (docs/results). "
-        "Default: this folder's run, that of the commit, and the experiments of `dvc exp`.",
-        show_default=False,
+        "Default: this folder's run, that of the commit, and the experiments of `dvc exp`."
     ),
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", help="A folder for comparison.md, comparison.json and comparison.svg."),
+    typer.Option(help="A folder for comparison.md, comparison.json and comparison.svg."),
 ]
 AllOption = Annotated[
     bool, typer.Option("--all-commits", help="Experiments of every commit, not of HEAD alone.")
@@ -40,19 +39,15 @@ AllOption = Annotated[
 CallOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--call",
         metavar="NAME=SETTING,...",
         help="One name for several settings: better=unique,rows_per_class=5.",
-        show_default=False,
     ),
 ]
 AgainstOption = Annotated[
     str | None,
     typer.Option(
-        "--against",
         metavar="METHOD",
         help="Compare every method only with this one (named as in the table), in a table.",
-        show_default=False,
     ),
 ]
 

@@ -21,7 +21,6 @@ def init(
     task: Annotated[
         list[str] | None,
         typer.Option(
-            "--task",
             metavar="NAME=PATH",
             help="A task and its rows, repeatable, in learning order. PATH: a CSV, TSV, JSONL or "
             "Parquet file, or a folder with train.* (and dev.*, test.*).",
@@ -30,7 +29,6 @@ def init(
     params: Annotated[
         Path | None,
         typer.Option(
-            "--params",
             metavar="FILE",
             help="A params.yaml to start from instead of --task, like an example's. Its relative "
             "paths start from its own folder.",

@@ -25,16 +25,12 @@ from stages.console import say
 from stages.guard import guarded, run_as_module
 from stages.options import DebugOption
 
-OrdersArgument = Annotated[
-    list[str] | None, typer.Argument(help="Orders, each as task,task,task.", show_default=False)
-]
+OrdersArgument = Annotated[list[str] | None, typer.Argument(help="Orders, each as task,task,task.")]
 RandomOption = Annotated[
     int | None,
-    typer.Option(
-        "--random", min=1, help="Draw N orders at random; the first is that of params.yaml."
-    ),
+    typer.Option(min=1, help="Draw N orders at random; the first is that of params.yaml."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of --random.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of --random.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the tree, change nothing.")]
 
 

@@ -51,9 +51,9 @@ class TaskData:
         """Open any data folder. With `check` every file is compared with the manifest. Raises
         ArtifactError as `read` does."""
         mend = remedy(DATA, folder.name)
-        if check:
-            return cls._opened(folder, check_folder(folder, DATA.kind, mend))
-        return cls._opened(folder, read_manifest(folder / MANIFEST, mend))
+        if not check:
+            return cls._opened(folder, read_manifest(folder / MANIFEST, mend))
+        return cls._opened(folder, check_folder(folder, DATA.kind, mend))
 
     @classmethod
     def _opened(cls, folder: Path, manifest: Manifest) -> TaskData:

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json_as
@@ -73,8 +72,8 @@ def write_record(
     folder: Path,
     own: TaskData,
     kept: Sequence[str],
-    source: Source | None = None,
-    also_of: Mapping[str, Source] = MappingProxyType({}),
+    source: Source | None,
+    also_of: Mapping[str, Source],
 ) -> None:
     """Write the record of a task whose rows were just forgotten.
 

@@ -65,7 +65,10 @@ def forget_rows(
         link_tree(data.folder, scratch)
         home = scratch / data.file(task, splits[0]).parent.relative_to(data.folder)
         for split in removed:
-            _write_tombstone(home / f"{split}.parquet", removed[split])
+            path = home / f"{split}.parquet"
+            metadata = {METADATA_KEY: json.dumps(asdict(removed[split]), sort_keys=True)}
+            path.unlink()  # a link to the rows, which must not be written over in the old folder
+            pq.write_table(DATA.schema.with_metadata(metadata).empty_table(), path)
         content = {split: asdict(removed[split]) for split in sorted(removed)}
         files = {FORGOTTEN: (json.dumps(content, indent=1) + "\n").encode(), **kept}
         for name, text in files.items():
@@ -87,10 +90,3 @@ def _predecessor_now(data: TaskData) -> dict[str, str]:
     before = data.earlier[-1].name if data.earlier else BASE
     path = data.folder.parent / before / MANIFEST
     return {BEFORE: read_manifest(path, "").content_sha256} if path.is_file() else {}
-
-
-def _write_tombstone(path: Path, removed: Removed) -> None:
-    text = json.dumps(asdict(removed), sort_keys=True)
-    schema = DATA.schema.with_metadata({METADATA_KEY: text})
-    path.unlink()  # a link to the rows, which must not be written over in the old folder
-    pq.write_table(schema.empty_table(), path)

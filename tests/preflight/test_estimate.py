@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +210,7 @@ def test_a_forgotten_task_is_as_long_as_the_others(
     put_backbone(tmp_path, tiny_checkpoint)
     gone = Layout(tmp_path).forgotten("a")
     gone.mkdir(parents=True)
-    (gone / "facts.json").write_text(json.dumps(facts.as_dict()), encoding="utf-8")
+    (gone / "facts.json").write_text(json.dumps(asdict(facts)), encoding="utf-8")
     (gone / "forgotten.json").write_text(json.dumps({}), encoding="utf-8")
     first, second = estimate_sequence(params, tmp_path).tasks
     assert (first.new_rows, first.steps) == (50, 13)

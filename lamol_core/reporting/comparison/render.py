@@ -99,13 +99,12 @@ def set_beside(
     summary: Mapping[str, Any],
     folders: Sequence[Path],
     complete: Complete,
-    defaults: Mapping[str, Any],
 ) -> tuple[dict[str, Any], Chart]:
     """Compare the run of the current folder with the finished runs in `folders`. Return the
     section for the report's page, and the chart."""
     own = split_chains("this run", params, summary, Path(), complete)
     others = read_folders(folders, complete, without=[Path()])
-    comparison = compare_runs([*own, *others], flatten(defaults))
+    comparison = compare_runs([*own, *others], flatten(complete({"tasks": {}})))
     return comparison_section(comparison), comparison_chart(comparison)
 
 
