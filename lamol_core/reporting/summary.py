@@ -40,7 +40,7 @@ class TaskFigures:
     pseudo: numbers of drawn rows that were "valid" and "rejected"; above 0 also "carried" (used
         again), "surplus" (well formed, not needed) and "duplicates" (among the rejected).
     kept: what the method keeps of old tasks, as numbers of "real_rows" and "bytes".
-    curve: the losses, as training/log.py writes them.
+    curve: the losses, as training/outputs.py thins them.
     zero_shot: scores on this task before it was learnt; None where they were not measured.
     audit: the figures of the audit of its pseudo-samples; {} without an audit.
     machine: the machine that trained the student; {} where that was not recorded.

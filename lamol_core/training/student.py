@@ -20,12 +20,12 @@ from lamol_core.artifacts.spec import TRAIN
 from lamol_core.artifacts.version import code_version
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
+from lamol_core.methods.terms import Loss
 from lamol_core.records import MixRow
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.encoding import TrainingSet
-from lamol_core.training.expert import train_expert
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import LogRow, Resume
 from lamol_core.training.setup import TrainingSetup
@@ -121,7 +121,7 @@ def train_from_checkpoint(
         if method.expert_loss is None:
             return setup.load(checkpoints.teacher)
         assert checkpoints.backbone is not None, "an expert starts from the backbone"
-        return train_expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
+        return _expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
 
     # no variable refers to the model: offline it is freed before the student is loaded
     with open_teacher(
@@ -132,6 +132,21 @@ def train_from_checkpoint(
     resumes = tuple(one for one in (expert_resume, resume) if one is not None)
     is_main = setup.accelerator.is_main_process
     return TrainedStudent(student, memory, log_rows, len(rows), num_cut, is_main, resumes)
+
+
+def _expert(
+    setup: TrainingSetup, backbone: Path, rows: list[EncodedRow], loss: Loss, resume: Resume | None
+) -> PreTrainedModel:
+    """Train an expert on the new rows alone, which is the teacher of a method with an expert's loss
+    (L2KD). `resume` keeps its last step, so that an interrupted training of the student need not
+    train the expert again."""
+    sentence = "an expert is trained on the new task first, then the student"
+    log.info(sentence, extra={"first_met": 2})
+    expert = setup.load(backbone)
+    new = [row for row in rows if row.origin == "new"]
+    setup.fit(expert, new, loss, None, Memory(), resume)
+    expert.eval()
+    return expert
 
 
 def _inputs_of(

@@ -19,7 +19,7 @@ from lamol_core.parameters import Params
 from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import resume
-from lamol_core.training.log import NOT_TERMS
+from lamol_core.training.outputs import NOT_TERMS
 from lamol_core.training.student import Checkpoints, train_from_checkpoint
 from lamol_core.training.trainer import Trainer
 from tests.methods.trainings import (
