@@ -59,8 +59,7 @@ def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise ArtifactError(f"{path}: not readable as Parquet ({error}). {remedy}") from error
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
+    if missing := [name for name in schema.names if name not in table.column_names]:
         raise ArtifactError(f"{path}: no column {', '.join(map(repr, missing))}. {remedy}")
     try:
         return table.select(schema.names).cast(schema)

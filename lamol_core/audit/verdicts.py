@@ -87,8 +87,7 @@ class Audit:
         entries = []
         for task in self.audited.tasks:
             by_check = [finding.by_task.get(task.name, {}) for finding in self.findings]
-            figures = {name: value for figures in by_check for name, value in figures.items()}
-            if figures:
+            if figures := {name: value for figures in by_check for name, value in figures.items()}:
                 head = {"for": self.task, "task": task.name, "age": task.tasks_since}
                 entries.append({**head, **figures})
         return entries

@@ -64,8 +64,7 @@ def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -
     left = [sample for sample in samples if sample.row_id not in flagged]
     had = {sample.source_task for sample in samples if sample.valid}
     has = {sample.source_task for sample in left if sample.valid}
-    lost = [facts.name for facts in earlier if facts.name in had - has]
-    if lost:
+    if lost := [facts.name for facts in earlier if facts.name in had - has]:
         raise GenerationError(
             f"{table}: all rows of {', '.join(lost)} are flagged, so mix.drop_flagged leaves "
             f"none to rehearse. Look at {inputs.path(AUDIT)}/index.html."

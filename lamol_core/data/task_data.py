@@ -87,8 +87,7 @@ class TaskData:
     def seen_rows(self, task: str, split: str) -> list[Example]:
         """The rows of this task or an earlier one in one split. Raises ArtifactError where they
         cannot be read or were forgotten, and for any other task."""
-        removed = self.forgotten(task).get(split)
-        if removed is not None:
+        if (removed := self.forgotten(task).get(split)) is not None:
             raise ArtifactError(
                 f"{self.file(task, split)}: its {removed.rows} rows were forgotten on "
                 f"{removed.forgotten_on}. Undo the change that needs them, then "

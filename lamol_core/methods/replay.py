@@ -86,8 +86,7 @@ class RowMemory(Memory):
         """Offer rows to the reservoir; returns the rows that it took, by slot."""
         taken: dict[int, EncodedRow] = {}
         for row in rows:
-            slot = self._reservoir.next_slot()
-            if slot is not None:
+            if (slot := self._reservoir.next_slot()) is not None:
                 taken[slot] = row
                 self._rows[slot : slot + 1] = [replace(row, origin="memory")]
         return taken

@@ -44,8 +44,7 @@ def what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list
             elif params.evaluate.split in record.removed:
                 learnt_on = [name for name in params.tasks if task in lineage(params.tasks, name)]
                 scored = pipeline.that_ran(learnt_on)
-                again = [n for n in scored if pipeline.runs_again(pipeline.before(n), data)]
-                if again:
+                if again := [n for n in scored if pipeline.runs_again(pipeline.before(n), data)]:
                     hints.append(
                         f"{', '.join(maker(METRICS, name) for name in again)} would run again, and "
                         f"lose the score of {task}, whose {params.evaluate.split} rows were "

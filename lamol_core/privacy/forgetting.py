@@ -71,8 +71,7 @@ def forget_task(
         empty_files(sources)
         yield from _remove_remains(layout, pipeline, task, splits)
         pipeline.commit(stages)
-    counts = [f"{removed[split].rows} {split}" for split in splits if split not in before]
-    if counts:
+    if counts := [f"{removed[split].rows} {split}" for split in splits if split not in before]:
         yield f"{', '.join(counts)} rows are removed from {', '.join(touched)}"
     else:
         yield "its rows were removed before; all folders and DVC's record were checked"

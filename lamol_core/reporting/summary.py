@@ -137,8 +137,7 @@ def _symptoms(matrix: ScoreMatrix, chain: list[TaskFigures]) -> dict[Symptom, di
     if points is not None and points > HIGH_FORGETTING_POINTS:
         found["high_forgetting"] = {"points": points}
         counts = {figure.task: figure.pseudo["valid"] for figure in chain[1:]}
-        few = [f"{task} {count}" for task, count in counts.items() if count < FEW_PSEUDO_ROWS]
-        if few:
+        if few := [f"{task} {count}" for task, count in counts.items() if count < FEW_PSEUDO_ROWS]:
             found["few_pseudo_rows"] = {"tasks": _listed(few)}
     first, *later = [row[-1] for row in matrix.rows]
     # Nothing is distilled in the first task: its score shows what is learnt without it.

@@ -212,8 +212,7 @@ def _difference_rows(comparison: Comparison, between: str) -> Iterator[list[str]
     """Yield a row for every method that has pairs with the baseline, best method first.
     `between` separates a number from its interval or addition."""
     for group in comparison.groups:
-        found = {d.figure: d for d in comparison.differences if d.first == group.label}
-        if found:
+        if found := {d.figure: d for d in comparison.differences if d.first == group.label}:
             pairs = next(iter(found.values())).pairs
             num_pairs = str(pairs.num)
             if pairs.num_alike:
