@@ -47,13 +47,18 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     return [f"backbone.path: {path} {problem}" for problem in _folder_problems(path)]
 
 
-def length_problems(wanted: Mapping[str, int], backbone: BackboneParams, root: Path) -> list[str]:
+def length_problems(
+    wanted: Mapping[str, int],
+    backbone: BackboneParams,
+    root: Path,
+    advice: str = "Lower it, or take a model with more positions.",
+) -> list[str]:
     """Return a sentence for each key of `wanted` that allows texts of more tokens (its value) than
     the model has positions; [] where only a loaded model shows its positions."""
     positions = find_positions(backbone, root)
     return [
         f"{key}: {num} tokens in all are allowed, but the backbone has {positions} positions. "
-        "Lower it, or take a model with more positions."
+        f"{advice}"
         for key, num in wanted.items()
         if positions is not None and num > positions
     ]

@@ -1,6 +1,7 @@
 """Reads what the report needs of each task, and writes the report's files below `reports/`."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from lamol_core.artifacts.atomic import atomic_folder
@@ -19,10 +20,11 @@ from lamol_core.artifacts.spec import (
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot
 from lamol_core.reporting.comparison.statistics import COLUMNS
-from lamol_core.reporting.model_card import model_card
-from lamol_core.reporting.page import render_page
+from lamol_core.reporting.page import render_page, templates_of
 from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
+from lamol_core.reporting.tables import cell, markdown_row, markdown_table
+from lamol_core.text.template import ANS
 
 EMPTY_CHART = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 """Stands for a chart that is not defined, such as forgetting of one task, because DVC expects a
@@ -70,6 +72,19 @@ def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> T
     )
 
 
+def model_card(figures: TaskFigures) -> str:
+    """Return the card of the student after a task: Markdown with front matter for the Hugging Face
+    hub.
+
+    Scores are in percent; their average leaves out tasks whose test rows were forgotten."""
+    known = [score for score in figures.scores.values() if score is not None]
+    template = templates_of("lamol_core.reporting").get_template("model_card.md.j2")
+    average = fmean(known) if known else None
+    return template.render(
+        figures=figures, average=average, cell=cell, ans=ANS, row=markdown_row, table=markdown_table
+    )
+
+
 def write_report(
     layout: Layout,
     summary: dict[str, Any],
@@ -98,16 +113,10 @@ def write_report(
     for name, chart_file in CHARTS.items():
         write_text(chart_file.at("", root), charts.get(name, EMPTY_CHART))
     write_text(PAGE.at("", root), render_page(summary, charts, parameters, specs, section))
-    rows = [
-        {
-            "step": cell["step"],
-            "after_learning": cell["after"],
-            "score_on": cell["task"],
-            "score": round(cell["score"], 4),
-        }
-        for cell in ScoreMatrix.of(summary).cells()
-    ]
-    write_csv(SCORES.at("", root), rows, ("step", "after_learning", "score_on", "score"))
+    columns = ("step", "after_learning", "score_on", "score")
+    cells = ScoreMatrix.of(summary).cells()
+    rows = ((c["step"], c["after"], c["task"], round(c["score"], 4)) for c in cells)
+    write_csv(SCORES.at("", root), (dict(zip(columns, row, strict=True)) for row in rows), columns)
     with atomic_folder(MODEL_CARDS.at("", root)) as cards:
         for of_task in figures:
             card = model_card(of_task)
