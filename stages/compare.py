@@ -7,14 +7,9 @@ import typer
 
 from lamol_core.parameters import completed, defaults
 from lamol_core.pipeline.experiments import read_experiments
+from lamol_core.reporting.comparison import render
 from lamol_core.reporting.comparison.finished_runs import flatten, read_folders
 from lamol_core.reporting.comparison.labels import CommonName, differing_parameters
-from lamol_core.reporting.comparison.render import (
-    comparison_json,
-    comparison_tables,
-    difference_table,
-    write_comparison,
-)
 from lamol_core.reporting.comparison.sentences import claims, unlike_pairs
 from lamol_core.reporting.comparison.statistics import compare_runs
 from stages.console import print_json, print_rows, print_table, say
@@ -74,18 +69,18 @@ def compare(
     listed = [{"run": run.name, DIFFERS: own} for run, own in zip(runs, differing, strict=True)]
     on_lines = [", ".join(f"{key}={value}" for key, value in own.items()) for own in differing]
     if json:
-        print_json({"runs": listed} | comparison_json(comparison))
+        print_json({"runs": listed} | render.comparison_json(comparison))
     else:
         if not folders:
             print_rows([{**row, DIFFERS: line} for row, line in zip(listed, on_lines, strict=True)])
-        for table in comparison_tables(comparison):
+        for table in render.comparison_tables(comparison):
             print_table(table)
         if against is not None:
-            print_table(difference_table(comparison))
+            print_table(render.difference_table(comparison))
         for sentence in (*claims(comparison), *unlike_pairs(comparison)):
             say(sentence)
     if out is not None:
-        write_comparison(comparison, out)
+        render.write_comparison(comparison, out)
         say(f"compare: {len(runs)} runs -> {out}")
 
 

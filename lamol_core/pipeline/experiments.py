@@ -8,13 +8,7 @@ from pathlib import Path
 from lamol_core.artifacts.spec import REPORT_STAGE
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.parameters import completed
-from lamol_core.pipeline.dvc_api import (
-    LOCK,
-    is_up_to_date,
-    list_experiments,
-    ran_with_others,
-    read_at,
-)
+from lamol_core.pipeline import dvc_api
 from lamol_core.reporting.comparison.finished_runs import (
     SUMMARY,
     FinishedRun,
@@ -49,9 +43,9 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
 
 def _committed_runs(root: Path, all_commits: bool) -> Iterator[FinishedRun]:
     left_out = []
-    for name, revision in list_experiments(root, all_commits):
-        files = (read_at(root, path, revision) for path in ("params.yaml", str(SUMMARY), LOCK))
-        params, summary, lock = files
+    for name, revision in dvc_api.list_experiments(root, all_commits):
+        paths = ("params.yaml", str(SUMMARY), dvc_api.LOCK)
+        params, summary, lock = (dvc_api.read_at(root, path, revision) for path in paths)
         if params is None or summary is None or lock is None:
             left_out.append(name)
             continue
@@ -60,7 +54,8 @@ def _committed_runs(root: Path, all_commits: bool) -> Iterator[FinishedRun]:
         except ArtifactError as error:
             log.warning("left out: %s", error)
             continue
-        if ran_with_others(lock, REPORT_STAGE.name, params):  # edited and committed without a run
+        if dvc_api.ran_with_others(lock, REPORT_STAGE.name, params):
+            # edited and committed without a run
             left_out.append(name)
         else:
             yield from found
@@ -74,7 +69,7 @@ def _own_run(root: Path) -> list[FinishedRun]:
     if not (root / SUMMARY).is_file():
         return []
     try:
-        if is_up_to_date(root):
+        if dvc_api.is_up_to_date(root):
             own = read_folder(root, completed)
             return [
                 replace(run, name=f"workspace{run.name.removeprefix(str(root))}") for run in own

@@ -17,14 +17,9 @@ from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_api import Pipeline
 from lamol_core.pipeline.git import rows_in_git
+from lamol_core.privacy import refusals
 from lamol_core.privacy.emptying import empty_files, source_files
 from lamol_core.privacy.fingerprinting import fingerprint_files
-from lamol_core.privacy.refusals import (
-    require_learnt,
-    require_no_other_rows,
-    require_nothing_written,
-    require_writable,
-)
 from lamol_core.privacy.remains import num_repeated, tables_with_rows
 from lamol_core.privacy.removal import folders_with, forget_rows
 from lamol_core.records import SPLITS
@@ -39,12 +34,12 @@ def forget_task(
 
     Raises ConfigError or ArtifactError, before anything is removed, where the rows are needed
     again or are kept elsewhere, or where DVC's record of a stage with them is not up to date."""
-    require_learnt(task, params, layout)
+    refusals.require_learnt(task, params, layout)
     folders = folders_with(task, layout.data(task))
-    require_no_other_rows(layout, type(params.chosen), task, folders)
+    refusals.require_no_other_rows(layout, type(params.chosen), task, folders)
     source = params.task(task).source
     sources = source_files(params, task, layout.root) if empty_source else []
-    require_writable(sources)
+    refusals.require_writable(sources)
     emptied = [str(path) for path in sources]
     if sources:
         emptied += [str(source.local_path), str(source.location(layout.root))]
@@ -61,7 +56,7 @@ def forget_task(
         fingerprint = fingerprint_files(own, key_file, params.seed, is_wanted)
         before = own.forgotten(task)
         repeated = list(_repeated(layout, own))
-        require_nothing_written(layout)
+        refusals.require_nothing_written(layout)
         today = datetime.now(tz=UTC).date().isoformat()
         for folder in folders:
             removed = forget_rows(folder, task, splits, today, fingerprint)

@@ -4,19 +4,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from lamol_core.artifacts import spec
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, write_csv, write_json, write_text
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.spec import (
-    CHARTS,
-    FIGURES,
-    HEADLINE,
-    MODEL_CARDS,
-    PAGE,
-    SCORES,
-    SUMMARY,
-    remedy,
-)
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot
 from lamol_core.reporting.comparison.statistics import COLUMNS
@@ -35,8 +26,8 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
     """Return what the stages of a task measured. Raises ArtifactError for a stage that has not
     run, and for files that this version of lamol did not write."""
     found = {
-        stage: read_json(layout.figure(task, stage), remedy(FIGURES[stage], task))
-        for stage in FIGURES
+        stage: read_json(layout.figure(task, stage), spec.remedy(spec.FIGURES[stage], task))
+        for stage in spec.FIGURES
         if stage != "audit" or layout.figure(task, stage).is_file()
     }
     try:
@@ -98,9 +89,9 @@ def write_report(
     `figures` are those of all tasks. `comparison` is a section and its chart; only the page
     shows it."""
     root = layout.root
-    write_json(SUMMARY.at("", root), summary)
+    write_json(spec.SUMMARY.at("", root), summary)
     headline = {column.key: summary[column.key] for column in COLUMNS}
-    write_json(HEADLINE.at("", root), {k: v for k, v in headline.items() if v is not None})
+    write_json(spec.HEADLINE.at("", root), {k: v for k, v in headline.items() if v is not None})
     curves = {
         of_task.task: of_task.curve for of_task in figures if of_task.task in summary["tasks"]
     }
@@ -110,14 +101,15 @@ def write_report(
         section, chart = comparison
         specs["comparison"] = chart_spec(chart)
     charts = {name: spec_to_svg(spec) for name, spec in specs.items()}
-    for name, chart_file in CHARTS.items():
+    for name, chart_file in spec.CHARTS.items():
         write_text(chart_file.at("", root), charts.get(name, EMPTY_CHART))
-    write_text(PAGE.at("", root), render_page(summary, charts, parameters, specs, section))
+    write_text(spec.PAGE.at("", root), render_page(summary, charts, parameters, specs, section))
     columns = ("step", "after_learning", "score_on", "score")
     cells = ScoreMatrix.of(summary).cells()
-    rows = ((c["step"], c["after"], c["task"], round(c["score"], 4)) for c in cells)
-    write_csv(SCORES.at("", root), (dict(zip(columns, row, strict=True)) for row in rows), columns)
-    with atomic_folder(MODEL_CARDS.at("", root)) as cards:
+    values = ((c["step"], c["after"], c["task"], round(c["score"], 4)) for c in cells)
+    rows = [dict(zip(columns, row, strict=True)) for row in values]
+    write_csv(spec.SCORES.at("", root), rows, columns)
+    with atomic_folder(spec.MODEL_CARDS.at("", root)) as cards:
         for of_task in figures:
             card = model_card(of_task)
             (cards / f"{of_task.task}.md").write_text(card, encoding="utf-8")
