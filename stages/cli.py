@@ -31,8 +31,7 @@ class Commands(TyperGroup):
             for example, text in commands.items():
                 name = example.split()[0]
                 text = f"{text}\n\nExample: lamol {example.replace('TASK', 'travel')}"
-                stub = TyperCommand(name, help=text, rich_help_panel=panel)
-                self.commands[name] = stub
+                self.commands[name] = TyperCommand(name, help=text, rich_help_panel=panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] in self.commands:

@@ -78,8 +78,7 @@ def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
             if params["backbone"]["kind"] == "nano":
                 stream.write(ABOUT_ANCHORS)
         yaml.dump(params, stream)
-    pipeline = adapt_pipeline(read_pipeline(), params)
-    (folder / "dvc.yaml").write_text(pipeline, encoding="utf-8")
+    (folder / "dvc.yaml").write_text(adapt_pipeline(read_pipeline(), params), encoding="utf-8")
     (folder / ".dvcignore").write_text(_own_file("dvcignore"), encoding="utf-8")
     (folder / ".gitignore").write_text(_own_file("gitignore"), encoding="utf-8")
     set_up_dvc(folder)

@@ -52,8 +52,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
     # in the precision that students are handed on in
     model = load_model(backbone, device, resolve_precision(params.train.precision, device))
     answered_s = _try_answering(model, codec, params, rows, length)
-    drawing = _try_drawing(model, codec, params, length) if method.rehearses else ([], 0.0)
-    drawn, drawn_s = drawing
+    drawn, drawn_s = _try_drawing(model, codec, params, length) if method.rehearses else ([], 0.0)
     del model
     new = rows[: TRIED_STEPS * params.train.batch_size]
     pseudo = drawn[: max(round(params.generate.gamma * len(new)), 1)]

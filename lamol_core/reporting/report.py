@@ -111,5 +111,4 @@ def write_report(
     write_csv(spec.SCORES.at("", root), rows, columns)
     with atomic_folder(spec.MODEL_CARDS.at("", root)) as cards:
         for of_task in figures:
-            card = model_card(of_task)
-            (cards / f"{of_task.task}.md").write_text(card, encoding="utf-8")
+            (cards / f"{of_task.task}.md").write_text(model_card(of_task), encoding="utf-8")
