@@ -16,7 +16,7 @@ def describe_machine() -> dict[str, str]:
         "lamol": __version__,
         "Python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": cpu_info("model name") or platform.processor() or "unknown",
+        "processor": _processor(),
         "cores": str(os.cpu_count()),
         "threads": os.environ.get("OMP_NUM_THREADS", "one a core"),
         "memory": _memory(),
@@ -29,12 +29,11 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
-def cpu_info(key: str) -> str:
-    """The first value of a key in /proc/cpuinfo; "" where the file is missing (not Linux)."""
+def _processor() -> str:
     info = Path("/proc/cpuinfo")
     text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
-    found = re.search(rf"^{key}\s*:(.*)", text, re.MULTILINE)
-    return found[1].strip() if found else ""
+    found = re.search(r"^model name[^:]*:(.*)", text, re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or "unknown"
 
 
 def _memory() -> str:

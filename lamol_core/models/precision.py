@@ -1,10 +1,11 @@
 """Choose a stage's floating-point format, attention and compilation, by measured rules."""
 
+import re
 import shutil
+from pathlib import Path
 
 import torch
 
-from lamol_core.machine import cpu_info
 from lamol_core.models.params import Precision
 
 
@@ -17,10 +18,18 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cpu":
         if torch.cpu._is_amx_tile_supported():
             return True
-        return torch.cpu._is_avx512_bf16_supported() and cpu_info("vendor_id") == "AuthenticAMD"
+        return torch.cpu._is_avx512_bf16_supported() and _cpu_vendor() == "AuthenticAMD"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return False
+
+
+def _cpu_vendor() -> str:
+    """The vendor that /proc/cpuinfo names; empty where the file is missing (not Linux)."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
+    found = re.search(r"^vendor_id\s*:\s*(\S+)", text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:

@@ -30,7 +30,7 @@ def test_auto_follows_the_processor(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    monkeypatch.setattr(precision, "cpu_info", lambda key: vendor)
+    monkeypatch.setattr(precision, "_cpu_vendor", lambda: vendor)
     assert resolve_precision("auto", CPU) == expected
     assert resolve_precision("fp32", CPU) == torch.float32
     assert resolve_precision("bf16", CPU) == torch.bfloat16
