@@ -10,9 +10,11 @@ from lamol_core.config.paths import resolve_path
 from lamol_core.errors import ArtifactError
 from lamol_core.models.params import BackboneParams
 
-POSITIONS = ("max_position_embeddings", "n_positions", "model_max_length", "context_length")
-"""The keys under which transformers' models save their positions. Its own `attribute_map` says so,
-but importing that takes seconds."""
+POSITIONS = (
+    "max_position_embeddings", "n_positions", "model_max_length", "context_length", "max_seq_len",
+)  # fmt: skip
+"""The keys under which transformers' causal models save their positions. Its own `attribute_map`
+says so, but importing that takes seconds."""
 
 
 def find_positions(backbone: BackboneParams, root: Path) -> int | None:

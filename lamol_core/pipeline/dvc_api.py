@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,14 @@ class Pipeline:
     def experiments(self) -> Path | None:
         """The folder in which `dvc exp` makes its copies; None where DVC has run nothing."""
         return None if self._repo is None else Path(self._repo.tmp_dir) / "exps"
+
+    @property
+    def num_unfinished_experiments(self) -> int:
+        """How many experiments of `dvc queue` are running or waiting."""
+        if self._repo is None or not (Path(self._repo.tmp_dir) / "exps" / "celery").is_dir():
+            return 0
+        queue = self._repo.experiments.celery_queue
+        return sum(1 for _ in chain(queue.iter_active(), queue.iter_queued()))
 
     def _listed(self) -> Mapping[str, Any]:
         if self._repo is None:

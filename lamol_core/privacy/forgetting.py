@@ -56,7 +56,7 @@ def forget_task(
         fingerprint = fingerprint_files(own, key_file, params.seed, is_wanted)
         before = own.forgotten(task)
         repeated = list(_repeated(layout, own))
-        refusals.require_nothing_written(layout)
+        refusals.require_nothing_written(layout, pipeline)
         today = datetime.now(tz=UTC).date().isoformat()
         for folder in folders:
             removed = forget_rows(folder, task, splits, today, fingerprint)
@@ -98,10 +98,10 @@ def _require_current(
     the task and those after it."""
     if stale:
         again = [name for name in learnt_on if not set(stale).isdisjoint(pipeline.before(name))]
+        last = " ".join(maker(METRICS, name) for name in again)
         raise ArtifactError(
-            f"dvc.lock: {', '.join(stale)} is not up to date (see `dvc status`), and needs rows of "
-            f"{task!r}. Run `dvc repro {' '.join(maker(METRICS, name) for name in again)}`, then "
-            "forget."
+            f"dvc.lock: not up to date, and in need of rows of {task!r}: {', '.join(stale)} (see "
+            f"`dvc status`). Run `dvc repro {last}`, then forget."
         )
 
 

@@ -65,8 +65,8 @@ def test_positions_are_those_of_the_configuration_classes() -> None:
         if positions_of(config.to_dict())
         != getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
     }
-    # XLNet's -1 is no limit; of music, not text; DBRX's `max_seq_len` is no limit in MPT
-    assert differing <= {"xlnet", "musicgen", "musicgen_melody", "dbrx"}
+    # XLNet's -1 is no limit; of music, not text; MPT's ALiBi is built for `max_seq_len` positions
+    assert differing <= {"xlnet", "musicgen", "musicgen_melody", "mpt"}
 
 
 class TestBackbone:

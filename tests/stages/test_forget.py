@@ -272,6 +272,21 @@ def test_rows_in_git_are_told_before_and_after(sequence: Path, tmp_path: Path) -
     assert not names(told, "Git holds data/animals/seen/colours")
 
 
+def test_queued_experiments_still_have_the_rows(sequence: Path) -> None:
+    run(sequence, "git", "init", "-q")
+    run(sequence, "dvc", "config", "core.no_scm", "false")
+    run(sequence, "git", "add", "-A")
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    run(sequence, *git, "commit", "-q", "-m", "a run")
+    run(sequence, "dvc", "exp", "run", "--queue", "-S", "seed=1")
+    before = stored_rows(sequence, "colours")
+    assert names(run(sequence, "lamol", "forget", "colours", expect=4), 1, "dvc queue start")
+    assert stored_rows(sequence, "colours") == before
+    run(sequence, "dvc", "queue", "remove", "--queued")
+    run(sequence, "lamol", "forget", "colours")
+    assert stored_rows(sequence / "data", "colours") == {}
+
+
 def test_forgotten_rows_do_not_come_back_under_another_name(sequence: Path) -> None:
     """A renamed task, and the copies that `lamol orders` makes of one, read the same source."""
     run(sequence, "lamol", "forget", "colours")
