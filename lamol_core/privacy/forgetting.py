@@ -1,9 +1,10 @@
 """Forgets a task: removes its rows and what is left of them elsewhere, and updates DVC's record."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lamol_core.artifacts.atomic import find_scratch, writer_of
 from lamol_core.artifacts.layout import Layout
@@ -18,7 +19,6 @@ from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_api import Pipeline
 from lamol_core.pipeline.git import rows_in_git
 from lamol_core.privacy import refusals
-from lamol_core.privacy.emptying import empty_files, source_files
 from lamol_core.privacy.fingerprinting import fingerprint_files
 from lamol_core.privacy.remains import num_repeated, tables_with_rows
 from lamol_core.privacy.removal import folders_with, forget_rows
@@ -103,6 +103,37 @@ def _require_current(
             f"dvc.lock: not up to date, and in need of rows of {task!r}: {', '.join(stale)} (see "
             f"`dvc status`). Run `dvc repro {last}`, then forget."
         )
+
+
+def source_files(params: Params, task: str, root: Path) -> list[Path]:
+    """Return the files of a task's source; a missing file stands where it should be. `root` is
+    the folder of params.yaml. Raises ConfigError for a source that is no file, a folder with
+    wrong content, or a file that another task reads too."""
+    source = params.task(task).source
+    own = source.files(root)
+    if not own:
+        raise ConfigError(f"tasks.{task}.source: kind {source.kind} has no file to empty.")
+    if any(path.is_dir() for path in own):
+        source.split_files(root)  # says what is wrong with the folder
+    sharing = [
+        name
+        for name, other in params.tasks.items()
+        if name != task and own & other.source.files(root)
+    ]
+    if sharing:
+        raise ConfigError(
+            f"tasks.{task}.source: {', '.join(sharing)} reads {source.local_path} too. Remove the "
+            "rows from it by hand when all these tasks are forgotten."
+        )
+    return sorted(own)
+
+
+def empty_files(paths: Iterable[Path]) -> None:
+    """Empty files in place, so that other names of the same file are empty too. A missing file
+    is created empty."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)  # where its folder is missing too
+        path.write_bytes(b"")
 
 
 def _can_be_emptied(task: str, params: Params, layout: Layout) -> bool:
