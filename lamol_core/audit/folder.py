@@ -18,7 +18,7 @@ from lamol_core.audit.spec import Audited
 from lamol_core.audit.verdicts import NO_HISTORY, Audit
 from lamol_core.data.gate import WITHOUT
 from lamol_core.errors import ArtifactError
-from lamol_core.reporting.plots import save_svg
+from lamol_core.reporting.plots import to_svg
 
 
 def write_audit(
@@ -48,7 +48,7 @@ def write_audit(
         page = render_audit(audit, content, show_real_rows=False)
         (scratch / "index.html").write_text(page, encoding="utf-8")
         if (chart := fading_chart(content["fading"])) is not None:
-            save_svg(chart, scratch / "fading.svg")
+            (scratch / "fading.svg").write_text(to_svg(chart, "white"), encoding="utf-8")
         write_rows(scratch / spec.AUDIT_FLAGS, audit.flags, spec.AUDIT.schema)
         seal_folder(scratch, spec.AUDIT.kind, {"flags": len(audit.flags)}, provenance)
     texts = {

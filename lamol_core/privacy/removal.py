@@ -12,14 +12,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from lamol_core.artifacts import manifest as manifests
 from lamol_core.artifacts.atomic import atomic_path, link_tree
-from lamol_core.artifacts.manifest import (
-    MANIFEST,
-    Provenance,
-    read_manifest,
-    seal_folder,
-    sha256_of,
-)
 from lamol_core.artifacts.spec import DATA
 from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import FORGOTTEN, LINEAGE, Removed, TaskData
@@ -59,8 +53,9 @@ def forget_rows(
     for split in splits:
         if split not in removed:
             path = data.file(task, split)
-            removed[split] = Removed(pq.read_metadata(path).num_rows, sha256_of(path), when)
-    manifest = read_manifest(data.folder / MANIFEST, "")
+            num_rows = pq.read_metadata(path).num_rows
+            removed[split] = Removed(num_rows, manifests.sha256_of(path), when)
+    manifest = manifests.read_manifest(data.folder / manifests.MANIFEST, "")
     with atomic_path(data.folder) as scratch:
         link_tree(data.folder, scratch)
         home = scratch / data.file(task, splits[0]).parent.relative_to(data.folder)
@@ -76,10 +71,10 @@ def forget_rows(
             (home / name).unlink(missing_ok=True)
             (home / name).write_bytes(text)
         rows = manifest.rows | (dict.fromkeys(removed, 0) if data.name == task else {})
-        (scratch / MANIFEST).unlink()
+        (scratch / manifests.MANIFEST).unlink()
         inputs = {**manifest.inputs, **_predecessor_now(data)}
-        made = Provenance(manifest.parameters, inputs, manifest.code_version)
-        seal_folder(scratch, DATA.kind, rows, made)
+        made = manifests.Provenance(manifest.parameters, inputs, manifest.code_version)
+        manifests.seal_folder(scratch, DATA.kind, rows, made)
     return removed
 
 
@@ -88,5 +83,5 @@ def _predecessor_now(data: TaskData) -> dict[str, str]:
     `prepare` records it. A later `prepare` then writes the same bytes. {} where that folder is
     missing."""
     before = data.earlier[-1].name if data.earlier else BASE
-    path = data.folder.parent / before / MANIFEST
-    return {BEFORE: read_manifest(path, "").content_sha256} if path.is_file() else {}
+    path = data.folder.parent / before / manifests.MANIFEST
+    return {BEFORE: manifests.read_manifest(path, "").content_sha256} if path.is_file() else {}

@@ -1,7 +1,6 @@
 """Draws charts of a summary, and their SVG by vl-convert, which needs no browser and no network."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -172,11 +171,6 @@ def embed_script(snippet: str) -> str:
 def to_svg(chart: Chart, background: str = "transparent") -> str:
     """Return the SVG of a chart."""
     return spec_to_svg(chart_spec(chart, background))
-
-
-def save_svg(chart: Chart, path: Path) -> None:
-    """Write a chart as SVG on white. The write is not atomic: pass a scratch path."""
-    path.write_text(to_svg(chart, "white"), encoding="utf-8")
 
 
 def line_colour(tasks: list[str]) -> alt.Color:
