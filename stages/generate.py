@@ -9,7 +9,6 @@ from lamol_core.generation.quotas import rows_wanted
 from lamol_core.methods.registry import METHODS
 from lamol_core.text.params import TextParams
 from stages.console import progress
-from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -17,8 +16,7 @@ from stages.runtime import StageRun, stage
 def generate(run: StageRun) -> None:
     params, text = run.block("generate", GenerateParams), run.block("text", TextParams)
     data, teacher = TaskData.read(run), run.check(TEACHER)
-    rehearses = METHODS[run.method].rehearses
-    counts = rows_wanted(params, data.facts, data.earlier, rehearses)
+    counts = rows_wanted(params, data.facts, data.earlier, METHODS[run.method].rehearses)
     carried = read_carried(run, counts, params.balance_labels) if params.carry_over else []
     samples = carried
     if num_to_draw := sum(counts.values()) - len(carried):
@@ -49,7 +47,3 @@ def generate(run: StageRun) -> None:
         f"{figures['rejected']} rejected -> {run.path(PSEUDO)}"
     )
     run.show(figures)
-
-
-if __name__ == "__main__":
-    run_as_module("generate")

@@ -11,7 +11,7 @@ from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.pipeline.init import create_sequence, make_params, read_example
 from lamol_core.preflight.problems import problems_before_a_run
 from stages.console import say
-from stages.guard import guarded, run_as_module
+from stages.guard import guarded
 from stages.options import DebugOption
 
 
@@ -21,7 +21,6 @@ def init(
     task: Annotated[
         list[str] | None,
         typer.Option(
-            "--task",
             metavar="NAME=PATH",
             help="A task and its rows, repeatable, in learning order. PATH: a CSV, TSV, JSON, "
             "JSONL or Parquet file, or a folder with train.* (and dev.*, test.*).",
@@ -30,7 +29,6 @@ def init(
     params: Annotated[
         Path | None,
         typer.Option(
-            "--params",
             metavar="FILE",
             help="A params.yaml to start from instead of --task, like an example's. Its relative "
             "paths start from its own folder.",
@@ -73,7 +71,3 @@ def init(
     if params is None and written["backbone"]["kind"] == "hub":
         say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")
     say(f"init: {folder} is ready. Next: cd {quote(folder)} && lamol check && dvc repro")
-
-
-if __name__ == "__main__":
-    run_as_module("init")

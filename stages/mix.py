@@ -7,7 +7,6 @@ from lamol_core.data.mixing import mix_rows
 from lamol_core.data.params import MixParams
 from lamol_core.data.task_data import TaskData
 from lamol_core.methods.registry import METHODS
-from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -19,7 +18,7 @@ def mix(run: StageRun) -> None:
         run.say(f"{method.name}: {method.privacy}")
     real = data.rows_to_mix(method.mixes_real_rows)
     rows = mix_rows(real, passed.samples, run.task, run.seed)
-    run.hashes["train.parquet"] = data.train_sha256
+    run.hashes["train.parquet"] = data.hashes["train.parquet"]
     parameters = {"seed": run.seed, "method": method.name, "flagged_dropped": passed.num_dropped}
     write_table(run.path(MIX), MIX, rows, run.provenance(parameters))
     num_pseudo = len(rows) - len(real)
@@ -27,7 +26,3 @@ def mix(run: StageRun) -> None:
     failed = f" of an audit that failed ({passed.failed})" if passed.failed else ""
     run.say(f"{len(real)} real + {num_pseudo} pseudo{failed}{dropped} -> {run.path(MIX)}")
     run.show({"real": len(real), "pseudo": num_pseudo, "flagged_dropped": passed.num_dropped})
-
-
-if __name__ == "__main__":
-    run_as_module("mix")

@@ -12,23 +12,22 @@ import typer
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
 from lamol_core.artifacts.store import read_as_it_lies
-from lamol_core.audit.samples import Judgement, choose, read_judgement, to_csv
+from lamol_core.audit.samples import Judgement, SampleVerdict, choose, read_judgement, to_csv
 from lamol_core.errors import ConfigError
 from lamol_core.parameters import load_params
 from lamol_core.records import PseudoSample, from_table
 from lamol_core.text.display import visible
 from stages.console import print_json, print_rows, say
-from stages.guard import guarded, run_as_module
+from stages.guard import guarded
 from stages.options import DebugOption, TaskArgument
 
 TaskOption = Annotated[str, typer.Option("--task", help="Only rows of this earlier task.")]
-LabelOption = Annotated[str, typer.Option("--label", help="Only rows with this target.")]
+LabelOption = Annotated[str, typer.Option(help="Only rows with this target.")]
 VerdictOption = Annotated[
-    Literal["clean", "unjudged", "flagged", "rejected", "surplus"] | None,
-    typer.Option("--verdict", help="Only rows with this verdict of the audit."),
+    SampleVerdict | None, typer.Option(help="Only rows with this verdict of the audit.")
 ]
-GrepOption = Annotated[str, typer.Option("--grep", help="Only rows that contain this text.")]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many rows to show at most.")]
+GrepOption = Annotated[str, typer.Option(help="Only rows that contain this text.")]
+LimitOption = Annotated[int, typer.Option(min=1, help="How many rows to show at most.")]
 Shape = Literal["table", "json", "csv"]
 FormatOption = Annotated[
     Shape, typer.Option("--format", help="table, json (an object a line) or csv.")
@@ -88,7 +87,3 @@ def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
         typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
     elif rows:
         print_rows([{name: row[name] for name in ON_A_TERMINAL} for row in rows])
-
-
-if __name__ == "__main__":
-    run_as_module("samples")

@@ -8,7 +8,6 @@ from lamol_core.training.outputs import write_training
 from lamol_core.training.params import TrainParams
 from lamol_core.training.student import count_all_steps, init_accelerate, train_from_checkpoint
 from stages.console import progress
-from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -37,7 +36,8 @@ def train(run: StageRun) -> None:
     figures = write_training(trained, run, given.data, method.mixes_real_rows, made)
     device = str(trained.model.device)
     figures = run.write_figures(figures, seconds_before=trained.seconds_before, device=device)
-    trained.discard_resumes()
+    for resume in trained.resumes:
+        resume.remove()
     if trained.num_cut:
         run.say(f"{trained.num_cut} inputs were cut to fit text.max_length")
     run.say(
@@ -45,7 +45,3 @@ def train(run: StageRun) -> None:
         f"-> {run.path(STUDENT)}"
     )
     run.show({key: figures[key] for key in figures if key != "curve"})
-
-
-if __name__ == "__main__":
-    run_as_module("train")

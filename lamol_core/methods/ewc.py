@@ -9,7 +9,6 @@ theta* are the weights before the task. The memory (ewc_memory.py) adds the pena
 from lamol_core.config.section import Count, Section, Weight
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
-from lamol_core.methods.terms import Loss, ce
 
 
 class EwcParams(Section):
@@ -29,10 +28,6 @@ class Ewc(Method[EwcParams]):
     name, Params = "ewc", EwcParams
     cost_per_token = 1.3  # the penalty, once there is a Fisher information
     privacy = "Keeps no real row, but one number for each weight."
-
-    @property
-    def loss(self) -> Loss:
-        return ce("qa", "new")
 
     def memory(self, context: MemoryContext) -> Memory:
         from lamol_core.methods.ewc_memory import FisherMemory

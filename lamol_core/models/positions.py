@@ -1,6 +1,7 @@
 """How many tokens a row may have, by a model's config.json; the model is not loaded."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ def positions_of(config: Mapping[str, Any]) -> int | None:
 
 def read_config(folder: Path) -> dict[str, Any] | None:
     """Return the content of a model's config.json; None where it can't be read."""
-    try:
+    with suppress(ArtifactError):
         return read_json(folder / "config.json", "")
-    except ArtifactError:
-        return None
+    return None

@@ -14,7 +14,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.parameters import Params, compose, load_params
 from lamol_core.pipeline.dvc_yaml import SOURCE, pipeline_hints, pipeline_problems
 from lamol_core.pipeline.init import create_sequence, find_source, make_params, read_example
-from lamol_core.preflight.hints import rows_without_positions
+from lamol_core.preflight.backbone import length_problems
 from lamol_core.preflight.problems import check_sequence
 from tests.code_imports import ROOT
 from tests.messages import names, naming
@@ -51,7 +51,8 @@ def test_limits_are_written_that_fit_the_model(tmp_path: Path, positions: int, f
     made = make_params(tasks, str(tmp_path / "model"), "lamol_kd")
     assert check_sequence(made, tmp_path) == []
     params = Params.model_validate(made)
-    assert rows_without_positions(params, tmp_path) == []
+    longest = {"text.max_length": params.text.max_length}
+    assert length_problems(longest, params.backbone, tmp_path) == []
     published = Params(tasks={})
     assert (params.text == published.text) == (params.evaluate == published.evaluate) == fits
 
@@ -169,7 +170,7 @@ def test_without_git_a_sequence_is_made_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
-    monkeypatch.setattr("lamol_core.pipeline.init.shutil.which", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
     create(tmp_path / "new", tasks, "nano", "lamol_kd")
     assert "no_scm = true" in (tmp_path / "new" / ".dvc" / "config").read_text()
 
