@@ -17,7 +17,7 @@ from lamol_core.errors import UsageError
 from lamol_core.parameters import Params, load_params
 from lamol_core.text.display import visible
 from stages.console import print_json, say
-from stages.guard import guarded
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, SetOption
 
 InputsArgument = Annotated[
@@ -108,3 +108,7 @@ def _show(text: str, answer: str, json: bool) -> None:
         line = " ".join(answer.splitlines())
         # a model's text could hold terminal codes
         typer.echo(visible(line) if sys.stdout.isatty() else line)
+
+
+if __name__ == "__main__":
+    run_as_module("ask")

@@ -9,6 +9,7 @@ from lamol_core.audit.terminal import terminal_table
 from lamol_core.audit.verdicts import audit_cleaned, run_checks
 from lamol_core.text.params import TextParams
 from stages.console import progress
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -54,3 +55,7 @@ def audit(run: StageRun) -> None:
     without = f"; without them {cleaned.verdict}" if cleaned and num_flagged else ""
     flagged = f"{num_flagged} of {len(audited.drawn)} rows flagged{without}"
     run.say(f"{found.verdict}{failed}, {flagged} -> {page}")
+
+
+if __name__ == "__main__":
+    run_as_module("audit")

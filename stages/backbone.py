@@ -8,6 +8,7 @@ from lamol_core.data.prepare import write_base
 from lamol_core.data.sources.registry import read_texts
 from lamol_core.models.params import BackboneParams
 from lamol_core.preflight.backbone import backbone_problems
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -35,3 +36,7 @@ def backbone(run: StageRun) -> None:
         f"-> {run.path(STUDENT)}"
     )
     run.show({"parameters": model.num_parameters(), "tokens": len(tokenizer)})
+
+
+if __name__ == "__main__":
+    run_as_module("backbone")

@@ -9,7 +9,7 @@ from lamol_core.config.loading import params_error, read_params
 from lamol_core.parameters import Params
 from lamol_core.preflight.check import check_all
 from stages.console import print_json, print_rows, say
-from stages.guard import guarded, spoken
+from stages.guard import guarded, run_as_module, spoken
 from stages.options import DebugOption, JsonOption, SetOption
 
 EstimateOption = Annotated[
@@ -53,3 +53,7 @@ def check(
             print_rows([one.row() for one in expected.tasks])
             say(f"check: {expected.sentence}")
         say("check: nothing is wrong; `dvc repro` runs the sequence.")
+
+
+if __name__ == "__main__":
+    run_as_module("check")

@@ -13,7 +13,7 @@ from lamol_core.reporting.comparison.labels import CommonName, differing_paramet
 from lamol_core.reporting.comparison.sentences import claims, unlike_pairs
 from lamol_core.reporting.comparison.statistics import compare_runs
 from stages.console import print_json, print_rows, print_table, say
-from stages.guard import guarded
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, JsonOption
 
 DIFFERS = "parameters that differ"
@@ -82,3 +82,7 @@ def compare(
     if out is not None:
         render.write_comparison(comparison, out)
         say(f"compare: {len(runs)} runs -> {out}")
+
+
+if __name__ == "__main__":
+    run_as_module("compare")

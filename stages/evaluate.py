@@ -8,6 +8,7 @@ from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.evaluation.scoring import predict_from_checkpoint
 from lamol_core.text.params import TextParams
 from stages.console import progress
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -51,3 +52,7 @@ def evaluate(run: StageRun) -> None:
         run.say(cut)
     run.say(f"{scored.summary} -> {run.path(METRICS)}")
     run.show({"average": scored.average} | figures)
+
+
+if __name__ == "__main__":
+    run_as_module("evaluate")

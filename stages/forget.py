@@ -11,7 +11,7 @@ from lamol_core.parameters import load_params
 from lamol_core.privacy.forgetting import forget_task
 from lamol_core.records import SPLITS
 from stages.console import say
-from stages.guard import guarded
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, SetOption, TaskArgument
 
 KeepOption = Annotated[
@@ -43,3 +43,7 @@ def forget(
     splits = ("train",) if keep_held_out else SPLITS
     for note in forget_task(task, params, Layout(), splits, empty_source):
         say(f"forget {task}: {note}")
+
+
+if __name__ == "__main__":
+    run_as_module("forget")

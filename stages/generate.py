@@ -9,6 +9,7 @@ from lamol_core.generation.quotas import rows_wanted
 from lamol_core.methods.registry import METHODS
 from lamol_core.text.params import TextParams
 from stages.console import progress
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -47,3 +48,7 @@ def generate(run: StageRun) -> None:
         f"{figures['rejected']} rejected -> {run.path(PSEUDO)}"
     )
     run.show(figures)
+
+
+if __name__ == "__main__":
+    run_as_module("generate")

@@ -29,10 +29,7 @@ def guarded(command: Callable[..., None], shows_bars: bool = False) -> Callable[
     0: done. 1: a bug of lamol. 2: usage. 3: configuration or data. 4: artefact. 5: training
     diverged, too few valid pseudo-samples, or an audit that failed its gate.
 
-    `shows_bars`: whether libraries show how far they are with a download or a model. A command
-    whose module was started by itself (`python -m stages.ask`) runs at once."""
-
-    run_as_module(command)
+    `shows_bars`: whether libraries show how far they are with a download or a model."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -99,13 +96,11 @@ def spoken(say: Callable[[str], None], position: int = 0) -> Iterator[None]:
         logger.handlers, logger.level, logger.propagate = before
 
 
-def run_as_module(command: Callable[..., None]) -> None:
-    """Run a command here if its module is the one that was started, as by `python -m stages.ask`:
-    then Python has named the module `__main__`. The process ends with the command's exit code."""
-    if command.__module__ == "__main__":
-        from stages.cli import app  # which imports this module's commands when they are called
+def run_as_module(name: str) -> None:
+    """Run `lamol <name>`, for `python -m stages.<name>`."""
+    from stages.cli import app  # which imports this module's commands when they are called
 
-        app([command.__name__, *sys.argv[1:]])
+    app([name, *sys.argv[1:]])
 
 
 def quiet_libraries(shows_bars: bool = False) -> None:

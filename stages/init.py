@@ -11,7 +11,7 @@ from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.pipeline.init import create_sequence, make_params, read_example
 from lamol_core.preflight.problems import problems_before_a_run
 from stages.console import say
-from stages.guard import guarded
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption
 
 
@@ -71,3 +71,7 @@ def init(
     if params is None and written["backbone"]["kind"] == "hub":
         say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")
     say(f"init: {folder} is ready. Next: cd {quote(folder)} && lamol check && dvc repro")
+
+
+if __name__ == "__main__":
+    run_as_module("init")

@@ -7,6 +7,7 @@ from lamol_core.data.mixing import mix_rows
 from lamol_core.data.params import MixParams
 from lamol_core.data.task_data import TaskData
 from lamol_core.methods.registry import METHODS
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -26,3 +27,7 @@ def mix(run: StageRun) -> None:
     failed = f" of an audit that failed ({passed.failed})" if passed.failed else ""
     run.say(f"{len(real)} real + {num_pseudo} pseudo{failed}{dropped} -> {run.path(MIX)}")
     run.show({"real": len(real), "pseudo": num_pseudo, "flagged_dropped": passed.num_dropped})
+
+
+if __name__ == "__main__":
+    run_as_module("mix")

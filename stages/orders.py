@@ -16,7 +16,7 @@ from lamol_core.data.tombstones import forgotten_under_another_name, read_record
 from lamol_core.errors import ConfigError, UsageError, as_list
 from lamol_core.parameters import load_params
 from stages.console import say
-from stages.guard import guarded
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption
 
 OrdersArgument = Annotated[list[str] | None, typer.Argument(help="Orders, each as task,task,task.")]
@@ -67,3 +67,7 @@ def orders(
             yaml.dump(document, stream)
     total = sum(map(len, chosen))
     say(f"orders: {len(chosen)} orders of {total} tasks in all need {len(tree)} trainings")
+
+
+if __name__ == "__main__":
+    run_as_module("orders")

@@ -6,6 +6,7 @@ from lamol_core.artifacts.spec import DATA, TASK
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task
 from lamol_core.data.task_data import TaskData
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -19,3 +20,7 @@ def prepare(run: StageRun) -> None:
     counts = ", ".join(f"{count} {split}" for split, count in facts.num_rows.items())
     run.say(f"{counts} rows, metric {facts.metric} -> {run.path(DATA)}")
     run.show({"rows": facts.num_rows, "metric": facts.metric})
+
+
+if __name__ == "__main__":
+    run_as_module("prepare")

@@ -11,6 +11,7 @@ from lamol_core.reporting.comparison.render import set_beside
 from lamol_core.reporting.report import read_figures, write_report
 from lamol_core.reporting.summary import build_summary
 from lamol_core.reporting.tables import score_table
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 CompareOption = Annotated[
@@ -31,3 +32,7 @@ def report(run: StageRun, compare: CompareOption = None) -> None:
     write_report(run.layout, summary, figures, parameters, beside)
     run.show(summary, score_table(summary))
     run.say(f"the page is {run.path(PAGE).resolve()}")
+
+
+if __name__ == "__main__":
+    run_as_module("report")

@@ -26,7 +26,7 @@ from lamol_core.errors import ConfigError, UsageError
 from lamol_core.machine import describe_machine, peak_memory_bytes
 from lamol_core.parameters import read_blocks
 from stages.console import print_json, print_table, say
-from stages.guard import guarded, run_as_module, spoken
+from stages.guard import guarded, spoken
 from stages.options import DebugOption, JsonOption, SetOption, StageTaskArgument
 
 B = TypeVar("B", bound=Section)
@@ -152,7 +152,6 @@ def stage(name: str) -> Callable[[Body], Body]:
     Parameters after `run` become options of the command."""
 
     def decorate(body: Body) -> Body:
-        run_as_module(body)
         hints = get_type_hints(body, include_extras=True)
         own = list(inspect.signature(body).parameters.values())[1:]
         options = [one.replace(annotation=hints[one.name]) for one in own]

@@ -18,7 +18,7 @@ from lamol_core.parameters import load_params
 from lamol_core.records import PseudoSample, from_table
 from lamol_core.text.display import visible
 from stages.console import print_json, print_rows, say
-from stages.guard import guarded
+from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, TaskArgument
 
 TaskOption = Annotated[str, typer.Option("--task", help="Only rows of this earlier task.")]
@@ -87,3 +87,7 @@ def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
         typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
     elif rows:
         print_rows([{name: row[name] for name in ON_A_TERMINAL} for row in rows])
+
+
+if __name__ == "__main__":
+    run_as_module("samples")

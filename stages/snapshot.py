@@ -2,6 +2,7 @@
 
 from lamol_core.artifacts.atomic import atomic_path, link_tree
 from lamol_core.artifacts.spec import STUDENT, TEACHER
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -13,3 +14,7 @@ def snapshot(run: StageRun) -> None:
         link_tree(student, scratch)
     run.say(f"{student} -> {teacher}")
     run.show({"teacher_sha256": manifest.content_sha256})
+
+
+if __name__ == "__main__":
+    run_as_module("snapshot")

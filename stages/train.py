@@ -8,6 +8,7 @@ from lamol_core.training.outputs import write_training
 from lamol_core.training.params import TrainParams
 from lamol_core.training.student import count_all_steps, init_accelerate, train_from_checkpoint
 from stages.console import progress
+from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
 
@@ -45,3 +46,7 @@ def train(run: StageRun) -> None:
         f"-> {run.path(STUDENT)}"
     )
     run.show({key: figures[key] for key in figures if key != "curve"})
+
+
+if __name__ == "__main__":
+    run_as_module("train")
