@@ -1,7 +1,7 @@
 """Write docs/parameters.md from the blocks of params.yaml, and docs/commands.md and README's table
 of commands from the command line.
 
-    python scripts/make_docs.py            # tests/test_pages.py finds a page that is out of date
+    python scripts/make_docs.py     # tests/test_project_files.py finds old pages
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from io import StringIO
@@ -79,15 +80,15 @@ def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
                 stream.write(ABOUT_ANCHORS)
         yaml.dump(params, stream)
     (folder / "dvc.yaml").write_text(adapt_pipeline(read_pipeline(), params), encoding="utf-8")
-    (folder / ".dvcignore").write_text(_own_file("dvcignore"), encoding="utf-8")
-    (folder / ".gitignore").write_text(_own_file("gitignore"), encoding="utf-8")
+    (folder / ".dvcignore").write_text(_own_file(".dvcignore"), encoding="utf-8")
+    (folder / ".gitignore").write_text(_own_file(".gitignore"), encoding="utf-8")
     set_up_dvc(folder)
 
 
 def _own_file(name: str) -> str:
     """Return the text of a file that every new sequence has."""
-    files = resources.files("lamol_core.pipeline") / "new_sequence"
-    return (files / name).read_text(encoding="utf-8")
+    path = resources.files("lamol_core.pipeline") / "new_sequence.toml"
+    return str(tomllib.loads(path.read_text(encoding="utf-8"))[name])
 
 
 def read_example(path: Path, method: str | None = None) -> CommentedMap:
@@ -223,8 +224,8 @@ def set_up_dvc(folder: Path) -> None:
     if done.returncode:
         raise ConfigError(f"{folder}: dvc init failed: {done.stderr.strip()}")
     # what DVC writes in a Git repository; here without one too, for one that is made later
-    (folder / ".dvc" / ".gitignore").write_text(_own_file("dvc_gitignore"), encoding="utf-8")
-    text = _own_file("config")
+    (folder / ".dvc" / ".gitignore").write_text(_own_file(".dvc/.gitignore"), encoding="utf-8")
+    text = _own_file(".dvc/config")
     if "--no-scm" in command:
         text = text.replace("[cache]", "    no_scm = true\n[cache]")
     (folder / ".dvc" / "config").write_text(text, encoding="utf-8")
