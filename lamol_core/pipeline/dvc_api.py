@@ -63,12 +63,11 @@ class Pipeline:
         files `apart_from` do not count."""
         if self._repo is None:
             return []
-        listed, wanted = self._listed(), list(stages)
-        ran = [name for name in wanted if name in listed]
-        changes = self._repo.status(targets=ran) if ran else {}
+        # of all stages: for each target that is named, DVC would read the whole record again
+        listed, changes = self._listed(), self._repo.status()
         return [
             name
-            for name in wanted
+            for name in stages
             if name not in listed or _differs(changes.get(name, ()), apart_from)
         ]
 
@@ -101,11 +100,12 @@ class Pipeline:
         used, because it would copy outputs with real rows, which must not be cached."""
         if self._repo is None:
             return
-        for name in stages:
-            stage = self._repo.stage.load_one(name=name)
-            stage.save(run_cache=False)
-            stage.commit()
-            stage.dump(update_pipeline=False)
+        wanted = set(stages)
+        for stage in self._repo.index.stages:
+            if stage.addressing in wanted:
+                stage.save(run_cache=False)
+                stage.commit()
+                stage.dump(update_pipeline=False)
 
     @property
     def cache(self) -> Path | None:

@@ -44,6 +44,7 @@ def test_a_pretrained_backbone_shows_that_it_is_loaded(tmp_path: Path) -> None:
     make_tiny(tmp_path / "sequence")
     # a new process with settings of its own: other commands have switched the bars off in this one
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TQDM_", "HF_HUB_DISABLE_"))}
+    kept["TQDM_DELAY"] = "0"  # so tiny a model is loaded before a bar would show
     done = subprocess.run(
         [sys.executable, "-m", "stages.backbone"], cwd=tmp_path / "sequence", env=kept,
         check=True, capture_output=True, text=True,
