@@ -80,7 +80,7 @@ def test_readme(folder: Path) -> None:
     write_rows(checkout / "mails" / "train.csv", MAILS)
     printed = run_all(commands("README.md"), checkout, checkout / ".venv")
     assert (checkout / "mine" / "reports" / "index.html").is_file()
-    assert printed.strip().splitlines()[-1], "`lamol ask` answers"
+    assert printed.splitlines()[-1] in {*NEWS, *MAILS}, "`lamol ask` answers"
 
 
 def test_get_started(folder: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from lamol_core.artifacts.spec import PSEUDO
 from lamol_core.audit.spec import Audited
 from lamol_core.reporting.page import source_of, templates_of
@@ -16,6 +18,13 @@ WARNING = (
     "A language model wrote these rows. They can repeat its training data word for word, they can "
     "be wrong, and they can contain facts about real people."
 )
+CROISSANT_TYPES = {
+    pa.string(): "sc:Text",
+    pa.int64(): "sc:Integer",
+    pa.bool_(): "sc:Boolean",
+    pa.float32(): "sc:Float",
+    pa.list_(pa.int32()): "sc:Integer",
+}
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 
@@ -48,6 +57,21 @@ def croissant(content: Mapping[str, Any], audited: Audited) -> str:
 
 
 def _description() -> dict[str, Any]:
-    """Return the Croissant description of any table of pseudo-samples."""
+    """Return the Croissant description of any table of pseudo-samples. Its template has the name
+    and the meaning of each column; the rest follows from the table's schema."""
     card: dict[str, Any] = json.loads(source_of(templates_of("lamol_core.audit"), "croissant.json"))
+    (records,) = card["recordSet"]
+    meanings = {field["name"]: field["description"] for field in records["field"]}
+    records["field"] = [
+        {
+            "@type": "cr:Field",
+            "@id": f"rows/{column.name}",
+            "name": column.name,
+            "description": meanings[column.name],
+            "dataType": CROISSANT_TYPES[column.type],
+            **({"repeated": True} if pa.types.is_list(column.type) else {}),
+            "source": {"fileObject": {"@id": TABLE}, "extract": {"column": column.name}},
+        }
+        for column in PSEUDO.schema
+    ]
     return card

@@ -3,8 +3,9 @@
 import json
 import logging
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,19 @@ class Pipeline:
         files `apart_from` do not count."""
         if self._repo is None:
             return []
-        # of all stages: for each target that is named, DVC would read the whole record again
-        listed, changes = self._listed(), self._repo.status()
+        listed = self._listed()
         return [
             name
             for name in stages
-            if name not in listed or _differs(changes.get(name, ()), apart_from)
+            if name not in listed or _differs(self._changes.get(name, ()), apart_from)
         ]
+
+    @cached_property
+    def _changes(self) -> Mapping[str, Any]:
+        """What has changed since each stage ran, when this was first asked. For stages that are
+        named one by one, DVC would read the whole record as often."""
+        changes: Mapping[str, Any] = self._repo.status() if self._repo is not None else {}
+        return changes
 
     def runs_again(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
         """Return those of these stages that would run again with these values of params.yaml.
@@ -152,14 +159,14 @@ def list_experiments(root: Path, all_commits: bool) -> list[tuple[str, str]]:
     ]
 
 
-def read_at(root: Path, path: str, revision: str) -> str | None:
-    """Return the text of a file of the project at a revision; None where it can't be read there."""
+def read_at(root: Path, paths: Sequence[str], revision: str) -> list[str]:
+    """Return the texts of files of the project at a revision; [] where one can't be read there."""
     try:
         with Repo(str(root)) as repo:
             prefix = root.resolve().relative_to(Path(repo.scm.root_dir).resolve())
-        return str(api.read(str(prefix / path), repo=str(root), rev=revision))
+        return [str(api.read(str(prefix / path), repo=str(root), rev=revision)) for path in paths]
     except (DvcException, OSError, UnicodeDecodeError):
-        return None
+        return []
 
 
 def ran_with_others(lock: str, stage: str, params: str) -> bool:

@@ -40,10 +40,11 @@ def _committed_runs(root: Path, all_commits: bool) -> Iterator[finished_runs.Fin
     left_out = []
     for name, revision in dvc_api.list_experiments(root, all_commits):
         paths = ("params.yaml", str(finished_runs.SUMMARY), dvc_api.LOCK)
-        params, summary, lock = (dvc_api.read_at(root, path, revision) for path in paths)
-        if params is None or summary is None or lock is None:
+        texts = dvc_api.read_at(root, paths, revision)
+        if not texts:
             left_out.append(name)
             continue
+        params, summary, lock = texts
         try:
             found = finished_runs.parse_run(name, params, summary, root, completed)
         except ArtifactError as error:

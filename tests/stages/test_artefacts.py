@@ -210,5 +210,6 @@ def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
         lambda _: json.dumps(f"{rows[0].input}<|lamol:ans|>"),
         textwrap.dedent(script),
     )
+    script += "\nprint(answer)"
     told = run(run_folder / "student", sys.executable, "-c", script)
     assert told.splitlines()[-1] == expected[0]
