@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.manifest import MANIFEST
 from lamol_core.artifacts.spec import STUDENT
 from lamol_core.artifacts.store import check
-from lamol_core.config.task_names import lineage
+from lamol_core.data.orders import last_learnt
 from lamol_core.errors import UsageError
-from lamol_core.parameters import Params, load_params
+from lamol_core.parameters import load_params
 from lamol_core.text.display import visible
 from stages.console import print_json, say
 from stages.guard import guarded, run_as_module
@@ -41,7 +40,7 @@ def ask(
     debug: DebugOption = False,
 ) -> None:
     params, layout = load_params(Path("params.yaml"), overrides or ()), Layout()
-    chosen = task or _last_learnt(params, layout)
+    chosen = task or last_learnt(params.tasks, layout)
     params.task(chosen)
     check(layout, STUDENT, chosen)
     is_typed = not inputs and sys.stdin.isatty()
@@ -63,20 +62,6 @@ def ask(
             _show(text, next(left) if text.strip() else "", json)
         if answers.inputs_cut:
             say(f"ask: {answers.inputs_cut} inputs were cut")
-
-
-def _last_learnt(params: Params, layout: Layout) -> str:
-    """The last task of the sequence that has a student; its last task where none has. Raises
-    UsageError where the tasks are a tree with several last ones."""
-    followed = {task.after for task in params.tasks.values()}
-    name, *others = [name for name in params.tasks if name not in followed]
-    if others:
-        raise UsageError(
-            f"ask: {', '.join([name, *others])} are each the last task of an order. Choose whose "
-            f"student answers, like --task {name}."
-        )
-    order = lineage(params.tasks, name)
-    return next((task for task in order if (layout.student(task) / MANIFEST).is_file()), name)
 
 
 def _texts(inputs: Sequence[str], is_typed: bool) -> Iterator[str]:

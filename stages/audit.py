@@ -5,7 +5,7 @@ from lamol_core.audit.folder import figures_of, read_history, whole_audit, write
 from lamol_core.audit.loading import read_audited, with_asked_teacher
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.registry import CHECKS
-from lamol_core.audit.terminal import terminal_table
+from lamol_core.audit.terminal import in_one_line, terminal_table
 from lamol_core.audit.verdicts import audit_cleaned, run_checks
 from lamol_core.text.params import TextParams
 from stages.console import progress
@@ -50,11 +50,7 @@ def audit(run: StageRun) -> None:
             "the table was changed after it was drawn: no second verdict, of the rows that are not "
             f"flagged, can be given. {remedy(PSEUDO, run.task)}"
         )
-    failed = f" ({', '.join(found.failed)} failed)" if found.failed else ""
-    num_flagged = content["rows_flagged"]
-    without = f"; without them {cleaned.verdict}" if cleaned and num_flagged else ""
-    flagged = f"{num_flagged} of {len(audited.drawn)} rows flagged{without}"
-    run.say(f"{found.verdict}{failed}, {flagged} -> {page}")
+    run.say(f"{in_one_line(found, cleaned)} -> {page}")
 
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ def check(
         say(f"check: {method.name}: {method.privacy}")
         notes = dict.fromkeys(note for one in found.tasks for note in one.notes)
         for note in notes:  # once, with all its tasks
-            told = ", ".join(one.task for one in found.tasks if note in one.notes)
-            say(f"check: {told}: {note}")
+            tasks = ", ".join(one.task for one in found.tasks if note in one.notes)
+            say(f"check: {tasks}: {note}")
         print_rows([one.row() for one in found.tasks])
         if expected is not None:
             print_rows([one.row() for one in expected.tasks])

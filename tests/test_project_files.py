@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from lamol_core.artifacts.spec import STAGES
 from scripts.make_docs import PAGES
+from stages.cli import COMMANDS
 from tests.code_imports import PACKAGES, ROOT
 from tests.test_layers import names_imported
 
@@ -98,3 +100,16 @@ def test_every_long_step_is_announced_with_a_range_of_minutes(tmp_path: Path) ->
 def test_generated_page_is_up_to_date(name: str) -> None:
     """`python scripts/make_docs.py` writes it again."""
     assert (ROOT / name).read_text(encoding="utf-8") == PAGES[name]()
+
+
+def test_files_can_be_read_in_a_sitting() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    files = [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+    assert len(files) < 500
+    texts = [file for file in files if file.suffix not in (".png", ".parquet")]
+    lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in texts}
+    assert {file for file, num in lines.items() if num > 300} == set()
+    for name in (example.split()[0] for panel in COMMANDS.values() for example in panel):
+        assert lines[ROOT / "stages" / f"{name}.py"] <= (60 if name in STAGES else 100), name

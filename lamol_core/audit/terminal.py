@@ -36,3 +36,12 @@ def _figures(finding: Finding) -> list[Text]:
         )
         for judged, value in finding.shown_figures
     ]
+
+
+def in_one_line(audit: Audit, cleaned: Audit | None) -> str:
+    """The verdict, the failed checks, and the flagged rows; with `cleaned`, the audit without these
+    rows, also its verdict."""
+    failed = f" ({', '.join(audit.failed)} failed)" if audit.failed else ""
+    without = f"; without them {cleaned.verdict}" if cleaned and audit.flagged_ids else ""
+    num_flagged, num_rows = len(audit.flagged_ids), len(audit.audited.drawn)
+    return f"{audit.verdict}{failed}, {num_flagged} of {num_rows} rows flagged{without}"

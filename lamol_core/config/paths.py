@@ -26,8 +26,8 @@ def originals(path: Path) -> list[Path]:
 
 def pointer_problem(path: Path) -> str | None:
     """A sentence where a file is the pointer that Git LFS leaves in place of a large file."""
-    said = f"{path}: is a pointer of Git LFS, not the file itself. Run `git lfs pull` there."
-    return said if begins_with(path, LFS) else None
+    sentence = f"{path}: is a pointer of Git LFS, not the file itself. Run `git lfs pull` there."
+    return sentence if begins_with(path, LFS) else None
 
 
 def begins_with(path: Path, mark: bytes) -> bool:

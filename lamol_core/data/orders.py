@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lamol_core.config.task_names import BASE
-from lamol_core.errors import ConfigError, did_you_mean
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.manifest import MANIFEST
+from lamol_core.config.task_names import BASE, lineage
+from lamol_core.data.params import TaskParams
+from lamol_core.errors import ConfigError, UsageError, did_you_mean
 
 COPY = re.compile(r"(.+)-([2-9]|[1-9][0-9]+)", re.ASCII)
 """The name that `order_tree` gives to a further copy of a task: `travel-2`, `travel-3`."""
@@ -105,3 +108,17 @@ def random_orders(names: Sequence[str], count: int, seed: int) -> list[list[str]
         if candidate not in orders:
             orders.append(candidate)
     raise ConfigError(f"{len(names)} tasks have fewer than {count} different orders.")
+
+
+def last_learnt(tasks: Mapping[str, TaskParams], layout: Layout) -> str:
+    """The last task of the sequence that has a student; its last task where none has. Raises
+    UsageError where the tasks are a tree with several last ones."""
+    followed = {task.after for task in tasks.values()}
+    name, *others = [name for name in tasks if name not in followed]
+    if others:
+        raise UsageError(
+            f"{', '.join([name, *others])} are each the last task of an order. Choose whose "
+            f"student answers, like --task {name}."
+        )
+    order = lineage(tasks, name)
+    return next((task for task in order if (layout.student(task) / MANIFEST).is_file()), name)

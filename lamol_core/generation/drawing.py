@@ -79,14 +79,14 @@ def _writable(
     lengths = dict(zip(labels, map(len, codec.encode(labels)), strict=True))
     written = [label for label in labels if label in forms and lengths[label] <= max_tokens]
     if lost := [label for label in labels if label not in written]:
-        said = (
+        sentence = (
             f"{len(lost)} of the {len(labels)} labels of {task!r} can't be drawn, first "
             f"{lost[0]!r}: it has {lengths[lost[0]]} tokens (text.max_target_tokens is "
             f"{max_tokens}), or the tokenizer takes it for another."
         )
         if needed and not written:
-            raise ConfigError(f"params.yaml: {said} Raise that, or rename the labels.")
-        log.warning("%s", said)
+            raise ConfigError(f"params.yaml: {sentence} Raise that, or rename the labels.")
+        log.warning("%s", sentence)
     return frozenset(normalise(forms[label]) for label in written)
 
 

@@ -65,9 +65,9 @@ def find_leftovers(params: Params, root: Path) -> list[str]:
             if name not in known and any(any(folder.glob(pattern)) for pattern in content):
                 found.setdefault(name, []).append(str(folder))
     pages = [] if params.audit.show_real_rows else layout.pages_with_real_rows
-    told = [f"{page} shows real rows. Delete it if you do not need it." for page in pages]
-    told += rows_in_git([layout.data("x").parent, layout.private])
-    return told + [
+    notes = [f"{page} shows real rows. Delete it if you do not need it." for page in pages]
+    notes += rows_in_git([layout.data("x").parent, layout.private])
+    return notes + [
         f"params.yaml has no task {name!r} any more. Delete {' and '.join(folders)} if you do not "
         "need them."
         for name, folders in found.items()
