@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from transformers import PreTrainedModel
@@ -21,10 +22,10 @@ from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.generation.requests import Draw, DrawingPlan, Request, assigned, rejected
-from lamol_core.generation.selection import keep_best
+from lamol_core.generation.selection import even_quotas, keep_best
 from lamol_core.models.checkpoints import load_model, require_positions
 from lamol_core.records import SURPLUS, PseudoSample, pseudo_row_id
-from lamol_core.seeds import pseudo_seed
+from lamol_core.seeds import derive_seed, pseudo_seed
 from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
 from lamol_core.text.tokenizer import TextCodec
@@ -56,12 +57,31 @@ def draw_from_checkpoint(
     for index, (task, count) in enumerate(count_by_task.items()):
         if count:
             gen_token = codec.control.gen_for(index, text.use_task_specific_gen_token)
-            labels = frozenset(map(normalise, (labels_by_task or {}).get(task, ())))
+            named = (labels_by_task or {}).get(task, ())
+            labels = frozenset(map(normalise, named))
             existing = Counter(normalise(s.target) for s in carried if s.source_task == task)
-            request = Request(task, gen_token, count - existing.total(), labels, existing)
-            requests.append(request)
+            missing = count - existing.total()
+            targets: tuple[tuple[int, ...], ...] = ()
+            if text.is_target_first(labels):
+                targets = _targets(codec, named, missing, existing, (seed, new_task, task))
+            requests.append(Request(task, gen_token, missing, labels, existing, targets))
     sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256)
     return sampler.draw(requests, on_rows_done, carried)
+
+
+def _targets(
+    codec: TextCodec,
+    labels: Sequence[str],
+    count: int,
+    existing: Counter[str],
+    key: tuple[Any, ...],
+) -> tuple[tuple[int, ...], ...]:
+    """The ids of the labels that `count` rows are to have: equal numbers of each, `existing` rows
+    included. `key` decides which labels come first where there are fewer rows than labels."""
+    order = sorted(labels, key=lambda label: derive_seed(*key, label))
+    ids = dict(zip(map(normalise, order), map(tuple, codec.encode(order)), strict=True))
+    quotas = even_quotas(dict.fromkeys(ids, count), count, existing)
+    return tuple(ids[label] for label, quota in quotas.items() for _ in range(quota))
 
 
 @dataclass(frozen=True)
@@ -154,11 +174,12 @@ class PseudoSampler:
         control, params, max_tokens = self.codec.control, self.params, self.text.max_sample_tokens
         text_format = FreeFormat()
         if params.format == "constrain":
-            text_format = FormatAutomaton(len(seeds), control, self.text, self._characters)
+            x_only = [bool(request.targets) for request, _ in draws]
+            text_format = FormatAutomaton(x_only, control, self.text, self._characters)
         sampler = TopKSampler(seeds, params.topk, text_format, max_tokens, self.teacher.device)
         completions = decode(
             self.teacher,
-            [[request.gen_token] for request, _ in draws],
+            [request.prompt(index, control) for request, index in draws],
             sampler.choose,
             max_tokens,
             control,
@@ -168,7 +189,11 @@ class PseudoSampler:
         )
         samples = []
         for (request, index), seed, completion in zip(draws, seeds, completions, strict=True):
-            parsed = parse_sample(completion.ids, control, self.codec.decode)
+            written = completion.ids
+            if target := request.target_of(index):
+                end = (control.eos,) if written[-1:] == (control.eos,) else ()
+                written = (*written[: len(written) - len(end)], control.ans, *target, *end)
+            parsed = parse_sample(written, control, self.codec.decode)
             sample = PseudoSample(
                 row_id=pseudo_row_id(self.new_task, request.source_task, index, attempt),
                 source_task=request.source_task,

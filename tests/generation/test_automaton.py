@@ -29,7 +29,7 @@ def spell(ids) -> str:  # type: ignore[no-untyped-def]
 
 def automaton(rows: int, x: int = 5, y: int = 3) -> FormatAutomaton:
     limits = TextParams(max_input_tokens=x, max_target_tokens=y)
-    return FormatAutomaton(rows, CONTROL, limits, ASCII)
+    return FormatAutomaton([False] * rows, CONTROL, limits, ASCII)
 
 
 def free_sampler(seeds: Sequence[int], topk: int) -> TopKSampler:
