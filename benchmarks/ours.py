@@ -117,7 +117,8 @@ def train(
     checkpoint: Path | None = None,
 ) -> TrainRun:
     """Train a student on a mix with lamol_kd, the teacher's pass included; nothing is written."""
-    from lamol_core.training.student import Checkpoints, TrainingSet, train_from_checkpoint
+    from lamol_core.training.encoding import TrainingSet
+    from lamol_core.training.student import Checkpoints, train_from_checkpoint
 
     run = TrainRun(num_rows=len(mix) * (params.epochs if params.steps is None else 1))
     training_set = TrainingSet(
@@ -146,7 +147,7 @@ def encode(
     workspace: Workspace, mix: Sequence[MixRow], pseudo: Sequence[PseudoSample] | None = None
 ) -> list[EncodedRow]:
     """The rows of a mix as token ids, the form in which the other sides get them."""
-    from lamol_core.training.student import TrainingSet
+    from lamol_core.training.encoding import TrainingSet
 
     drawn = workspace.pseudo if pseudo is None else pseudo
     rows, _ = TrainingSet(

@@ -52,10 +52,11 @@ def load(
     """A checkpoint as transformers gives it; attention None is its default, sdpa."""
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         checkpoint, dtype=dtype, local_files_only=True, attn_implementation=attention
     )
-    return model.eval()
+    model.eval()
+    return model
 
 
 class PublishedTraining:

@@ -78,7 +78,8 @@ class Workspace:
     @cached_property
     def real(self) -> list[Example]:
         """The new task's training rows."""
-        return self._data().rows("train")
+        rows: list[Example] = self._data().rows("train")
+        return rows
 
     @cached_property
     def test(self) -> list[Example]:

@@ -4,6 +4,7 @@
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 
 class LamolError(Exception):
@@ -58,6 +59,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most similar to an unknown one; None where none is similar."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return close[0] if close else None
+
+
+def missing_package(package: str) -> str | None:
+    """A sentence with the command that installs a package of an extra, whose name is the package's;
+    None where it is installed."""
+    if find_spec(package) is not None:
+        return None
+    return f"the package {package} is not installed. Run: pip install 'lamol-kd[{package}]'"
 
 
 def first_line(error: Exception) -> str:

@@ -107,7 +107,7 @@ def compose(data: Mapping[str, Any]) -> tuple[Params | None, list[str]]:
     params, problems = validate(Params, dict(data))
     tasks = data.get("tasks")
     if isinstance(tasks, Mapping):
-        problems += find_order_problems(tasks)
+        problems = list(dict.fromkeys([*problems, *find_order_problems(tasks)]))
     return params, problems
 
 

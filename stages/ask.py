@@ -1,25 +1,36 @@
-"""`lamol ask T`: answer a user's inputs with the student of task T."""
+"""`lamol ask`: answer a user's inputs with a student, by default the last one of the sequence."""
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.manifest import MANIFEST
 from lamol_core.artifacts.spec import STUDENT
 from lamol_core.artifacts.store import check
+from lamol_core.config.task_names import BASE
 from lamol_core.errors import UsageError
-from lamol_core.parameters import load_params
+from lamol_core.parameters import Params, load_params
 from lamol_core.text.display import visible
 from stages.console import print_json, say
 from stages.guard import guarded, run_as_module
-from stages.options import DebugOption, SetOption, TaskArgument
+from stages.options import DebugOption, SetOption
 
 InputsArgument = Annotated[
     list[str] | None,
-    typer.Argument(help="Inputs, each in quotes. Default: the lines of stdin.", show_default=False),
+    typer.Argument(
+        metavar="TEXT",
+        help="Inputs, each in quotes. Default: the lines of stdin.",
+        show_default=False,
+    ),
+]
+TaskOption = Annotated[
+    str | None,
+    typer.Option("--task", help="The task whose student answers.", show_default="the last learnt"),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="A JSON object a line, with input and answer.")
@@ -28,40 +39,74 @@ JsonOption = Annotated[
 
 @guarded
 def ask(
-    task: TaskArgument,
     inputs: InputsArgument = None,
+    task: TaskOption = None,
     overrides: SetOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     params, layout = load_params(Path("params.yaml"), overrides or ()), Layout()
-    params.task(task)
-    check(layout, STUDENT, task)
-    if not inputs and sys.stdin.isatty():
-        say(f"ask {task}: one input a line; Ctrl-D ends them.")
-    given = [_decoded(os.fsencode(text), "the input") for text in inputs or ()] or [
+    chosen = task or _last_learnt(params, layout)
+    params.task(chosen)
+    check(layout, STUDENT, chosen)
+    is_typed = not inputs and sys.stdin.isatty()
+    batches = _lines_one_by_one() if is_typed else iter([_all_at_once(inputs or ())])
+    # these load torch
+    from lamol_core.evaluation.predict import predict
+    from lamol_core.evaluation.scoring import load_student
+
+    student = load_student(layout.student(chosen))
+    if is_typed or task is None:
+        ends = "; one input a line, Ctrl-D ends them" if is_typed else ""
+        say(f"ask: the student of {chosen} answers{ends}")
+    for given in batches:
+        asked = [text for text in given if text.strip()]
+        answers = predict(*student, asked, params.evaluate, params.text.max_length)
+        left = iter(answers.texts)
+        for text in given:
+            _show(text, next(left) if text.strip() else "", json)
+        if answers.inputs_cut:
+            say(f"ask: {answers.inputs_cut} inputs were cut")
+
+
+def _last_learnt(params: Params, layout: Layout) -> str:
+    """The last task of the sequence that has a student; its last task where none has. Raises
+    UsageError where the tasks are a tree with several last ones."""
+    followed = {task.after for task in params.tasks.values()}
+    name, *others = [name for name in params.tasks if name not in followed]
+    if others:
+        raise UsageError(
+            f"ask: {', '.join([name, *others])} are each the last task of an order. Choose whose "
+            f"student answers, like --task {name}."
+        )
+    learnt = name
+    while learnt != BASE and not (layout.student(learnt) / MANIFEST).is_file():
+        learnt = params.tasks[learnt].after
+    return name if learnt == BASE else learnt
+
+
+def _all_at_once(inputs: Sequence[str]) -> list[str]:
+    given = [_decoded(os.fsencode(text), "the input") for text in inputs] or [
         _decoded(line, f"line {number} of the input")
         for number, line in enumerate(sys.stdin.buffer.read().splitlines(), start=1)
     ]
-    asked = [text for text in given if text.strip()]
-    if not asked:
+    if not any(text.strip() for text in given):
         raise UsageError("ask: no input. Write one in quotes, or send lines to stdin.")
-    from lamol_core.evaluation.scoring import answer_from_checkpoint  # loads torch
+    return given
 
-    answers = answer_from_checkpoint(
-        layout.student(task), asked, params.evaluate, params.text.max_length
-    )
-    left = iter(answers.texts)
-    for text in given:
-        answer = next(left) if text.strip() else ""
-        if json:
-            print_json({"input": text, "answer": answer})
-        else:
-            line = " ".join(answer.splitlines())
-            # a model's text could hold terminal codes
-            typer.echo(visible(line) if sys.stdout.isatty() else line)
-    if answers.inputs_cut:
-        say(f"ask {task}: {answers.inputs_cut} inputs were cut")
+
+def _lines_one_by_one() -> Iterator[list[str]]:
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        yield [_decoded(line.rstrip(b"\r\n"), f"line {number} of the input")]
+
+
+def _show(text: str, answer: str, json: bool) -> None:
+    if json:
+        print_json({"input": text, "answer": answer})
+    else:
+        line = " ".join(answer.splitlines())
+        # a model's text could hold terminal codes
+        typer.echo(visible(line) if sys.stdout.isatty() else line)
 
 
 def _decoded(raw: bytes, where: str) -> str:

@@ -4,9 +4,11 @@ from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
 from lamol_core.audit.folder import figures_of, read_history, whole_audit, write_audit
 from lamol_core.audit.loading import read_audited, with_asked_teacher
 from lamol_core.audit.params import AuditParams
+from lamol_core.audit.registry import CHECKS
 from lamol_core.audit.terminal import terminal_table
 from lamol_core.audit.verdicts import audit_cleaned, run_checks
 from lamol_core.text.params import TextParams
+from stages.console import progress
 from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
@@ -23,10 +25,15 @@ def audit(run: StageRun) -> None:
             f"{page.parent} to audit again without those rows."
         )
         return run.show(whole)
-    if params.ask_teacher and audited.tasks:
-        audited = with_asked_teacher(audited, text, params.batch_size)
-    found = run_checks(audited, params)
-    cleaned = audit_cleaned(found, params)
+    asks = params.ask_teacher and bool(audited.tasks)
+    # all is done twice: the second time without the flagged rows
+    total, unit = (2 * len(audited.kept), "rows") if asks else (2 * len(CHECKS), "checks")
+    with progress(f"audit {run.task}", total, unit) as advance:
+        if asks:
+            audited = with_asked_teacher(audited, text, params.batch_size, advance)
+        on_check_done = (lambda: None) if asks else advance
+        found = run_checks(audited, params, on_check_done=on_check_done)
+        cleaned = audit_cleaned(found, params, on_check_done)
     history = read_history(run)
     if audited.tasks and not history["verdicts"]:
         run.say(f"there is no audit of {run.after}, so the history of its figures is left out.")

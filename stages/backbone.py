@@ -2,12 +2,12 @@
 
 from lamol_core.artifacts.spec import AUDIT, DATA, PSEUDO, STATE, STUDENT
 from lamol_core.artifacts.tables import write_table
+from lamol_core.config.loading import params_error
 from lamol_core.data.gate import write_base_audit
 from lamol_core.data.prepare import write_base
 from lamol_core.data.sources.registry import read_texts
-from lamol_core.models.backbones import build_backbone
-from lamol_core.models.checkpoints import save_checkpoint, write_state
 from lamol_core.models.params import BackboneParams
+from lamol_core.preflight.backbone import backbone_problems
 from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
 
@@ -15,6 +15,12 @@ from stages.runtime import StageRun, stage
 @stage("backbone")
 def backbone(run: StageRun) -> None:
     params, root = run.block("backbone", BackboneParams), run.layout.root
+    if problems := backbone_problems(params, root):
+        raise params_error(problems)
+    from lamol_core.models.backbones import build_backbone  # both load torch
+    from lamol_core.models.checkpoints import save_checkpoint, write_state
+
+    run.cost.imported()
     corpus = read_texts(params.nano.corpus, root) if params.kind == "nano" else []
     model, tokenizer = build_backbone(params, root, corpus)
     made_of = run.provenance(params.model_dump(mode="json"))

@@ -44,9 +44,10 @@ def check(
     if not json:
         method = Params.model_validate(data).chosen
         say(f"check: {method.name}: {method.privacy}")
-        for one in found.tasks:
-            for note in one.notes:
-                say(f"check: {one.task}: {note}")
+        notes = dict.fromkeys(note for one in found.tasks for note in one.notes)
+        for note in notes:  # once, with all its tasks
+            told = ", ".join(one.task for one in found.tasks if note in one.notes)
+            say(f"check: {told}: {note}")
         print_rows([one.row() for one in found.tasks])
         if expected is not None:
             print_rows([one.row() for one in expected.tasks])

@@ -12,36 +12,34 @@ from lamol_core import __version__
 
 COMMANDS = {
     "A sequence": {
-        "init DIR --task news=news.csv --task mails=mails/": "Start a new sequence: writes "
-        "params.yaml, dvc.yaml and .dvcignore, and sets up DVC.",
-        "orders banking,travel,kitchen travel,banking,kitchen": "Rewrite `tasks` of params.yaml as "
-        "a tree of several orders, so that shared beginnings are learnt once.",
-        "check --estimate": "Read params.yaml and every source, and report all problems at once.",
-        "compare --out comparison": "Compare methods: means, spreads and 95 % intervals over seeds "
+        "init DIR --task news=news.csv --task mails=mails/": "Start a new sequence of tasks in a "
+        "folder of its own.",
+        "orders banking,travel,kitchen travel,banking,kitchen": "Rewrite the tasks of params.yaml "
+        "as a tree of several orders, in which shared beginnings are learnt once.",
+        "check --estimate": "Report all problems of params.yaml and its sources at once.",
+        "compare --out comparison": "Compare runs by means, spreads and 95 % intervals over seeds "
         "and orders of tasks.",
-        "samples TASK --verdict flagged --format csv": "Show the pseudo-samples of earlier tasks "
-        "that TASK is learnt with, and what the audit says of them.",
-        'ask TASK "do i need a visa for brazil"': "Answer inputs of any task learnt so far with "
-        "the student of TASK: a line each, an empty one for an empty input.",
-        "forget TASK --keep-held-out": "Remove a learnt task's rows from data/. What was learnt, "
-        "and every later stage, stays.",
+        "samples TASK --verdict flagged --format csv": "Show the pseudo-samples that a task is "
+        "learnt with, and what the audit says of them.",
+        'ask "do i need a visa for brazil"': "Answer inputs of any task learnt so far with the "
+        "last student, a line each.",
+        "forget TASK --keep-held-out": "Remove a learnt task's rows from data/ and keep what was "
+        "learnt.",
     },
     "Stages, in the order dvc runs them": {
-        "backbone": "Prepare the backbone: runs/base/student.",
-        "prepare TASK": "Read a task's source into data/TASK: train, dev and test rows.",
-        "snapshot TASK": "Freeze the predecessor's student as runs/TASK/teacher (links, no second "
-        "copy).",
-        "generate TASK --set generate.topk=5": "Draw the pseudo-samples for a task: "
-        "runs/TASK/pseudo.parquet.",
-        "audit TASK": "Check the pseudo-samples drawn for a task: runs/TASK/audit.",
-        "mix TASK": "Mix a task's real rows with the pseudo rows that pass the gate: "
+        "backbone": "Prepare the first model: runs/base/student.",
+        "prepare TASK": "Read a task's source into train, dev and test rows: data/TASK.",
+        "snapshot TASK": "Freeze the model before a task as its teacher: runs/TASK/teacher.",
+        "generate TASK --set generate.topk=5": "Let the teacher write pseudo-samples of the "
+        "earlier tasks: runs/TASK/pseudo.parquet.",
+        "audit TASK": "Check a task's pseudo-samples: runs/TASK/audit.",
+        "mix TASK": "Mix a task's real rows with the pseudo-samples that pass the gate: "
         "runs/TASK/mix.parquet.",
-        "train TASK --set train.epochs=3": "Train a task's student: runs/TASK/student, state and "
-        "train_log.csv.",
-        "evaluate TASK --json": "Score a student on every task up to TASK: runs/TASK/metrics.json, "
-        "predictions.parquet.",
-        "report --compare ../finetune": "Summarise all tasks: reports/summary.json, index.html and "
-        "plots.",
+        "train TASK --set train.epochs=3": "Train a task's student on its mix: runs/TASK/student.",
+        "evaluate TASK --json": "Score a task's student on every task learnt so far: "
+        "runs/TASK/metrics.json.",
+        "report --compare ../finetune": "Summarise all tasks as a page, plots and figures: "
+        "reports/.",
     },
 }
 """Every command with its help, by panel of `lamol --help`. Each key is an example call."""
@@ -89,8 +87,8 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Continual learning of language models that trains on no old data (LAMOL_KD). "
-    "`dvc repro` runs a whole sequence; each command below runs one stage of it by hand.",
+    help="Teach a language model one task after another without the old tasks' data (LAMOL_KD).\n\n"
+    f"Example: lamol {next(iter(COMMANDS['A sequence']))}, then `dvc repro` in DIR.",
     epilog="Exit codes: 0 done, 2 usage, 3 configuration or data, 4 corrupt or missing artefact, 5 "
     "training diverged, generation failed, or an audit did (mix.gate: fail), 130 and 143 stopped "
     "from outside, 1 a bug in lamol.",

@@ -8,7 +8,7 @@ import typer
 from lamol_core.parameters import completed, defaults
 from lamol_core.pipeline.experiments import read_experiments
 from lamol_core.reporting.comparison.finished_runs import flatten, read_folders
-from lamol_core.reporting.comparison.labels import CommonName
+from lamol_core.reporting.comparison.labels import CommonName, differing_parameters
 from lamol_core.reporting.comparison.render import (
     comparison_json,
     comparison_tables,
@@ -17,15 +17,16 @@ from lamol_core.reporting.comparison.render import (
 )
 from lamol_core.reporting.comparison.sentences import claims, unlike_pairs
 from lamol_core.reporting.comparison.statistics import compare_runs
-from stages.console import print_json, print_table, say
+from stages.console import print_json, print_rows, print_table, say
 from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, JsonOption
 
+DIFFERS = "parameters that differ"
 FoldersArgument = Annotated[
     list[Path] | None,
     typer.Argument(
         help="Sequences, folders that contain some, or tables of kept runs (docs/results). "
-        "Default: the experiments of `dvc exp` and the folder's own run.",
+        "Default: this folder's run, that of the commit, and the experiments of `dvc exp`.",
         show_default=False,
     ),
 ]
@@ -74,9 +75,14 @@ def compare(
     else:
         runs = read_experiments(Path(), all_commits)
     comparison = compare_runs(runs, flatten(defaults()), names, against)
+    differing = differing_parameters(runs, flatten(defaults()))
+    listed = [{"run": run.name, DIFFERS: own} for run, own in zip(runs, differing, strict=True)]
+    on_lines = [", ".join(f"{key}={value}" for key, value in own.items()) for own in differing]
     if json:
-        print_json(comparison_json(comparison))
+        print_json({"runs": listed} | comparison_json(comparison))
     else:
+        if not folders:
+            print_rows([{**row, DIFFERS: line} for row, line in zip(listed, on_lines, strict=True)])
         for table in comparison_tables(comparison):
             print_table(table)
         if against is not None:

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from lamol_core.text.display import visible
+
 PLAIN_EVERY_S = 15.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
@@ -26,7 +28,7 @@ class Advance(Protocol):
 
 def say(message: str) -> None:
     """Print one line for the user on stderr. stdout is for figures."""
-    typer.echo(message, err=True)
+    typer.echo(visible(message), err=True)  # a quoted name or label could hold terminal codes
 
 
 def print_json(figures: dict[str, Any]) -> None:
@@ -93,5 +95,6 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(row[name])) for name in rows[0]))  # never markup
+        # no markup, and no terminal codes
+        table.add_row(*(Text(visible(str(row[name]))) for name in rows[0]))
     print_table(table)

@@ -3,6 +3,7 @@
 import errno
 import functools
 import gc
+import io
 import logging
 import os
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import typer
 
 from lamol_core.errors import ArtifactError, LamolError
-from stages.console import say
+from stages.console import PLAIN_EVERY_S, say
 
 OF_THE_DISK = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
@@ -22,11 +23,13 @@ OF_THE_DISK = {
 """Errors of the disk, such as no room or no permission. They are no bugs of lamol."""
 
 
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
+def guarded(command: Callable[..., None], shows_bars: bool = False) -> Callable[..., None]:
     """Make a command end on an error with one sentence and a documented exit code, not a traceback.
 
     0: done. 1: a bug of lamol. 2: usage. 3: configuration or data. 4: artefact. 5: training
-    diverged, too few valid pseudo-samples, or an audit that failed its gate."""
+    diverged, too few valid pseudo-samples, or an audit that failed its gate.
+
+    `shows_bars`: whether libraries show how far they are with a download or a model."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -34,7 +37,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         # imports make some hundred thousand objects that stay: looking through them for garbage
         # again and again is a tenth of their time (docs/performance.md)
         gc.set_threshold(50_000, 20, 100)
-        quiet_libraries()
+        quiet_libraries(shows_bars)
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a label may have what its encoding lacks
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             with spoken(say):
                 command(*args, **kwargs)
@@ -64,21 +69,27 @@ def _sentence_and_code(error: Exception) -> tuple[str, int]:
 
 
 class _Spoken(logging.Handler):
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], position: int) -> None:
         super().__init__(logging.INFO)
-        self._say = say
+        self._say, self._position = say, position
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._position and getattr(record, "first_met", self._position) != self._position:
+            return
         level = "warning: " if record.levelno >= logging.WARNING else ""
         self._say(f"{level}{record.getMessage()}")
 
 
 @contextmanager
-def spoken(say: Callable[[str], None]) -> Iterator[None]:
-    """Say to the user what the core logs, from INFO on."""
+def spoken(say: Callable[[str], None], position: int = 0) -> Iterator[None]:
+    """Say to the user what the core logs, from INFO on.
+
+    A record can have the attribute `first_met`: the position, in the order of learning, of the
+    first task that meets what it tells of. It is said for the task at that position alone, and
+    wherever there is no `position`. So what holds for all tasks is said once in a sequence."""
     logger = logging.getLogger("lamol_core")
     before = logger.handlers, logger.level, logger.propagate
-    logger.handlers, logger.level, logger.propagate = [_Spoken(say)], logging.INFO, False
+    logger.handlers, logger.level, logger.propagate = [_Spoken(say, position)], logging.INFO, False
     try:
         yield
     finally:
@@ -92,12 +103,15 @@ def run_as_module(name: str) -> None:
     app([name, *sys.argv[1:]])
 
 
-def quiet_libraries() -> None:
+def quiet_libraries(shows_bars: bool = False) -> None:
     # their output is for their own developers; a stage tells its user what matters
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if not shows_bars:
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("TQDM_DISABLE", "1")
+    elif not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", str(PLAIN_EVERY_S))
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TQDM_DISABLE", "1")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

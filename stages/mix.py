@@ -15,7 +15,7 @@ from stages.runtime import StageRun, stage
 def mix(run: StageRun) -> None:
     data, method = TaskData.read(run), METHODS[run.method]
     passed = pass_gate(run, run.block("mix", MixParams), data.earlier)
-    if method.mixes_real_rows and data.earlier:
+    if method.mixes_real_rows and len(data.earlier) == 1:  # once in a sequence
         run.say(f"{method.name}: {method.privacy}")
     real = data.rows_to_mix(method.mixes_real_rows)
     rows = mix_rows(real, passed.samples, run.task, run.seed)
@@ -24,7 +24,8 @@ def mix(run: StageRun) -> None:
     write_table(run.path(MIX), MIX, rows, run.provenance(parameters))
     num_pseudo = len(rows) - len(real)
     dropped = f" ({passed.num_dropped} flagged ones left out)" if passed.num_dropped else ""
-    run.say(f"{len(real)} real + {num_pseudo} pseudo{dropped} -> {run.path(MIX)}")
+    failed = f" of an audit that failed ({passed.failed})" if passed.failed else ""
+    run.say(f"{len(real)} real + {num_pseudo} pseudo{failed}{dropped} -> {run.path(MIX)}")
     run.show({"real": len(real), "pseudo": num_pseudo, "flagged_dropped": passed.num_dropped})
 
 

@@ -16,12 +16,12 @@ from lamol_core.artifacts.figures import write_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.locks import sole_writer
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.artifacts.spec import OF_A_TASK, STAGES
+from lamol_core.artifacts.spec import BACKBONE, OF_A_TASK, STAGES
 from lamol_core.artifacts.store import Inputs, require_room
 from lamol_core.artifacts.version import code_version
 from lamol_core.config.loading import params_error, read_own_params
 from lamol_core.config.section import Section
-from lamol_core.config.task_names import BASE, TASK_NAME, find_order_problems, find_task
+from lamol_core.config.task_names import BASE, TASK_NAME, find_order_problems, find_task, lineage
 from lamol_core.errors import ConfigError, UsageError
 from lamol_core.machine import describe_machine, peak_memory_bytes
 from lamol_core.parameters import read_blocks
@@ -66,6 +66,8 @@ class StageRun(Inputs):
     """The blocks of params.yaml that the stage reads, by the names in its declaration."""
     cost: Cost
     json: bool = False
+    position: int = 0
+    """The task's place in the order of learning, from 1; 0 for a stage of the whole sequence."""
 
     @classmethod
     def open(
@@ -76,7 +78,7 @@ class StageRun(Inputs):
         task."""
         overrides = list(overrides or ())
         data = read_own_params(Path("params.yaml"), overrides)
-        after = BASE
+        after, position = BASE, 0
         if name in OF_A_TASK:
             task = task or task_of_dvc(name)
             tasks = data.get("tasks")
@@ -86,12 +88,12 @@ class StageRun(Inputs):
             if not (isinstance(block, dict) and isinstance(block.get("after"), str)):
                 problem = f"tasks.{task}.after: missing, or not a task name."
                 raise params_error([problem], bool(overrides))
-            after = block["after"]
+            after, position = block["after"], len(lineage(data["tasks"], task))
         declared = STAGES[name]
         blocks, problems = read_blocks(data, declared.blocks, task)
         if problems:
             raise params_error(problems, bool(overrides))
-        return cls(declared, task, after, Layout(), blocks, cost, json)
+        return cls(declared, task, after, Layout(), blocks, cost, json, position)
 
     def block(self, name: str, model: type[B]) -> B:
         """A block that the stage's declaration names, as an instance of `model`."""
@@ -102,12 +104,12 @@ class StageRun(Inputs):
 
     @property
     def seed(self) -> int:
-        return self.blocks["seed"]
+        return int(self.blocks["seed"])
 
     @property
     def method(self) -> str:
         """The name of the method that params.yaml chooses."""
-        return self.blocks["method"]
+        return str(self.blocks["method"])
 
     def provenance(self, parameters: dict[str, Any] | None = None) -> Provenance:
         """The provenance of an output, for its manifest: parameters that act, hashes of the inputs
@@ -191,12 +193,17 @@ def stage_command(
         run = StageRun.open(name, task, overrides, cost, json)
         body = load()
         cost.imported()
-        with run.locked(), spoken(run.say):
+        with run.locked(), spoken(run.say, run.position):
             body(run, **given)
+        if overrides and "DVC_STAGE" not in os.environ:
+            run.say(
+                "DVC does not know of --set: the next `dvc repro` runs this stage again with the "
+                "values of params.yaml. Write a value there to keep it."
+            )
 
     command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
-    return guarded(command)
+    return guarded(command, shows_bars=name == BACKBONE.name)
 
 
 def task_of_dvc(stage: str) -> str:

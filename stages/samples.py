@@ -87,8 +87,7 @@ def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
         text = to_csv(rows)
         typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
     elif rows:
-        # a model's text could hold terminal codes
-        print_rows([{name: visible(str(row[name])) for name in ON_A_TERMINAL} for row in rows])
+        print_rows([{name: row[name] for name in ON_A_TERMINAL} for row in rows])
 
 
 if __name__ == "__main__":

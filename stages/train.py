@@ -18,7 +18,7 @@ def train(run: StageRun) -> None:
     params, chosen = run.block("train", TrainParams), METHODS[run.method]
     method = chosen(run.block(METHOD, chosen.Params))
     given = read_training(run, method, params, run.block("text", TextParams), run.seed)
-    if method.keeps_real_rows:
+    if method.keeps_real_rows and run.position == 1:
         where = f"They lie in {run.path(STATE)}, during training in {given.checkpoints.resume} too."
         run.say(f"{method.name}: {method.privacy} {where}")
     steps = count_all_steps(given.training_set.mix, method, params)

@@ -9,7 +9,7 @@ from lamol_core.models.params import BackboneParams
 from lamol_core.text.template import ControlTokens
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from lamol_core.text.encoded import EncodedRow
 
@@ -35,6 +35,25 @@ def tiny_backbone_params(**changes: Any) -> BackboneParams:
     """A nano backbone of hidden 16 and 2 layers with room for 3 tasks."""
     nano = {"hidden_size": 16, "layers": 2, "heads": 2, "vocab_size": 320, "max_positions": 64}
     return BackboneParams.model_validate({"max_tasks": 3, "nano": nano} | changes)
+
+
+def splitting_tokenizer(corpus: list[str]) -> PreTrainedTokenizerBase:
+    """A tokenizer like BERT's: it lower-cases, and writes spaces around every mark."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    words.normalizer, words.decoder = (
+        normalizers.BertNormalizer(),
+        decoders.WordPiece(cleanup=False),
+    )
+    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[UNK]", "[EOS]"]
+    words.train_from_iterator(
+        corpus, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special)
+    )
+    names = {"unk_token": special[0], "eos_token": special[1]}
+    return PreTrainedTokenizerFast(tokenizer_object=words, **names)
 
 
 def tiny_llama(seed: int = 0, vocab_size: int = VOCABULARY, **changes: Any) -> PreTrainedModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -13,19 +12,14 @@ from lamol_core.parameters import completed
 from lamol_core.reporting.comparison.finished_runs import read_folders
 from tests.code_imports import ROOT
 from tests.messages import naming
+from tests.scripts import load_script
 
 EXAMPLE = ROOT / "examples" / "clinc150"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "compare_methods", ROOT / "scripts" / "compare_methods.py"
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("compare_methods")
 
 
 def test_a_name_sets_method_seed_order_and_parameters(script: ModuleType) -> None:

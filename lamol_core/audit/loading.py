@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.artifacts.spec import PSEUDO, TEACHER, Artifact, remedy, remedy_at
@@ -19,6 +17,7 @@ from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
 from lamol_core.records import PseudoSample, from_table
 from lamol_core.text.params import TextParams
+from lamol_core.text.plain import TOKENIZER, Codec, PlainCodec, written_forms
 
 
 def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
@@ -58,16 +57,21 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
         for index, rows in enumerate(drawn.values())
         if rows
     ]
-    return Audited(tasks, origin, seed, Teacher(decoder_of(teacher)))
+    codec = codec_of(teacher)
+    decode, forms = lambda ids: codec().decode(ids), lambda texts: written_forms(texts, codec())
+    return Audited(tasks, origin, seed, Teacher(decode, forms=forms))
 
 
-def with_asked_teacher(audited: Audited, text: TextParams, batch_size: int) -> Audited:
+def with_asked_teacher(
+    audited: Audited, text: TextParams, batch_size: int, on_rows_done: Callable[[int], None]
+) -> Audited:
     """Return the same audit input with a teacher that also answers and scores texts. Its model
     is loaded when it is first asked."""
     from lamol_core.decoding.answers import AskedTeacher  # loads torch
 
-    asked = AskedTeacher(audited.origin.teacher, text, batch_size)
-    return replace(audited, teacher=Teacher(audited.teacher.decode, asked.answers, asked.score))
+    asked = AskedTeacher(audited.origin.teacher, text, batch_size, on_rows_done)
+    teacher = replace(audited.teacher, answers=asked.answers, score=asked.score)
+    return replace(audited, teacher=teacher)
 
 
 def sampled_task(
@@ -110,18 +114,15 @@ def _is_as_written(layout: Layout, artifact: Artifact, task: str) -> bool:
     return False
 
 
-def decoder_of(checkpoint: Path) -> Callable[[Sequence[int]], str]:
-    """Return a function that decodes token ids as TextCodec does, with a checkpoint's tokenizer
-    alone; no model is loaded.
-
-    The tokenizer is read at the first call, which raises ArtifactError where tokenizer.json is
-    missing."""
+def codec_of(checkpoint: Path) -> Callable[[], Codec]:
+    """Return a function that reads a checkpoint's tokenizer alone, at its first call; no model is
+    loaded. It raises ArtifactError where tokenizer.json is missing."""
 
     @cache
-    def tokenizer() -> Tokenizer:
-        path = checkpoint / "tokenizer.json"
+    def read() -> Codec:
+        path = checkpoint / TOKENIZER
         if not path.is_file():
             raise ArtifactError(f"{path}: missing. {remedy_at(checkpoint)}")
-        return Tokenizer.from_file(str(path))
+        return PlainCodec(path)
 
-    return lambda ids: tokenizer().decode(list(ids), skip_special_tokens=False)
+    return read

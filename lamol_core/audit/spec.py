@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -149,6 +149,8 @@ class Teacher:
     decode: Callable[[Sequence[int]], str]
     answers: Callable[[Sequence[PseudoSample]], list[str]] | None = None
     score: Callable[[int, Sequence[str]], list[float]] | None = None
+    forms: Callable[[Iterable[str]], Mapping[str, str]] = lambda texts: {}
+    """Maps labels to the form in which the teacher writes them; others are written as they are."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Runs all checks on one table and gives the verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -94,18 +94,23 @@ class Audit:
 
 
 def run_checks(
-    audited: Audited, params: AuditParams, checks: Sequence[Check[Any]] = CHECKS
+    audited: Audited,
+    params: AuditParams,
+    checks: Sequence[Check[Any]] = CHECKS,
+    on_check_done: Callable[[], object] = lambda: None,
 ) -> Audit:
     """Run every check on one table, and judge the figures by the limits in params.yaml."""
-    findings = [
-        judge(check, check.run(audited, params.own(check)), audited, params)
-        for check in checks
-        if audited.tasks or not check.needs_samples
-    ]
+    findings = []
+    for check in checks:
+        if audited.tasks or not check.needs_samples:
+            findings.append(judge(check, check.run(audited, params.own(check)), audited, params))
+            on_check_done()
     return Audit(audited, findings)
 
 
-def audit_cleaned(audit: Audit, params: AuditParams) -> Audit | None:
+def audit_cleaned(
+    audit: Audit, params: AuditParams, on_check_done: Callable[[], object] = lambda: None
+) -> Audit | None:
     """Audit the table again without its flagged rows. None where the table was changed since it
     was drawn, because the flags may then name other rows."""
     audited, flagged = audit.audited, audit.flagged_ids
@@ -115,7 +120,7 @@ def audit_cleaned(audit: Audit, params: AuditParams) -> Audit | None:
         replace(task, drawn=[row for row in task.drawn if row.row_id not in flagged])
         for task in audited.tasks
     ]
-    return run_checks(replace(audited, tasks=tasks), params)
+    return run_checks(replace(audited, tasks=tasks), params, on_check_done=on_check_done)
 
 
 def judge(check: Check[Any], finding: Finding, audited: Audited, params: AuditParams) -> Finding:

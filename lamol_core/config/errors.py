@@ -1,6 +1,7 @@
 """Turn pydantic's errors about a block of params.yaml into sentences that name the key."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -29,21 +30,33 @@ def _sentence(detail: dict[str, Any], model: type[BaseModel], value: object, blo
         return f"{key}: missing."
     if detail.get("input") is None and detail["type"] in ("model_type", "dict_type"):
         return f"{key}: empty. Delete the line, or add keys below it."
+    is_key, scalar = detail["loc"][-1] == "[key]", int | float | date
+    if detail["type"] == "string_type" and (is_key or isinstance(detail["input"], scalar)):
+        return f"{key}: {unquoted(detail['input'])}"
     given = repr(detail.get("input"))
     shown = given if len(given) <= 60 else given[:57] + "..."
     message = detail["msg"].removeprefix("Value error, ")
     return f"{key}: {message} (given: {shown})."
 
 
+def unquoted(value: object) -> str:
+    """The end of a sentence about a value that YAML does not read as text."""
+    return f"YAML reads {value} as {type(value).__name__}, not as text. Put it in quotes."
+
+
 def _keys_of_file(detail: dict[str, Any], value: Any) -> list[str]:
     """The path of the wrong key in the file. pydantic also names members of unions; they are left
     out."""
-    keys = []
-    for part in detail["loc"]:
+    keys, location = [], list(detail["loc"])
+    if location[-1] == "[key]":  # of a mapping, whose name in `loc` is not always the file's
+        location[-2:] = []
+    for part in location:
         of_list = isinstance(value, list) and isinstance(part, int)
         if of_list or (isinstance(value, Mapping) and part in value):
             value = value[part]
             keys.append(str(part))
+    if len(location) < len(detail["loc"]):
+        return [*keys, str(detail["input"])]
     return [*keys, str(detail["loc"][-1])] if detail["type"] == "missing" else keys
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+LFS = b"version https://git-lfs.github.com/spec/"
+
 
 def resolve_path(path: str, root: Path) -> Path:
     """A path of params.yaml as a full path. Relative paths start from `root`, `~` is expanded."""
@@ -20,6 +22,14 @@ def originals(path: Path) -> list[Path]:
             inside = parts[i + 4 :]
             return [Path(*parts[:i], *inside[k:]) for k in range(len(inside) + 1)]
     return []
+
+
+def pointer_problem(path: Path) -> str | None:
+    """A sentence where a file is the pointer that Git LFS leaves in place of a large file."""
+    with path.open("rb") as stream:
+        is_pointer = stream.read(len(LFS)) == LFS
+    said = f"{path}: is a pointer of Git LFS, not the file itself. Run `git lfs pull` there."
+    return said if is_pointer else None
 
 
 def say_missing(path: Path, given: str, root: Path) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from lamol_core.config.errors import unquoted
 from lamol_core.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
@@ -28,7 +29,9 @@ def find_order_problems(tasks: Mapping[Any, Any]) -> list[str]:
     """A sentence for each invalid task name, unknown predecessor and cycle."""
     problems = [] if tasks else ["tasks: no task is listed."]
     for name, task in tasks.items():
-        if not isinstance(name, str) or not TASK_NAME.fullmatch(name) or name in RESERVED_NAMES:
+        if not isinstance(name, str):
+            problems.append(f"tasks.{name}: {unquoted(name)}")
+        elif not TASK_NAME.fullmatch(name) or name in RESERVED_NAMES:
             problems.append(
                 f"tasks.{name}: not a valid task name (wanted {TASK_NAME.pattern}, and none of "
                 f"{', '.join(RESERVED_NAMES)})."

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from lamol_core.config.section import Count, Section
 from lamol_core.errors import ConfigError, did_you_mean
+from lamol_core.text.normalise import is_blank
 
 Role = Literal["input", "target"]
 A = TypeVar("A")
@@ -121,7 +122,7 @@ class Template:
             literal + (_cell_text(row.get(name)) if name is not None else "")
             for literal, name in self.parts
         )
-        if not text.strip():
+        if is_blank(text):
             raise ValueError("is empty")
         # one half of a surrogate pair (a broken JSON escape) cannot be stored as UTF-8
         if any("\ud800" <= character <= "\udfff" for character in text):
@@ -276,4 +277,7 @@ def _no_column(table: Table, name: str) -> str:
         return f"{table.where}: no column {name!r}: {table.hint}"
     known = ", ".join(map(str, table.columns)) or "none"
     hint = did_you_mean(name, map(str, table.columns))
+    if {"instruction", "output"} <= set(table.columns):  # those of Alpaca
+        text = "{instruction} {input}" if "input" in table.columns else "instruction"
+        hint = f" (give `input: {text!r}` and `target: output`)"
     return f"{table.where}: no column {name!r}{hint}. Its columns are: {known}."

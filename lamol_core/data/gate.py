@@ -3,7 +3,6 @@
 An audit gives two verdicts: one for all rows, one for the rows that it does not flag.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from lamol_core.data.params import MixParams
 from lamol_core.errors import ArtifactError, GenerationError
 from lamol_core.records import PseudoSample, TaskFacts, from_table
 
-log = logging.getLogger(__name__)
 WITHOUT = "without_flagged"
 """The key in audit.json of the verdict, failed checks and row count without flagged rows."""
 
@@ -49,6 +47,8 @@ class PassedRows:
     """The manifest of the table that holds the samples."""
     num_dropped: int
     """Valid rows that were left out because the audit flags them."""
+    failed: str = ""
+    """The failed checks of the audit, joined by commas, that `gate` lets pass."""
 
 
 def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -> PassedRows:
@@ -61,8 +61,6 @@ def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -
     failed = _failed_checks(inputs, params) if needs_audit else ""
     rows, manifest = inputs.read(PSEUDO)
     table = inputs.path(PSEUDO)
-    if failed:
-        log.warning("%s: its audit failed (%s); training uses it anyway.", table, failed)
     samples = from_table(rows, PseudoSample)
     flagged = flagged_rows(inputs) if params.drop_flagged else set()
     left = [sample for sample in samples if sample.row_id not in flagged]
@@ -75,7 +73,7 @@ def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -
             f"none to rehearse. Look at {inputs.path(AUDIT)}/index.html."
         )
     dropped = sum(sample.valid and sample.row_id in flagged for sample in samples)
-    return PassedRows(left, manifest, dropped)
+    return PassedRows(left, manifest, dropped, failed)
 
 
 def _failed_checks(inputs: Inputs, params: MixParams) -> str:

@@ -3,9 +3,10 @@
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 from lamol_core.artifacts.atomic import atomic_folder, link_tree
@@ -36,8 +37,10 @@ class SplitRows:
     """A task's rows by split: train, dev and test."""
 
     by_split: dict[str, list[RawRow]]
+    cut: list[str]
+    """A sentence for each split that was cut off the training rows."""
     notes: list[str]
-    """Sentences that name the splits cut off the training rows and the files that were not read."""
+    """A sentence that names the files that were not read, if there are any."""
 
 
 def write_base(folder: Path) -> None:
@@ -88,7 +91,8 @@ def prepare_task(
         rows = {**rows, "train": [*rows["train"], *planted]}
         facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
         tables = _label(rows, facts, first_index=sum(len(past.classes) for past in before.lineage))
-        notes = notes_on(task, facts, read)
+        # what is cut off is told of the first task; `lamol check` tells it of all
+        notes = notes_on(task, facts, replace(read, cut=[]) if before.lineage else read)
     with atomic_folder(out) as scratch:
         for split, examples in tables.items():
             write_rows(scratch / f"{split}.parquet", examples, DATA.schema)
@@ -121,15 +125,15 @@ def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Pa
     except SourceError as error:
         raise error.below(f"tasks.{name}.source") from error
     rows = complete_splits(given, prepare, name)
-    notes = [
+    cut = [
         f"the source has no {split} split: {counted(len(rows[split]), 'row')} cut off its training "
         "rows instead."
         for split in rows
         if split not in given
     ]
-    if unread := task.source.unread_files(root, SUFFIXES):
-        notes.append(f"files beside its splits that are not read: {', '.join(unread)}.")
-    return SplitRows(limit_rows(rows, task.source), notes)
+    unread = ", ".join(task.source.unread_files(root, SUFFIXES))
+    notes = [f"files beside its splits that are not read: {unread}."] if unread else []
+    return SplitRows(limit_rows(rows, task.source), cut, notes)
 
 
 def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
@@ -178,7 +182,7 @@ def _link_seen(before: TaskData, seen: Path) -> None:
         (own / name).unlink()
 
 
-def _alike(rows: Sequence[RawRow]) -> list[tuple[str, str]]:
+def _alike(rows: Iterable[RawRow]) -> list[tuple[str, str]]:
     """Pairs of different labels that are equal once normalised (or as numbers), in the order of the
     rows."""
     first: dict[str | Decimal, str] = {}
@@ -199,7 +203,7 @@ def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
 def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
     """Sentences for the user about unusual rows. Notes are logged, so they name rows by id and
     never quote them. Labels may be quoted, because the lineage holds them too."""
-    rows, notes = read.by_split, list(read.notes)
+    rows, notes = read.by_split, [*read.cut, *read.notes]
     train, test, has_classes = rows["train"], rows["test"], facts.targets == "classes"
     if len(test) < FEW_TEST_ROWS:
         notes.append(f"{counted(len(test), 'test row')}: a score on so few rows says little.")
@@ -207,7 +211,7 @@ def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
     unscored = distinct - {row.target for row in test}
     if has_classes and unscored:
         notes.append(f"{len(unscored)} of its {len(distinct)} targets have no test row.")
-    if has_classes and (alike := _alike(train)):
+    if has_classes and (alike := _alike(chain.from_iterable(rows.values()))):
         shown = "; ".join(" and ".join(map(repr, pair)) for pair in alike[:SHOWN_LABELS])
         more = f" (and {len(alike) - SHOWN_LABELS} more)" if len(alike) > SHOWN_LABELS else ""
         notes.append(

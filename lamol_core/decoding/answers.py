@@ -48,6 +48,7 @@ def answers_of(
     inputs: Sequence[Sequence[int]],
     max_target_tokens: int,
     batch_size: int,
+    on_rows_done: Progress = lambda count: None,
 ) -> list[list[int]]:
     """The teacher's greedy answers to inputs (ids), as ids without EOS.
 
@@ -55,8 +56,9 @@ def answers_of(
     long."""
     control, limit = codec.control, num_positions(teacher) or math.inf
     fitting = [i for i, ids in enumerate(inputs) if len(ids) + 1 + max_target_tokens <= limit]
+    asked = [inputs[i] for i in fitting]
     completions = answer_greedily(
-        teacher, control, [inputs[i] for i in fitting], max_target_tokens + 1, batch_size
+        teacher, control, asked, max_target_tokens + 1, batch_size, on_rows_done
     )
     answers: list[list[int]] = [[] for _ in inputs]
     for i, completion in zip(fitting, completions, strict=True):
@@ -86,15 +88,18 @@ def input_likelihoods(
 class AskedTeacher:
     """A checkpoint that answers samples and scores texts. It is loaded at the first call."""
 
-    def __init__(self, checkpoint: Path, text: TextParams, batch_size: int) -> None:
+    def __init__(
+        self, checkpoint: Path, text: TextParams, batch_size: int, on_rows_done: Progress
+    ) -> None:
         self._checkpoint, self._text, self._batch_size = checkpoint, text, batch_size
+        self._on_rows_done = on_rows_done
 
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
         """The teacher's greedy answer to each sample's input, as text."""
         model, codec = self._loaded
         inputs = [sample.input_ids for sample in samples]
         max_tokens = self._text.max_target_tokens
-        answers = answers_of(model, codec, inputs, max_tokens, self._batch_size)
+        answers = answers_of(model, codec, inputs, max_tokens, self._batch_size, self._on_rows_done)
         return [codec.decode(ids) for ids in answers]
 
     def score(self, task_index: int, texts: Sequence[str]) -> list[float]:

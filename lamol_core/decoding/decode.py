@@ -56,7 +56,8 @@ def decode(
     except UnsupportedAttention as error:
         log.debug("no slots: %s", error)
     name = type(model).__name__
-    log.warning("%s cannot run in the decoding engine; the slower generate() is used.", name)
+    sentence = "%s cannot run in the decoding engine; the slower generate() is used."
+    log.warning(sentence, name, extra={"first_met": 1})
     generate_rows(model, prompts, writer, batch_size, control, on_rows_done)
     return writer.completions()
 

@@ -129,7 +129,7 @@ class SlotEngine:
         # padding is on the right, so no real token attends to it
         causal = columns <= columns[:, None]
         self._cache.begin(torch.tensor(slots, device=device), longest)
-        states = self._model.base_model(
+        states: Tensor = self._model.base_model(
             input_ids=torch.tensor(padded, device=device),
             attention_mask=self._additive(causal.expand(len(prompts), 1, longest, longest)),
             position_ids=columns.expand(len(prompts), longest),

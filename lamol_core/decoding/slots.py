@@ -19,7 +19,7 @@ class SlotLayer(CacheLayerMixin):
     """The keys and values of one layer, each (slots, heads, capacity, width of a head)."""
 
     def __init__(self, cache: SlotCache) -> None:
-        super().__init__()
+        CacheLayerMixin.__init__(self)
         self._cache = cache
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -95,4 +95,4 @@ def bytes_per_slot(model: PreTrainedModel, capacity: int) -> int:
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
     key_heads = getattr(config, "num_key_value_heads", None) or heads
     a_token = 2 * config.num_hidden_layers * key_heads * width * model.dtype.itemsize
-    return a_token * capacity
+    return int(a_token * capacity)

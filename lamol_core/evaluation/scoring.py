@@ -6,13 +6,15 @@ from itertools import islice
 from pathlib import Path
 
 from accelerate import PartialState
+from transformers import PreTrainedModel
 
 from lamol_core.decoding.completions import Progress
 from lamol_core.evaluation.params import EvaluateParams
-from lamol_core.evaluation.predict import Answers, predict
+from lamol_core.evaluation.predict import predict
 from lamol_core.metrics.registry import score_rows
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, Prediction
+from lamol_core.text.plain import written_forms
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -58,16 +60,9 @@ class Scored:
         return cuts
 
 
-def answer_from_checkpoint(
-    student: Path,
-    inputs: Sequence[str],
-    params: EvaluateParams,
-    max_length: int,
-    on_rows_done: Progress = lambda count: None,
-) -> Answers:
-    """Load a student in evaluation mode and answer every input."""
-    model = load_model(student, PartialState().device)
-    return predict(model, TextCodec.load(student), inputs, params, max_length, on_rows_done)
+def load_student(student: Path) -> tuple[PreTrainedModel, TextCodec]:
+    """Load a student in evaluation mode, to answer inputs with `predict`."""
+    return load_model(student, PartialState().device), TextCodec.load(student)
 
 
 def predict_from_checkpoint(
@@ -78,16 +73,20 @@ def predict_from_checkpoint(
     max_length: int,
     on_rows_done: Progress = lambda count: None,
 ) -> Scored:
-    """Answer and score every row, all tasks in one pass. The model is not told a row's task."""
+    """Answer and score every row, all tasks in one pass. The model is not told a row's task.
+    A target is compared in the form in which the model writes it."""
     inputs = [row.input for rows in rows_by_task.values() for row in rows]
     if not inputs:
         return Scored([])
-    answers = answer_from_checkpoint(student, inputs, params, max_length, on_rows_done)
+    model, codec = load_student(student)
+    answers = predict(model, codec, inputs, params, max_length, on_rows_done)
     texts = iter(answers.texts)
     predictions: list[Prediction] = []
     for task, rows in rows_by_task.items():
         own = list(islice(texts, len(rows)))
-        scores = score_rows(metric_by_task[task], own, [row.target for row in rows])
+        forms = written_forms([row.target for row in rows], codec)
+        wanted = [forms.get(row.target, row.target) for row in rows]
+        scores = score_rows(metric_by_task[task], own, wanted)
         predictions += [
             Prediction(task, row.row_id, text, score)
             for row, text, score in zip(rows, own, scores, strict=True)

@@ -2,6 +2,7 @@
 again.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from lamol_core.decoding.answers import answers_of
 from lamol_core.decoding.completions import Progress
 from lamol_core.decoding.decode import decode
 from lamol_core.decoding.samplers import FreeFormat, TopKSampler
-from lamol_core.errors import GenerationError
+from lamol_core.errors import ConfigError, GenerationError
 from lamol_core.generation.automaton import FormatAutomaton
 from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.params import GenerateParams
@@ -28,7 +29,10 @@ from lamol_core.records import SURPLUS, PseudoSample, pseudo_row_id
 from lamol_core.seeds import derive_seed, pseudo_seed
 from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
+from lamol_core.text.plain import written_forms
 from lamol_core.text.tokenizer import TextCodec
+
+log = logging.getLogger(__name__)
 
 
 def draw_from_checkpoint(
@@ -57,31 +61,50 @@ def draw_from_checkpoint(
     for index, (task, count) in enumerate(count_by_task.items()):
         if count:
             gen_token = codec.control.gen_for(index, text.use_task_specific_gen_token)
-            named = (labels_by_task or {}).get(task, ())
-            labels = frozenset(map(normalise, named))
+            known = (labels_by_task or {}).get(task, ())
+            is_given = text.is_target_first(known)  # the prompt names the label
+            limit = text.max_length if is_given else text.max_target_tokens
+            labels = _writable(task, known, codec, params.known_labels or is_given, limit)
             existing = Counter(normalise(s.target) for s in carried if s.source_task == task)
             missing = count - existing.total()
             targets: tuple[tuple[int, ...], ...] = ()
-            if text.is_target_first(labels):
-                targets = _targets(codec, named, missing, existing, (seed, new_task, task))
-            requests.append(Request(task, gen_token, missing, labels, existing, targets))
+            if is_given:
+                targets = _targets(labels, missing, existing, (seed, new_task, task))
+            request = Request(task, gen_token, missing, frozenset(labels), existing, targets)
+            requests.append(request)
     sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256)
     return sampler.draw(requests, on_rows_done, carried)
 
 
 def _targets(
-    codec: TextCodec,
-    labels: Sequence[str],
-    count: int,
-    existing: Counter[str],
-    key: tuple[Any, ...],
+    ids: Mapping[str, Sequence[int]], count: int, existing: Counter[str], key: tuple[Any, ...]
 ) -> tuple[tuple[int, ...], ...]:
     """The ids of the labels that `count` rows are to have: equal numbers of each, `existing` rows
     included. `key` decides which labels come first where there are fewer rows than labels."""
-    order = sorted(labels, key=lambda label: derive_seed(*key, label))
-    ids = dict(zip(map(normalise, order), map(tuple, codec.encode(order)), strict=True))
-    quotas = even_quotas(dict.fromkeys(ids, count), count, existing)
-    return tuple(ids[label] for label, quota in quotas.items() for _ in range(quota))
+    order = sorted(ids, key=lambda label: derive_seed(*key, label))
+    quotas = even_quotas(dict.fromkeys(order, count), count, existing)
+    return tuple(tuple(ids[label]) for label, quota in quotas.items() for _ in range(quota))
+
+
+def _writable(
+    task: str, labels: Sequence[str], codec: TextCodec, needed: bool, max_tokens: int
+) -> dict[str, list[int]]:
+    """The labels that a teacher can write with `max_tokens` tokens, normalised, in the form in
+    which it writes them, each with its ids. The first of the others is logged. Raises ConfigError where there are only
+    others, if labels are `needed`."""
+    forms = written_forms(labels, codec)
+    ids = dict(zip(labels, codec.encode(labels), strict=True))
+    written = [label for label in labels if label in forms and len(ids[label]) <= max_tokens]
+    if lost := [label for label in labels if label not in written]:
+        said = (
+            f"{len(lost)} of the {len(labels)} labels of {task!r} can't be drawn, first "
+            f"{lost[0]!r}: it has {len(ids[lost[0]])} tokens (text.max_target_tokens is "
+            f"{max_tokens}), or the tokenizer takes it for another."
+        )
+        if needed and not written:
+            raise ConfigError(f"params.yaml: {said} Raise that, or rename the labels.")
+        log.warning("%s", said)
+    return {normalise(forms[label]): ids[label] for label in written}
 
 
 @dataclass(frozen=True)

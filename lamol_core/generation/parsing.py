@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from lamol_core.text.normalise import is_blank
 from lamol_core.text.template import ControlTokens
 
 
@@ -22,8 +23,8 @@ def parse_sample(
     """Split ids (everything after GEN) at the first ANS, and check their form.
 
     `reject_reason` is the first of these that applies: no_eos (the length limit came first),
-    no_ans, many_ans, control_token (PAD or GEN in the text), empty_input, empty_target (only white
-    space), broken_text (not valid UTF-8)."""
+    no_ans, many_ans, control_token (PAD or GEN in the text), empty_input, empty_target (nothing
+    that can be seen), broken_text (not valid UTF-8)."""
     ended = bool(ids) and ids[-1] == control.eos
     body = list(ids[:-1] if ended else ids)
     split = body.index(control.ans) if control.ans in body else len(body)
@@ -34,8 +35,8 @@ def parse_sample(
         "no_ans": control.ans not in body,
         "many_ans": control.ans in y,
         "control_token": not set(body).isdisjoint(control.never_in_text),
-        "empty_input": not input_text.strip(),
-        "empty_target": not target_text.strip(),
+        "empty_input": is_blank(input_text),
+        "empty_target": is_blank(target_text),
         "broken_text": "\ufffd" in input_text + target_text,
     }
     reason = next((reason for reason, found in applies.items() if found), "")

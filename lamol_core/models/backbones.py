@@ -19,8 +19,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from lamol_core.config.hub import is_reachable
 from lamol_core.config.paths import resolve_path, say_missing
-from lamol_core.errors import ConfigError, first_line
+from lamol_core.errors import ConfigError, first_line, missing_package
 from lamol_core.models.params import BackboneParams, NanoParams
 from lamol_core.models.reserve import reserve_tokens
 
@@ -98,12 +99,17 @@ def load_pretrained(params: BackboneParams, root: Path) -> Pair:
     if params.path is None:
         raise ConfigError(f"params.yaml: backbone.path: missing, kind {params.kind!r} needs it.")
     if params.kind == "hub":
-        return _from_pretrained(params.path, params.path, revision=params.revision)
+        offline = not is_reachable()  # from the cache then, without half a minute of retries
+        return _from_pretrained(
+            params.path, params.path, revision=params.revision, local_files_only=offline
+        )
     path = resolve_path(params.path, root)
     if not path.exists():
         raise ConfigError(f"params.yaml: backbone.path: {say_missing(path, params.path, root)}")
     if params.kind == "folder":
         return _from_pretrained(str(path), str(path), local_files_only=True)
+    if problem := missing_package("gguf"):
+        raise ConfigError(f"params.yaml: backbone.kind: gguf, but {problem}")
     model, tokenizer = _from_pretrained(
         str(path.parent), str(path), gguf_file=path.name, local_files_only=True
     )

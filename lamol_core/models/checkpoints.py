@@ -30,7 +30,7 @@ def load_model(
 
     Raises ArtifactError where the folder holds no causal language model."""
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype or "auto",
             attn_implementation=attention,
@@ -43,7 +43,8 @@ def load_model(
             + remedy_at(folder)
         ) from error
     nn.Module.to(model, device)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def num_positions(model: PreTrainedModel) -> int | None:

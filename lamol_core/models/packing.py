@@ -37,7 +37,7 @@ class Block:
     def grouped(self, states: Tensor, key_heads: int) -> Tensor:
         """Reshape padded tokens (B L, heads, D) to (B, key heads, heads / key heads * L, D). Heads
         that share a key become neighbours."""
-        by_row = states.unflatten(0, (self.num_sequences, -1)).transpose(1, 2)
+        by_row: Tensor = states.unflatten(0, (self.num_sequences, -1)).transpose(1, 2)
         return by_row.reshape(self.num_sequences, key_heads, -1, states.shape[-1])
 
     def put(self, out: Tensor, grouped: Tensor) -> None:

@@ -20,7 +20,7 @@ def has_fast_bf16(device: torch.device) -> bool:
             return True
         return torch.cpu._is_avx512_bf16_supported() and _cpu_vendor() == "AuthenticAMD"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return False
 
 

@@ -73,6 +73,7 @@ def reserve_tokens(
 
 
 def _ids_of(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    if ids := tokenizer(text, add_special_tokens=False)["input_ids"]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if ids:
         return ids
     raise ConfigError(f"params.yaml: backbone: {text!r} has no tokens. Choose another text.")

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,13 @@ class Pipeline:
             ) from error
 
     def stages_on(self, paths: Collection[str]) -> list[str]:
-        """Return the stages that ran and read or wrote one of these paths."""
-        wanted = _absolute(paths)
-        return [name for name, entry in self._listed().items() if _paths(entry) & wanted]
+        """Return the stages that ran and read or wrote one of these paths. Those of a task that
+        params.yaml no longer has are left out."""
+        if self._repo is None:
+            return []
+        wanted, known = _absolute(paths), {stage.addressing for stage in self._repo.index.stages}
+        listed = self._listed().items()
+        return [name for name, entry in listed if name in known and _paths(entry) & wanted]
 
     def stale(self, stages: Iterable[str], apart_from: Collection[str]) -> list[str]:
         """Return those of these stages that have not run, or have changed since. Changes of the
@@ -81,12 +86,7 @@ class Pipeline:
     def ran_with_others(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
         """Return those of these stages that ran with other values of params.yaml than `params`."""
         listed = self._listed()
-        return [
-            name
-            for name in stages
-            for recorded in [listed.get(name, {}).get("params", {}).get("params.yaml", {})]
-            if any(value != _at(params, key) for key, value in recorded.items())
-        ]
+        return [name for name in stages if _ran_with_others(listed.get(name, {}), params)]
 
     def before(self, task: str) -> list[str]:
         """Return every stage of a task, and all stages that these depend on."""
@@ -116,6 +116,14 @@ class Pipeline:
         """The folder in which `dvc exp` makes its copies; None where DVC has run nothing."""
         return None if self._repo is None else Path(self._repo.tmp_dir) / "exps"
 
+    @property
+    def num_unfinished_experiments(self) -> int:
+        """How many experiments of `dvc queue` are running or waiting."""
+        if self._repo is None or not (Path(self._repo.tmp_dir) / "exps" / "celery").is_dir():
+            return 0
+        queue = self._repo.experiments.celery_queue
+        return sum(1 for _ in chain(queue.iter_active(), queue.iter_queued()))
+
     def _listed(self) -> Mapping[str, Any]:
         if self._repo is None:
             return {}
@@ -125,17 +133,23 @@ class Pipeline:
 
 
 def list_experiments(root: Path, all_commits: bool) -> list[tuple[str, str]]:
-    """Return the name and the revision of each experiment of HEAD, or of every commit. Raises
-    ConfigError where DVC can't list them."""
+    """Return the name and the revision of HEAD and of each of its experiments; with `all_commits`
+    also of every other commit that has experiments. Raises ConfigError where DVC can't list
+    them."""
     try:
         with Repo(str(root)) as repo:
-            listed = repo.experiments.ls(all_commits=all_commits)
+            head = repo.scm.get_rev()
+            listed = {head: [], **repo.experiments.ls(all_commits=all_commits)}
     except DvcException as error:
         raise ConfigError(
             f"{root}: experiments can't be listed ({error}). Go to a sequence's folder, in a "
             "Git repository with a commit, or name folders."
         ) from error
-    return [entry for entries in listed.values() for entry in entries]
+    return [
+        entry
+        for commit, experiments in listed.items()
+        for entry in [(f"commit {commit[:7]}", commit), *experiments]
+    ]
 
 
 def read_at(root: Path, path: str, revision: str) -> str | None:
@@ -143,9 +157,16 @@ def read_at(root: Path, path: str, revision: str) -> str | None:
     try:
         with Repo(str(root)) as repo:
             prefix = root.resolve().relative_to(Path(repo.scm.root_dir).resolve())
-        return api.read(str(prefix / path), repo=str(root), rev=revision)
+        return str(api.read(str(prefix / path), repo=str(root), rev=revision))
     except (DvcException, OSError, UnicodeDecodeError):
         return None
+
+
+def ran_with_others(lock: str, stage: str, params: str) -> bool:
+    """Whether a stage ran with other values of params.yaml than `params`. Both files are given as
+    text."""
+    listed, values = (YAML(typ="safe").load(text) or {} for text in (lock, params))
+    return _ran_with_others(listed.get("stages", {}).get(stage, {}), values)
 
 
 def is_up_to_date(root: Path) -> bool:
@@ -155,6 +176,12 @@ def is_up_to_date(root: Path) -> bool:
             return not repo.status()
     except DvcException as error:
         raise ArtifactError(f"{root}: dvc says: {error}") from error
+
+
+def _ran_with_others(entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Whether a stage's entry in dvc.lock has other values of params.yaml than `params`."""
+    recorded = entry.get("params", {}).get("params.yaml", {})
+    return any(value != _at(params, key) for key, value in recorded.items())
 
 
 def _at(params: Mapping[str, Any], key: str) -> object:

@@ -14,6 +14,7 @@ from lamol_core import __version__
 from lamol_core.artifacts.spec import DATA, maker
 from lamol_core.data.sources.registry import parse_source
 from lamol_core.parameters import Params
+from lamol_core.reporting.comparison.finished_runs import flatten
 
 CODE = ("stages/", "lamol_core/")
 """The code dependencies in the checkout's dvc.yaml begin with one of these."""
@@ -132,6 +133,18 @@ def pipeline_hints(params: Params, root: Path) -> list[str]:
     return [
         f"dvc.yaml: `backbone` does not depend on {', '.join(unseen)}, of backbone.nano.corpus: "
         "DVC does not see when that changes. Add it to the `deps` there."
+    ]
+
+
+def interpolation_hints(data: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on the texts of params.yaml (`data`) that hold `${`; [] where none does.
+    `dvc repro` leaves them alone, but `dvc exp run -S` replaces `${...}` (OmegaConf) or fails."""
+    keys = [key for key, value in flatten(data).items() if "${" in str(value)]
+    if not keys:
+        return []
+    return [
+        f"{', '.join(keys)}: `dvc exp run -S` takes `${{` for the beginning of a parameter. Rename "
+        "the file or column if you use that; `dvc repro` reads it as it is."
     ]
 
 

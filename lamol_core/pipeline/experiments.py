@@ -1,11 +1,20 @@
-"""Reads the experiments of a DVC project (`dvc exp`) and the project's own run, to compare them."""
+"""Reads the runs of a DVC project: its folder's, its commit's and its experiments' (`dvc exp`)."""
 
 import logging
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from lamol_core.artifacts.spec import REPORT_STAGE
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.parameters import completed
-from lamol_core.pipeline.dvc_api import is_up_to_date, list_experiments, read_at
+from lamol_core.pipeline.dvc_api import (
+    LOCK,
+    is_up_to_date,
+    list_experiments,
+    ran_with_others,
+    read_at,
+)
 from lamol_core.reporting.comparison.finished_runs import (
     SUMMARY,
     FinishedRun,
@@ -17,30 +26,46 @@ log = logging.getLogger(__name__)
 
 
 def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
-    """Return the finished experiments of the project at `root`, and its own run. The experiments
-    are those of HEAD, or of every commit.
+    """Return the finished runs of the project at `root`: the one in the folder, the one of HEAD,
+    and HEAD's experiments. With `all_commits`, every commit with experiments counts like HEAD.
 
-    Experiments without a report (failed, or still in the queue) are left out, and the log names
-    them. Raises ConfigError where no experiment is finished."""
+    Runs without a report (failed, or still in the queue) are left out, and the log names them.
+    Raises ConfigError where fewer than two runs are left."""
     runs: list[FinishedRun] = []
+    for run in (*_own_run(root), *_committed_runs(root, all_commits)):
+        same = [one for one in runs if (one.params, one.summary) == (run.params, run.summary)]
+        if same:  # such as the experiment that `dvc exp run` leaves in the folder
+            runs[runs.index(same[0])] = replace(run, name=f"{same[0].name}, {run.name}")
+        else:
+            runs.append(run)
+    if len(runs) < 2:
+        found = f"only one finished run ({runs[0].name})" if runs else "no finished run"
+        raise ConfigError(
+            f"{root}: {found} here. Make some with `dvc exp run --queue -S method=...` and `dvc "
+            "queue start`, or name folders."
+        )
+    return runs
+
+
+def _committed_runs(root: Path, all_commits: bool) -> Iterator[FinishedRun]:
     left_out = []
     for name, revision in list_experiments(root, all_commits):
-        params, summary = (read_at(root, path, revision) for path in ("params.yaml", str(SUMMARY)))
-        if params is None or summary is None:
+        files = (read_at(root, path, revision) for path in ("params.yaml", str(SUMMARY), LOCK))
+        params, summary, lock = files
+        if params is None or summary is None or lock is None:
             left_out.append(name)
             continue
         try:
-            runs += parse_run(name, params, summary, root, completed)
+            found = parse_run(name, params, summary, root, completed)
         except ArtifactError as error:
             log.warning("left out: %s", error)
+            continue
+        if ran_with_others(lock, REPORT_STAGE.name, params):  # edited and committed without a run
+            left_out.append(name)
+        else:
+            yield from found
     if left_out:
-        log.warning("no report, left out: %s", ", ".join(left_out))
-    if not runs:
-        raise ConfigError(
-            f"{root}: no finished experiment here. Make some with `dvc exp run --queue -S "
-            "method=...` and `dvc queue start`, or name folders."
-        )
-    return runs + [own for own in _own_run(root) if own.params not in [run.params for run in runs]]
+        log.warning("no report of its params.yaml, left out: %s", ", ".join(left_out))
 
 
 def _own_run(root: Path) -> list[FinishedRun]:
@@ -50,7 +75,10 @@ def _own_run(root: Path) -> list[FinishedRun]:
         return []
     try:
         if is_up_to_date(root):
-            return read_folder(root, completed)
+            own = read_folder(root, completed)
+            return [
+                replace(run, name=f"workspace{run.name.removeprefix(str(root))}") for run in own
+            ]
         log.warning("this folder's own run is not up to date, and left out. Run `dvc repro`.")
     except ArtifactError as error:
         log.warning("this folder's own run is left out: %s", error)

@@ -16,10 +16,12 @@ from lamol_core import __version__
 from lamol_core.config.loading import read_params
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
-from lamol_core.data.sources.local_files import no_training_file
+from lamol_core.data.sources.local_files import find_files, home_of_files, no_training_file
 from lamol_core.data.sources.registry import SUFFIXES, parse_source
 from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
+from lamol_core.models.params import BackboneParams
+from lamol_core.models.positions import find_positions
 from lamol_core.parameters import Params, compose
 from lamol_core.pipeline.dvc_yaml import adapt_pipeline, read_pipeline
 
@@ -164,7 +166,17 @@ def make_params(
     corpus = [block["source"] for block in blocks.values()]
     defaults["backbone"]["max_tasks"] = max(defaults["backbone"]["max_tasks"], len(blocks))
     described = make_backbone(backbone, defaults["backbone"], corpus)
+    if positions := find_positions(BackboneParams.model_validate(described), Path()):
+        half, quarter = positions // 2, positions // 4
+        _lower(defaults["evaluate"], max_target_tokens=half)
+        longest = {"max_input_tokens": half, "max_target_tokens": quarter}
+        _lower(defaults["text"], max_length=positions, **longest)
     return defaults | {"lamol_version": __version__, "tasks": blocks, "backbone": described}
+
+
+def _lower(block: dict[str, Any], **limits: int) -> None:
+    """Lower the values of a block that are above these limits, which a model's positions set."""
+    block.update({key: min(block[key], limit) for key, limit in limits.items()})
 
 
 def _named_columns(columns: Mapping[str, Sequence[str]], num_tasks: int) -> list[dict[str, str]]:
@@ -189,8 +201,8 @@ def find_source(path: Path) -> dict[str, str]:
     path = resolve_path(str(path), Path())
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder.")
-    files = [path] if path.is_file() else sorted(path.glob("train.*"))
-    known = [file for file in files if file.suffix in SUFFIXES]
+    choices = find_files(home_of_files(path, SUFFIXES), SUFFIXES) if path.is_dir() else [[path]]
+    known = [files[0] for files in choices if files[0].suffix in SUFFIXES]
     if len(known) > 1:
         both = " and ".join(file.name for file in known)
         raise ConfigError(f"{path}: holds {both}; only one can be the training split.")

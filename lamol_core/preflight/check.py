@@ -6,12 +6,12 @@ from typing import Any
 
 from lamol_core.config.loading import version_problems
 from lamol_core.parameters import Params
-from lamol_core.pipeline.dvc_yaml import pipeline_hints, pipeline_problems
+from lamol_core.pipeline.dvc_yaml import interpolation_hints, pipeline_hints, pipeline_problems
 from lamol_core.preflight.forgotten import what_forgotten_rows_cost
-from lamol_core.preflight.hints import find_hints, find_leftovers
+from lamol_core.preflight.hints import find_hints, find_leftovers, rows_without_positions
 from lamol_core.preflight.overview import TaskOverview, describe_sequence
 from lamol_core.preflight.problems import problems_before_a_run
-from lamol_core.preflight.targets import find_encode, target_problems
+from lamol_core.preflight.targets import find_codec, target_problems
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ def check_all(data: dict[str, Any], root: Path) -> Found:
     if problems:
         return Found(problems)
     tasks = describe_sequence(params, root)
-    hints = [*find_hints(params), *pipeline_hints(params, root), *find_leftovers(params, root)]
-    hints += lost_scores
-    if encode := find_encode(params, root):
-        problems, of_targets = target_problems(params, tasks, encode)
+    hints = [*find_hints(params), *rows_without_positions(params, root)]
+    hints += [*pipeline_hints(params, root), *find_leftovers(params, root)]
+    hints += [*interpolation_hints(data), *lost_scores]
+    if codec := find_codec(params, root):
+        problems, of_targets = target_problems(params, tasks, codec)
         hints += of_targets
     return Found(problems, hints, [] if problems else tasks)

@@ -6,7 +6,9 @@ from lamol_core.artifacts.layout import OF_EXPERT, Layout
 from lamol_core.artifacts.spec import STAGES
 from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import LINEAGE
+from lamol_core.models.positions import find_positions
 from lamol_core.parameters import Params
+from lamol_core.pipeline.git import rows_in_git
 from lamol_core.text.template import NUM_CONTROL
 
 OF_A_RUN = {Path(artifact.path).name for stage in STAGES.values() for artifact in stage.writes
@@ -32,6 +34,18 @@ def find_hints(params: Params) -> list[str]:
     return hints
 
 
+def rows_without_positions(params: Params, root: Path) -> list[str]:
+    """Return a sentence where rows may be longer than the model's positions, which stops a
+    training; [] where only a loaded model shows its positions."""
+    positions = find_positions(params.backbone, root)
+    if positions is None or params.text.max_length <= positions:
+        return []
+    return [
+        f"text.max_length is {params.text.max_length}, but the backbone has {positions} positions: "
+        f"a longer row stops a training. Lower it to {positions} to cut such inputs instead."
+    ]
+
+
 def _targets_without_room(params: Params) -> list[str]:
     """Return a sentence where the longest target that a teacher may write does not fit
     text.max_length, because targets are never cut."""
@@ -52,7 +66,8 @@ def _targets_without_room(params: Params) -> list[str]:
 
 def find_leftovers(params: Params, root: Path) -> list[str]:
     """Return a sentence for each task that is no longer in params.yaml, but whose rows or model
-    are still on disk, and for each page with real rows that no parameter asks for."""
+    are still on disk, for each page with real rows that no parameter asks for, and for real rows
+    that Git holds."""
     layout = Layout(root)
     made = {layout.data: [LINEAGE], layout.run: OF_A_RUN, layout.resume: ["*"]}
     known = {BASE, *params.tasks}
@@ -63,7 +78,9 @@ def find_leftovers(params: Params, root: Path) -> list[str]:
             if name not in known and any(any(folder.glob(pattern)) for pattern in content):
                 found.setdefault(name, []).append(str(folder))
     pages = [] if params.audit.show_real_rows else layout.pages_with_real_rows
-    return [f"{page} shows real rows. Delete it if you do not need it." for page in pages] + [
+    told = [f"{page} shows real rows. Delete it if you do not need it." for page in pages]
+    told += rows_in_git([layout.data("x").parent, layout.private])
+    return told + [
         f"params.yaml has no task {name!r} any more. Delete {' and '.join(folders)} if you do not "
         "need them."
         for name, folders in found.items()

@@ -15,10 +15,12 @@ from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import read_task_rows
 from lamol_core.data.sources.registry import Source, parse_source, read_source
 from lamol_core.data.tombstones import forgotten_under_another_name, read_records
+from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.models.params import BackboneParams
 from lamol_core.parameters import Params, compose, find_block
 from lamol_core.preflight.backbone import backbone_problems, length_problems
+from lamol_core.text.template import NUM_CONTROL
 
 
 def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
@@ -36,12 +38,17 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
         return problems
     text, generate = find_block(data, "text"), find_block(data, "generate")
     method = METHODS.get(str(data.get("method", DEFAULT_METHOD)))
+    evaluate = find_block(data, "evaluate") or EvaluateParams()
+    lengths = {"evaluate.max_target_tokens": evaluate.max_target_tokens + NUM_CONTROL["qa"]}
     if method is not None and method.rehearses and backbone is not None and text is not None:
         if text.use_task_specific_gen_token:
             problems += _depth_problems(tasks, backbone.max_tasks)
         draws = generate is None or generate.draws
         if draws and any(len(lineage(tasks, name)) > 1 for name in tasks):
-            problems += length_problems(text, backbone, root)
+            keys = "text.max_input_tokens and text.max_target_tokens"
+            lengths[keys] = text.max_sample_tokens + 1  # GEN
+    if backbone is not None:
+        problems += length_problems(lengths, backbone, root)
     prepare = find_block(data, "prepare") or PrepareParams()
     layout = Layout(root)
     records = read_records(layout.all_forgotten)

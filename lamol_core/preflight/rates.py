@@ -24,7 +24,8 @@ from lamol_core.records import Example, PseudoSample
 from lamol_core.text.params import TextParams
 from lamol_core.text.template import NUM_CONTROL
 from lamol_core.text.tokenizer import TextCodec
-from lamol_core.training.student import Checkpoints, TrainingSet, train_from_checkpoint
+from lamol_core.training.encoding import TrainingSet
+from lamol_core.training.student import Checkpoints, train_from_checkpoint
 
 TRIED_STEPS = 8  # the first is not counted: memory is being allocated, caches are cold
 BEFORE = "before"  # the name of a task that pseudo-samples are drawn for

@@ -1,9 +1,7 @@
 """Finds targets that are longer than a sequence's limits, if its tokenizer is already on disk."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from tokenizers import Tokenizer  # not transformers, which takes seconds to import
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.config.paths import resolve_path
@@ -11,15 +9,12 @@ from lamol_core.config.task_names import BASE
 from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import is_made_of
 from lamol_core.preflight.overview import TaskOverview
-from lamol_core.text.normalise import encodable
+from lamol_core.text.plain import TOKENIZER, Codec, PlainCodec, written_forms
 from lamol_core.text.template import NUM_CONTROL
 
-TOKENIZER = "tokenizer.json"
-Encode = Callable[[Sequence[str]], list[list[int]]]
 
-
-def find_encode(params: Params, root: Path) -> Encode | None:
-    """Return the encoder of the sequence's tokenizer; None where the backbone must be made first
+def find_codec(params: Params, root: Path) -> PlainCodec | None:
+    """Return the sequence's tokenizer; None where the backbone must be made first
     (nano, GGUF, hub), or where the tokenizer's file is missing or can't be read."""
     student = Layout(root).student(BASE)
     if is_made_of(student, params.backbone):
@@ -28,25 +23,18 @@ def find_encode(params: Params, root: Path) -> Encode | None:
         folder = resolve_path(params.backbone.path, root)
     else:
         return None
-    if not (folder / TOKENIZER).is_file():
-        return None
     try:
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        return PlainCodec(folder / TOKENIZER)
     except Exception:  # the library raises no narrower one; `lamol backbone` reports it
         return None
-    tokenizer.encode_special_tokens = True  # a text that spells a control token becomes pieces
-    tokenizer.no_truncation()
-    return lambda texts: [
-        encoding.ids
-        for encoding in tokenizer.encode_batch(encodable(texts), add_special_tokens=False)
-    ]
 
 
 def target_problems(
-    params: Params, tasks: Sequence[TaskOverview], encode: Encode
+    params: Params, tasks: Sequence[TaskOverview], codec: Codec
 ) -> tuple[list[str], list[str]]:
     """Return problems and hints, a sentence for each task and limit. Problems are targets that
-    training refuses. Hints are labels that are longer than answers or pseudo-samples may be."""
+    training refuses. Hints are labels that are longer than answers or pseudo-samples may be, or
+    that the tokenizer does not tell apart."""
     problems, hints = [], []
     most = params.text.max_length - NUM_CONTROL["gen"] - 1  # a token of the input must fit too
     answered = ("evaluate.max_target_tokens", params.evaluate.max_target_tokens, "be answered")
@@ -54,7 +42,7 @@ def target_problems(
     draws = params.chosen.rehearses and params.generate.draws
     followed = {task.after for task in tasks} if draws else set()
     for task in tasks:
-        lengths = _lengths(task.rows_by_target, encode)
+        lengths = _lengths(task.rows_by_target, codec)
         if long := {row: num for row, num in lengths.items() if num > most}:
             row = max(long, key=lambda row: long[row])
             problems.append(
@@ -64,6 +52,12 @@ def target_problems(
             )
         if task.facts.targets != "classes":
             continue
+        forms = written_forms(task.rows_by_target, codec)
+        if lost := [label for label in task.rows_by_target if label not in forms]:
+            hints.append(
+                f"{task.task}: {len(lost)} of its {len(lengths)} labels are not told apart by the "
+                f"backbone's tokenizer, first {lost[0]!r}. Rename them, or take another backbone."
+            )
         limits = [answered, *([rehearsed] if task.task in followed else [])]
         for key, limit, wanted in limits:
             if over := [num for num in lengths.values() if num > limit]:
@@ -74,7 +68,7 @@ def target_problems(
     return problems, hints
 
 
-def _lengths(rows_by_target: Mapping[str, str], encode: Encode) -> dict[str, int]:
+def _lengths(rows_by_target: Mapping[str, str], codec: Codec) -> dict[str, int]:
     """Return the tokens of each distinct target, by the id of the first row that has it."""
-    encoded = encode(list(rows_by_target))
+    encoded = codec.encode(list(rows_by_target))
     return {row: len(ids) for row, ids in zip(rows_by_target.values(), encoded, strict=True)}

@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 
 from lamol_core.artifacts.atomic import find_scratch, writer_of
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.spec import METRICS, PSEUDO, repro
+from lamol_core.artifacts.spec import METRICS, PSEUDO, maker
 from lamol_core.data.canaries import CANARIES
 from lamol_core.data.overlap import may_share_rows
 from lamol_core.data.sources.registry import Source
-from lamol_core.data.task_data import TaskData
+from lamol_core.data.task_data import SEEN, TaskData
 from lamol_core.data.tombstones import write_record
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_api import Pipeline
+from lamol_core.pipeline.git import rows_in_git
 from lamol_core.privacy.emptying import empty_files, source_files
 from lamol_core.privacy.fingerprinting import fingerprint_files
 from lamol_core.privacy.refusals import (
@@ -37,7 +38,7 @@ def forget_task(
     sentence for each thing as soon as it is done, then for what is left to do.
 
     Raises ConfigError or ArtifactError, before anything is removed, where the rows are needed
-    again or are kept elsewhere, or where DVC's record is not up to date."""
+    again or are kept elsewhere, or where DVC's record of a stage with them is not up to date."""
     require_learnt(task, params, layout)
     folders = folders_with(task, layout.data(task))
     require_no_other_rows(layout, type(params.chosen), task, folders)
@@ -52,14 +53,15 @@ def forget_task(
     # an interrupted `lamol forget` has changed these folders already, and DVC does not know it
     changed = [f.folder.as_posix() for f in folders if set(splits) <= set(f.forgotten(task))]
     with Pipeline.opened() as pipeline:
-        _require_current(task, pipeline.stale(pipeline.before(task), [*changed, *emptied]))
         stages = pipeline.stages_on([*touched, *emptied])
-        stale = pipeline.stale(stages, [*changed, *emptied])
+        needed = dict.fromkeys([*pipeline.before(task), *stages])
+        stale = pipeline.stale(needed, [*changed, *emptied])
+        _require_current(task, stale, [f.name for f in folders if f.name in params.tasks], pipeline)
         key_file, is_wanted = layout.fingerprint_key, params.forget.keep_fingerprint
         fingerprint = fingerprint_files(own, key_file, params.seed, is_wanted)
         before = own.forgotten(task)
         repeated = list(_repeated(layout, own))
-        require_nothing_written(layout)
+        require_nothing_written(layout, pipeline)
         today = datetime.now(tz=UTC).date().isoformat()
         for folder in folders:
             removed = forget_rows(folder, task, splits, today, fingerprint)
@@ -68,21 +70,22 @@ def forget_task(
         write_record(layout.forgotten(task), own, kept, None if sources else source, others)
         empty_files(sources)
         yield from _remove_remains(layout, pipeline, task, splits)
-        current = [stage for stage in stages if stage not in stale]
-        pipeline.commit(current)
+        pipeline.commit(stages)
     counts = [f"{removed[split].rows} {split}" for split in splits if split not in before]
     if counts:
         yield f"{', '.join(counts)} rows are removed from {', '.join(touched)}"
     else:
         yield "its rows were removed before; all folders and DVC's record were checked"
     yield from repeated
+    in_data = [own.folder, *(folder.folder / SEEN / task for folder in folders[1:])]
+    yield from rows_in_git([*in_data, *sorted(source.files(layout.root))])
     if num_bytes := sum(map(len, fingerprint.values())):
         yield (
             f"a fingerprint of {num_bytes} bytes is kept, and its key in {key_file}: with both, "
             "guesses of the rows can be tested."
         )
-    if current:
-        yield f"dvc.lock has {len(current)} stages as up to date without them; commit it to Git."
+    if stages:
+        yield f"dvc.lock has {len(stages)} stages as up to date without them; commit it to Git."
     if sources:
         yield f"emptied {', '.join(map(str, sources))}"
     elif _can_be_emptied(task, params, layout):
@@ -94,11 +97,17 @@ def forget_task(
         yield f"{name} has the same rows; run `lamol forget {name}` too"
 
 
-def _require_current(task: str, stale: Sequence[str]) -> None:
+def _require_current(
+    task: str, stale: Sequence[str], learnt_on: Sequence[str], pipeline: Pipeline
+) -> None:
+    """Raises ArtifactError where stages that need the task's rows would run again. `learnt_on` are
+    the task and those after it."""
     if stale:
+        again = [name for name in learnt_on if not set(stale).isdisjoint(pipeline.before(name))]
         raise ArtifactError(
             f"dvc.lock: {', '.join(stale)} is not up to date (see `dvc status`), and needs rows of "
-            f"{task!r}. Undo what was changed, or run {repro(METRICS, task)}, then forget."
+            f"{task!r}. Run `dvc repro {' '.join(maker(METRICS, name) for name in again)}`, then "
+            "forget."
         )
 
 

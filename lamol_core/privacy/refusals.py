@@ -17,6 +17,7 @@ from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.methods.registry import METHODS
 from lamol_core.methods.spec import Method
 from lamol_core.parameters import Params
+from lamol_core.pipeline.dvc_api import Pipeline
 
 
 def require_learnt(task: str, params: Params, layout: Layout) -> None:
@@ -39,9 +40,14 @@ def require_writable(sources: Sequence[Path]) -> None:
             raise ConfigError(f"{path}: can't be emptied, no permission to write. Allow it first.")
 
 
-def require_nothing_written(layout: Layout) -> None:
-    """Raises ArtifactError while a stage is running, or a process is writing to a folder that
-    may hold rows."""
+def require_nothing_written(layout: Layout, pipeline: Pipeline) -> None:
+    """Raises ArtifactError while a stage is running, a process is writing to a folder that may
+    hold rows, or experiments are queued: they start from the rows."""
+    if num := pipeline.num_unfinished_experiments:
+        raise ArtifactError(
+            f"dvc queue: {num} experiments are running or waiting, and need the rows. Let them end "
+            "(`dvc queue start`), or take them out (`dvc queue remove --queued`)."
+        )
     require_unlocked(layout)
     for scratch in (path for folder in layout.with_rows for path in find_scratch(folder)):
         if (pid := writer_of(scratch)) is not None:

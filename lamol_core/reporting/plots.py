@@ -63,8 +63,9 @@ def score_matrix_chart(summary: Mapping[str, Any]) -> Chart:
         ),
     )
     size = {"width": alt.Step(step), "height": alt.Step(min(step, 40.0))}
-    chart = alt.layer(squares, digits).properties(**size)
-    return chart.configure_scale(bandPaddingInner=0.05, bandPaddingOuter=0.02)
+    layers = alt.layer(squares, digits).properties(**size)
+    chart: Chart = layers.configure_scale(bandPaddingInner=0.05, bandPaddingOuter=0.02)
+    return chart
 
 
 def accuracy_chart(summary: Mapping[str, Any]) -> Chart:
@@ -125,8 +126,9 @@ def forgetting_chart(summary: Mapping[str, Any]) -> Chart | None:
         left.transform_filter("datum.points < 0"),
     )
     step = alt.Step(26 if len(lost) <= 12 else 20)
-    chart = alt.layer(*layers).properties(width=420, height=step)
-    return chart.configure_scale(bandPaddingInner=0.3)
+    layered = alt.layer(*layers).properties(width=420, height=step)
+    chart: Chart = layered.configure_scale(bandPaddingInner=0.3)
+    return chart
 
 
 def loss_chart(curves: Curves) -> Chart | None:
@@ -154,10 +156,11 @@ def loss_chart(curves: Curves) -> Chart | None:
         )
         .properties(width=170, height=110)
     )
-    return lines.facet(
+    chart: Chart = lines.facet(
         facet=alt.Facet("task:N", sort=list(curves), title=None), columns=3,
         data=alt.Data(values=points),
     ).resolve_scale(x="independent")  # fmt: skip
+    return chart
 
 
 def chart_specs(summary: Mapping[str, Any], curves: Curves) -> dict[str, dict[str, Any]]:

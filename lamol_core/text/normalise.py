@@ -21,6 +21,11 @@ def without_unseen(text: str) -> str:
     return text if text.isascii() and text.isprintable() else "".join(filter(_is_seen, text))
 
 
+def is_blank(text: str) -> bool:
+    """Whether a text is empty, or holds only white space and invisible characters."""
+    return not without_unseen(text).strip()
+
+
 def _is_seen(character: str) -> bool:
     if character.isspace():
         return True

@@ -22,8 +22,10 @@ def train_expert(
     """Train the backbone on the new rows with the expert's loss; returns it in eval mode. `resume`
     keeps its last step, so that an interrupted training of the student need not train the expert
     again."""
-    log.info("an expert is trained on the new task first, then the student")
+    sentence = "an expert is trained on the new task first, then the student"
+    log.info(sentence, extra={"first_met": 2})
     expert = setup.load(backbone)
     new = [row for row in rows if row.origin == "new"]
     setup.fit(expert, new, loss, None, Memory(), resume)
-    return expert.eval()
+    expert.eval()
+    return expert

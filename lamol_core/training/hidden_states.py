@@ -54,7 +54,7 @@ class Body(nn.Module):
             padded[mask] = micro.ids
             inputs = {"input_ids": padded, "attention_mask": mask.long()}
         if self.head is None:
-            states = self.model(**inputs, use_cache=False).logits
+            states: Tensor = self.model(**inputs, use_cache=False).logits
         else:
             states = self.model.base_model(**inputs, use_cache=False)[0]
         return states[0] if self._packed else states[mask]
@@ -75,6 +75,7 @@ def as_body(
         log.warning(
             "%s cannot attend to packed rows; they are padded, which is slower.",
             type(model).__name__,
+            extra={"first_met": 1},
         )
     with attending(model, PACKED, compiled) if packed else nullcontext():
         if compiled:

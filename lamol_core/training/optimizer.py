@@ -69,7 +69,8 @@ class MasterAdamW:
             if gradient is not None
             for start in range(0, gradient.numel(), PIECE)
         ]
-        return torch.linalg.vector_norm(torch.stack(norms))
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        return norm
 
     @torch.no_grad()
     def step(self, learning_rate: float, factor: float = 1.0) -> None:

@@ -16,9 +16,9 @@ from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import NUM_CONTROL, ControlTokens
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.params import TrainParams
-from lamol_core.training.resume import Resume
+from lamol_core.training.resume import LogRow, Resume
 from lamol_core.training.teacher.interface import Teacher
-from lamol_core.training.trainer import LogRow, Trainer, count_steps
+from lamol_core.training.trainer import Trainer, count_steps
 
 
 class TrainingSetup:

@@ -28,10 +28,10 @@ from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.expert import train_expert
 from lamol_core.training.params import TrainParams
-from lamol_core.training.resume import Resume
+from lamol_core.training.resume import LogRow, Resume
 from lamol_core.training.setup import TrainingSetup
 from lamol_core.training.teacher.choice import open_teacher
-from lamol_core.training.trainer import LogRow, count_steps
+from lamol_core.training.trainer import count_steps
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def init_accelerate() -> None:
 def train_from_checkpoint(
     checkpoints: Checkpoints,
     training_set: TrainingSet,
-    method: Method,
+    method: Method[Any],
     params: TrainParams,
     seed: int,
     on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
@@ -150,7 +150,7 @@ def train_from_checkpoint(
 
 
 def _inputs_of(
-    read: Checkpoints, rows: list[EncodedRow], method: Method, setup: TrainingSetup, seed: int
+    read: Checkpoints, rows: list[EncodedRow], method: Method[Any], setup: TrainingSetup, seed: int
 ) -> dict[str, Any]:
     """Everything that decides the result of a training, as plain data. A saved state is used only
     by a training with equal inputs."""
@@ -182,7 +182,7 @@ def computed_by(dtype: torch.dtype) -> dict[str, str | int]:
     }
 
 
-def count_all_steps(mix: Sequence[MixRow], method: Method, params: TrainParams) -> int:
+def count_all_steps(mix: Sequence[MixRow], method: Method[Any], params: TrainParams) -> int:
     """The number of the student's steps, plus the expert's steps where the method has an expert."""
     steps = count_steps(len(mix), params)
     if method.expert_loss is None:

@@ -13,10 +13,11 @@ from lamol_core.audit.checks.validity import Validity
 from lamol_core.audit.figures import pooled
 from lamol_core.audit.memorisation.permutation import pooled_excesses
 from lamol_core.audit.memorisation.row_overlap import AgainstRows
-from lamol_core.audit.spec import Audited
+from lamol_core.audit.spec import Audited, Teacher
 from lamol_core.config.section import Section
 from lamol_core.privacy.fingerprinting import fingerprint_of
 from lamol_core.records import PseudoSample
+from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
 from tests.audit.corpus import (
     LABELS,
@@ -41,6 +42,23 @@ def test_the_variation_of_labels_is_the_share_of_rows_that_would_have_another() 
     # 1.96 standard deviations of 200 rows' share are chance
     by_chance = 1.96 * (0.5 * 0.5 / 200) ** 0.5
     assert figures["label_variation_excess"] == pytest.approx(0.5 - by_chance, abs=0.02)
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_labels_are_known_in_the_form_in_which_the_teacher_writes_them(is_forgotten: bool) -> None:
+    """A tokenizer may write `Card-Lost` as `card - lost`: no such row has an unknown label."""
+    form = {normalise(label): f"{label} - form" for label in LABELS}
+    rows = [(f"row {i}", LABELS[i % 5]) for i in range(100)]
+    audited = table_of(rows, rows, [(text, form[normalise(label)]) for text, label in rows])
+    if is_forgotten:
+        (task,) = audited.tasks
+        kept = fingerprint_of(task, b"key", SEED)
+        audited = replace(audited, tasks=[replace(task, forgotten_on="x", fingerprint=kept)])
+    figures = Faithfulness().run(audited, Section()).figures
+    assert figures["unknown_label_share"] == 1.0
+    writes = replace(audited, teacher=Teacher(decode, forms=lambda labels: form))
+    figures = Faithfulness().run(writes, Section()).figures
+    assert (figures["unknown_label_share"], figures["label_variation"]) == (0.0, 0.0)
 
 
 def test_rows_of_few_words_compress_better_than_real_ones() -> None:

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from lamol_core.config.task_names import TASK_NAME
 from tests.config.blocks import find_problems, sequence
 from tests.messages import names
 
@@ -51,3 +53,26 @@ def test_odd_task_blocks_are_problems_not_bugs(tasks: Any) -> None:
 def test_a_file_without_tasks_says_so() -> None:
     (problem,) = find_problems({})
     assert problem.startswith("tasks:")
+
+
+@pytest.mark.parametrize("name", ["2024", "1e3", "2024-01-01", "true", "null", "0x1f", "0.5"])
+def test_a_name_that_yaml_reads_as_no_text_is_to_be_quoted(name: str) -> None:
+    """By hand, a name is easily written without quotes: as a key, after `after`, in a `where`."""
+    yaml, block = YAML(typ="safe"), "{after: base, source: {kind: demo, task: home}}"
+    (problem,) = find_problems(yaml.load(f"tasks: {{{name}: {block}}}"))
+    read = next(iter(yaml.load(f"{{{name}: 1}}")))
+    assert problem.startswith(f"tasks.{read}: ") and names(problem, "quotes")
+    assert not names(problem, TASK_NAME.pattern)
+    where = f"{{after: base, source: {{kind: demo, task: home, where: {{{name}: x}}}}}}"
+    (problem,) = find_problems(yaml.load(f"tasks: {{a: {where}}}"))
+    assert problem.startswith(f"tasks.a.source.where.{read}: ") and names(problem, "quotes")
+    if read is not None:
+        after = f"a: {block}, b: {block.replace('base', name)}"
+        (problem,) = find_problems(yaml.load(f"tasks: {{{after}}}"))
+        assert problem.startswith("tasks.b.after: ") and names(problem, "quotes")
+
+
+@pytest.mark.parametrize("name", ["no", "on", "y", "off", "e3"])
+def test_a_name_that_only_yaml_1_1_reads_as_no_text_does_without_quotes(name: str) -> None:
+    text = f"tasks: {{{name}: {{after: base, source: {{kind: demo, task: home}}}}}}"
+    assert find_problems(YAML(typ="safe").load(text)) == []

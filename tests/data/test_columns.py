@@ -48,6 +48,13 @@ class TestTemplates:
             self.read(tmp_path, text)
 
 
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", " \u200e ", "\u3164", "\x07", "\ufe0f"])
+def test_a_cell_in_which_nothing_can_be_seen_is_empty(tmp_path: Path, unseen: str) -> None:
+    path = write(tmp_path / "x.jsonl", rows_of(("1", unseen), (unseen, "b"), (f"2{unseen}", "c")))
+    of_target, of_input = problems(make(kind="jsonl", path="x.jsonl"), tmp_path)
+    assert names(of_target, path, "target", 1) and names(of_input, path, "input", 2)
+
+
 def test_a_test_split_without_the_targets_that_stay(tmp_path: Path) -> None:
     write(tmp_path / "d/train.csv", rows_of(("1", "a"), ("2", "b")))
     write(tmp_path / "d/test.csv", rows_of(("3", "b")))

@@ -141,6 +141,18 @@ class TestNotes:
         assert told("9007199254740993", "9007199254740992", "inf", "infinity", "1_0", "10") == []
         assert len(told("a", "A", "a ", " a", "A ")) == 2 * 3, "three of its four pairs"
 
+    @pytest.mark.parametrize("split", ["dev", "test"])
+    def test_labels_that_read_alike_in_two_splits_are_told(
+        self, tmp_path: Path, split: str
+    ) -> None:
+        """A spreadsheet saves 1 in one file and 1.0 in another: no answer would ever be right."""
+        rows = {"train": [(f"row {i}", "12"[i % 2]) for i in range(60)]}
+        rows |= {s: [(f"{s} {i}", "12"[i % 2]) for i in range(10)] for s in ("dev", "test")}
+        assert not any("'" in note for note in self.prepare(tmp_path, rows))
+        rows[split] = [(text, f"{label}.0") for text, label in rows[split]]
+        told = "\n".join(self.prepare(tmp_path, rows))
+        assert re.findall(r"'([^']*)'", told) == ["1", "1.0", "2", "2.0"]
+
     def test_a_target_of_test_alone_has_an_index_of_its_own(self, tmp_path: Path) -> None:
         rows = classes("n", "pq")
         self.prepare(tmp_path, {"train": rows, "test": [("new", "a first in the alphabet")]})

@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from lamol_core.artifacts.manifest import Provenance
 from lamol_core.errors import ConfigError
+from lamol_core.evaluation import scoring
 from lamol_core.evaluation.params import EvaluateParams
-from lamol_core.evaluation.predict import predict
-from lamol_core.models.checkpoints import load_model
+from lamol_core.evaluation.predict import Answers, predict
+from lamol_core.evaluation.scoring import predict_from_checkpoint
+from lamol_core.models.checkpoints import load_model, save_checkpoint
+from lamol_core.models.reserve import reserve_tokens
+from lamol_core.records import Example
 from lamol_core.text.tokenizer import TextCodec
+from tests.fakes import CORPUS, splitting_tokenizer, tiny_backbone_params, tiny_llama
 from tests.messages import naming
 
 
@@ -41,3 +47,25 @@ def test_inputs_leave_room_for_answers_in_the_models_positions(tiny_checkpoint: 
     assert predict(model, codec, [end], params, positions).texts == answers.texts
     with pytest.raises(ConfigError, match=naming("evaluate.max_target_tokens", positions)):
         predict(model, codec, [long], EvaluateParams(max_target_tokens=positions), positions)
+
+
+def test_answers_are_scored_in_the_form_in_which_the_model_writes(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a tokenizer that lower-cases and splits, no answer is spelt like its label. Labels that
+    it takes for the same are never right."""
+    labels = ["Card-Lost!", "top.up", "☂", "☃"]
+    written = ["card - lost !", "top . up", "[UNK]", "[UNK]"]
+    model, tokenizer = tiny_llama(vocab_size=400), splitting_tokenizer([*CORPUS, *labels[:2]])
+    reserve_tokens(model, tokenizer, tiny_backbone_params())
+    save_checkpoint(tmp_path / "student", model, Provenance(), tokenizer=tokenizer)
+    answers = Answers(written, 0, 0)
+    monkeypatch.setattr(scoring, "predict", lambda *given: answers)
+    rows = [Example(f"a/test/{i}", "a", "x", label, 0) for i, label in enumerate(labels)]
+
+    def scores(student: Path) -> list[float]:
+        given = {"a": rows}, {"a": "accuracy"}, EvaluateParams(), 64
+        return [one.score for one in predict_from_checkpoint(student, *given).predictions]
+
+    assert scores(tmp_path / "student") == [1.0, 1.0, 0.0, 0.0]
+    assert scores(tiny_checkpoint) == [0.0] * 4, "what loses nothing is compared as it is"

@@ -9,7 +9,7 @@ from lamol_core.text.template import ControlTokens
 
 ANS, EOS, PAD, GEN = 1, 0, 2, 3
 CONTROL = ControlTokens(ans=ANS, eos=EOS, pad=PAD, gen=GEN, gen_by_task=(4, 5))
-TEXT = {6: " ", 7: "\n", 8: "a", 9: "b", 10: "\ufffd"}
+TEXT = {6: " ", 7: "\n", 8: "a", 9: "b", 10: "\ufffd", 11: "\u200b"}
 
 
 def decode(ids) -> str:  # type: ignore[no-untyped-def]
@@ -34,6 +34,9 @@ def decode(ids) -> str:  # type: ignore[no-untyped-def]
         ([6, 7, ANS, 9, EOS], "empty_input"),
         ([8, ANS, EOS], "empty_target"),
         ([8, ANS, 7, EOS], "empty_target"),
+        ([11, ANS, 9, EOS], "empty_input"),
+        ([8, ANS, 11, 7, EOS], "empty_target"),
+        ([8, ANS, 11, 9, EOS], ""),
         ([8, 10, ANS, 9, EOS], "broken_text"),
         ([8, ANS, 10, 9, EOS], "broken_text"),
     ],

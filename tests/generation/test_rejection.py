@@ -10,14 +10,17 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from lamol_core.errors import ConfigError
 from lamol_core.generation.carry_over import carried_rows
-from lamol_core.generation.drawing import draw_from_checkpoint
+from lamol_core.generation.drawing import PseudoSampler, _writable, draw_from_checkpoint
 from lamol_core.generation.params import GenerateParams
-from lamol_core.generation.requests import Request
+from lamol_core.generation.requests import Request, assigned
 from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise
-from lamol_core.text.tokenizer import TextCodec
+from lamol_core.text.tokenizer import PAD, TextCodec, reserved_tokens
+from tests.fakes import CORPUS, splitting_tokenizer
 from tests.generation.drawn import LIMITS, SHORT, draw, sampler
+from tests.messages import names, naming
 
 
 def test_a_text_that_was_drawn_already_is_drawn_again(
@@ -161,3 +164,46 @@ def test_labels_that_are_carried_over_leave_room_for_others(
     request = Request("task0", gen, 10, frozenset({have, lack}), Counter({have: 10}))
     samples = asked.draw([request])
     assert Counter(normalise(s.target) for s in samples if s.valid) == {lack: 10}
+
+
+def test_labels_that_no_sample_can_have_are_told_before_anything_is_drawn(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A label that is longer than a sample's target is named and not waited for. Where all are,
+    no draw is spent on them."""
+    asked: list[Request] = []
+
+    def never(sampler: PseudoSampler, requests: list[Request], *given: object) -> list[object]:
+        asked.extend(requests)
+        return []
+
+    def draw_with(*labels: str, known_labels: bool = True) -> None:
+        draw_from_checkpoint(
+            tiny_checkpoint, "", {"a": 1}, GenerateParams(known_labels=known_labels), LIMITS,
+            new_task="b", seed=0, labels_by_task={"a": labels},
+        )  # fmt: skip
+
+    monkeypatch.setattr(PseudoSampler, "draw", never)
+    long = "book a hotel in Lisbon"
+    draw_with("a", long)
+    assert asked[-1].labels == {"a"}
+    assert names(caplog.messages[-1], 1, 2, f"'{long}'", "text.max_target_tokens", 3)
+    with pytest.raises(ConfigError, match=naming("text.max_target_tokens", 3, "'a'")):
+        draw_with(long, f"{long}s")
+    assert len(asked) == 1
+    draw_with(long, f"{long}s", known_labels=False)
+    assert len(asked) == 2, "then samples of any label count"
+
+
+def test_labels_are_compared_in_the_form_in_which_the_teacher_writes_them() -> None:
+    tokenizer = splitting_tokenizer([*CORPUS, "Card-Lost!"])
+    tokenizer.add_tokens(reserved_tokens(1), special_tokens=True)
+    tokenizer.pad_token = PAD
+    codec, labels = TextCodec(tokenizer), ["Card-Lost!", "LIGHT", "☂", "☃"]
+    writable = _writable("a", labels, codec, True, max_tokens=9)
+    assert writable == {"card - lost !", "light"}
+    assert _writable("a", labels, codec, True, max_tokens=1) == {"light"}
+    request = Request("a", 5, 1, writable)
+    for target, valid in (("card - lost !", True), ("Light", True), ("card - lost", False)):
+        one = PseudoSample("b/pseudo/a/0.1", "a", 0, 1, "x", target, [], [], True, "", 0.0, 0, "")
+        assert assigned(one, [request]).valid == valid

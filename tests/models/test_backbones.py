@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,15 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_no_gguf_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"not a model")
     with pytest.raises(ConfigError, match=naming("backbone.path", tmp_path / "model.gguf")):
+        build_backbone(tiny_backbone_params(kind="gguf", path="model.gguf"), tmp_path, [])
+
+
+def test_gguf_is_asked_for_where_it_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ConfigError, match=naming("pip install 'lamol-kd[gguf]'")):
         build_backbone(tiny_backbone_params(kind="gguf", path="model.gguf"), tmp_path, [])
 
 

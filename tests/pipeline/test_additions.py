@@ -4,8 +4,11 @@ parameters, manifests, scores, audits and errors then have it."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.code_imports import ROOT
 from tests.forkserver import fork_server
 from tests.messages import names
 from tests.pipeline.checkout import FIRST, SECOND, copy_checkout, tiny_params, write_params
@@ -21,6 +25,7 @@ from tests.stages.sequences import edit_params, run, stages_run
 
 ADDITIONS = Path(__file__).parent / "additions"
 IN_REGISTRY = {
+    "methods/gentle.py": ("methods/registry.py", "Gentle"),
     "methods/toy.py": ("methods/registry.py", "Toy"),
     "methods/toy_counter.py": ("methods/registry.py", "ToyCounter"),
     "metrics/toy_size.py": ("metrics/registry.py", "ToySize()"),
@@ -31,6 +36,9 @@ IN_REGISTRY = {
 LISTED = re.compile(r"(?:in|=) \(((?:\s*[A-Z]\w+(?:\(\))?,?)+)\s*\)")
 """The classes or objects that a registry lists, on a line or on several."""
 IMPORT = re.compile(r"^from lamol_core\.", re.MULTILINE)
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+EXAMPLE = r"`lamol_core/(methods/gentle\.py)`:\n\n```python\n(.*?)```\n"
+"""The whole method in the guide: its file and its code."""
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +46,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pat
     """A checkout with all additions, and the commands of its code."""
     folder = copy_checkout(tmp_path_factory.mktemp("additions") / "checkout")
     shutil.copytree(ADDITIONS, folder / "lamol_core", dirs_exist_ok=True)
+    ((example, code),) = re.findall(EXAMPLE, GUIDE, re.DOTALL)
+    (folder / "lamol_core" / example).write_text(code, encoding="utf-8")
     for file, (registry, entry) in IN_REGISTRY.items():
         register(folder / "lamol_core" / registry, file, entry)
     with fork_server(PYTHONPATH=str(folder)) as commands:
@@ -100,6 +110,26 @@ def test_what_is_wrong_with_an_addition_s_parameter_is_told_by_its_key(
     override: str, key: str, checkout: Path, call: Callable[..., str]
 ) -> None:
     assert names(call("lamol", "check", "--set", override, expect=3), key)
+
+
+@pytest.mark.slow
+def test_the_guide_s_method_runs_by_the_guide_s_commands(
+    checkout: Path, call: Callable[..., str]
+) -> None:
+    (block,) = re.findall(r"^echo '(gentle: .*)' >> params.yaml$", GUIDE, re.MULTILINE)
+    with (checkout / "params.yaml").open("a", encoding="utf-8") as params:
+        params.write(f"{block}\n")
+    (check,) = re.findall(r"^(lamol check .*)$", GUIDE, re.MULTILINE)
+    call(*check.split())
+    (contract,) = re.findall(r"^python (-m pytest \S*test_contract\S* .*?) +#", GUIDE, re.MULTILINE)
+    shutil.copytree(ROOT / "tests", checkout / "tests", dirs_exist_ok=True)
+    shutil.copy(ROOT / "pyproject.toml", checkout)
+    command = [sys.executable, *contract.split(), "-n", "0", "-q"]
+    done = subprocess.run(
+        command, cwd=checkout, env=os.environ | {"PYTHONPATH": str(checkout)}, text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "passed" in done.stdout, done.stdout
 
 
 @pytest.mark.slow

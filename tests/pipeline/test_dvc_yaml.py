@@ -11,9 +11,10 @@ from ruamel.yaml import YAML
 from lamol_core.artifacts.spec import METHOD, OF_A_TASK, STAGES, Read
 from lamol_core.methods.registry import METHODS
 from lamol_core.parameters import Params
-from lamol_core.pipeline.dvc_yaml import adapt_pipeline
+from lamol_core.pipeline.dvc_yaml import adapt_pipeline, interpolation_hints
 from lamol_core.preflight.problems import missing_blocks
 from tests.code_imports import ROOT, closure
+from tests.messages import names
 
 TEXT = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
 LISTED = YAML(typ="safe").load(TEXT)["stages"]
@@ -26,6 +27,7 @@ CANNOT_CHANGE_AN_ARTEFACT = {
     "lamol_core/machine.py": "what those were measured on",
     "lamol_core/errors.py": "classes of errors: a stage that raises one writes nothing",
     "lamol_core/config": "reads and checks params.yaml; the blocks stand in their packages",
+    "lamol_core/preflight": "finds what is wrong: a stage that stops there writes nothing",
     "lamol_core/parameters.py": "composes the blocks, each of which is a parameter of the stage",
     "lamol_core/__init__.py": "the version's number",
 }
@@ -185,6 +187,14 @@ def test_a_task_without_a_file_leaves_prepare_without_one() -> None:
     new = YAML(typ="safe").load(adapt_pipeline(TEXT, params))["stages"]
     assert new["prepare"]["do"]["deps"] == ["data/${item.after}"]
     assert "deps" not in new["backbone"]
+
+
+def test_what_dvc_exp_run_would_replace_is_told_by_its_key() -> None:
+    source = {"input": "costs ${price}", "target": "{x}$", "where": {"y": ["$", "${seed}"]}}
+    (hint,) = interpolation_hints({"tasks": {"a": {"source": source}}, "seed": 3})
+    assert names(hint, "tasks.a.source.input", "tasks.a.source.where.y")
+    assert not names(hint, "tasks.a.source.target") and not names(hint, "seed")
+    assert interpolation_hints({"tasks": {"a": {"source": {"input": "{price}"}}}}) == []
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/params.yaml")))

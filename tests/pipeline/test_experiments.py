@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -41,21 +42,35 @@ def project(tmp_path: Path) -> Path:
     source = {"kind": "demo", "task": "home"}
     tasks = {name: {"after": "base", "source": {**source, "task": name}} for name in ("a", "b")}
     with (folder / "params.yaml").open("w") as out:
-        YAML().dump({"method": "lamol", "seed": 0, "tasks": tasks}, out)
+        generate = {"gamma": 0.2}
+        YAML().dump({"method": "lamol", "seed": 0, "generate": generate, "tasks": tasks}, out)
     stage = {
         "cmd": f"{sys.executable} stage.py",
         "deps": ["stage.py"],
-        "params": ["method", "seed"],
+        "params": ["method", "seed", "generate"],
     }
     with (folder / "dvc.yaml").open("w") as out:
         YAML().dump({"stages": {"report": {**stage, "outs": ["reports/summary.json"]}}}, out)
-    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
-    subprocess.run([*git, "init", "-q"], cwd=top, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=top, check=True)
     run(folder, "dvc", "init", "--subdir", "-q")
     run(folder, "dvc", "repro", "-q")
-    subprocess.run([*git, "add", "-A"], cwd=top, check=True)
-    subprocess.run([*git, "commit", "-q", "-m", "one"], cwd=top, check=True)
+    commit(folder)
     return folder
+
+
+def compared(project: Path) -> dict[str, Any]:
+    output = run(project, "lamol", "compare", "--json")
+    return next(json.loads(line) for line in output.splitlines() if line.startswith("{"))
+
+
+def commit(project: Path) -> str:
+    """Commit all and return the commit's short name."""
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run([*git, "add", "-A"], cwd=project, check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], cwd=project, check=True)
+    command = [*git, "rev-parse", "--short=7", "HEAD"]
+    done = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_experiments_are_compared(project: Path) -> None:
@@ -70,10 +85,10 @@ def test_experiments_are_compared(project: Path) -> None:
     assert names_in_order(output, "lamol_kd", "lamol", "9.8", "[9.1, 10.6")
     (lost,) = YAML(typ="safe").load(project / "dvc.lock")["stages"]["report"]["outs"]
     (project / ".dvc/cache/files/md5" / lost["md5"][:2] / lost["md5"][2:]).unlink()
-    output = run(project, "lamol", "compare")
+    left = compared(project)
     told = json.loads((project / "comparison" / "comparison.json").read_text())
     made = [name for group in told["groups"] for name in group["names"]]
-    assert len([name for name in made if names(output, name)]) == 1, "the one that is left out"
+    assert len(made) == 6 and len(left["runs"]) == 5, "one is left out"
     (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# newer\n")
     (project / "reports" / "summary.json").write_text("{}")
     output = run(project, "lamol", "compare")
@@ -85,13 +100,36 @@ def test_experiments_are_compared(project: Path) -> None:
     ]
 
 
+def test_the_committed_run_stands_beside_an_experiment_with_all_that_differs(project: Path) -> None:
+    head = commit(project)
+    limit = "tasks.a.source.limit_train"  # a key that params.yaml leaves out needs `++`
+    settings = ["-S", "seed=1", "-S", "generate.gamma=0.5", "-S", f"++{limit}=5"]
+    run(project, "dvc", "exp", "run", "-q", "-n", "warm", *settings)
+    warm, committed = compared(project)["runs"]
+    assert names(warm["run"], "workspace", "warm") and names(committed["run"], head)
+    assert warm["parameters that differ"] == {"generate.gamma": 0.5, "seed": 1, limit: 5}
+    assert committed["parameters that differ"] == {"generate.gamma": 0.2, "seed": 0, limit: None}
+    shown = run(project, "lamol", "compare")
+    assert names(shown, "warm", head, "seed=1", "generate.gamma=0.5", "generate.gamma=0.2")
+
+
+def test_a_commit_whose_parameters_were_edited_after_the_run_is_left_out(project: Path) -> None:
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("seed: 0", "seed: 5"))
+    head = commit(project)
+    run(project, "dvc", "exp", "run", "-q", "-n", "warm", "-S", "method=lamol_kd")
+    params.write_text(params.read_text().replace("seed: 5", "seed: 6"))
+    run(project, "dvc", "repro", "-q")
+    assert [one["run"] for one in compared(project)["runs"]] == ["workspace", "warm"]
+    assert names(run(project, "lamol", "compare"), head)
+
+
 def test_the_folder_s_own_run_is_compared_with_its_experiments(project: Path) -> None:
     run(project, "dvc", "exp", "run", "-q", "-S", "method=lamol_kd", "-S", "seed=7")
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("seed: 7", "seed: 8"))
     run(project, "dvc", "repro", "-q")
-    output = run(project, "lamol", "compare", "--json")
-    told = json.loads(output.splitlines()[0])  # a warning may follow
+    told = compared(project)
     groups = {group["label"]: group for group in told["groups"]}
     assert 112.0 in groups["lamol_kd"]["figures"]["final_average"]["values"]
     assert len(groups["lamol_kd"]["names"]) == groups["lamol_kd"]["num_runs"], "none twice"

@@ -14,10 +14,12 @@ from lamol_core.errors import ConfigError
 from lamol_core.parameters import Params, compose, load_params
 from lamol_core.pipeline.dvc_yaml import SOURCE, pipeline_hints, pipeline_problems
 from lamol_core.pipeline.init import create_sequence, find_source, make_params, read_example
+from lamol_core.preflight.hints import rows_without_positions
 from lamol_core.preflight.problems import check_sequence
 from tests.code_imports import ROOT
 from tests.messages import names, naming
-from tests.stages.sequences import run, write_csv
+from tests.preflight.sequences import write_model
+from tests.stages.sequences import make_tiny, run, write_csv
 
 
 def create(folder: Path, tasks: list[str], backbone: str, method: str) -> None:
@@ -39,6 +41,19 @@ def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_train
     assert nano.train.steps == 400
     many = [f"{tasks[0].replace('colours=', f't{i}=')}" for i in range(40)]
     assert make_params(many, "nano", "lamol_kd")["backbone"]["max_tasks"] == 40
+
+
+@pytest.mark.parametrize(("positions", "fits"), [(32, False), (64, False), (259, True)])
+def test_limits_are_written_that_fit_the_model(tmp_path: Path, positions: int, fits: bool) -> None:
+    """Or else `lamol init` would refuse a small model: it has no option for them."""
+    tasks = [f"{name}={write_csv(tmp_path / f'{name}.csv', name)}" for name in ("sums", "colours")]
+    write_model(tmp_path / "model", {"n_positions": positions})
+    made = make_params(tasks, str(tmp_path / "model"), "lamol_kd")
+    assert check_sequence(made, tmp_path) == []
+    params = Params.model_validate(made)
+    assert rows_without_positions(params, tmp_path) == []
+    published = Params(tasks={})
+    assert (params.text == published.text) == (params.evaluate == published.evaluate) == fits
 
 
 @pytest.mark.slow
@@ -214,6 +229,25 @@ def test_a_corpus_that_moved_is_missed_in_dvc_yaml(tmp_path: Path) -> None:
     (folder / "dvc.yaml").write_text("stages: [")
     (problem,) = pipeline_problems(of_corpus("../moved.csv"), folder)
     assert problem.startswith(f"{folder / 'dvc.yaml'}: ") and names(problem, "YAML")
+
+
+@pytest.mark.slow
+def test_a_path_that_looks_like_a_parameter_is_found_by_every_stage(tmp_path: Path) -> None:
+    """In both places where DVC learns of it: a task's source, and the corpus of a nano model."""
+    tasks, named = [], {"a": "cost $HOME {x} 100%", "b": "inter ${x} pole", "c": "of ${seed}"}
+    for name, folder in named.items():
+        (tmp_path / folder).mkdir()
+        write_csv(tmp_path / folder / "train.csv", "fruits")
+        tasks.append(f"--task={name}={folder}/" + ("train.csv" if name == "b" else ""))
+    run(tmp_path, "lamol", "init", "out", *tasks)
+    make_tiny(tmp_path / "out")
+    told = run(tmp_path / "out", "lamol", "check")
+    assert names(told, "tasks.b.source.path", "tasks.c.source.path", "dvc exp run -S")
+    assert not names(told, "tasks.a.source.path")
+    run(tmp_path / "out", "dvc", "repro", "prepare", "backbone")
+    assert "prepare" not in run(tmp_path / "out", "dvc", "status", "prepare")
+    (tmp_path / named["b"] / "train.csv").write_text("input,target\n")
+    assert "prepare@b" in run(tmp_path / "out", "dvc", "status", "prepare")
 
 
 @pytest.mark.slow

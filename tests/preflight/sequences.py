@@ -1,5 +1,6 @@
 """Parameters of small sequences, and a folder that looks like a model."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,3 +39,11 @@ def forget(
         other: TaskParams.model_validate(block).source for other, block in (also_of or {}).items()
     }
     write_record(root / ".lamol" / "forgotten" / name, own, [], task.source, others)
+
+
+def write_model(folder: Path, config: Any) -> None:
+    """The files of a model, by their names alone."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).touch()

@@ -1,22 +1,21 @@
 """Models that can't be trained, as far as their files show."""
 
-import json
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub.errors import StrictDataclassError
+from transformers import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from lamol_core.models.positions import POSITIONS, positions_of
+from lamol_core.parameters import Params
+from lamol_core.preflight.hints import rows_without_positions
 from lamol_core.preflight.problems import check_sequence
 from tests.messages import names
-from tests.preflight.sequences import chain, demo
-
-
-def write_model(folder: Path, config: Any) -> None:
-    """The files of a model, by their names alone."""
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    for name in ("model.safetensors", "tokenizer.json"):
-        (folder / name).touch()
+from tests.preflight.sequences import chain, demo, write_model
 
 
 def test_pseudo_samples_longer_than_the_model_are_told_at_once(tmp_path: Path) -> None:
@@ -33,6 +32,40 @@ def test_pseudo_samples_longer_than_the_model_are_told_at_once(tmp_path: Path) -
         assert check_sequence({**long, **never_drawn}, tmp_path) == []
     with_a_slip = check_sequence({**long, "lamol_kd": {"gama": 1}}, tmp_path)
     assert len(with_a_slip) == 2, "all problems at once"
+
+
+@pytest.mark.parametrize("key", POSITIONS)
+def test_a_model_s_positions_are_known_by_any_of_their_names(tmp_path: Path, key: str) -> None:
+    """An answer that does not fit is told for every method: `evaluate` would stop after training;
+    a row that may not fit, as a hint."""
+    write_model(tmp_path / "model", {key: 64})
+    data = {"tasks": chain(1), "backbone": {"kind": "folder", "path": "model"}, "method": "ewc"}
+    (problem,) = check_sequence(data, tmp_path)
+    assert names(problem, "evaluate.max_target_tokens", 66, 64)
+    data["evaluate"] = {"max_target_tokens": 62}
+    assert check_sequence(data, tmp_path) == []
+    (hint,) = rows_without_positions(Params.model_validate(data), tmp_path)
+    assert names(hint, "text.max_length", 256, 64)
+    short = Params.model_validate(data | {"text": {"max_length": 64}})
+    assert rows_without_positions(short, tmp_path) == []
+
+
+@pytest.mark.slow
+def test_positions_are_those_of_the_configuration_classes() -> None:
+    """Without transformers, whose import takes seconds, they are read by names alone."""
+    found = {}
+    for kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        with suppress(StrictDataclassError):  # of a class that has no default
+            found[kind] = CONFIG_MAPPING[kind]()
+    assert len(found) > 100
+    differing = {
+        kind
+        for kind, config in found.items()
+        if positions_of(config.to_dict())
+        != getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
+    }
+    # XLNet's -1 is no limit; of music, not text; DBRX's `max_seq_len` is no limit in MPT
+    assert differing <= {"xlnet", "musicgen", "musicgen_melody", "dbrx"}
 
 
 class TestBackbone:
@@ -59,6 +92,14 @@ class TestBackbone:
         assert names(problem, "backbone.path", tmp_path / "m.gguf")
         (problem,) = self.check(tmp_path, kind="gguf", path=".")
         assert problem.startswith(f"backbone.path: {tmp_path} ")
+
+    def test_the_package_that_reads_gguf_is_needed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "m.gguf").write_bytes(b"GGUF and more")
+        monkeypatch.setitem(sys.modules, "gguf", None)
+        (problem,) = self.check(tmp_path, kind="gguf", path="m.gguf")
+        assert names(problem, "backbone.kind", "pip install 'lamol-kd[gguf]'")
 
     @pytest.mark.parametrize(
         ("config", "missing", "named"),
@@ -95,8 +136,20 @@ class TestBackbone:
         (problem,) = self.check(tmp_path, kind="folder", path="model")
         assert names(problem, tmp_path / "model", ".bin", "save_pretrained")
 
-    def test_a_hub_id_is_not_looked_for(self, tmp_path: Path) -> None:
-        assert self.check(tmp_path, kind="hub", path="owner/model") == []
+    @pytest.mark.parametrize("kind", ["folder", "gguf"])
+    def test_a_pointer_of_git_lfs_is_told_as_such(self, tmp_path: Path, kind: str) -> None:
+        write_model(tmp_path / "model", {})
+        weights = tmp_path / "model" / "model.safetensors"
+        weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n")
+        path = str(weights if kind == "gguf" else weights.parent)
+        (problem,) = self.check(tmp_path, kind=kind, path=path)
+        assert names(problem, "backbone.path", weights, "git lfs pull")
+
+    def test_a_model_of_the_hub_must_be_at_hand_or_the_hub_reachable(self, tmp_path: Path) -> None:
+        (problem,) = self.check(tmp_path, kind="hub", path="owner/model")
+        assert problem.startswith("backbone.path: ") and names(problem, "owner/model", "folder")
+        write_model(tmp_path / "owner", {})
+        assert self.check(tmp_path, kind="hub", path="owner") == []
 
     def test_a_source_of_a_task_is_not_told_twice(self, tmp_path: Path) -> None:
         source = {"kind": "csv", "path": "gone.csv"}

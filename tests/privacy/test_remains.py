@@ -38,14 +38,14 @@ def test_nothing_is_forgotten_while_a_process_writes(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "runs" / "a" / "memory.parquet") as scratch:
         scratch.write_text("half")
         with pytest.raises(ArtifactError, match=naming(scratch.parent, os.getpid())):
-            require_nothing_written(layout)
+            require_nothing_written(layout, Pipeline(None))
     (tmp_path / "runs" / ".student.x1y2z3w4").mkdir()
-    require_nothing_written(layout)
+    require_nothing_written(layout, Pipeline(None))
     output = layout.student("a")
     at_work = pytest.raises(ArtifactError, match=naming(layout.lock(output)))
     with sole_writer(layout, [output]), at_work:
-        require_nothing_written(layout)
-    require_nothing_written(layout)
+        require_nothing_written(layout, Pipeline(None))
+    require_nothing_written(layout, Pipeline(None))
 
 
 def test_every_page_with_real_rows_is_removed(tmp_path: Path) -> None:

@@ -119,7 +119,9 @@ def test_dvc_shows_metrics_plots_and_the_graph(finished: Path, tmp_path: Path) -
 def test_the_page_sets_runs_side_by_side(sequence: Path, finished: Path) -> None:
     page = sequence / "reports" / "index.html"
     num_tables = page.read_text(encoding="utf-8").count("<table")
-    run(sequence, "lamol", "report", "--compare", str(finished))
+    told = run(sequence, "lamol", "report", "--compare", str(finished)).splitlines()
+    matrix = [row for row, line in enumerate(told) if all(names(line, name) for name in NAMES)]
+    assert matrix and names(told[-1], page), "it ends with the score matrix and the page's path"
     assert page.read_text(encoding="utf-8").count("<table") == num_tables + 1
     output = run(sequence, "lamol", "report", "--compare", "gone", expect=3)
     assert names(output, "gone", "reports/summary.json")
@@ -182,19 +184,23 @@ def test_a_student_answers_as_in_its_evaluation_and_as_under_plain_transformers(
     rows = [row for name in NAMES for row in TaskData.load(finished / "data" / name).rows("test")]
     expected = [answered[row.row_id] for row in rows]
     assert len(set(expected)) > 1
-    output = run(finished, "lamol", "ask", "sums", *(row.input for row in rows), "--json")
+    sums = ("lamol", "ask", "--task", "sums")
+    output = run(finished, *sums, *(row.input for row in rows), "--json")
     lines = [json.loads(line) for line in output.splitlines()]
     assert [line["input"] for line in lines] == [row.input for row in rows]
     assert [line["answer"] for line in lines] == expected
-    assert run(finished, "lamol", "ask", "sums", rows[0].input).splitlines() == expected[:1]
-    assert names(run(finished, "lamol", "ask", "sums", " ", expect=2), "ask", "stdin")
+    assert run(finished, *sums, rows[0].input).splitlines() == expected[:1]
+    assert names(run(finished, *sums, " ", expect=2), "ask", "stdin")
     (tmp_path / "latin1").write_bytes("one\ntwo\nf\xfcnf\n".encode("latin-1"))
-    from_file = f"lamol ask sums < {tmp_path / 'latin1'}"
+    from_file = f"lamol ask < {tmp_path / 'latin1'}"
     assert names(run(finished, "sh", "-c", from_file, expect=2), 3, "UTF-8")
-    as_argument = f'lamol ask sums "$(cat {tmp_path / "latin1"})"'
+    as_argument = f'lamol ask "$(cat {tmp_path / "latin1"})"'
     assert names(run(finished, "sh", "-c", as_argument, expect=2), "UTF-8")
-    both = run(finished, "lamol", "ask", "sums", rows[0].input, " ", rows[0].input).splitlines()
+    both = run(finished, *sums, rows[0].input, " ", rows[0].input).splitlines()
     assert both == [expected[0], "", expected[0]], "a line for each input"
+
+    first, second = run(finished, "lamol", "ask", rows[0].input).splitlines()
+    assert names(first, "sums") and second == expected[0], "the last student answers and is named"
 
     # the model card's own lines, in the student's folder
     card = (finished / "reports" / "cards" / "sums.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from lamol_core.artifacts.spec import STAGES
 from stages.cli import COMMANDS, LATE, app
 from tests.code_imports import ROOT
 from tests.messages import names
-from tests.stages.sequences import write_csv
+from tests.stages.sequences import edit_params, write_csv
 
 NAMES = [example.split()[0] for panel in COMMANDS.values() for example in panel]
 HEAVY = ("torch", "transformers", "datasets", "dvc", "pyarrow", "pydantic", "sklearn", "altair")
@@ -56,7 +56,13 @@ def test_the_list_of_commands_loads_none(command: str) -> None:
 def test_each_has_a_help_with_an_example(name: str) -> None:
     told = CliRunner().invoke(app, [name, "--help"])
     assert told.exit_code == 0 and names(told.output, "--debug", f"lamol {name}")
+    assert told.output.count("Example:") == 1
     assert CliRunner().invoke(app, [name, "--no-such-option"]).exit_code == 2
+
+
+@pytest.mark.parametrize("text", [text for panel in COMMANDS.values() for text in panel.values()])
+def test_a_help_is_one_sentence(text: str) -> None:
+    assert text.endswith(".") and ". " not in text
 
 
 def test_a_slip_is_answered_with_the_command_that_is_near() -> None:
@@ -65,7 +71,7 @@ def test_a_slip_is_answered_with_the_command_that_is_near() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["train", "evaluate", "generate", "audit", "ask"])
+@pytest.mark.parametrize("stage", ["train", "evaluate", "generate", "audit"])
 def test_a_wrong_task_or_parameter_is_refused_before_torch_is_loaded(
     stage: str, tmp_path: Path
 ) -> None:
@@ -75,3 +81,36 @@ def test_a_wrong_task_or_parameter_is_refused_before_torch_is_loaded(
     for wrong in (["b"], ["a", "--set", "text.max_length=x"]):
         exit_code, loaded = loaded_after(stage, *wrong, cwd=folder)
         assert exit_code == 3 and not loaded & {"torch", "transformers"}
+
+
+@pytest.mark.slow
+def test_a_model_of_the_hub_is_missed_before_torch_is_loaded(tmp_path: Path) -> None:
+    """The tests run with HF_HUB_OFFLINE, like a machine without a network."""
+    source = write_csv(tmp_path / "a.csv", "colours")
+    folder = tmp_path / "sequence"
+    new = ["init", str(folder), "--task", f"a={source}"]
+    assert loaded_after(*new, "--backbone", "owner/model", cwd=tmp_path)[0] == 3
+    assert not folder.exists()
+    assert CliRunner().invoke(app, new).exit_code == 0
+    named = ["--set", "backbone.kind=hub", "--set", "backbone.path=owner/model"]
+    for command in (["backbone"], ["check", "--estimate"]):
+        exit_code, loaded = loaded_after(*command, *named, cwd=folder)
+        assert exit_code == 3 and not loaded & {"torch", "transformers"}
+
+
+@pytest.mark.slow
+def test_who_answers_is_known_before_torch_is_loaded(tmp_path: Path) -> None:
+    folder = tmp_path / "sequence"
+    tasks = [f"{name}={write_csv(tmp_path / f'{name}.csv', 'colours')}" for name in "abc"]
+    new = ["init", str(folder), *(word for task in tasks for word in ("--task", task))]
+    assert CliRunner().invoke(app, new).exit_code == 0
+    for wrong, code in ((["x", "--task", "d"], 3), (["x"], 4)):
+        exit_code, loaded = loaded_after("ask", *wrong, cwd=folder)
+        assert exit_code == code and not loaded & {"torch", "transformers"}
+    edit_params(folder, lambda params: params["tasks"]["c"].update(after="a"))
+    exit_code, loaded = loaded_after("ask", "x", cwd=folder)
+    assert exit_code == 2 and not loaded & {"torch", "transformers"}
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.ask", "x"], cwd=folder, capture_output=True, text=True
+    )
+    assert names(done.stderr, "b", "c", "--task")

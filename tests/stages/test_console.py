@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+import sys
+import unicodedata
+from pathlib import Path
 
+import pytest
+import typer
+
+from lamol_core.data.sources.registry import read_source
 from stages import console
+from stages.guard import guarded
+from tests.data.sources.tables import make
 from tests.messages import names
 
 
@@ -39,3 +48,27 @@ def test_steps_that_were_done_before_count_with_the_seconds_they_took(
         advance(1, "loss 1.0", 15.0)
     (line,) = capsys.readouterr().err.splitlines()
     assert names(line, "train b", "901/1000", "steps", 0.1, 1485, "loss 1.0")
+
+
+def test_a_label_that_stdout_cannot_encode_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under PYTHONIOENCODING=ascii. (What Typer itself prints becomes UTF-8 there.)"""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+
+    guarded(lambda: console.print_rows([{"target": "café"}]))()
+    sys.stdout.flush()
+    assert names(written.getvalue().decode("ascii"), r"caf\xe9")
+
+
+def test_no_terminal_code_of_a_file_reaches_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither in a message, here on a CSV's header, nor in a table."""
+    (tmp_path / "x.csv").write_text("in\x1b[31mput,target\x07,\x9bK\na,b,c\n")
+    source = make(kind="csv", path="x.csv")
+    with pytest.raises(typer.Exit):
+        guarded(lambda: read_source(source, tmp_path))()
+    console.print_rows([{"target": "red \x1b[31m\x07\r"}])
+    told = "".join(capfd.readouterr())
+    assert {c for c in told if unicodedata.category(c) == "Cc"} == {"\n"}
+    assert names(told, "U+001B", "U+0007", "U+009B", "U+000D")

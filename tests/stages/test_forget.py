@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -204,13 +205,32 @@ def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> 
     assert names(refused("colours", 4), "data/colours/train.parquet"), "not what it learnt"
 
 
+def test_an_audit_by_hand_keeps_its_rows_until_dvc_has_made_it_again(sequence: Path) -> None:
+    by_hand = ("--set", "audit.ask_teacher=true")
+    assert names(run(sequence, "lamol", "audit", "animals", *by_hand), "DVC", "--set")
+    assert not names(run(sequence, "lamol", "snapshot", "animals"), "--set")
+    before = stored_rows(sequence, "colours")
+    told = run(sequence, "lamol", "forget", "colours", expect=4)
+    assert stored_rows(sequence, "colours") == before
+    assert names(told, "audit@animals")
+    (command,) = re.findall("`(dvc repro .*?)`", told)
+    run(sequence, *command.split())
+    run(sequence, "lamol", "forget", "colours")
+    assert "up to date" in run(sequence, "dvc", "status")
+    audit = json.loads((sequence / "runs" / "animals" / "audit" / "audit.json").read_text())
+    assert audit["notes"] == [], "no rows were missing"
+
+
 def test_planted_canaries_are_known_after_their_rows_are_gone(sequence: Path) -> None:
     edit_params(sequence, lambda p: p["prepare"].update(canaries=2))
+    for later in ("sums", "animals"):  # their folders stay, and lose the rows too
+        edit_params(sequence, lambda p, later=later: p["tasks"].pop(later))
     run(sequence, "dvc", "repro", "evaluate@colours")
     folder = sequence / "data" / "colours"
     planted = read_canaries(folder)
     assert len(planted) == 2
     run(sequence, "lamol", "forget", "colours")
+    assert stored_rows(sequence, "colours") == {}
     shutil.rmtree(folder)
     run(sequence, "lamol", "prepare", "colours")
     assert read_canaries(folder) == planted
@@ -225,6 +245,7 @@ def test_where_rows_still_are_is_told(sequence: Path) -> None:
     said = [{**row, "input": "red", "source_task": "animals"} for row in samples.to_pylist()]
     said[0] |= {"input": pq.read_table(own)["input"][0].as_py().upper(), "source_task": "colours"}
     pq.write_table(pa.Table.from_pylist(said, samples.schema), pseudo)
+    run(sequence, "dvc", "commit", "--force", "-q")
     copied = sequence / ".dvc" / "tmp" / "exps" / "one" / "train.parquet"
     copied.parent.mkdir(parents=True)
     shutil.copy(own, copied)
@@ -237,6 +258,33 @@ def test_where_rows_still_are_is_told(sequence: Path) -> None:
     assert names(told, "runs/animals/pseudo.parquet", 1, "lamol forget again", "dvc exp")
     assert names(told, ".dvc/tmp/exps/one/train.parquet")
     assert copied.exists() and not stored_rows(sequence / "data" / "colours", "colours")
+
+
+def test_rows_in_git_are_told_before_and_after(sequence: Path, tmp_path: Path) -> None:
+    for command in (
+        "init -q .", "add -f sequence/data/colours colours.csv",
+        "-c user.name=n -c user.email=a@b commit -qm rows",
+    ):  # fmt: skip
+        run(tmp_path, "git", *command.split())
+    assert names(run(sequence, "lamol", "check"), "Git holds data")
+    told = run(sequence, "lamol", "forget", "colours")
+    assert names(told, "Git holds data/colours", tmp_path / "colours.csv")
+    assert not names(told, "Git holds data/animals/seen/colours")
+
+
+def test_queued_experiments_still_have_the_rows(sequence: Path) -> None:
+    run(sequence, "git", "init", "-q")
+    run(sequence, "dvc", "config", "core.no_scm", "false")
+    run(sequence, "git", "add", "-A")
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    run(sequence, *git, "commit", "-q", "-m", "a run")
+    run(sequence, "dvc", "exp", "run", "--queue", "-S", "seed=1")
+    before = stored_rows(sequence, "colours")
+    assert names(run(sequence, "lamol", "forget", "colours", expect=4), 1, "dvc queue start")
+    assert stored_rows(sequence, "colours") == before
+    run(sequence, "dvc", "queue", "remove", "--queued")
+    run(sequence, "lamol", "forget", "colours")
+    assert stored_rows(sequence / "data", "colours") == {}
 
 
 def test_forgotten_rows_do_not_come_back_under_another_name(sequence: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.code_imports import ROOT
 from tests.forkserver import fork_server
 from tests.messages import names
+from tests.scripts import load_script
 from tests.stages.sequences import make_tiny, write_csv
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,8 @@ NAMES = ("colours", "animals", "sums")
 
 def test_the_wheel_runs_a_sequence_of_three_csv_files(tmp_path: Path) -> None:
     environment = tmp_path / "environment"
-    install_wheel(build_wheel(tmp_path), environment)
+    wheel, _ = load_script("release").build(tmp_path / "dist")
+    install_wheel(wheel, environment)
     work = tmp_path / "work"
     work.mkdir()
     options = []
@@ -40,16 +41,6 @@ def test_the_wheel_runs_a_sequence_of_three_csv_files(tmp_path: Path) -> None:
     summary = json.loads((folder / "reports" / "summary.json").read_text(encoding="utf-8"))
     assert summary["tasks"] == list(NAMES)
     assert names(call(folder, environment, "lamol", "report"), "reports/index.html")
-
-
-def build_wheel(tmp_path: Path) -> Path:
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
-         "--wheel-dir", str(tmp_path / "dist"), str(ROOT)],
-        check=True,
-    )  # fmt: skip
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    return wheel
 
 
 def install_wheel(wheel: Path, environment: Path) -> None:

@@ -97,4 +97,5 @@ def pseudo_scores(texts: Sequence[str], is_pseudo: np.ndarray, seed: int) -> np.
         LogisticRegression(max_iter=1000),
     )
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    return cross_val_predict(model, texts, is_pseudo, cv=folds, method="decision_function")
+    scores = cross_val_predict(model, texts, is_pseudo, cv=folds, method="decision_function")
+    return np.asarray(scores)

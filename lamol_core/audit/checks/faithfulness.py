@@ -21,6 +21,7 @@ The statistic of the lengths and its critical value are those of Smirnov 1939.
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from itertools import compress
 from typing import ClassVar
 
@@ -57,13 +58,16 @@ class Faithfulness(Check[Section]):
             kept, targets = task.kept, [normalise(sample.target) for sample in task.kept]
             figures: dict[str, Figure] = {}
             if task.has_classes and kept:
-                known = set(task.reference.labels)
-                if task.forgotten_on and not known:
-                    known = {normalise(label) for label in task.facts.classes}
-                is_unknown = [target not in known for target in targets]
+                labels: Mapping[str, int] = task.reference.labels
+                if task.forgotten_on and not labels:
+                    labels = dict.fromkeys(map(normalise, task.facts.classes), 0)
+                forms, real = audited.teacher.forms(labels), Counter[str]()
+                for label, count in labels.items():
+                    real[normalise(forms.get(label, label))] += count
+                is_unknown = [target not in real for target in targets]
                 flags += [self.flag(s, "unknown_label") for s in compress(kept, is_unknown)]
                 seed = derive_seed(audited.seed, "labels", task.name)
-                figures |= _labels(Counter(targets), task.reference.labels, seed)
+                figures |= _labels(Counter(targets), +real, seed)
                 figures["unknown_label_share"] = sum(is_unknown) / len(kept)
             figures |= _lengths(task)
             finite = [sample.nll for sample in kept if np.isfinite(sample.nll)]

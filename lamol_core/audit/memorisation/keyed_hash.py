@@ -54,7 +54,7 @@ class HashedTexts:
         self._owners, self._lengths, self._hashes = np.array(runs, np.int64).reshape(-1, 3).T
         rows = [hashed.row(text) for text in texts]
         self._rows = np.array([row or 0 for row in rows], dtype=np.int64)
-        self._has_hash = np.array([row is not None for row in rows])
+        self._has_hash: NDArray[np.bool_] = np.array([row is not None for row in rows])
 
     def longest_runs(self, corpus: Hashes) -> NDArray[np.float64]:
         """Return (n,): the number of words in the longest run of each text that the corpus

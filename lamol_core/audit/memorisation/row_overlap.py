@@ -136,7 +136,7 @@ class AgainstRows:
         if len(self.held_out.rows) >= LEAST_HELD_OUT:
             least = max(EXTRACTED_SPAN, 2 * int(self.held_out.spans.words.max()))
         of_one_row = np.array([len(rows) == 1 for rows in spans.corpus_rows] + [False], bool)
-        found = (spans.words >= least) & of_one_row[spans.group]
+        found: Mask = (spans.words >= least) & of_one_row[spans.group]
         if found.any():  # the search among training rows is slow, and needed here alone
             words = [words_of(text) for text in self.train.texts]
             step = max(2, math.ceil(len(words) / MOST_QUERIES))
@@ -154,7 +154,7 @@ class AgainstRows:
             for near, sample in zip(self.train.nearest, self.samples, strict=True)
         ]
         times = Counter(row for row in rows if row >= 0)
-        is_unseen = self.held_out.similarity != 1.0
+        is_unseen: Mask = self.held_out.similarity != 1.0
         return np.array([times[row] >= REPEATED for row in rows], bool) & is_unseen
 
     def _copied_rows(self) -> Shares:

@@ -9,5 +9,5 @@ class CsvSource(DelimitedFiles):
     """Comma-separated values."""
 
     kind: Literal["csv"]
-    suffix = ".csv"
+    suffixes = (".csv",)
     separator = ","

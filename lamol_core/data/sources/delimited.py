@@ -16,27 +16,33 @@ MARKS = ",\t;"
 
 
 class DelimitedFiles(LocalFiles):
-    """A text file with `separator` between fields. Its first line names the columns."""
+    """A text file with `separator` between fields. Its first line names the columns.
+
+    As spreadsheets save them: lines without text are skipped, and columns without a name may be
+    missing at the end of a line."""
 
     separator: ClassVar[str]
 
     def read_file(self, path: Path) -> Table:
-        records = self.records(path, read_text(path))
+        records = [record for record in self.records(path, read_text(path)) if any(record[1])]
         if not records:
             raise SourceError([f"{path}: empty; its first line must name the columns."])
-        (_, header), *body = records
-        doubled = sorted({name for name in header if header.count(name) > 1})
+        (first, header), *body = records
+        named = list(filter(None, header))
+        doubled = sorted({name for name in named if named.count(name) > 1})
         if doubled:
-            raise SourceError([f"{path}: line 1 names the column {doubled[0]!r} more than once."])
+            problem = f"line {first} names the column {doubled[0]!r} more than once."
+            raise SourceError([f"{path}: {problem}"])
+        least = header.index(named[-1]) + 1
         broken = [
-            (number, f"has {counted(len(record), 'field')} where line 1 has {len(header)}")
+            (number, f"has {counted(len(record), 'field')} where line {first} has {len(header)}")
             for number, record in body
-            if len(record) != len(header)
+            if len(record) < least or any(record[len(header) :])
         ]
         if broken:
             raise broken_lines(path, broken)
-        rows = [(number, dict(zip(header, record, strict=True))) for number, record in body]
-        return Table(str(path), "line", header, rows, text_only=True, hint=self._hint(header))
+        rows = [(number, dict(zip(header, record, strict=False))) for number, record in body]
+        return Table(str(path), "line", named, rows, text_only=True, hint=self._hint(named))
 
     def records(self, path: Path, text: str) -> list[Record]:
         """Split the text of a file into records. Fields in quotes may hold separators and line

@@ -4,7 +4,8 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from lamol_core.config.paths import resolve_path
+from lamol_core.config.hub import data_set_problem
+from lamol_core.config.paths import pointer_problem, resolve_path
 from lamol_core.data.columns import SourceError, Table, needed_columns
 from lamol_core.data.sources.spec import SourceSpec
 from lamol_core.errors import first_line
@@ -31,6 +32,8 @@ class HubSource(SourceSpec):
     test: str | None = None
 
     def read(self, root: Path) -> dict[str, Table]:
+        if not resolve_path(self.path, root).exists() and (problem := data_set_problem(self.path)):
+            raise SourceError([f"data set {problem}"])
         return {split: self._read_split(root, name) for split, name in self._names.items()}
 
     @property
@@ -56,7 +59,9 @@ class HubSource(SourceSpec):
             there = [name for name in needed if name in features]
             rows: list[dict[str, object]] = list(data.select_columns(there) if there else data)
         except Exception as error:  # the library's many dependencies raise what they like
-            raise SourceError([f"{where}: {first_line(error)}. {_advice(error)}"]) from error
+            pointers = map(pointer_problem, filter(Path.is_file, local.rglob("*")))
+            problem = f"{where}: {first_line(error)}. {_advice(error)}"
+            raise SourceError([next(filter(None, pointers), problem)]) from error
         for name in there:
             if isinstance(feature := features[name], ClassLabel):
                 for row in rows:

@@ -15,7 +15,7 @@ class ParquetSource(LocalFiles):
     """Parquet tables."""
 
     kind: Literal["parquet"]
-    suffix = ".parquet"
+    suffixes = (".parquet",)
 
     def read_file(self, path: Path) -> Table:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -30,7 +30,7 @@ SOURCES: dict[str, type[SourceSpec]] = {
     get_args(source.model_fields["kind"].annotation)[0]: source
     for source in (DemoSource, JsonlSource, CsvSource, TsvSource, ParquetSource, HubSource)
 }
-SUFFIXES = {source.suffix: kind for kind, source in SOURCES.items() if source.suffix is not None}
+SUFFIXES = {suffix: kind for kind, source in SOURCES.items() for suffix in source.suffixes}
 """The kind of source that reads files with a suffix."""
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ else:
 def parse_source(block: object) -> Source:
     """Make a source of its block of params.yaml. Raises ValidationError where the block is
     wrong."""
-    union: Any = Source
-    return TypeAdapter(union).validate_python(block)
+    return TypeAdapter[SourceSpec](Source).validate_python(block)
 
 
 def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:

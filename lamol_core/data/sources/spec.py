@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Hashable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -23,8 +24,8 @@ class SourceSpec(Columns):
     """
 
     kind: str
-    suffix: ClassVar[str | None] = None
-    """The suffix of files that `lamol init` takes for this kind; None where it takes none."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """The suffixes of files that `lamol init` takes for this kind."""
 
     @abstractmethod
     def read(self, root: Path) -> dict[str, Table]:
@@ -45,9 +46,9 @@ class SourceSpec(Columns):
         no local one."""
         return None
 
-    def split_files(self, root: Path) -> dict[str, Path]:
-        """The file of each split; {} where the source reads no files. Raises SourceError where no
-        training file is found, or two files for one split."""
+    def split_files(self, root: Path) -> dict[str, list[Path]]:
+        """The files of each split; {} where the source reads no files. Raises SourceError where no
+        training file is found, a shard is missing, or two files are there for one split."""
         return {}
 
     def unread_files(self, root: Path, suffixes: Collection[str]) -> list[str]:
@@ -69,7 +70,7 @@ class SourceSpec(Columns):
         params.yaml gives."""
         location = self.location(root)
         try:
-            found = list(self.split_files(root).values())
+            found = list(chain(*self.split_files(root).values()))
         except SourceError:
             found = [] if location is None else [location]
         return {path.resolve() for path in found}

@@ -11,7 +11,7 @@ class TsvSource(DelimitedFiles):
     """Tab-separated values."""
 
     kind: Literal["tsv"]
-    suffix = ".tsv"
+    suffixes = (".tsv",)
     separator = "\t"
 
     def records(self, path: Path, text: str) -> list[Record]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.config.paths import resolve_path
@@ -233,8 +234,9 @@ def _with_hash(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if location is None:
         return source
     hashes = {
-        split: _hash_of(path.resolve(), stat.st_mtime_ns)
-        for split, path in files.items()
+        f"{split}{number or ''}": _hash_of(path.resolve(), stat.st_mtime_ns)
+        for split, paths in files.items()
+        for number, path in enumerate(paths)
         if (stat := path.stat()).st_size
     }
     location = location.resolve()

@@ -108,6 +108,17 @@ def label_runs(
     return groups
 
 
+def differing_parameters(
+    runs: Sequence[FinishedRun], defaults: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return for each run its value of every parameter in which any runs differ, also where that
+    is the default."""
+    params = [{**defaults, **run.params} for run in runs]
+    written = [{key: json.dumps(value) for key, value in own.items()} for own in params]
+    differing = sorted(_differing_keys(written))
+    return [{key: own[key] for key in differing if key in own} for own in params]
+
+
 def _check_names(names: Sequence[CommonName], settings: Sequence[Sequence[Setting]]) -> None:
     known = {setting for own in settings for setting in own}
     taken = {spelling for setting in known for spelling in setting.spellings}

@@ -32,6 +32,7 @@ from lamol_core.reporting.comparison.statistics import (
 )
 from lamol_core.reporting.plots import INK, Chart, to_svg
 from lamol_core.reporting.tables import markdown_table
+from lamol_core.text.display import visible
 
 COMPARED_COLUMNS = [column for column in COLUMNS if column.key in COMPARED]
 LABEL_PIXELS = 420
@@ -89,7 +90,7 @@ def _terminal_table(
     for heading in titles:
         table.add_column(heading, justify="right", no_wrap=True)
     for cells in rows:
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     return table
 
 
@@ -183,10 +184,11 @@ def comparison_chart(comparison: Comparison) -> Chart:
     runs = base.mark_point(size=24, filled=True, opacity=0.55, color=INK).encode(x="value:Q")
     layers = alt.layer(interval, mean, runs).properties(width=230, height=alt.Step(24))
     titles = [column.title for column in columns]
-    return layers.facet(
+    chart: Chart = layers.facet(
         facet=alt.Facet("figure:N", sort=titles, title=None), columns=len(COMPARED),
         data=alt.Data(values=points),
     ).resolve_scale(x="independent")  # fmt: skip
+    return chart
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:

@@ -44,15 +44,17 @@ def open_teacher(
             yield None
         elif params.teacher_targets == "online" or body.head is None:
             if params.teacher_targets == "offline":
-                log.warning("The teacher's head is not a single matrix, so it runs online.")
+                sentence = "The teacher's head is not a single matrix, so it runs online."
+                log.warning(sentence, extra={"first_met": 2})
             _remove(folder)
             yield OnlineTeacher(body)
         else:
             micros = micro_batches(rows, loss.views, setup.control, params.micro_batch_tokens)
             size_mb = num_bytes(micros, body.head) / 1e6
             log.info(
-                "the teacher's states (%.1f MB) are in %s during the training", size_mb, folder
-            )
+                "the teacher's states (%.1f MB) are in %s during the training",
+                size_mb, folder, extra={"first_met": 2},
+            )  # fmt: skip
             shift, provenance = loss.distilled[0].shift, Provenance(dict(inputs))
             with PartialState().local_main_process_first():
                 stored = store_states(body, micros, shift, folder, provenance)

@@ -16,4 +16,5 @@ class OnlineTeacher:
 
     @torch.no_grad()
     def states(self, micro: MicroBatch, shift: int) -> Tensor:
-        return self._body(micro, micro.supervised - shift)
+        states: Tensor = self._body(micro, micro.supervised - shift)
+        return states

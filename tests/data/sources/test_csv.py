@@ -48,6 +48,20 @@ class TestCsv:
             assert pairs_of(rows) == [("a", "b")], where
 
 
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_what_a_spreadsheet_saves_is_read(tmp_path: Path, kind: str) -> None:
+    """Columns without a name, lines without text, and empty fields at a line's end or none."""
+    lines = [",,,", "input,,target,,", "a,note,b,,", ",,,,", "c,,d", "e,,f,,,,", ",", "g,,h,note,"]
+    text = "\n".join(lines).replace(",", "," if kind == "csv" else "\t")
+    (tmp_path / "x").write_text(text)
+    source = make(kind=kind, path="x")
+    assert pairs_of(read_source(source, tmp_path)["train"]) == [*zip("aceg", "bdfh", strict=True)]
+    for broken in ("i", "i,,,,,j"):
+        (tmp_path / "x").write_text(f"{text}\n{broken.replace(',', source.separator)}\n")
+        (problem,) = problems(source, tmp_path)
+        assert names(problem, tmp_path / "x", len(lines) + 1, broken.count(",") + 1, 2, 5)
+
+
 def test_a_field_of_any_length_is_read(tmp_path: Path) -> None:
     write(tmp_path / "x.csv", rows_of(("long " * 40_000, "a"), ("b", "c")))
     rows = read_source(make(kind="csv", path="x.csv"), tmp_path)["train"]

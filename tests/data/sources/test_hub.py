@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lamol_core.data.sources import hub
 from lamol_core.data.sources.registry import read_source
 from tests.data.sources.tables import PAIRS, make, pairs_of, problems, rows_of, write
 from tests.messages import names
@@ -62,9 +63,19 @@ class TestHub:
         def fail(*_: object, **__: object) -> None:
             raise error
 
+        monkeypatch.setattr(hub, "data_set_problem", lambda name: None)
         monkeypatch.setattr(datasets, "load_dataset", fail)
         (problem,) = problems(make(kind="hub", path="a/b"), Path())
         assert names(problem, "a/b", "train", "Parquet", told)
+
+    def test_without_a_network_the_library_is_not_asked(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import datasets
+
+        monkeypatch.setattr(datasets, "load_dataset", None)
+        (problem,) = problems(make(kind="hub", path="a/b"), Path())
+        assert names(problem, "a/b", "path", "--local-dir")
 
     def test_what_is_asked_of_the_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import datasets
@@ -75,6 +86,7 @@ class TestHub:
             calls.append((args, options))
             return datasets.Dataset.from_list(rows_of(*PAIRS)).to_iterable_dataset()
 
+        monkeypatch.setattr(hub, "data_set_problem", lambda name: None)
         monkeypatch.setattr(datasets, "load_dataset", load)
         read_source(make(kind="hub", path="a/b", name="c", revision="r", dev="valid[:9]"), Path())
         same = {"revision": "r", "streaming": True}

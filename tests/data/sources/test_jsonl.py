@@ -1,11 +1,13 @@
 """JSON lines."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from lamol_core.data.sources.registry import Source, read_source
-from tests.data.sources.tables import make, pairs_of, problems, write
+from lamol_core.data.sources.registry import SUFFIXES, Source, read_source
+from lamol_core.pipeline.init import find_source
+from tests.data.sources.tables import make, pairs_of, problems, rows_of, write
 from tests.messages import names
 
 
@@ -64,6 +66,42 @@ class TestJsonl:
     def test_an_empty_file(self, tmp_path: Path) -> None:
         (problem,) = problems(self.write_lines(tmp_path, ""), tmp_path)
         assert names(problem, tmp_path / "x.jsonl")
+
+    @pytest.mark.parametrize("indent", [None, 1])
+    @pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+    def test_an_array_of_rows_is_read(self, tmp_path: Path, name: str, indent: int | None) -> None:
+        rows = rows_of(("a", "b"), ("c\nd", "e"))
+        path = tmp_path / name
+        path.write_text("\ufeff\n" + json.dumps(rows, indent=indent), encoding="utf-8")
+        source = make(**find_source(path))
+        assert pairs_of(read_source(source, tmp_path)["train"]) == [("a", "b"), ("c\nd", "e")]
+        path.write_text(json.dumps([*rows, {"input": "f"}], indent=indent))
+        (problem,) = problems(source, tmp_path)
+        assert names(problem, path, "target", 3)
+        for broken in (json.dumps(rows, indent=indent)[:-1], "[1]", "[]"):
+            path.write_text(broken)
+            (problem,) = problems(source, tmp_path)
+            assert names(problem, path)
+
+    def test_a_file_of_alpaca_says_how_it_is_read(self, tmp_path: Path) -> None:
+        rows = [{"instruction": f"do {i}", "input": "x" * i, "output": "done"} for i in range(2)]
+        (tmp_path / "a.json").write_text(json.dumps(rows))
+        (problem,) = problems(make(kind="jsonl", path="a.json"), tmp_path)
+        assert names(problem, "target", "{instruction} {input}", "output")
+        told = {"input": "{instruction} {input}", "target": "output"}
+        read = read_source(make(kind="jsonl", path="a.json", **told), tmp_path)["train"]
+        assert pairs_of(read) == [("do 0 ", "done"), ("do 1 x", "done")]
+        write(tmp_path / "b.jsonl", [{"instruction": "do", "output": "done"}])
+        (problem, _) = problems(make(kind="jsonl", path="b.jsonl"), tmp_path)
+        assert names(problem, "input: 'instruction'", "target: output")
+
+    def test_lines_come_before_an_array_in_another_file(self, tmp_path: Path) -> None:
+        write(tmp_path / "train.jsonl", rows_of(("a", "b")))
+        (tmp_path / "train.json").write_text("[]")
+        (tmp_path / "dataset_infos.json").write_text("{}")
+        source = make(kind="jsonl", path=".")
+        assert pairs_of(read_source(source, tmp_path)["train"]) == [("a", "b")]
+        assert source.unread_files(tmp_path, SUFFIXES) == ["train.json"]
 
     def test_true_is_not_one(self, tmp_path: Path) -> None:
         write(tmp_path / "x.jsonl", [{"input": "a", "target": "b", "k": True}])

@@ -8,6 +8,7 @@ import pytest
 
 from lamol_core.data.sources.local_files import LocalFiles
 from lamol_core.data.sources.registry import SOURCES, SUFFIXES, read_source
+from lamol_core.pipeline.init import find_source
 from tests.data.sources.tables import PAIRS, limited, make, pairs_of, problems, rows_of, write
 from tests.messages import mentions, names
 
@@ -104,6 +105,60 @@ class TestEveryFileKind:
         write(tmp_path / f"x.{kind}", rows_of(*[(text, "t") for text in texts]))
         read = read_source(make(kind=kind, path=f"x.{kind}"), tmp_path)["train"]
         assert [row.input for row in read] == texts
+
+
+@pytest.mark.parametrize("kind", FILE_KINDS)
+@pytest.mark.parametrize("inside", ["", "data/"])
+class TestShards:
+    def test_all_of_them_are_read_in_their_order(
+        self, kind: str, inside: str, tmp_path: Path
+    ) -> None:
+        """As the hub lays data sets out: beside a README, in a folder of their own."""
+        (tmp_path / "README.md").touch()
+        for number, pair in enumerate(PAIRS):
+            write(tmp_path / f"{inside}train-0000{number}-of-00003.{kind}", rows_of(pair))
+        write(tmp_path / f"{inside}validation-00000-of-00001.{kind}", rows_of(PAIRS[0]))
+        source = make(kind=kind, path=str(tmp_path))
+        rows = read_source(source, Path())
+        assert {split: pairs_of(part) for split, part in rows.items()} == {
+            "train": PAIRS,
+            "dev": PAIRS[:1],
+        }
+        assert source.files(Path()) == {*tmp_path.rglob(f"*-of-*.{kind}")}
+        assert source.unread_files(Path(), SUFFIXES) == []
+        assert find_source(tmp_path) == {"kind": kind, "path": str(tmp_path)}
+        write(tmp_path / f"{inside}train-00001-of-00003.{kind}", rows_of((" ", "b")))
+        (problem,) = problems(source, Path())
+        assert names(problem, f"train-00000-of-00003.{kind}", "input", 2)
+
+    def test_one_that_is_missing_is_told(self, kind: str, inside: str, tmp_path: Path) -> None:
+        first = write(tmp_path / f"{inside}train-00000-of-00003.{kind}", rows_of(*PAIRS))
+        write(tmp_path / f"{inside}train-00002-of-00003.{kind}", rows_of(*PAIRS))
+        (problem,) = problems(make(kind=kind, path=str(tmp_path)), Path())
+        assert names(problem, first, 2, 3)
+        write(tmp_path / f"{inside}train.{kind}", rows_of(*PAIRS))
+        assert any(
+            names(each, f"train.{kind}", first.name)
+            for each in problems(make(kind=kind, path=str(tmp_path)), Path())
+        )
+
+
+@pytest.mark.parametrize("kind", [*FILE_KINDS, "hub"])
+def test_a_pointer_of_git_lfs_is_told_as_such(kind: str, tmp_path: Path) -> None:
+    suffix = "parquet" if kind == "hub" else kind
+    path = tmp_path / f"train.{suffix}"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    (problem,) = problems(make(kind=kind, path=str(tmp_path)), Path())
+    assert names(problem, path, "git lfs pull")
+
+
+def test_a_folder_s_own_files_come_before_those_of_data(tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", rows_of(*PAIRS))
+    for name in ("train.csv", "test.csv", "train.parquet"):
+        write(tmp_path / "data" / name, rows_of(PAIRS[0]))
+    assert find_source(tmp_path)["kind"] == "csv"
+    rows = read_source(make(kind="csv", path=str(tmp_path)), Path())
+    assert {split: len(part) for split, part in rows.items()} == {"train": 3}
 
 
 def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

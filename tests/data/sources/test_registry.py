@@ -34,7 +34,7 @@ class TestEveryKind:
         assert "__doc__" in vars(source) and source.__doc__
         assert Path(inspect.getfile(source)) == FOLDER / f"{kind}.py"
         assert not inspect.isabstract(source)
-        assert source.suffix is None or source.suffix.startswith(".")
+        assert all(suffix.startswith(".") for suffix in source.suffixes)
 
     def test_only_the_registry_knows_it(self, kind: str) -> None:
         own = FOLDER / f"{kind}.py"
@@ -71,10 +71,10 @@ class TestEveryKind:
 
 
 def test_a_suffix_belongs_to_one_kind() -> None:
-    suffixes = [source.suffix for source in SOURCES.values() if source.suffix is not None]
+    suffixes = [suffix for source in SOURCES.values() for suffix in source.suffixes]
     assert sorted(suffixes) == sorted(SUFFIXES)
     for suffix, kind in SUFFIXES.items():
-        assert SOURCES[kind].suffix == suffix
+        assert suffix in SOURCES[kind].suffixes
 
 
 def test_an_unknown_kind_is_told_with_the_known_ones() -> None:

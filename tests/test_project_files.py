@@ -1,0 +1,75 @@
+"""The files beside the code: what they name is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.code_imports import PACKAGES, ROOT
+from tests.test_layers import names_imported
+
+
+def loaded(name: str) -> Any:
+    return YAML(typ="safe").load((ROOT / name).read_text(encoding="utf-8"))
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+BY_OTHERS = {"gguf"}
+"""Packages that transformers imports where we ask it to."""
+
+
+def test_the_licence_is_the_one_that_is_named() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert PROJECT["license"] == loaded("CITATION.cff")["license"] == "Apache-2.0"
+    assert "Apache License" in text and PROJECT["authors"][0]["name"] in text
+    assert loaded("CITATION.cff")["title"] == PROJECT["name"]
+
+
+def test_every_import_is_a_dependency_and_every_dependency_is_imported() -> None:
+    files = [file for folder in PACKAGES for file in (ROOT / folder).rglob("*.py")]
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    modules = {name for tree in trees for node in ast.walk(tree) for name in names_imported(node)}
+    tops = {name.split(".")[0] for name in modules} - {*sys.stdlib_module_names, *PACKAGES}
+    providers = packages_distributions()
+    imported = {normal(name) for top in tops for name in providers[top]}
+    of_users = EXTRAS["gguf"]
+    declared = {normal(line) for line in PROJECT["dependencies"] + of_users}
+    assert imported | BY_OTHERS == declared
+
+
+def normal(requirement: str) -> str:
+    """The name of the package in a requirement, in the form that all spellings share."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>= ]", requirement)[0]).lower()
+
+
+def test_the_method_is_cited() -> None:
+    papers = loaded("CITATION.cff")["references"]
+    names = [[author["family-names"] for author in paper["authors"]] for paper in papers]
+    assert names == [["Zheng", "Qiu", "Ma"], ["Sun", "Ho", "Lee"]]
+    assert "2312.07887" in str(papers[0]["identifiers"])
+
+
+def test_ci_and_commits_run_what_is_run_by_hand() -> None:
+    (hook,) = loaded(".pre-commit-config.yaml")["repos"][0]["hooks"]
+    assert hook["entry"] == "make lint"
+    steps = loaded(".github/workflows/ci.yml")["jobs"]["test"]["steps"]
+    (command,) = [step["run"] for step in steps if "run" in step]
+    assert (ROOT / command).stat().st_mode & 0o100
+
+
+def test_targets_of_make_in_the_guide_are_there() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    named = re.findall(r"`make ([a-z-]+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert named and set(named) <= set(targets)
+
+
+def test_changes_of_results_are_told_apart() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## Unreleased\n\n(?:.+\n)*?### Changes results$", text, re.M)
