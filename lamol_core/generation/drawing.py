@@ -90,8 +90,8 @@ def _writable(
     task: str, labels: Sequence[str], codec: TextCodec, needed: bool, max_tokens: int
 ) -> dict[str, list[int]]:
     """The labels that a teacher can write with `max_tokens` tokens, normalised, in the form in
-    which it writes them, each with its ids. The first of the others is logged. Raises ConfigError where there are only
-    others, if labels are `needed`."""
+    which it writes them, each with its ids. The first of the others is logged. Raises ConfigError
+    where there are only others, if labels are `needed`."""
     forms = written_forms(labels, codec)
     ids = dict(zip(labels, codec.encode(labels), strict=True))
     written = [label for label in labels if label in forms and len(ids[label]) <= max_tokens]
