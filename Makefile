@@ -25,7 +25,8 @@ test-real: $(READY)  ## tests on a real model and real data, from ../shared
 
 docs: $(READY)  ## the site, in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
-	@echo "The site: file://$(CURDIR)/site/index.html"
+	! grep -rlE '<(script|link|img)[^>]+(src|href)="?(https?:)?//' site --include '*.html'
+	@echo "The site: $(CURDIR)/site/index.html (with search: python -m http.server -d site)"
 
 test-docs: $(READY)  ## run the commands of README and "Get started" (some minutes)
 	python -m pytest -n 0 -m documented

@@ -148,9 +148,10 @@ def read_results(path: Path, machine: dict[str, Any]) -> dict[str, dict[str, Any
 
 
 def write_results(path: Path, results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> None:
-    """All results so far: a run that is cut off keeps what it has."""
-    content = {"machine": machine, "results": list(results)}
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    """All results so far, a line each: a run that is cut off keeps what it has."""
+    lines = ",\n".join(map(json.dumps, results))
+    text = f'{{"machine": {json.dumps(machine)},\n"results": [\n{lines}\n]}}\n'
+    path.write_text(text, encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import sys
 from pathlib import Path
@@ -30,11 +31,9 @@ def peak_memory_bytes() -> int:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
+    text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
+    found = re.search(r"^model name[^:]*:(.*)", text, re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or "unknown"
 
 
 def _memory() -> str:

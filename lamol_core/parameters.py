@@ -17,7 +17,7 @@ from lamol_core.data.params import MixParams, PrepareParams, TaskParams
 from lamol_core.errors import did_you_mean
 from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.generation.params import GenerateParams
-from lamol_core.methods.registry import DEFAULT_METHOD, METHODS, find_method
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.methods.spec import Method
 from lamol_core.models.params import BackboneParams
 from lamol_core.text.params import TextParams
@@ -117,10 +117,10 @@ def read_blocks(
     """The blocks that a stage declares (spec.py) and `lamol_version` by name, with defaults, and
     their problems, a sentence each.
 
-    The blocks are {} where one of them is wrong. Raises ConfigError for an unknown method."""
+    The blocks are {} where one of them is wrong."""
     keys = {name: name for name in ("lamol_version", *names) if name != TASK}
     if METHOD in keys:
-        keys[METHOD] = find_method(data.get("method")).name
+        keys[METHOD] = str(data.get("method", DEFAULT_METHOD))
     given = {key: data[key] for key in keys.values() if key in data}
     if "tasks" in keys:
         params, problems = compose(given)

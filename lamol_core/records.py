@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from inspect import get_annotations
 from typing import Any, Literal, TypeVar, get_type_hints
 
@@ -114,6 +114,21 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Flag:
+    """A row that a check of the audit flags, and the reason. It holds no text
+    of a real row."""
+
+    row_id: str
+    source_task: str
+    check: str
+    reason: str
+    value: float = 0.0
+    real_row_id: str = ""
+    span_start: int = 0
+    span_words: int = 0
+
+
+@dataclass(frozen=True)
 class TaskFacts:
     """The facts of a task that later stages need besides its rows.
 
@@ -131,9 +146,6 @@ class TaskFacts:
     def learnt_classes(self) -> tuple[str, ...]:
         """The labels with training rows. A model cannot learn the others."""
         return self.classes[: self.num_learnt_classes]
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
 
 
 ARROW: dict[Any, pa.DataType] = {
@@ -157,18 +169,7 @@ PSEUDO_SCHEMA = schema_of(PseudoSample, nll=pa.float32())
 MIX_SCHEMA = schema_of(MixRow)
 MEMORY_SCHEMA = schema_of(MemoryRow)
 PREDICTION_SCHEMA = schema_of(Prediction)
-FLAG_SCHEMA = pa.schema(
-    [
-        ("row_id", pa.string()),
-        ("source_task", pa.string()),
-        ("check", pa.string()),
-        ("reason", pa.string()),
-        ("value", pa.float64()),
-        ("real_row_id", pa.string()),
-        ("span_start", pa.int64()),
-        ("span_words", pa.int64()),
-    ]
-)
+FLAG_SCHEMA = schema_of(Flag)
 
 
 def to_columns(records: Sequence[object], schema: pa.Schema) -> dict[str, list[Any]]:

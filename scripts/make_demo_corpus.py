@@ -1,19 +1,20 @@
 """Write the demo corpus: five small English tasks of unlike kinds, from a seeded grammar.
 
-    python scripts/make_demo_corpus.py [--out FOLDER]
+    python scripts/make_demo_corpus.py [--out FILE]
 
-The words and templates are those of demo_grammar.py. The same seed gives the same bytes on every
+The words and templates are those of demo_grammar.py. The same seed gives the same rows on every
 machine. Values are dealt from shuffled decks, so that each is seen about equally often.
 """
 
 import argparse
-import json
 import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from demo_grammar import (
     DOMAINS,
     HOME,
@@ -33,7 +34,7 @@ from demo_grammar import (
 
 SEED = 20240607
 SPLIT_ROWS = {"train": 400, "dev": 60, "test": 100}
-DEFAULT_OUT = Path(__file__).resolve().parent.parent / "lamol_core" / "data" / "demo_corpus"
+DEFAULT_OUT = Path(__file__).resolve().parent.parent / "lamol_core" / "data" / "demo_corpus.parquet"
 
 
 @dataclass(frozen=True)
@@ -186,18 +187,19 @@ def make_task(task: str, seed: int = SEED) -> Iterator[tuple[str, list[Draft]]]:
 
 
 def write_corpus(out: Path) -> None:
-    """Write `<task>.<split>.jsonl` for every task and split into the folder `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    for task in TASKS:
-        for split, rows in make_task(task):
-            lines = (json.dumps({"input": row.input, "target": row.target}) for row in rows)
-            text = "".join(f"{line}\n" for line in lines)
-            (out / f"{task}.{split}.jsonl").write_bytes(text.encode("utf-8"))
+    """Write the table `out`: task, split, input and target of every row."""
+    rows = [
+        {"task": task, "split": split, "input": row.input, "target": row.target}
+        for task in TASKS
+        for split, drafts in make_task(task)
+        for row in drafts
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), out)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder to write into")
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="file to write")
     write_corpus(parser.parse_args().out)
 
 

@@ -1,7 +1,7 @@
 """Write docs/parameters.md from the blocks of params.yaml, and docs/commands.md and README's table
 of commands from the command line.
 
-    python scripts/make_docs.py            # tests/test_pages.py finds a page that is out of date
+    python scripts/make_docs.py     # tests/test_project_files.py finds old pages
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ COMMAND_PAGE = f"""\
 {NOTE}
 # Commands
 
-`lamol COMMAND --help` prints the same. TASK is a name in `params.yaml`, AFTER the task that
-it follows. Every command has `--debug`: it shows the traceback of an error.
+`lamol COMMAND --help` prints the help and the options. Every command has `--debug`: it shows the
+traceback of an error. TASK is a name in `params.yaml`, AFTER the task that it follows. A stage
+also reads what `params.yaml` names: a task's source, the backbone's files.
 
 | exit code | meaning |
 |---:|---|
@@ -222,7 +223,7 @@ def _options(command: Any) -> list[str]:
 
 def _names(param: Any) -> str:
     if param.opts[0][0] != "-":
-        return str(param.name).upper()
+        return str(param.metavar or param.name).upper()
     kind = param.type_descriptor.annotation
     value = "|".join(get_args(kind)) if get_origin(kind) is Literal else "VALUE"
     return ", ".join(param.opts) + ("" if param.is_flag else f" {param.metavar or value}")

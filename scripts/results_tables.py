@@ -59,7 +59,7 @@ DOES = {
     "`lamol_kd`": "As published: learns the new rows, and on pseudo-samples of old tasks imitates "
     "the model as it was before.",
     "`lamol_kd` with filters, 5 rows per class": "Chooses pseudo-samples by label, five or more of "
-    "each old class. `lamol init` sets this for a pretrained model.",
+    "each old class. `lamol init` sets these options for a pretrained model.",
     "`lamol_kd` with filters, 10 rows per class": "Chooses pseudo-samples by label, ten or more of "
     "each old class.",
     "`lamol`": "Trains on pseudo-samples as on real rows.",

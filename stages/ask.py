@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import MANIFEST
 from lamol_core.artifacts.spec import STUDENT
 from lamol_core.artifacts.store import check
-from lamol_core.config.task_names import BASE
+from lamol_core.config.task_names import lineage
 from lamol_core.errors import UsageError
 from lamol_core.parameters import Params, load_params
 from lamol_core.text.display import visible
@@ -22,15 +22,10 @@ from stages.options import DebugOption, SetOption
 
 InputsArgument = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="TEXT",
-        help="Inputs, each in quotes. Default: the lines of stdin.",
-        show_default=False,
-    ),
+    typer.Argument(metavar="TEXT", help="Inputs, each in quotes. Default: the lines of stdin."),
 ]
 TaskOption = Annotated[
-    str | None,
-    typer.Option("--task", help="The task whose student answers.", show_default="the last learnt"),
+    str | None, typer.Option(help="The task whose student answers.", show_default="the last learnt")
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="A JSON object a line, with input and answer.")
@@ -50,7 +45,8 @@ def ask(
     params.task(chosen)
     check(layout, STUDENT, chosen)
     is_typed = not inputs and sys.stdin.isatty()
-    batches = _lines_one_by_one() if is_typed else iter([_all_at_once(inputs or ())])
+    texts = _texts(inputs or (), is_typed)
+    batches = ([text] for text in texts) if is_typed else iter([list(texts)])
     # these load torch
     from lamol_core.evaluation.predict import predict
     from lamol_core.evaluation.scoring import load_student
@@ -79,25 +75,30 @@ def _last_learnt(params: Params, layout: Layout) -> str:
             f"ask: {', '.join([name, *others])} are each the last task of an order. Choose whose "
             f"student answers, like --task {name}."
         )
-    learnt = name
-    while learnt != BASE and not (layout.student(learnt) / MANIFEST).is_file():
-        learnt = params.tasks[learnt].after
-    return name if learnt == BASE else learnt
+    order = lineage(params.tasks, name)
+    return next((task for task in order if (layout.student(task) / MANIFEST).is_file()), name)
 
 
-def _all_at_once(inputs: Sequence[str]) -> list[str]:
-    given = [_decoded(os.fsencode(text), "the input") for text in inputs] or [
-        _decoded(line, f"line {number} of the input")
-        for number, line in enumerate(sys.stdin.buffer.read().splitlines(), start=1)
-    ]
-    if not any(text.strip() for text in given):
+def _texts(inputs: Sequence[str], is_typed: bool) -> Iterator[str]:
+    """Yield the inputs, or the lines of stdin. Raises UsageError where one is not UTF-8, and for
+    inputs without text that are not typed on a terminal."""
+    raw: Iterable[bytes] = map(os.fsencode, inputs)
+    if not inputs:
+        stdin = sys.stdin.buffer
+        raw = (line.rstrip(b"\r\n") for line in stdin) if is_typed else stdin.read().splitlines()
+    has_text = is_typed
+    for number, line in enumerate(raw, start=1):
+        try:
+            text = line.decode("utf-8-sig")  # a file may begin with a mark of its byte order
+        except UnicodeDecodeError as error:
+            where = f"{'input' if inputs else 'line'} {number}"
+            raise UsageError(
+                f"ask: {where} is not UTF-8. Send it as UTF-8 (`iconv -t utf-8` makes it so)."
+            ) from error
+        has_text = has_text or bool(text.strip())
+        yield text
+    if not has_text:
         raise UsageError("ask: no input. Write one in quotes, or send lines to stdin.")
-    return given
-
-
-def _lines_one_by_one() -> Iterator[list[str]]:
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        yield [_decoded(line.rstrip(b"\r\n"), f"line {number} of the input")]
 
 
 def _show(text: str, answer: str, json: bool) -> None:
@@ -107,15 +108,6 @@ def _show(text: str, answer: str, json: bool) -> None:
         line = " ".join(answer.splitlines())
         # a model's text could hold terminal codes
         typer.echo(visible(line) if sys.stdout.isatty() else line)
-
-
-def _decoded(raw: bytes, where: str) -> str:
-    try:
-        return raw.decode("utf-8-sig")  # a file may begin with a mark of its byte order
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"ask: {where} is not UTF-8. Send it as UTF-8 (`iconv -t utf-8` makes it so)."
-        ) from error
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 called.
 """
 
+import tomllib
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,38 +12,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from lamol_core import __version__
 
-COMMANDS = {
-    "A sequence": {
-        "init DIR --task news=news.csv --task mails=mails/": "Start a new sequence of tasks in a "
-        "folder of its own.",
-        "orders banking,travel,kitchen travel,banking,kitchen": "Rewrite the tasks of params.yaml "
-        "as a tree of several orders, in which shared beginnings are learnt once.",
-        "check --estimate": "Report all problems of params.yaml and its sources at once.",
-        "compare --out comparison": "Compare runs by means, spreads and 95 % intervals over seeds "
-        "and orders of tasks.",
-        "samples TASK --verdict flagged --format csv": "Show the pseudo-samples that a task is "
-        "learnt with, and what the audit says of them.",
-        'ask "do i need a visa for brazil"': "Answer inputs of any task learnt so far with the "
-        "last student, a line each.",
-        "forget TASK --keep-held-out": "Remove a learnt task's rows from data/ and keep what was "
-        "learnt.",
-    },
-    "Stages, in the order dvc runs them": {
-        "backbone": "Prepare the first model: runs/base/student.",
-        "prepare TASK": "Read a task's source into train, dev and test rows: data/TASK.",
-        "snapshot TASK": "Freeze the model before a task as its teacher: runs/TASK/teacher.",
-        "generate TASK --set generate.topk=5": "Let the teacher write pseudo-samples of the "
-        "earlier tasks: runs/TASK/pseudo.parquet.",
-        "audit TASK": "Check a task's pseudo-samples: runs/TASK/audit.",
-        "mix TASK": "Mix a task's real rows with the pseudo-samples that pass the gate: "
-        "runs/TASK/mix.parquet.",
-        "train TASK --set train.epochs=3": "Train a task's student on its mix: runs/TASK/student.",
-        "evaluate TASK --json": "Score a task's student on every task learnt so far: "
-        "runs/TASK/metrics.json.",
-        "report --compare ../finetune": "Summarise all tasks as a page, plots and figures: "
-        "reports/.",
-    },
-}
+COMMANDS: dict[str, dict[str, str]] = tomllib.loads(
+    Path(__file__).with_name("commands.toml").read_text(encoding="utf-8")
+)
 """Every command with its help, by panel of `lamol --help`. Each key is an example call."""
 LATE = [example.split()[0] for example in list(COMMANDS.values())[1]][:-1]
 """Stages whose module is imported after the task and params.yaml were checked. `report` is not one:
@@ -58,8 +31,7 @@ class Commands(TyperGroup):
             for example, text in commands.items():
                 name = example.split()[0]
                 text = f"{text}\n\nExample: lamol {example.replace('TASK', 'travel')}"
-                stub = TyperCommand(name, help=text, rich_help_panel=panel)
-                self.commands[name] = stub
+                self.commands[name] = TyperCommand(name, help=text, rich_help_panel=panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] in self.commands:

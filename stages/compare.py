@@ -7,14 +7,9 @@ import typer
 
 from lamol_core.parameters import completed, defaults
 from lamol_core.pipeline.experiments import read_experiments
+from lamol_core.reporting.comparison import render
 from lamol_core.reporting.comparison.finished_runs import flatten, read_folders
 from lamol_core.reporting.comparison.labels import CommonName, differing_parameters
-from lamol_core.reporting.comparison.render import (
-    comparison_json,
-    comparison_tables,
-    difference_table,
-    write_comparison,
-)
 from lamol_core.reporting.comparison.sentences import claims, unlike_pairs
 from lamol_core.reporting.comparison.statistics import compare_runs
 from stages.console import print_json, print_rows, print_table, say
@@ -26,13 +21,12 @@ FoldersArgument = Annotated[
     list[Path] | None,
     typer.Argument(
         help="Sequences, folders that contain some, or tables of kept runs (docs/results). "
-        "Default: this folder's run, that of the commit, and the experiments of `dvc exp`.",
-        show_default=False,
+        "Default: this folder's run, that of the commit, and the experiments of `dvc exp`."
     ),
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", help="A folder for comparison.md, comparison.json and comparison.svg."),
+    typer.Option(help="A folder for comparison.md, comparison.json and comparison.svg."),
 ]
 AllOption = Annotated[
     bool, typer.Option("--all-commits", help="Experiments of every commit, not of HEAD alone.")
@@ -40,19 +34,15 @@ AllOption = Annotated[
 CallOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--call",
         metavar="NAME=SETTING,...",
         help="One name for several settings: better=unique,rows_per_class=5.",
-        show_default=False,
     ),
 ]
 AgainstOption = Annotated[
     str | None,
     typer.Option(
-        "--against",
         metavar="METHOD",
         help="Compare every method only with this one (named as in the table), in a table.",
-        show_default=False,
     ),
 ]
 
@@ -79,18 +69,18 @@ def compare(
     listed = [{"run": run.name, DIFFERS: own} for run, own in zip(runs, differing, strict=True)]
     on_lines = [", ".join(f"{key}={value}" for key, value in own.items()) for own in differing]
     if json:
-        print_json({"runs": listed} | comparison_json(comparison))
+        print_json({"runs": listed} | render.comparison_json(comparison))
     else:
         if not folders:
             print_rows([{**row, DIFFERS: line} for row, line in zip(listed, on_lines, strict=True)])
-        for table in comparison_tables(comparison):
+        for table in render.comparison_tables(comparison):
             print_table(table)
         if against is not None:
-            print_table(difference_table(comparison))
+            print_table(render.difference_table(comparison))
         for sentence in (*claims(comparison), *unlike_pairs(comparison)):
             say(sentence)
     if out is not None:
-        write_comparison(comparison, out)
+        render.write_comparison(comparison, out)
         say(f"compare: {len(runs)} runs -> {out}")
 
 

@@ -5,7 +5,7 @@ from lamol_core.artifacts.spec import METRICS, PREDICTIONS, STUDENT, TEACHER
 from lamol_core.artifacts.tables import write_table
 from lamol_core.data.task_data import TaskData
 from lamol_core.evaluation.params import EvaluateParams
-from lamol_core.evaluation.scoring import predict_from_checkpoint, score_zero_shot
+from lamol_core.evaluation.scoring import predict_from_checkpoint
 from lamol_core.text.params import TextParams
 from stages.console import progress
 from stages.guard import run_as_module
@@ -23,12 +23,13 @@ def evaluate(run: StageRun) -> None:
         scored = predict_from_checkpoint(
             run.path(STUDENT), rows, metrics, params, max_length, advance
         )
-    zero_shot = {}
+    zero_shot: dict[str, float | None] = {}
     if params.forward_transfer and data.earlier and rows[task]:
         run.check(TEACHER)
         run.check(STUDENT, "base")
         models = {"before": run.path(TEACHER), "untrained": run.path(STUDENT, "base")}
-        zero_shot = score_zero_shot(models, rows[task], data.facts.metric, params, max_length)
+        given = {task: rows[task]}, metrics, params, max_length
+        zero_shot = {k: predict_from_checkpoint(path, *given).average for k, path in models.items()}
     parameters = {"evaluate": params.model_dump(), "text.max_length": max_length}
     write_table(run.path(PREDICTIONS), PREDICTIONS, scored.predictions, run.provenance(parameters))
     average = {} if scored.average is None else {"average": scored.average}

@@ -17,8 +17,7 @@ from stages.runtime import StageRun, stage
 def generate(run: StageRun) -> None:
     params, text = run.block("generate", GenerateParams), run.block("text", TextParams)
     data, teacher = TaskData.read(run), run.check(TEACHER)
-    rehearses = METHODS[run.method].rehearses
-    counts = rows_wanted(params, data.facts, data.earlier, rehearses)
+    counts = rows_wanted(params, data.facts, data.earlier, METHODS[run.method].rehearses)
     carried = read_carried(run, counts, params.balance_labels) if params.carry_over else []
     samples = carried
     if num_to_draw := sum(counts.values()) - len(carried):

@@ -108,7 +108,8 @@ def quiet_libraries(shows_bars: bool = False) -> None:
     if not shows_bars:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("TQDM_DISABLE", "1")
-    elif not sys.stderr.isatty():
+    os.environ.setdefault("TQDM_DELAY", "2")  # work of a moment shows no bar
+    if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", str(PLAIN_EVERY_S))
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -21,16 +21,14 @@ def init(
     task: Annotated[
         list[str] | None,
         typer.Option(
-            "--task",
             metavar="NAME=PATH",
-            help="A task and its rows, repeatable, in learning order. PATH: a CSV, TSV, JSONL or "
-            "Parquet file, or a folder with train.* (and dev.*, test.*).",
+            help="A task and its rows, repeatable, in learning order. PATH: a CSV, TSV, JSON, "
+            "JSONL or Parquet file, or a folder with train.* (and dev.*, test.*).",
         ),
     ] = None,
     params: Annotated[
         Path | None,
         typer.Option(
-            "--params",
             metavar="FILE",
             help="A params.yaml to start from instead of --task, like an example's. Its relative "
             "paths start from its own folder.",

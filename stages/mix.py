@@ -19,7 +19,7 @@ def mix(run: StageRun) -> None:
         run.say(f"{method.name}: {method.privacy}")
     real = data.rows_to_mix(method.mixes_real_rows)
     rows = mix_rows(real, passed.samples, run.task, run.seed)
-    run.hashes["train.parquet"] = data.train_sha256
+    run.hashes["train.parquet"] = data.hashes["train.parquet"]
     parameters = {"seed": run.seed, "method": method.name, "flagged_dropped": passed.num_dropped}
     write_table(run.path(MIX), MIX, rows, run.provenance(parameters))
     num_pseudo = len(rows) - len(real)

@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-TaskArgument = Annotated[
-    str, typer.Argument(help="The task's name in params.yaml.", show_default=False)
-]
+TaskArgument = Annotated[str, typer.Argument(help="The task's name in params.yaml.")]
 StageTaskArgument = Annotated[
     str,
     typer.Argument(

@@ -11,13 +11,7 @@ from ruamel.yaml import YAML
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.artifacts.layout import Layout
 from lamol_core.config.loading import read_params
-from lamol_core.data.orders import (
-    distinct_tasks,
-    listed_order,
-    order_tree,
-    original_name,
-    random_orders,
-)
+from lamol_core.data import orders as task_orders
 from lamol_core.data.tombstones import forgotten_under_another_name, read_records
 from lamol_core.errors import ConfigError, UsageError, as_list
 from lamol_core.parameters import load_params
@@ -25,16 +19,12 @@ from stages.console import say
 from stages.guard import guarded, run_as_module
 from stages.options import DebugOption
 
-OrdersArgument = Annotated[
-    list[str] | None, typer.Argument(help="Orders, each as task,task,task.", show_default=False)
-]
+OrdersArgument = Annotated[list[str] | None, typer.Argument(help="Orders, each as task,task,task.")]
 RandomOption = Annotated[
     int | None,
-    typer.Option(
-        "--random", min=1, help="Draw N orders at random; the first is that of params.yaml."
-    ),
+    typer.Option(min=1, help="Draw N orders at random; the first is that of params.yaml."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of --random.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of --random.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the tree, change nothing.")]
 
 
@@ -49,15 +39,15 @@ def orders(
     path = Path("params.yaml")
     params = load_params(path, ())  # all of it must be valid before it is rewritten
     blocks = read_params(path)["tasks"]
-    tasks = distinct_tasks(blocks)
+    tasks = task_orders.distinct_tasks(blocks)
     if bool(wanted) == (random is not None):
         raise UsageError("orders: name orders, or ask for --random N of them.")
     chosen = [order.split(",") for order in wanted or ()]
     if random is not None:
-        chosen = random_orders(listed_order(blocks), random, seed)
-    tree = order_tree(tasks, chosen)
+        chosen = task_orders.random_orders(task_orders.listed_order(blocks), random, seed)
+    tree = task_orders.order_tree(tasks, chosen)
     records = read_records(Layout().all_forgotten)
-    sources = {name: params.task(original_name(name, tree)).source for name in tree}
+    sources = {name: params.task(task_orders.original_name(name, tree)).source for name in tree}
     problems = [
         problem
         for name, source in sources.items()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lamol_core.artifacts.spec import PAGE
-from lamol_core.parameters import completed, declared_params, defaults
+from lamol_core.parameters import completed, declared_params
 from lamol_core.reporting.comparison.render import set_beside
 from lamol_core.reporting.report import read_figures, write_report
 from lamol_core.reporting.summary import build_summary
@@ -17,7 +17,6 @@ from stages.runtime import StageRun, stage
 CompareOption = Annotated[
     list[Path] | None,
     typer.Option(
-        "--compare",
         metavar="FOLDER",
         help="Compare this run with the finished runs in a folder, on the page (repeatable).",
     ),
@@ -29,7 +28,7 @@ def report(run: StageRun, compare: CompareOption = None) -> None:
     params = declared_params(run.blocks)
     figures = [read_figures(run.layout, name, task.after) for name, task in params.tasks.items()]
     summary, parameters = build_summary(params.method, figures), params.effective_params()
-    beside = set_beside(parameters, summary, compare, completed, defaults()) if compare else None
+    beside = set_beside(parameters, summary, compare, completed) if compare else None
     write_report(run.layout, summary, figures, parameters, beside)
     run.show(summary, score_table(summary))
     run.say(f"the page is {run.path(PAGE).resolve()}")

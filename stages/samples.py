@@ -12,7 +12,7 @@ import typer
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
 from lamol_core.artifacts.store import read_as_it_lies
-from lamol_core.audit.samples import Judgement, choose, read_judgement, to_csv
+from lamol_core.audit.samples import Judgement, SampleVerdict, choose, read_judgement, to_csv
 from lamol_core.errors import ConfigError
 from lamol_core.parameters import load_params
 from lamol_core.records import PseudoSample, from_table
@@ -22,13 +22,12 @@ from stages.guard import guarded, run_as_module
 from stages.options import DebugOption, TaskArgument
 
 TaskOption = Annotated[str, typer.Option("--task", help="Only rows of this earlier task.")]
-LabelOption = Annotated[str, typer.Option("--label", help="Only rows with this target.")]
+LabelOption = Annotated[str, typer.Option(help="Only rows with this target.")]
 VerdictOption = Annotated[
-    Literal["clean", "unjudged", "flagged", "rejected", "surplus"] | None,
-    typer.Option("--verdict", help="Only rows with this verdict of the audit."),
+    SampleVerdict | None, typer.Option(help="Only rows with this verdict of the audit.")
 ]
-GrepOption = Annotated[str, typer.Option("--grep", help="Only rows that contain this text.")]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many rows to show at most.")]
+GrepOption = Annotated[str, typer.Option(help="Only rows that contain this text.")]
+LimitOption = Annotated[int, typer.Option(min=1, help="How many rows to show at most.")]
 Shape = Literal["table", "json", "csv"]
 FormatOption = Annotated[
     Shape, typer.Option("--format", help="table, json (an object a line) or csv.")
@@ -74,7 +73,7 @@ def samples(
             "fingerprint was kept."
         )
     say(
-        f"samples {task}: {len(found)} rows shown of {len(matching)} that match (--limit), "
+        f"samples {task}: {len(found)} rows shown of {len(matching)} that match, "
         f"{table.num_rows} in all"
     )
 

@@ -37,7 +37,8 @@ def train(run: StageRun) -> None:
     figures = write_training(trained, run, given.data, method.mixes_real_rows, made)
     device = str(trained.model.device)
     figures = run.write_figures(figures, seconds_before=trained.seconds_before, device=device)
-    trained.discard_resumes()
+    for resume in trained.resumes:
+        resume.remove()
     if trained.num_cut:
         run.say(f"{trained.num_cut} inputs were cut to fit text.max_length")
     run.say(

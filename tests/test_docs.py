@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 DOCS = ROOT / "docs"
 RESULTS = DOCS / "results"
 PAGES = sorted(RESULTS.glob("*.md"))
-FRONT = [ROOT / "README.md", DOCS / "results.md", DOCS / "method.md"]
+FRONT = [ROOT / "README.md", DOCS / "results.md", DOCS / "method.md", DOCS / "claims.md"]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.code_imports import ROOT
 
-pytestmark = pytest.mark.documented
+pytestmark = [pytest.mark.documented, pytest.mark.slow]
 BLOCK = re.compile(r"(?:^ {4}.*\n(?:\n(?= {4}))*)+", re.M)
 """An indented block, with blank lines inside."""
 IN_OTHER_TESTS = re.compile(r"^make (demo|test)\b.*$", re.M)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from pathlib import Path
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
 
+from scripts.make_docs import PAGES
 from tests.code_imports import PACKAGES, ROOT
 from tests.test_layers import names_imported
 
@@ -73,3 +77,24 @@ def test_targets_of_make_in_the_guide_are_there() -> None:
 def test_changes_of_results_are_told_apart() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(r"^## Unreleased\n\n(?:.+\n)*?### Changes results$", text, re.M)
+
+
+def test_every_long_step_is_announced_with_a_range_of_minutes(tmp_path: Path) -> None:
+    """On a fresh machine: nothing is installed yet."""
+    planned = subprocess.run(
+        ["make", "-n", "demo", f"VENV={tmp_path / 'venv'}"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    is_long = [bool(re.search(r"pip install|-m venv|dvc repro", step)) for step in planned]
+    assert sum(is_long) == 4
+    told = [re.search(r"^echo .*\d+ to \d+ (minutes|seconds)", step) for step in planned]
+    for row, step in enumerate(planned):
+        if is_long[row]:
+            assert any(told[max(row - 2, 0) : row]), step
+            assert "--quiet" not in step, "pip shows that it goes on"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_generated_page_is_up_to_date(name: str) -> None:
+    """`python scripts/make_docs.py` writes it again."""
+    assert (ROOT / name).read_text(encoding="utf-8") == PAGES[name]()

@@ -38,8 +38,12 @@ def atomic_path(out: Path) -> Iterator[Path]:
     try:
         yield scratch
         if not _same_tree(scratch, out):
-            _fsync_tree(scratch)
-            _replace(scratch, out, holder)
+            for path in [scratch, *(scratch.rglob("*") if scratch.is_dir() else ())]:
+                _fsync(path)
+            if out.is_dir() or (scratch.is_dir() and out.exists()):
+                # a rename replaces no full folder, and no file by a folder: the old output moves
+                out.rename(holder / ASIDE)
+            scratch.rename(out)
             _fsync(out.parent)
     finally:
         _discard(holder, out)
@@ -103,13 +107,6 @@ def _link_or_copy(source: str, target: str) -> str:
     return target
 
 
-def _replace(scratch: Path, out: Path, holder: Path) -> None:
-    if out.is_dir() or (scratch.is_dir() and out.exists()):
-        # a rename replaces no full folder, and no file by a folder: the old output moves first
-        out.rename(holder / ASIDE)
-    scratch.rename(out)
-
-
 def _same_tree(left: Path, right: Path) -> bool:
     if left.is_dir() != right.is_dir() or not right.exists() or right.is_symlink():
         return False
@@ -125,11 +122,6 @@ def _same_tree(left: Path, right: Path) -> bool:
 def _names(folder: Path) -> list[tuple[str, bool]]:
     """The relative path of everything below a folder, and whether it is a folder."""
     return sorted((str(path.relative_to(folder)), path.is_dir()) for path in folder.rglob("*"))
-
-
-def _fsync_tree(path: Path) -> None:
-    for entry in [path, *(path.rglob("*") if path.is_dir() else ())]:
-        _fsync(entry)
 
 
 def _fsync(path: Path) -> None:

@@ -46,9 +46,6 @@ class Layout:
     def student(self, task: str) -> Path:
         return spec.STUDENT.at(task, self.root)
 
-    def teacher(self, task: str) -> Path:
-        return spec.TEACHER.at(task, self.root)
-
     def state(self, task: str) -> Path:
         return spec.STATE.at(task, self.root)
 
@@ -57,9 +54,6 @@ class Layout:
 
     def audit(self, task: str) -> Path:
         return spec.AUDIT.at(task, self.root)
-
-    def mix(self, task: str) -> Path:
-        return spec.MIX.at(task, self.root)
 
     def teacher_states(self, task: str) -> Path:
         """The teacher's stored hidden states. They exist only while the task is trained."""

@@ -53,7 +53,7 @@ class Manifest:
     @property
     def own_sha256(self) -> str:
         others = {key: value for key, value in asdict(self).items() if key != "manifest_sha256"}
-        return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+        return sha256_of_json(others)
 
 
 def write_manifest(
@@ -64,7 +64,7 @@ def write_manifest(
     hashes = {name: sha256_of(path) for name, path in sorted(files.items())}
     # tuples become lists, as they will be when the JSON is read again
     parameters = json.loads(json.dumps(provenance.parameters))
-    content = _hash_of_hashes(hashes)
+    content = sha256_of_json(hashes)
     manifest = Manifest(kind, hashes, content, rows, parameters, provenance.inputs, provenance.code)
     manifest = replace(manifest, manifest_sha256=manifest.own_sha256)
     path.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -85,9 +85,7 @@ def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manife
     With `part` only the file of this name is checked. Raises ArtifactError, whose message ends with
     `remedy`."""
     manifest = _check(folder, folder / MANIFEST, folder, kind, remedy, part)
-    if part and part not in manifest.files:
-        raise ArtifactError(f"{folder / part}: not in the folder's manifest. {remedy}")
-    for name in () if part else _files_below(folder):
+    for name in [part] if part else _files_below(folder):
         if name not in manifest.files:
             raise ArtifactError(f"{folder / name}: not in the folder's manifest. {remedy}")
     return manifest
@@ -148,7 +146,7 @@ def read_manifest(path: Path, remedy: str) -> Manifest:
         )
     manifest = read_json_as(Manifest, path, remedy)
     hashes = manifest.content_sha256, manifest.manifest_sha256
-    if hashes != (_hash_of_hashes(manifest.files), manifest.own_sha256):
+    if hashes != (sha256_of_json(manifest.files), manifest.own_sha256):
         raise ArtifactError(f"{path}: was changed, its hashes do not match. {remedy}")
     return manifest
 
@@ -163,9 +161,9 @@ def _files_below(folder: Path) -> list[str]:
     ]
 
 
-def _hash_of_hashes(files: dict[str, str]) -> str:
-    joined = json.dumps(files, sort_keys=True).encode()
-    return hashlib.sha256(joined).hexdigest()
+def sha256_of_json(content: object) -> str:
+    """Hex sha256 of plain data. The order of keys does not matter."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

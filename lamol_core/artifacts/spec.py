@@ -212,13 +212,8 @@ REPORT_STAGE = Stage(
     packages=("artifacts", "data", "evaluation", "methods", "metrics", "reporting", "text"),
     of_task=False,
 )  # fmt: skip
-STAGES = {
-    stage.name: stage
-    for stage in (
-        BACKBONE, PREPARE, SNAPSHOT, GENERATE, AUDIT_STAGE, MIX_STAGE, TRAIN, EVALUATE,
-        REPORT_STAGE,
-    )
-}  # fmt: skip
+ALL = BACKBONE, PREPARE, SNAPSHOT, GENERATE, AUDIT_STAGE, MIX_STAGE, TRAIN, EVALUATE, REPORT_STAGE
+STAGES = {stage.name: stage for stage in ALL}
 """Every stage by its name, in the order in which DVC runs them."""
 OF_A_TASK = tuple(stage.name for stage in STAGES.values() if stage.of_task)
 

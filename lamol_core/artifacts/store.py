@@ -6,15 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from lamol_core.artifacts import manifest as manifests
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.manifest import (
-    MANIFEST,
-    Manifest,
-    check_folder,
-    check_table,
-    read_manifest,
-    table_manifest,
-)
 from lamol_core.artifacts.spec import Artifact, Of, Read, Stage, TableArtifact, remedy
 from lamol_core.artifacts.tables import read_rows
 from lamol_core.config.task_names import BASE
@@ -44,19 +37,21 @@ class Inputs:
     def task_of(self, of: Of) -> str:
         return {"task": self.task or BASE, "before": self.after, "base": BASE}[of]
 
-    def check(self, artifact: Artifact, of: Of = "task") -> Manifest:
+    def check(self, artifact: Artifact, of: Of = "task") -> manifests.Manifest:
         """Check an input against its manifest; returns the manifest. Raises ArtifactError where the
         input is missing or was changed."""
         read = self._declared(artifact, of)
         return self._record_hash(read, check(self.layout, artifact, self.task_of(of), read.part))
 
-    def manifest_unchecked(self, artifact: Artifact, of: Of = "task") -> Manifest:
+    def manifest_unchecked(self, artifact: Artifact, of: Of = "task") -> manifests.Manifest:
         """The manifest of an input whose files are not checked: they may have changed. Raises
         ArtifactError where the manifest is missing or broken."""
-        manifest = manifest_of(self.layout, artifact, self.task_of(of))
+        path, mend = self.path(artifact, of), remedy(artifact, self.task_of(of))
+        file = manifests.table_manifest(path) if artifact.is_table else path / manifests.MANIFEST
+        manifest = manifests.read_manifest(file, mend)
         return self._record_hash(self._declared(artifact, of), manifest)
 
-    def read(self, artifact: TableArtifact, of: Of = "task") -> tuple[pa.Table, Manifest]:
+    def read(self, artifact: TableArtifact, of: Of = "task") -> tuple[pa.Table, manifests.Manifest]:
         """Check and read an input table; returns its rows and its manifest. Raises ArtifactError
         where it is missing or was changed."""
         manifest = self.check(artifact, of)
@@ -68,35 +63,27 @@ class Inputs:
         assert found, f"{self.declared.name} reads no {artifact.name} of {of}"
         return found[0]
 
-    def _record_hash(self, read: Read, manifest: Manifest) -> Manifest:
+    def _record_hash(self, read: Read, manifest: manifests.Manifest) -> manifests.Manifest:
         name = "/".join(filter(None, (read.artifact.name, read.part)))
         name = name if read.of == "task" else f"{read.of}.{name}"
         self.hashes[name] = manifest.files.get(read.part, manifest.content_sha256)
         return manifest
 
 
-def check(layout: Layout, artifact: Artifact, task: str, part: str = "") -> Manifest:
+def check(layout: Layout, artifact: Artifact, task: str, part: str = "") -> manifests.Manifest:
     """Check a task's artefact against its manifest; returns the manifest. With `part` only this
     file of a folder is checked. Raises ArtifactError where the artefact is missing or was changed.
     """
     path, mend = artifact.at(task, layout.root), remedy(artifact, task)
     if artifact.is_table:
-        return check_table(path, artifact.kind, mend)
-    return check_folder(path, artifact.kind, mend, part)
+        return manifests.check_table(path, artifact.kind, mend)
+    return manifests.check_folder(path, artifact.kind, mend, part)
 
 
 def read_as_it_lies(layout: Layout, artifact: TableArtifact, task: str) -> pa.Table:
     """The rows of a task's table, without a check against the manifest. Raises ArtifactError where
     the table is missing or has another schema."""
     return read_rows(artifact.at(task, layout.root), artifact.schema, remedy(artifact, task))
-
-
-def manifest_of(layout: Layout, artifact: Artifact, task: str) -> Manifest:
-    """The manifest of a task's artefact, whose files are not checked. Raises ArtifactError where
-    the manifest is missing or broken."""
-    path = artifact.at(task, layout.root)
-    file = table_manifest(path) if artifact.is_table else path / MANIFEST
-    return read_manifest(file, remedy(artifact, task))
 
 
 def require_room(layout: Layout, stage: Stage, after: str) -> None:

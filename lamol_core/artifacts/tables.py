@@ -8,14 +8,8 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lamol_core.artifacts import manifest as manifests
 from lamol_core.artifacts.atomic import atomic_path
-from lamol_core.artifacts.manifest import (
-    NOTHING_KNOWN,
-    Manifest,
-    Provenance,
-    table_manifest,
-    write_manifest,
-)
 from lamol_core.artifacts.spec import TableArtifact
 from lamol_core.errors import ArtifactError
 from lamol_core.records import to_columns
@@ -40,14 +34,14 @@ def write_table(
     path: Path,
     artifact: TableArtifact,
     records: Sequence[object],
-    provenance: Provenance = NOTHING_KNOWN,
-) -> Manifest:
+    provenance: manifests.Provenance = manifests.NOTHING_KNOWN,
+) -> manifests.Manifest:
     """Write a table that is one file, then the manifest beside it; returns the manifest."""
     with atomic_path(path) as scratch:
         write_rows(scratch, records, artifact.schema)
-    counts = {path.stem: len(records)}
-    with atomic_path(table_manifest(path)) as scratch:
-        return write_manifest(scratch, artifact.kind, {path.name: path}, counts, provenance)
+    counts, files = {path.stem: len(records)}, {path.name: path}
+    with atomic_path(manifests.table_manifest(path)) as scratch:
+        return manifests.write_manifest(scratch, artifact.kind, files, counts, provenance)
 
 
 def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
@@ -59,8 +53,7 @@ def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise ArtifactError(f"{path}: not readable as Parquet ({error}). {remedy}") from error
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
+    if missing := [name for name in schema.names if name not in table.column_names]:
         raise ArtifactError(f"{path}: no column {', '.join(map(repr, missing))}. {remedy}")
     try:
         return table.select(schema.names).cast(schema)

@@ -4,18 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lamol_core.artifacts.atomic import atomic_folder, atomic_path
-from lamol_core.artifacts.figures import read_json, write_json
+from lamol_core.artifacts import spec
+from lamol_core.artifacts.atomic import atomic_folder
+from lamol_core.artifacts.figures import read_json, write_json, write_text
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance, is_whole, seal_folder
-from lamol_core.artifacts.spec import (
-    AUDIT,
-    AUDIT_FIGURES,
-    AUDIT_FLAGS,
-    CROISSANT,
-    DATASET_CARD,
-    remedy,
-)  # fmt: skip
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import write_rows
 from lamol_core.audit.cards import croissant, dataset_card
@@ -25,7 +18,7 @@ from lamol_core.audit.spec import Audited
 from lamol_core.audit.verdicts import NO_HISTORY, Audit
 from lamol_core.data.gate import WITHOUT
 from lamol_core.errors import ArtifactError
-from lamol_core.reporting.plots import save_svg
+from lamol_core.reporting.plots import to_svg
 
 
 def write_audit(
@@ -51,24 +44,23 @@ def write_audit(
         }
         content["verdicts"][-1][WITHOUT] = content[WITHOUT]
     with atomic_folder(layout.audit(task)) as scratch:
-        write_json(scratch / AUDIT_FIGURES, content)
+        write_json(scratch / spec.AUDIT_FIGURES, content)
         page = render_audit(audit, content, show_real_rows=False)
         (scratch / "index.html").write_text(page, encoding="utf-8")
         if (chart := fading_chart(content["fading"])) is not None:
-            save_svg(chart, scratch / "fading.svg")
-        write_rows(scratch / AUDIT_FLAGS, audit.flags, AUDIT.schema)
-        seal_folder(scratch, AUDIT.kind, {"flags": len(audit.flags)}, provenance)
+            (scratch / "fading.svg").write_text(to_svg(chart, "white"), encoding="utf-8")
+        write_rows(scratch / spec.AUDIT_FLAGS, audit.flags, spec.AUDIT.schema)
+        seal_folder(scratch, spec.AUDIT.kind, {"flags": len(audit.flags)}, provenance)
     texts = {
-        DATASET_CARD.at(task, layout.root): dataset_card(content, audit.audited),
-        CROISSANT.at(task, layout.root): croissant(content, audit.audited),
+        spec.DATASET_CARD.at(task, layout.root): dataset_card(content, audit.audited),
+        spec.CROISSANT.at(task, layout.root): croissant(content, audit.audited),
     }
     with_real_rows = layout.page_with_real_rows(task)
     with_real_rows.unlink(missing_ok=True)
     if show_real_rows:
         texts[with_real_rows] = render_audit(audit, content, show_real_rows=True)
     for path, text in texts.items():
-        with atomic_path(path) as scratch:
-            scratch.write_text(text, encoding="utf-8")
+        write_text(path, text)
     return content
 
 
@@ -93,26 +85,26 @@ def whole_audit(
 ) -> dict[str, Any] | None:
     """Return the content of audit.json on disk if it can be used again but not made again: it is
     of this table and these parameters, and real rows have been forgotten. Else return None."""
-    folder = inputs.path(AUDIT)
+    folder = inputs.path(spec.AUDIT)
     table = {name: inputs.hashes[name] for name in ("pseudo", "table", "teacher")}
     made = Provenance(dict(parameters), table)
     is_forgotten = any(task.forgotten_on for task in audited.tasks)
-    return _read_audit(folder) if is_forgotten and is_whole(folder, AUDIT.kind, made) else None
+    return _read_audit(folder) if is_forgotten and is_whole(folder, spec.AUDIT.kind, made) else None
 
 
 def read_history(inputs: Inputs) -> Mapping[str, Any]:
     """Return the content of the previous task's audit.json, for its verdicts and fading figures;
     NO_HISTORY where that task has no audit. Raises ArtifactError where the audit was changed."""
-    folder = inputs.path(AUDIT, "before")
-    path = folder / AUDIT_FIGURES
+    folder = inputs.path(spec.AUDIT, "before")
+    path = folder / spec.AUDIT_FIGURES
     if not path.is_file():
         return NO_HISTORY
-    inputs.check(AUDIT, "before")
+    inputs.check(spec.AUDIT, "before")
     content = _read_audit(folder)
     if not all(isinstance(content.get(name), list) for name in NO_HISTORY):
-        raise ArtifactError(f"{path}: not an audit. {remedy(AUDIT, folder.parent.name)}")
+        raise ArtifactError(f"{path}: not an audit. {spec.remedy(spec.AUDIT, folder.parent.name)}")
     return content
 
 
 def _read_audit(folder: Path) -> dict[str, Any]:
-    return read_json(folder / AUDIT_FIGURES, remedy(AUDIT, folder.parent.name))
+    return read_json(folder / spec.AUDIT_FIGURES, spec.remedy(spec.AUDIT, folder.parent.name))

@@ -33,7 +33,7 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
         raise ArtifactError(f"{path}: empty cells in column {', '.join(holes)}. {mend}")
     samples = from_table(table, PseudoSample)
     manifest, data = inputs.manifest_unchecked(PSEUDO), TaskData.read(inputs)
-    teacher = layout.teacher(task)
+    teacher = inputs.path(TEACHER)
     inputs.hashes["table"] = sha256_of(path)
     origin = Origin(
         new_task=task,

@@ -16,7 +16,7 @@ from lamol_core.audit.limits import Limit, Verdict, worst
 from lamol_core.audit.reference import RealRows, Reference
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import Canary
-from lamol_core.records import SURPLUS, Example, PseudoSample, TaskFacts
+from lamol_core.records import SURPLUS, Example, Flag, PseudoSample, TaskFacts
 from lamol_core.text.normalise import normalise, words_of
 from lamol_core.text.params import TextParams
 
@@ -170,20 +170,6 @@ class Audited:
     @property
     def kept(self) -> list[PseudoSample]:
         return [sample for task in self.tasks for sample in task.kept]
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A row that a check flags, and the reason. It holds no text of a real row."""
-
-    row_id: str
-    source_task: str
-    check: str
-    reason: str
-    value: float = 0.0
-    real_row_id: str = ""
-    span_start: int = 0
-    span_words: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 from lamol_core.audit.limits import Verdict, worst
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.registry import CHECKS
-from lamol_core.audit.spec import Audited, Check, Finding, Flag, Judged
+from lamol_core.audit.spec import Audited, Check, Finding, Judged
+from lamol_core.records import Flag
 
 NO_HISTORY: Mapping[str, Any] = {"verdicts": (), "fading": ()}
 
@@ -86,8 +87,7 @@ class Audit:
         entries = []
         for task in self.audited.tasks:
             by_check = [finding.by_task.get(task.name, {}) for finding in self.findings]
-            figures = {name: value for figures in by_check for name, value in figures.items()}
-            if figures:
+            if figures := {name: value for figures in by_check for name, value in figures.items()}:
                 head = {"for": self.task, "task": task.name, "age": task.tasks_since}
                 entries.append({**head, **figures})
         return entries

@@ -90,13 +90,10 @@ def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
     *parents, last = key.split(".")
     for part in parents:
         child = node.setdefault(part, {})
-        if child is None:
-            raise ConfigError(
-                f"--set {override}: {part!r} is empty in params.yaml. Delete its line, or give it "
-                "keys."
-            )
         if not isinstance(child, dict):
-            raise ConfigError(f"--set {override}: {part!r} is a value, it has no keys below it.")
+            empty = "is empty in params.yaml. Delete its line, or give it keys."
+            why = empty if child is None else "is a value, it has no keys below it."
+            raise ConfigError(f"--set {override}: {part!r} {why}")
         node = child
     try:
         node[last] = yaml.load(text)

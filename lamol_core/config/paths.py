@@ -26,10 +26,13 @@ def originals(path: Path) -> list[Path]:
 
 def pointer_problem(path: Path) -> str | None:
     """A sentence where a file is the pointer that Git LFS leaves in place of a large file."""
-    with path.open("rb") as stream:
-        is_pointer = stream.read(len(LFS)) == LFS
     said = f"{path}: is a pointer of Git LFS, not the file itself. Run `git lfs pull` there."
-    return said if is_pointer else None
+    return said if begins_with(path, LFS) else None
+
+
+def begins_with(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(mark)) == mark
 
 
 def say_missing(path: Path, given: str, root: Path) -> str:

@@ -57,8 +57,9 @@ def lineage(tasks: Mapping[Any, Any], name: Any) -> list[Any]:
 
 
 def _after(task: Any) -> str | None:
-    """The predecessor that a task's block names; None where it names none, or not as a string."""
-    after = task.get("after") if isinstance(task, Mapping) else None
+    """The predecessor that a task names (its block, or an object with `after`); None where it names
+    none, or not as a string."""
+    after = task.get("after") if isinstance(task, Mapping) else getattr(task, "after", None)
     return after if isinstance(after, str) else None
 
 

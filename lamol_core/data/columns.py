@@ -187,8 +187,7 @@ def keep_targets(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, l
         return rows
     stay = set(sorted({row.target for row in rows["train"]})[: columns.max_targets])
     rows = {s: [row for row in part if row.target in stay] for s, part in rows.items()}
-    empty = [split for split, part in rows.items() if not part]
-    if empty:
+    if empty := [split for split, part in rows.items() if not part]:
         raise SourceError(
             f"the {split} split has no row of the {len(stay)} targets that max_targets keeps. "
             "Raise max_targets, or leave the split out."

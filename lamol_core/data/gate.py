@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, write_json
-from lamol_core.artifacts.manifest import Manifest, seal_folder, sha256_of
+from lamol_core.artifacts.manifest import seal_folder, sha256_of
 from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, PSEUDO, Of, remedy, repro
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import read_rows, write_rows
@@ -43,8 +43,6 @@ class PassedRows:
     """The pseudo-samples that passed the gate. Invalid samples are still among them."""
 
     samples: list[PseudoSample]
-    manifest: Manifest
-    """The manifest of the table that holds the samples."""
     num_dropped: int
     """Valid rows that were left out because the audit flags them."""
     failed: str = ""
@@ -59,21 +57,20 @@ def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -
     of another table. With `gate` off and without `drop_flagged` no audit is read."""
     needs_audit = params.gate != "off" or params.drop_flagged
     failed = _failed_checks(inputs, params) if needs_audit else ""
-    rows, manifest = inputs.read(PSEUDO)
+    rows, _ = inputs.read(PSEUDO)
     table = inputs.path(PSEUDO)
     samples = from_table(rows, PseudoSample)
     flagged = flagged_rows(inputs) if params.drop_flagged else set()
     left = [sample for sample in samples if sample.row_id not in flagged]
     had = {sample.source_task for sample in samples if sample.valid}
     has = {sample.source_task for sample in left if sample.valid}
-    lost = [facts.name for facts in earlier if facts.name in had - has]
-    if lost:
+    if lost := [facts.name for facts in earlier if facts.name in had - has]:
         raise GenerationError(
             f"{table}: all rows of {', '.join(lost)} are flagged, so mix.drop_flagged leaves "
             f"none to rehearse. Look at {inputs.path(AUDIT)}/index.html."
         )
     dropped = sum(sample.valid and sample.row_id in flagged for sample in samples)
-    return PassedRows(left, manifest, dropped, failed)
+    return PassedRows(left, dropped, failed)
 
 
 def _failed_checks(inputs: Inputs, params: MixParams) -> str:

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -196,7 +196,7 @@ def _alike(rows: Iterable[RawRow]) -> list[tuple[str, str]]:
 
 
 def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
-    text = json.dumps([facts.as_dict() for facts in lineage], indent=1, sort_keys=True)
+    text = json.dumps([asdict(facts) for facts in lineage], indent=1, sort_keys=True)
     (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")
 
 

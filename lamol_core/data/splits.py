@@ -37,8 +37,7 @@ def complete_splits(
     missing = [split for split in fractions if split not in rows_by_split]
     splits = {split: list(rows) for split, rows in rows_by_split.items()}
     cuts = _cut(train, {s: max(1, round(fractions[s] * len(train))) for s in missing}, params)
-    empty = [split for split in missing if not cuts[split]]
-    if empty:
+    if empty := [split for split in missing if not cuts[split]]:
         raise SourceError(
             f"tasks.{name}.source: {counted(len(train), 'training row')} of "
             f"{counted(len({row.input for row in train}), 'distinct input')} are too few to cut a "

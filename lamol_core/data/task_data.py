@@ -51,9 +51,9 @@ class TaskData:
         """Open any data folder. With `check` every file is compared with the manifest. Raises
         ArtifactError as `read` does."""
         mend = remedy(DATA, folder.name)
-        if check:
-            return cls._opened(folder, check_folder(folder, DATA.kind, mend))
-        return cls._opened(folder, read_manifest(folder / MANIFEST, mend))
+        if not check:
+            return cls._opened(folder, read_manifest(folder / MANIFEST, mend))
+        return cls._opened(folder, check_folder(folder, DATA.kind, mend))
 
     @classmethod
     def _opened(cls, folder: Path, manifest: Manifest) -> TaskData:
@@ -87,12 +87,12 @@ class TaskData:
     def seen_rows(self, task: str, split: str) -> list[Example]:
         """The rows of this task or an earlier one in one split. Raises ArtifactError where they
         cannot be read or were forgotten, and for any other task."""
-        removed = self.forgotten(task).get(split)
-        if removed is not None:
+        if (removed := self.forgotten(task).get(split)) is not None:
             raise ArtifactError(
                 f"{self.file(task, split)}: its {removed.rows} rows were forgotten on "
-                f"{removed.forgotten_on}. Undo the change that needs them, then "
-                f"{repro(DATA, task)} and `dvc checkout`; or remove .lamol/forgotten/{task} to "
+                f"{removed.forgotten_on}. Undo the change that needs them "
+                f"(`git checkout params.yaml dvc.lock`), then {repro(DATA, task)} and `dvc "
+                f"checkout`; or remove .lamol/forgotten/{task} to "
                 "read them from the source again."
             )
         return self.rows_left(task, split)
@@ -115,11 +115,6 @@ class TaskData:
         """Each forgotten split of a task, with the rows it had, the hash of its file, and the date;
         {} if none was forgotten."""
         return removed_from(self.file(task, "train").parent / FORGOTTEN)
-
-    @property
-    def train_sha256(self) -> str:
-        """Hex sha256 of the file of the task's own training rows."""
-        return self.hashes["train.parquet"]
 
     def file(self, task: str, split: str) -> Path:
         """The path of a split of this task or an earlier one. Raises ArtifactError for any other

@@ -10,9 +10,8 @@ read that source either.
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json_as
@@ -73,8 +72,8 @@ def write_record(
     folder: Path,
     own: TaskData,
     kept: Sequence[str],
-    source: Source | None = None,
-    also_of: Mapping[str, Source] = MappingProxyType({}),
+    source: Source | None,
+    also_of: Mapping[str, Source],
 ) -> None:
     """Write the record of a task whose rows were just forgotten.
 
@@ -85,7 +84,7 @@ def write_record(
     with atomic_folder(folder) as scratch:
         for name in names:
             shutil.copyfile(own.folder / name, scratch / name)
-        _write_json(scratch / FACTS, own.facts.as_dict())
+        _write_json(scratch / FACTS, asdict(own.facts))
         if source is not None:
             others = {name: other.model_dump(mode="json") for name, other in also_of.items()}
             plain = {"source": source.model_dump(mode="json"), "also_of": others}

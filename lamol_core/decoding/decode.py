@@ -13,13 +13,7 @@ from transformers import PreTrainedModel
 from lamol_core.decoding.completions import Completion, NextTokens, Progress, Writer
 from lamol_core.decoding.engine import SlotEngine
 from lamol_core.decoding.transformers_generate import generate_rows
-from lamol_core.models.attention import (
-    PADDED,
-    UnsupportedAttention,
-    attending,
-    deviates,
-    is_plain_causal,
-)
+from lamol_core.models import attention
 from lamol_core.text.template import ControlTokens
 
 log = logging.getLogger(__name__)
@@ -48,16 +42,15 @@ def decode(
         return []
     writer = Writer(choose, len(prompts), max_tokens, control.eos, model.device, wants_nll)
     try:
-        # on a CPU with an attention for short rows
-        with attending(model, PADDED) if model.device.type == "cpu" else nullcontext():
+        on_cpu = model.device.type == "cpu"  # with an attention for short rows
+        with attention.attending(model, attention.PADDED) if on_cpu else nullcontext():
             if runs_in_slots(model, control.pad):
                 SlotEngine(model, prompts, writer, batch_size, control.pad).run(on_rows_done)
                 return writer.completions()
-    except UnsupportedAttention as error:
+    except attention.UnsupportedAttention as error:
         log.debug("no slots: %s", error)
-    name = type(model).__name__
     sentence = "%s cannot run in the decoding engine; the slower generate() is used."
-    log.warning(sentence, name, extra={"first_met": 1})
+    log.warning(sentence, type(model).__name__, extra={"first_met": 1})
     generate_rows(model, prompts, writer, batch_size, control, on_rows_done)
     return writer.completions()
 
@@ -68,7 +61,7 @@ def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
 
     The test rows are too short to show a sliding window. A model whose configuration asks for more
     than causal attention is therefore refused without a test."""
-    if not is_plain_causal(model):
+    if not attention.is_plain_causal(model):
         log.debug("no slots: needs more than causal attention")
         return False
     shown: list[list[Tensor]] = [[] for _ in PROMPTS]
@@ -89,7 +82,7 @@ def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
         ids = torch.tensor([[*prompt, *CONTINUATION[:-1]]], device=model.device)
         with torch.inference_mode():
             expected = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :]
-        if deviates(torch.stack(found), expected):
+        if attention.deviates(torch.stack(found), expected):
             log.debug("no slots: the logits differ")
             return False
     return True

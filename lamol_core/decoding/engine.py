@@ -143,8 +143,7 @@ class SlotEngine:
         """Move the last live rows into the empty slots `gaps`."""
         live, remaining = self._num_live, self._num_live - len(gaps)
         sources = [slot for slot in range(remaining, live) if slot not in gaps]
-        targets = [slot for slot in gaps if slot < remaining]
-        if targets:
+        if targets := [slot for slot in gaps if slot < remaining]:
             self._cache.move(sources, targets, int(self._slots[2, :live].max()) + 1)
             self._slots[:, targets] = self._slots[:, sources]
         self._num_live = remaining

@@ -92,16 +92,3 @@ def predict_from_checkpoint(
             for row, text, score in zip(rows, own, scores, strict=True)
         ]
     return Scored(predictions, answers.inputs_cut, answers.answers_cut)
-
-
-def score_zero_shot(
-    models: Mapping[str, Path],
-    rows: Sequence[Example],
-    metric: str,
-    params: EvaluateParams,
-    max_length: int,
-) -> dict[str, float | None]:
-    """Return the percent score of each checkpoint on rows of a task that it has not learnt."""
-    task = rows[0].task
-    given = {task: rows}, {task: metric}, params, max_length
-    return {name: predict_from_checkpoint(path, *given).average for name, path in models.items()}

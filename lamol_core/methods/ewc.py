@@ -9,7 +9,6 @@ theta* are the weights before the task. The memory (ewc_memory.py) adds the pena
 from lamol_core.config.section import Count, Section, Weight
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
-from lamol_core.methods.terms import Loss, ce
 
 
 class EwcParams(Section):
@@ -17,7 +16,8 @@ class EwcParams(Section):
 
     Attributes:
         weight: The weight of the penalty.
-        fisher_rows: Rows of a task that its Fisher information is the mean over. `null`: all.
+        fisher_rows: The Fisher information of a task is the mean over so many of its rows. `null`:
+            all.
     """
 
     weight: Weight = 5000.0
@@ -28,10 +28,6 @@ class Ewc(Method[EwcParams]):
     name, Params = "ewc", EwcParams
     cost_per_token = 1.3  # the penalty, once there is a Fisher information
     privacy = "Keeps no real row, but one number for each weight."
-
-    @property
-    def loss(self) -> Loss:
-        return ce("qa", "new")
 
     def memory(self, context: MemoryContext) -> Memory:
         from lamol_core.methods.ewc_memory import FisherMemory

@@ -7,13 +7,8 @@ Nothing protects earlier tasks.
 
 from lamol_core.config.section import Section
 from lamol_core.methods.spec import Method
-from lamol_core.methods.terms import Loss, ce
 
 
 class Finetune(Method[Section]):
     name = "finetune"
     privacy = "Keeps nothing of an earlier task."
-
-    @property
-    def loss(self) -> Loss:
-        return ce("qa", "new")

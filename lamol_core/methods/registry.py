@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from lamol_core.errors import ConfigError, did_you_mean
 from lamol_core.methods.derpp import Derpp
 from lamol_core.methods.ewc import Ewc
 from lamol_core.methods.finetune import Finetune
@@ -18,14 +17,3 @@ METHODS: dict[str, type[Method[Any]]] = {
     for method in (LamolKd, Lamol, L2kd, Ewc, Derpp, Replay, Finetune, Multitask)
 }
 DEFAULT_METHOD = LamolKd.name
-
-
-def find_method(name: str | None) -> type[Method[Any]]:
-    """The method with this name; the default method for None. Raises ConfigError for an unknown
-    name."""
-    if name is None:
-        return METHODS[DEFAULT_METHOD]
-    if not isinstance(name, str) or name not in METHODS:
-        hint = did_you_mean(str(name), METHODS)
-        raise ConfigError(f"params.yaml: method: {name!r} is none of {', '.join(METHODS)}{hint}.")
-    return METHODS[name]

@@ -8,7 +8,7 @@ Every trained row is offered to the memory in every epoch; a reservoir decides w
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lamol_core.artifacts.spec import STATE, remedy
@@ -16,7 +16,6 @@ from lamol_core.artifacts.tables import read_rows, write_rows
 from lamol_core.config.section import Count, Section
 from lamol_core.errors import ArtifactError
 from lamol_core.methods.memory import LogitsOf, Memory, MemoryContext, file_of_state
-from lamol_core.methods.reservoir import Reservoir
 from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce
 from lamol_core.records import MemoryRow, from_table
@@ -36,6 +35,29 @@ class ReplayParams(Section):
 
     buffer_size: Count = 200
     batch_size: Count = 32
+
+
+@dataclass
+class Reservoir:
+    """Chooses the slot of a stream's next item (Vitter 1985, algorithm R).
+
+    After n items each of them is held with probability min(size / n, 1). A choice depends only on
+    the seed and the item's number, so a stream that was interrupted continues with the same
+    choices."""
+
+    size: int
+    seed: int
+    num_seen: int = 0
+
+    def next_slot(self) -> int | None:
+        """The slot, 0 to size - 1, in which the next item is stored; None if the item is not
+        kept."""
+        number = self.num_seen
+        self.num_seen += 1
+        if number < self.size:
+            return number
+        slot = random.Random(derive_seed(self.seed, "reservoir", number)).randrange(number + 1)
+        return slot if slot < self.size else None
 
 
 class RowMemory(Memory):
@@ -86,8 +108,7 @@ class RowMemory(Memory):
         """Offer rows to the reservoir; returns the rows that it took, by slot."""
         taken: dict[int, EncodedRow] = {}
         for row in rows:
-            slot = self._reservoir.next_slot()
-            if slot is not None:
+            if (slot := self._reservoir.next_slot()) is not None:
                 taken[slot] = row
                 self._rows[slot : slot + 1] = [replace(row, origin="memory")]
         return taken

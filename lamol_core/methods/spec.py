@@ -2,13 +2,12 @@
 registry.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from lamol_core.config.section import Section
 from lamol_core.methods.memory import Memory, MemoryContext
-from lamol_core.methods.terms import Loss
+from lamol_core.methods.terms import Loss, ce
 
 P = TypeVar("P", bound=Section)
 Symptom = Literal[
@@ -22,7 +21,7 @@ Symptom = Literal[
 """Problems that the report looks for in a run's figures."""
 
 
-class Method(ABC, Generic[P]):
+class Method(Generic[P]):
     """One continual-learning method, made with its block of params.yaml.
 
     Attributes:
@@ -54,9 +53,10 @@ class Method(ABC, Generic[P]):
         self.params = params
 
     @property
-    @abstractmethod
     def loss(self) -> Loss:
-        """The loss of a batch. The method's file has its equation."""
+        """The loss of a batch, here that of plain training: CE_qa over the batch's new rows. The
+        method's file has its equation."""
+        return ce("qa", "new")
 
     @property
     def expert_loss(self) -> Loss | None:

@@ -64,11 +64,6 @@ class Loss:
     def of_kind(self, kind: Kind) -> tuple[Term, ...]:
         return tuple(term for _, term in self.parts if term.kind == kind)
 
-    @property
-    def distilled(self) -> tuple[Term, ...]:
-        """The terms that need a teacher."""
-        return self.of_kind("kl")
-
 
 def ce(view: View, *origins: Origin, mean_over: tuple[Origin, ...] = ()) -> Loss:
     """The cross-entropy of a view over the rows of these origins. The mean is over the tokens of

@@ -6,18 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors import SafetensorError
 from tokenizers import ByteLevelBPETokenizer
 from tokenizers.pre_tokenizers import PreTokenizer
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
-)
 
 from lamol_core.config.hub import is_reachable
 from lamol_core.config.paths import resolve_path, say_missing
@@ -25,7 +17,7 @@ from lamol_core.errors import ConfigError, first_line, missing_package
 from lamol_core.models.params import BackboneParams, NanoParams
 from lamol_core.models.reserve import reserve_tokens
 
-Pair = tuple[PreTrainedModel, PreTrainedTokenizerBase]
+Pair = tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]
 END_OF_TEXT = "<|endoftext|>"
 COMMON_FROM = 5
 """A word enters the nano vocabulary if this many texts have it. Rarer words, such as names, are
@@ -63,9 +55,11 @@ def build_nano(nano: NanoParams, corpus: list[str]) -> Pair:
     bpe.train_from_iterator(
         words, nano.vocab_size, min_frequency=2, special_tokens=[END_OF_TEXT], show_progress=False
     )
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token=END_OF_TEXT)
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=bpe._tokenizer, eos_token=END_OF_TEXT
+    )
     tokenizer.model_max_length = nano.max_positions
-    config = LlamaConfig(
+    config = transformers.LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=nano.hidden_size,
         intermediate_size=nano.hidden_size * 4,
@@ -78,7 +72,7 @@ def build_nano(nano: NanoParams, corpus: list[str]) -> Pair:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(nano.seed)
-        return LlamaForCausalLM(config), tokenizer
+        return transformers.LlamaForCausalLM(config), tokenizer
 
 
 def _common_words(corpus: Sequence[str], pre_tokenizer: PreTokenizer) -> Iterator[str]:
@@ -129,7 +123,7 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
     options |= {"trust_remote_code": False}
     where = f"params.yaml: backbone.path: {where}"
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.float32, output_loading_info=True, **weights, **options
         )
     except (OSError, ValueError, LookupError, SafetensorError) as error:
@@ -143,7 +137,7 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
             f"({missing[0]}). Name a folder saved with its language head."
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigError(f"{where}: no tokenizer can be loaded ({first_line(error)}).") from error
     num_rows = model.get_input_embeddings().weight.shape[0]
@@ -156,7 +150,7 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
     return model, tokenizer
 
 
-def _require_causal(model: PreTrainedModel, where: str) -> None:
+def _require_causal(model: transformers.PreTrainedModel, where: str) -> None:
     """Raises ConfigError where the model reads later tokens, like BERT's language head: it would
     see the tokens that it is trained to predict."""
     ids = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]]).clamp(

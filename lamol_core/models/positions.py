@@ -1,6 +1,7 @@
 """How many tokens a row may have, by a model's config.json; the model is not loaded."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from lamol_core.config.paths import resolve_path
 from lamol_core.errors import ArtifactError
 from lamol_core.models.params import BackboneParams
 
-POSITIONS = ("max_position_embeddings", "n_positions", "model_max_length", "context_length")
-"""The keys under which transformers' models save their positions. Its own `attribute_map` says so,
-but importing that takes seconds."""
+POSITIONS = (
+    "max_position_embeddings", "n_positions", "model_max_length", "context_length", "max_seq_len",
+)  # fmt: skip
+"""The keys under which transformers' causal models save their positions. Its own `attribute_map`
+says so, but importing that takes seconds."""
 
 
 def find_positions(backbone: BackboneParams, root: Path) -> int | None:
@@ -32,7 +35,6 @@ def positions_of(config: Mapping[str, Any]) -> int | None:
 
 def read_config(folder: Path) -> dict[str, Any] | None:
     """Return the content of a model's config.json; None where it can't be read."""
-    try:
+    with suppress(ArtifactError):
         return read_json(folder / "config.json", "")
-    except ArtifactError:
-        return None
+    return None

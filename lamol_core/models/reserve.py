@@ -34,8 +34,7 @@ def reserve_tokens(
             "token. Name a model that has one: every answer ends with it."
         )
     names = reserved_tokens(params.max_tasks)
-    taken = [name for name in names if name in tokenizer.get_vocab()]
-    if taken:
+    if taken := [name for name in names if name in tokenizer.get_vocab()]:
         raise ConfigError(
             f"params.yaml: backbone: the tokenizer already holds {taken[0]!r}. Name the original "
             "model, which lamol has not prepared."

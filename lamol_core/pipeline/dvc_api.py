@@ -223,8 +223,7 @@ def _require_idle(repo: Repo) -> None:
         return
     readers = [info for infos in listed.get("read", {}).values() for info in infos]
     users = [*listed.get("write", {}).values(), *readers]
-    running = sorted({info["pid"] for info in users if psutil.pid_exists(info["pid"])})
-    if running:
+    if running := sorted({info["pid"] for info in users if psutil.pid_exists(info["pid"])}):
         raise ArtifactError(
             f"{LOCK}: dvc (process {running[0]}) is running a stage. Wait until it ends, then run "
             "the same command again."

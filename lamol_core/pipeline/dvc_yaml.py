@@ -60,21 +60,15 @@ def _adapt_stage(text: str, params: Mapping[str, Any]) -> str:
 def _files_of_stage(text: str, params: Mapping[str, Any]) -> list[str]:
     """Return the user's files that a stage depends on, as dvc.yaml spells them. `text` is the
     stage."""
-    sources = [task["source"] for task in params["tasks"].values()]
-    if "  prepare:" in text and None not in map(_file_of, sources):
+    sources = [parse_source(task["source"]) for task in params["tasks"].values()]
+    if "  prepare:" in text and all(source.local_path is not None for source in sources):
         return [f'"{SOURCE}"']
     if "  backbone:" in text and params["backbone"]["kind"] == "nano":
-        paths = map(_file_of, params["backbone"]["nano"]["corpus"])
+        paths = (parse_source(block).local_path for block in params["backbone"]["nano"]["corpus"])
         # DVC would take ${ for the beginning of a parameter
         escaped = [path.replace("${", "\\${") for path in paths if path is not None]
         return [json.dumps(path, ensure_ascii=False) for path in escaped]
     return []
-
-
-def _file_of(source: Any) -> str | None:
-    """Return the file or folder that a well-formed source block reads; None for demo and hub
-    sources."""
-    return parse_source(source).local_path
 
 
 def pipeline_problems(params: Params, root: Path) -> list[str]:

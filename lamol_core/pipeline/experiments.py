@@ -8,30 +8,19 @@ from pathlib import Path
 from lamol_core.artifacts.spec import REPORT_STAGE
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.parameters import completed
-from lamol_core.pipeline.dvc_api import (
-    LOCK,
-    is_up_to_date,
-    list_experiments,
-    ran_with_others,
-    read_at,
-)
-from lamol_core.reporting.comparison.finished_runs import (
-    SUMMARY,
-    FinishedRun,
-    parse_run,
-    read_folder,
-)
+from lamol_core.pipeline import dvc_api
+from lamol_core.reporting.comparison import finished_runs
 
 log = logging.getLogger(__name__)
 
 
-def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
+def read_experiments(root: Path, all_commits: bool) -> list[finished_runs.FinishedRun]:
     """Return the finished runs of the project at `root`: the one in the folder, the one of HEAD,
     and HEAD's experiments. With `all_commits`, every commit with experiments counts like HEAD.
 
     Runs without a report (failed, or still in the queue) are left out, and the log names them.
     Raises ConfigError where fewer than two runs are left."""
-    runs: list[FinishedRun] = []
+    runs: list[finished_runs.FinishedRun] = []
     for run in (*_own_run(root), *_committed_runs(root, all_commits)):
         same = [one for one in runs if (one.params, one.summary) == (run.params, run.summary)]
         if same:  # such as the experiment that `dvc exp run` leaves in the folder
@@ -47,20 +36,21 @@ def read_experiments(root: Path, all_commits: bool) -> list[FinishedRun]:
     return runs
 
 
-def _committed_runs(root: Path, all_commits: bool) -> Iterator[FinishedRun]:
+def _committed_runs(root: Path, all_commits: bool) -> Iterator[finished_runs.FinishedRun]:
     left_out = []
-    for name, revision in list_experiments(root, all_commits):
-        files = (read_at(root, path, revision) for path in ("params.yaml", str(SUMMARY), LOCK))
-        params, summary, lock = files
+    for name, revision in dvc_api.list_experiments(root, all_commits):
+        paths = ("params.yaml", str(finished_runs.SUMMARY), dvc_api.LOCK)
+        params, summary, lock = (dvc_api.read_at(root, path, revision) for path in paths)
         if params is None or summary is None or lock is None:
             left_out.append(name)
             continue
         try:
-            found = parse_run(name, params, summary, root, completed)
+            found = finished_runs.parse_run(name, params, summary, root, completed)
         except ArtifactError as error:
             log.warning("left out: %s", error)
             continue
-        if ran_with_others(lock, REPORT_STAGE.name, params):  # edited and committed without a run
+        if dvc_api.ran_with_others(lock, REPORT_STAGE.name, params):
+            # edited and committed without a run
             left_out.append(name)
         else:
             yield from found
@@ -68,14 +58,14 @@ def _committed_runs(root: Path, all_commits: bool) -> Iterator[FinishedRun]:
         log.warning("no report of its params.yaml, left out: %s", ", ".join(left_out))
 
 
-def _own_run(root: Path) -> list[FinishedRun]:
+def _own_run(root: Path) -> list[finished_runs.FinishedRun]:
     """Return the run in the project's folder itself; [] where it is missing, broken or not up to
     date."""
-    if not (root / SUMMARY).is_file():
+    if not (root / finished_runs.SUMMARY).is_file():
         return []
     try:
-        if is_up_to_date(root):
-            own = read_folder(root, completed)
+        if dvc_api.is_up_to_date(root):
+            own = finished_runs.read_folder(root, completed)
             return [
                 replace(run, name=f"workspace{run.name.removeprefix(str(root))}") for run in own
             ]

@@ -10,17 +10,18 @@ def rows_in_git(paths: Iterable[Path]) -> Iterator[str]:
     """Yield a sentence for each of these files and folders that Git tracks, or has in a commit of
     any branch."""
     for path in paths:
-        if _git(path, "ls-files") or _git(path, "log", "--all", "--max-count=1", "--format=%h"):
+        folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+        commands = ["ls-files"], ["log", "--all", "--max-count=1", "--format=%h"]
+        if any(git_output(folder, *command, "--", str(path.absolute())) for command in commands):
             yield (
                 f"Git holds {path}, and its history keeps the rows. `git rm -r --cached` it, and "
                 "take it out of all commits and copies (`git filter-repo --invert-paths --path`)."
             )
 
 
-def _git(path: Path, *command: str) -> bool:
-    """Whether a Git command prints anything about a path; False without Git or a repository."""
-    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+def git_output(folder: Path, *command: str) -> bytes:
+    """Return what a Git command prints in a folder; b"" without Git or a repository."""
     with suppress(FileNotFoundError):
-        whole = ["git", "--literal-pathspecs", *command, "--", str(path.absolute())]
-        return bool(subprocess.run(whole, cwd=folder, capture_output=True, check=False).stdout)
-    return False
+        whole = ["git", "--literal-pathspecs", *command]
+        return subprocess.run(whole, cwd=folder, capture_output=True, check=False).stdout
+    return b""

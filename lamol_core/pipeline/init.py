@@ -3,7 +3,9 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from io import StringIO
 from itertools import cycle
 from pathlib import Path
@@ -24,26 +26,8 @@ from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import find_positions
 from lamol_core.parameters import Params, compose
 from lamol_core.pipeline.dvc_yaml import adapt_pipeline, read_pipeline
+from lamol_core.pipeline.git import git_output
 
-DVC_CONFIG = """\
-[core]
-    analytics = false
-    autostage = false
-    check_update = false
-[cache]
-    type = "hardlink,symlink,copy"
-"""
-DVCIGNORE = """\
-# no outputs, and no reason to run anything again
-__pycache__
-*.pyc
-.venv
-.lamol
-"""
-GITIGNORE = "/.lamol/\n/data/\n/runs/\n/reports/\n/dvc_plots/\n"
-DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
-"""The content that DVC gives to .dvc/.gitignore in a Git repository. It is written without one
-too, for a repository that is made later."""
 ABOUT = "# The parameters of this sequence. docs/parameters.md of lamol explains every key.\n"
 ABOUT_ANCHORS = (
     "# (`*id001` stands for what `&id001` names: the same source, of a task and of the corpus.)\n"
@@ -63,7 +47,10 @@ def create_sequence(folder: Path, params: Mapping[str, Any], find_problems: Prob
 
     `params` is the content of its params.yaml; comments are written if it was read with them.
     Raises ConfigError for a folder that is not empty, and where `find_problems` finds problems."""
-    require_empty(folder)
+    if folder.exists() and (
+        not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
+    ):
+        raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
     if problems := find_problems(params, folder):
         hint = "\n--input and --target name the columns."
         advice = hint if any(": no column " in problem for problem in problems) else ""
@@ -83,14 +70,6 @@ def create_sequence(folder: Path, params: Mapping[str, Any], find_problems: Prob
         raise
 
 
-def require_empty(folder: Path) -> None:
-    """Raises ConfigError for a folder that holds more than a Git repository's own files."""
-    if folder.exists() and (
-        not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
-    ):
-        raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
-
-
 def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
     yaml = YAML()
     yaml.width = 100
@@ -100,11 +79,16 @@ def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
             if params["backbone"]["kind"] == "nano":
                 stream.write(ABOUT_ANCHORS)
         yaml.dump(params, stream)
-    pipeline = adapt_pipeline(read_pipeline(), params)
-    (folder / "dvc.yaml").write_text(pipeline, encoding="utf-8")
-    (folder / ".dvcignore").write_text(DVCIGNORE, encoding="utf-8")
-    (folder / ".gitignore").write_text(GITIGNORE, encoding="utf-8")
+    (folder / "dvc.yaml").write_text(adapt_pipeline(read_pipeline(), params), encoding="utf-8")
+    (folder / ".dvcignore").write_text(_own_file(".dvcignore"), encoding="utf-8")
+    (folder / ".gitignore").write_text(_own_file(".gitignore"), encoding="utf-8")
     set_up_dvc(folder)
+
+
+def _own_file(name: str) -> str:
+    """Return the text of a file that every new sequence has."""
+    path = resources.files("lamol_core.pipeline") / "new_sequence.toml"
+    return str(tomllib.loads(path.read_text(encoding="utf-8"))[name])
 
 
 def read_example(path: Path, method: str | None = None) -> CommentedMap:
@@ -228,24 +212,20 @@ def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) ->
     return {**defaults, "kind": "hub", "path": backbone}
 
 
-def _is_inside_git(folder: Path) -> bool:
-    command = ["git", "rev-parse", "--is-inside-work-tree"]
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
-
-
 def set_up_dvc(folder: Path) -> None:
     """Run `dvc init`, without Git where there is none. Turn analytics off, and let the cache use
     links before copies. Raises ConfigError where `dvc init` fails."""
     command = [sys.executable, "-m", "dvc", "init", "--quiet"]
-    if not (shutil.which("git") and _is_inside_git(folder)):
+    if not git_output(folder, "rev-parse", "--is-inside-work-tree"):
         command.append("--no-scm")
     elif not (folder / ".git").exists():
         command.append("--subdir")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ConfigError(f"{folder}: dvc init failed: {done.stderr.strip()}")
-    (folder / ".dvc" / ".gitignore").write_text(DVC_GITIGNORE, encoding="utf-8")
-    config = folder / ".dvc" / "config"
-    no_scm = "no_scm" in config.read_text(encoding="utf-8")
-    text = DVC_CONFIG.replace("[cache]", "    no_scm = true\n[cache]") if no_scm else DVC_CONFIG
-    config.write_text(text, encoding="utf-8")
+    # what DVC writes in a Git repository; here without one too, for one that is made later
+    (folder / ".dvc" / ".gitignore").write_text(_own_file(".dvc/.gitignore"), encoding="utf-8")
+    text = _own_file(".dvc/config")
+    if "--no-scm" in command:
+        text = text.replace("[cache]", "    no_scm = true\n[cache]")
+    (folder / ".dvc" / "config").write_text(text, encoding="utf-8")

@@ -7,7 +7,7 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
 from lamol_core.config.hub import model_problem
-from lamol_core.config.paths import pointer_problem, resolve_path
+from lamol_core.config.paths import begins_with, pointer_problem, resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import missing_package
 from lamol_core.models.params import BackboneParams
@@ -15,7 +15,6 @@ from lamol_core.models.positions import find_positions, read_config
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 """A tokenizer is loaded from one or more of these files."""
-GGUF = b"GGUF"
 
 
 def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
@@ -39,9 +38,7 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     if backbone.kind == "gguf":
         if not path.is_file():
             return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
-        with path.open("rb") as stream:
-            is_gguf = stream.read(len(GGUF)) == GGUF
-        if not is_gguf:
+        if not begins_with(path, b"GGUF"):
             return [f"backbone.path: {path} does not begin as a GGUF file."]
         problem = missing_package("gguf")
         return [f"backbone.kind: gguf, but {problem}"] if problem else []
@@ -50,13 +47,18 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     return [f"backbone.path: {path} {problem}" for problem in _folder_problems(path)]
 
 
-def length_problems(wanted: Mapping[str, int], backbone: BackboneParams, root: Path) -> list[str]:
+def length_problems(
+    wanted: Mapping[str, int],
+    backbone: BackboneParams,
+    root: Path,
+    advice: str = "Lower it, or take a model with more positions.",
+) -> list[str]:
     """Return a sentence for each key of `wanted` that allows texts of more tokens (its value) than
     the model has positions; [] where only a loaded model shows its positions."""
     positions = find_positions(backbone, root)
     return [
         f"{key}: {num} tokens in all are allowed, but the backbone has {positions} positions. "
-        "Lower it, or take a model with more positions."
+        f"{advice}"
         for key, num in wanted.items()
         if positions is not None and num > positions
     ]

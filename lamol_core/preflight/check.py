@@ -7,11 +7,14 @@ from typing import Any
 from lamol_core.config.loading import version_problems
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import interpolation_hints, pipeline_hints, pipeline_problems
+from lamol_core.preflight.backbone import length_problems
 from lamol_core.preflight.forgotten import what_forgotten_rows_cost
-from lamol_core.preflight.hints import find_hints, find_leftovers, rows_without_positions
+from lamol_core.preflight.hints import find_hints, find_leftovers
 from lamol_core.preflight.overview import TaskOverview, describe_sequence
 from lamol_core.preflight.problems import problems_before_a_run
 from lamol_core.preflight.targets import find_codec, target_problems
+
+CUT_INSTEAD = "A longer row stops a training: lower it to cut the inputs of such rows instead."
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ def check_all(data: dict[str, Any], root: Path) -> Found:
     if problems:
         return Found(problems)
     tasks = describe_sequence(params, root)
-    hints = [*find_hints(params), *rows_without_positions(params, root)]
+    longest = {"text.max_length": params.text.max_length}
+    hints = [*find_hints(params), *length_problems(longest, params.backbone, root, CUT_INSTEAD)]
     hints += [*pipeline_hints(params, root), *find_leftovers(params, root)]
     hints += [*interpolation_hints(data), *lost_scores]
     if codec := find_codec(params, root):

@@ -37,14 +37,15 @@ def what_forgotten_rows_cost(params: Params, data: dict[str, Any]) -> tuple[list
             elif training := _leading_to_training(pipeline, task, forgotten, data):
                 problems.append(
                     f"tasks.{task}: its rows were forgotten, but `dvc repro` would run "
-                    f"{', '.join(training)} again, and then train on them. Undo what `dvc "
-                    f"status` shows as changed, then {repro(DATA, task)} and `dvc checkout`."
+                    f"{', '.join(training)} again, and then train on them. Undo what "
+                    "`dvc status` shows as changed (`git checkout params.yaml dvc.lock`), then "
+                    f"{repro(DATA, task)} and `dvc checkout`."
                     + (NANO_CORPUS if maker(STUDENT, BASE) in training else "")
                 )
             elif params.evaluate.split in record.removed:
-                scored = pipeline.that_ran(_learnt_on(params, task))
-                again = [n for n in scored if pipeline.runs_again(pipeline.before(n), data)]
-                if again:
+                learnt_on = [name for name in params.tasks if task in lineage(params.tasks, name)]
+                scored = pipeline.that_ran(learnt_on)
+                if again := [n for n in scored if pipeline.runs_again(pipeline.before(n), data)]:
                     hints.append(
                         f"{', '.join(maker(METRICS, name) for name in again)} would run again, and "
                         f"lose the score of {task}, whose {params.evaluate.split} rows were "
@@ -64,9 +65,3 @@ def _leading_to_training(
     unread = {maker(DATA, name) for name, record in forgotten.items() if record.is_complete}
     unread -= set(pipeline.ran_with_others(stages, data))
     return sorted(set(pipeline.runs_again(stages, data)) - unread)
-
-
-def _learnt_on(params: Params, task: str) -> list[str]:
-    """Return a task, and the tasks that are learnt after it."""
-    after = {name: {"after": block.after} for name, block in params.tasks.items()}
-    return [name for name in after if task in lineage(after, name)]

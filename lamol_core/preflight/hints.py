@@ -6,7 +6,6 @@ from lamol_core.artifacts.layout import OF_EXPERT, Layout
 from lamol_core.artifacts.spec import STAGES
 from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import LINEAGE
-from lamol_core.models.positions import find_positions
 from lamol_core.parameters import Params
 from lamol_core.pipeline.git import rows_in_git
 from lamol_core.text.template import NUM_CONTROL
@@ -32,18 +31,6 @@ def find_hints(params: Params) -> list[str]:
     if generate.draws and any(task.after != BASE for task in params.tasks.values()):
         hints += _targets_without_room(params)
     return hints
-
-
-def rows_without_positions(params: Params, root: Path) -> list[str]:
-    """Return a sentence where rows may be longer than the model's positions, which stops a
-    training; [] where only a loaded model shows its positions."""
-    positions = find_positions(params.backbone, root)
-    if positions is None or params.text.max_length <= positions:
-        return []
-    return [
-        f"text.max_length is {params.text.max_length}, but the backbone has {positions} positions: "
-        f"a longer row stops a training. Lower it to {positions} to cut such inputs instead."
-    ]
 
 
 def _targets_without_room(params: Params) -> list[str]:

@@ -1,12 +1,11 @@
 """Describes the tasks of a sequence by their rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lamol_core.artifacts.layout import Layout
-from lamol_core.data.columns import RawRow
 from lamol_core.data.prepare import find_facts, notes_on, read_task_rows
 from lamol_core.data.tombstones import read_record
 from lamol_core.parameters import Params
@@ -56,15 +55,10 @@ def describe_sequence(params: Params, root: Path) -> list[TaskOverview]:
             continue
         read = read_task_rows(name, task, params.prepare, root)
         facts = find_facts(name, task, read.by_split)
-        first = _first_rows(name, read.by_split["train"])
+        first: dict[str, str] = {}
+        for number, row in enumerate(read.by_split["train"]):
+            first.setdefault(row.target, row_id(name, "train", number))
         notes = tuple(notes_on(task, facts, read))
         num_rows = facts.num_rows if record is None else record.rows(facts)
         described.append(TaskOverview(name, task.after, facts, num_rows, len(first), notes, first))
     return described
-
-
-def _first_rows(task: str, rows: Sequence[RawRow]) -> dict[str, str]:
-    first: dict[str, str] = {}
-    for number, row in enumerate(rows):
-        first.setdefault(row.target, row_id(task, "train", number))
-    return first

@@ -10,14 +10,13 @@ from statistics import fmean
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
-from lamol_core.artifacts.manifest import Provenance
 from lamol_core.artifacts.store import bytes_below
 from lamol_core.data.mixing import mix_rows
 from lamol_core.evaluation.predict import predict
 from lamol_core.generation.drawing import PseudoSampler
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
-from lamol_core.models.checkpoints import load_model
+from lamol_core.models.checkpoints import load_model, write_state
 from lamol_core.models.precision import resolve_precision
 from lamol_core.parameters import Params
 from lamol_core.records import Example, PseudoSample
@@ -53,10 +52,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
     # in the precision that students are handed on in
     model = load_model(backbone, device, resolve_precision(params.train.precision, device))
     answered_s = _try_answering(model, codec, params, rows, length)
-    drawn: list[PseudoSample] = []
-    drawn_s = 0.0
-    if method.rehearses:
-        drawn, drawn_s = _try_drawing(model, codec, params, length)
+    drawn, drawn_s = _try_drawing(model, codec, params, length) if method.rehearses else ([], 0.0)
     del model
     new = rows[: TRIED_STEPS * params.train.batch_size]
     pseudo = drawn[: max(round(params.generate.gamma * len(new)), 1)]
@@ -71,7 +67,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
         started = time.perf_counter()
         student = train_from_checkpoint(checkpoints, training_set, method, train, params.seed)
         seconds = time.perf_counter() - started
-        student.save_state(state, Provenance())
+        write_state(state, write=student.memory.write)
         state_bytes = bytes_below(state)
     steps_s = sum(row["seconds"] for row in student.log_rows[1:])
     # only tokens of the mix count, but a step's seconds include rows that a memory recalls

@@ -1,6 +1,7 @@
 """Finds targets that are longer than a sequence's limits, if its tokenizer is already on disk."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lamol_core.artifacts.layout import Layout
@@ -23,10 +24,9 @@ def find_codec(params: Params, root: Path) -> PlainCodec | None:
         folder = resolve_path(params.backbone.path, root)
     else:
         return None
-    try:
+    with suppress(Exception):  # the library raises no narrower one; `lamol backbone` reports it
         return PlainCodec(folder / TOKENIZER)
-    except Exception:  # the library raises no narrower one; `lamol backbone` reports it
-        return None
+    return None
 
 
 def target_problems(

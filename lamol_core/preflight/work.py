@@ -6,7 +6,7 @@ Pseudo-samples are assumed to be as long as the real rows of their task, and non
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lamol_core.config.task_names import BASE
+from lamol_core.config.task_names import lineage
 from lamol_core.generation.quotas import rows_wanted
 from lamol_core.generation.requests import DRAWS_FOR_BALANCE
 from lamol_core.parameters import Params
@@ -40,7 +40,7 @@ def plan_work(
     if generate.known_labels and generate.balance_labels:  # all that this may ask for
         draws_per_row = max(draws_per_row, min(generate.max_attempts, DRAWS_FOR_BALANCE))
     for task in facts:
-        *earlier, _ = seen = lineage_of(params, task)
+        *earlier, _ = seen = lineage(params.tasks, task)[::-1]
         wanted: dict[str, int] = {}
         if method.rehearses:
             wanted = rows_wanted(generate, facts[task], [facts[name] for name in earlier])
@@ -72,11 +72,3 @@ def _tokens(rows: Sequence[tuple[int, float]], num_control: int) -> float:
     """Return the tokens of rows, given as numbers of rows with their mean length, if each row
     has `num_control` control tokens."""
     return sum(count * (length + num_control) for count, length in rows)
-
-
-def lineage_of(params: Params, task: str) -> list[str]:
-    """Return the tasks that are learnt up to this one, in order; the task itself is the last."""
-    lineage = [task]
-    while (after := params.tasks[lineage[0]].after) != BASE:
-        lineage.insert(0, after)
-    return lineage

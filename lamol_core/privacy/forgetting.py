@@ -1,9 +1,10 @@
 """Forgets a task: removes its rows and what is left of them elsewhere, and updates DVC's record."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lamol_core.artifacts.atomic import find_scratch, writer_of
 from lamol_core.artifacts.layout import Layout
@@ -17,14 +18,8 @@ from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_api import Pipeline
 from lamol_core.pipeline.git import rows_in_git
-from lamol_core.privacy.emptying import empty_files, source_files
+from lamol_core.privacy import refusals
 from lamol_core.privacy.fingerprinting import fingerprint_files
-from lamol_core.privacy.refusals import (
-    require_learnt,
-    require_no_other_rows,
-    require_nothing_written,
-    require_writable,
-)
 from lamol_core.privacy.remains import num_repeated, tables_with_rows
 from lamol_core.privacy.removal import folders_with, forget_rows
 from lamol_core.records import SPLITS
@@ -39,12 +34,12 @@ def forget_task(
 
     Raises ConfigError or ArtifactError, before anything is removed, where the rows are needed
     again or are kept elsewhere, or where DVC's record of a stage with them is not up to date."""
-    require_learnt(task, params, layout)
+    refusals.require_learnt(task, params, layout)
     folders = folders_with(task, layout.data(task))
-    require_no_other_rows(layout, type(params.chosen), task, folders)
+    refusals.require_no_other_rows(layout, type(params.chosen), task, folders)
     source = params.task(task).source
     sources = source_files(params, task, layout.root) if empty_source else []
-    require_writable(sources)
+    refusals.require_writable(sources)
     emptied = [str(path) for path in sources]
     if sources:
         emptied += [str(source.local_path), str(source.location(layout.root))]
@@ -61,7 +56,7 @@ def forget_task(
         fingerprint = fingerprint_files(own, key_file, params.seed, is_wanted)
         before = own.forgotten(task)
         repeated = list(_repeated(layout, own))
-        require_nothing_written(layout, pipeline)
+        refusals.require_nothing_written(layout, pipeline)
         today = datetime.now(tz=UTC).date().isoformat()
         for folder in folders:
             removed = forget_rows(folder, task, splits, today, fingerprint)
@@ -71,8 +66,7 @@ def forget_task(
         empty_files(sources)
         yield from _remove_remains(layout, pipeline, task, splits)
         pipeline.commit(stages)
-    counts = [f"{removed[split].rows} {split}" for split in splits if split not in before]
-    if counts:
+    if counts := [f"{removed[split].rows} {split}" for split in splits if split not in before]:
         yield f"{', '.join(counts)} rows are removed from {', '.join(touched)}"
     else:
         yield "its rows were removed before; all folders and DVC's record were checked"
@@ -104,11 +98,42 @@ def _require_current(
     the task and those after it."""
     if stale:
         again = [name for name in learnt_on if not set(stale).isdisjoint(pipeline.before(name))]
+        last = " ".join(maker(METRICS, name) for name in again)
         raise ArtifactError(
-            f"dvc.lock: {', '.join(stale)} is not up to date (see `dvc status`), and needs rows of "
-            f"{task!r}. Run `dvc repro {' '.join(maker(METRICS, name) for name in again)}`, then "
-            "forget."
+            f"dvc.lock: not up to date, and in need of rows of {task!r}: {', '.join(stale)} (see "
+            f"`dvc status`). Run `dvc repro {last}`, then forget."
         )
+
+
+def source_files(params: Params, task: str, root: Path) -> list[Path]:
+    """Return the files of a task's source; a missing file stands where it should be. `root` is
+    the folder of params.yaml. Raises ConfigError for a source that is no file, a folder with
+    wrong content, or a file that another task reads too."""
+    source = params.task(task).source
+    own = source.files(root)
+    if not own:
+        raise ConfigError(f"tasks.{task}.source: kind {source.kind} has no file to empty.")
+    if any(path.is_dir() for path in own):
+        source.split_files(root)  # says what is wrong with the folder
+    sharing = [
+        name
+        for name, other in params.tasks.items()
+        if name != task and own & other.source.files(root)
+    ]
+    if sharing:
+        raise ConfigError(
+            f"tasks.{task}.source: {', '.join(sharing)} reads {source.local_path} too. Remove the "
+            "rows from it by hand when all these tasks are forgotten."
+        )
+    return sorted(own)
+
+
+def empty_files(paths: Iterable[Path]) -> None:
+    """Empty files in place, so that other names of the same file are empty too. A missing file
+    is created empty."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)  # where its folder is missing too
+        path.write_bytes(b"")
 
 
 def _can_be_emptied(task: str, params: Params, layout: Layout) -> bool:

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from lamol_core.artifacts.spec import PSEUDO, remedy
 from lamol_core.artifacts.tables import read_rows
+from lamol_core.config.paths import begins_with
 from lamol_core.records import PSEUDO_SCHEMA
 from lamol_core.text.normalise import normalise
 
-PARQUET = b"PAR1"
 COLUMNS = pa.schema([PSEUDO_SCHEMA.field(name) for name in ("source_task", "input")])
 """The columns of a table of pseudo-samples that every version of lamol writes."""
 
@@ -25,7 +25,7 @@ def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator
     """Yield every table below a folder that holds real rows of these splits of a task."""
     prefixes = [f"{task}/{split}/" for split in splits]
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and _is_parquet(path) and _has_rows(path, prefixes):
+        if path.is_file() and begins_with(path, b"PAR1") and _has_rows(path, prefixes):
             yield path
 
 
@@ -36,11 +36,6 @@ def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
     mend = f"{remedy(PSEUDO, table.parent.name)} Delete it if no task uses it."
     rows = read_rows(table, COLUMNS, mend).to_pylist()
     return sum(row["source_task"] == task and normalise(row["input"]) in known for row in rows)
-
-
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(len(PARQUET)) == PARQUET
 
 
 def _has_rows(path: Path, prefixes: Sequence[str]) -> bool:

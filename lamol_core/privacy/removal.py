@@ -12,14 +12,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from lamol_core.artifacts import manifest as manifests
 from lamol_core.artifacts.atomic import atomic_path, link_tree
-from lamol_core.artifacts.manifest import (
-    MANIFEST,
-    Provenance,
-    read_manifest,
-    seal_folder,
-    sha256_of,
-)
 from lamol_core.artifacts.spec import DATA
 from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import FORGOTTEN, LINEAGE, Removed, TaskData
@@ -59,13 +53,17 @@ def forget_rows(
     for split in splits:
         if split not in removed:
             path = data.file(task, split)
-            removed[split] = Removed(pq.read_metadata(path).num_rows, sha256_of(path), when)
-    manifest = read_manifest(data.folder / MANIFEST, "")
+            num_rows = pq.read_metadata(path).num_rows
+            removed[split] = Removed(num_rows, manifests.sha256_of(path), when)
+    manifest = manifests.read_manifest(data.folder / manifests.MANIFEST, "")
     with atomic_path(data.folder) as scratch:
         link_tree(data.folder, scratch)
         home = scratch / data.file(task, splits[0]).parent.relative_to(data.folder)
         for split in removed:
-            _write_tombstone(home / f"{split}.parquet", removed[split])
+            path = home / f"{split}.parquet"
+            metadata = {METADATA_KEY: json.dumps(asdict(removed[split]), sort_keys=True)}
+            path.unlink()  # a link to the rows, which must not be written over in the old folder
+            pq.write_table(DATA.schema.with_metadata(metadata).empty_table(), path)
         content = {split: asdict(removed[split]) for split in sorted(removed)}
         files = {FORGOTTEN: (json.dumps(content, indent=1) + "\n").encode(), **kept}
         for name, text in files.items():
@@ -73,10 +71,10 @@ def forget_rows(
             (home / name).unlink(missing_ok=True)
             (home / name).write_bytes(text)
         rows = manifest.rows | (dict.fromkeys(removed, 0) if data.name == task else {})
-        (scratch / MANIFEST).unlink()
+        (scratch / manifests.MANIFEST).unlink()
         inputs = {**manifest.inputs, **_predecessor_now(data)}
-        made = Provenance(manifest.parameters, inputs, manifest.code_version)
-        seal_folder(scratch, DATA.kind, rows, made)
+        made = manifests.Provenance(manifest.parameters, inputs, manifest.code_version)
+        manifests.seal_folder(scratch, DATA.kind, rows, made)
     return removed
 
 
@@ -85,12 +83,5 @@ def _predecessor_now(data: TaskData) -> dict[str, str]:
     `prepare` records it. A later `prepare` then writes the same bytes. {} where that folder is
     missing."""
     before = data.earlier[-1].name if data.earlier else BASE
-    path = data.folder.parent / before / MANIFEST
-    return {BEFORE: read_manifest(path, "").content_sha256} if path.is_file() else {}
-
-
-def _write_tombstone(path: Path, removed: Removed) -> None:
-    text = json.dumps(asdict(removed), sort_keys=True)
-    schema = DATA.schema.with_metadata({METADATA_KEY: text})
-    path.unlink()  # a link to the rows, which must not be written over in the old folder
-    pq.write_table(schema.empty_table(), path)
+    path = data.folder.parent / before / manifests.MANIFEST
+    return {BEFORE: manifests.read_manifest(path, "").content_sha256} if path.is_file() else {}

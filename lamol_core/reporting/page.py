@@ -131,8 +131,7 @@ def _parse_plain_svg(svg: str) -> ElementTree.Element | None:
         if element.tag.rpartition("}")[2] not in _SVG_TAGS:
             return None
         for key, value in element.attrib.items():
-            if key.startswith("on") or key.endswith("href"):
-                return None
-            if re.search(r"url\((?!['\"]?#)", value):
+            links = key.endswith("href") or re.search(r"url\((?!['\"]?#)", value)
+            if links or key.startswith("on"):
                 return None
     return root

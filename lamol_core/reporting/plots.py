@@ -1,7 +1,6 @@
 """Draws charts of a summary, and their SVG by vl-convert, which needs no browser and no network."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -27,12 +26,10 @@ _LINE_COLOURS = [  # Okabe and Ito's, without black and yellow: distinct on whit
     "#2f7fc1", "#d55e00", "#009e73", "#c871a5", "#c98d00", "#56a8dd", "#8a72d6", "#8b8f94",
 ]  # fmt: skip
 MAX_NAMED_LINES = len(_LINE_COLOURS)
-_RANK_COLOUR = alt.Color(  # too many tasks to name: from the oldest (violet) to the newest (orange)
-    "rank:Q",
-    scale=alt.Scale(range=["#8a72d6", "#2f7fc1", "#009e73", "#c98d00", "#d55e00"]),
-    legend=None,
-)
+# too many tasks to name: from the oldest (violet) to the newest (orange)
+_RANK_SCALE = alt.Scale(range=["#8a72d6", "#2f7fc1", "#009e73", "#c98d00", "#d55e00"])
 _WORSE, _BETTER = "#c9622b", "#2f8f80"
+_AFTER_TOOLTIP = alt.Tooltip("after:N", title="after learning")
 _SCORE_TOOLTIP = alt.Tooltip("score:Q", title="score, %", format=".2f")
 
 
@@ -45,11 +42,7 @@ def score_matrix_chart(summary: Mapping[str, Any]) -> Chart:
     decimals = 1 if step >= 34 else 0
     cells = [{**cell, "label": f"{cell['score']:.{decimals}f}"} for cell in matrix.cells()]
     base = alt.Chart(alt.Data(values=cells)).encode(
-        tooltip=[
-            alt.Tooltip("after:N", title="after learning"),
-            alt.Tooltip("task:N", title="score on"),
-            _SCORE_TOOLTIP,
-        ],
+        tooltip=[_AFTER_TOOLTIP, alt.Tooltip("task:N", title="score on"), _SCORE_TOOLTIP],
         x=alt.X("task:N", title="score on", sort=tasks, axis=_task_axis(tasks, "top")),
         y=alt.Y("after:N", title="after learning", sort=tasks, axis=_task_axis(tasks)),
     )
@@ -87,7 +80,7 @@ def accuracy_chart(summary: Mapping[str, Any]) -> Chart:
     ).encode(
         color=line_colour(tasks),
         detail="task:N",
-        tooltip=["task:N", alt.Tooltip("after:N", title="after learning"), _SCORE_TOOLTIP],
+        tooltip=["task:N", _AFTER_TOOLTIP, _SCORE_TOOLTIP],
     )
     mean = base.mark_line(strokeDash=[5, 4], strokeWidth=1.6, color=INK).encode(y="mean(score):Q")
     return alt.layer(mean, lines).properties(width=max(420, 22 * len(tasks)), height=260)
@@ -102,31 +95,23 @@ def forgetting_chart(summary: Mapping[str, Any]) -> Chart | None:
         return None
     low, high = min(0.0, *lost.values()), max(0.0, *lost.values())
     room = max(0.14 * (high - low), 0.5)  # for the numbers beside the bars
-    domain = [low - room if low < 0 else 0, high + room]
+    scale = alt.Scale(domain=[low - room if low < 0 else 0, high + room], nice=False)
     bars = [
         {"task": task, "points": points, "label": f"{points:+.1f}"} for task, points in lost.items()
     ]
     base = alt.Chart(alt.Data(values=bars)).encode(
-        x=alt.X(
-            "points:Q",
-            title="points lost since its best score",
-            scale=alt.Scale(domain=domain, nice=False),
-        ),
+        x=alt.X("points:Q", title="points lost since its best score", scale=scale),
         y=alt.Y("task:N", title=None, sort=list(lost), axis=_task_axis(matrix.tasks)),
     )
     shape = base.mark_bar(cornerRadius=2).encode(
         color=alt.condition("datum.points > 0", alt.value(_WORSE), alt.value(_BETTER))
     )
     labels = base.encode(text="label:N")
-    right = labels.mark_text(align="left", dx=5, color=INK, fontSize=12)
-    left = labels.mark_text(align="right", dx=-5, color=INK, fontSize=12)
-    layers = (
-        shape,
-        right.transform_filter("datum.points >= 0"),
-        left.transform_filter("datum.points < 0"),
-    )
+    text: dict[str, Any] = {"color": INK, "fontSize": 12}
+    right = labels.mark_text(align="left", dx=5, **text).transform_filter("datum.points >= 0")
+    left = labels.mark_text(align="right", dx=-5, **text).transform_filter("datum.points < 0")
     step = alt.Step(26 if len(lost) <= 12 else 20)
-    layered = alt.layer(*layers).properties(width=420, height=step)
+    layered = alt.layer(shape, right, left).properties(width=420, height=step)
     chart: Chart = layered.configure_scale(bandPaddingInner=0.3)
     return chart
 
@@ -145,18 +130,14 @@ def loss_chart(curves: Curves) -> Chart | None:
         return None
     terms = list(dict.fromkeys(str(point["term"]) for point in points))
     tooltips = ["task:N", alt.Tooltip("step:Q", format=".0f"), "term:N"]
-    lines = (
-        alt.Chart()
-        .mark_line(strokeWidth=1.6, interpolate="monotone")
-        .encode(
-            x=alt.X("step:Q", title="step"),
-            y=alt.Y("value:Q", title="loss"),
-            color=_named_colour("term:N", terms),
-            tooltip=[*tooltips, alt.Tooltip("value:Q", format=".3f")],
-        )
-        .properties(width=170, height=110)
+    lines = alt.Chart(width=170, height=110).mark_line(strokeWidth=1.6, interpolate="monotone")
+    encoded = lines.encode(
+        x=alt.X("step:Q", title="step"),
+        y=alt.Y("value:Q", title="loss"),
+        color=_named_colour("term:N", terms),
+        tooltip=[*tooltips, alt.Tooltip("value:Q", format=".3f")],
     )
-    chart: Chart = lines.facet(
+    chart: Chart = encoded.facet(
         facet=alt.Facet("task:N", sort=list(curves), title=None), columns=3,
         data=alt.Data(values=points),
     ).resolve_scale(x="independent")  # fmt: skip
@@ -192,16 +173,11 @@ def to_svg(chart: Chart, background: str = "transparent") -> str:
     return spec_to_svg(chart_spec(chart, background))
 
 
-def save_svg(chart: Chart, path: Path) -> None:
-    """Write a chart as SVG on white. The write is not atomic: pass a scratch path."""
-    path.write_text(to_svg(chart, "white"), encoding="utf-8")
-
-
 def line_colour(tasks: list[str]) -> alt.Color:
     """Return a colour for each task, by the field "task"; with more than MAX_NAMED_LINES tasks a
     colour scale from oldest to newest, by the field "rank"."""
     if len(tasks) > MAX_NAMED_LINES:
-        return _RANK_COLOUR
+        return alt.Color("rank:Q", scale=_RANK_SCALE, legend=None)
     return _named_colour("task:N", tasks, symbolStrokeWidth=3)
 
 

@@ -1,28 +1,21 @@
 """Reads what the report needs of each task, and writes the report's files below `reports/`."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
+from lamol_core.artifacts import spec
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, write_csv, write_json, write_text
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.spec import (
-    CHARTS,
-    FIGURES,
-    HEADLINE,
-    MODEL_CARDS,
-    PAGE,
-    SCORES,
-    SUMMARY,
-    remedy,
-)
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot
 from lamol_core.reporting.comparison.statistics import COLUMNS
-from lamol_core.reporting.model_card import model_card
-from lamol_core.reporting.page import render_page
+from lamol_core.reporting.page import render_page, templates_of
 from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
+from lamol_core.reporting.tables import cell, markdown_row, markdown_table
+from lamol_core.text.template import ANS
 
 EMPTY_CHART = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 """Stands for a chart that is not defined, such as forgetting of one task, because DVC expects a
@@ -33,8 +26,8 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
     """Return what the stages of a task measured. Raises ArtifactError for a stage that has not
     run, and for files that this version of lamol did not write."""
     found = {
-        stage: read_json(layout.figure(task, stage), remedy(FIGURES[stage], task))
-        for stage in FIGURES
+        stage: read_json(layout.figure(task, stage), spec.remedy(spec.FIGURES[stage], task))
+        for stage in spec.FIGURES
         if stage != "audit" or layout.figure(task, stage).is_file()
     }
     try:
@@ -70,6 +63,19 @@ def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> T
     )
 
 
+def model_card(figures: TaskFigures) -> str:
+    """Return the card of the student after a task: Markdown with front matter for the Hugging Face
+    hub.
+
+    Scores are in percent; their average leaves out tasks whose test rows were forgotten."""
+    known = [score for score in figures.scores.values() if score is not None]
+    template = templates_of("lamol_core.reporting").get_template("model_card.md.j2")
+    average = fmean(known) if known else None
+    return template.render(
+        figures=figures, average=average, cell=cell, ans=ANS, row=markdown_row, table=markdown_table
+    )
+
+
 def write_report(
     layout: Layout,
     summary: dict[str, Any],
@@ -83,9 +89,9 @@ def write_report(
     `figures` are those of all tasks. `comparison` is a section and its chart; only the page
     shows it."""
     root = layout.root
-    write_json(SUMMARY.at("", root), summary)
+    write_json(spec.SUMMARY.at("", root), summary)
     headline = {column.key: summary[column.key] for column in COLUMNS}
-    write_json(HEADLINE.at("", root), {k: v for k, v in headline.items() if v is not None})
+    write_json(spec.HEADLINE.at("", root), {k: v for k, v in headline.items() if v is not None})
     curves = {
         of_task.task: of_task.curve for of_task in figures if of_task.task in summary["tasks"]
     }
@@ -95,20 +101,14 @@ def write_report(
         section, chart = comparison
         specs["comparison"] = chart_spec(chart)
     charts = {name: spec_to_svg(spec) for name, spec in specs.items()}
-    for name, chart_file in CHARTS.items():
+    for name, chart_file in spec.CHARTS.items():
         write_text(chart_file.at("", root), charts.get(name, EMPTY_CHART))
-    write_text(PAGE.at("", root), render_page(summary, charts, parameters, specs, section))
-    rows = [
-        {
-            "step": cell["step"],
-            "after_learning": cell["after"],
-            "score_on": cell["task"],
-            "score": round(cell["score"], 4),
-        }
-        for cell in ScoreMatrix.of(summary).cells()
-    ]
-    write_csv(SCORES.at("", root), rows, ("step", "after_learning", "score_on", "score"))
-    with atomic_folder(MODEL_CARDS.at("", root)) as cards:
+    write_text(spec.PAGE.at("", root), render_page(summary, charts, parameters, specs, section))
+    columns = ("step", "after_learning", "score_on", "score")
+    cells = ScoreMatrix.of(summary).cells()
+    values = ((c["step"], c["after"], c["task"], round(c["score"], 4)) for c in cells)
+    rows = [dict(zip(columns, row, strict=True)) for row in values]
+    write_csv(spec.SCORES.at("", root), rows, columns)
+    with atomic_folder(spec.MODEL_CARDS.at("", root)) as cards:
         for of_task in figures:
-            card = model_card(of_task)
-            (cards / f"{of_task.task}.md").write_text(card, encoding="utf-8")
+            (cards / f"{of_task.task}.md").write_text(model_card(of_task), encoding="utf-8")

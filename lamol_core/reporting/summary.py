@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from lamol_core.artifacts.spec import FIGURES, remedy
-from lamol_core.config.task_names import BASE
+from lamol_core.config.task_names import lineage
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot, forward_transfer
 from lamol_core.methods.registry import METHODS
@@ -40,7 +40,7 @@ class TaskFigures:
     pseudo: numbers of drawn rows that were "valid" and "rejected"; above 0 also "carried" (used
         again), "surplus" (well formed, not needed) and "duplicates" (among the rejected).
     kept: what the method keeps of old tasks, as numbers of "real_rows" and "bytes".
-    curve: the losses, as training/log.py writes them.
+    curve: the losses, as training/outputs.py thins them.
     zero_shot: scores on this task before it was learnt; None where they were not measured.
     audit: the figures of the audit of its pseudo-samples; {} without an audit.
     machine: the machine that trained the student; {} where that was not recorded.
@@ -73,17 +73,9 @@ def build_summary(method: str, figures: Sequence[TaskFigures]) -> dict[str, Any]
     by_task = {figure.task: figure for figure in figures}
     followed = {figure.after for figure in figures}
     leaves = [task for task in by_task if task not in followed]
-    chains = [_summarise(method, _chain(by_task, leaf)) for leaf in leaves]
+    orders = [lineage(by_task, leaf)[::-1] for leaf in leaves]
+    chains = [_summarise(method, [by_task[task] for task in order]) for order in orders]
     return {**chains[-1], "chains": chains}
-
-
-def _chain(by_task: Mapping[str, TaskFigures], last: str) -> list[TaskFigures]:
-    """Return the figures from the first task to `last`. params.yaml was checked to have no
-    cycle."""
-    chain = [by_task[last]]
-    while chain[0].after != BASE:
-        chain.insert(0, by_task[chain[0].after])
-    return chain
 
 
 def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
@@ -145,8 +137,7 @@ def _symptoms(matrix: ScoreMatrix, chain: list[TaskFigures]) -> dict[Symptom, di
     if points is not None and points > HIGH_FORGETTING_POINTS:
         found["high_forgetting"] = {"points": points}
         counts = {figure.task: figure.pseudo["valid"] for figure in chain[1:]}
-        few = [f"{task} {count}" for task, count in counts.items() if count < FEW_PSEUDO_ROWS]
-        if few:
+        if few := [f"{task} {count}" for task, count in counts.items() if count < FEW_PSEUDO_ROWS]:
             found["few_pseudo_rows"] = {"tasks": _listed(few)}
     first, *later = [row[-1] for row in matrix.rows]
     # Nothing is distilled in the first task: its score shows what is learnt without it.

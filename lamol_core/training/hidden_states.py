@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from lamol_core.models.attention import PACKED, attending, deviates, is_plain_causal
-from lamol_core.models.compiled import compile_blocks
 from lamol_core.models.head import LinearHead, linear_head
 from lamol_core.models.packing import Pack
 from lamol_core.text.encoded import EncodedView
@@ -72,14 +71,14 @@ def as_body(
     head, packed = linear_head(model), attention == PACKED
     if packed and not can_be_packed(model, head):
         packed = False
-        log.warning(
-            "%s cannot attend to packed rows; they are padded, which is slower.",
-            type(model).__name__,
-            extra={"first_met": 1},
-        )
+        sentence = "%s cannot attend to packed rows; they are padded, which is slower."
+        log.warning(sentence, type(model).__name__, extra={"first_met": 1})
     with attending(model, PACKED, compiled) if packed else nullcontext():
-        if compiled:
-            compile_blocks(model)
+        # the repeated blocks share their compiled code: the cost does not grow with their number
+        for stack in model.modules() if compiled else ():
+            if isinstance(stack, nn.ModuleList) and len(stack) > 1:
+                for block in stack:
+                    block.compile(dynamic=True)
         yield Body(model, head, packed)
 
 

@@ -46,8 +46,9 @@ def read_training(
     if inputs.after != BASE:
         _require_one_training(inputs, state, teacher)
     _require_made_of(inputs, PSEUDO, pseudo_manifest, {"teacher": teacher.content_sha256})
-    mixed_from = {"pseudo": pseudo_manifest.content_sha256, "train.parquet": data.train_sha256}
-    _require_made_of(inputs, MIX, mix_manifest, mixed_from)
+    train = {"train.parquet": data.hashes["train.parquet"]}
+    made_of = {"pseudo": pseudo_manifest.content_sha256, **train}
+    _require_made_of(inputs, MIX, mix_manifest, made_of)
     _require_mixed_for(inputs, mix_manifest, method)
     training_set = TrainingSet(
         from_table(mix, MixRow),

@@ -1,6 +1,9 @@
 """Write the outputs of a training: student, state and log; and compute its figures."""
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from lamol_core.artifacts.figures import write_csv
@@ -8,9 +11,13 @@ from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
 from lamol_core.artifacts.spec import STATE, STUDENT, TEACHER, TRAIN_LOG
 from lamol_core.artifacts.store import Inputs
 from lamol_core.data.task_data import TaskData
-from lamol_core.training.log import thin_curve
+from lamol_core.models.checkpoints import save_checkpoint, write_state
 from lamol_core.training.student import TrainedStudent
 from lamol_core.training.trainer import MEASURED_COLUMNS
+
+MAX_POINTS = 60
+"""The most points of a loss curve, which is all that a chart can show."""
+NOT_TERMS = ("step", "grad_norm", "learning_rate", "tokens", *MEASURED_COLUMNS)
 
 
 def write_training(
@@ -18,8 +25,9 @@ def write_training(
 ) -> dict[str, Any]:
     """Write the outputs of a task's training, from the main process; returns its figures. `mixes`:
     whether the method trains on the real rows of every task."""
-    trained.save(inputs.path(STUDENT), inputs.path(TEACHER), provenance)
-    trained.save_state(inputs.path(STATE), provenance)
+    teacher = inputs.path(TEACHER)
+    save_checkpoint(inputs.path(STUDENT), trained.model, provenance, tokenizer_from=teacher)
+    write_state(inputs.path(STATE), provenance, trained.memory.write)
     log = trained.log_rows
     columns = [name for name in log[0] if name not in MEASURED_COLUMNS]
     write_csv(inputs.path(TRAIN_LOG), log, columns)
@@ -32,6 +40,24 @@ def write_training(
         "curve": thin_curve(log),
         "kept": count_kept(inputs.path(STATE), data, mixes),
     }
+
+
+def thin_curve(log_rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """Cut the log into at most MAX_POINTS stretches; returns the means of step and terms in each.
+
+    A term is left out where the method does not have it, or where it is 0 or absent in every row of
+    a stretch."""
+    size = max(math.ceil(len(log_rows) / MAX_POINTS), 1)
+    points = []
+    for start in range(0, len(log_rows), size):
+        stretch = log_rows[start : start + size]
+        point = {"step": fmean(row["step"] for row in stretch)}
+        for name in log_rows[0]:
+            values = [row[name] for row in stretch if row[name] is not None]
+            if name not in NOT_TERMS and (any(values) or name == "loss"):
+                point[name] = float(f"{fmean(values):.5g}")
+        points.append(point)
+    return points
 
 
 def count_kept(state: Path, data: TaskData, mixes: bool) -> dict[str, int]:

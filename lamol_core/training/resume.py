@@ -5,7 +5,6 @@ a stage's outputs before it runs, so they do not lie there. A training that was 
 with the same bytes as one that never stopped.
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -21,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lamol_core.artifacts.atomic import atomic_folder
-from lamol_core.artifacts.manifest import check_folder, seal_folder
+from lamol_core.artifacts.manifest import check_folder, seal_folder, sha256_of_json
 from lamol_core.errors import ArtifactError
 from lamol_core.methods.memory import Memory
 from lamol_core.training.optimizer import MasterAdamW
@@ -50,8 +49,7 @@ class Resume:
 
     @property
     def folder(self) -> Path:
-        text = json.dumps(self.inputs, sort_keys=True, default=str)
-        return self.root / hashlib.sha256(text.encode()).hexdigest()[:32]
+        return self.root / sha256_of_json(self.inputs)[:32]
 
     def load(self, model: nn.Module, optimizer: MasterAdamW, memory: Memory) -> list[LogRow]:
         """Restore model, optimizer, memory and random state after the last saved step; returns the
@@ -59,7 +57,10 @@ class Resume:
 
         The log is [] where nothing was saved or the saved state is damaged. Nothing is restored
         then."""
-        self._remove_others()
+        # no training goes on from states of other inputs, and they may hold a memory's real rows
+        for other in self.root.glob("*"):
+            if other != self.folder:
+                shutil.rmtree(other, ignore_errors=True)
         self._saved_at = time.perf_counter()
         try:
             check_folder(self.folder, RESUME, "")
@@ -106,13 +107,6 @@ class Resume:
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # it holds another training's state, or does not exist
             self.root.rmdir()
-
-    def _remove_others(self) -> None:
-        """Delete what trainings of the same task with other inputs saved. No training goes on from
-        it, and it may contain a memory's real rows."""
-        for folder in self.root.glob("*"):
-            if folder != self.folder:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _state(model: nn.Module, optimizer: MasterAdamW) -> dict[str, Tensor]:

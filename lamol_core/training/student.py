@@ -15,18 +15,17 @@ from accelerate.utils import parse_flag_from_env
 from transformers import PreTrainedModel
 
 from lamol_core.artifacts.layout import OF_EXPERT
-from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import TRAIN
 from lamol_core.artifacts.version import code_version
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
-from lamol_core.models.checkpoints import save_checkpoint, write_state
+from lamol_core.methods.terms import Loss
 from lamol_core.records import MixRow
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.encoding import TrainingSet
-from lamol_core.training.expert import train_expert
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import LogRow, Resume
 from lamol_core.training.setup import TrainingSetup
@@ -41,8 +40,8 @@ class TrainedStudent:
     """A trained student (in the dtype it was trained in), its method's memory, and its log.
 
     `num_rows`: the rows of the mix. `num_cut`: how many inputs were cut. `resumes`: the saved
-    states that the training could have gone on from; they exist until `discard_resumes` is called.
-    """
+    states that the training could have gone on from; they exist until they are removed, when all
+    outputs are written."""
 
     model: PreTrainedModel
     memory: Memory
@@ -56,20 +55,6 @@ class TrainedStudent:
     def seconds_before(self) -> float:
         """The seconds that interrupted trainings spent on the steps that were loaded from them."""
         return sum(resume.seconds_before for resume in self.resumes)
-
-    def save(self, out: Path, tokenizer_from: Path, provenance: Provenance) -> None:
-        """Write the checkpoint. `tokenizer_from`: the checkpoint whose tokenizer is copied. Call it
-        in the main process only."""
-        save_checkpoint(out, self.model, provenance, tokenizer_from=tokenizer_from)
-
-    def save_state(self, out: Path, provenance: Provenance) -> None:
-        """Write what the method keeps until the next task. Call it in the main process only."""
-        write_state(out, provenance, self.memory.write)
-
-    def discard_resumes(self) -> None:
-        """Delete the saved states of this training. Call this after everything was written."""
-        for resume in self.resumes:
-            resume.remove()
 
 
 @dataclass(frozen=True)
@@ -127,7 +112,7 @@ def train_from_checkpoint(
     if method.expert_loss is None and checkpoints.expert_resume is not None:
         # left by an interrupted training of another method
         shutil.rmtree(checkpoints.expert_resume, ignore_errors=True)
-    origins = {origin for term in method.loss.distilled for origin in term.origins}
+    origins = {origin for term in method.loss.of_kind("kl") for origin in term.origins}
     distilled = [row for row in rows if row.origin in origins]
 
     def teacher_model() -> PreTrainedModel | None:
@@ -136,7 +121,7 @@ def train_from_checkpoint(
         if method.expert_loss is None:
             return setup.load(checkpoints.teacher)
         assert checkpoints.backbone is not None, "an expert starts from the backbone"
-        return train_expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
+        return _expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
 
     # no variable refers to the model: offline it is freed before the student is loaded
     with open_teacher(
@@ -147,6 +132,21 @@ def train_from_checkpoint(
     resumes = tuple(one for one in (expert_resume, resume) if one is not None)
     is_main = setup.accelerator.is_main_process
     return TrainedStudent(student, memory, log_rows, len(rows), num_cut, is_main, resumes)
+
+
+def _expert(
+    setup: TrainingSetup, backbone: Path, rows: list[EncodedRow], loss: Loss, resume: Resume | None
+) -> PreTrainedModel:
+    """Train an expert on the new rows alone, which is the teacher of a method with an expert's loss
+    (L2KD). `resume` keeps its last step, so that an interrupted training of the student need not
+    train the expert again."""
+    sentence = "an expert is trained on the new task first, then the student"
+    log.info(sentence, extra={"first_met": 2})
+    expert = setup.load(backbone)
+    new = [row for row in rows if row.origin == "new"]
+    setup.fit(expert, new, loss, None, Memory(), resume)
+    expert.eval()
+    return expert
 
 
 def _inputs_of(

@@ -9,6 +9,7 @@ import pytest
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.locks import RANKS, require_unlocked, sole_writer
+from lamol_core.artifacts.spec import MIX
 from lamol_core.errors import ArtifactError
 from tests.messages import naming
 
@@ -31,10 +32,10 @@ def test_a_second_writer_is_refused_until_the_first_has_ended(tmp_path: Path) ->
         for output in (layout.student("a"), layout.state("a")):
             with (
                 pytest.raises(ArtifactError, match=naming(output)),
-                sole_writer(layout, [layout.mix("a"), output]),
+                sole_writer(layout, [MIX.at("a", layout.root), output]),
             ):
                 pass
-        with sole_writer(layout, [layout.student("b"), layout.mix("a")]):
+        with sole_writer(layout, [layout.student("b"), MIX.at("a", layout.root)]):
             pass
         with pytest.raises(ArtifactError):
             require_unlocked(layout)

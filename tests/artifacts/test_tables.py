@@ -50,7 +50,7 @@ def refusal(path: Path) -> str:
 
 def test_records_come_back_as_they_went(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    write(layout.mix("a"))
+    write(MIX.at("a", layout.root))
     table, manifest = Inputs(TRAIN, "a", "base", layout).read(MIX)
     assert from_table(table, MixRow) == ROWS
     assert manifest.rows == {"mix": 2}

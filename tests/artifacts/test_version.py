@@ -58,8 +58,8 @@ def test_an_audit_s_edit_is_no_other_training(code: Path) -> None:
 
 def test_names_and_data_files_count(code: Path) -> None:
     before = versions(code)
-    corpus = code / "data" / "demo_corpus"
-    (corpus / "home.dev.jsonl").rename(corpus / "homes.dev.jsonl")
+    corpus = code / "data" / "demo_corpus.parquet"
+    corpus = corpus.rename(corpus.with_name("corpus.parquet"))
     assert "prepare" in changed(before, before := versions(code))
-    (corpus / "homes.dev.jsonl").unlink()
+    corpus.unlink()
     assert "prepare" in changed(before, versions(code))

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
 from ruamel.yaml import YAML
 
-from lamol_core.audit.cards import COLUMNS, WARNING, croissant, dataset_card
+from lamol_core.audit.cards import WARNING, croissant, dataset_card
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.verdicts import run_checks
 from lamol_core.records import PSEUDO_SCHEMA
 from tests.audit.corpus import clean
 from tests.messages import mentions
 
+TYPES = {
+    pa.string(): "sc:Text",
+    pa.int64(): "sc:Integer",
+    pa.int32(): "sc:Integer",
+    pa.bool_(): "sc:Boolean",
+    pa.float32(): "sc:Float",
+}
+"""Croissant's name for the type of a column."""
 AUDITED = clean(size=60)
 CONTENT = run_checks(AUDITED, AuditParams()).as_dict()
 
@@ -35,9 +44,14 @@ def test_the_description_names_every_column_once() -> None:
     described = json.loads(croissant(CONTENT, AUDITED))
     assert described["conformsTo"].endswith("croissant/1.0")
     (rows,) = described["recordSet"]
-    assert [field["name"] for field in rows["field"]] == PSEUDO_SCHEMA.names == list(COLUMNS)
+    assert [field["name"] for field in rows["field"]] == PSEUDO_SCHEMA.names
     by_name = {field["name"]: field for field in rows["field"]}
-    assert by_name["input_ids"]["repeated"] and by_name["valid"]["dataType"] == "sc:Boolean"
+    for column in PSEUDO_SCHEMA:
+        field = by_name[column.name]
+        is_list = pa.types.is_list(column.type)
+        assert field["dataType"] == TYPES[column.type.value_type if is_list else column.type]
+        assert field.get("repeated", False) == is_list and field["description"]
+        assert field["source"]["extract"] == {"column": column.name}
     (file,) = described["distribution"]
     assert file["@id"] == by_name["input"]["source"]["fileObject"]["@id"] == "pseudo.parquet"
 

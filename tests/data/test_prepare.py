@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -177,7 +178,7 @@ def test_labels_of_test_rows_alone_are_not_learnt(tmp_path: Path) -> None:
     facts = find_facts("a", task.model_copy(update={"targets": "classes"}), rows)
     assert facts.classes == ("no", "yes", "maybe"), "each has its index"
     assert facts.learnt_classes == ("no", "yes"), "what a teacher can be asked for"
-    (tmp_path / "facts.json").write_text(json.dumps(facts.as_dict()))
+    (tmp_path / "facts.json").write_text(json.dumps(asdict(facts)))
     assert read_json_as(TaskFacts, tmp_path / "facts.json", "") == facts
 
 

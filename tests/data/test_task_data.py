@@ -139,7 +139,7 @@ def test_forgotten_rows_do_not_come_back_where_held_out_rows_stay(
 ) -> None:
     folder, held_out = sequence.data("a"), sequence.load("a").rows("test")
     forget_rows(sequence.load("a"), "a", ("train",), "2026-01-01", {})
-    write_record(Layout(tmp_path).forgotten("a"), sequence.load("a"), [])
+    write_record(Layout(tmp_path).forgotten("a"), sequence.load("a"), [], None, {})
     shutil.rmtree(folder)
     sequence.prepare("a", "base")
     data = sequence.load("a")

@@ -1,6 +1,7 @@
 """Records of forgotten tasks: found in copies of the project too, and never half read."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def write(root: Path) -> Path:
     folder = Layout(root).forgotten("a")
     folder.mkdir(parents=True)
     facts = TaskFacts("a", "accuracy", "classes", ("x", "y"), {"train": 3, "dev": 1, "test": 2})
-    (folder / FACTS).write_text(json.dumps(facts.as_dict()))
+    (folder / FACTS).write_text(json.dumps(asdict(facts)))
     (folder / FORGOTTEN).write_text(json.dumps(GONE))
     said = {"source": {"kind": "csv", "path": "a.csv"}, "also_of": {}}
     (folder / SOURCE).write_text(json.dumps(said))

@@ -19,7 +19,7 @@ from lamol_core.parameters import Params
 from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training import resume
-from lamol_core.training.log import NOT_TERMS
+from lamol_core.training.outputs import NOT_TERMS
 from lamol_core.training.student import Checkpoints, train_from_checkpoint
 from lamol_core.training.trainer import Trainer
 from tests.methods.trainings import (
@@ -141,7 +141,7 @@ def test_the_first_task_needs_no_state(method: str, tiny_checkpoint: Path, tmp_p
     assert len(trained.log_rows) == 4
     if METHODS[method].keeps_real_rows:
         assert trained.log_rows[0]["loss"] > 0
-        trained.save_state(tmp_path / "after", Provenance())
+        write_state(tmp_path / "after", write=trained.memory.write)
         assert len(read_rows(tmp_path / "after" / "memory.parquet", MEMORY_SCHEMA, "")) == BUFFER
     for _, term in params.chosen.loss.parts:
         if term.origins == ("memory",):  # which fills up while the first task is learnt

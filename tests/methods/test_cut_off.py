@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from lamol_core.training import resume
-from lamol_core.training.student import TrainedStudent
 from tests.messages import names
 from tests.methods.trainings import WITH_EXPERT, digests, fall, learn, params_of
 
@@ -87,7 +86,7 @@ def test_what_a_training_goes_on_from_is_there_until_its_student_is_written(
         raise OSError("No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr(TrainedStudent, "save", no_room)
+        full.setattr("tests.methods.trainings.save_checkpoint", no_room)
         with pytest.raises(OSError, match="No space"):
             learn(tmp_path / "cut", 0, params, tiny_checkpoint)
     student = learn(tmp_path / "cut", 0, params, tiny_checkpoint)

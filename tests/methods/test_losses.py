@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from lamol_core.artifacts.spec import METHOD
 from lamol_core.config.section import Section
-from lamol_core.errors import ConfigError
 from lamol_core.methods.finetune import Finetune
 from lamol_core.methods.l2kd import L2kd
 from lamol_core.methods.lamol import Lamol, LamolParams
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.methods.losses import Segment, losses_of_states
-from lamol_core.methods.registry import DEFAULT_METHOD, METHODS, find_method
+from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.methods.terms import Kind, Loss
-from lamol_core.parameters import Params
-from tests.messages import naming
+from lamol_core.parameters import Params, read_blocks
+from tests.messages import names, naming
 
 V = 7
 Groups = dict[tuple[str, str], tuple[Tensor, Tensor, Tensor]]
@@ -196,7 +196,7 @@ def test_lamol_pools_new_and_pseudo_rows() -> None:
         means[view] = naive_ce(student, labels).mean()
     loss = Lamol(LamolParams(**{"lambda": 0.5})).loss
     torch.testing.assert_close(value_of(loss, groups), means["qa"] + 0.5 * means["gen"])
-    assert not loss.distilled
+    assert not loss.of_kind("kl")
 
 
 def test_l2kd_s_expert_learns_both_views_of_new_rows_alone() -> None:
@@ -208,7 +208,7 @@ def test_l2kd_s_expert_learns_both_views_of_new_rows_alone() -> None:
 def test_finetune_is_the_qa_view_of_new_rows_alone() -> None:
     groups, loss = make_groups(), Finetune(Section()).loss
     torch.testing.assert_close(value_of(loss, groups), naive_ce(*groups["qa", "new"][:2]).mean())
-    assert loss.views == ("qa",) and not loss.distilled
+    assert loss.views == ("qa",) and not loss.of_kind("kl")
 
 
 @pytest.mark.parametrize("alignment", ["next_token", "reference"])
@@ -216,7 +216,7 @@ def test_alignment_is_of_the_pseudo_rows_alone(alignment: str) -> None:
     loss = LamolKd(LamolKdParams(alignment=alignment)).loss  # type: ignore[arg-type]
     shifts = {term.kind: term.shift for _, term in loss.parts}
     assert shifts == {"ce": 1, "kl": 1 if alignment == "next_token" else 0}
-    assert loss.views == ("qa", "gen") and len(loss.distilled) == 2
+    assert loss.views == ("qa", "gen") and len(loss.of_kind("kl")) == 2
 
 
 def test_parameters_that_act() -> None:
@@ -233,10 +233,13 @@ def test_parameters_that_act() -> None:
 
 
 def test_a_method_is_found_by_its_name() -> None:
-    assert find_method(None) is METHODS[DEFAULT_METHOD] is LamolKd
-    assert all(find_method(name) is method for name, method in METHODS.items())
-    with pytest.raises(ConfigError, match=naming("method", "lamol_kdd", *METHODS)):
-        find_method("lamol_kdd")
+    assert METHODS[DEFAULT_METHOD] is LamolKd
+    assert read_blocks({}, ("method", METHOD))[0][METHOD] == LamolKdParams()
+    for name, method in METHODS.items():
+        blocks, _ = read_blocks({"method": name}, ("method", METHOD))
+        assert isinstance(blocks[METHOD], method.Params)
+    blocks, (problem,) = read_blocks({"method": "lamol_kdd"}, ("method", METHOD))
+    assert not blocks and names(problem, "method", "lamol_kdd", *METHODS)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamol_core.methods.reservoir import Reservoir
+from lamol_core.methods.replay import Reservoir
 
 
 def held(size: int, num_items: int, seed: int, cut_at: int = 0) -> list[int]:

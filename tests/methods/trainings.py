@@ -8,6 +8,7 @@ from pathlib import Path
 from lamol_core.artifacts.manifest import Provenance, sha256_of
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.registry import METHODS
+from lamol_core.models.checkpoints import save_checkpoint, write_state
 from lamol_core.parameters import Params
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.tokenizer import TextCodec
@@ -110,9 +111,11 @@ def learn(
         rows, method, params.train, params.seed, on_step,
     )  # fmt: skip
     assert len(told) == count_all_steps(rows.mix, method, params.train)
-    trained.save(folder / TASKS[place] / "student", before, Provenance())
-    trained.save_state(folder / TASKS[place] / "state", Provenance())
-    trained.discard_resumes()
+    made, out = Provenance(), folder / TASKS[place]
+    save_checkpoint(out / "student", trained.model, made, tokenizer_from=before)
+    write_state(out / "state", made, trained.memory.write)
+    for resume in trained.resumes:
+        resume.remove()
     return trained
 
 

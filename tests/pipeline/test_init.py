@@ -14,7 +14,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.parameters import Params, compose, load_params
 from lamol_core.pipeline.dvc_yaml import SOURCE, pipeline_hints, pipeline_problems
 from lamol_core.pipeline.init import create_sequence, find_source, make_params, read_example
-from lamol_core.preflight.hints import rows_without_positions
+from lamol_core.preflight.backbone import length_problems
 from lamol_core.preflight.problems import check_sequence
 from tests.code_imports import ROOT
 from tests.messages import names, naming
@@ -51,7 +51,8 @@ def test_limits_are_written_that_fit_the_model(tmp_path: Path, positions: int, f
     made = make_params(tasks, str(tmp_path / "model"), "lamol_kd")
     assert check_sequence(made, tmp_path) == []
     params = Params.model_validate(made)
-    assert rows_without_positions(params, tmp_path) == []
+    longest = {"text.max_length": params.text.max_length}
+    assert length_problems(longest, params.backbone, tmp_path) == []
     published = Params(tasks={})
     assert (params.text == published.text) == (params.evaluate == published.evaluate) == fits
 
@@ -169,7 +170,7 @@ def test_without_git_a_sequence_is_made_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
-    monkeypatch.setattr("lamol_core.pipeline.init.shutil.which", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
     create(tmp_path / "new", tasks, "nano", "lamol_kd")
     assert "no_scm = true" in (tmp_path / "new" / ".dvc" / "config").read_text()
 
@@ -256,9 +257,8 @@ def test_columns_of_other_names_are_read(tmp_path: Path) -> None:
     table.write_text(table.read_text().replace("input,target", "text,label"))
     columns = ("--input", "say {text}", "--target", "label")
     run(tmp_path, "lamol", "init", "new", "--task", f"colours={table}", *columns)
-    run(tmp_path / "new", "lamol", "check")
-    run(tmp_path / "new", "lamol", "backbone")
-    run(tmp_path / "new", "lamol", "prepare", "colours")
+    for command in ("check", "backbone", "prepare colours"):
+        run(tmp_path / "new", "lamol", *command.split())
     rows = pq.read_table(tmp_path / "new" / "data" / "colours" / "train.parquet").to_pylist()
     assert all(row["input"].startswith("say what is ") for row in rows)
     more = write_csv(tmp_path / "sums.csv", "sums")
@@ -289,14 +289,12 @@ def test_an_example_makes_a_folder_with_its_comments_and_whole_paths(tmp_path: P
     assert "# Two tasks" in text and "# the published one" in text and "<<: *one" in text
     params = load_params(tmp_path / "new" / "params.yaml")
     assert (params.seed, params.method, params.lamol_version) == (3, "lamol", __version__)
-    paths = [task.source.path for task in params.tasks.values()]
-    assert paths == [str(tmp_path / "colours.csv")] * 2
-    assert params.backbone.nano.corpus[0].path == paths[0]
+    sources = [*(task.source for task in params.tasks.values()), params.backbone.nano.corpus[0]]
+    assert [source.path for source in sources] == [str(tmp_path / "colours.csv")] * 3
     with pytest.raises(ConfigError, match=naming(tmp_path / "none.yaml")):
         read_example(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize("name", ["clinc150", "clinc150_15_tasks", "sst2_woz"])
 def test_every_example_has_every_block_and_known_keys(name: str) -> None:
-    params = read_example(ROOT / "examples" / name / "params.yaml")
-    assert compose(params)[1] == []
+    assert compose(read_example(ROOT / "examples" / name / "params.yaml"))[1] == []

@@ -12,7 +12,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from lamol_core.models.positions import POSITIONS, positions_of
 from lamol_core.parameters import Params
-from lamol_core.preflight.hints import rows_without_positions
+from lamol_core.preflight.check import check_all
 from lamol_core.preflight.problems import check_sequence
 from tests.messages import names
 from tests.preflight.sequences import chain, demo, write_model
@@ -44,10 +44,11 @@ def test_a_model_s_positions_are_known_by_any_of_their_names(tmp_path: Path, key
     assert names(problem, "evaluate.max_target_tokens", 66, 64)
     data["evaluate"] = {"max_target_tokens": 62}
     assert check_sequence(data, tmp_path) == []
-    (hint,) = rows_without_positions(Params.model_validate(data), tmp_path)
+    whole = Params.model_validate(data).model_dump(mode="json", by_alias=True)
+    (hint,) = check_all(whole, tmp_path).hints
     assert names(hint, "text.max_length", 256, 64)
-    short = Params.model_validate(data | {"text": {"max_length": 64}})
-    assert rows_without_positions(short, tmp_path) == []
+    whole["text"]["max_length"] = 64
+    assert check_all(whole, tmp_path).hints == []
 
 
 @pytest.mark.slow
@@ -64,8 +65,8 @@ def test_positions_are_those_of_the_configuration_classes() -> None:
         if positions_of(config.to_dict())
         != getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
     }
-    # XLNet's -1 is no limit; of music, not text; DBRX's `max_seq_len` is no limit in MPT
-    assert differing <= {"xlnet", "musicgen", "musicgen_melody", "dbrx"}
+    # XLNet's -1 is no limit; of music, not text; MPT's ALiBi is built for `max_seq_len` positions
+    assert differing <= {"xlnet", "musicgen", "musicgen_melody", "mpt"}
 
 
 class TestBackbone:

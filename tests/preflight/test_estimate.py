@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
 from lamol_core.artifacts.store import bytes_below
+from lamol_core.config.task_names import lineage
 from lamol_core.errors import ConfigError
 from lamol_core.methods.registry import METHODS
 from lamol_core.models.backbones import build_backbone
@@ -26,7 +27,7 @@ from lamol_core.preflight.estimate import (
     the_backbone,
 )
 from lamol_core.preflight.rates import Rates, measure_rates
-from lamol_core.preflight.work import TaskWork, lineage_of, plan_work
+from lamol_core.preflight.work import TaskWork, plan_work
 from lamol_core.records import Example, TaskFacts
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
@@ -107,7 +108,8 @@ def test_a_tree_counts_each_branch_from_the_base() -> None:
     order = {"a": "base", "b": "a", "c": "a"}
     tasks = {name: {"after": after, "source": source} for name, after in order.items()}
     params = Params.model_validate({"tasks": tasks})
-    assert [lineage_of(params, name) for name in order] == [["a"], ["a", "b"], ["a", "c"]]
+    lineages = [lineage(params.tasks, name) for name in order]
+    assert lineages == [["a"], ["b", "a"], ["c", "a"]]
 
 
 def test_seconds_are_tokens_times_rates() -> None:
@@ -208,7 +210,7 @@ def test_a_forgotten_task_is_as_long_as_the_others(
     put_backbone(tmp_path, tiny_checkpoint)
     gone = Layout(tmp_path).forgotten("a")
     gone.mkdir(parents=True)
-    (gone / "facts.json").write_text(json.dumps(facts.as_dict()), encoding="utf-8")
+    (gone / "facts.json").write_text(json.dumps(asdict(facts)), encoding="utf-8")
     (gone / "forgotten.json").write_text(json.dumps({}), encoding="utf-8")
     first, second = estimate_sequence(params, tmp_path).tasks
     assert (first.new_rows, first.steps) == (50, 13)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ruamel.yaml import YAML
 
-from lamol_core.reporting.model_card import model_card
+from lamol_core.reporting.report import model_card
 from tests.messages import mentions, names
 from tests.reporting.test_summary import figures
 

@@ -10,8 +10,7 @@ import pytest
 from lamol_core.artifacts.figures import write_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.errors import ArtifactError
-from lamol_core.reporting.model_card import model_card
-from lamol_core.reporting.report import read_figures, write_report
+from lamol_core.reporting.report import model_card, read_figures, write_report
 from lamol_core.reporting.summary import build_summary
 from tests.messages import naming
 from tests.reporting.test_summary import figures

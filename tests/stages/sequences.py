@@ -12,8 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 
+from lamol_core.records import SPLITS
 from tests.code_imports import ROOT
 from tests.forkserver import fork_server
 
@@ -118,3 +120,26 @@ def stages_run(output: str) -> list[str]:
 def stages_changed(output: str) -> list[str]:
     """The stages that a `dvc status` names."""
     return [line[:-1] for line in output.splitlines() if line.endswith(":") and line[0] != "\t"]
+
+
+def stored_rows(folder: Path, task: str) -> dict[str, int]:
+    """How many real rows of a task each table below a folder has with their text, whatever the
+    file's name: DVC's cache and hidden folders too."""
+    counted = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.read_bytes()[:4] != b"PAR1":
+            continue
+        table = pq.read_table(path)
+        if {"row_id", "input"} <= set(table.column_names):
+            ids = [row_id.split("/") for row_id in table.column("row_id").to_pylist()]
+            counted[str(path.relative_to(folder))] = sum(
+                task_of == task and split in SPLITS for task_of, split, *_ in ids
+            )
+    return {path: count for path, count in counted.items() if count}
+
+
+def add_fruits(sequence: Path, folder: Path) -> None:
+    source = {"kind": "csv", "path": str(write_csv(folder / "fruits.csv", "fruits"))}
+    edit_params(
+        sequence, lambda p: p["tasks"].update({"fruits": {"after": "sums", "source": source}})
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -15,37 +14,11 @@ import pytest
 from lamol_core.artifacts.layout import Layout
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
-from lamol_core.errors import ConfigError
 from lamol_core.privacy.removal import forget_rows
-from lamol_core.records import SPLITS
-from stages.forget import forget
-from tests.messages import mentions, names, naming
-from tests.stages.sequences import NAMES, edit_params, run, stages_run, write_csv
+from tests.messages import mentions, names
+from tests.stages.sequences import NAMES, add_fruits, edit_params, run, stages_run, stored_rows
 
 pytestmark = pytest.mark.slow
-
-
-def stored_rows(folder: Path, task: str) -> dict[str, int]:
-    """How many real rows of a task each table below a folder has with their text, whatever the
-    file's name: DVC's cache and hidden folders too."""
-    counted = {}
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.read_bytes()[:4] != b"PAR1":
-            continue
-        table = pq.read_table(path)
-        if {"row_id", "input"} <= set(table.column_names):
-            ids = [row_id.split("/") for row_id in table.column("row_id").to_pylist()]
-            counted[str(path.relative_to(folder))] = sum(
-                task_of == task and split in SPLITS for task_of, split, *_ in ids
-            )
-    return {path: count for path, count in counted.items() if count}
-
-
-def add_fruits(sequence: Path, folder: Path) -> None:
-    source = {"kind": "csv", "path": str(write_csv(folder / "fruits.csv", "fruits"))}
-    edit_params(
-        sequence, lambda p: p["tasks"].update({"fruits": {"after": "sums", "source": source}})
-    )
 
 
 def test_forgotten_rows_are_nowhere_and_nothing_runs_again(sequence: Path, tmp_path: Path) -> None:
@@ -175,36 +148,6 @@ def test_nothing_is_trained_on_an_empty_table(sequence: Path) -> None:
     assert len(TaskData.load(folder).rows("train")) == 32
 
 
-def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> None:
-
-    def refused(task: str, code: int, *options: str) -> str:
-        before = stored_rows(sequence, "colours")
-        told = run(sequence, "lamol", "forget", task, *options, expect=code)
-        assert stored_rows(sequence, "colours") == before
-        return told
-
-    (sequence / "data" / "old").mkdir()
-    assert names(refused("old", 3), "params.yaml", "data/old", "runs/old")
-    told = refused("animals", 3, "--set", "method=multitask")
-    assert names(told, "multitask", "animals")
-    edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
-    assert names(refused("animals", 4), "train@animals")
-    edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=2.0))
-    edit_params(sequence, lambda p: p["backbone"].update(max_tasks=7))
-    told = refused("animals", 4)
-    assert names(told, "backbone"), "what it follows would run again, and then itself"
-    edit_params(sequence, lambda p: p["backbone"].update(max_tasks=6))
-
-    add_fruits(sequence, tmp_path)
-    run(sequence, "lamol", "prepare", "fruits")
-    assert names(refused("fruits", 4), "runs/fruits/student", "dvc repro train@fruits")
-
-    train = sequence / "data" / "colours" / "train.parquet"
-    rows = pq.read_table(train)
-    pq.write_table(rows.slice(1), train)
-    assert names(refused("colours", 4), "data/colours/train.parquet"), "not what it learnt"
-
-
 def test_an_audit_by_hand_keeps_its_rows_until_dvc_has_made_it_again(sequence: Path) -> None:
     by_hand = ("--set", "audit.ask_teacher=true")
     assert names(run(sequence, "lamol", "audit", "animals", *by_hand), "DVC", "--set")
@@ -272,21 +215,6 @@ def test_rows_in_git_are_told_before_and_after(sequence: Path, tmp_path: Path) -
     assert not names(told, "Git holds data/animals/seen/colours")
 
 
-def test_queued_experiments_still_have_the_rows(sequence: Path) -> None:
-    run(sequence, "git", "init", "-q")
-    run(sequence, "dvc", "config", "core.no_scm", "false")
-    run(sequence, "git", "add", "-A")
-    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
-    run(sequence, *git, "commit", "-q", "-m", "a run")
-    run(sequence, "dvc", "exp", "run", "--queue", "-S", "seed=1")
-    before = stored_rows(sequence, "colours")
-    assert names(run(sequence, "lamol", "forget", "colours", expect=4), 1, "dvc queue start")
-    assert stored_rows(sequence, "colours") == before
-    run(sequence, "dvc", "queue", "remove", "--queued")
-    run(sequence, "lamol", "forget", "colours")
-    assert stored_rows(sequence / "data", "colours") == {}
-
-
 def test_forgotten_rows_do_not_come_back_under_another_name(sequence: Path) -> None:
     """A renamed task, and the copies that `lamol orders` makes of one, read the same source."""
     run(sequence, "lamol", "forget", "colours")
@@ -308,16 +236,3 @@ def test_forgotten_rows_do_not_come_back_under_another_name(sequence: Path) -> N
     assert not (sequence / "data" / "paints").exists()
     shutil.rmtree(sequence / ".lamol" / "forgotten" / "colours")
     run(sequence, "lamol", "prepare", "paints")
-
-
-def test_a_source_that_may_not_be_written_is_told_before_anything_is_removed(
-    sequence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    colours_csv = tmp_path / "colours.csv"
-    before = stored_rows(sequence, "colours")
-    monkeypatch.chdir(sequence)
-    # not by chmod: root may write what it likes
-    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path).samefile(colours_csv))
-    with pytest.raises(ConfigError, match=naming("colours.csv")):
-        forget.__wrapped__("colours", empty_source=True)
-    assert stored_rows(sequence, "colours") == before and colours_csv.read_bytes()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lamol_core.errors import ConfigError
 from lamol_core.records import PSEUDO_SCHEMA
-from tests.messages import names
-from tests.stages.sequences import keep_two, run
+from stages.forget import forget
+from tests.messages import names, naming
+from tests.stages.sequences import add_fruits, edit_params, keep_two, run, stages_run, stored_rows
 
 pytestmark = pytest.mark.slow
 
@@ -152,3 +156,76 @@ def test_too_few_valid_samples_end_with_their_reasons(sequence: Path) -> None:
     output = run(sequence, "lamol", "generate", "sums", *options, expect=5)
     assert names(output, "sums", "generate.max_attempts", 1)
     assert "up to date" in run(sequence, "dvc", "status", "generate@sums"), "nothing was lost"
+
+
+def test_a_change_that_needs_forgotten_rows_can_be_undone(sequence: Path) -> None:
+    run(sequence, "lamol", "forget", "animals")
+    run(sequence, "git", "init", "-q")
+    run(sequence, "git", "add", "params.yaml", "dvc.lock")
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    run(sequence, *git, "commit", "-q", "-m", "rows forgotten")
+    edit_params(sequence, lambda p: p["generate"].update(gamma=0.4))
+    told = run(sequence, "dvc", "repro", expect=255)
+    assert stages_run(told)[-1] == "mix@animals" and names(told, ".lamol/forgotten/animals")
+    for command in re.findall("`((?:git|dvc) .*?)`", told.replace("\n", " ")):
+        run(sequence, *command.split())
+    run(sequence, "lamol", "check")
+    assert "up to date" in run(sequence, "dvc", "status")
+
+
+def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> None:
+
+    def refused(task: str, code: int, *options: str) -> str:
+        before = stored_rows(sequence, "colours")
+        told = run(sequence, "lamol", "forget", task, *options, expect=code)
+        assert stored_rows(sequence, "colours") == before
+        return told
+
+    (sequence / "data" / "old").mkdir()
+    assert names(refused("old", 3), "params.yaml", "data/old", "runs/old")
+    told = refused("animals", 3, "--set", "method=multitask")
+    assert names(told, "multitask", "animals")
+    edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=4.0))
+    assert names(refused("animals", 4), "train@animals")
+    edit_params(sequence, lambda p: p["lamol_kd"].update(temperature=2.0))
+    edit_params(sequence, lambda p: p["backbone"].update(max_tasks=7))
+    told = refused("animals", 4)
+    assert names(told, "backbone"), "what it follows would run again, and then itself"
+    edit_params(sequence, lambda p: p["backbone"].update(max_tasks=6))
+
+    add_fruits(sequence, tmp_path)
+    run(sequence, "lamol", "prepare", "fruits")
+    assert names(refused("fruits", 4), "runs/fruits/student", "dvc repro train@fruits")
+
+    train = sequence / "data" / "colours" / "train.parquet"
+    rows = pq.read_table(train)
+    pq.write_table(rows.slice(1), train)
+    assert names(refused("colours", 4), "data/colours/train.parquet"), "not what it learnt"
+
+
+def test_queued_experiments_still_have_the_rows(sequence: Path) -> None:
+    run(sequence, "git", "init", "-q")
+    run(sequence, "dvc", "config", "core.no_scm", "false")
+    run(sequence, "git", "add", "-A")
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    run(sequence, *git, "commit", "-q", "-m", "a run")
+    run(sequence, "dvc", "exp", "run", "--queue", "-S", "seed=1")
+    before = stored_rows(sequence, "colours")
+    assert names(run(sequence, "lamol", "forget", "colours", expect=4), 1, "dvc queue start")
+    assert stored_rows(sequence, "colours") == before
+    run(sequence, "dvc", "queue", "remove", "--queued")
+    run(sequence, "lamol", "forget", "colours")
+    assert stored_rows(sequence / "data", "colours") == {}
+
+
+def test_a_source_that_may_not_be_written_is_told_before_anything_is_removed(
+    sequence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colours_csv = tmp_path / "colours.csv"
+    before = stored_rows(sequence, "colours")
+    monkeypatch.chdir(sequence)
+    # not by chmod: root may write what it likes
+    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path).samefile(colours_csv))
+    with pytest.raises(ConfigError, match=naming("colours.csv")):
+        forget.__wrapped__("colours", empty_source=True)
+    assert stored_rows(sequence, "colours") == before and colours_csv.read_bytes()

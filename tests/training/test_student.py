@@ -16,7 +16,7 @@ from lamol_core.artifacts.spec import TRAIN
 from lamol_core.artifacts.version import code_version
 from lamol_core.errors import ConfigError
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
-from lamol_core.models.checkpoints import load_model, require_positions
+from lamol_core.models.checkpoints import load_model, require_positions, save_checkpoint
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.params import TrainParams
@@ -166,9 +166,8 @@ def test_states_of_another_training_are_not_taken_for_its_own(
     checkpoint, rows, kd = tiny_checkpoint, training_set, LamolKdParams()
     if changed == "teacher":
         checkpoint = tmp_path / "other"
-        train(tiny_checkpoint, training_set, tmp_path / "apart").save(
-            checkpoint, tiny_checkpoint, Provenance()
-        )
+        other = train(tiny_checkpoint, training_set, tmp_path / "apart").model
+        save_checkpoint(checkpoint, other, Provenance(), tokenizer_from=tiny_checkpoint)
     elif changed == "rows":
         first, *others = training_set.pseudo
         swapped = replace(first, input_ids=others[0].input_ids)

@@ -47,8 +47,9 @@ import numpy as np
 from lamol_core.audit.figures import Figure, pooled
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.memorisation.permutation import pooled_excesses
-from lamol_core.audit.spec import Audited, Check, Finding, Flag, Neighbour, Origin, SampledTask
+from lamol_core.audit.spec import Audited, Check, Finding, Neighbour, Origin, SampledTask
 from lamol_core.config.section import Section
+from lamol_core.records import Flag
 
 HEADLINES = ("overlap", "copied")
 COUNTS = ("exact_copies", "training_rows", "held_out_rows", "rows_told")

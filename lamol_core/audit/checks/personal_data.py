@@ -24,9 +24,9 @@ from pydantic import field_validator
 
 from lamol_core.audit.figures import share
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Finding, Flag, Origin, SampledTask
+from lamol_core.audit.spec import Audited, Check, Finding, Origin, SampledTask
 from lamol_core.config.section import Section
-from lamol_core.records import Example, PseudoSample
+from lamol_core.records import Example, Flag, PseudoSample
 from lamol_core.text.normalise import without_unseen
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
@@ -44,10 +44,6 @@ KEY = re.compile(
     r"|xox[abps]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{35}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"
 )
-
-
-def emails(text: str) -> Iterator[str]:
-    return map(str.casefold, EMAIL.findall(text))
 
 
 def cards(text: str) -> Iterator[str]:
@@ -101,7 +97,7 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[str]:
 
 
 FINDERS: dict[str, Callable[[str], Iterable[str]]] = {
-    "email": emails,
+    "email": lambda text: map(str.casefold, EMAIL.findall(text)),
     "card": cards,
     "iban": ibans,
     "ip": ips,

@@ -7,15 +7,11 @@ import numpy as np
 
 from lamol_core.audit.figures import Figure
 from lamol_core.audit.fingerprint import Fingerprint
+from lamol_core.audit.memorisation import row_overlap
 from lamol_core.audit.memorisation.keyed_hash import HashedTexts
 from lamol_core.audit.memorisation.permutation import Numbers, Pool, Shares, excess_of
-from lamol_core.audit.memorisation.row_overlap import (
-    FLAGGED_SPAN,
-    lengths_of,
-    overlap_figures,
-    usual_span,
-)
-from lamol_core.audit.spec import Flag, SampledTask
+from lamol_core.audit.spec import SampledTask
+from lamol_core.records import Flag
 from lamol_core.seeds import derive_seed
 
 
@@ -30,20 +26,20 @@ def against_hashes(
     if not kept:
         return figures, []
     texts = task.texts(kept)
-    hashed, lengths = HashedTexts(texts, fingerprint.hashed), lengths_of(texts)
+    hashed, lengths = HashedTexts(texts, fingerprint.hashed), row_overlap.lengths_of(texts)
     train, held_out = fingerprint.all_hashes("train"), fingerprint.all_hashes("held_out")
     spans, exact = hashed.longest_runs(train), hashed.are_rows(train)
     unseen_spans, unseen_exact = hashed.longest_runs(held_out), hashed.are_rows(held_out)
-    longest_unseen = np.maximum(usual_span(unseen_spans), unseen_spans)
+    longest_unseen = np.maximum(row_overlap.usual_span(unseen_spans), unseen_spans)
     copies = exact & ~unseen_exact
-    is_flagged = copies | ((spans >= FLAGGED_SPAN) & (spans > longest_unseen))
+    is_flagged = copies | ((spans >= row_overlap.FLAGGED_SPAN) & (spans > longest_unseen))
     reasons = np.where(copies, "exact_copy", "long_span").tolist()
     flags = [
         Flag(sample.row_id, task.name, check, reason, span_words=int(words))
         for sample, words, reason in compress(zip(kept, spans, reasons, strict=True), is_flagged)
     ]
-    figures |= overlap_figures(spans, lengths, exact, exact)
-    unseen = overlap_figures(unseen_spans, lengths, unseen_exact, unseen_exact)
+    figures |= row_overlap.overlap_figures(spans, lengths, exact, exact)
+    unseen = row_overlap.overlap_figures(unseen_spans, lengths, unseen_exact, unseen_exact)
     figures |= {f"{name}_held_out": value for name, value in unseen.items()}
     num_train = len(fingerprint.blocks["train"])
     blocks = [*fingerprint.blocks["train"], *fingerprint.blocks["held_out"]]

@@ -12,8 +12,8 @@ from lamol_core.audit.figures import Figure
 from lamol_core.audit.memorisation.neighbours import nearest_rows
 from lamol_core.audit.memorisation.permutation import Mask, Numbers, Pool, Shares, excess_of
 from lamol_core.audit.memorisation.spans import SharedSpans, longest_shared_spans
-from lamol_core.audit.spec import Flag, Neighbour, SampledTask
-from lamol_core.records import Example
+from lamol_core.audit.spec import Neighbour, SampledTask
+from lamol_core.records import Example, Flag
 from lamol_core.seeds import derive_seed
 from lamol_core.text.normalise import words_of
 

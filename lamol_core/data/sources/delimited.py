@@ -29,8 +29,7 @@ class DelimitedFiles(LocalFiles):
             raise SourceError([f"{path}: empty; its first line must name the columns."])
         (first, header), *body = records
         named = list(filter(None, header))
-        doubled = sorted({name for name in named if named.count(name) > 1})
-        if doubled:
+        if doubled := sorted({name for name in named if named.count(name) > 1}):
             problem = f"line {first} names the column {doubled[0]!r} more than once."
             raise SourceError([f"{path}: {problem}"])
         least = header.index(named[-1]) + 1

@@ -1,10 +1,11 @@
 """The bundled demo corpus: five small tasks, written by scripts/make_demo_corpus.py."""
 
-import json
 from collections.abc import Hashable
 from importlib import resources
 from pathlib import Path
 from typing import Literal
+
+import pyarrow.parquet as pq
 
 from lamol_core.data.columns import SourceError, Table
 from lamol_core.data.sources.spec import SourceSpec
@@ -41,5 +42,9 @@ def demo_rows(task: str, split: str) -> list[dict[str, str]]:
     if task not in DEMO_TASKS:
         listed = ", ".join(DEMO_TASKS)
         raise SourceError([f"The demo corpus has no task {task!r}. Use one of {listed}."])
-    path = resources.files("lamol_core.data") / "demo_corpus" / f"{task}.{split}.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    chosen = [("task", "=", task), ("split", "=", split)]
+    with resources.as_file(resources.files("lamol_core.data") / "demo_corpus.parquet") as path:
+        rows: list[dict[str, str]] = pq.read_table(
+            path, columns=["input", "target"], filters=chosen
+        ).to_pylist()
+    return rows

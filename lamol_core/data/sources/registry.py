@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 from pydantic import Field, TypeAdapter
 
-from lamol_core.data.columns import (
-    RawRow,
-    collect,
-    keep_targets,
-    limit_rows,
-    parse_templates,
-    to_rows,
-)
+from lamol_core.data import columns
 from lamol_core.data.sources.csv import CsvSource
 from lamol_core.data.sources.demo import DemoSource
 from lamol_core.data.sources.hub import HubSource
@@ -45,16 +38,16 @@ def parse_source(block: object) -> Source:
     return TypeAdapter[SourceSpec](Source).validate_python(block)
 
 
-def read_source(source: Source, root: Path) -> dict[str, list[RawRow]]:
+def read_source(source: Source, root: Path) -> dict[str, list[columns.RawRow]]:
     """The (input, target) pairs of each split that the source has, in its order. "train" is always
     there.
 
     Limits are not applied here: missing splits must be cut off the training rows before that.
     Relative paths start from `root`, the folder of params.yaml. Raises SourceError (a ConfigError)
     with every problem: file, line or row, column, remedy."""
-    parse_templates(source)  # before files are looked for
-    rows = collect(source.read(root), lambda _, table: to_rows(table, source))
-    return keep_targets(rows, source)
+    columns.parse_templates(source)  # before files are looked for
+    rows = columns.collect(source.read(root), lambda _, table: columns.to_rows(table, source))
+    return columns.keep_targets(rows, source)
 
 
 def read_texts(sources: Sequence[Source], root: Path) -> list[str]:
@@ -63,6 +56,6 @@ def read_texts(sources: Sequence[Source], root: Path) -> list[str]:
     return [
         text
         for source in sources
-        for row in limit_rows(read_source(source, root), source)["train"]
+        for row in columns.limit_rows(read_source(source, root), source)["train"]
         for text in (row.input, row.target)
     ]

@@ -12,12 +12,7 @@ from rich.text import Text
 
 from lamol_core.artifacts.figures import write_json, write_text
 from lamol_core.errors import ConfigError
-from lamol_core.reporting.comparison.finished_runs import (
-    Complete,
-    flatten,
-    read_folders,
-    split_chains,
-)
+from lamol_core.reporting.comparison import finished_runs
 from lamol_core.reporting.comparison.sentences import sentences
 from lamol_core.reporting.comparison.statistics import (
     COLUMNS,
@@ -30,6 +25,7 @@ from lamol_core.reporting.comparison.statistics import (
     Estimate,
     compare_runs,
 )
+from lamol_core.reporting.page import templates_of
 from lamol_core.reporting.plots import INK, Chart, to_svg
 from lamol_core.reporting.tables import markdown_table
 from lamol_core.text.display import visible
@@ -98,14 +94,13 @@ def set_beside(
     params: Mapping[str, Any],
     summary: Mapping[str, Any],
     folders: Sequence[Path],
-    complete: Complete,
-    defaults: Mapping[str, Any],
+    complete: finished_runs.Complete,
 ) -> tuple[dict[str, Any], Chart]:
     """Compare the run of the current folder with the finished runs in `folders`. Return the
     section for the report's page, and the chart."""
-    own = split_chains("this run", params, summary, Path(), complete)
-    others = read_folders(folders, complete, without=[Path()])
-    comparison = compare_runs([*own, *others], flatten(defaults))
+    own = finished_runs.split_chains("this run", params, summary, Path(), complete)
+    others = finished_runs.read_folders(folders, complete, without=[Path()])
+    comparison = compare_runs([*own, *others], finished_runs.flatten(complete({"tasks": {}})))
     return comparison_section(comparison), comparison_chart(comparison)
 
 
@@ -125,19 +120,13 @@ def comparison_section(comparison: Comparison) -> dict[str, Any]:
 
 def comparison_markdown(comparison: Comparison) -> str:
     """Return the table, the differences from the baseline if there is one, and the conclusions."""
-    section = comparison_section(comparison)
-    caption = (
-        "Mean ± standard deviation [from three seeds or orders: 95 % bootstrap interval of the "
-        "mean over them, too narrow with few]."
-    )
-    lines = [*markdown_table(section["titles"], section["rows"]), "", caption, ""]
-    if comparison.baseline is not None:
-        named = [column.title.replace("%", "points") for column in COMPARED_COLUMNS]
-        titles = [f"more (+) or less (-) than {comparison.baseline}", "seeds", "pairs", *named]
-        lines += markdown_table(titles, _difference_rows(comparison, " "))
-        lines += ["", "Mean over seeds [Student's 95 % interval].", ""]
-    lines += [f"- {sentence}" for sentence in section["sentences"]]
-    return "\n".join(lines) + "\n"
+    return templates_of("lamol_core.reporting").get_template("comparison.md.j2").render(
+        section=comparison_section(comparison),
+        baseline=comparison.baseline,
+        compared=[column.title.replace("%", "points") for column in COMPARED_COLUMNS],
+        differences=_difference_rows(comparison, " "),
+        table=markdown_table,
+    )  # fmt: skip
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
@@ -213,8 +202,7 @@ def _difference_rows(comparison: Comparison, between: str) -> Iterator[list[str]
     """Yield a row for every method that has pairs with the baseline, best method first.
     `between` separates a number from its interval or addition."""
     for group in comparison.groups:
-        found = {d.figure: d for d in comparison.differences if d.first == group.label}
-        if found:
+        if found := {d.figure: d for d in comparison.differences if d.first == group.label}:
             pairs = next(iter(found.values())).pairs
             num_pairs = str(pairs.num)
             if pairs.num_alike:

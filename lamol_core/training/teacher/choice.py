@@ -55,7 +55,7 @@ def open_teacher(
                 "the teacher's states (%.1f MB) are in %s during the training",
                 size_mb, folder, extra={"first_met": 2},
             )  # fmt: skip
-            shift, provenance = loss.distilled[0].shift, Provenance(dict(inputs))
+            shift, provenance = loss.of_kind("kl")[0].shift, Provenance(dict(inputs))
             with PartialState().local_main_process_first():
                 stored = store_states(body, micros, shift, folder, provenance)
     if stored is not None:

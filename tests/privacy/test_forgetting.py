@@ -9,7 +9,7 @@ import pytest
 
 from lamol_core.errors import ConfigError
 from lamol_core.parameters import Params
-from lamol_core.privacy.emptying import empty_files, source_files
+from lamol_core.privacy.forgetting import empty_files, source_files
 from tests.messages import naming
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamol_core.training.log import MAX_POINTS, thin_curve
+from lamol_core.training.outputs import MAX_POINTS, thin_curve
 
 
 def row(step: int, **terms: float | None) -> dict:
