@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from transformers import PreTrainedModel
@@ -22,10 +23,10 @@ from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.generation.requests import Draw, DrawingPlan, Request, assigned, rejected
-from lamol_core.generation.selection import keep_best
+from lamol_core.generation.selection import even_quotas, keep_best
 from lamol_core.models.checkpoints import load_model, require_positions
 from lamol_core.records import SURPLUS, PseudoSample, pseudo_row_id
-from lamol_core.seeds import pseudo_seed
+from lamol_core.seeds import derive_seed, pseudo_seed
 from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
 from lamol_core.text.plain import written_forms
@@ -61,33 +62,49 @@ def draw_from_checkpoint(
         if count:
             gen_token = codec.control.gen_for(index, text.use_task_specific_gen_token)
             known = (labels_by_task or {}).get(task, ())
-            labels = _writable(task, known, codec, params.known_labels, text.max_target_tokens)
+            is_given = text.is_target_first(known)  # the prompt names the label
+            limit = text.max_length if is_given else text.max_target_tokens
+            labels = _writable(task, known, codec, params.known_labels or is_given, limit)
             existing = Counter(normalise(s.target) for s in carried if s.source_task == task)
-            request = Request(task, gen_token, count - existing.total(), labels, existing)
+            missing = count - existing.total()
+            targets: tuple[tuple[int, ...], ...] = ()
+            if is_given:
+                targets = _targets(labels, missing, existing, (seed, new_task, task))
+            request = Request(task, gen_token, missing, frozenset(labels), existing, targets)
             requests.append(request)
     sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256)
     return sampler.draw(requests, on_rows_done, carried)
 
 
+def _targets(
+    ids: Mapping[str, Sequence[int]], count: int, existing: Counter[str], key: tuple[Any, ...]
+) -> tuple[tuple[int, ...], ...]:
+    """The ids of the labels that `count` rows are to have: equal numbers of each, `existing` rows
+    included. `key` decides which labels come first where there are fewer rows than labels."""
+    order = sorted(ids, key=lambda label: derive_seed(*key, label))
+    quotas = even_quotas(dict.fromkeys(order, count), count, existing)
+    return tuple(tuple(ids[label]) for label, quota in quotas.items() for _ in range(quota))
+
+
 def _writable(
     task: str, labels: Sequence[str], codec: TextCodec, needed: bool, max_tokens: int
-) -> frozenset[str]:
+) -> dict[str, list[int]]:
     """The labels that a teacher can write with `max_tokens` tokens, normalised, in the form in
-    which it writes them. The first of the others is logged. Raises ConfigError where there are only
-    others, if labels are `needed`."""
+    which it writes them, each with its ids. The first of the others is logged. Raises ConfigError
+    where there are only others, if labels are `needed`."""
     forms = written_forms(labels, codec)
-    lengths = dict(zip(labels, map(len, codec.encode(labels)), strict=True))
-    written = [label for label in labels if label in forms and lengths[label] <= max_tokens]
+    ids = dict(zip(labels, codec.encode(labels), strict=True))
+    written = [label for label in labels if label in forms and len(ids[label]) <= max_tokens]
     if lost := [label for label in labels if label not in written]:
         sentence = (
             f"{len(lost)} of the {len(labels)} labels of {task!r} can't be drawn, first "
-            f"{lost[0]!r}: it has {lengths[lost[0]]} tokens (text.max_target_tokens is "
+            f"{lost[0]!r}: it has {len(ids[lost[0]])} tokens (text.max_target_tokens is "
             f"{max_tokens}), or the tokenizer takes it for another."
         )
         if needed and not written:
             raise ConfigError(f"params.yaml: {sentence} Raise that, or rename the labels.")
         log.warning("%s", sentence)
-    return frozenset(normalise(forms[label]) for label in written)
+    return {normalise(forms[label]): ids[label] for label in written}
 
 
 @dataclass(frozen=True)
@@ -180,11 +197,12 @@ class PseudoSampler:
         control, params, max_tokens = self.codec.control, self.params, self.text.max_sample_tokens
         text_format = FreeFormat()
         if params.format == "constrain":
-            text_format = FormatAutomaton(len(seeds), control, self.text, self._characters)
+            x_only = [bool(request.targets) for request, _ in draws]
+            text_format = FormatAutomaton(x_only, control, self.text, self._characters)
         sampler = TopKSampler(seeds, params.topk, text_format, max_tokens, self.teacher.device)
         completions = decode(
             self.teacher,
-            [[request.gen_token] for request, _ in draws],
+            [request.prompt(index, control) for request, index in draws],
             sampler.choose,
             max_tokens,
             control,
@@ -194,7 +212,11 @@ class PseudoSampler:
         )
         samples = []
         for (request, index), seed, completion in zip(draws, seeds, completions, strict=True):
-            parsed = parse_sample(completion.ids, control, self.codec.decode)
+            written = completion.ids
+            if target := request.target_of(index):
+                end = (control.eos,) if written[-1:] == (control.eos,) else ()
+                written = (*written[: len(written) - len(end)], control.ans, *target, *end)
+            parsed = parse_sample(written, control, self.codec.decode)
             sample = PseudoSample(
                 row_id=pseudo_row_id(self.new_task, request.source_task, index, attempt),
                 source_task=request.source_task,

@@ -8,6 +8,7 @@ from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.selection import even_quotas
 from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise
+from lamol_core.text.template import ControlTokens
 
 DRAWS_FOR_BALANCE = 10
 """The most draws per wanted row while labels have less than their even share. There is a limit
@@ -25,6 +26,18 @@ class Request:
     """The task's normalised labels; empty where its targets are free text."""
     carried: Counter[str] = field(default_factory=Counter, compare=False)
     """The number of carried rows of each label. Labels are balanced over carried and drawn rows."""
+    targets: tuple[tuple[int, ...], ...] = ()
+    """The ids of each wanted row's label, which its prompt names; empty where the teacher writes
+    the targets too."""
+
+    def prompt(self, index: int, control: ControlTokens) -> list[int]:
+        """The ids that a draw continues: GEN, or GEN, the label and ANS."""
+        target = self.target_of(index)
+        return [self.gen_token, *target, *([control.ans] if target else ())]
+
+    def target_of(self, index: int) -> tuple[int, ...]:
+        """The ids of the label that a draw is prompted with; () where it is not."""
+        return self.targets[index % len(self.targets)] if self.targets else ()
 
 
 Draw = tuple[Request, int]
@@ -57,7 +70,7 @@ class DrawingPlan:
             draws = [(request, index) for index in range(size)]
             if attempt == 1:
                 others += draws
-            elif self._params.known_labels and request.labels:
+            elif self._params.known_labels and request.labels and not request.targets:
                 by_label += draws if self._is_short(request, samples) else []
             elif attempt <= self._attempts:
                 others += [draw for draw in draws if (task, draw[1]) not in valid]

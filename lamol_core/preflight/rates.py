@@ -57,7 +57,9 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
     new = rows[: TRIED_STEPS * params.train.batch_size]
     pseudo = drawn[: max(round(params.generate.gamma * len(new)), 1)]
     mix, lineage = mix_rows(new, pseudo, new[0].task, params.seed), (BEFORE, new[0].task)
-    training_set = TrainingSet(mix, new, pseudo, lineage, False, params.text.max_length)
+    training_set = TrainingSet(
+        mix, new, pseudo, lineage, task_specific_token=False, max_length=params.text.max_length
+    )
     train = params.train.model_copy(update={"steps": TRIED_STEPS})
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
         states, state = Path(folder) / "teacher", Path(folder) / "state"

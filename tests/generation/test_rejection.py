@@ -201,9 +201,9 @@ def test_labels_are_compared_in_the_form_in_which_the_teacher_writes_them() -> N
     tokenizer.pad_token = PAD
     codec, labels = TextCodec(tokenizer), ["Card-Lost!", "LIGHT", "☂", "☃"]
     writable = _writable("a", labels, codec, True, max_tokens=9)
-    assert writable == {"card - lost !", "light"}
-    assert _writable("a", labels, codec, True, max_tokens=1) == {"light"}
-    request = Request("a", 5, 1, writable)
+    assert set(writable) == {"card - lost !", "light"}
+    assert set(_writable("a", labels, codec, True, max_tokens=1)) == {"light"}
+    request = Request("a", 5, 1, frozenset(writable))
     for target, valid in (("card - lost !", True), ("Light", True), ("card - lost", False)):
         one = PseudoSample("b/pseudo/a/0.1", "a", 0, 1, "x", target, [], [], True, "", 0.0, 0, "")
         assert assigned(one, [request]).valid == valid
