@@ -6,12 +6,14 @@ manifest is written last, so its presence shows that the artefact is complete.
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict
 
+from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, read_json_as
 from lamol_core.errors import ArtifactError
 from lamol_core.records import SCHEMA_VERSION
@@ -77,6 +79,18 @@ def seal_folder(
     """Write the manifest of all files in a folder, usually a scratch folder."""
     files = {name: folder / name for name in _files_below(folder)}
     write_manifest(folder / MANIFEST, kind, files, rows, provenance)
+
+
+def write_folder(
+    folder: Path,
+    kind: str,
+    provenance: Provenance = NOTHING_KNOWN,
+    write: Callable[[Path], dict[str, int]] = lambda folder: {},
+) -> None:
+    """Write a folder atomically, with its manifest. `write` writes its files into a scratch folder
+    and returns counts for the manifest. Without `write` the folder is empty."""
+    with atomic_folder(folder) as scratch:
+        seal_folder(scratch, kind, write(scratch), provenance)
 
 
 def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manifest:

@@ -20,6 +20,7 @@ from lamol_core.decoding.samplers import FreeFormat, TopKSampler
 from lamol_core.errors import ConfigError, GenerationError
 from lamol_core.generation.automaton import FormatAutomaton
 from lamol_core.generation.characters import CharacterSteps
+from lamol_core.generation.judging import Judge
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.generation.requests import Draw, DrawingPlan, Request, assigned, rejected
@@ -46,6 +47,7 @@ def draw_from_checkpoint(
     seed: int,
     carried: Sequence[PseudoSample] = (),
     labels_by_task: Mapping[str, Sequence[str]] | None = None,
+    judge: Judge | None = None,
     on_rows_done: Progress = lambda count: None,
 ) -> list[PseudoSample]:
     """Load the teacher and draw `count_by_task` pseudo-samples; returns all samples, valid or not.
@@ -72,7 +74,7 @@ def draw_from_checkpoint(
                 targets = _targets(labels, missing, existing, (seed, new_task, task))
             request = Request(task, gen_token, missing, frozenset(labels), existing, targets)
             requests.append(request)
-    sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256)
+    sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256, judge)
     return sampler.draw(requests, on_rows_done, carried)
 
 
@@ -118,6 +120,7 @@ class PseudoSampler:
     new_task: str
     seed: int
     teacher_sha256: str
+    judge: Judge | None = None
 
     def draw(
         self,
@@ -152,7 +155,10 @@ class PseudoSampler:
         are too few, unless `refill` is off."""
         valid = [s for s in samples if s.source_task == request.source_task and s.valid]
         if len(valid) < request.count and self.params.refill:
-            raise GenerationError(self._too_few(request, samples, request.count - len(valid)))
+            sentence = self._too_few(request, samples, request.count - len(valid))
+            if self.judge is None or not valid:
+                raise GenerationError(sentence)
+            log.warning("%s", sentence)
         likeliest, balance = self.params.draws_per_row > 1, self.params.balance_labels
         kept = {sample.row_id for sample in valid[: request.count]}
         if likeliest or balance:
@@ -176,6 +182,12 @@ class PseudoSampler:
                     drawn[index] = rejected(sample, "duplicate")
                 elif sample.valid:
                     seen.add(_text_of(sample))
+        if self.judge is not None:
+            valid = [index for index, sample in enumerate(drawn) if sample.valid]
+            verdicts = self.judge.agrees([drawn[index] for index in valid])
+            for index, is_right in zip(valid, verdicts, strict=True):
+                if not is_right:
+                    drawn[index] = rejected(drawn[index], "other_label")
         if self.params.self_consistent:
             valid = [index for index, sample in enumerate(drawn) if sample.valid]
             inputs = [drawn[index].input_ids for index in valid]

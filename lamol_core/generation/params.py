@@ -25,6 +25,9 @@ class GenerateParams(Section):
         known_labels: Count a sample for the task that has its label, whatever GEN token it was
             drawn with. Reject a label that no task has (`unknown_label`) or that several have
             (`ambiguous_label`).
+        judge: `features`: keep a sample only where a judge says its label. The judge knows class
+            means of the untrained backbone's features, so it does not forget; they are kept in
+            runs/T/judge.
         self_consistent: Reject a sample whose input the teacher answers otherwise (`inconsistent`).
         draws_per_row: Draw this many samples for each row wanted and keep the likeliest of each
             label. The others stay in the table as `surplus`.
@@ -43,6 +46,7 @@ class GenerateParams(Section):
     refill: bool = True
     unique: bool = False
     known_labels: bool = False
+    judge: Literal["none", "features"] = "none"
     self_consistent: bool = False
     draws_per_row: Annotated[int, Field(ge=1, le=100)] = 1
     balance_labels: bool = False

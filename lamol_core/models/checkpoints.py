@@ -1,10 +1,6 @@
-"""Checkpoints: folders that `save_pretrained` wrote, in safetensors only, sealed with a manifest.
-
-A state lies beside each student: it holds what the method keeps until the next task.
-"""
+"""Checkpoints: folders of safetensors that `save_pretrained` wrote, sealed with a manifest."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,8 +9,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from lamol_core.artifacts.atomic import atomic_folder
-from lamol_core.artifacts.manifest import NOTHING_KNOWN, Provenance, seal_folder
-from lamol_core.artifacts.spec import STATE, STUDENT, remedy_at
+from lamol_core.artifacts.manifest import Provenance, seal_folder
+from lamol_core.artifacts.spec import STUDENT, remedy_at
 from lamol_core.errors import ArtifactError, ConfigError, first_line
 
 TOKENIZER_FILES = (
@@ -88,14 +84,3 @@ def save_checkpoint(
             if file.is_file():
                 file.chmod(0o644)
         seal_folder(scratch, STUDENT.kind, {"parameters": model.num_parameters()}, provenance)
-
-
-def write_state(
-    folder: Path,
-    provenance: Provenance = NOTHING_KNOWN,
-    write: Callable[[Path], dict[str, int]] = lambda folder: {},
-) -> None:
-    """Write the state of a method. `write` writes its files into a folder and returns counts for
-    the manifest. Without `write` the state is empty."""
-    with atomic_folder(folder) as scratch:
-        seal_folder(scratch, STATE.kind, write(scratch), provenance)

@@ -1,0 +1,57 @@
+"""What the frozen backbone makes of a text: one vector, which no later training changes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
+
+from lamol_core.models.checkpoints import load_model
+from lamol_core.text.tokenizer import TextCodec
+
+ROWS_AT_ONCE = 64
+
+
+class FrozenFeatures:
+    """The features of texts: the mean over a text's tokens of the backbone's middle layer.
+
+    The middle layer tells the labels of CLINC150 apart better than the last one, and the mean
+    better than the last token (docs/results/frozen_features.md)."""
+
+    def __init__(self, backbone: Path) -> None:
+        self._codec = TextCodec.load(backbone)
+        self._half = first_half(load_model(backbone, PartialState().device, torch.float32))
+
+    @torch.no_grad()
+    def of(self, texts: Sequence[str]) -> Tensor:
+        """The features (n, d) of n texts, in fp32 on the CPU. Rows are computed by length, so that
+        little is padded."""
+        ids = [row or [self._codec.control.eos] for row in self._codec.encode(texts)]
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        features = torch.zeros(len(ids), self._half.config.hidden_size)
+        for start in range(0, len(order), ROWS_AT_ONCE):
+            chosen = order[start : start + ROWS_AT_ONCE]
+            features[chosen] = self._means([ids[index] for index in chosen])
+        return features
+
+    def _means(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        device, pad = self._half.device, self._codec.control.pad
+        tensors = [torch.tensor(row, device=device) for row in rows]
+        ids = pad_sequence(tensors, batch_first=True, padding_value=pad)
+        mask = pad_sequence([torch.ones_like(row) for row in tensors], batch_first=True)
+        states = self._half.base_model(
+            input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=True
+        ).hidden_states[-2]  # the last ones have gone through the model's last norm
+        means: Tensor = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+        return means.cpu()
+
+
+def first_half(model: PreTrainedModel) -> PreTrainedModel:
+    """The model without its upper blocks, changed in place; one is left above the middle."""
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    blocks = max(stacks, key=len)
+    del blocks[len(blocks) // 2 + 1 :]
+    return model
