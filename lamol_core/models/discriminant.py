@@ -77,12 +77,14 @@ class Discriminant:
         """The shared covariance (d, d), shrunk towards a multiple of the identity by as much as the
         number of rows asks for (Chen, Wiesel, Eldar and Hero 2010, "Shrinkage Algorithms for MMSE
         Covariance Estimation", the estimator OAS)."""
-        n, d = max(self.counts.sum().item() - len(self.classes), 1), len(self.scatter)
-        covariance = self.scatter / n
+        n, d = max(int(self.counts.sum()) - len(self.classes), 1), len(self.scatter)
+        covariance, identity = self.scatter / n, torch.eye(d, dtype=self.scatter.dtype)
         level = covariance.trace() / d
+        if level == 0:  # no class has two different rows
+            return identity
         spread, scale = (covariance**2).mean(), level**2
-        share = ((spread + scale) / ((n + 1) * (spread - scale / d)).clamp_min(1e-30)).clamp_max(1)
-        return (1 - share) * covariance + share * level.clamp_min(1e-12) * torch.eye(d).double()
+        share = ((spread + scale) / ((n + 1) * (spread - scale / d))).clamp(0, 1)
+        return (1 - share) * covariance + share * level * identity
 
     @classmethod
     def load(cls, folder: Path) -> Discriminant:
