@@ -31,9 +31,9 @@ class Request:
     the targets too."""
 
     def prompt(self, index: int, control: ControlTokens) -> list[int]:
-        """The ids that a draw continues: GEN, or GEN, the label and ANS."""
+        """The ids that a draw continues: GEN_t, or GEN_t, the label and GEN."""
         target = self.target_of(index)
-        return [self.gen_token, *target, *([control.ans] if target else ())]
+        return [self.gen_token, *target, *([control.gen] if target else ())]
 
     def target_of(self, index: int) -> tuple[int, ...]:
         """The ids of the label that a draw is prompted with; () where it is not."""

@@ -35,5 +35,5 @@ def test_a_target_that_comes_first_is_read_and_not_learnt() -> None:
     row = EncodedRow("r", "new", [10, 11], [12], 5, target_first=True)
     qa, gen = row.views(("qa", "gen"), CONTROL)
     assert qa == EncodedRow("r", "new", [10, 11], [12], 5).views(("qa",), CONTROL)[0]
-    assert gen.ids == (5, 12, 1, 10, 11, 0)
+    assert gen.ids == (5, 12, CONTROL.gen, 10, 11, 0)
     assert gen.ids[gen.supervised_from :] == (10, 11, 0)
