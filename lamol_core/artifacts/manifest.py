@@ -90,7 +90,10 @@ def write_folder(
     """Write a folder atomically, with its manifest. `write` writes its files into a scratch folder
     and returns counts for the manifest. Without `write` the folder is empty."""
     with atomic_folder(folder) as scratch:
-        seal_folder(scratch, kind, write(scratch), provenance)
+        rows = write(scratch)
+        for name in _files_below(scratch):
+            (scratch / name).chmod(0o644)  # safetensors writes files that only the owner can read
+        seal_folder(scratch, kind, rows, provenance)
 
 
 def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manifest:

@@ -259,10 +259,22 @@ class PseudoSampler:
         constrain = ", or set generate.format: constrain" if self.params.format == "reject" else ""
         return (
             f"Pseudo-samples of {task!r} for {self.new_task!r}: {missing} of {request.count} rows "
-            f"are missing after {self.params.max_attempts} draws a row (rejected: {listed}). Raise "
-            f"generate.max_attempts or lambda, or train the earlier tasks longer "
-            f"(train.epochs){constrain}."
+            f"are missing after {self.params.max_attempts} draws a row (rejected: {listed}"
+            f"{_by_label(request, prompted)}). Raise generate.max_attempts or lambda, or train the "
+            f"earlier tasks longer (train.epochs){constrain}."
         )
+
+
+def _by_label(request: Request, drawn: Sequence[PseudoSample]) -> str:
+    """The labels that have too few rows, with the share of their draws that could be used; "" where
+    prompts name no label."""
+    if not request.targets:
+        return ""
+    draws, valid = Counter(s.target for s in drawn), Counter(s.target for s in drawn if s.valid)
+    short = [label for label in draws if valid[label] < len(request.targets) // len(draws)]
+    short.sort(key=lambda label: valid[label] / draws[label])
+    listed = (f"{valid[label]} of {draws[label]} draws for {label!r}" for label in short)
+    return "; usable: " + ", ".join(listed)
 
 
 def _text_of(sample: PseudoSample) -> tuple[str, str, str]:

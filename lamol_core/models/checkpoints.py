@@ -8,8 +8,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from lamol_core.artifacts.atomic import atomic_folder
-from lamol_core.artifacts.manifest import Provenance, seal_folder
+from lamol_core.artifacts.manifest import Provenance, write_folder
 from lamol_core.artifacts.spec import STUDENT, remedy_at
 from lamol_core.errors import ArtifactError, ConfigError, first_line
 
@@ -70,7 +69,8 @@ def save_checkpoint(
 ) -> None:
     """Write a model with its tokenizer, which is given as an object (`tokenizer`) or copied from
     another checkpoint (`tokenizer_from`)."""
-    with atomic_folder(out) as scratch:
+
+    def write(scratch: Path) -> dict[str, int]:
         model.save_pretrained(scratch)
         if tokenizer is not None:
             tokenizer.save_pretrained(scratch)
@@ -80,7 +80,6 @@ def save_checkpoint(
                     copy = scratch / file.relative_to(tokenizer_from)
                     copy.parent.mkdir(exist_ok=True)
                     shutil.copyfile(file, copy)
-        for file in scratch.rglob("*"):
-            if file.is_file():
-                file.chmod(0o644)
-        seal_folder(scratch, STUDENT.kind, {"parameters": model.num_parameters()}, provenance)
+        return {"parameters": model.num_parameters()}
+
+    write_folder(out, STUDENT.kind, provenance, write)

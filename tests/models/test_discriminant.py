@@ -21,7 +21,9 @@ def make_task(
     mixing = torch.randn(DIMENSIONS, DIMENSIONS, generator=torch.Generator().manual_seed(0))
     labels = [LabelOf(task, f"label{i}") for i in range(num_classes) for _ in range(rows)]
     centres = torch.randn(num_classes, DIMENSIONS, generator=generator).repeat_interleave(rows, 0)
-    return labels, centres + 0.4 * torch.randn(len(labels), DIMENSIONS, generator=generator) @ mixing
+    return labels, centres + 0.4 * torch.randn(
+        len(labels), DIMENSIONS, generator=generator
+    ) @ mixing
 
 
 def test_it_classifies_as_linear_discriminant_analysis_does() -> None:
@@ -34,7 +36,9 @@ def test_it_classifies_as_linear_discriminant_analysis_does() -> None:
     theirs = reference.fit(features.numpy(), names).predict(features.numpy())
     same = sum(own.label == other for own, other in zip(ours, theirs, strict=True))
     assert same >= 0.995 * len(labels), "with many rows little is shrunk"
-    assert 0.5 < sum(own == label for own, label in zip(ours, labels, strict=True)) / len(labels) < 1
+    assert (
+        0.5 < sum(own == label for own, label in zip(ours, labels, strict=True)) / len(labels) < 1
+    )
 
 
 def test_the_order_of_tasks_changes_nothing() -> None:
