@@ -50,9 +50,8 @@ def pseudo_row_id(new_task: str, prompted: str, index: int, attempt: int) -> str
 class PseudoSample:
     """A row that the teacher wrote. Rejected ones are kept too, with `valid` False and a reason.
 
-    `row_id` is a `pseudo_row_id`. `source_task` is the task whose row it is. It differs from the
-    prompted task where `generate.known_labels` found that its label belongs to another task. `nll`
-    is the mean negative log-likelihood per token under the teacher, in nats."""
+    `row_id` is a `pseudo_row_id`. `source_task` is the task with whose GEN token it was drawn.
+    `nll` is the mean negative log-likelihood per token under the teacher, in nats."""
 
     row_id: str
     source_task: str

@@ -21,7 +21,7 @@ def generate(run: StageRun) -> None:
     rehearses = METHODS[run.method].rehearses
     counts = rows_wanted(params, data.facts, data.earlier, rehearses)
     judges = rehearses and params.judge == "features"
-    carried = read_carried(run, counts, params.balance_labels) if params.carry_over else []
+    carried = read_carried(run, counts) if params.carry_over else []
     samples, judge = carried, None
     if judges:
         from lamol_core.generation.judging import Judge  # loads torch, like the next one
@@ -31,8 +31,7 @@ def generate(run: StageRun) -> None:
         from lamol_core.generation.drawing import draw_from_checkpoint
 
         run.cost.imported()
-        num_rows = num_to_draw * params.draws_per_row
-        with progress(f"generate {run.task}", num_rows, "rows") as advance:
+        with progress(f"generate {run.task}", num_to_draw, "rows") as advance:
             samples = draw_from_checkpoint(
                 run.path(TEACHER),
                 teacher.content_sha256,

@@ -48,6 +48,10 @@ class Judge:
         free text."""
         learnt = self.learnt
         if rows:
-            labels = [LabelOf(row.task, normalise(row.target)) for row in rows]
+            targets = self.features.as_written([row.target for row in rows])
+            labels = [
+                LabelOf(row.task, normalise(target))
+                for row, target in zip(rows, targets, strict=True)
+            ]
             learnt = learnt.with_rows(labels, self.features.of([row.input for row in rows]))
         write_judge(folder, learnt, made)

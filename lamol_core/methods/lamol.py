@@ -31,13 +31,8 @@ class Rehearsing(Method[P]):
     rehearses = True
     privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."
     presets: ClassVar = {
-        "generate": {
-            "rows_per_class": 5,
-            "unique": True,
-            "known_labels": True,
-            "balance_labels": True,
-            "max_attempts": 20,
-        }
+        "text": {"gen_order": "target_first"},
+        "generate": {"rows_per_class": 20, "unique": True, "judge": "features", "max_attempts": 8},
     }
 
 

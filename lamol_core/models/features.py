@@ -25,6 +25,10 @@ class FrozenFeatures:
         self._codec = TextCodec.load(backbone)
         self._half = first_half(load_model(backbone, PartialState().device, torch.float32))
 
+    def as_written(self, texts: Sequence[str]) -> list[str]:
+        """Each text after encoding and decoding: as the model writes it."""
+        return [self._codec.decode(ids) for ids in self._codec.encode(texts)]
+
     @torch.no_grad()
     def of(self, texts: Sequence[str]) -> Tensor:
         """The features (n, d) of n texts, in fp32 on the CPU. Rows are computed by length, so that

@@ -28,6 +28,9 @@ LABELS = ["short", "long"]
 class Lengths:
     """Features that tell the length of a text alone."""
 
+    def as_written(self, texts: Sequence[str]) -> list[str]:
+        return list(texts)
+
     def of(self, texts: Sequence[str]) -> Tensor:
         return torch.tensor([[float(len(text)), 1.0] for text in texts]).reshape(-1, 2)
 

@@ -35,9 +35,10 @@ def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_train
     real = Params.model_validate(make_params(tasks, str(tmp_path / "model"), "lamol_kd"))
     nano = Params.model_validate(make_params(tasks, "nano", "lamol_kd"))
     published = Params(tasks={})
-    assert real.generate.known_labels and real.generate.balance_labels and real.generate.unique
-    assert real.generate.rows_per_class == 5 and real.train == published.train
-    assert nano.generate == published.generate and nano.lamol_kd == published.lamol_kd
+    assert real.text.gen_order == "target_first" and real.generate.judge == "features"
+    assert real.generate.rows_per_class == 20 and real.train == published.train
+    assert nano.generate == published.generate and nano.text == published.text
+    assert nano.lamol_kd == published.lamol_kd
     assert nano.train.steps == 400
     many = [f"{tasks[0].replace('colours=', f't{i}=')}" for i in range(40)]
     assert make_params(many, "nano", "lamol_kd")["backbone"]["max_tasks"] == 40
@@ -54,7 +55,8 @@ def test_limits_are_written_that_fit_the_model(tmp_path: Path, positions: int, f
     longest = {"text.max_length": params.text.max_length}
     assert length_problems(longest, params.backbone, tmp_path) == []
     published = Params(tasks={})
-    assert (params.text == published.text) == (params.evaluate == published.evaluate) == fits
+    text = params.text.model_copy(update={"gen_order": published.text.gen_order})
+    assert (text == published.text) == (params.evaluate == published.evaluate) == fits
 
 
 @pytest.mark.slow
