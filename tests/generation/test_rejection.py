@@ -11,11 +11,11 @@ import torch
 from transformers import PreTrainedModel
 
 from lamol_core.errors import ConfigError
-from lamol_core.generation.carry_over import carried_rows
+from lamol_core.generation.carry_over import carried_rows, count_rows
 from lamol_core.generation.drawing import PseudoSampler, _writable, draw_from_checkpoint
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request, assigned
-from lamol_core.records import PseudoSample
+from lamol_core.records import PseudoSample, TaskFacts
 from lamol_core.text.normalise import normalise
 from lamol_core.text.tokenizer import PAD, TextCodec, reserved_tokens
 from tests.fakes import CORPUS, splitting_tokenizer
@@ -95,16 +95,35 @@ def test_rows_are_carried_over_and_the_rest_is_drawn(
     assert [s.source_task for s in samples] == sorted(s.source_task for s in samples)
 
 
-def test_carried_rows_are_balanced_over_labels() -> None:
-    def row(index: int, target: str) -> PseudoSample:
-        return PseudoSample(
-            f"b/pseudo/a/{index:06d}.1", "a", index, 1, "x", target, [1], [2], True, "", 0.0, 0, "t"
-        )
+def row(index: int, target: str, task: str = "a", valid: bool = True) -> PseudoSample:
+    return PseudoSample(
+        f"b/pseudo/{task}/{index:06d}.1", task, index, 1, "x", target, [1], [2], valid,
+        "" if valid else "duplicate", 0.0, 0, "t",
+    )  # fmt: skip
 
+
+def test_carried_rows_are_balanced_over_labels() -> None:
     rows = [row(i, "common" if i < 8 else "rare") for i in range(10)]
     targets = [s.target for s in carried_rows(rows, {"a": 4}, balance=True)]
     assert targets == ["common", "common", "rare", "rare"]
     assert carried_rows(rows, {"a": 0, "other": 5}, balance=True) == []
+
+
+def test_the_rows_that_hold_each_earlier_task_are_counted() -> None:
+    """Valid ones, carried or drawn; of the classes those that were learnt."""
+    rows = [*(row(i, "y") for i in range(3)), row(3, "y", valid=False), row(4, "free", task="b")]
+    earlier = [
+        TaskFacts("a", "accuracy", "classes", ("x", "y", "z"), {"train": 40}, 2),
+        TaskFacts("b", "rouge_l", "text", (), {"train": 40}),
+        TaskFacts("c", "rouge_l", "text", (), {"train": 40}),
+    ]
+    counts = count_rows(rows, earlier, num_carried=2, carry_over=False)
+    assert counts["held"] == {
+        "a": {"rows": 3, "classes": 2},
+        "b": {"rows": 1, "classes": 0},
+        "c": {"rows": 0, "classes": 0},
+    }
+    assert (counts["carried"], counts["valid"], counts["rejected"]) == (2, 2, 1)
 
 
 @pytest.mark.slow
