@@ -53,7 +53,7 @@ def generate(run: StageRun) -> None:
     else:
         rows = data.rows("train") if data.facts.learnt_classes else []
         judge.write(run.path(JUDGE), rows, run.provenance({"judge": params.judge}))
-    figures = run.write_figures(count_rows(samples, len(carried), params.carry_over))
+    figures = run.write_figures(count_rows(samples, data.earlier, len(carried), params.carry_over))
     more = f" and {len(carried)} carried over" if carried else ""
     run.say(
         f"{figures['valid']} valid rows of {len(data.earlier)} earlier tasks{more}, "

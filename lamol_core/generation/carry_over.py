@@ -13,7 +13,7 @@ from lamol_core.artifacts.spec import PSEUDO
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import size_of
 from lamol_core.data.gate import flagged_rows
-from lamol_core.records import PseudoSample, from_table
+from lamol_core.records import PseudoSample, TaskFacts, from_table
 
 
 def read_carried(inputs: Inputs, count_by_task: Mapping[str, int]) -> list[PseudoSample]:
@@ -38,13 +38,21 @@ def first_rows(
 
 
 def count_rows(
-    samples: Sequence[PseudoSample], num_carried: int, carry_over: bool
+    samples: Sequence[PseudoSample],
+    earlier: Sequence[TaskFacts],
+    num_carried: int,
+    carry_over: bool,
 ) -> dict[str, Any]:
-    """Counts for the figures: carried, valid and rejected (also by reason) rows, and the bytes of
-    the rows that later tables may carry over."""
+    """Counts for the figures: carried, valid and rejected (also by reason) rows, those that hold
+    each earlier task, and the bytes of those that later tables may carry over."""
     valid = [sample for sample in samples if sample.valid]
     rejected = Counter(sample.reject_reason for sample in samples if not sample.valid)
+    by_task = Counter(sample.source_task for sample in valid)
     return {
+        "held": {
+            facts.name: {"rows": by_task[facts.name], "classes": len(facts.learnt_classes)}
+            for facts in earlier
+        },
         "carried": num_carried,
         "kept_bytes": size_of(valid if carry_over else [], PSEUDO.schema),
         "valid": len(valid) - num_carried,

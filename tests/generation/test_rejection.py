@@ -7,10 +7,10 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from lamol_core.generation.carry_over import first_rows
+from lamol_core.generation.carry_over import count_rows, first_rows
 from lamol_core.generation.drawing import _targets, draw_from_checkpoint
 from lamol_core.generation.params import GenerateParams
-from lamol_core.records import PseudoSample
+from lamol_core.records import PseudoSample, TaskFacts
 from lamol_core.text.normalise import normalise
 from lamol_core.text.tokenizer import PAD, TextCodec, reserved_tokens
 from tests.fakes import CORPUS, splitting_tokenizer
@@ -53,6 +53,30 @@ def test_rows_are_carried_over_and_the_rest_is_drawn(
         "unique among carried rows too"
     )
     assert [s.source_task for s in samples] == sorted(s.source_task for s in samples)
+
+
+def row(index: int, target: str, task: str = "a", valid: bool = True) -> PseudoSample:
+    return PseudoSample(
+        f"b/pseudo/{task}/{index:06d}.1", task, index, 1, "x", target, [1], [2], valid,
+        "" if valid else "duplicate", 0.0, 0, "t",
+    )  # fmt: skip
+
+
+def test_the_rows_that_hold_each_earlier_task_are_counted() -> None:
+    """Valid ones, carried or drawn; of the classes those that were learnt."""
+    rows = [*(row(i, "y") for i in range(3)), row(3, "y", valid=False), row(4, "free", task="b")]
+    earlier = [
+        TaskFacts("a", "accuracy", "classes", ("x", "y", "z"), {"train": 40}, 2),
+        TaskFacts("b", "rouge_l", "text", (), {"train": 40}),
+        TaskFacts("c", "rouge_l", "text", (), {"train": 40}),
+    ]
+    counts = count_rows(rows, earlier, num_carried=2, carry_over=False)
+    assert counts["held"] == {
+        "a": {"rows": 3, "classes": 2},
+        "b": {"rows": 1, "classes": 0},
+        "c": {"rows": 0, "classes": 0},
+    }
+    assert (counts["carried"], counts["valid"], counts["rejected"]) == (2, 2, 1)
 
 
 def test_labels_are_named_and_compared_in_the_form_in_which_the_teacher_writes_them() -> None:
