@@ -13,6 +13,7 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
+from lamol_core.generation.params import GenerateParams
 from lamol_core.methods.registry import METHODS
 from lamol_core.parameters import Params, completed
 from lamol_core.reporting.advice import LOW_NEW_TASK_POINTS, MEASURED, advice_on
@@ -27,7 +28,8 @@ FORGOTTEN = [[95.0], [80.0, 93.0], [60.0, 78.0, 94.0]]
 """`a` lost 35 points, `b` 15."""
 LATER_FORGOTTEN = [[95.0], [94.0, 93.0], [93.0, 40.0, 94.0]]
 LEARNT_BADLY = [[95.0], [94.0, 40.0], [93.0, 40.0, 70.0]]
-FILTERS = {"unique": True, "known_labels": True, "balance_labels": True, "max_attempts": 20}
+BY_LABEL = {"unique": True, "judge": "features", "max_attempts": 8}
+ORDER = {"gen_order": "target_first"}
 REAL_MODEL = {"backbone": {"kind": "hub", "path": "a/model"}}
 FALLING = [5.0, 4.0] + [2.0 - i / 20 for i in range(18)]
 RISEN = [*FALLING[:16], 2.8, 2.9, 2.7, 2.8]
@@ -79,17 +81,18 @@ class Cause:
 FAILED = {"verdict": "fail", "poor_samples_by": ["faithfulness"], "rows_flagged": 35}
 REJECTED = {"valid": 40, "rejected": 60}
 ALL_ROWS: dict[str, object] = {
-    f"generate.{key}": value for key, value in {**FILTERS, "rows_per_class": 10}.items()
+    "text.gen_order": "target_first",
+    **{f"generate.{key}": value for key, value in {**BY_LABEL, "rows_per_class": 20}.items()},
 }
-INIT = {"generate": {**FILTERS, "rows_per_class": 5}}
-MANY = {"generate": {**FILTERS, "rows_per_class": 10}}
+INIT = {"text": ORDER, "generate": {**BY_LABEL, "rows_per_class": 5}}
+MANY = {"text": ORDER, "generate": {**BY_LABEL, "rows_per_class": 20}}
 CAUSES = {
     "few rows": Cause(chain_of(FORGOTTEN, (16, 8)), ["a", 35.0, 16, 2.0], ALL_ROWS, "rows"),
     "few rows of the task that lost most": Cause(
         chain_of(LATER_FORGOTTEN, (16, 8)), ["b", 53.0], ALL_ROWS, "rows"
     ),
-    "few rows, although filtered": Cause(
-        chain_of(FORGOTTEN, (40, 8)), ["a", 5.0], {"generate.rows_per_class": 10}, "rows",
+    "few rows, although by label": Cause(
+        chain_of(FORGOTTEN, (40, 8)), ["a", 5.0], {"generate.rows_per_class": 20}, "rows",
         blocks=INIT,
     ),
     "an audit that failed": Cause(
@@ -99,19 +102,19 @@ CAUSES = {
         chain_of(FORGOTTEN, (200, 8), pseudo=REJECTED), ["a", "60 %"], ALL_ROWS, "rows"
     ),
     "few rows of a model that writes badly": Cause(
-        chain_of(FORGOTTEN, (16, 8), audit=FAILED), ["a", 2.0], {"generate.rows_per_class": 10},
+        chain_of(FORGOTTEN, (16, 8), audit=FAILED), ["a", 2.0], {"generate.rows_per_class": 20},
         "more rows", blocks={"backbone": {"kind": "nano"}},
     ),
     "many good rows": Cause(
-        chain_of(FORGOTTEN), ["a", 80, 10.0], {"method": "replay"}, "real rows"
+        chain_of(FORGOTTEN, (160, 8)), ["a", 160, 20.0], {"method": "replay"}, "real rows"
     ),
-    "many rows, left by one filter": Cause(
-        chain_of(FORGOTTEN, pseudo=REJECTED), ["a", "60 %"], {"method": "replay"}, "real rows",
-        blocks={"generate": {"known_labels": True}},
+    "many rows that the judge left": Cause(
+        chain_of(FORGOTTEN, (160, 8), pseudo=REJECTED), ["a", "60 %"], {"method": "replay"},
+        "real rows", blocks={"generate": {"judge": "features"}},
     ),
-    "many poor rows, although filtered": Cause(
-        chain_of(FORGOTTEN, audit=FAILED), ["faithfulness"], {"method": "replay"}, "real rows",
-        blocks=MANY,
+    "many poor rows, although by label": Cause(
+        chain_of(FORGOTTEN, (160, 8), audit=FAILED), ["faithfulness"], {"method": "replay"},
+        "real rows", blocks=MANY,
     ),
     "few rows of free text": Cause(
         chain_of(FORGOTTEN, (16, 0)), ["a", 35.0, 16], {"generate.gamma": 0.4}, "more rows"
@@ -258,10 +261,10 @@ def test_kept_runs_are_advised_what_was_then_measured_to_help() -> None:
         counts = summary["pseudo"][tasks[-1]]
         rows = (counts["valid"] + counts.get("carried", 0)) // (len(tasks) - 1)
         held = {task: {"rows": rows, "classes": 10 if len(tasks) == 15 else 8} for task in tasks}
+        # old runs have options that are gone
+        now = GenerateParams.model_fields
         options = {
-            key.removeprefix("generate."): value
-            for key, value in run.params.items()
-            if key.startswith("generate.")
+            key: run.params[f"generate.{key}"] for key in now if f"generate.{key}" in run.params
         }
         parameters = settings(run.method, generate=options, **REAL_MODEL)
         lines = advice_on({"audits": {}, **summary, "held": held}, {}, parameters)
@@ -275,7 +278,7 @@ def test_kept_runs_are_advised_what_was_then_measured_to_help() -> None:
         ("lamol_kd", 10, 5): {"none"},
         ("lamol_kd", 0, 15): {"rows"},
         ("lamol_kd", 5, 15): {"rows"},
-        ("lamol_kd", 10, 15): {"real rows"},
+        ("lamol_kd", 10, 15): {"rows"},
         ("lamol", 0, 5): {"rows"},
         ("lamol", 0, 15): {"rows"},
         ("l2kd", 0, 5): {"rows"},
