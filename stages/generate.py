@@ -20,17 +20,15 @@ def generate(run: StageRun) -> None:
     data, teacher = TaskData.read(run), run.check(TEACHER)
     rehearses = METHODS[run.method].rehearses
     counts = rows_wanted(params, data.facts, data.earlier, rehearses)
-    judges = rehearses and params.judge == "features"
     carried = read_carried(run, counts) if params.carry_over else []
-    samples, judge = carried, None
-    if judges:
-        from lamol_core.generation.judging import Judge  # loads torch, like the next one
-
-        judge = Judge.read(run)
-    if num_to_draw := sum(counts.values()) - len(carried):
-        from lamol_core.generation.drawing import draw_from_checkpoint
+    samples, judge, num_to_draw = carried, None, sum(counts.values()) - len(carried)
+    if (judges := rehearses and params.judge == "features") or num_to_draw:
+        from lamol_core.generation.drawing import draw_from_checkpoint  # both load torch
+        from lamol_core.generation.judging import Judge
 
         run.cost.imported()
+        judge = Judge.read(run) if judges else None
+    if num_to_draw:
         with progress(f"generate {run.task}", num_to_draw, "rows") as advance:
             samples = draw_from_checkpoint(
                 run.path(TEACHER),
@@ -48,11 +46,7 @@ def generate(run: StageRun) -> None:
     parameters = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
     made = run.provenance(parameters if any(counts.values()) else {})
     write_table(run.path(PSEUDO), PSEUDO, samples, made)
-    if judge is None:
-        write_folder(run.path(JUDGE), JUDGE.kind)
-    else:
-        rows = data.rows("train") if data.facts.learnt_classes else []
-        judge.write(run.path(JUDGE), rows, run.provenance({"judge": params.judge}))
+    write_folder(run.path(JUDGE), JUDGE.kind, made, judge.learn(data).write if judge else None)
     figures = run.write_figures(count_rows(samples, data.earlier, len(carried), params.carry_over))
     more = f" and {len(carried)} carried over" if carried else ""
     run.say(

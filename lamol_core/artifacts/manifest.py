@@ -32,6 +32,8 @@ class Provenance:
 
 
 NOTHING_KNOWN = Provenance()
+WriteFiles = Callable[[Path], dict[str, int]]
+"""A function that writes files into a folder and returns counts for its manifest."""
 """The provenance of an artefact that depends on no parameter and no input."""
 
 
@@ -82,15 +84,11 @@ def seal_folder(
 
 
 def write_folder(
-    folder: Path,
-    kind: str,
-    provenance: Provenance = NOTHING_KNOWN,
-    write: Callable[[Path], dict[str, int]] = lambda folder: {},
+    folder: Path, kind: str, provenance: Provenance = NOTHING_KNOWN, write: WriteFiles | None = None
 ) -> None:
-    """Write a folder atomically, with its manifest. `write` writes its files into a scratch folder
-    and returns counts for the manifest. Without `write` the folder is empty."""
+    """Write a folder atomically, with its manifest. Without `write` it has no other file."""
     with atomic_folder(folder) as scratch:
-        rows = write(scratch)
+        rows = write(scratch) if write else {}
         for name in _files_below(scratch):
             (scratch / name).chmod(0o644)  # safetensors writes files that only the owner can read
         seal_folder(scratch, kind, rows, provenance)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from lamol_core.artifacts.manifest import Provenance
 from lamol_core.artifacts.spec import JUDGE, STUDENT
 from lamol_core.artifacts.store import Inputs
-from lamol_core.models.discriminant import Discriminant, LabelOf, write_judge
+from lamol_core.data.task_data import TaskData
+from lamol_core.models.discriminant import Discriminant, LabelOf
 from lamol_core.models.features import FrozenFeatures
-from lamol_core.records import Example, PseudoSample
+from lamol_core.records import PseudoSample
 from lamol_core.text.normalise import normalise
 
 
@@ -43,15 +42,12 @@ class Judge:
                 verdicts[i] = label == (samples[i].source_task, normalise(samples[i].target))
         return verdicts
 
-    def write(self, folder: Path, rows: Sequence[Example], made: Provenance) -> None:
-        """Write what the judge has learnt, with the labels of these rows of a new task; [] for
-        free text."""
-        learnt = self.learnt
-        if rows:
-            targets = self.features.as_written([row.target for row in rows])
-            labels = [
-                LabelOf(row.task, normalise(target))
-                for row, target in zip(rows, targets, strict=True)
-            ]
-            learnt = learnt.with_rows(labels, self.features.of([row.input for row in rows]))
-        write_judge(folder, learnt, made)
+    def learn(self, data: TaskData) -> Discriminant:
+        """What the judge has learnt so far, with the labels of a new task. Raises ArtifactError
+        where the task's training rows were forgotten."""
+        if not data.facts.learnt_classes:
+            return self.learnt
+        rows = data.rows("train")
+        targets = self.features.as_written([row.target for row in rows])
+        labels = [LabelOf(data.name, normalise(target)) for target in targets]
+        return self.learnt.with_rows(labels, self.features.of([row.input for row in rows]))

@@ -18,9 +18,6 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lamol_core.artifacts.manifest import Provenance, write_folder
-from lamol_core.artifacts.spec import JUDGE
-
 FILE = "statistics.safetensors"
 
 
@@ -86,9 +83,17 @@ class Discriminant:
         share = ((spread + scale) / ((n + 1) * (spread - scale / d))).clamp(0, 1)
         return (1 - share) * covariance + share * level * identity
 
+    def write(self, folder: Path) -> dict[str, int]:
+        """Write the statistics into a folder, in fp32; returns the number of classes."""
+        if self.classes:
+            tensors = {"counts": self.counts, "means": self.means, "scatter": self.scatter}
+            single = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
+            save_file(single, folder / FILE, metadata={"classes": json.dumps(self.classes)})
+        return {"classes": len(self.classes)}
+
     @classmethod
     def load(cls, folder: Path) -> Discriminant:
-        """Read what `write_judge` wrote: statistics of no class, or of some."""
+        """Read what `write` wrote: statistics of no class, or of some."""
         if not (folder / FILE).is_file():
             return NO_CLASSES
         with safe_open(folder / FILE, framework="pt") as file:
@@ -98,16 +103,3 @@ class Discriminant:
 
 
 NO_CLASSES = Discriminant((), torch.zeros(0), torch.zeros(0, 0), torch.zeros(0, 0))
-
-
-def write_judge(folder: Path, learnt: Discriminant, provenance: Provenance) -> None:
-    """Write what a judge has learnt, in fp32."""
-
-    def write(scratch: Path) -> dict[str, int]:
-        if learnt.classes:
-            tensors = {"counts": learnt.counts, "means": learnt.means, "scatter": learnt.scatter}
-            single = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
-            save_file(single, scratch / FILE, metadata={"classes": json.dumps(learnt.classes)})
-        return {"classes": len(learnt.classes)}
-
-    write_folder(folder, JUDGE.kind, provenance, write)

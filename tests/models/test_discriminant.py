@@ -7,8 +7,7 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
-from lamol_core.artifacts.manifest import NOTHING_KNOWN
-from lamol_core.models.discriminant import NO_CLASSES, Discriminant, LabelOf, write_judge
+from lamol_core.models.discriminant import NO_CLASSES, Discriminant, LabelOf
 
 DIMENSIONS = 5
 
@@ -69,9 +68,12 @@ def test_classes_of_equal_rows_are_told_apart(rows: int) -> None:
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     labels, features = make_task("a", 3, seed=1)
     learnt = NO_CLASSES.with_rows(labels, features)
-    write_judge(tmp_path / "judge", learnt, NOTHING_KNOWN)
-    read = Discriminant.load(tmp_path / "judge")
+    assert learnt.write(tmp_path) == {"classes": 3}
+    read = Discriminant.load(tmp_path)
     assert read.classes == learnt.classes and read.classify(features) == learnt.classify(features)
     assert torch.allclose(read.means, learnt.means, atol=1e-6)
-    write_judge(tmp_path / "none", NO_CLASSES, NOTHING_KNOWN)
-    assert Discriminant.load(tmp_path / "none").classes == ()
+
+
+def test_without_a_class_nothing_is_written(tmp_path: Path) -> None:
+    assert NO_CLASSES.write(tmp_path) == {"classes": 0}
+    assert list(tmp_path.iterdir()) == [] and Discriminant.load(tmp_path).classes == ()
