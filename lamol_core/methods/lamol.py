@@ -32,7 +32,13 @@ class Rehearsing(Method[P]):
     privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."
     presets: ClassVar = {
         "text": {"gen_order": "target_first"},
-        "generate": {"rows_per_class": 20, "unique": True, "judge": "features", "max_attempts": 8},
+        "generate": {
+            "rows_per_class": 14,
+            "max_attempts": 8,
+            "unique": True,
+            "judge": "features",
+            "carry_over": True,
+        },
     }
 
 

@@ -1,6 +1,7 @@
 """Counts what each task of a sequence has to compute, in tokens. No model is needed.
 
 Pseudo-samples are assumed to be as long as the real rows of their task, and none to be rejected.
+The work of a judge is not counted: it reads each row once with half of the backbone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

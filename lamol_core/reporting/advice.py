@@ -22,7 +22,7 @@ HIGH_FORGETTING_POINTS = 10.0
 # more than a later one (WOZ is harder than SST-2: `multitask` has 13.0).
 LOW_NEW_TASK_POINTS = 20.0
 # The most rows that were measured.
-ENOUGH_ROWS_PER_CLASS = 20
+ENOUGH_ROWS_PER_CLASS = 14
 # If one draw in five is poor, a quarter more is sampled than used. Chosen, not measured.
 HIGH_REJECTED_SHARE = 0.20
 # Unstable: the mean loss of a training's last fifth exceeds that of an earlier fifth by both. True

@@ -36,7 +36,7 @@ def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_train
     nano = Params.model_validate(make_params(tasks, "nano", "lamol_kd"))
     published = Params(tasks={})
     assert real.text.gen_order == "target_first" and real.generate.judge == "features"
-    assert real.generate.rows_per_class == 20 and real.train == published.train
+    assert real.generate.rows_per_class == 14 and real.train == published.train
     assert nano.generate == published.generate and nano.text == published.text
     assert nano.lamol_kd == published.lamol_kd
     assert nano.train.steps == 400

@@ -28,7 +28,7 @@ FORGOTTEN = [[95.0], [80.0, 93.0], [60.0, 78.0, 94.0]]
 """`a` lost 35 points, `b` 15."""
 LATER_FORGOTTEN = [[95.0], [94.0, 93.0], [93.0, 40.0, 94.0]]
 LEARNT_BADLY = [[95.0], [94.0, 40.0], [93.0, 40.0, 70.0]]
-BY_LABEL = {"unique": True, "judge": "features", "max_attempts": 8}
+BY_LABEL = {"max_attempts": 8, "unique": True, "judge": "features", "carry_over": True}
 ORDER = {"gen_order": "target_first"}
 REAL_MODEL = {"backbone": {"kind": "hub", "path": "a/model"}}
 FALLING = [5.0, 4.0] + [2.0 - i / 20 for i in range(18)]
@@ -82,17 +82,17 @@ FAILED = {"verdict": "fail", "poor_samples_by": ["faithfulness"], "rows_flagged"
 REJECTED = {"valid": 40, "rejected": 60}
 ALL_ROWS: dict[str, object] = {
     "text.gen_order": "target_first",
-    **{f"generate.{key}": value for key, value in {**BY_LABEL, "rows_per_class": 20}.items()},
+    **{f"generate.{key}": value for key, value in {**BY_LABEL, "rows_per_class": 14}.items()},
 }
 INIT = {"text": ORDER, "generate": {**BY_LABEL, "rows_per_class": 5}}
-MANY = {"text": ORDER, "generate": {**BY_LABEL, "rows_per_class": 20}}
+MANY = {"text": ORDER, "generate": {**BY_LABEL, "rows_per_class": 14}}
 CAUSES = {
     "few rows": Cause(chain_of(FORGOTTEN, (16, 8)), ["a", 35.0, 16, 2.0], ALL_ROWS, "rows"),
     "few rows of the task that lost most": Cause(
         chain_of(LATER_FORGOTTEN, (16, 8)), ["b", 53.0], ALL_ROWS, "rows"
     ),
     "few rows, although by label": Cause(
-        chain_of(FORGOTTEN, (40, 8)), ["a", 5.0], {"generate.rows_per_class": 20}, "rows",
+        chain_of(FORGOTTEN, (40, 8)), ["a", 5.0], {"generate.rows_per_class": 14}, "rows",
         blocks=INIT,
     ),
     "an audit that failed": Cause(
@@ -102,18 +102,18 @@ CAUSES = {
         chain_of(FORGOTTEN, (200, 8), pseudo=REJECTED), ["a", "60 %"], ALL_ROWS, "rows"
     ),
     "few rows of a model that writes badly": Cause(
-        chain_of(FORGOTTEN, (16, 8), audit=FAILED), ["a", 2.0], {"generate.rows_per_class": 20},
+        chain_of(FORGOTTEN, (16, 8), audit=FAILED), ["a", 2.0], {"generate.rows_per_class": 14},
         "more rows", blocks={"backbone": {"kind": "nano"}},
     ),
     "many good rows": Cause(
-        chain_of(FORGOTTEN, (160, 8)), ["a", 160, 20.0], {"method": "replay"}, "real rows"
+        chain_of(FORGOTTEN, (112, 8)), ["a", 112, 14.0], {"method": "replay"}, "real rows"
     ),
     "many rows that the judge left": Cause(
-        chain_of(FORGOTTEN, (160, 8), pseudo=REJECTED), ["a", "60 %"], {"method": "replay"},
+        chain_of(FORGOTTEN, (112, 8), pseudo=REJECTED), ["a", "60 %"], {"method": "replay"},
         "real rows", blocks={"generate": {"judge": "features"}},
     ),
     "many poor rows, although by label": Cause(
-        chain_of(FORGOTTEN, (160, 8), audit=FAILED), ["faithfulness"], {"method": "replay"},
+        chain_of(FORGOTTEN, (112, 8), audit=FAILED), ["faithfulness"], {"method": "replay"},
         "real rows", blocks=MANY,
     ),
     "few rows of free text": Cause(
