@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lamol_core.artifacts.manifest import Provenance
@@ -43,11 +43,14 @@ class Judge:
                 verdicts[i] = label == (samples[i].source_task, normalise(samples[i].target))
         return verdicts
 
+    def with_rows(self, rows: Sequence[Example]) -> Judge:
+        """This judge with the labels of these rows of new tasks; [] for free text."""
+        if not rows:
+            return self
+        labels = [LabelOf(row.task, normalise(row.target)) for row in rows]
+        features = self.features.of([row.input for row in rows])
+        return replace(self, learnt=self.learnt.with_rows(labels, features))
+
     def write(self, folder: Path, rows: Sequence[Example], made: Provenance) -> None:
-        """Write what the judge has learnt, with the labels of these rows of a new task; [] for
-        free text."""
-        learnt = self.learnt
-        if rows:
-            labels = [LabelOf(row.task, normalise(row.target)) for row in rows]
-            learnt = learnt.with_rows(labels, self.features.of([row.input for row in rows]))
-        write_judge(folder, learnt, made)
+        """Write what the judge has learnt, with the labels of these rows."""
+        write_judge(folder, self.with_rows(rows).learnt, made)

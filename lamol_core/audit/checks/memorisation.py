@@ -25,6 +25,7 @@
                           and twice as long as what 99 in 100 training rows share with others: so
                           long a run is no chance, even in a single row. With fewer than 20 held-out
                           rows it must have 50 words
+    copy_share            share of rows that are flagged as copies, be it by chance or not
     rows_told             number of samples that are long enough to be compared with a fingerprint
 
 The teacher has learnt all earlier tasks, so each sample is compared with the real rows of all tasks
@@ -44,7 +45,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lamol_core.audit.figures import Figure, pooled
+from lamol_core.audit.figures import Figure, pooled, share
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.memorisation.permutation import pooled_excesses
 from lamol_core.audit.spec import Audited, Check, Finding, Neighbour, Origin, SampledTask
@@ -59,12 +60,15 @@ Part = tuple[int, Mapping[str, Figure]]  # a number of rows, and their figures
 class Memorisation(Check[Section]):
     name = "memorisation"
     title = "Does it repeat its training rows"
+    about = "privacy"
+    row_verdict = "copy"
     headline = "copied_excess"
     limits: ClassVar = {
         "copied_excess": Limit(warn=0.01, fail=0.05),
         "overlap_excess": Limit(warn=0.05, fail=0.15),
         "repeated_share": Limit(warn=0.0, fail=0.2),
         "extracted_share": Limit(warn=0.0, fail=0.01),
+        "copy_share": Limit(warn=0.3, fail=1.0),
     }
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
@@ -99,7 +103,15 @@ class Memorisation(Check[Section]):
             else:
                 continue
             by_task[task.name] = figures
+        flagged = {flag.row_id for flag in flags}
+        for task in tasks:
+            if task.name in by_task:
+                num_copies = sum(row.row_id in flagged for row in task.kept)
+                copy_share = share(num_copies, len(task.kept))
+                by_task[task.name] = {**by_task[task.name], "copy_share": copy_share}
         figures, notes = _joined(parts), []
+        copy_shares = {name: {"copy_share": own["copy_share"]} for name, own in by_task.items()}
+        figures |= pooled(copy_shares, {task.name: len(task.kept) for task in tasks})
         if figures and figures.get("copied_excess") is None:
             notes = ["too few held-out rows to say whether copies are chance or memory."]
         return Finding(self.name, figures, by_task, flags, notes=notes, neighbours=neighbours)
