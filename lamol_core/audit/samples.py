@@ -27,8 +27,8 @@ FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 class Judgement:
     """What an audit says of single rows; empty where there is no audit.
 
-    `flags`: the row verdict and the reason of each flag, by row id. `judged_tasks`: tasks with real rows or a
-    fingerprint to compare with. `unjudged_rows`: ids of their samples that could not be
+    `flags`: the row verdict and the reason of each flag, by row id. `judged_tasks`: tasks with real
+    rows or a fingerprint to compare with. `unjudged_rows`: ids of their samples that could not be
     compared."""
 
     flags: Mapping[str, Sequence[tuple[RowVerdict, str]]] = field(default_factory=dict)

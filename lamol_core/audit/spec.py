@@ -205,8 +205,8 @@ class Finding:
     """What one check found. `neighbours` and `scores` are by sample id; a score is the probability
     that the sample is right.
 
-    `judge` adds `judged`, `title`, `about` and `undecided`; `undecided` means that the check's headline
-    figure could not be judged."""
+    `judge` adds `judged`, `undecided` and what the check declares; `undecided` means that the
+    check's headline figure could not be judged."""
 
     check: str
     figures: Mapping[str, Figure]
@@ -253,11 +253,11 @@ class Check(ABC, Generic[P]):
     registry.
 
     The file defines every figure and names its source. `about` says which of the audit's two
-    verdicts it is part of, `row_verdict` what it calls the rows that it flags. `name` is the name of the file and of the
-    check's block in `audit`; `title` is the question without its question mark. `limits` holds
-    the figures that are judged. A table cannot pass where the figure `headline` could not be
-    judged. With `needs_samples`, the check is skipped for a table without samples. With
-    `shows_poor_samples`, the report calls the samples poor if the check fails."""
+    verdicts it is part of, `row_verdict` what it calls the rows that it flags. `name` is the
+    name of the file and of the check's block in `audit`; `title` is the question without its
+    question mark. `limits` holds the figures that are judged. A table cannot pass where the figure
+    `headline` could not be judged. With `needs_samples`, the check is skipped for a table without
+    samples. With `shows_poor_samples`, the report calls the samples poor if the check fails."""
 
     name: ClassVar[str]
     title: ClassVar[str]

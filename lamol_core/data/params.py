@@ -60,8 +60,8 @@ class MixParams(Section):
     Attributes:
         gate: What happens where their audit failed. `fail`: the stage stops. `warn`: it says so and
             goes on. `off`: it does not ask.
-        drop_flagged: Leave out the rows that the audit calls by one of these names: `[copy, wrong]`.
-            `true` stands for all names, `false` for none.
+        drop_flagged: Leave out the rows to which the audit gives one of these verdicts, such as
+            `[copy, wrong]`. `true`: one of any. `false`: none are left out.
     """
 
     gate: Literal["off", "warn", "fail"] = "warn"

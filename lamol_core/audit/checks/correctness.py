@@ -3,13 +3,14 @@
 wrong_share            share of rows that resemble wrong rows of the task more than right ones
 wrong_excess           wrong_share minus false_alarm_share; 0 where that is negative
 false_alarm_share      share of real rows, held out of training, that are called wrong
-planted_found_share    share of planted wrong rows that are called wrong
-planted_found_<kind>   the same by kind (audit/quality/planting.py)
+planted_found_<kind>   share of planted wrong rows of a kind that are called wrong
+                       (audit/quality/planting.py)
 
 A logistic regression learns to tell held-out rows from wrong rows that are made of them, by the
 signals in audit/quality/signals.py. So each task has its own scale, and the audit knows how good it
-is: the last three figures are of rows that the regression was not trained on (5-fold). Where it
-finds less than LEAST_FOUND more among planted rows than among real ones, wrong_excess is None.
+is: the last two figures are of rows that the regression was not trained on (5-fold). A kind of
+planted rows that is hardly called wrong more often than real rows cannot be seen in this task. It
+is left out, and the regression learns anew. Where no kind is left, wrong_excess is None.
 
 Of forgotten rows only the judge's statistics are left (`generate.judge: features`): a row is then
 wrong if the judge gives it another label. A task without them is not judged.
@@ -45,6 +46,7 @@ class Correctness(Check[Section]):
     title = "Is each row right for its task"
     about = "quality"
     row_verdict = "wrong"
+    headline = "wrong_excess"
     limits: ClassVar = {"wrong_excess": Limit(warn=0.2, fail=0.5)}
     shows_poor_samples = True
 
@@ -102,43 +104,53 @@ def _score(
     if task.forgotten_on or len(held_out) < LEAST_HELD_OUT or not real:
         return _by_judge(task, judge)
     foreign = [row.input for other in tasks if other is not task for row in other.train]
-    kinds, wrong = zip(*planted(held_out, foreign, rng), strict=True)
-    signals = Signals(task.name, real, judge)
-    right, found = _regress(signals, held_out, wrong, _pairs(task.kept))
-    false_alarms = found[: len(held_out)].mean()
-    found_planted = found[len(held_out) :]
-    wrong_share = share(sum(score < 0.5 for score in right), len(right))
-    assert wrong_share is not None, "there are rows"
-    is_able = found_planted.mean() - false_alarms >= LEAST_FOUND
+    signals, plants = Signals(task.name, real, judge), list(planted(held_out, foreign, rng))
+    model = Regression(signals.of(held_out), signals.of([row for _, row in plants]))
+    found = model.found_by([kind for kind, _ in plants])
+    hopeless = {kind for kind, part in found.items() if part - model.false_alarms < LEAST_FOUND}
+    plants = [(kind, row) for kind, row in plants if kind not in hopeless]
+    if hopeless and plants:
+        model = Regression(signals.of(held_out), signals.of([row for _, row in plants]))
+        found |= model.found_by([kind for kind, _ in plants])
+    right = model.rate(signals.of(_pairs(task.kept)))
+    wrong_share = float(np.mean(right < 0.5))
     return {
         "wrong_share": wrong_share,
-        "wrong_excess": max(wrong_share - float(false_alarms), 0.0) if is_able else None,
-        "false_alarm_share": float(false_alarms),
-        "planted_found_share": float(found_planted.mean()),
-        **{
-            f"planted_found_{kind}": float(found_planted[np.array(kinds) == kind].mean())
-            for kind in sorted(set(kinds))
-        },
-    }, list(right)
+        "wrong_excess": max(wrong_share - model.false_alarms, 0.0) if plants else None,
+        "false_alarm_share": model.false_alarms,
+        **{f"planted_found_{kind}": part for kind, part in found.items()},
+    }, right.tolist()
 
 
-def _regress(
-    signals: Signals, held_out: Sequence[Row], wrong: Sequence[Row], rows: Sequence[Row]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probability that each row is right, and whether each of the held-out rows and the
-    planted rows after them is called wrong by a regression that did not see it."""
-    # late: see checks/__init__.py
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+class Regression:
+    """Tells right rows from wrong ones. It learns from the signals of held-out rows (n, k) and of
+    planted wrong rows (m, k)."""
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
-    known = signals.of([*held_out, *wrong])
-    is_right = np.arange(len(known)) < len(held_out)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    unseen = cross_val_predict(model, known, is_right, cv=folds)
-    return model.fit(known, is_right).predict_proba(signals.of(rows))[:, 1], ~unseen
+    def __init__(self, held_out: np.ndarray, wrong: np.ndarray) -> None:
+        # late: see checks/__init__.py
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import StratifiedKFold, cross_val_predict
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+        known = np.concatenate([held_out, wrong])
+        is_right = np.arange(len(known)) < len(held_out)
+        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+        called_wrong = ~cross_val_predict(model, known, is_right, cv=folds)
+        self.false_alarms = float(called_wrong[: len(held_out)].mean())
+        self._found = called_wrong[len(held_out) :]
+        self._model = model.fit(known, is_right)
+
+    def found_by(self, kinds: Sequence[str]) -> dict[str, float]:
+        """The share of the planted rows that is found, by their `kinds` (m)."""
+        return {
+            kind: float(self._found[np.array(kinds) == kind].mean()) for kind in sorted({*kinds})
+        }
+
+    def rate(self, rows: np.ndarray) -> np.ndarray:
+        """The probability that each row is right, (n,), from their signals (n, k)."""
+        return np.asarray(self._model.predict_proba(rows)[:, 1])
 
 
 def _by_judge(
