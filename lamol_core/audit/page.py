@@ -111,7 +111,7 @@ def best_and_worst(audit: Audit) -> dict[str, list[tuple[float, str, str]]]:
         )
         places = sorted({0, 1, len(rated) // 2, len(rated) - 2, len(rated) - 1})
         chosen = [rated[place] for place in places if 0 <= place < len(rated)]
-        shown[task.name] = [(-score, *texts) for score, *texts in chosen]
+        shown[task.name] = [(-score, text, target) for score, text, target in chosen]
     return {task: rated for task, rated in shown.items() if rated}
 
 

@@ -82,7 +82,9 @@ class Audit:
         audit.json."""
         verdict = {"task": self.task, "verdict": self.verdict, "failed": self.failed}
         rows_kept, tasks = len(self.audited.kept), self.audited.tasks
-        on = {a: {"verdict": self.verdict_on(a), "checks": self.reasons(a)} for a in ABOUT}
+        on: dict[str, Any] = {
+            a: {"verdict": self.verdict_on(a), "checks": self.reasons(a)} for a in ABOUT
+        }
         return {
             **verdict,
             **on,

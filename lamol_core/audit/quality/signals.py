@@ -31,6 +31,7 @@ Row = tuple[str, str]
 """Input and target."""
 NEAREST = 5
 RUNS = (2, 3)
+AT_ONCE = 4096
 LEAST_LOG = -20.0
 """What stands for the log of nothing, and of an unknown label's probability."""
 SMOOTHED = 0.1
@@ -63,7 +64,7 @@ class Signals:
         """The signals of n rows, (n, 6), or (n, 8) with a judge."""
         columns = [
             *([_share_outside(_runs(row, n), self._seen[n]) for row in rows] for n in RUNS),
-            self._similar_targets(rows),
+            [s for i in range(0, len(rows), AT_ONCE) for s in self._similar(rows[i : i + AT_ONCE])],
             [self._weakest_word(row) for row in rows],
             [_repeated(words_of(normalise(text))) for text, _ in rows],
             [math.log(1 + len(words_of(normalise(text)))) for text, _ in rows],
@@ -72,7 +73,7 @@ class Signals:
             columns += by_label(self._judge, self._task, rows)
         return np.array(columns).T
 
-    def _similar_targets(self, rows: Sequence[Row]) -> list[float]:
+    def _similar(self, rows: Sequence[Row]) -> list[float]:
         inputs = self._inputs.transform([text for text, _ in rows])
         targets = self._targets.transform([target for _, target in rows])
         near = (inputs @ self._real_inputs.T).toarray()
