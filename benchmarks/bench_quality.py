@@ -138,9 +138,11 @@ def _real_rows(task: str) -> dict[str, list[tuple[str, str]]]:
 def summary(said: Sequence[tuple[bool, bool]]) -> str:
     """Balanced agreement with its interval, and the two shares that it is the mean of."""
     pairs, rng = np.array(said), np.random.default_rng(0)
+    kept, found = _shares(pairs)
+    if not pairs[:, 0].any():
+        return f"{len(pairs)} rows, none right; {found:.1%} found"
     drawn = [_shares(pairs[rng.integers(len(pairs), size=len(pairs))]) for _ in range(BOOTSTRAPS)]
     low, high = np.nanquantile([np.mean(shares) for shares in drawn], [0.025, 0.975])
-    kept, found = _shares(pairs)
     return (
         f"{len(pairs)} rows, {pairs[:, 0].sum()} right; of these {kept:.1%} passed, of the others "
         f"{found:.1%} found: balanced {np.mean([kept, found]):.1%} ({low:.1%} to {high:.1%})"
