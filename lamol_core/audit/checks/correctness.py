@@ -38,7 +38,7 @@ MOST_REAL = 400  # rows of a task that samples are compared with
 MOST_HELD_OUT = 60
 LEAST_HELD_OUT = 12
 FOLDS = 5
-LEAST_FOUND = 0.3
+LEAST_FOUND = 0.2
 
 
 class Correctness(Check[Section]):
