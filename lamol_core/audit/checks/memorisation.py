@@ -25,7 +25,9 @@
                           and twice as long as what 99 in 100 training rows share with others: so
                           long a run is no chance, even in a single row. With fewer than 20 held-out
                           rows it must have 50 words
-    copy_share            share of rows that are flagged as copies, be it by chance or not
+    copy_share            share of rows that are flagged as copies, be it by chance or not. None
+                          where the interval of copied_excess is at most 0.5 wide: in larger tables
+                          it tells chance from memory
     rows_told             number of samples that are long enough to be compared with a fingerprint
 
 The teacher has learnt all earlier tasks, so each sample is compared with the real rows of all tasks
@@ -40,7 +42,7 @@ Forgotten rows may have left a fingerprint. Spans then have the lengths in LADDE
 extracted_share, and samples too short for a hash remain unknown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -53,6 +55,7 @@ from lamol_core.config.section import Section
 from lamol_core.records import Flag
 
 HEADLINES = ("overlap", "copied")
+MOST_OPEN = 0.5
 COUNTS = ("exact_copies", "training_rows", "held_out_rows", "rows_told")
 Part = tuple[int, Mapping[str, Figure]]  # a number of rows, and their figures
 
@@ -106,15 +109,23 @@ class Memorisation(Check[Section]):
         flagged = {flag.row_id for flag in flags}
         for task in tasks:
             if task.name in by_task:
-                num_copies = sum(row.row_id in flagged for row in task.kept)
-                copy_share = share(num_copies, len(task.kept))
-                by_task[task.name] = {**by_task[task.name], "copy_share": copy_share}
+                own = by_task[task.name]
+                by_task[task.name] = {**own, **_copy_share(own, [task], flagged)}
         figures, notes = _joined(parts), []
-        copy_shares = {name: {"copy_share": own["copy_share"]} for name, own in by_task.items()}
-        figures |= pooled(copy_shares, {task.name: len(task.kept) for task in tasks})
+        figures |= _copy_share(figures, [task for task in tasks if task.name in by_task], flagged)
         if figures and figures.get("copied_excess") is None:
             notes = ["too few held-out rows to say whether copies are chance or memory."]
         return Finding(self.name, figures, by_task, flags, notes=notes, neighbours=neighbours)
+
+
+def _copy_share(
+    figures: Mapping[str, Figure], tasks: Sequence[SampledTask], flagged: Collection[str]
+) -> dict[str, Figure]:
+    low, high = figures.get("copied_excess"), figures.get("copied_excess_high")
+    if low is not None and high is not None and high - low <= MOST_OPEN:
+        return {"copy_share": None}
+    kept = [row for task in tasks for row in task.kept]
+    return {"copy_share": share(sum(row.row_id in flagged for row in kept), len(kept))}
 
 
 def _joined(parts: Sequence[Part]) -> dict[str, Figure]:
