@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import get_annotations
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import pyarrow as pa
 
@@ -112,10 +112,15 @@ class Prediction:
     score: float
 
 
+RowVerdict = Literal["canary", "personal", "copy", "edited", "wrong", "truncated", "repeat"]
+ROW_VERDICTS: tuple[RowVerdict, ...] = get_args(RowVerdict)
+"""What the audit calls a row that it flags; the first one counts where several fit."""
+
+
 @dataclass(frozen=True)
 class Flag:
-    """A row that a check of the audit flags, and the reason. It holds no text
-    of a real row."""
+    """A row that a check of the audit flags, the reason, and what it calls the row. It holds no
+    text of a real row."""
 
     row_id: str
     source_task: str
@@ -125,6 +130,7 @@ class Flag:
     real_row_id: str = ""
     span_start: int = 0
     span_words: int = 0
+    verdict: str = ""
 
 
 @dataclass(frozen=True)

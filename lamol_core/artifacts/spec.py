@@ -168,12 +168,14 @@ AUDIT_STAGE = Stage(
         Read(TEACHER),
         Read(PSEUDO, "before"),
         Read(AUDIT, "before", part=AUDIT_FIGURES),
+        Read(JUDGE, "before"),
+        Read(STUDENT, "base"),
         Read(DATA),
     ),
     writes=(AUDIT, DATASET_CARD, CROISSANT, FIGURES["audit"]),
     packages=(
-        "artifacts", "audit", "data", "decoding", "evaluation", "methods", "metrics", "models",
-        "reporting", "text",
+        "artifacts", "audit", "data", "decoding", "evaluation", "generation", "methods", "metrics",
+        "models", "reporting", "text",
     ),
 )  # fmt: skip
 MIX_STAGE = Stage(

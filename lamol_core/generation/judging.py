@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lamol_core.artifacts.spec import JUDGE, STUDENT
 from lamol_core.artifacts.store import Inputs
 from lamol_core.data.task_data import TaskData
 from lamol_core.models.discriminant import Discriminant, LabelOf
 from lamol_core.models.features import FrozenFeatures
-from lamol_core.records import PseudoSample
+from lamol_core.records import Example, PseudoSample
 from lamol_core.text.normalise import normalise
 
 
@@ -42,12 +42,18 @@ class Judge:
                 verdicts[i] = label == (samples[i].source_task, normalise(samples[i].target))
         return verdicts
 
+    def with_rows(self, rows: Sequence[Example]) -> Judge:
+        """This judge with the labels of these rows of new tasks; [] for free text."""
+        if not rows:
+            return self
+        targets = self.features.as_written([row.target for row in rows])
+        labels = [
+            LabelOf(row.task, normalise(target)) for row, target in zip(rows, targets, strict=True)
+        ]
+        features = self.features.of([row.input for row in rows])
+        return replace(self, learnt=self.learnt.with_rows(labels, features))
+
     def learn(self, data: TaskData) -> Discriminant:
         """What the judge has learnt so far, with the labels of a new task. Raises ArtifactError
         where the task's training rows were forgotten."""
-        if not data.facts.learnt_classes:
-            return self.learnt
-        rows = data.rows("train")
-        targets = self.features.as_written([row.target for row in rows])
-        labels = [LabelOf(data.name, normalise(target)) for target in targets]
-        return self.learnt.with_rows(labels, self.features.of([row.input for row in rows]))
+        return self.with_rows(data.rows("train") if data.facts.learnt_classes else []).learnt

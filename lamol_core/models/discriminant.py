@@ -66,6 +66,12 @@ class Discriminant:
         scores: Tensor = features.double() @ weights - (self.means.T * weights).sum(dim=0) / 2
         return scores
 
+    def distances(self, features: Tensor) -> Tensor:
+        """The squared Mahalanobis distance of each row from each class's mean: (n, C)."""
+        rows = features.double()
+        own: Tensor = (rows * torch.linalg.solve(self._covariance(), rows.T).T).sum(dim=1)
+        return own[:, None] - 2 * self.scores(features)
+
     def classify(self, features: Tensor) -> list[LabelOf]:
         """The likeliest class of each row."""
         return [self.classes[index] for index in self.scores(features).argmax(dim=1).tolist()]

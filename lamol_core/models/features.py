@@ -24,6 +24,7 @@ class FrozenFeatures:
     def __init__(self, backbone: Path) -> None:
         self._codec = TextCodec.load(backbone)
         self._half = first_half(load_model(backbone, PartialState().device, torch.float32))
+        self._known: dict[str, Tensor] = {}
 
     def as_written(self, texts: Sequence[str]) -> list[str]:
         """Each text after encoding and decoding: as the model writes it."""
@@ -31,15 +32,15 @@ class FrozenFeatures:
 
     @torch.no_grad()
     def of(self, texts: Sequence[str]) -> Tensor:
-        """The features (n, d) of n texts, in fp32 on the CPU. Rows are computed by length, so that
-        little is padded."""
-        ids = [row or [self._codec.control.eos] for row in self._codec.encode(texts)]
-        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        features = torch.zeros(len(ids), self._half.config.hidden_size)
-        for start in range(0, len(order), ROWS_AT_ONCE):
-            chosen = order[start : start + ROWS_AT_ONCE]
-            features[chosen] = self._means([ids[index] for index in chosen])
-        return features
+        """The features (n, d) of n texts, in fp32 on the CPU. Each text is computed once. Rows are
+        computed by length, so that little is padded."""
+        new = sorted({*texts} - self._known.keys(), key=lambda text: (len(text), text))
+        for start in range(0, len(new), ROWS_AT_ONCE):
+            chosen = new[start : start + ROWS_AT_ONCE]
+            ids = [row or [self._codec.control.eos] for row in self._codec.encode(chosen)]
+            self._known |= zip(chosen, self._means(ids).unbind(), strict=True)
+        known = [self._known[text] for text in texts]
+        return torch.stack(known) if known else torch.zeros(0, self._half.config.hidden_size)
 
     def _means(self, rows: Sequence[Sequence[int]]) -> Tensor:
         device, pad = self._half.device, self._codec.control.pad

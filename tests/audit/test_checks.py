@@ -134,7 +134,8 @@ def test_intervals_of_single_tasks_hold_for_all_of_them_at_once() -> None:
     found = Memorisation().run(both, Section())
     rows = AgainstRows(both.tasks, both.seed)
     for one in both.tasks:
-        assert found.by_task[one.name] == rows.figures(rows.kept(one), num_comparisons=2)
+        alone = rows.figures(rows.kept(one), num_comparisons=2)
+        assert found.by_task[one.name].items() >= alone.items()
         assert found.by_task[one.name] != rows.figures(rows.kept(one))
 
 

@@ -24,6 +24,8 @@ from lamol_core.text.params import TextParams
 class Validity(Check[Section]):
     name = "validity"
     title = "Could the draws be used"
+    about = "quality"
+    row_verdict = "truncated"
     limits: ClassVar = {
         "rejected_share": Limit(warn=0.3, fail=0.8),
         "truncated_share": Limit(warn=0.1, fail=0.5),
