@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from lamol_core.generation.params import GenerateParams
-from lamol_core.generation.quotas import share_evenly
 from lamol_core.generation.requests import Request, draws_of_attempt
 from lamol_core.records import PseudoSample
 
@@ -42,20 +41,3 @@ def test_rejected_draws_are_repeated_until_the_attempts_end(
     assert [index for _, index in first] == list(range(6))
     repeated = draws_of_attempt(requests, drawn(2), attempt, params)
     assert [index for _, index in repeated] == [2, 3, 4, 5][:again]
-
-
-@pytest.mark.parametrize(
-    ("count", "existing", "shares"),
-    [
-        (6, {}, [2, 2, 2]),
-        (7, {}, [3, 2, 2]),
-        (2, {}, [1, 1, 0]),
-        (4, {"a": 2}, [0, 2, 2]),
-        (3, {"a": 9, "foreign": 5}, [0, 2, 1]),
-        (0, {}, [0, 0, 0]),
-    ],
-)
-def test_labels_get_equal_numbers_with_the_rows_that_are_there(
-    count: int, existing: dict[str, int], shares: list[int]
-) -> None:
-    assert share_evenly(["a", "b", "c"], count, existing) == dict(zip("abc", shares, strict=True))
