@@ -115,6 +115,8 @@ class Prediction:
 RowVerdict = Literal["canary", "personal", "copy", "edited", "wrong", "truncated", "repeat"]
 ROW_VERDICTS: tuple[RowVerdict, ...] = get_args(RowVerdict)
 """What the audit calls a row that it flags; the first one counts where several fit."""
+PRIVACY_VERDICTS: tuple[RowVerdict, ...] = ("canary", "personal", "copy", "edited")
+"""Those of a row that may be a real one."""
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from lamol_core.artifacts.spec import PSEUDO
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import size_of
 from lamol_core.data.gate import flagged_rows
-from lamol_core.records import PseudoSample, TaskFacts, from_table
+from lamol_core.records import PRIVACY_VERDICTS, PseudoSample, TaskFacts, from_table
 
 
 def read_carried(inputs: Inputs, count_by_task: Mapping[str, int]) -> list[PseudoSample]:
     """The first valid rows of each task in the previous table, at most `count_by_task`, without
-    those that its audit flags. Raises ArtifactError where table or audit is missing or was changed.
-    """
+    those that may be real ones by its audit. Raises ArtifactError where table or audit is missing
+    or was changed."""
     table, _ = inputs.read(PSEUDO, "before")
-    flagged = flagged_rows(inputs, "before")
+    flagged = flagged_rows(inputs, "before", PRIVACY_VERDICTS)
     rows = [row for row in from_table(table, PseudoSample) if row.row_id not in flagged]
     return first_rows(rows, count_by_task)
 
