@@ -19,8 +19,6 @@ View = Literal["qa", "gen"]
 Targets = Literal["classes", "text"]
 SPLITS = ("train", "dev", "test")
 SCHEMA_VERSION = 2
-SURPLUS = "surplus"
-"""The reject_reason of a well-formed sample that was not needed."""
 PSEUDO_LABEL = -1
 """The label_idx_cil of a row that a model wrote."""
 

@@ -27,7 +27,7 @@ def generate(run: StageRun) -> None:
         from lamol_core.generation.judging import Judge
 
         run.cost.imported()
-        judge = Judge.read(run) if judges else None
+        judge = Judge.read(run, data) if judges else None
     if num_to_draw:
         with progress(f"generate {run.task}", num_to_draw, "rows") as advance:
             samples = draw_from_checkpoint(
@@ -46,7 +46,7 @@ def generate(run: StageRun) -> None:
     parameters = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
     made = run.provenance(parameters if any(counts.values()) else {})
     write_table(run.path(PSEUDO), PSEUDO, samples, made)
-    write_folder(run.path(JUDGE), JUDGE.kind, made, judge.learn(data).write if judge else None)
+    write_folder(run.path(JUDGE), JUDGE.kind, made, judge.next.write if judge else None)
     figures = run.write_figures(count_rows(samples, data.earlier, len(carried), params.carry_over))
     more = f" and {len(carried)} carried over" if carried else ""
     run.say(

@@ -14,10 +14,10 @@ from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, remedy
 from lamol_core.artifacts.store import check
 from lamol_core.artifacts.tables import read_rows
-from lamol_core.records import ROW_VERDICTS, SURPLUS, Flag, PseudoSample, RowVerdict, from_table
+from lamol_core.records import ROW_VERDICTS, Flag, PseudoSample, RowVerdict, from_table
 from lamol_core.text.normalise import normalise
 
-SampleVerdict = Literal["clean", "unjudged", "rejected", "surplus", RowVerdict]
+SampleVerdict = Literal["clean", "unjudged", "rejected", RowVerdict]
 COLUMNS = ("row_id", "source_task", "input", "target", "verdict", "reasons", "nll")
 # a spreadsheet takes cells that begin with one of these for formulas
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
@@ -39,7 +39,7 @@ class Judgement:
         """Return the verdict on one sample. A kept row without a flag is "clean" only where it
         could be judged."""
         if not sample.valid:
-            return "surplus" if sample.reject_reason == SURPLUS else "rejected"
+            return "rejected"
         if flags := self.flags.get(sample.row_id):
             return min((verdict for verdict, _ in flags), key=ROW_VERDICTS.index)
         is_judged = sample.source_task in self.judged_tasks

@@ -16,7 +16,7 @@ from lamol_core.audit.limits import Limit, Verdict, worst
 from lamol_core.audit.reference import RealRows, Reference
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import Canary
-from lamol_core.records import SURPLUS, Example, Flag, PseudoSample, RowVerdict, TaskFacts
+from lamol_core.records import Example, Flag, PseudoSample, RowVerdict, TaskFacts
 from lamol_core.text.normalise import normalise, words_of
 from lamol_core.text.params import TextParams
 
@@ -61,7 +61,7 @@ class SampledTask:
 
     @cached_property
     def rejected(self) -> list[PseudoSample]:
-        return [s for s in self.drawn if not s.valid and s.reject_reason != SURPLUS]
+        return [s for s in self.drawn if not s.valid]
 
     @property
     def has_classes(self) -> bool:
@@ -168,7 +168,7 @@ class Audited:
 
     @property
     def drawn(self) -> list[PseudoSample]:
-        """All samples, rejected and surplus ones too."""
+        """All samples, rejected ones too."""
         return [sample for task in self.tasks for sample in task.drawn]
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lamol_core.artifacts.spec import JUDGE, STUDENT
 from lamol_core.artifacts.store import Inputs
 from lamol_core.data.task_data import TaskData
-from lamol_core.models.discriminant import Discriminant, LabelOf
+from lamol_core.models.discriminant import NO_CLASSES, Discriminant, LabelOf
 from lamol_core.models.features import FrozenFeatures
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.normalise import normalise
@@ -21,15 +21,20 @@ class Judge:
 
     features: FrozenFeatures
     learnt: Discriminant
+    next: Discriminant = NO_CLASSES
+    """What the judge of the task knows that rows are drawn for: that task's labels too."""
 
     @classmethod
-    def read(cls, inputs: Inputs) -> Judge:
-        """The judge of the task before, with the backbone. Raises ArtifactError where one of them
-        is missing or was changed."""
+    def read(cls, inputs: Inputs, data: TaskData | None = None) -> Judge:
+        """The judge of the task before, with the backbone. With `data` it also learns the labels of
+        the new task. Raises ArtifactError where one of them is missing or was changed, or where
+        the new task's training rows were forgotten."""
         inputs.check(JUDGE, "before")
         inputs.check(STUDENT, "base")
         learnt = Discriminant.load(inputs.path(JUDGE, "before"))
-        return cls(FrozenFeatures(inputs.path(STUDENT, "base")), learnt)
+        judge = cls(FrozenFeatures(inputs.path(STUDENT, "base")), learnt)
+        rows = data.rows("train") if data and data.facts.learnt_classes else []
+        return replace(judge, next=judge.with_rows(rows).learnt)
 
     def agrees(self, samples: Sequence[PseudoSample]) -> list[bool]:
         """Whether each sample's input has the label of its target and task. True for free text."""
@@ -52,8 +57,3 @@ class Judge:
         ]
         features = self.features.of([row.input for row in rows])
         return replace(self, learnt=self.learnt.with_rows(labels, features))
-
-    def learn(self, data: TaskData) -> Discriminant:
-        """What the judge has learnt so far, with the labels of a new task. Raises ArtifactError
-        where the task's training rows were forgotten."""
-        return self.with_rows(data.rows("train") if data.facts.learnt_classes else []).learnt

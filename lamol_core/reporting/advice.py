@@ -144,7 +144,7 @@ def poor_share(pseudo: Mapping[str, int]) -> float | None:
     """Return the share of a task's drawn rows that were rejected for anything but being
     duplicates: malformed rows, and rows with an unknown or contradicted label if `generate`
     checks labels. None where no row was drawn."""
-    drawn = pseudo.get("valid", 0) + pseudo.get("rejected", 0) + pseudo.get("surplus", 0)
+    drawn = pseudo.get("valid", 0) + pseudo.get("rejected", 0)
     poor = pseudo.get("rejected", 0) - pseudo.get("duplicates", 0)
     return poor / drawn if drawn else None
 

@@ -10,7 +10,7 @@ from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot, forward_transfer
 from lamol_core.reporting.advice import advice_on
 
-AUDIT_KEYS = ("verdict", "failed", "poor_samples_by", "rows_flagged")
+AUDIT_KEYS = ("verdict", "privacy", "quality", "failed", "poor_samples_by", "rows_flagged")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TaskFigures:
     scores: percent on this task and each earlier one; None where its test rows were forgotten.
     seconds: the time that each stage took, by stage.
     pseudo: numbers of drawn rows that were "valid" and "rejected"; above 0 also "carried" (used
-        again), "surplus" (well formed, not needed) and "duplicates" (among the rejected).
+        again) and "duplicates" (among the rejected).
     held: the pseudo-samples that rehearse each earlier task: their number, "rows", and that of the
         task's "classes" (0 for free text).
     kept: what the method keeps of old tasks, as numbers of "real_rows" and "bytes".

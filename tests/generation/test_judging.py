@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,8 +15,8 @@ from lamol_core.errors import GenerationError
 from lamol_core.generation.drawing import draw_from_checkpoint
 from lamol_core.generation.judging import Judge
 from lamol_core.generation.params import GenerateParams
-from lamol_core.models.discriminant import NO_CLASSES, Discriminant, LabelOf
-from lamol_core.records import Example, PseudoSample, TaskFacts
+from lamol_core.models.discriminant import NO_CLASSES, LabelOf
+from lamol_core.records import Example, PseudoSample
 from lamol_core.text.params import TextParams
 from tests.messages import naming
 
@@ -60,15 +59,13 @@ def test_it_agrees_with_the_label_and_the_task() -> None:
     assert judge.agrees([]) == []
 
 
-def test_it_learns_the_labels_of_a_task_and_keeps_the_others(tmp_path: Path) -> None:
+def test_it_learns_the_labels_of_a_task_and_keeps_the_others() -> None:
     rows = [Example(f"b/train/{i}", "b", "x" * i, "Huge", 0) for i in (80, 81)]
-    facts = TaskFacts("b", "accuracy", "classes", ("Huge",), {"train": 2})
-    data = SimpleNamespace(name="b", facts=facts, rows=lambda split: rows)
     judge = judge_of(("a", "short", 2))
-    judge.learn(data).write(tmp_path)  # type: ignore[arg-type]
-    learnt = Discriminant.load(tmp_path)
-    assert learnt.classes == (("a", "short"), ("b", "huge"))
-    assert Judge(Lengths(), learnt).agrees([sample("b", "x" * 70, "huge")]) == [True]  # type: ignore[arg-type]
+    learnt = judge.with_rows(rows)
+    assert learnt.learnt.classes == (("a", "short"), ("b", "huge"))
+    assert learnt.agrees([sample("b", "x" * 70, "huge")]) == [True]
+    assert judge.with_rows([]).learnt is judge.learnt
 
 
 def drawn(checkpoint: Path, judge: Judge, max_attempts: int) -> list[PseudoSample]:

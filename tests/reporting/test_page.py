@@ -272,7 +272,7 @@ def test_rows_used_again_and_rows_not_needed_have_columns_where_there_are_such()
     summary = summary_of("a", "b")
     plain = page_of(summary)
     assert "<td>1287</td>" not in plain and "<td>312</td>" not in plain
-    summary["pseudo"]["b"] = {"valid": 113, "rejected": 75, "carried": 1287, "surplus": 312}
+    summary["pseudo"]["b"] = {"valid": 113, "rejected": 75, "carried": 1287}
     page = page_of(summary)
     assert "<td>1287</td>" in page and "<td>312</td>" in page
     assert page.count("<th>") == plain.count("<th>") + 2, "two columns more"

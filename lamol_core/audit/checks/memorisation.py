@@ -124,7 +124,7 @@ def _copy_share(
     low, high = figures.get("copied_excess"), figures.get("copied_excess_high")
     if low is not None and high is not None and high - low <= MOST_OPEN:
         return {"copy_share": None}
-    kept = [row for task in tasks for row in task.kept]
+    kept = [row for task in tasks if task.num_judged for row in task.kept]
     return {"copy_share": share(sum(row.row_id in flagged for row in kept), len(kept))}
 
 
