@@ -29,7 +29,6 @@ FORGOTTEN = [[95.0], [80.0, 93.0], [60.0, 78.0, 94.0]]
 LATER_FORGOTTEN = [[95.0], [94.0, 93.0], [93.0, 40.0, 94.0]]
 LEARNT_BADLY = [[95.0], [94.0, 40.0], [93.0, 40.0, 70.0]]
 BY_LABEL = {"max_attempts": 8, "unique": True, "judge": "features", "carry_over": True}
-ORDER = {"gen_order": "target_first"}
 REAL_MODEL = {"backbone": {"kind": "hub", "path": "a/model"}}
 FALLING = [5.0, 4.0] + [2.0 - i / 20 for i in range(18)]
 RISEN = [*FALLING[:16], 2.8, 2.9, 2.7, 2.8]
@@ -84,8 +83,8 @@ ALL_ROWS: dict[str, object] = {
     "text.gen_order": "target_first",
     **{f"generate.{key}": value for key, value in {**BY_LABEL, "rows_per_class": 14}.items()},
 }
-INIT = {"text": ORDER, "generate": {**BY_LABEL, "rows_per_class": 5}}
-MANY = {"text": ORDER, "generate": {**BY_LABEL, "rows_per_class": 14}}
+INIT = {"text": {"gen_order": "target_first"}, "generate": {**BY_LABEL, "rows_per_class": 5}}
+MANY = {"text": {"gen_order": "target_first"}, "generate": {**BY_LABEL, "rows_per_class": 14}}
 CAUSES = {
     "few rows": Cause(chain_of(FORGOTTEN, (16, 8)), ["a", 35.0, 16, 2.0], ALL_ROWS, "rows"),
     "few rows of the task that lost most": Cause(
@@ -261,7 +260,6 @@ def test_kept_runs_are_advised_what_was_then_measured_to_help() -> None:
         counts = summary["pseudo"][tasks[-1]]
         rows = (counts["valid"] + counts.get("carried", 0)) // (len(tasks) - 1)
         held = {task: {"rows": rows, "classes": 10 if len(tasks) == 15 else 8} for task in tasks}
-        # old runs have options that are gone
         now = GenerateParams.model_fields
         options = {
             key: run.params[f"generate.{key}"] for key in now if f"generate.{key}" in run.params
