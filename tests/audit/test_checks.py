@@ -169,8 +169,8 @@ def test_rejected_rows_and_limits_are_counted() -> None:
     short = replace(audited.origin, text=text)
     result = audit(replace(with_rows(audited, rows), origin=short))
     (found,) = [finding for finding in result.findings if finding.check == "validity"]
-    assert found.figures["rejected_share"] == pytest.approx(40 / 60)
-    assert found.figures["attempts_per_row"] == pytest.approx(3.0)
+    assert found.figures["rejected_share"] == pytest.approx(40 / 100)
+    assert found.figures["attempts_per_row"] == pytest.approx(100 / 60)
     assert found.figures["rejected_no_ans"] == 40
     assert found.figures["truncated_share"] == 1.0 and found.verdict == "fail"
 

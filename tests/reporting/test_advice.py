@@ -252,8 +252,7 @@ def kept_runs(*names: str) -> list[FinishedRun]:
 
 @pytest.mark.slow
 def test_kept_runs_are_advised_what_was_then_measured_to_help() -> None:
-    """By method, rows per class and number of tasks. The runs are older than `held`, which follows
-    from `pseudo`."""
+    """By method, rows per class and number of tasks. `held` follows from `pseudo`."""
     found: dict[tuple[str, int, int], set[str]] = {}
     for run in kept_runs("clinc150", "clinc150_together", "clinc150_15_tasks"):
         summary, tasks = run.summary, run.summary["tasks"]
