@@ -146,13 +146,33 @@ def find_block(data: Mapping[str, Any], name: str) -> Any:
     return validate(model, data.get(name, {}), name)[0]
 
 
+REMOVED: Mapping[str, Mapping[str, Any]] = {
+    "generate": {
+        "known_labels": False,
+        "balance_labels": False,
+        "draws_per_row": 1,
+        "self_consistent": False,
+    }
+}
+"""Parameters of earlier versions, with their defaults. Runs of then are compared by them too."""
+
+
 def completed(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Parameters as plain data, with all defaults filled in. They are returned unchanged where this
-    version of lamol cannot read them."""
-    whole, _ = validate(Params, dict(params))
-    return params if whole is None else whole.model_dump(mode="json", by_alias=True)
+    """Parameters as plain data, with all defaults filled in, those of earlier versions too. They
+    are returned unchanged where this version of lamol cannot read them."""
+    known, gone = dict(params), {}
+    for name, block in REMOVED.items():
+        own = params.get(name)
+        if isinstance(own, Mapping):
+            known[name] = {key: value for key, value in own.items() if key not in block}
+            gone[name] = {key: own.get(key, default) for key, default in block.items()}
+    whole, _ = validate(Params, known)
+    if whole is None:
+        return params
+    plain = whole.model_dump(mode="json", by_alias=True)
+    return plain | {name: plain[name] | values for name, values in gone.items()}
 
 
 def defaults() -> dict[str, Any]:
-    """The default of every parameter as plain data, without tasks."""
-    return Params(tasks={}).model_dump(mode="json", by_alias=True)
+    """The default of every parameter as plain data, without tasks; of earlier versions too."""
+    return dict(completed({"tasks": {}, **{name: {} for name in REMOVED}}))

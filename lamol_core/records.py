@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import get_annotations
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import pyarrow as pa
 
@@ -19,8 +19,6 @@ View = Literal["qa", "gen"]
 Targets = Literal["classes", "text"]
 SPLITS = ("train", "dev", "test")
 SCHEMA_VERSION = 2
-SURPLUS = "surplus"
-"""The reject_reason of a well-formed sample that was not needed."""
 PSEUDO_LABEL = -1
 """The label_idx_cil of a row that a model wrote."""
 
@@ -50,9 +48,8 @@ def pseudo_row_id(new_task: str, prompted: str, index: int, attempt: int) -> str
 class PseudoSample:
     """A row that the teacher wrote. Rejected ones are kept too, with `valid` False and a reason.
 
-    `row_id` is a `pseudo_row_id`. `source_task` is the task whose row it is. It differs from the
-    prompted task where `generate.known_labels` found that its label belongs to another task. `nll`
-    is the mean negative log-likelihood per token under the teacher, in nats."""
+    `row_id` is a `pseudo_row_id`. `source_task` is the task with whose GEN token it was drawn.
+    `nll` is the mean negative log-likelihood per token under the teacher, in nats."""
 
     row_id: str
     source_task: str
@@ -113,10 +110,17 @@ class Prediction:
     score: float
 
 
+RowVerdict = Literal["canary", "personal", "copy", "edited", "wrong", "truncated", "repeat"]
+ROW_VERDICTS: tuple[RowVerdict, ...] = get_args(RowVerdict)
+"""What the audit calls a row that it flags; the first one counts where several fit."""
+PRIVACY_VERDICTS: tuple[RowVerdict, ...] = ("canary", "personal", "copy", "edited")
+"""Those of a row that may be a real one."""
+
+
 @dataclass(frozen=True)
 class Flag:
-    """A row that a check of the audit flags, and the reason. It holds no text
-    of a real row."""
+    """A row that a check of the audit flags, the reason, and what it calls the row. It holds no
+    text of a real row."""
 
     row_id: str
     source_task: str
@@ -126,6 +130,7 @@ class Flag:
     real_row_id: str = ""
     span_start: int = 0
     span_words: int = 0
+    verdict: str = ""
 
 
 @dataclass(frozen=True)

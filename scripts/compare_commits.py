@@ -59,8 +59,7 @@ SHORT: dict[str, Any] = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "text": {"use_task_specific_gen_token": False},
     "prepare": {"canaries": 2},
-    "generate": {"unique": True, "balance_labels": True, "draws_per_row": 2, "max_attempts": 30,
-                 "carry_over": True, "self_consistent": False},
+    "generate": {"unique": True, "max_attempts": 30, "carry_over": True},
     "mix": {"drop_flagged": True},
     "evaluate": {"forward_transfer": True},
     "lamol_kd": {"alignment": "reference", "temperature": 3.0},

@@ -135,7 +135,7 @@ def resolved(params: dict[str, Any], example: Path) -> dict[str, Any]:
 def params_of(example: Path, name: str) -> dict[str, Any]:
     """The example's parameters with what a run's name sets."""
     method, seed, *overrides = name.split(":")
-    params = PLAIN.load((example / "params.yaml").read_text(encoding="utf-8"))
+    params: dict[str, Any] = PLAIN.load((example / "params.yaml").read_text(encoding="utf-8"))
     params["method"], params["seed"] = method, int(seed)
     for override in overrides:
         key, _, value = override.partition("=")

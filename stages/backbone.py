@@ -1,6 +1,7 @@
 """`lamol backbone`: make the first model, with all reserved tokens, before any task."""
 
-from lamol_core.artifacts.spec import AUDIT, DATA, PSEUDO, STATE, STUDENT
+from lamol_core.artifacts.manifest import write_folder
+from lamol_core.artifacts.spec import AUDIT, DATA, JUDGE, PSEUDO, STATE, STUDENT
 from lamol_core.artifacts.tables import write_table
 from lamol_core.config.loading import params_error
 from lamol_core.data.gate import write_base_audit
@@ -18,7 +19,7 @@ def backbone(run: StageRun) -> None:
     if problems := backbone_problems(params, root):
         raise params_error(problems)
     from lamol_core.models.backbones import build_backbone  # both load torch
-    from lamol_core.models.checkpoints import save_checkpoint, write_state
+    from lamol_core.models.checkpoints import save_checkpoint
 
     run.cost.imported()
     corpus = read_texts(params.nano.corpus, root) if params.kind == "nano" else []
@@ -26,7 +27,8 @@ def backbone(run: StageRun) -> None:
     made_of = run.provenance(params.model_dump(mode="json"))
     save_checkpoint(run.path(STUDENT), model, made_of, tokenizer=tokenizer)
     # the artefacts before the first task are empty; their bytes do not depend on the code
-    write_state(run.path(STATE))
+    for artifact in (STATE, JUDGE):
+        write_folder(run.path(artifact), artifact.kind)
     write_base(run.path(DATA))
     write_base_audit(run.path(AUDIT))
     write_table(run.path(PSEUDO), PSEUDO, [])

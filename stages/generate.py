@@ -1,6 +1,7 @@
 """`lamol generate T`: let the teacher write pseudo-samples of the tasks it has learnt."""
 
-from lamol_core.artifacts.spec import PSEUDO, TEACHER
+from lamol_core.artifacts.manifest import write_folder
+from lamol_core.artifacts.spec import JUDGE, PSEUDO, TEACHER
 from lamol_core.artifacts.tables import write_table
 from lamol_core.data.task_data import TaskData
 from lamol_core.generation.carry_over import count_rows, read_carried
@@ -17,15 +18,18 @@ from stages.runtime import StageRun, stage
 def generate(run: StageRun) -> None:
     params, text = run.block("generate", GenerateParams), run.block("text", TextParams)
     data, teacher = TaskData.read(run), run.check(TEACHER)
-    counts = rows_wanted(params, data.facts, data.earlier, METHODS[run.method].rehearses)
-    carried = read_carried(run, counts, params.balance_labels) if params.carry_over else []
-    samples = carried
-    if num_to_draw := sum(counts.values()) - len(carried):
-        from lamol_core.generation.drawing import draw_from_checkpoint  # loads torch
+    rehearses = METHODS[run.method].rehearses
+    counts = rows_wanted(params, data.facts, data.earlier, rehearses)
+    carried = read_carried(run, counts) if params.carry_over else []
+    samples, judge, num_to_draw = carried, None, sum(counts.values()) - len(carried)
+    if (judges := rehearses and params.judge == "features") or num_to_draw:
+        from lamol_core.generation.drawing import draw_from_checkpoint  # both load torch
+        from lamol_core.generation.judging import Judge
 
         run.cost.imported()
-        num_rows = num_to_draw * params.draws_per_row
-        with progress(f"generate {run.task}", num_rows, "rows") as advance:
+        judge = Judge.read(run, data) if judges else None
+    if num_to_draw:
+        with progress(f"generate {run.task}", num_to_draw, "rows") as advance:
             samples = draw_from_checkpoint(
                 run.path(TEACHER),
                 teacher.content_sha256,
@@ -36,12 +40,14 @@ def generate(run: StageRun) -> None:
                 labels_by_task={facts.name: facts.learnt_classes for facts in data.earlier},
                 seed=run.seed,
                 carried=carried,
+                judge=judge,
                 on_rows_done=advance,
             )
     parameters = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
     made = run.provenance(parameters if any(counts.values()) else {})
     write_table(run.path(PSEUDO), PSEUDO, samples, made)
-    figures = run.write_figures(count_rows(samples, len(carried), params.carry_over))
+    write_folder(run.path(JUDGE), JUDGE.kind, made, judge.next.write if judge else None)
+    figures = run.write_figures(count_rows(samples, data.earlier, len(carried), params.carry_over))
     more = f" and {len(carried)} carried over" if carried else ""
     run.say(
         f"{figures['valid']} valid rows of {len(data.earlier)} earlier tasks{more}, "

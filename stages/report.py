@@ -27,7 +27,8 @@ CompareOption = Annotated[
 def report(run: StageRun, compare: CompareOption = None) -> None:
     params = declared_params(run.blocks)
     figures = [read_figures(run.layout, name, task.after) for name, task in params.tasks.items()]
-    summary, parameters = build_summary(params.method, figures), params.effective_params()
+    parameters = params.effective_params()
+    summary = build_summary(parameters, figures)
     beside = set_beside(parameters, summary, compare, completed) if compare else None
     write_report(run.layout, summary, figures, parameters, beside)
     run.show(summary, score_table(summary))

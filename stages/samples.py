@@ -64,7 +64,7 @@ def samples(
     _print(found, shape)
     if judgement is None:
         say(
-            f"samples {task}: there is no audit of this table, so no row is clean or flagged. "
+            f"samples {task}: there is no audit of this table, so no row has a verdict. "
             f"{remedy(AUDIT, task)}"
         )
     elif any(row["verdict"] == "unjudged" for row in found):

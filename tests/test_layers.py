@@ -58,7 +58,9 @@ LATE = {
     ("stages/backbone.py", "lamol_core.models.backbones"): "torch, once the model is at hand",
     ("stages/backbone.py", "lamol_core.models.checkpoints"): "so",
     ("stages/generate.py", "lamol_core.generation.drawing"): "torch, where rows are to be drawn",
+    ("stages/generate.py", "lamol_core.generation.judging"): "so, where a judge is asked",
     ("lamol_core/audit/loading.py", "lamol_core.decoding.answers"): "torch, where a check asks",
+    ("lamol_core/audit/loading.py", "lamol_core.generation.judging"): "so",
     ("lamol_core/audit/checks/copies.py", "lamol_core.audit.memorisation.neighbours"): "a registry "
     "of checks is read for their limits: what they compute with is loaded when they run",
     ("lamol_core/audit/checks/memorisation.py", "lamol_core.audit.memorisation.hash_overlap"): "so",

@@ -6,12 +6,14 @@ manifest is written last, so its presence shows that the artefact is complete.
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict
 
+from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, read_json_as
 from lamol_core.errors import ArtifactError
 from lamol_core.records import SCHEMA_VERSION
@@ -30,6 +32,8 @@ class Provenance:
 
 
 NOTHING_KNOWN = Provenance()
+WriteFiles = Callable[[Path], dict[str, int]]
+"""A function that writes files into a folder and returns counts for its manifest."""
 """The provenance of an artefact that depends on no parameter and no input."""
 
 
@@ -77,6 +81,17 @@ def seal_folder(
     """Write the manifest of all files in a folder, usually a scratch folder."""
     files = {name: folder / name for name in _files_below(folder)}
     write_manifest(folder / MANIFEST, kind, files, rows, provenance)
+
+
+def write_folder(
+    folder: Path, kind: str, provenance: Provenance = NOTHING_KNOWN, write: WriteFiles | None = None
+) -> None:
+    """Write a folder atomically, with its manifest. Without `write` it has no other file."""
+    with atomic_folder(folder) as scratch:
+        rows = write(scratch) if write else {}
+        for name in _files_below(scratch):
+            (scratch / name).chmod(0o644)  # safetensors writes files that only the owner can read
+        seal_folder(scratch, kind, rows, provenance)
 
 
 def check_folder(folder: Path, kind: str, remedy: str, part: str = "") -> Manifest:

@@ -93,6 +93,7 @@ STUDENT = Artifact("student", "runs/{task}/student", "checkpoint", large=True)
 STATE = TableArtifact("state", "runs/{task}/state", "state", large=True, schema=MEMORY_SCHEMA)
 TEACHER = Artifact("teacher", "runs/{task}/teacher", "checkpoint")  # links: takes no room
 PSEUDO = TableArtifact("pseudo", "runs/{task}/pseudo.parquet", "pseudo", schema=PSEUDO_SCHEMA)
+JUDGE = Artifact("judge", "runs/{task}/judge", "judge")
 AUDIT = TableArtifact("audit", "runs/{task}/audit", "audit", schema=FLAG_SCHEMA)
 AUDIT_FIGURES, AUDIT_FLAGS = "audit.json", "rows.parquet"
 """The names of two files in the folder of an audit."""
@@ -125,7 +126,7 @@ BACKBONE = Stage(
     "backbone",
     blocks=("backbone",),
     reads=(),
-    writes=(STUDENT, STATE, AUDIT, PSEUDO, DATA),
+    writes=(STUDENT, STATE, JUDGE, AUDIT, PSEUDO, DATA),
     packages=("artifacts", "data", "metrics", "models", "text"),
     of_task=False,
 )
@@ -150,9 +151,11 @@ GENERATE = Stage(
         Read(TEACHER),
         Read(PSEUDO, "before"),
         Read(AUDIT, "before", part=AUDIT_FLAGS),
+        Read(JUDGE, "before"),
+        Read(STUDENT, "base"),
         Read(DATA),
     ),
-    writes=(PSEUDO, FIGURES["generate"]),
+    writes=(PSEUDO, JUDGE, FIGURES["generate"]),
     packages=(
         "artifacts", "data", "decoding", "generation", "methods", "metrics", "models", "text",
     ),
@@ -165,12 +168,14 @@ AUDIT_STAGE = Stage(
         Read(TEACHER),
         Read(PSEUDO, "before"),
         Read(AUDIT, "before", part=AUDIT_FIGURES),
+        Read(JUDGE, "before"),
+        Read(STUDENT, "base"),
         Read(DATA),
     ),
     writes=(AUDIT, DATASET_CARD, CROISSANT, FIGURES["audit"]),
     packages=(
-        "artifacts", "audit", "data", "decoding", "evaluation", "methods", "metrics", "models",
-        "reporting", "text",
+        "artifacts", "audit", "data", "decoding", "evaluation", "generation", "methods", "metrics",
+        "models", "reporting", "text",
     ),
 )  # fmt: skip
 MIX_STAGE = Stage(

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from lamol_core.artifacts.spec import PSEUDO
 from lamol_core.audit.spec import Audited
+from lamol_core.audit.verdicts import ABOUT
 from lamol_core.reporting.page import source_of, templates_of
 from lamol_core.reporting.tables import markdown_row, markdown_table
 
@@ -51,7 +52,8 @@ def croissant(content: Mapping[str, Any], audited: Audited) -> str:
     per column."""
     card = _description()
     card["name"] = f"pseudo-samples-{audited.origin.new_task}"
-    card["description"] = f"{WARNING} Its audit: {content['verdict']}."
+    verdicts = ", ".join(f"{about} {content[about]['verdict']}" for about in ABOUT)
+    card["description"] = f"{WARNING} Its audit: {verdicts}."
     card["distribution"][0]["sha256"] = audited.origin.table_sha256
     return json.dumps(card, indent=1) + "\n"
 

@@ -15,7 +15,7 @@ from lamol_core.audit.cards import croissant, dataset_card
 from lamol_core.audit.page import fading_chart, render_audit
 from lamol_core.audit.registry import CHECKS
 from lamol_core.audit.spec import Audited
-from lamol_core.audit.verdicts import NO_HISTORY, Audit
+from lamol_core.audit.verdicts import ABOUT, NO_HISTORY, Audit
 from lamol_core.data.gate import WITHOUT
 from lamol_core.errors import ArtifactError
 from lamol_core.reporting.plots import to_svg
@@ -69,6 +69,7 @@ def figures_of(audit: Audit, content: Mapping[str, Any]) -> dict[str, Any]:
     poor = [c.name for c in CHECKS if c.shows_poor_samples and c.name in audit.failed]
     return {
         "verdict": audit.verdict,
+        **{about: content[about]["verdict"] for about in ABOUT},
         "failed": audit.failed,
         "poor_samples_by": poor,
         "verdicts": content["verdicts"],

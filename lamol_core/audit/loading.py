@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import sha256_of
@@ -18,6 +19,9 @@ from lamol_core.errors import ArtifactError
 from lamol_core.records import PseudoSample, from_table
 from lamol_core.text.params import TextParams
 from lamol_core.text.plain import TOKENIZER, Codec, PlainCodec, written_forms
+
+if TYPE_CHECKING:
+    from lamol_core.generation.judging import Judge
 
 
 def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
@@ -59,7 +63,19 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     ]
     codec = codec_of(teacher)
     decode, forms = lambda ids: codec().decode(ids), lambda texts: written_forms(texts, codec())
-    return Audited(tasks, origin, seed, Teacher(decode, forms=forms))
+    return Audited(tasks, origin, seed, Teacher(decode, forms=forms), judge_of(inputs))
+
+
+def judge_of(inputs: Inputs) -> Callable[[], "Judge"]:
+    """Return a function that reads the judge of the task before, at its first call."""
+
+    @cache
+    def read() -> "Judge":
+        from lamol_core.generation.judging import Judge  # loads torch
+
+        return Judge.read(inputs)
+
+    return read
 
 
 def with_asked_teacher(

@@ -11,7 +11,7 @@ import altair as alt
 from markupsafe import Markup
 
 from lamol_core.audit.figures import number
-from lamol_core.audit.samples import judgement_of, shown_nll
+from lamol_core.audit.samples import shown_nll
 from lamol_core.audit.spec import Finding, Neighbour, SampledTask
 from lamol_core.audit.verdicts import Audit
 from lamol_core.records import PseudoSample
@@ -48,7 +48,8 @@ def render_audit(audit: Audit, content: Mapping[str, Any], show_real_rows: bool)
         chart=inline_svg("fading", to_svg(chart)) if chart else None,
         other_charts=inline_svg("others", to_svg(others)) if others else None,
         real_rows=show_real_rows,
-        rows=inline_json(_rows(audit, content, show_real_rows)),
+        shown=best_and_worst(audit),
+        rows=inline_json(_rows(audit, show_real_rows)),
         style=style,
         script=script,
         policy_hash=policy_hash,
@@ -97,6 +98,23 @@ def fading_chart(
     return chart
 
 
+def best_and_worst(audit: Audit) -> dict[str, list[tuple[float, str, str]]]:
+    """Return up to five samples of each task, as probability of being right, input and target: the
+    two best, the middle one and the two worst."""
+    scores = {row: score for finding in audit.findings for row, score in finding.scores.items()}
+    shown = {}
+    for task in audit.audited.tasks:
+        rated = sorted(
+            (-scores[row.row_id], visible(row.input), visible(row.target))
+            for row in task.kept
+            if row.row_id in scores
+        )
+        places = sorted({0, 1, len(rated) // 2, len(rated) - 2, len(rated) - 1})
+        chosen = [rated[place] for place in places if 0 <= place < len(rated)]
+        shown[task.name] = [(-score, text, target) for score, text, target in chosen]
+    return {task: rated for task, rated in shown.items() if rated}
+
+
 def _table(finding: Finding) -> list[list[str]]:
     """Return a row for each figure: its name, its value for the whole table, its value for each
     task."""
@@ -105,9 +123,8 @@ def _table(finding: Finding) -> list[list[str]]:
     return [[name, *(number(figures.get(name)) for figures in scopes)] for name in names]
 
 
-def _rows(audit: Audit, content: Mapping[str, Any], show_real_rows: bool) -> list[list[Any]]:
+def _rows(audit: Audit, show_real_rows: bool) -> list[list[Any]]:
     """Return every sample as a list of values, in the order of FIELDS in audit.js."""
-    judgement = judgement_of(((flag.row_id, flag.reason) for flag in audit.flags), content)
     neighbours = {k: near for finding in audit.findings for k, near in finding.neighbours.items()}
     tasks = audit.audited.tasks
     real: dict[str, str] = {}
@@ -120,7 +137,7 @@ def _rows(audit: Audit, content: Mapping[str, Any], show_real_rows: bool) -> lis
         text, *marked = visible_within(sample.input, start, stop)
         real_ids = (near.real_row_id, near.span_row_id) if near else ("", "")
         real_texts = [real.get(row_id, "") for row_id in real_ids]
-        verdict, reasons = judgement.verdict(sample), judgement.reasons_of(sample)
+        verdict, reasons = audit.judgement.verdict(sample), audit.judgement.reasons_of(sample)
         head = (sample.row_id, task.name, text, visible(sample.target), verdict, reasons)
         marked_texts = [visible_within(raw, *_find_run(raw, run)) for raw in real_texts]
         similarity = round(near.similarity, 3) if near else 0

@@ -4,6 +4,7 @@ from typing import Any
 
 from lamol_core.audit.checks.canaries import Canaries
 from lamol_core.audit.checks.copies import Copies
+from lamol_core.audit.checks.correctness import Correctness
 from lamol_core.audit.checks.drift import Drift
 from lamol_core.audit.checks.faithfulness import Faithfulness
 from lamol_core.audit.checks.memorisation import Memorisation
@@ -21,6 +22,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Validity(),
     Copies(),
     Variety(),
+    Correctness(),
     Faithfulness(),
     Drift(),
 )

@@ -6,19 +6,18 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import pyarrow.parquet as pq
+from typing import Any, Literal, cast
 
 from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, remedy
 from lamol_core.artifacts.store import check
-from lamol_core.records import SURPLUS, PseudoSample
+from lamol_core.artifacts.tables import read_rows
+from lamol_core.records import ROW_VERDICTS, Flag, PseudoSample, RowVerdict, from_table
 from lamol_core.text.normalise import normalise
 
-SampleVerdict = Literal["clean", "unjudged", "flagged", "rejected", "surplus"]
+SampleVerdict = Literal["clean", "unjudged", "rejected", RowVerdict]
 COLUMNS = ("row_id", "source_task", "input", "target", "verdict", "reasons", "nll")
 # a spreadsheet takes cells that begin with one of these for formulas
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
@@ -28,11 +27,11 @@ FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 class Judgement:
     """What an audit says of single rows; empty where there is no audit.
 
-    `reasons`: the reasons of the flags, by row id. `judged_tasks`: tasks with real rows or a
-    fingerprint to compare with. `unjudged_rows`: ids of their samples that could not be
+    `flags`: the row verdict and the reason of each flag, by row id. `judged_tasks`: tasks with real
+    rows or a fingerprint to compare with. `unjudged_rows`: ids of their samples that could not be
     compared."""
 
-    reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    flags: Mapping[str, Sequence[tuple[RowVerdict, str]]] = field(default_factory=dict)
     judged_tasks: Collection[str] = ()
     unjudged_rows: Collection[str] = ()
 
@@ -40,25 +39,26 @@ class Judgement:
         """Return the verdict on one sample. A kept row without a flag is "clean" only where it
         could be judged."""
         if not sample.valid:
-            return "surplus" if sample.reject_reason == SURPLUS else "rejected"
-        if self.reasons.get(sample.row_id):
-            return "flagged"
+            return "rejected"
+        if flags := self.flags.get(sample.row_id):
+            return min((verdict for verdict, _ in flags), key=ROW_VERDICTS.index)
         is_judged = sample.source_task in self.judged_tasks
         return "clean" if is_judged and sample.row_id not in self.unjudged_rows else "unjudged"
 
     def reasons_of(self, sample: PseudoSample) -> list[str]:
         """Return why the sample was rejected, and why it is flagged; [] where it is neither."""
-        reasons = (sample.reject_reason, *self.reasons.get(sample.row_id, ()))
-        return [reason for reason in reasons if reason]
+        reasons = [reason for _, reason in self.flags.get(sample.row_id, ())]
+        return [reason for reason in (sample.reject_reason, *reasons) if reason]
 
 
-def judgement_of(flags: Iterable[tuple[str, str]], audit: Mapping[str, Any]) -> Judgement:
-    """Return the judgement of an audit. `flags` are the row id and the reason of every flag,
-    `audit` is the content of audit.json."""
-    reasons: dict[str, list[str]] = defaultdict(list)
-    for row_id, reason in flags:
-        reasons[row_id].append(reason)
-    return Judgement(reasons, audit["judged_tasks"], set(audit["unjudged_rows"]))
+def judgement_of(
+    flags: Iterable[Flag], judged_tasks: Collection[str], unjudged_rows: Collection[str]
+) -> Judgement:
+    """Return the judgement of an audit with these flags."""
+    by_row: dict[str, list[tuple[RowVerdict, str]]] = defaultdict(list)
+    for flag in flags:
+        by_row[flag.row_id].append((cast(RowVerdict, flag.verdict), flag.reason))
+    return Judgement(by_row, judged_tasks, set(unjudged_rows))
 
 
 def read_judgement(layout: Layout, task: str) -> Judgement | None:
@@ -69,9 +69,9 @@ def read_judgement(layout: Layout, task: str) -> Judgement | None:
         return None
     if check(layout, AUDIT, task).inputs.get("table") != sha256_of(layout.pseudo(task)):
         return None
-    flags = pq.read_table(folder / AUDIT_FLAGS)
-    flagged = zip(flags["row_id"].to_pylist(), flags["reason"].to_pylist(), strict=True)
-    return judgement_of(flagged, read_json(folder / AUDIT_FIGURES, remedy(AUDIT, task)))
+    flags = from_table(read_rows(folder / AUDIT_FLAGS, AUDIT.schema, remedy(AUDIT, task)), Flag)
+    audit = read_json(folder / AUDIT_FIGURES, remedy(AUDIT, task))
+    return judgement_of(flags, audit["judged_tasks"], audit["unjudged_rows"])
 
 
 def choose(

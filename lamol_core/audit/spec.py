@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from lamol_core.artifacts.manifest import Manifest
 from lamol_core.audit.figures import Figure, FiguresByTask, pooled, with_interval
@@ -16,14 +16,16 @@ from lamol_core.audit.limits import Limit, Verdict, worst
 from lamol_core.audit.reference import RealRows, Reference
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import Canary
-from lamol_core.records import SURPLUS, Example, Flag, PseudoSample, TaskFacts
+from lamol_core.records import Example, Flag, PseudoSample, RowVerdict, TaskFacts
 from lamol_core.text.normalise import normalise, words_of
 from lamol_core.text.params import TextParams
 
 if TYPE_CHECKING:
     from lamol_core.audit.fingerprint import Fingerprint
+    from lamol_core.generation.judging import Judge
 
 P = TypeVar("P", bound=Section)
+About = Literal["privacy", "quality"]
 NOT_JUDGED = "not judged"
 # in a table's manifest: the table of the previous task, from which rows were carried over
 CARRIED = "before.pseudo"
@@ -59,7 +61,7 @@ class SampledTask:
 
     @cached_property
     def rejected(self) -> list[PseudoSample]:
-        return [s for s in self.drawn if not s.valid and s.reject_reason != SURPLUS]
+        return [s for s in self.drawn if not s.valid]
 
     @property
     def has_classes(self) -> bool:
@@ -161,10 +163,12 @@ class Audited:
     origin: Origin
     seed: int
     teacher: Teacher
+    judge: Callable[[], Judge] | None = None
+    """Loads the judge of labels at its first call. None where there is no backbone."""
 
     @property
     def drawn(self) -> list[PseudoSample]:
-        """All samples, rejected and surplus ones too."""
+        """All samples, rejected ones too."""
         return [sample for task in self.tasks for sample in task.drawn]
 
     @property
@@ -198,10 +202,11 @@ class Judged:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found. `neighbours` are by sample id.
+    """What one check found. `neighbours` and `scores` are by sample id; a score is the probability
+    that the sample is right.
 
-    `judge` adds `judged`, `title` and `undecided`; `undecided` means that the check's headline
-    figure could not be judged."""
+    `judge` adds `judged`, `undecided` and what the check declares; `undecided` means that the
+    check's headline figure could not be judged."""
 
     check: str
     figures: Mapping[str, Figure]
@@ -210,8 +215,11 @@ class Finding:
     judged: Sequence[Judged] = ()
     notes: Sequence[str] = ()
     neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
     undecided: bool = False
     title: str = ""
+    about: About = "quality"
+    row_verdict: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -244,14 +252,17 @@ class Check(ABC, Generic[P]):
     """One question about a table. A new check is a file with a subclass, and a line in the
     registry.
 
-    The file defines every figure and names its source. `name` is the name of the file and of the
-    check's block in `audit`; `title` is the question without its question mark. `limits` holds
-    the figures that are judged. A table cannot pass where the figure `headline` could not be
-    judged. With `needs_samples`, the check is skipped for a table without samples. With
-    `shows_poor_samples`, the report calls the samples poor if the check fails."""
+    The file defines every figure and names its source. `about` says which of the audit's two
+    verdicts it is part of, `row_verdict` what it calls the rows that it flags. `name` is the
+    name of the file and of the check's block in `audit`; `title` is the question without its
+    question mark. `limits` holds the figures that are judged. A table cannot pass where the figure
+    `headline` could not be judged. With `needs_samples`, the check is skipped for a table without
+    samples. With `shows_poor_samples`, the report calls the samples poor if the check fails."""
 
     name: ClassVar[str]
     title: ClassVar[str]
+    about: ClassVar[About]
+    row_verdict: ClassVar[RowVerdict | Literal[""]] = ""
     limits: ClassVar[Mapping[str, Limit]]
     Params: ClassVar[type[Section]] = Section
     headline: ClassVar[str] = ""

@@ -4,8 +4,8 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-from lamol_core.audit.spec import Finding
-from lamol_core.audit.verdicts import Audit
+from lamol_core.audit.spec import About, Finding
+from lamol_core.audit.verdicts import ABOUT, Audit
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -19,7 +19,7 @@ def terminal_table(audit: Audit) -> Table:
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for finding in audit.findings:
         table.add_row(
-            Text(f"{finding.check}\n{finding.title}?"),
+            Text(f"{finding.check} ({finding.about})\n{finding.title}?"),
             Text(finding.shown_verdict, style=COLOURS.get(finding.shown_verdict, "dim")),
             Text("\n").join([*_figures(finding), *map(Text, finding.notes)]),
             str(finding.rows_flagged),
@@ -39,9 +39,14 @@ def _figures(finding: Finding) -> list[Text]:
 
 
 def in_one_line(audit: Audit, cleaned: Audit | None) -> str:
-    """The verdict, the failed checks, and the flagged rows; with `cleaned`, the audit without these
-    rows, also its verdict."""
-    failed = f" ({', '.join(audit.failed)} failed)" if audit.failed else ""
-    without = f"; without them {cleaned.verdict}" if cleaned and audit.flagged_ids else ""
-    num_flagged, num_rows = len(audit.flagged_ids), len(audit.audited.drawn)
-    return f"{audit.verdict}{failed}, {num_flagged} of {num_rows} rows flagged{without}"
+    """Both verdicts with the checks that explain them, and the rows by their own verdict; with
+    `cleaned`, the audit without the flagged rows, also its verdict."""
+
+    def verdict_on(about: About) -> str:
+        checks = ", ".join(audit.reasons(about))
+        return f"{about} {audit.verdict_on(about)}{f' ({checks})' if checks else ''}"
+
+    verdicts = ", ".join(map(verdict_on, ABOUT))
+    rows = ", ".join(f"{count} {verdict}" for verdict, count in audit.rows_by_verdict.items())
+    without = f"; without flagged rows {cleaned.verdict}" if cleaned and audit.flagged_ids else ""
+    return f"{verdicts}; rows: {rows or 'none'}{without}"

@@ -1,15 +1,19 @@
 """Runs all checks on one table and gives the verdict."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, get_args
 
 from lamol_core.audit.limits import Verdict, worst
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.registry import CHECKS
-from lamol_core.audit.spec import Audited, Check, Finding, Judged
+from lamol_core.audit.samples import Judgement, judgement_of
+from lamol_core.audit.spec import About, Audited, Check, Finding, Judged
 from lamol_core.records import Flag
 
+ABOUT: tuple[About, ...] = get_args(About)
 NO_HISTORY: Mapping[str, Any] = {"verdicts": (), "fading": ()}
 
 
@@ -31,12 +35,34 @@ class Audit:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict of all checks; at least "warn" where a task or a headline figure
-        could not be judged."""
-        is_complete = all(task.is_judged for task in self.audited.tasks)
-        undecided = any(finding.undecided for finding in self.findings)
-        at_least: Verdict = "pass" if is_complete and not undecided else "warn"
-        return worst([at_least, *(finding.verdict for finding in self.findings)])
+        """The worse one of the two verdicts."""
+        return worst(map(self.verdict_on, ABOUT))
+
+    def verdict_on(self, about: About) -> Verdict:
+        """The worst verdict of the checks of privacy or quality; at least "warn" where a headline
+        figure, or the privacy of a task, could not be judged."""
+        own = [finding for finding in self.findings if finding.about == about]
+        is_complete = about == "quality" or all(task.is_judged for task in self.audited.tasks)
+        decided = is_complete and not any(finding.undecided for finding in own)
+        return worst(["pass" if decided else "warn", *(finding.verdict for finding in own)])
+
+    def reasons(self, about: About) -> list[str]:
+        """The checks that explain a verdict: those that failed, else those that warn or could not
+        be judged."""
+        own = [finding for finding in self.findings if finding.about == about]
+        warned = [f for f in own if f.verdict == "warn" or f.undecided]
+        return [f.check for f in own if f.verdict == "fail"] or [f.check for f in warned]
+
+    @cached_property
+    def judgement(self) -> Judgement:
+        judged = [task for task in self.audited.tasks if task.is_judged]
+        unjudged = {row.row_id for task in judged for row in task.unjudged}
+        return judgement_of(self.flags, [task.name for task in judged], unjudged)
+
+    @property
+    def rows_by_verdict(self) -> dict[str, int]:
+        """How many rows have each verdict, the most frequent first."""
+        return dict(Counter(map(self.judgement.verdict, self.audited.drawn)).most_common())
 
     @property
     def flags(self) -> list[Flag]:
@@ -56,20 +82,26 @@ class Audit:
         audit.json."""
         verdict = {"task": self.task, "verdict": self.verdict, "failed": self.failed}
         rows_kept, tasks = len(self.audited.kept), self.audited.tasks
-        judged_tasks = [task for task in tasks if task.is_judged]
+        on: dict[str, Any] = {
+            a: {"verdict": self.verdict_on(a), "checks": self.reasons(a)} for a in ABOUT
+        }
         return {
             **verdict,
+            **on,
             "verdicts": [*history["verdicts"], {**verdict, "rows_kept": rows_kept}],
             "notes": self.notes,
-            "judged_tasks": [task.name for task in judged_tasks],
-            "unjudged_rows": [sample.row_id for task in judged_tasks for sample in task.unjudged],
+            "judged_tasks": list(self.judgement.judged_tasks),
+            "unjudged_rows": sorted(self.judgement.unjudged_rows),
             "rows_kept": rows_kept,
             "rows_rejected": sum(len(task.rejected) for task in tasks),
             "rows_flagged": len(self.flagged_ids),
+            "rows_by_verdict": self.rows_by_verdict,
             "checks": {
                 finding.check: {
                     "title": finding.title,
+                    "about": finding.about,
                     "verdict": finding.shown_verdict,
+                    "row_verdict": finding.row_verdict,
                     "figures": finding.figures,
                     "by_task": finding.by_task,
                     "judged": [asdict(judged) for judged in finding.judged],
@@ -146,4 +178,15 @@ def judge(check: Check[Any], finding: Finding, audited: Audited, params: AuditPa
             )
     of_table = {judgement.figure for judgement in judged if not judgement.task}
     undecided = bool(check.headline) and check.headline not in of_table
-    return replace(finding, judged=judged, undecided=undecided, notes=notes, title=check.title)
+    if undecided and not notes:
+        notes.append(f"{check.headline} could not be judged.")
+    return replace(
+        finding,
+        flags=[replace(flag, verdict=check.row_verdict) for flag in finding.flags],
+        judged=judged,
+        undecided=undecided,
+        notes=notes,
+        title=check.title,
+        about=check.about,
+        row_verdict=check.row_verdict,
+    )

@@ -3,9 +3,10 @@
 An audit gives two verdicts: one for all rows, one for the rows that it does not flag.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, write_json
@@ -16,7 +17,7 @@ from lamol_core.artifacts.tables import read_rows, write_rows
 from lamol_core.config.task_names import BASE
 from lamol_core.data.params import MixParams
 from lamol_core.errors import ArtifactError, GenerationError
-from lamol_core.records import PseudoSample, TaskFacts, from_table
+from lamol_core.records import ROW_VERDICTS, Flag, PseudoSample, TaskFacts, from_table
 
 WITHOUT = "without_flagged"
 """The key in audit.json of the verdict, failed checks and row count without flagged rows."""
@@ -30,12 +31,15 @@ def write_base_audit(folder: Path) -> None:
         seal_folder(scratch, AUDIT.kind, {})
 
 
-def flagged_rows(inputs: Inputs, of: Of = "task") -> set[str]:
-    """The ids of the rows that an audit flags. `of`: whose audit it is. Raises ArtifactError where
-    it is missing or was changed."""
+def flagged_rows(
+    inputs: Inputs, of: Of = "task", verdicts: Collection[str] = ROW_VERDICTS
+) -> set[str]:
+    """The ids of the rows to which an audit gives one of these verdicts. `of`: whose audit it is.
+    Raises ArtifactError where it is missing or was changed."""
     inputs.check(AUDIT, of)
     path, mend = inputs.path(AUDIT, of) / AUDIT_FLAGS, remedy(AUDIT, inputs.task_of(of))
-    return set(read_rows(path, AUDIT.schema, mend)["row_id"].to_pylist())
+    flags = from_table(read_rows(path, AUDIT.schema, mend), Flag)
+    return {flag.row_id for flag in flags if flag.verdict in verdicts}
 
 
 @dataclass(frozen=True)
@@ -50,17 +54,17 @@ class PassedRows:
 
 
 def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -> PassedRows:
-    """Read a task's pseudo-samples; without the flagged ones where `drop_flagged` is set.
+    """Read a task's pseudo-samples, without those that `drop_flagged` leaves out.
 
     Raises GenerationError where `gate` is fail and the audit failed, or where one of the `earlier`
     tasks has no valid row left. Raises ArtifactError where the audit is missing, was changed, or is
     of another table. With `gate` off and without `drop_flagged` no audit is read."""
-    needs_audit = params.gate != "off" or params.drop_flagged
+    needs_audit = params.gate != "off" or bool(params.dropped)
     failed = _failed_checks(inputs, params) if needs_audit else ""
     rows, _ = inputs.read(PSEUDO)
     table = inputs.path(PSEUDO)
     samples = from_table(rows, PseudoSample)
-    flagged = flagged_rows(inputs) if params.drop_flagged else set()
+    flagged = flagged_rows(inputs, verdicts=params.dropped) if params.dropped else set()
     left = [sample for sample in samples if sample.row_id not in flagged]
     had = {sample.source_task for sample in samples if sample.valid}
     has = {sample.source_task for sample in left if sample.valid}
@@ -82,17 +86,14 @@ def _failed_checks(inputs: Inputs, params: MixParams) -> str:
         raise ArtifactError(f"{folder}: is not the audit of {table}, but of another table. {mend}")
     audit = read_json(folder / AUDIT_FIGURES, mend)
     changed = f"the table was changed after drawing: {repro(PSEUDO, inputs.task)} draws it again."
-    if params.drop_flagged and WITHOUT not in audit:
+    if params.dropped and WITHOUT not in audit:
         raise ArtifactError(f"{table}: its flagged rows can't be dropped, {changed}")
-    judged = audit[WITHOUT] if params.drop_flagged else audit
-    if judged["verdict"] != "fail":
-        return ""
-    failed = ", ".join(judged["failed"])
-    if params.gate != "fail":
+    failed = ", ".join(_failed_without(audit, params.dropped))
+    if not failed or params.gate != "fail":
         return failed
     advice = "`mix.gate: warn` trains on it all the same."
-    flagged, others_pass = audit["rows_flagged"], audit.get(WITHOUT, judged)["verdict"] != "fail"
-    if flagged and others_pass and not params.drop_flagged:
+    flagged, others_pass = audit["rows_flagged"], not audit.get(WITHOUT, audit)["failed"]
+    if flagged and others_pass and not params.dropped:
         advice = f"`mix.drop_flagged: true` drops its {flagged} flagged rows, {advice}"
     if sha256_of(table) not in drawn.files.values():
         advice = changed
@@ -100,3 +101,17 @@ def _failed_checks(inputs: Inputs, params: MixParams) -> str:
         f"{table}: its audit failed ({failed}), and mix.gate is fail. Look at {folder}/index.html; "
         f"{advice}"
     )
+
+
+def _failed_without(audit: Mapping[str, Any], dropped: frozenset[str]) -> list[str]:
+    """The failed checks if rows with the `dropped` verdicts are left out. The verdict without
+    flagged rows counts for the checks whose flagged rows are all dropped; for all checks, if every
+    flagged row is dropped."""
+    failed = list(audit["failed"])
+    if not dropped:
+        return failed
+    without = audit[WITHOUT]["failed"]
+    if dropped >= {*ROW_VERDICTS}:
+        return list(without)
+    mended = {name for name, check in audit["checks"].items() if check["row_verdict"] in dropped}
+    return [name for name in failed if name not in mended or name in without]

@@ -8,7 +8,7 @@ from lamol_core.config.section import Section
 from lamol_core.data.sources.registry import Source
 from lamol_core.errors import did_you_mean
 from lamol_core.metrics.registry import METRICS
-from lamol_core.records import Targets
+from lamol_core.records import ROW_VERDICTS, RowVerdict, Targets
 
 
 class TaskParams(Section):
@@ -60,11 +60,19 @@ class MixParams(Section):
     Attributes:
         gate: What happens where their audit failed. `fail`: the stage stops. `warn`: it says so and
             goes on. `off`: it does not ask.
-        drop_flagged: Leave out the rows that the audit flags.
+        drop_flagged: Leave out the rows to which the audit gives one of these verdicts, such as
+            `[copy, wrong]`. `true`: one of any. `false`: none are left out.
     """
 
     gate: Literal["off", "warn", "fail"] = "warn"
-    drop_flagged: bool = False
+    drop_flagged: bool | tuple[RowVerdict, ...] = False
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """The verdicts on rows that are left out."""
+        if isinstance(self.drop_flagged, bool):
+            return frozenset(ROW_VERDICTS if self.drop_flagged else ())
+        return frozenset(self.drop_flagged)
 
     @field_validator("gate", mode="before")
     @classmethod

@@ -1,6 +1,6 @@
 """Reuse pseudo-samples of the previous table instead of drawing new ones.
 
-The teacher that has just learnt a task writes its best rows; later teachers forget labels
+The teacher that has just learnt a task writes its best rows; what later teachers write fades
 (docs/method.md). With `generate.carry_over` a task's first rows are copied from table to table.
 Each keeps its id, seed and teacher. No real row is kept.
 """
@@ -13,49 +13,49 @@ from lamol_core.artifacts.spec import PSEUDO
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import size_of
 from lamol_core.data.gate import flagged_rows
-from lamol_core.generation.selection import keep_best
-from lamol_core.records import SURPLUS, PseudoSample, from_table
+from lamol_core.records import PRIVACY_VERDICTS, PseudoSample, TaskFacts, from_table
 
 
-def read_carried(
-    inputs: Inputs, count_by_task: Mapping[str, int], balance: bool
-) -> list[PseudoSample]:
-    """Read the previous table; returns its `carried_rows`, without those that its audit flags.
-    Raises ArtifactError where table or audit is missing or was changed."""
+def read_carried(inputs: Inputs, count_by_task: Mapping[str, int]) -> list[PseudoSample]:
+    """The first valid rows of each task in the previous table, at most `count_by_task`, without
+    those that may be real ones by its audit. Raises ArtifactError where table or audit is missing
+    or was changed."""
     table, _ = inputs.read(PSEUDO, "before")
-    flagged = flagged_rows(inputs, "before")
+    flagged = flagged_rows(inputs, "before", PRIVACY_VERDICTS)
     rows = [row for row in from_table(table, PseudoSample) if row.row_id not in flagged]
-    return carried_rows(rows, count_by_task, balance)
+    return first_rows(rows, count_by_task)
 
 
-def carried_rows(
-    before: Sequence[PseudoSample], count_by_task: Mapping[str, int], balance: bool
+def first_rows(
+    rows: Sequence[PseudoSample], count_by_task: Mapping[str, int]
 ) -> list[PseudoSample]:
-    """The valid rows of the table `before` that are used again: of each task the first
-    `count_by_task`, or with `balance` the first of each label in equal numbers."""
-    carried: list[PseudoSample] = []
-    for task, count in count_by_task.items():
-        valid = [sample for sample in before if sample.valid and sample.source_task == task]
-        if balance:
-            kept = keep_best(valid, count, balance)
-            valid = [sample for sample in valid if sample.row_id in kept]
-        carried += valid[:count]
-    return carried
+    """The first valid rows of each task, at most `count_by_task`."""
+    return [
+        row
+        for task, count in count_by_task.items()
+        for row in [row for row in rows if row.valid and row.source_task == task][:count]
+    ]
 
 
 def count_rows(
-    samples: Sequence[PseudoSample], num_carried: int, carry_over: bool
+    samples: Sequence[PseudoSample],
+    earlier: Sequence[TaskFacts],
+    num_carried: int,
+    carry_over: bool,
 ) -> dict[str, Any]:
-    """Counts for the figures: carried, valid, rejected (also by reason) and surplus rows, and the
-    bytes of the rows that later tables may carry over."""
+    """Counts for the figures: carried, valid and rejected (also by reason) rows, those that hold
+    each earlier task, and the bytes of those that later tables may carry over."""
     valid = [sample for sample in samples if sample.valid]
     rejected = Counter(sample.reject_reason for sample in samples if not sample.valid)
-    surplus = rejected.pop(SURPLUS, 0)
+    by_task = Counter(sample.source_task for sample in valid)
     return {
+        "held": {
+            facts.name: {"rows": by_task[facts.name], "classes": len(facts.learnt_classes)}
+            for facts in earlier
+        },
         "carried": num_carried,
         "kept_bytes": size_of(valid if carry_over else [], PSEUDO.schema),
         "valid": len(valid) - num_carried,
         "rejected": rejected.total(),
-        "surplus": surplus,
         "reasons": dict(sorted(rejected.items())),
     }

@@ -5,30 +5,30 @@ again.
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
-from lamol_core.decoding.answers import answers_of
 from lamol_core.decoding.completions import Progress
 from lamol_core.decoding.decode import decode
 from lamol_core.decoding.samplers import FreeFormat, TopKSampler
-from lamol_core.errors import ConfigError, GenerationError
+from lamol_core.errors import GenerationError
 from lamol_core.generation.automaton import FormatAutomaton
 from lamol_core.generation.characters import CharacterSteps
+from lamol_core.generation.judging import Judge
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.parsing import parse_sample
-from lamol_core.generation.requests import Draw, DrawingPlan, Request, assigned, rejected
-from lamol_core.generation.selection import keep_best
+from lamol_core.generation.quotas import share_evenly
+from lamol_core.generation.requests import Draw, Request, draws_of_attempt
 from lamol_core.models.checkpoints import load_model, require_positions
-from lamol_core.records import SURPLUS, PseudoSample, pseudo_row_id
-from lamol_core.seeds import pseudo_seed
+from lamol_core.records import PseudoSample, pseudo_row_id
+from lamol_core.seeds import derive_seed, pseudo_seed
 from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
-from lamol_core.text.plain import written_forms
 from lamol_core.text.tokenizer import TextCodec
 
 log = logging.getLogger(__name__)
@@ -45,14 +45,16 @@ def draw_from_checkpoint(
     seed: int,
     carried: Sequence[PseudoSample] = (),
     labels_by_task: Mapping[str, Sequence[str]] | None = None,
+    judge: Judge | None = None,
     on_rows_done: Progress = lambda count: None,
 ) -> list[PseudoSample]:
     """Load the teacher and draw `count_by_task` pseudo-samples; returns all samples, valid or not.
 
     Rows in `carried` count towards these numbers and come first of each task. `count_by_task` must
     be in the order of learning, because a task's index gives its GEN token. `labels_by_task`: the
-    labels of each task (none for free text), which `known_labels` needs. The teacher runs in eval
-    mode and in its stored dtype. Raises GenerationError and ConfigError as PseudoSampler.draw does.
+    labels of each task (none for free text), which prompts name with `gen_order: target_first`. The
+    teacher runs in eval mode and in its stored dtype. Raises GenerationError and ConfigError as
+    PseudoSampler.draw does.
     """
     codec = TextCodec.load(checkpoint)
     model = load_model(checkpoint, PartialState().device)
@@ -60,34 +62,29 @@ def draw_from_checkpoint(
     for index, (task, count) in enumerate(count_by_task.items()):
         if count:
             gen_token = codec.control.gen_for(index, text.use_task_specific_gen_token)
-            known = (labels_by_task or {}).get(task, ())
-            labels = _writable(task, known, codec, params.known_labels, text.max_target_tokens)
             existing = Counter(normalise(s.target) for s in carried if s.source_task == task)
-            request = Request(task, gen_token, count - existing.total(), labels, existing)
-            requests.append(request)
-    sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256)
+            missing, labels = count - existing.total(), (labels_by_task or {}).get(task, ())
+            targets: tuple[tuple[int, ...], ...] = ()
+            if text.is_target_first(labels):
+                targets = _targets(codec, labels, missing, existing, (seed, new_task, task))
+            requests.append(Request(task, gen_token, missing, targets))
+    sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256, judge)
     return sampler.draw(requests, on_rows_done, carried)
 
 
-def _writable(
-    task: str, labels: Sequence[str], codec: TextCodec, needed: bool, max_tokens: int
-) -> frozenset[str]:
-    """The labels that a teacher can write with `max_tokens` tokens, normalised, in the form in
-    which it writes them. The first of the others is logged. Raises ConfigError where there are only
-    others, if labels are `needed`."""
-    forms = written_forms(labels, codec)
-    lengths = dict(zip(labels, map(len, codec.encode(labels)), strict=True))
-    written = [label for label in labels if label in forms and lengths[label] <= max_tokens]
-    if lost := [label for label in labels if label not in written]:
-        sentence = (
-            f"{len(lost)} of the {len(labels)} labels of {task!r} can't be drawn, first "
-            f"{lost[0]!r}: it has {lengths[lost[0]]} tokens (text.max_target_tokens is "
-            f"{max_tokens}), or the tokenizer takes it for another."
-        )
-        if needed and not written:
-            raise ConfigError(f"params.yaml: {sentence} Raise that, or rename the labels.")
-        log.warning("%s", sentence)
-    return frozenset(normalise(forms[label]) for label in written)
+def _targets(
+    codec: TextCodec,
+    labels: Sequence[str],
+    count: int,
+    existing: Counter[str],
+    key: tuple[Any, ...],
+) -> tuple[tuple[int, ...], ...]:
+    """The ids of the labels that `count` rows are to have: equal numbers of each, `existing` rows
+    included. `key` decides which labels come first where there are fewer rows than labels."""
+    ids = {normalise(codec.decode(ids)): tuple(ids) for ids in codec.encode(labels)}
+    order = sorted(ids, key=lambda label: derive_seed(*key, label))
+    shares = share_evenly(order, count, existing)
+    return tuple(ids[label] for label, share in shares.items() for _ in range(share))
 
 
 @dataclass(frozen=True)
@@ -101,6 +98,7 @@ class PseudoSampler:
     new_task: str
     seed: int
     teacher_sha256: str
+    judge: Judge | None = None
 
     def draw(
         self,
@@ -111,47 +109,39 @@ class PseudoSampler:
         """Draw until all requests are met; returns every sample, valid or not, by task, index and
         attempt.
 
-        `carried` rows come first of each task; they are not part of the requests' counts.
-        DrawingPlan decides what is drawn again. With `draws_per_row` above 1 more rows are drawn
-        than wanted, and the best are kept. Raises GenerationError, which counts the reasons, where
-        rows are missing at the end; without `refill` that is no error, as in the published code.
-        Raises ConfigError where rows are longer than the model allows."""
+        `carried` rows come first of each task; they are not part of the requests' counts. Raises
+        GenerationError, which counts the reasons, where rows are missing at the end: without
+        `refill` that is no error, as in the published code, and with a judge only where a task has
+        none. Raises ConfigError where rows are longer than the model allows."""
         keys = "text.max_input_tokens and text.max_target_tokens"
         require_positions(self.teacher, self.text.max_sample_tokens + 1, keys)
         samples: list[PseudoSample] = []
-        plan, attempt = DrawingPlan(requests, self.params), 1
-        while draws := plan.draws(samples, attempt):
+        attempt = 1
+        while draws := draws_of_attempt(requests, samples, attempt, self.params):
             drawn = self._draw_once(draws, attempt, on_rows_done)
-            samples += self._checked(drawn, requests, [*carried, *samples])
+            samples += self._checked(drawn, [*carried, *samples])
             attempt += 1
-        surplus = {row_id for request in requests for row_id in self._surplus(request, samples)}
-        samples = [rejected(s, SURPLUS) if s.row_id in surplus else s for s in samples]
+        for request in requests if self.params.refill else ():
+            self._require_rows(
+                request, [s for s in samples if s.source_task == request.source_task]
+            )
         order = {request.source_task: index for index, request in enumerate(requests)}
         samples.sort(key=lambda s: (s.gen_index, s.attempt))
         return sorted([*carried, *samples], key=lambda s: order[s.source_task])
 
-    def _surplus(self, request: Request, samples: list[PseudoSample]) -> set[str]:
-        """The ids of a task's valid samples that are not needed. Raises GenerationError where there
-        are too few, unless `refill` is off."""
-        valid = [s for s in samples if s.source_task == request.source_task and s.valid]
-        if len(valid) < request.count and self.params.refill:
-            raise GenerationError(self._too_few(request, samples, request.count - len(valid)))
-        likeliest, balance = self.params.draws_per_row > 1, self.params.balance_labels
-        kept = {sample.row_id for sample in valid[: request.count]}
-        if likeliest or balance:
-            # without more draws than rows the first ones: the likeliest vary the least
-            valid.sort(key=lambda s: (s.nll if likeliest else s.attempt, s.gen_index, s.row_id))
-            kept = keep_best(valid, request.count, balance, request.carried)
-        return {sample.row_id for sample in valid} - kept
+    def _require_rows(self, request: Request, drawn: Sequence[PseudoSample]) -> None:
+        num_valid = sum(sample.valid for sample in drawn)
+        if num_valid < request.count:
+            sentence = self._too_few(request, drawn, request.count - num_valid)
+            if self.judge is None or not num_valid:
+                raise GenerationError(sentence)
+            log.warning("%s", sentence)
 
     def _checked(
-        self, drawn: list[PseudoSample], requests: Sequence[Request], before: Sequence[PseudoSample]
+        self, drawn: list[PseudoSample], before: Sequence[PseudoSample]
     ) -> list[PseudoSample]:
-        """Check newly drawn samples as the parameters ask. Rejects samples whose label is not their
-        task's, duplicates (also of samples in `before`), and samples that the teacher answers
-        differently."""
-        if self.params.known_labels:
-            drawn = [assigned(sample, requests) for sample in drawn]
+        """Check newly drawn samples as the parameters ask. Rejects duplicates (also of samples in
+        `before`), and samples to which the judge gives another label."""
         if self.params.unique:
             seen = {_text_of(sample) for sample in before if sample.valid}
             for index, sample in enumerate(drawn):
@@ -159,14 +149,12 @@ class PseudoSampler:
                     drawn[index] = rejected(sample, "duplicate")
                 elif sample.valid:
                     seen.add(_text_of(sample))
-        if self.params.self_consistent:
+        if self.judge is not None:
             valid = [index for index, sample in enumerate(drawn) if sample.valid]
-            inputs = [drawn[index].input_ids for index in valid]
-            longest, batch_size = self.text.max_target_tokens, self.params.batch_size
-            answers = answers_of(self.teacher, self.codec, inputs, longest, batch_size)
-            for index, answer in zip(valid, answers, strict=True):
-                if normalise(self.codec.decode(answer)) != normalise(drawn[index].target):
-                    drawn[index] = rejected(drawn[index], "inconsistent")
+            verdicts = self.judge.agrees([drawn[index] for index in valid])
+            for index, is_right in zip(valid, verdicts, strict=True):
+                if not is_right:
+                    drawn[index] = rejected(drawn[index], "other_label")
         return drawn
 
     def _draw_once(
@@ -180,11 +168,12 @@ class PseudoSampler:
         control, params, max_tokens = self.codec.control, self.params, self.text.max_sample_tokens
         text_format = FreeFormat()
         if params.format == "constrain":
-            text_format = FormatAutomaton(len(seeds), control, self.text, self._characters)
+            x_only = [bool(request.targets) for request, _ in draws]
+            text_format = FormatAutomaton(x_only, control, self.text, self._characters)
         sampler = TopKSampler(seeds, params.topk, text_format, max_tokens, self.teacher.device)
         completions = decode(
             self.teacher,
-            [[request.gen_token] for request, _ in draws],
+            [request.prompt(index, control) for request, index in draws],
             sampler.choose,
             max_tokens,
             control,
@@ -194,7 +183,11 @@ class PseudoSampler:
         )
         samples = []
         for (request, index), seed, completion in zip(draws, seeds, completions, strict=True):
-            parsed = parse_sample(completion.ids, control, self.codec.decode)
+            written = completion.ids
+            if target := request.target_of(index):
+                end = (control.eos,) if written[-1:] == (control.eos,) else ()
+                written = (*written[: len(written) - len(end)], control.ans, *target, *end)
+            parsed = parse_sample(written, control, self.codec.decode)
             sample = PseudoSample(
                 row_id=pseudo_row_id(self.new_task, request.source_task, index, attempt),
                 source_task=request.source_task,
@@ -214,21 +207,32 @@ class PseudoSampler:
         vocabulary = self.teacher.get_output_embeddings().weight.shape[0]
         return CharacterSteps.over(self.codec.token_bytes(vocabulary), self.teacher.device)
 
-    def _too_few(self, request: Request, samples: list[PseudoSample], missing: int) -> str:
-        task = request.source_task
-        prompted = [s for s in samples if s.prompted_task == task]
-        reasons = Counter(s.reject_reason for s in prompted if not s.valid)
-        reasons["of another task by their label"] = sum(
-            s.valid and s.source_task != task for s in prompted
-        )
-        listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common() if count)
+    def _too_few(self, request: Request, drawn: Sequence[PseudoSample], missing: int) -> str:
+        reasons = Counter(s.reject_reason for s in drawn if not s.valid)
+        listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         constrain = ", or set generate.format: constrain" if self.params.format == "reject" else ""
         return (
-            f"Pseudo-samples of {task!r} for {self.new_task!r}: {missing} of {request.count} rows "
-            f"are missing after {self.params.max_attempts} draws a row (rejected: {listed}). Raise "
-            f"generate.max_attempts or lambda, or train the earlier tasks longer "
-            f"(train.epochs){constrain}."
+            f"Pseudo-samples of {request.source_task!r} for {self.new_task!r}: {missing} of "
+            f"{request.count} rows are missing after {self.params.max_attempts} draws a row "
+            f"(rejected: {listed}{_by_label(request, drawn)}). Raise generate.max_attempts or "
+            f"lambda, or train the earlier tasks longer (train.epochs){constrain}."
         )
+
+
+def _by_label(request: Request, drawn: Sequence[PseudoSample]) -> str:
+    """The labels that have too few rows, with the share of their draws that could be used; "" where
+    prompts name no label."""
+    if not request.targets:
+        return ""
+    draws, valid = Counter(s.target for s in drawn), Counter(s.target for s in drawn if s.valid)
+    short = [label for label in draws if valid[label] < len(request.targets) // len(draws)]
+    short.sort(key=lambda label: valid[label] / draws[label])
+    listed = (f"{valid[label]} of {draws[label]} draws for {label!r}" for label in short)
+    return "; usable: " + ", ".join(listed)
+
+
+def rejected(sample: PseudoSample, reason: str) -> PseudoSample:
+    return replace(sample, valid=False, reject_reason=reason)
 
 
 def _text_of(sample: PseudoSample) -> tuple[str, str, str]:

@@ -2,9 +2,7 @@
 chosen.
 """
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from lamol_core.config.section import Count, NumRows, Section, Weight
 
@@ -22,14 +20,9 @@ class GenerateParams(Section):
         max_attempts: The most draws for each row wanted.
         refill: Draw again for rejected samples. `false` is the published behaviour.
         unique: Reject a text that was drawn before (`duplicate`).
-        known_labels: Count a sample for the task that has its label, whatever GEN token it was
-            drawn with. Reject a label that no task has (`unknown_label`) or that several have
-            (`ambiguous_label`).
-        self_consistent: Reject a sample whose input the teacher answers otherwise (`inconsistent`).
-        draws_per_row: Draw this many samples for each row wanted and keep the likeliest of each
-            label. The others stay in the table as `surplus`.
-        balance_labels: Keep as many rows of one label as of another. It needs a surplus to choose
-            from: `draws_per_row` above 1, `carry_over` or `known_labels`.
+        judge: `features`: keep a sample only where a judge says its label. The judge knows class
+            means of the untrained backbone's features, so it does not forget; they are kept in
+            runs/T/judge.
         carry_over: Use the first pseudo rows of a task again for every later task. The teacher
             draws only what is missing.
     """
@@ -42,10 +35,7 @@ class GenerateParams(Section):
     max_attempts: Count = 5
     refill: bool = True
     unique: bool = False
-    known_labels: bool = False
-    self_consistent: bool = False
-    draws_per_row: Annotated[int, Field(ge=1, le=100)] = 1
-    balance_labels: bool = False
+    judge: Literal["none", "features"] = "none"
     carry_over: bool = False
 
     @property

@@ -1,6 +1,6 @@
 """How many pseudo-samples of each earlier task are wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from lamol_core.generation.params import GenerateParams
@@ -26,3 +26,12 @@ def rows_wanted(
         )
         for index, facts in enumerate(earlier)
     }
+
+
+def share_evenly(labels: Sequence[str], count: int, existing: Mapping[str, int]) -> dict[str, int]:
+    """How many of `count` new rows each label gets, so that all labels have equal numbers, with
+    `existing` rows counted; the first labels win ties."""
+    shares = dict.fromkeys(labels, 0)
+    for _ in range(count):
+        shares[min(labels, key=lambda label: shares[label] + existing.get(label, 0))] += 1
+    return shares

@@ -31,13 +31,14 @@ class Rehearsing(Method[P]):
     rehearses = True
     privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."
     presets: ClassVar = {
+        "text": {"gen_order": "target_first"},
         "generate": {
-            "rows_per_class": 5,
+            "rows_per_class": 14,
+            "max_attempts": 8,
             "unique": True,
-            "known_labels": True,
-            "balance_labels": True,
-            "max_attempts": 20,
-        }
+            "judge": "features",
+            "carry_over": True,
+        },
     }
 
 

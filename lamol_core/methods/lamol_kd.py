@@ -12,12 +12,10 @@ The teacher is the student before this task. lamol_core/text/encoded.py defines 
 GEN. Without pseudo rows there is no L_old.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from lamol_core.config.section import Positive, Weight
 from lamol_core.methods.lamol import LamolParams, Rehearsing
-from lamol_core.methods.spec import Symptom
 from lamol_core.methods.terms import Alignment, Loss, ce, kl
 
 
@@ -38,20 +36,6 @@ class LamolKdParams(LamolParams):
 
 class LamolKd(Rehearsing[LamolKdParams]):
     name, Params = "lamol_kd", LamolKdParams
-    advice: ClassVar[Mapping[Symptom, str]] = {
-        "few_pseudo_rows": "There are few pseudo-samples of old tasks ({tasks}). Raise "
-        "`generate.gamma` or `generate.rows_per_class` before you follow other advice.",
-        "high_forgetting": "Forgetting is high ({points:.1f} points). Raise `distill_weight`, or "
-        "draw more rows (`generate.gamma`, `generate.rows_per_class`); in our experiments only "
-        "more rows helped.",
-        "low_new_task": "The score of new tasks is low ({tasks}; the first task, without "
-        "distillation: {first}). Lower `distill_weight`, unless these tasks are harder.",
-        "forgetting_and_low_new_task": "The two lines above ask for opposite changes of "
-        "`distill_weight`. Change it in small steps and compare the final average.",
-        "poor_pseudo_samples": "Many pseudo-samples are poor ({tasks}). Raise `lambda`.",
-        "unstable_training": "Training was unstable: the loss rose towards the end ({tasks}). "
-        "Change `temperature`.",
-    }
 
     @property
     def loss(self) -> Loss:

@@ -3,22 +3,13 @@ registry.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from lamol_core.config.section import Section
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.terms import Loss, ce
 
 P = TypeVar("P", bound=Section)
-Symptom = Literal[
-    "few_pseudo_rows",
-    "high_forgetting",
-    "low_new_task",
-    "forgetting_and_low_new_task",
-    "poor_pseudo_samples",
-    "unstable_training",
-]
-"""Problems that the report looks for in a run's figures."""
 
 
 class Method(Generic[P]):
@@ -35,8 +26,6 @@ class Method(Generic[P]):
             (docs/performance.md).
         privacy: One sentence on what is kept of earlier tasks.
         presets: Values, by block, that `lamol init` writes for a pretrained backbone.
-        advice: What to change for each symptom. `{tasks}` stands for the tasks that show it,
-            `{points}` for the points forgotten, `{first}` for the first task and its score.
     """
 
     name: ClassVar[str]
@@ -47,7 +36,6 @@ class Method(Generic[P]):
     cost_per_token: ClassVar[float] = 1.0
     privacy: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    advice: ClassVar[Mapping[Symptom, str]] = {}
 
     def __init__(self, params: P) -> None:
         self.params = params

@@ -1,10 +1,6 @@
-"""Checkpoints: folders that `save_pretrained` wrote, in safetensors only, sealed with a manifest.
-
-A state lies beside each student: it holds what the method keeps until the next task.
-"""
+"""Checkpoints: folders of safetensors that `save_pretrained` wrote, sealed with a manifest."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,9 +8,8 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from lamol_core.artifacts.atomic import atomic_folder
-from lamol_core.artifacts.manifest import NOTHING_KNOWN, Provenance, seal_folder
-from lamol_core.artifacts.spec import STATE, STUDENT, remedy_at
+from lamol_core.artifacts.manifest import Provenance, write_folder
+from lamol_core.artifacts.spec import STUDENT, remedy_at
 from lamol_core.errors import ArtifactError, ConfigError, first_line
 
 TOKENIZER_FILES = (
@@ -74,7 +69,8 @@ def save_checkpoint(
 ) -> None:
     """Write a model with its tokenizer, which is given as an object (`tokenizer`) or copied from
     another checkpoint (`tokenizer_from`)."""
-    with atomic_folder(out) as scratch:
+
+    def write(scratch: Path) -> dict[str, int]:
         model.save_pretrained(scratch)
         if tokenizer is not None:
             tokenizer.save_pretrained(scratch)
@@ -84,18 +80,6 @@ def save_checkpoint(
                     copy = scratch / file.relative_to(tokenizer_from)
                     copy.parent.mkdir(exist_ok=True)
                     shutil.copyfile(file, copy)
-        for file in scratch.rglob("*"):
-            if file.is_file():
-                file.chmod(0o644)
-        seal_folder(scratch, STUDENT.kind, {"parameters": model.num_parameters()}, provenance)
+        return {"parameters": model.num_parameters()}
 
-
-def write_state(
-    folder: Path,
-    provenance: Provenance = NOTHING_KNOWN,
-    write: Callable[[Path], dict[str, int]] = lambda folder: {},
-) -> None:
-    """Write the state of a method. `write` writes its files into a folder and returns counts for
-    the manifest. Without `write` the state is empty."""
-    with atomic_folder(folder) as scratch:
-        seal_folder(scratch, STATE.kind, write(scratch), provenance)
+    write_folder(out, STUDENT.kind, provenance, write)

@@ -18,26 +18,10 @@ OF_A_RUN = {Path(artifact.path).name for stage in STAGES.values() for artifact i
 def find_hints(params: Params) -> list[str]:
     """Return a sentence for each setting that is allowed, but does nothing or may stop a
     training."""
-    generate = params.generate
-    if not params.chosen.rehearses:
+    draws = params.chosen.rehearses and params.generate.draws
+    if not draws or all(task.after == BASE for task in params.tasks.values()):
         return []
-    chooses = generate.known_labels or generate.draws_per_row > 1 or generate.carry_over
-    hints = []
-    if generate.balance_labels and not chooses:
-        hints.append(
-            "generate.balance_labels has no effect: set generate.known_labels, or "
-            "generate.draws_per_row above 1."
-        )
-    if generate.draws and any(task.after != BASE for task in params.tasks.values()):
-        hints += _targets_without_room(params)
-    return hints
-
-
-def _targets_without_room(params: Params) -> list[str]:
-    """Return a sentence where the longest target that a teacher may write does not fit
-    text.max_length, because targets are never cut."""
-    if params.generate.known_labels:  # targets are labels, whose length targets.py checks
-        return []
+    # targets are never cut, so the longest one that a teacher may write must fit
     longest, keys = params.text.max_target_tokens, "max_target_tokens"
     if params.generate.format == "reject":  # all but one token of a free text can be its target
         longest += params.text.max_input_tokens - 1

@@ -10,13 +10,15 @@ from statistics import fmean
 from accelerate import PartialState
 from transformers import PreTrainedModel
 
+from lamol_core.artifacts.manifest import write_folder
+from lamol_core.artifacts.spec import STATE
 from lamol_core.artifacts.store import bytes_below
 from lamol_core.data.mixing import mix_rows
 from lamol_core.evaluation.predict import predict
 from lamol_core.generation.drawing import PseudoSampler
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
-from lamol_core.models.checkpoints import load_model, write_state
+from lamol_core.models.checkpoints import load_model
 from lamol_core.models.precision import resolve_precision
 from lamol_core.parameters import Params
 from lamol_core.records import Example, PseudoSample
@@ -57,7 +59,9 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
     new = rows[: TRIED_STEPS * params.train.batch_size]
     pseudo = drawn[: max(round(params.generate.gamma * len(new)), 1)]
     mix, lineage = mix_rows(new, pseudo, new[0].task, params.seed), (BEFORE, new[0].task)
-    training_set = TrainingSet(mix, new, pseudo, lineage, False, params.text.max_length)
+    training_set = TrainingSet(
+        mix, new, pseudo, lineage, task_specific_token=False, max_length=params.text.max_length
+    )
     train = params.train.model_copy(update={"steps": TRIED_STEPS})
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
         states, state = Path(folder) / "teacher", Path(folder) / "state"
@@ -65,7 +69,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
         started = time.perf_counter()
         student = train_from_checkpoint(checkpoints, training_set, method, train, params.seed)
         seconds = time.perf_counter() - started
-        write_state(state, write=student.memory.write)
+        write_folder(state, STATE.kind, write=student.memory.write)
         state_bytes = bytes_below(state)
     steps_s = sum(row["seconds"] for row in student.log_rows[1:])
     # only tokens of the mix count, but a step's seconds include rows that a memory recalls

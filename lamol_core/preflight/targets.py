@@ -58,7 +58,8 @@ def target_problems(
                 f"{task.task}: {len(lost)} of its {len(lengths)} labels are not told apart by the "
                 f"backbone's tokenizer, first {lost[0]!r}. Rename them, or take another backbone."
             )
-        limits = [answered, *([rehearsed] if task.task in followed else [])]
+        is_written = task.task in followed and params.text.gen_order == "input_first"
+        limits = [answered, *([rehearsed] if is_written else [])]
         for key, limit, wanted in limits:
             if over := [num for num in lengths.values() if num > limit]:
                 hints.append(

@@ -1,6 +1,7 @@
 """Counts what each task of a sequence has to compute, in tokens. No model is needed.
 
 Pseudo-samples are assumed to be as long as the real rows of their task, and none to be rejected.
+The work of a judge is not counted: it reads each row once with half of the backbone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,6 @@ from dataclasses import dataclass
 
 from lamol_core.config.task_names import lineage
 from lamol_core.generation.quotas import rows_wanted
-from lamol_core.generation.requests import DRAWS_FOR_BALANCE
 from lamol_core.parameters import Params
 from lamol_core.records import TaskFacts
 from lamol_core.text.template import NUM_CONTROL
@@ -36,9 +36,6 @@ def plan_work(
     (input and target) of each task's rows."""
     method, train, generate = params.chosen, params.train, params.generate
     longest = params.text.max_input_tokens + params.text.max_target_tokens
-    draws_per_row = generate.draws_per_row
-    if generate.known_labels and generate.balance_labels:  # all that this may ask for
-        draws_per_row = max(draws_per_row, min(generate.max_attempts, DRAWS_FOR_BALANCE))
     for task in facts:
         *earlier, _ = seen = lineage(params.tasks, task)[::-1]
         wanted: dict[str, int] = {}
@@ -53,7 +50,6 @@ def plan_work(
         trained = [_tokens(real + pseudo, NUM_CONTROL[view]) for view in method.loss.views]
         # with carry_over the rows of older tasks are there already
         fresh = pseudo[-1:] if generate.carry_over else pseudo
-        drawn = draws_per_row * _tokens(fresh, NUM_CONTROL["gen"])
         zero_shot = [task] * 2 if params.evaluate.forward_transfer and earlier else []
         split = params.evaluate.split
         tested = [(facts[name].num_rows[split], lengths[name]) for name in [*seen, *zero_shot]]
@@ -63,8 +59,8 @@ def plan_work(
             pseudo_rows=sum(wanted.values()),
             steps=steps,
             trained_tokens=epochs * sum(trained),
-            drawn_tokens=drawn,
-            answered_tokens=_tokens(tested, NUM_CONTROL["qa"]) + drawn * generate.self_consistent,
+            drawn_tokens=_tokens(fresh, NUM_CONTROL["gen"]),
+            answered_tokens=_tokens(tested, NUM_CONTROL["qa"]),
         )
 
 

@@ -16,9 +16,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lamol_core.errors import ArtifactError
+from lamol_core.reporting.advice import HIGH_REJECTED_SHARE, poor_share
 from lamol_core.reporting.comparison.finished_runs import flatten
 from lamol_core.reporting.plots import MAX_NAMED_LINES, embed_script
-from lamol_core.reporting.summary import HIGH_REJECTED_SHARE, poor_share
 
 _SVG_TAGS = {
     "svg", "g", "defs", "clipPath", "linearGradient", "stop",

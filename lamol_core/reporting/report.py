@@ -42,7 +42,7 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
 def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> TaskFigures:
     generated, trained, evaluated = (found[name] for name in ("generate", "train", "evaluate"))
     kept, zero_shot = trained["kept"], evaluated.get("zero_shot")
-    more = {key: generated.get(key, 0) for key in ("carried", "surplus")}
+    more = {key: generated.get(key, 0) for key in ("carried",)}
     more["duplicates"] = generated.get("reasons", {}).get("duplicate", 0)
     return TaskFigures(
         task=task,
@@ -53,6 +53,7 @@ def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> T
         peak_memory_bytes=max(int(content["peak_memory_bytes"]) for content in found.values()),
         pseudo={key: generated[key] for key in ("valid", "rejected")}
         | {key: count for key, count in more.items() if count},
+        held=dict(generated["held"]),
         kept=kept | {"bytes": kept["bytes"] + generated.get("kept_bytes", 0)},
         curve=trained["curve"],
         zero_shot=ZeroShot(**zero_shot) if zero_shot else None,

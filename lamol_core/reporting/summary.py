@@ -2,32 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from statistics import fmean
 from typing import Any
 
 from lamol_core.artifacts.spec import FIGURES, remedy
 from lamol_core.config.task_names import lineage
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot, forward_transfer
-from lamol_core.methods.registry import METHODS
-from lamol_core.methods.spec import Symptom
+from lamol_core.reporting.advice import advice_on
 
-# With the few hundred test rows a task usually has, one score's standard error is 2 to 3 points
-# (sqrt(p(1-p)/n)); differences of 10 points are beyond it, so advice does not chase noise.
-HIGH_FORGETTING_POINTS = 10.0
-LOW_NEW_TASK_POINTS = 10.0
-# As many as an audit needs to judge a task (audit.min_rows). Chosen, not measured.
-FEW_PSEUDO_ROWS = 30
-# If one draw in five is poor, a quarter more is sampled than used. Chosen, not measured.
-HIGH_REJECTED_SHARE = 0.20
-# Unstable: the mean loss of a training's last fifth exceeds that of an earlier fifth by both. True
-# of one of the 511 trainings of SmolLM2 behind docs/results (their curves are not kept).
-UNSTABLE_RISE_SHARE = 0.5
-UNSTABLE_RISE_NATS = 0.1
-# A longer list is hard to read; the tables of the report hold the rest.
-MAX_NAMED_TASKS = 5
-AUDIT_KEYS = ("verdict", "failed", "poor_samples_by", "rows_flagged")
+AUDIT_KEYS = ("verdict", "privacy", "quality", "failed", "poor_samples_by", "rows_flagged")
 
 
 @dataclass(frozen=True)
@@ -38,7 +21,9 @@ class TaskFigures:
     scores: percent on this task and each earlier one; None where its test rows were forgotten.
     seconds: the time that each stage took, by stage.
     pseudo: numbers of drawn rows that were "valid" and "rejected"; above 0 also "carried" (used
-        again), "surplus" (well formed, not needed) and "duplicates" (among the rejected).
+        again) and "duplicates" (among the rejected).
+    held: the pseudo-samples that rehearse each earlier task: their number, "rows", and that of the
+        task's "classes" (0 for free text).
     kept: what the method keeps of old tasks, as numbers of "real_rows" and "bytes".
     curve: the losses, as training/outputs.py thins them.
     zero_shot: scores on this task before it was learnt; None where they were not measured.
@@ -54,6 +39,7 @@ class TaskFigures:
     seconds: dict[str, float]
     peak_memory_bytes: int
     pseudo: dict[str, int]
+    held: dict[str, dict[str, int]] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=lambda: {"real_rows": 0, "bytes": 0})
     curve: list[dict[str, float]] = field(default_factory=list)
     zero_shot: ZeroShot | None = None
@@ -63,28 +49,29 @@ class TaskFigures:
     flagged_dropped: int = 0
 
 
-def build_summary(method: str, figures: Sequence[TaskFigures]) -> dict[str, Any]:
+def build_summary(parameters: Mapping[str, Any], figures: Sequence[TaskFigures]) -> dict[str, Any]:
     """Return the content of reports/summary.json; scores are in percent, times in seconds, sizes in
     bytes.
 
-    `figures` are those of every task of params.yaml, in its order. `chains` holds one dictionary
+    `parameters` is params.yaml with all defaults; `figures` are those of all its tasks, in its
+    order. `chains` holds one dictionary
     for each task that no other task follows; the top-level keys repeat the last of them. Raises
     ArtifactError where a score is missing."""
     by_task = {figure.task: figure for figure in figures}
     followed = {figure.after for figure in figures}
     leaves = [task for task in by_task if task not in followed]
     orders = [lineage(by_task, leaf)[::-1] for leaf in leaves]
-    chains = [_summarise(method, [by_task[task] for task in order]) for order in orders]
+    chains = [_summarise(parameters, [by_task[task] for task in order]) for order in orders]
     return {**chains[-1], "chains": chains}
 
 
-def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
+def _summarise(parameters: Mapping[str, Any], chain: list[TaskFigures]) -> dict[str, Any]:
     matrix = _score_matrix(chain)
     stages = dict.fromkeys(stage for figure in chain for stage in figure.seconds)
     by_stage = {stage: sum(figure.seconds.get(stage, 0.0) for figure in chain) for stage in stages}
     machines = [figure.machine for figure in chain if figure.machine]
-    return {
-        "method": method,
+    summary: dict[str, Any] = {
+        "method": parameters["method"],
         "tasks": list(matrix.tasks),
         "score_matrix": [list(row) for row in matrix.rows],
         "final_average": matrix.final_average(),
@@ -100,6 +87,7 @@ def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
         "seconds_by_task": {figure.task: dict(figure.seconds) for figure in chain},
         "num_test_rows": dict(chain[-1].num_test_rows),
         "pseudo": {figure.task: dict(figure.pseudo) for figure in chain},
+        "held": dict(chain[-1].held),
         "not_scored": matrix.not_scored(),
         "audits": {
             figure.task: {key: figure.audit[key] for key in AUDIT_KEYS if key in figure.audit}
@@ -107,8 +95,9 @@ def _summarise(method: str, chain: list[TaskFigures]) -> dict[str, Any]:
             if figure.audit
         },
         "machines": [own for i, own in enumerate(machines) if own not in machines[:i]],
-        "advice": _advice(method, matrix, chain),
     }
+    curves = {figure.task: figure.curve for figure in chain}
+    return {**summary, "advice": advice_on(summary, curves, parameters)}
 
 
 def _score_matrix(chain: list[TaskFigures]) -> ScoreMatrix:
@@ -121,74 +110,3 @@ def _score_matrix(chain: list[TaskFigures]) -> ScoreMatrix:
             )
     rows = (tuple(fig.scores[task] for task in tasks[: i + 1]) for i, fig in enumerate(chain))
     return ScoreMatrix(tasks, tuple(rows))
-
-
-def _advice(method: str, matrix: ScoreMatrix, chain: list[TaskFigures]) -> list[str]:
-    """Return the method's advice on each symptom that these figures show."""
-    found = _symptoms(matrix, chain)
-    advice = METHODS[method].advice if method in METHODS else {}
-    return [text.format(**found[name]) for name, text in advice.items() if name in found]
-
-
-def _symptoms(matrix: ScoreMatrix, chain: list[TaskFigures]) -> dict[Symptom, dict[str, Any]]:
-    """Return the symptoms that these figures show, each with the values that its advice names."""
-    found: dict[Symptom, dict[str, Any]] = {}
-    points = matrix.forgetting()
-    if points is not None and points > HIGH_FORGETTING_POINTS:
-        found["high_forgetting"] = {"points": points}
-        counts = {figure.task: figure.pseudo["valid"] for figure in chain[1:]}
-        if few := [f"{task} {count}" for task, count in counts.items() if count < FEW_PSEUDO_ROWS]:
-            found["few_pseudo_rows"] = {"tasks": _listed(few)}
-    first, *later = [row[-1] for row in matrix.rows]
-    # Nothing is distilled in the first task: its score shows what is learnt without it.
-    low = [
-        f"{task} {score:.1f} %"
-        for task, score in zip(matrix.tasks[1:], later, strict=True)
-        if first is not None and score is not None and first - score > LOW_NEW_TASK_POINTS
-    ]
-    if low:
-        shown = f"{matrix.tasks[0]} {first:.1f} %"
-        found["low_new_task"] = {"tasks": _listed(low), "first": shown}
-        if "high_forgetting" in found:
-            found["forgetting_and_low_new_task"] = {}
-    if poor := [text for figure in chain if (text := _poor_pseudo_samples(figure))]:
-        found["poor_pseudo_samples"] = {"tasks": _listed(poor)}
-    if unstable := [figure.task for figure in chain[1:] if _is_unstable(figure.curve)]:
-        found["unstable_training"] = {"tasks": _listed(unstable)}
-    return found
-
-
-def _poor_pseudo_samples(figure: TaskFigures) -> str | None:
-    """Return the task and why its pseudo-samples are poor, as text; None where they are not."""
-    share = poor_share(figure.pseudo)
-    if share is not None and share > HIGH_REJECTED_SHARE:
-        return f"{figure.task} {100 * share:.0f} %"
-    if checks := figure.audit.get("poor_samples_by"):
-        return f"{figure.task} by its audit ({', '.join(checks)})"
-    return None
-
-
-def _is_unstable(curve: Sequence[Mapping[str, float]]) -> bool:
-    """Whether the mean loss of a training's last fifth is far above that of an earlier fifth."""
-    losses = [point["loss"] for point in curve]
-    if len(losses) < 10:
-        return False
-    cuts = [len(losses) * fifth // 5 for fifth in range(6)]
-    *earlier, last = (fmean(losses[i:j]) for i, j in pairwise(cuts))
-    lowest = min(earlier)
-    return last - lowest > max(UNSTABLE_RISE_SHARE * lowest, UNSTABLE_RISE_NATS)
-
-
-def poor_share(pseudo: Mapping[str, int]) -> float | None:
-    """Return the share of a task's drawn rows that were rejected for anything but being
-    duplicates: malformed rows, and rows with an unknown or contradicted label if `generate`
-    checks labels. None where no row was drawn."""
-    drawn = pseudo.get("valid", 0) + pseudo.get("rejected", 0) + pseudo.get("surplus", 0)
-    poor = pseudo.get("rejected", 0) - pseudo.get("duplicates", 0)
-    return poor / drawn if drawn else None
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - MAX_NAMED_TASKS
-    listed = ", ".join(names[:MAX_NAMED_TASKS])
-    return f"{listed} and {more} more" if more > 0 else listed

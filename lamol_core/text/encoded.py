@@ -2,6 +2,7 @@
 
 QA   x ANS y EOS          supervised: y EOS
 GEN  GEN_t x ANS y EOS    supervised: all after GEN_t
+     GEN_t y GEN x EOS    supervised: x EOS, where the target comes first
 """
 
 from collections.abc import Sequence
@@ -35,9 +36,15 @@ class EncodedRow:
     input_ids: Sequence[int]
     target_ids: Sequence[int]
     gen_token: int
+    target_first: bool = False
+    """Whether the GEN view begins with the target."""
 
     def views(self, views: Sequence[View], control: ControlTokens) -> list[EncodedView]:
         """The row's sequences for these views, in this order."""
         qa = (*self.input_ids, control.ans, *self.target_ids, control.eos)
-        of = {"qa": (qa, len(self.input_ids) + 1), "gen": ((self.gen_token, *qa), 1)}
+        gen, free = (self.gen_token, *qa), 1
+        if self.target_first:
+            label = (self.gen_token, *self.target_ids, control.gen)
+            gen, free = (*label, *self.input_ids, control.eos), len(label)
+        of = {"qa": (qa, len(self.input_ids) + 1), "gen": (gen, free)}
         return [EncodedView(self.row_id, self.origin, view, *of[view]) for view in views]

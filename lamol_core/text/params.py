@@ -1,6 +1,7 @@
 """The block `text`: how a row becomes tokens."""
 
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,6 +13,9 @@ class TextParams(Section):
     """How a row becomes tokens. All lengths are in tokens.
 
     Attributes:
+        gen_order: The order in the GEN view. `input_first`: the published one. `target_first`: in
+            tasks with labels the label stands before the input, and a pseudo-sample is drawn for
+            a given label. Free text keeps `input_first`.
         use_task_specific_gen_token: One GEN token for each task. `false`: one for all tasks.
         max_length: The most tokens of a row with its control tokens. The front of a longer input is
             cut off and counted; a target is never cut.
@@ -19,10 +23,16 @@ class TextParams(Section):
         max_target_tokens: The most tokens of the target of a pseudo-sample.
     """
 
+    gen_order: Literal["input_first", "target_first"] = "input_first"
     use_task_specific_gen_token: bool = True
     max_length: Annotated[int, Field(ge=8)] = 256
     max_input_tokens: Count = 64
     max_target_tokens: Count = 32
+
+    def is_target_first(self, labels: Collection[str]) -> bool:
+        """Whether the GEN view of a task with these labels (none for free text) begins with the
+        target."""
+        return self.gen_order == "target_first" and bool(labels)
 
     @property
     def max_sample_tokens(self) -> int:

@@ -18,8 +18,9 @@ class TrainingSet:
     """A mix with the rows it refers to. `lineage`: the tasks in the order of learning, the present
     one last.
 
-    `task_specific_token`: whether the GEN view begins with GEN_t or with the shared GEN.
-    `max_length`: the most tokens of a row; longer inputs are cut."""
+    `target_first`: the tasks whose GEN view begins with the target. `task_specific_token`: whether
+    the GEN view begins with GEN_t or with the shared GEN. `max_length`: the most tokens of a row;
+    longer inputs are cut."""
 
     mix: Sequence[MixRow]
     real: Sequence[Example]
@@ -27,6 +28,7 @@ class TrainingSet:
     lineage: tuple[str, ...]
     task_specific_token: bool = True
     max_length: int = 256
+    target_first: frozenset[str] = frozenset()
 
     @property
     def has_pseudo_rows(self) -> bool:
@@ -54,6 +56,8 @@ class TrainingSet:
                 )
             x, y = ids[row.row_id]
             kept, cut = cut_input(x, y, self.max_length, row.row_id)
-            rows.append(EncodedRow(row.row_id, row.origin, kept, y, gen_tokens[row.source_task]))
+            task = row.source_task
+            order = gen_tokens[task], task in self.target_first
+            rows.append(EncodedRow(row.row_id, row.origin, kept, y, *order))
             num_cut += cut
         return rows, num_cut

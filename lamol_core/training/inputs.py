@@ -55,6 +55,9 @@ def read_training(
         real,
         from_table(pseudo, PseudoSample),
         lineage=tuple(facts.name for facts in data.lineage),
+        target_first=frozenset(
+            facts.name for facts in data.lineage if text.is_target_first(facts.learnt_classes)
+        ),
         task_specific_token=method.rehearses and text.use_task_specific_gen_token,
         max_length=text.max_length,
     )
@@ -69,6 +72,8 @@ def read_training(
     parameters = {"method": method.name, "seed": seed, "text.max_length": text.max_length}
     if method.rehearses:
         parameters["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
+        if training_set.target_first:
+            parameters["text.gen_order"] = text.gen_order
     if dropped := mix_manifest.parameters.get("flagged_dropped"):
         parameters["mix.flagged_dropped"] = dropped
     method_params = method.effective_params(training_set.has_pseudo_rows)

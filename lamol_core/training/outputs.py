@@ -7,11 +7,11 @@ from statistics import fmean
 from typing import Any
 
 from lamol_core.artifacts.figures import write_csv
-from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest, write_folder
 from lamol_core.artifacts.spec import STATE, STUDENT, TEACHER, TRAIN_LOG
 from lamol_core.artifacts.store import Inputs
 from lamol_core.data.task_data import TaskData
-from lamol_core.models.checkpoints import save_checkpoint, write_state
+from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.training.student import TrainedStudent
 from lamol_core.training.trainer import MEASURED_COLUMNS
 
@@ -27,7 +27,7 @@ def write_training(
     whether the method trains on the real rows of every task."""
     teacher = inputs.path(TEACHER)
     save_checkpoint(inputs.path(STUDENT), trained.model, provenance, tokenizer_from=teacher)
-    write_state(inputs.path(STATE), provenance, trained.memory.write)
+    write_folder(inputs.path(STATE), STATE.kind, provenance, trained.memory.write)
     log = trained.log_rows
     columns = [name for name in log[0] if name not in MEASURED_COLUMNS]
     write_csv(inputs.path(TRAIN_LOG), log, columns)

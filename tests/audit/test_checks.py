@@ -134,7 +134,8 @@ def test_intervals_of_single_tasks_hold_for_all_of_them_at_once() -> None:
     found = Memorisation().run(both, Section())
     rows = AgainstRows(both.tasks, both.seed)
     for one in both.tasks:
-        assert found.by_task[one.name] == rows.figures(rows.kept(one), num_comparisons=2)
+        alone = rows.figures(rows.kept(one), num_comparisons=2)
+        assert found.by_task[one.name].items() >= alone.items()
         assert found.by_task[one.name] != rows.figures(rows.kept(one))
 
 
@@ -163,16 +164,13 @@ def test_rejected_rows_are_looked_at_but_not_counted() -> None:
 def test_rejected_rows_and_limits_are_counted() -> None:
     audited = clean(size=100)
     (task,) = audited.tasks
-    rows = {
-        i: replace(task.drawn[i], valid=False, reject_reason="no_ans" if i % 2 else "surplus")
-        for i in range(80)
-    }
+    rows = {i: replace(task.drawn[i], valid=False, reject_reason="no_ans") for i in range(1, 80, 2)}
     text = audited.origin.text.model_copy(update={"max_input_tokens": 10})
     short = replace(audited.origin, text=text)
     result = audit(replace(with_rows(audited, rows), origin=short))
     (found,) = [finding for finding in result.findings if finding.check == "validity"]
-    assert found.figures["rejected_share"] == pytest.approx(40 / 60)
-    assert found.figures["attempts_per_row"] == pytest.approx(3.0)
+    assert found.figures["rejected_share"] == pytest.approx(40 / 100)
+    assert found.figures["attempts_per_row"] == pytest.approx(100 / 60)
     assert found.figures["rejected_no_ans"] == 40
     assert found.figures["truncated_share"] == 1.0 and found.verdict == "fail"
 

@@ -158,6 +158,15 @@ def test_texts_that_are_built_alike_are_no_memory() -> None:
     assert alarms <= 1
 
 
+def test_a_small_table_of_copies_is_no_plain_pass() -> None:
+    """An interval from few rows excludes nothing: the verdict is at least "warn"."""
+    (task,) = clean().tasks
+    drawn = [edited(row, task.train[i].input) for i, row in enumerate(task.drawn[:14])]
+    few = replace(task, drawn=drawn, held_out=task.held_out[:30])
+    (found,) = run_checks(replace(clean(), tasks=[few]), AuditParams(), [Memorisation()]).findings
+    assert found.figures["copy_share"] == 1.0 and found.verdict != "pass"
+
+
 def test_rows_of_other_tasks_are_looked_at_too() -> None:
     """The teacher has learnt them all: a copy is one, whatever task it was drawn for."""
     audited, other = clean(size=100), clean(size=100, seed=1)

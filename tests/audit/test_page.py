@@ -76,7 +76,7 @@ def test_real_rows_are_shown_only_where_it_was_asked() -> None:
 def test_the_shared_run_of_words_is_marked() -> None:
     rows = rows_in(page_of(hostile()))
     row = rows[25]
-    assert row[4] == "flagged" and row[5] == ["exact_copy"]
+    assert row[4] == "copy" and row[5] == ["exact_copy"]
     assert row[2][row[12] : row[13]] == row[2]
     text, start, stop = row[8]
     assert text[start:stop] == text == row[2] and row[6] == row[7] != ""

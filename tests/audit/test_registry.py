@@ -46,8 +46,10 @@ def test_a_check_is_complete(check: Check[Any]) -> None:
     audited = all_there()
     found = check.run(audited, check.Params())
     assert found.check == check.name
-    missing = {name for name in check.limits if found.figures.get(name) is None}
+    missing = set(check.limits) - set(found.figures)
     assert not missing, "a figure with a limit that the check does not give"
+    assert any(found.figures[name] is not None for name in check.limits)
+    assert check.about in ("privacy", "quality")
     assert not check.headline or check.headline in check.limits
     assert isinstance(check.num_rows(audited.tasks[0], audited.origin), int)
 

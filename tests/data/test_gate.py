@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from lamol_core.artifacts.figures import write_json
 from lamol_core.artifacts.layout import Layout
@@ -84,12 +85,16 @@ def audited(
         "verdict": verdict,
         "failed": ["copies", "drift"] if verdict == "fail" else [],
         "rows_flagged": len(flagged),
+        "checks": {"copies": {"row_verdict": "repeat"}, "drift": {"row_verdict": ""}},
     }
     if without is not None:
         failed = ["drift"] if without == "fail" else []
         told["without_flagged"] = {"verdict": without, "failed": failed}
     write_json(folder / AUDIT_FIGURES, told)
-    flags = [Flag(row.row_id, row.source_task, "copies", "duplicate") for row in flagged]
+    flags = [
+        Flag(row.row_id, row.source_task, "copies", "duplicate", verdict="repeat")
+        for row in flagged
+    ]
     write_rows(folder / AUDIT_FLAGS, flags, AUDIT.schema)
     seal_folder(folder, AUDIT.kind, {}, Provenance(parameters, {"pseudo": content}))
     return layout
@@ -134,6 +139,19 @@ def test_dropping_flagged_rows_does_not_help_where_the_rest_failed(tmp_path: Pat
         gate(layout, dropping(FAIL))
     assert not mentions(stopped.value, "mix.drop_flagged")
     assert gate(layout, dropping(WARN)).num_dropped == 1
+
+
+def test_rows_are_dropped_by_the_names_of_their_verdicts(tmp_path: Path) -> None:
+    layout = audited(tmp_path, "fail")
+    repeats, copies = (
+        MixParams.model_validate({"drop_flagged": names}) for names in (["repeat"], ["copy"])
+    )
+    passed = gate(layout, repeats)
+    assert passed.num_dropped == 1 and passed.failed == "drift", "no row is dropped for drift"
+    passed = gate(layout, copies)
+    assert passed.samples == ROWS and passed.failed == "copies, drift"
+    with pytest.raises(ValidationError):
+        MixParams.model_validate({"drop_flagged": ["odd"]})
 
 
 @pytest.mark.parametrize("params", [OFF, WARN, FAIL])

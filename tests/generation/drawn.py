@@ -22,13 +22,11 @@ def draw(
     codec: TextCodec,
     counts: tuple[int, ...] = (9,),
     seed: int = 0,
-    labels: frozenset[str] = frozenset(),
     text: TextParams = LIMITS,
     **changes: Any,
 ) -> list[PseudoSample]:
     requests = [
-        Request(f"task{i}", codec.control.gen_by_task[i], count, labels)
-        for i, count in enumerate(counts)
+        Request(f"task{i}", codec.control.gen_by_task[i], count) for i, count in enumerate(counts)
     ]
     return sampler(teacher, codec, text, seed, **changes).draw(requests)
 

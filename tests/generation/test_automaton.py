@@ -27,9 +27,10 @@ def spell(ids) -> str:  # type: ignore[no-untyped-def]
     return "".join(chr(ord("a") + token) for token in ids)
 
 
-def automaton(rows: int, x: int = 5, y: int = 3) -> FormatAutomaton:
+def automaton(rows: int, x: int = 5, y: int = 3, x_only: int = 0) -> FormatAutomaton:
+    """The first `x_only` rows have their y in the prompt."""
     limits = TextParams(max_input_tokens=x, max_target_tokens=y)
-    return FormatAutomaton(rows, CONTROL, limits, ASCII)
+    return FormatAutomaton([row < x_only for row in range(rows)], CONTROL, limits, ASCII)
 
 
 def free_sampler(seeds: Sequence[int], topk: int) -> TopKSampler:
@@ -82,8 +83,9 @@ def test_every_completion_is_well_formed(
     seed: int, topk: int, x: int, y: int, spread: float, favoured: int | None
 ) -> None:
     """Whatever the model wants: EOS at once, ANS for ever, GEN, PAD."""
-    max_tokens, rows = x + y + 2, 6
-    sampler = TopKSampler(range(seed, seed + rows), topk, automaton(rows, x, y), max_tokens, CPU)
+    max_tokens, rows, x_only = x + y + 2, 6, 2
+    machine = automaton(rows, x, y, x_only)
+    sampler = TopKSampler(range(seed, seed + rows), topk, machine, max_tokens, CPU)
     generator = torch.Generator().manual_seed(seed)
     written: list[list[int]] = [[] for _ in range(rows)]
     live = list(range(rows))
@@ -98,7 +100,11 @@ def test_every_completion_is_well_formed(
         if not live:
             break
     assert not live, "a row outlived the length limit"
-    for ids in written:
+    for row, ids in enumerate(written):
+        if row < x_only:
+            assert ids[-1] == CONTROL.eos and 1 <= len(ids[:-1]) <= x
+            assert not set(ids[:-1]) & {CONTROL.ans, CONTROL.eos, *CONTROL.never_in_text}
+            continue
         parsed = parse_sample(ids, CONTROL, spell)
         assert parsed.reject_reason == ""
         assert ids.count(CONTROL.ans) == 1 and ids.count(CONTROL.eos) == 1

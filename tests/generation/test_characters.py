@@ -108,7 +108,7 @@ def test_random_logits_over_bytes_give_whole_characters(seed: int, x: int, y: in
     """Most tokens are half characters; limits as short as one token leave no room for them."""
     limits, rows = TextParams(max_input_tokens=x, max_target_tokens=y), 8
     characters = CharacterSteps.over(VOCABULARY, CPU)
-    machine = FormatAutomaton(rows, CONTROL, limits, characters)
+    machine = FormatAutomaton([False] * rows, CONTROL, limits, characters)
     sampler = TopKSampler(range(seed, seed + rows), k, machine, limits.max_sample_tokens, CPU)
     generator = torch.Generator().manual_seed(seed)
     written: list[list[int]] = [[] for _ in range(rows)]

@@ -16,6 +16,7 @@ from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
+from lamol_core.text.params import TextParams
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import sharpen
 from tests.generation.drawn import LIMITS, draw, sampler, texts
@@ -67,6 +68,36 @@ def test_order_and_provenance(teacher: PreTrainedModel, codec: TextCodec) -> Non
         assert s.nll > 0 and 0 <= s.seed < 2**63
         assert 1 <= len(s.input_ids) <= 6 and 1 <= len(s.target_ids) <= 3
         assert codec.decode(s.input_ids) == s.input and codec.decode(s.target_ids) == s.target
+
+
+def test_inputs_are_drawn_for_the_labels_that_their_prompts_name(
+    codec: TextCodec, tiny_checkpoint: Path
+) -> None:
+    """Equal shares; free text keeps the published order."""
+    labels = ["book_flight", "cancel"]
+    params = GenerateParams(topk=300, max_attempts=50)
+    text = TextParams(gen_order="target_first", max_input_tokens=6, max_target_tokens=3)
+    counts = {"a": 8, "free": 3}
+    samples = draw_from_checkpoint(
+        tiny_checkpoint, "abc", counts, params, text,
+        new_task="new", seed=0, labels_by_task={"a": labels},
+    )  # fmt: skip
+    of_a = [s for s in samples if s.source_task == "a" and s.valid]
+    assert Counter(s.target for s in of_a) == dict.fromkeys(labels, 4)
+    for sample in of_a:
+        assert sample.target_ids == codec.encode([sample.target])[0]
+        assert len(sample.input_ids) >= 1 and not set(sample.input_ids) & {codec.control.ans}
+    tries = [s for s in samples if s.source_task == "a"]
+    by_index = {s.gen_index: s.target for s in tries}
+    assert all(s.target == by_index[s.gen_index] for s in tries), "a label is drawn for again"
+    assert not {s.target for s in samples if s.source_task == "free"} & set(labels)
+    freely = GenerateParams(topk=300, format="reject", refill=False)
+    for sample in draw_from_checkpoint(
+        tiny_checkpoint, "abc", {"a": 8}, freely, text,
+        new_task="new", seed=0, labels_by_task={"a": labels},
+    ):  # fmt: skip
+        assert sample.valid or sample.reject_reason in ("no_eos", "many_ans", "control_token")
+        assert sample.target in labels or sample.reject_reason == "many_ans"
 
 
 def test_too_few_is_an_error_that_shows_the_reasons(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamol_core.generation.params import GenerateParams
-from lamol_core.generation.quotas import rows_wanted
+from lamol_core.generation.quotas import rows_wanted, share_evenly
 from lamol_core.records import TaskFacts
 
 
@@ -72,3 +72,20 @@ def test_rows_are_drawn_where_either_asks_for_them() -> None:
     assert GenerateParams(gamma=0.1, rows_per_class=0).draws
     assert GenerateParams(gamma=0.0, rows_per_class=1).draws
     assert not GenerateParams(gamma=0.0, rows_per_class=0).draws
+
+
+@pytest.mark.parametrize(
+    ("count", "existing", "shares"),
+    [
+        (6, {}, [2, 2, 2]),
+        (7, {}, [3, 2, 2]),
+        (2, {}, [1, 1, 0]),
+        (4, {"a": 2}, [0, 2, 2]),
+        (3, {"a": 9, "foreign": 5}, [0, 2, 1]),
+        (0, {}, [0, 0, 0]),
+    ],
+)
+def test_labels_get_equal_numbers_with_the_rows_that_are_there(
+    count: int, existing: dict[str, int], shares: list[int]
+) -> None:
+    assert share_evenly(["a", "b", "c"], count, existing) == dict(zip("abc", shares, strict=True))

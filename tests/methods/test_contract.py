@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import torch
 
-from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest
+from lamol_core.artifacts.manifest import MANIFEST, read_manifest, write_folder
+from lamol_core.artifacts.spec import STATE
 from lamol_core.artifacts.tables import read_rows
 from lamol_core.methods.registry import METHODS
-from lamol_core.methods.spec import Symptom
-from lamol_core.models.checkpoints import write_state
 from lamol_core.parameters import Params
 from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
 from lamol_core.text.tokenizer import TextCodec
@@ -55,9 +53,6 @@ def test_what_a_method_writes_for_others_fits_where_it_goes(method: str) -> None
     declared = METHODS[method]
     assert declared.privacy
     Params.model_validate({"tasks": {}, "method": method, **declared.presets})
-    assert declared.advice.keys() <= set(get_args(Symptom))
-    for advice in declared.advice.values():
-        assert advice.format(tasks="a, b", points=12.5, first="a: 0.5")
 
 
 @pytest.mark.slow
@@ -131,7 +126,7 @@ def test_a_state_says_what_real_rows_it_keeps(method: str, learnt: Learnt) -> No
 @pytest.mark.parametrize("method", METHODS)
 def test_the_first_task_needs_no_state(method: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     """What `lamol backbone` leaves is an empty state, for every method."""
-    write_state(tmp_path / "base", Provenance())
+    write_folder(tmp_path / "base", STATE.kind)
     params = params_of(method)
     rows = training_set(0, params, TextCodec.load(tiny_checkpoint))
     checkpoints = Checkpoints(
@@ -141,7 +136,7 @@ def test_the_first_task_needs_no_state(method: str, tiny_checkpoint: Path, tmp_p
     assert len(trained.log_rows) == 4
     if METHODS[method].keeps_real_rows:
         assert trained.log_rows[0]["loss"] > 0
-        write_state(tmp_path / "after", write=trained.memory.write)
+        write_folder(tmp_path / "after", STATE.kind, write=trained.memory.write)
         assert len(read_rows(tmp_path / "after" / "memory.parquet", MEMORY_SCHEMA, "")) == BUFFER
     for _, term in params.chosen.loss.parts:
         if term.origins == ("memory",):  # which fills up while the first task is learnt

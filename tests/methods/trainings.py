@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lamol_core.artifacts.manifest import Provenance, sha256_of
+from lamol_core.artifacts.manifest import Provenance, sha256_of, write_folder
+from lamol_core.artifacts.spec import STATE
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.registry import METHODS
-from lamol_core.models.checkpoints import save_checkpoint, write_state
+from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.parameters import Params
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.tokenizer import TextCodec
@@ -113,7 +114,7 @@ def learn(
     assert len(told) == count_all_steps(rows.mix, method, params.train)
     made, out = Provenance(), folder / TASKS[place]
     save_checkpoint(out / "student", trained.model, made, tokenizer_from=before)
-    write_state(out / "state", made, trained.memory.write)
+    write_folder(out / "state", STATE.kind, made, trained.memory.write)
     for resume in trained.resumes:
         resume.remove()
     return trained

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lamol_core.artifacts.manifest import Provenance, check_folder
+from lamol_core.artifacts.manifest import Provenance, check_folder, write_folder
 from lamol_core.artifacts.spec import STATE, STUDENT
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.models.backbones import COMMON_FROM, build_backbone, build_nano
-from lamol_core.models.checkpoints import load_model, save_checkpoint, write_state
+from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.models.params import BackboneParams, NanoParams
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
@@ -177,7 +177,7 @@ def test_weights_in_a_pickle_are_not_loaded(tiny_checkpoint: Path, tmp_path: Pat
 
 def test_an_empty_state_is_sealed_and_checked(tmp_path: Path) -> None:
     provenance = Provenance({"seed": 1}, {"mix": "abc"})
-    write_state(tmp_path / "state", provenance)
+    write_folder(tmp_path / "state", STATE.kind, provenance)
     manifest = check_folder(tmp_path / "state", STATE.kind, "Run it.")
     assert (manifest.files, manifest.inputs) == ({}, {"mix": "abc"})
     with pytest.raises(ArtifactError, match=naming(tmp_path / "nowhere", "Run it.")):

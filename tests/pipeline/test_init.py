@@ -35,9 +35,9 @@ def test_a_real_model_gets_better_pseudo_samples_and_random_weights_longer_train
     real = Params.model_validate(make_params(tasks, str(tmp_path / "model"), "lamol_kd"))
     nano = Params.model_validate(make_params(tasks, "nano", "lamol_kd"))
     published = Params(tasks={})
-    assert real.generate.known_labels and real.generate.balance_labels and real.generate.unique
-    assert real.generate.rows_per_class == 5 and real.train == published.train
-    assert nano.generate == published.generate and nano.lamol_kd == published.lamol_kd
+    assert real.text.gen_order == "target_first" and real.generate.judge == "features"
+    assert real.generate.rows_per_class == 14 and real.train == published.train
+    assert (nano.generate, nano.text) == (published.generate, published.text)
     assert nano.train.steps == 400
     many = [f"{tasks[0].replace('colours=', f't{i}=')}" for i in range(40)]
     assert make_params(many, "nano", "lamol_kd")["backbone"]["max_tasks"] == 40
@@ -53,7 +53,7 @@ def test_limits_are_written_that_fit_the_model(tmp_path: Path, positions: int, f
     params = Params.model_validate(made)
     longest = {"text.max_length": params.text.max_length}
     assert length_problems(longest, params.backbone, tmp_path) == []
-    published = Params(tasks={})
+    published = Params.model_validate({"tasks": {}, "text": {"gen_order": "target_first"}})
     assert (params.text == published.text) == (params.evaluate == published.evaluate) == fits
 
 

@@ -11,21 +11,6 @@ from tests.messages import names
 from tests.preflight.sequences import chain, demo
 
 
-@pytest.mark.parametrize(
-    ("more", "told"),
-    [
-        ({}, True),
-        ({"known_labels": True}, False),
-        ({"draws_per_row": 2}, False),
-        ({"carry_over": True}, False),
-    ],
-)
-def test_labels_that_nothing_balances_are_hinted_at(more: dict[str, Any], told: bool) -> None:
-    params = Params.model_validate({"tasks": {}, "generate": {"balance_labels": True, **more}})
-    assert bool(find_hints(params)) == told
-    assert find_hints(Params.model_validate({"tasks": {}})) == []
-
-
 def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
     params = Params.model_validate({"tasks": chain(2)})
     for name in ("data/base", "data/t0", "data/old", "data/.out.1"):
@@ -52,7 +37,6 @@ def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
         ({}, 36),
         ({"generate": {"format": "reject"}}, 99),
         ({"text": {"max_target_tokens": 8}}, None),
-        ({"generate": {"known_labels": True}}, None),
         ({"generate": {"gamma": 0}}, None),
         ({"method": "ewc"}, None),
         ({"tasks": {"a": demo("base", "home"), "b": demo("base", "query")}}, None),

@@ -22,7 +22,13 @@ from tests.forkserver import fork_server
 TINY: dict[str, Any] = {
     "backbone": {"max_tasks": 6},
     "nano": {"hidden_size": 32, "layers": 2, "heads": 2, "vocab_size": 400, "max_positions": 128},
-    "text": {"max_length": 64, "max_input_tokens": 16, "max_target_tokens": 6},
+    "text": {
+        "gen_order": "target_first",
+        "max_length": 64,
+        "max_input_tokens": 16,
+        "max_target_tokens": 6,
+    },
+    "generate": {"judge": "features", "max_attempts": 50},
     "train": {
         "epochs": 20,
         "steps": None,
@@ -61,7 +67,7 @@ def make_tiny(folder: Path, **changes: Any) -> None:
     def shrink(params: dict) -> None:
         params["backbone"].update(TINY["backbone"])
         params["backbone"]["nano"].update(TINY["nano"])
-        for block in ("text", "train"):
+        for block in ("text", "generate", "train"):
             params[block].update(TINY[block])
         params.update(changes)
 

@@ -142,7 +142,7 @@ def test_samples_are_shown_as_they_are(sequence: Path) -> None:
     # the audit that is there is that of another table
     assert names(told, "unjudged", "dvc repro audit@animals")
     output = run(sequence, "lamol", "samples", "animals", "--verdict", "odd", expect=2)
-    assert names(output, "--verdict", "flagged")
+    assert names(output, "--verdict", "wrong")
     output = run(sequence, "lamol", "samples", "animals", "--task", "sums", expect=3)
     assert names(output, "--task", "sums", "runs/animals/pseudo.parquet", "colours")
     output = run(sequence, "lamol", "samples", "colours", "--task", "sums", expect=3)

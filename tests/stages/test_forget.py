@@ -85,7 +85,9 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(sequence: Path, tmp_p
     by_task = audit["checks"]["memorisation"]["by_task"]
     drawn = pq.read_table(sequence / "runs" / "fruits" / "pseudo.parquet").to_pylist()
     assert by_task["animals"]["nearest_similarity"] is not None
-    assert by_task["colours"] == {"rows_told": 0.0}, "its rows have four words, hashes five"
+    assert by_task["colours"] == {"rows_told": 0.0, "copy_share": None}, (
+        "its rows have four words, hashes five"
+    )
     num_short = len([row for row in drawn if row["source_task"] == "colours" and row["valid"]])
     assert mentions(note, num_short) == 2 and audit["verdict"] != "pass", "all are too short"
     assert "colours" not in audit["judged_tasks"]

@@ -42,7 +42,7 @@ def test_every_stage_by_hand_leaves_the_same_bytes(sequence: Path) -> None:
     assert "up to date" in run(sequence, "dvc", "status")
 
 
-@pytest.mark.parametrize("stage", ["prepare", "snapshot", "audit", "mix"])
+@pytest.mark.parametrize("stage", ["prepare", "snapshot", "mix"])
 def test_light_stages_never_import_torch(sequence: Path, stage: str) -> None:
     """Run for real, on the second task: the import is what such a stage would spend its time on."""
     script = (
@@ -140,7 +140,8 @@ def test_rows_are_carried_over_from_table_to_table(sequence: Path) -> None:
     carried = {row_id: row for row_id, row in old.items() if row_id in before}
     assert carried and all(before[row_id] == row for row_id, row in carried.items())
     flags = pq.read_table(sequence / "runs" / "animals" / "audit" / "rows.parquet")
-    assert not set(carried) & set(flags["row_id"].to_pylist()), "what was flagged is drawn anew"
+    copies = {flag["row_id"] for flag in flags.to_pylist() if flag["verdict"] == "copy"}
+    assert not set(carried) & copies, "what repeats real rows is drawn anew"
     assert {row["source_task"] for row in after.values()} == {"colours", "animals"}
     figures = json.loads((sequence / "reports" / "figures" / "sums.generate.json").read_text())
     assert figures["carried"] == len(carried)

@@ -29,3 +29,11 @@ def test_views_hold_each_id_once_and_the_target_is_always_supervised(
     assert (qa.num_supervised, gen.num_supervised) == (len(y) + 1, len(x) + len(y) + 2)
     for view in (qa, gen):
         assert len(view.ids) == len(x) + len(y) + NUM_CONTROL[view.view]
+
+
+def test_a_target_that_comes_first_is_read_and_not_learnt() -> None:
+    row = EncodedRow("r", "new", [10, 11], [12], 5, target_first=True)
+    qa, gen = row.views(("qa", "gen"), CONTROL)
+    assert qa == EncodedRow("r", "new", [10, 11], [12], 5).views(("qa",), CONTROL)[0]
+    assert gen.ids == (5, 12, CONTROL.gen, 10, 11, 0)
+    assert gen.ids[gen.supervised_from :] == (10, 11, 0)

@@ -92,3 +92,9 @@ def test_a_target_that_does_not_fit_is_named(codec: TextCodec) -> None:
     long = replace(PSEUDO[0], target_ids=[42] * 6)
     with pytest.raises(ConfigError, match=naming("text.max_length", 8, long.row_id, 6)):
         TrainingSet(MIX, REAL, [long], ("a", "b"), max_length=8).encode(codec)
+
+
+def test_the_target_comes_first_in_the_tasks_that_say_so(codec: TextCodec) -> None:
+    pseudo_of_a = TrainingSet(MIX, REAL, PSEUDO, ("a", "b"), target_first=frozenset({"a"}))
+    rows, _ = pseudo_of_a.encode(codec)
+    assert [row.target_first for row in rows] == [row.origin == "pseudo" for row in rows]

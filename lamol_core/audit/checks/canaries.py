@@ -24,6 +24,8 @@ NUM_OTHERS = 1023  # random secrets that each planted one is ranked with: 1,024 
 class Canaries(Check[Section]):
     name = "canaries"
     title = "Do planted secrets come back"
+    about = "privacy"
+    row_verdict = "canary"
     limits: ClassVar = {
         "canary_share": Limit(warn=0.0, fail=0.1),
         "exposure": Limit(warn=5.0, fail=8.0),

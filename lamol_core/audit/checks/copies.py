@@ -25,6 +25,8 @@ PERMUTATIONS = 64
 class Copies(Check[Section]):
     name = "copies"
     title = "Does it repeat itself"
+    about = "quality"
+    row_verdict = "repeat"
     limits: ClassVar = {
         "duplicate_excess": Limit(warn=0.2, fail=0.5),
         "near_duplicate_excess": Limit(warn=0.3, fail=0.6),

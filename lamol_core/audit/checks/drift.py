@@ -31,6 +31,7 @@ FOLDS = 5
 class Drift(Check[Section]):
     name = "drift"
     title = "Does it differ from real rows"
+    about = "quality"
     limits: ClassVar = {"drift_auc": Limit(warn=0.85, fail=0.98)}
 
     def run(self, audited: Audited, params: Section) -> Finding:

@@ -43,6 +43,8 @@ KS_1_PERCENT = 1.628  # sqrt(-ln(0.01 / 2) / 2), for two large samples
 class Faithfulness(Check[Section]):
     name = "faithfulness"
     title = "Does it belong to its task"
+    about = "quality"
+    row_verdict = "wrong"
     limits: ClassVar = {
         "unknown_label_share": Limit(warn=0.02, fail=0.2),
         "label_variation_excess": Limit(warn=0.1, fail=0.4),

@@ -25,6 +25,9 @@
                           and twice as long as what 99 in 100 training rows share with others: so
                           long a run is no chance, even in a single row. With fewer than 20 held-out
                           rows it must have 50 words
+    copy_share            share of rows that are flagged as copies, be it by chance or not. None
+                          where the interval of copied_excess is at most 0.5 wide: in larger tables
+                          it tells chance from memory
     rows_told             number of samples that are long enough to be compared with a fingerprint
 
 The teacher has learnt all earlier tasks, so each sample is compared with the real rows of all tasks
@@ -39,12 +42,12 @@ Forgotten rows may have left a fingerprint. Spans then have the lengths in LADDE
 extracted_share, and samples too short for a hash remain unknown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from lamol_core.audit.figures import Figure, pooled
+from lamol_core.audit.figures import Figure, pooled, share
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.memorisation.permutation import pooled_excesses
 from lamol_core.audit.spec import Audited, Check, Finding, Neighbour, Origin, SampledTask
@@ -52,6 +55,7 @@ from lamol_core.config.section import Section
 from lamol_core.records import Flag
 
 HEADLINES = ("overlap", "copied")
+MOST_OPEN = 0.5
 COUNTS = ("exact_copies", "training_rows", "held_out_rows", "rows_told")
 Part = tuple[int, Mapping[str, Figure]]  # a number of rows, and their figures
 
@@ -59,12 +63,15 @@ Part = tuple[int, Mapping[str, Figure]]  # a number of rows, and their figures
 class Memorisation(Check[Section]):
     name = "memorisation"
     title = "Does it repeat its training rows"
+    about = "privacy"
+    row_verdict = "copy"
     headline = "copied_excess"
     limits: ClassVar = {
         "copied_excess": Limit(warn=0.01, fail=0.05),
         "overlap_excess": Limit(warn=0.05, fail=0.15),
         "repeated_share": Limit(warn=0.0, fail=0.2),
         "extracted_share": Limit(warn=0.0, fail=0.01),
+        "copy_share": Limit(warn=0.3, fail=1.0),
     }
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
@@ -99,10 +106,26 @@ class Memorisation(Check[Section]):
             else:
                 continue
             by_task[task.name] = figures
+        flagged = {flag.row_id for flag in flags}
+        for task in tasks:
+            if task.name in by_task:
+                own = by_task[task.name]
+                by_task[task.name] = {**own, **_copy_share(own, [task], flagged)}
         figures, notes = _joined(parts), []
+        figures |= _copy_share(figures, [task for task in tasks if task.name in by_task], flagged)
         if figures and figures.get("copied_excess") is None:
             notes = ["too few held-out rows to say whether copies are chance or memory."]
         return Finding(self.name, figures, by_task, flags, notes=notes, neighbours=neighbours)
+
+
+def _copy_share(
+    figures: Mapping[str, Figure], tasks: Sequence[SampledTask], flagged: Collection[str]
+) -> dict[str, Figure]:
+    low, high = figures.get("copied_excess"), figures.get("copied_excess_high")
+    if low is not None and high is not None and high - low <= MOST_OPEN:
+        return {"copy_share": None}
+    kept = [row for task in tasks if task.num_judged for row in task.kept]
+    return {"copy_share": share(sum(row.row_id in flagged for row in kept), len(kept))}
 
 
 def _joined(parts: Sequence[Part]) -> dict[str, Figure]:

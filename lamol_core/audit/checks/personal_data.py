@@ -142,6 +142,8 @@ class PersonalDataParams(Section):
 class PersonalData(Check[PersonalDataParams]):
     name = "personal_data"
     title = "Does it contain personal data"
+    about = "privacy"
+    row_verdict = "personal"
     limits: ClassVar = {
         "personal_share": Limit(warn=0.0, fail=1.0),
         "replayed_personal_share": Limit(warn=0.0, fail=0.0),

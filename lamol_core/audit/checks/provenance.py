@@ -28,6 +28,8 @@ from lamol_core.seeds import pseudo_seed
 class ProvenanceCheck(Check[Section]):
     name = "provenance"
     title = "Is every row what the teacher wrote"
+    about = "privacy"
+    row_verdict = "edited"
     limits: ClassVar = {
         "broken_share": Limit(warn=0.0, fail=0.0),
         "foreign_code": Limit(warn=0.0, fail=1.0),

@@ -1,8 +1,8 @@
 """Validity: how much of what the teacher wrote could be used.
 
 rows_kept             number of rows that are trained on
-rejected_share        rejected draws / all draws; surplus draws count in neither
-attempts_per_row      draws / rows drawn and kept; surplus draws and rows carried over do not count
+rejected_share        rejected draws / all draws
+attempts_per_row      draws / rows drawn and kept; rows carried over do not count
 truncated_share       share of kept rows that fill text.max_input_tokens or text.max_target_tokens
 rejected_<reason>     number of draws rejected for this reason: their form (generation/parsing.py),
                       their label (generation/requests.py), or as duplicate or inconsistent
@@ -24,6 +24,8 @@ from lamol_core.text.params import TextParams
 class Validity(Check[Section]):
     name = "validity"
     title = "Could the draws be used"
+    about = "quality"
+    row_verdict = "truncated"
     limits: ClassVar = {
         "rejected_share": Limit(warn=0.3, fail=0.8),
         "truncated_share": Limit(warn=0.1, fail=0.5),

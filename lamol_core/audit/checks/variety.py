@@ -30,6 +30,7 @@ BLEU_LEAST = 10
 class Variety(Check[Section]):
     name = "variety"
     title = "Does it say different things"
+    about = "quality"
     limits: ClassVar = {
         "distinct_2_ratio": LowLimit(warn=0.6, fail=0.3),
         "compression_ratio": LowLimit(warn=0.6, fail=0.3),

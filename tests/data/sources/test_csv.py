@@ -78,3 +78,17 @@ def test_a_csv_with_semicolons_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"name, first": "a"}\n')
     (problem, _) = problems(make(kind="jsonl", path="x.jsonl"), tmp_path)
     assert names(problem, "name, first") and not names(problem, "kind")
+
+
+def test_quotation_marks_in_a_tsv_are_text(tmp_path: Path) -> None:
+    lines = ["input\ttarget", '"good film\tpos', "bad one\tneg", 'the end"\tpos',
+             '"Good" film\tpos', '"in ""quotes"", whole"\tneg']  # fmt: skip
+    (tmp_path / "x.tsv").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8")
+    rows = read_source(make(kind="tsv", path="x.tsv"), tmp_path)["train"]
+    assert pairs_of(rows) == [
+        ('"good film', "pos"),
+        ("bad one", "neg"),
+        ('the end"', "pos"),
+        ('"Good" film', "pos"),
+        ('in "quotes", whole', "neg"),
+    ]

@@ -26,26 +26,26 @@ from tests.reporting.comparison.finished import compare_runs, many, run
 def test_names_and_figures_are_whole_in_the_terminal_s_table(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {"generate.unique": True, "generate.known_labels": True, "generate.topk": 7}
+    settings = {"generate.unique": True, "generate.carry_over": True, "generate.topk": 7}
     runs = [*many("lamol_kd", [80.0, 82, 83.5]), *many("lamol_kd", [88, 83, 85.0], **settings)]
     for one in runs:
         one.summary.update({"seconds": 36000.0 + one.params["seed"], "kept_bytes": 1_538_134_152})  # type: ignore[attr-defined]
     comparison = compare_runs(runs)
     assert [group.label for group in comparison.groups] == [
-        "lamol_kd (known_labels, topk=7, unique)",
+        "lamol_kd (carry_over, topk=7, unique)",
         "lamol_kd",
     ]
     monkeypatch.setenv("COLUMNS", str(width))
     scores, costs = comparison_tables(comparison)
     print_table(scores)
     shown = capsys.readouterr().out
-    for word in ("lamol_kd", "(known_labels,", "topk=7,", "unique)", "[80.0, 83.5]"):
+    for word in ("lamol_kd", "(carry_over,", "topk=7,", "unique)", "[80.0, 83.5]"):
         assert word in shown, shown
     print_table(costs)
     shown = capsys.readouterr().out
     for word in (
         "lamol_kd",
-        "(known_labels,",
+        "(carry_over,",
         "topk=7,",
         "unique)",
         "backward",

@@ -17,6 +17,7 @@ from lamol_core.text.normalise import words_of
 class ToyLength(Check[Section]):
     name = "toy_length"
     title = "How long is it"
+    about = "quality"
     limits: ClassVar = {"toy_words": Limit(warn=50.0, fail=90.0)}
 
     def run(self, audited: Audited, params: Section) -> Finding:

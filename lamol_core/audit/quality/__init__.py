@@ -1,0 +1,1 @@
+"""What tells right rows of a task from wrong ones."""
