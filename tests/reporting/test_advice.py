@@ -29,6 +29,7 @@ FORGOTTEN = [[95.0], [80.0, 93.0], [60.0, 78.0, 94.0]]
 LATER_FORGOTTEN = [[95.0], [94.0, 93.0], [93.0, 40.0, 94.0]]
 LEARNT_BADLY = [[95.0], [94.0, 40.0], [93.0, 40.0, 70.0]]
 BY_LABEL = {"max_attempts": 8, "unique": True, "judge": "features", "carry_over": True}
+BASE = {"text": {"gen_order": "target_first"}, "lamol_kd": {"lambda": 1.0}}
 REAL_MODEL = {"backbone": {"kind": "hub", "path": "a/model"}}
 FALLING = [5.0, 4.0] + [2.0 - i / 20 for i in range(18)]
 RISEN = [*FALLING[:16], 2.8, 2.9, 2.7, 2.8]
@@ -81,10 +82,11 @@ FAILED = {"verdict": "fail", "poor_samples_by": ["faithfulness"], "rows_flagged"
 REJECTED = {"valid": 40, "rejected": 60}
 ALL_ROWS: dict[str, object] = {
     "text.gen_order": "target_first",
+    "lamol_kd.lambda": 1.0,
     **{f"generate.{key}": value for key, value in {**BY_LABEL, "rows_per_class": 14}.items()},
 }
-INIT = {"text": {"gen_order": "target_first"}, "generate": {**BY_LABEL, "rows_per_class": 5}}
-MANY = {"text": {"gen_order": "target_first"}, "generate": {**BY_LABEL, "rows_per_class": 14}}
+INIT = {**BASE, "generate": {**BY_LABEL, "rows_per_class": 5}}
+MANY = {**BASE, "generate": {**BY_LABEL, "rows_per_class": 14}}
 CAUSES = {
     "few rows": Cause(chain_of(FORGOTTEN, (16, 8)), ["a", 35.0, 16, 2.0], ALL_ROWS, "rows"),
     "few rows of the task that lost most": Cause(
@@ -111,7 +113,7 @@ CAUSES = {
         chain_of(FORGOTTEN, (112, 8), pseudo=REJECTED), ["a", "60 %"], {"method": "replay"},
         "real rows", blocks={"generate": {"judge": "features"}},
     ),
-    "many poor rows, although by label": Cause(
+    "many poor rows, by label": Cause(
         chain_of(FORGOTTEN, (112, 8), audit=FAILED), ["faithfulness"], {"method": "replay"},
         "real rows", blocks=MANY,
     ),
@@ -282,10 +284,8 @@ def test_kept_runs_are_advised_what_was_then_measured_to_help() -> None:
         ("ewc", 0, 5): {"rehearse"},
         ("finetune", 0, 5): {"rehearse"},
         ("finetune", 10, 15): {"rehearse"},
-        ("derpp", 0, 5): {"none"},
-        ("replay", 0, 5): {"none"},
-        ("multitask", 0, 5): {"none"},
-        ("multitask", 10, 15): {"none"},
+        **{key: {"none"} for key in [("derpp", 0, 5), ("replay", 0, 5)]},
+        **{key: {"none"} for key in [("multitask", 0, 5), ("multitask", 10, 15)]},
     }
 
 
