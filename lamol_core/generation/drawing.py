@@ -114,7 +114,9 @@ class PseudoSampler:
         `refill` that is no error, as in the published code, and with a judge only where a task has
         none. Raises ConfigError where rows are longer than the model allows."""
         keys = "text.max_input_tokens and text.max_target_tokens"
-        require_positions(self.teacher, self.text.max_sample_tokens + 1, keys)
+        # a prompt is GEN_t, or GEN_t, a label and GEN
+        longest = max((len(ids) + 2 for one in requests for ids in one.targets), default=1)
+        require_positions(self.teacher, self.text.max_sample_tokens + longest, keys)
         samples: list[PseudoSample] = []
         attempt = 1
         while draws := draws_of_attempt(requests, samples, attempt, self.params):

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
-from lamol_core.models.checkpoints import load_model
+from lamol_core.models.checkpoints import load_model, num_positions
 from lamol_core.text.tokenizer import TextCodec
 
 ROWS_AT_ONCE = 64
+MOST_TOKENS = 256
+"""Of a longer text the end is read, as in training (the default of `text.max_length`)."""
 
 
 class FrozenFeatures:
@@ -23,7 +25,11 @@ class FrozenFeatures:
 
     def __init__(self, backbone: Path) -> None:
         self._codec = TextCodec.load(backbone)
-        self._half = first_half(load_model(backbone, PartialState().device, torch.float32))
+        model = load_model(backbone, PartialState().device, torch.float32)
+        config = model.config.get_text_config(decoder=True)
+        self._width, self._middle = config.hidden_size, config.num_hidden_layers // 2
+        self._longest = min(MOST_TOKENS, num_positions(model) or MOST_TOKENS)
+        self._model = cut_blocks(model, config.num_hidden_layers, self._middle + 1)
         self._known: dict[str, Tensor] = {}
 
     def as_written(self, texts: Sequence[str]) -> list[str]:
@@ -37,26 +43,31 @@ class FrozenFeatures:
         new = sorted({*texts} - self._known.keys(), key=lambda text: (len(text), text))
         for start in range(0, len(new), ROWS_AT_ONCE):
             chosen = new[start : start + ROWS_AT_ONCE]
-            ids = [row or [self._codec.control.eos] for row in self._codec.encode(chosen)]
+            ids = [
+                row[-self._longest :] or [self._codec.control.eos]
+                for row in self._codec.encode(chosen)
+            ]
             self._known |= zip(chosen, self._means(ids).unbind(), strict=True)
         known = [self._known[text] for text in texts]
-        return torch.stack(known) if known else torch.zeros(0, self._half.config.hidden_size)
+        return torch.stack(known) if known else torch.zeros(0, self._width)
 
     def _means(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        device, pad = self._half.device, self._codec.control.pad
+        device, pad = self._model.device, self._codec.control.pad
         tensors = [torch.tensor(row, device=device) for row in rows]
         ids = pad_sequence(tensors, batch_first=True, padding_value=pad)
         mask = pad_sequence([torch.ones_like(row) for row in tensors], batch_first=True)
-        states = self._half.base_model(
+        states = self._model.base_model(
             input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=True
-        ).hidden_states[-2]  # the last ones have gone through the model's last norm
+        ).hidden_states[self._middle]
         means: Tensor = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
         return means.cpu()
 
 
-def first_half(model: PreTrainedModel) -> PreTrainedModel:
-    """The model without its upper blocks, changed in place; one is left above the middle."""
-    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    blocks = max(stacks, key=len)
-    del blocks[len(blocks) // 2 + 1 :]
+def cut_blocks(model: PreTrainedModel, depth: int, num_kept: int) -> PreTrainedModel:
+    """The model with the first `num_kept` of its `depth` blocks, changed in place; whole where its
+    blocks are not found."""
+    for module in model.modules():  # from the outside in: experts inside a block come later
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            del module[num_kept:]
+            break
     return model

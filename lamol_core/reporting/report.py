@@ -42,8 +42,8 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
 def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> TaskFigures:
     generated, trained, evaluated = (found[name] for name in ("generate", "train", "evaluate"))
     kept, zero_shot = trained["kept"], evaluated.get("zero_shot")
-    more = {key: generated.get(key, 0) for key in ("carried",)}
-    more["duplicates"] = generated.get("reasons", {}).get("duplicate", 0)
+    duplicates = generated.get("reasons", {}).get("duplicate", 0)
+    more = {"carried": generated.get("carried", 0), "duplicates": duplicates}
     return TaskFigures(
         task=task,
         after=after,

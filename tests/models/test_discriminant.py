@@ -9,8 +9,9 @@ from torch import Tensor
 
 from lamol_core.models.checkpoints import load_model
 from lamol_core.models.discriminant import NO_CLASSES, Discriminant, LabelOf
-from lamol_core.models.features import FrozenFeatures
+from lamol_core.models.features import MOST_TOKENS, FrozenFeatures, cut_blocks
 from lamol_core.text.tokenizer import TextCodec
+from tests.fakes import GROUPED_ARCHITECTURES, OTHER_ARCHITECTURES
 
 TEXTS = ["book me a flight", "cancel", "", "what is the weather in paris today"]
 DIMENSIONS = 5
@@ -98,3 +99,28 @@ def test_a_text_has_one_feature_in_any_company(tiny_checkpoint: Path) -> None:
     of = FrozenFeatures(tiny_checkpoint).of
     assert torch.allclose(of(TEXTS), torch.cat([of([text]) for text in TEXTS]), atol=1e-5)
     assert of([]).shape[0] == 0
+
+
+def test_of_a_long_text_the_end_is_read(tiny_checkpoint: Path) -> None:
+    """Attention over a whole document would take more memory than there is."""
+    features, codec = FrozenFeatures(tiny_checkpoint), TextCodec.load(tiny_checkpoint)
+    ids = codec.encode(["cancel my flight to paris " * MOST_TOKENS])[0]
+    whole, end = (codec.decode(some) for some in (ids, ids[-MOST_TOKENS:]))
+    assert codec.encode([end])[0] == ids[-MOST_TOKENS:]
+    assert torch.allclose(features.of([whole]), features.of([end]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(GROUPED_ARCHITECTURES | OTHER_ARCHITECTURES))
+def test_cut_models_have_the_states_of_whole_ones(name: str) -> None:
+    model, ids = (GROUPED_ARCHITECTURES | OTHER_ARCHITECTURES)[name](), torch.arange(8)[None]
+    depth = model.config.num_hidden_layers
+
+    def middle() -> Tensor:
+        states = model.base_model(input_ids=ids, output_hidden_states=True).hidden_states
+        return states[depth // 2].detach()
+
+    whole, size = middle(), sum(1 for _ in model.parameters())
+    cut_blocks(model, depth, depth // 2 + 1)
+    assert torch.equal(middle(), whole)
+    cut_blocks(model, depth // 2 + 1, 1)
+    assert sum(1 for _ in model.parameters()) < size, "its blocks are found"

@@ -107,11 +107,11 @@ CAUSES = {
         "more rows", blocks={"backbone": {"kind": "nano"}},
     ),
     "many good rows": Cause(
-        chain_of(FORGOTTEN, (112, 8)), ["a", 112, 14.0], {"method": "replay"}, "real rows"
+        chain_of(FORGOTTEN, (112, 8)), ["a", 112, 14.0], {"generate.rows_per_class": 28}, "double"
     ),
     "many rows that the judge left": Cause(
-        chain_of(FORGOTTEN, (112, 8), pseudo=REJECTED), ["a", "60 %"], {"method": "replay"},
-        "real rows", blocks={"generate": {"judge": "features"}},
+        chain_of(FORGOTTEN, (112, 8), pseudo=REJECTED), ["a", "60 %"],
+        {"generate.rows_per_class": 28}, "double", blocks={"generate": {"judge": "features"}},
     ),
     "many poor rows, by label": Cause(
         chain_of(FORGOTTEN, (112, 8), audit=FAILED), ["faithfulness"], {"method": "replay"},
