@@ -61,6 +61,13 @@ def test_without_real_rows_nothing_is_judged() -> None:
     assert finding.figures.get("wrong_excess") is None and not finding.flags
 
 
+def test_short_rows_of_one_label_cannot_be_judged() -> None:
+    """No wrong row can be made of them."""
+    rows = [(f"number {i}", "yes") for i in range(60)]
+    finding = found_in(table_of(rows[20:], rows[:20], rows[:30]))
+    assert finding.figures.get("wrong_excess") is None and not finding.flags
+
+
 def test_planted_rows_differ_from_the_rows_that_they_are_made_of() -> None:
     rows = [(row.input, row.target) for row in clean().tasks[0].train[:30]]
     made = list(planted(rows, FOREIGN, random.Random(0)))

@@ -104,19 +104,24 @@ def _score(
     if task.forgotten_on or len(held_out) < LEAST_HELD_OUT or not real:
         return _by_judge(task, judge)
     foreign = [row.input for other in tasks if other is not task for row in other.train]
-    signals, plants = Signals(task.name, real, judge), list(planted(held_out, foreign, rng))
+    plants = list(planted(held_out, foreign, rng))
+    if len(plants) < LEAST_HELD_OUT:  # short inputs of one label, and no other task
+        return _by_judge(task, judge)
+    signals = Signals(task.name, real, judge)
     model = Regression(signals.of(held_out), signals.of([row for _, row in plants]))
     found = model.found_by([kind for kind, _ in plants])
     hopeless = {kind for kind, part in found.items() if part - model.false_alarms < LEAST_FOUND}
     plants = [(kind, row) for kind, row in plants if kind not in hopeless]
-    if hopeless and plants:
+    if hopeless and len(plants) >= FOLDS:
         model = Regression(signals.of(held_out), signals.of([row for _, row in plants]))
         found |= model.found_by([kind for kind, _ in plants])
     right = model.rate(signals.of(_pairs(task.kept)))
     wrong_share = float(np.mean(right < 0.5))
     return {
         "wrong_share": wrong_share,
-        "wrong_excess": max(wrong_share - model.false_alarms, 0.0) if plants else None,
+        "wrong_excess": max(wrong_share - model.false_alarms, 0.0)
+        if len(plants) >= FOLDS
+        else None,
         "false_alarm_share": model.false_alarms,
         **{f"planted_found_{kind}": part for kind, part in found.items()},
     }, right.tolist()
