@@ -147,14 +147,14 @@ def find_block(data: Mapping[str, Any], name: str) -> Any:
 
 
 REMOVED: Mapping[str, Mapping[str, Any]] = {
-    "generate": {
-        "known_labels": False,
-        "balance_labels": False,
-        "draws_per_row": 1,
-        "self_consistent": False,
-    }
+    name: field.annotation.removed
+    for name, field in Params.model_fields.items()
+    if isinstance(field.annotation, type)
+    and issubclass(field.annotation, Section)
+    and field.annotation.removed
 }
-"""Parameters of earlier versions, with their defaults. Runs of then are compared by them too."""
+"""The keys of earlier versions by block, with their defaults. Runs of then are compared by them
+too."""
 
 
 def completed(params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from lamol_core.config.section import Section
 from lamol_core.errors import did_you_mean, nearest
 
 ANY_NAME, ANY_INDEX = "*", "#"
@@ -24,6 +25,8 @@ def sentences(
 def _sentence(detail: dict[str, Any], model: type[BaseModel], value: object, block: str) -> str:
     location = _keys_of_file(detail, value)
     key = ".".join([block, *location] if block else location)
+    if detail["type"] == "extra_forbidden" and _is_removed(location, model):
+        return f"{key}: an earlier version of lamol had this key. Delete the line."
     if detail["type"] == "extra_forbidden":
         return f"{key}: unknown key{_meant(location, model, block)}."
     if detail["type"] == "missing":
@@ -74,6 +77,18 @@ def _meant(location: Sequence[str], model: type[BaseModel], block: str) -> str:
         key = nearest(key, names) or ""
     found = [".".join(filter(None, (block, *path))) for path in elsewhere if path[-1] == key]
     return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
+def _is_removed(location: Sequence[str], model: type[BaseModel]) -> bool:
+    """Whether an earlier version had this key. The sections above it are no unions."""
+    *above, key = location
+    for name in above:
+        field = model.model_fields.get(name)
+        sections = _sections_in(field.annotation) if field else []
+        if len(sections) != 1:
+            return False
+        (model,) = sections
+    return issubclass(model, Section) and key in model.removed
 
 
 def _is_below(above: Sequence[str], path: Sequence[str]) -> bool:

@@ -44,8 +44,8 @@ class PrepareParams(Section):
         dev_fraction: The share of the training rows that becomes the dev split.
         test_fraction: The share of the training rows that becomes the test split.
         split_seed: The seed of the cut.
-        canaries: Random sentences planted in the training rows of each task. The audit looks for
-            them in the pseudo-samples.
+        canaries: Sentences with a random number planted in the training rows of each task. The
+            audit looks for the numbers in the pseudo-samples.
     """
 
     dev_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1

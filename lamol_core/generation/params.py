@@ -2,7 +2,7 @@
 chosen.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lamol_core.config.section import Count, NumRows, Section, Weight
 
@@ -26,6 +26,13 @@ class GenerateParams(Section):
         carry_over: Use the first pseudo rows of a task again for every later task. The teacher
             draws only what is missing.
     """
+
+    removed: ClassVar = {
+        "known_labels": False,
+        "balance_labels": False,
+        "draws_per_row": 1,
+        "self_consistent": False,
+    }
 
     gamma: Weight = 0.20
     rows_per_class: NumRows = 0

@@ -12,7 +12,8 @@ def rows_in_git(paths: Iterable[Path]) -> Iterator[str]:
     for path in paths:
         folder = next(parent for parent in path.absolute().parents if parent.is_dir())
         commands = ["ls-files"], ["log", "--all", "--max-count=1", "--format=%h"]
-        if any(git_output(folder, *command, "--", str(path.absolute())) for command in commands):
+        named = ["--", str(path.absolute())]
+        if any(git_output(folder, "--literal-pathspecs", *verb, *named) for verb in commands):
             yield (
                 f"Git holds {path}, and its history keeps the rows. `git rm -r --cached` it, and "
                 "take it out of all commits and copies (`git filter-repo --invert-paths --path`)."
@@ -22,6 +23,6 @@ def rows_in_git(paths: Iterable[Path]) -> Iterator[str]:
 def git_output(folder: Path, *command: str) -> bytes:
     """Return what a Git command prints in a folder; b"" without Git or a repository."""
     with suppress(FileNotFoundError):
-        whole = ["git", "--literal-pathspecs", *command]
-        return subprocess.run(whole, cwd=folder, capture_output=True, check=False).stdout
+        done = subprocess.run(["git", *command], cwd=folder, capture_output=True, check=False)
+        return done.stdout
     return b""

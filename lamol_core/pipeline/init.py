@@ -213,10 +213,11 @@ def make_backbone(backbone: str, defaults: dict[str, Any], corpus: list[Any]) ->
 
 
 def set_up_dvc(folder: Path) -> None:
-    """Run `dvc init`, without Git where there is none. Turn analytics off, and let the cache use
-    links before copies. Raises ConfigError where `dvc init` fails."""
-    command = [sys.executable, "-m", "dvc", "init", "--quiet"]
-    if not git_output(folder, "rev-parse", "--is-inside-work-tree"):
+    """Run `dvc init`, without Git where there is none or it ignores the folder. Turn analytics off,
+    and let the cache use links before copies. Raises ConfigError where `dvc init` fails."""
+    command = [sys.executable, "-m", "dvc", "init"]
+    in_git = git_output(folder, "rev-parse", "--is-inside-work-tree")
+    if not in_git or git_output(folder, "check-ignore", ".dvc"):
         command.append("--no-scm")
     elif not (folder / ".git").exists():
         command.append("--subdir")

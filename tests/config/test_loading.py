@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from lamol_core.config.loading import read_params
 from lamol_core.errors import ConfigError
+from lamol_core.generation.params import GenerateParams
 from lamol_core.parameters import Params, load_params, read_blocks
 from tests.config.blocks import DEMO, find_problems, sequence
 from tests.messages import names, naming
@@ -102,6 +103,14 @@ def test_did_you_mean() -> None:
 def test_a_key_is_looked_for_where_it_belongs(path: str, meant: list[str]) -> None:
     (problem,) = find_problems(with_key(path))
     assert problem.startswith(f"{path}:") and names(problem, *meant)
+
+
+def test_a_key_of_an_earlier_version_is_told_as_such() -> None:
+    for key in GenerateParams.removed:
+        (problem,) = find_problems(with_key(f"generate.{key}"))
+        assert problem.startswith(f"generate.{key}:") and names(problem, "earlier")
+    (problem,) = find_problems(with_key("train.known_labels"))
+    assert not names(problem, "earlier")
 
 
 def test_a_section_without_keys_is_told_as_such(tmp_path: Path) -> None:
