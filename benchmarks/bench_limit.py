@@ -43,11 +43,7 @@ def achieved(
     seconds = run.step_ends_s[-1] - run.step_ends_s[first - 1]
     tokens = sum(run.tokens[first:])
     rows = ours.encode(workspace, mix)[first * params.batch_size :]
-    supervised = sum(
-        len(view.ids) - view.supervised_from
-        for row in rows
-        for view in row.views(("qa", "gen"), workspace.codec.control)
-    )
+    supervised = sum(view.num_supervised for row in rows for view in row.views(("qa", "gen")))
     return {
         "flops": 6 * size.total * tokens / seconds,
         "strict_flops": 6 * (size.body * tokens + size.head * supervised) / seconds,

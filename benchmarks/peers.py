@@ -145,16 +145,14 @@ class TrlPeer:
 
     def __init__(self, workspace: Workspace, rows: Sequence[EncodedRow]) -> None:
         self._workspace, self._num_rows = workspace, len(rows)
-        control = workspace.codec.control
         self._sequences = [
             {
                 "input_ids": list(sequence.ids),
                 "attention_mask": [1] * len(sequence.ids),
-                "labels": [published.IGNORED] * sequence.supervised_from
-                + list(sequence.ids[sequence.supervised_from :]),
+                "labels": list(sequence.labels),
             }
             for row in rows
-            for sequence in row.views(("qa", "gen"), control)
+            for sequence in row.views(("qa", "gen"))
         ]
 
     def train(self, choice: Choice) -> float:

@@ -116,15 +116,12 @@ class PublishedTraining:
 
     def _views(self, rows: Sequence[EncodedRow]) -> list[tuple[Tensor, Tensor, Tensor]]:
         """ids, mask and labels (B, 50) of the QA and of the GEN view."""
-        by_view = zip(*(row.views(("qa", "gen"), self._control) for row in rows), strict=True)
+        by_view = zip(*(row.views(("qa", "gen")) for row in rows), strict=True)
         views = []
         for sequences in by_view:
             length = self._settings.max_length
             ids = [sequence.ids[:length] for sequence in sequences]
-            labels = [
-                (*(IGNORED,) * sequence.supervised_from, *cut[sequence.supervised_from :])
-                for sequence, cut in zip(sequences, ids, strict=True)
-            ]
+            labels = [sequence.labels[:length] for sequence in sequences]
             views.append(
                 (
                     left_padded(ids, self._control.pad, length),

@@ -89,15 +89,15 @@ class MixRow:
 class MemoryRow:
     """A REAL ROW that a method keeps after its task, because the method is defined so.
 
-    `slot` is the row's index in the memory, `gen_token` the id of its task's GEN token."""
+    `slot` is the row's index in the memory."""
 
     slot: int
     row_id: str
+    task: str
     input: str
     target: str
     input_ids: list[int]
     target_ids: list[int]
-    gen_token: int
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from lamol_core.models.params import BackboneParams
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import ControlTokens, TokenTemplate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 VOCABULARY = 48
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
+TEMPLATE = TokenTemplate(CONTROL, ["a", "b"])
 """Control tokens of the models below; ids from 6 on are text."""
 FIRST_TEXT_ID = 6
 
@@ -177,8 +178,6 @@ def sharpen(model: PreTrainedModel, seed: int = 0, spread: float = 0.4) -> PreTr
 
 def make_rows(num_new: int, num_pseudo: int, seed: int = 0) -> list[EncodedRow]:
     """Random rows of lengths 1 to 9 (x) and 1 to 4 (y), both origins shuffled together."""
-    from lamol_core.text.encoded import EncodedRow
-
     rng = random.Random(seed)
 
     def ids(longest: int) -> tuple[int, ...]:
@@ -186,12 +185,9 @@ def make_rows(num_new: int, num_pseudo: int, seed: int = 0) -> list[EncodedRow]:
             rng.randrange(FIRST_TEXT_ID, VOCABULARY) for _ in range(rng.randint(1, longest))
         )
 
-    rows = [
-        EncodedRow(f"b/train/{i:06d}", "new", ids(9), ids(4), CONTROL.gen_by_task[1])
-        for i in range(num_new)
-    ]
+    rows = [TEMPLATE.row(f"b/train/{i:06d}", "new", "b", ids(9), ids(4)) for i in range(num_new)]
     rows += [
-        EncodedRow(f"b/pseudo/a/{i:06d}.1", "pseudo", ids(9), ids(4), CONTROL.gen_by_task[0])
+        TEMPLATE.row(f"b/pseudo/a/{i:06d}.1", "pseudo", "a", ids(9), ids(4))
         for i in range(num_pseudo)
     ]
     rng.shuffle(rows)

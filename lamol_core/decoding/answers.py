@@ -15,7 +15,7 @@ from lamol_core.decoding.decode import decode
 from lamol_core.models.checkpoints import load_model, num_positions
 from lamol_core.records import PseudoSample
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import End, RowTemplate, TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
 
 SCORED_AT_ONCE = 32
@@ -30,58 +30,63 @@ def likeliest(forbidden: Sequence[int], device: torch.device) -> NextTokens:
 
 def answer_greedily(
     model: PreTrainedModel,
-    control: ControlTokens,
+    template: RowTemplate,
     inputs: Sequence[Sequence[int]],
     max_tokens: int,
     batch_size: int,
     on_rows_done: Progress = lambda count: None,
 ) -> list[Completion]:
-    """The greedy answer to each input (ids). It ends with EOS if that came within `max_tokens`."""
-    choose = likeliest((control.ans, *control.never_in_text), model.device)
-    prompts = [(*ids, control.ans) for ids in inputs]
-    return decode(model, prompts, choose, max_tokens, control, batch_size, on_rows_done)
+    """The greedy answer to each input (ids). It ends with the template's end if that came within
+    `max_tokens`."""
+    forbidden = {template.end_of_input, *template.never_in_text} - {template.end}
+    choose = likeliest(sorted(forbidden), model.device)
+    prompts = [template.answer_prompt(ids) for ids in inputs]
+    ends = [End(template.end)] * len(prompts)
+    return decode(model, prompts, choose, max_tokens, ends, template.pad, batch_size, on_rows_done)
 
 
 def answers_of(
     teacher: PreTrainedModel,
-    codec: TextCodec,
+    template: RowTemplate,
     inputs: Sequence[Sequence[int]],
     max_target_tokens: int,
     batch_size: int,
     on_rows_done: Progress = lambda count: None,
 ) -> list[list[int]]:
-    """The teacher's greedy answers to inputs (ids), as ids without EOS.
+    """The teacher's greedy answers to inputs (ids), as ids without the one that ends them.
 
     An answer is [] where the input leaves too few positions: samples of free format can be that
     long."""
-    control, limit = codec.control, num_positions(teacher) or math.inf
-    fitting = [i for i, ids in enumerate(inputs) if len(ids) + 1 + max_target_tokens <= limit]
+    taken = len(template.answer_prompt(())) + max_target_tokens
+    room = (num_positions(teacher) or math.inf) - taken
+    fitting = [i for i, ids in enumerate(inputs) if len(ids) <= room]
     asked = [inputs[i] for i in fitting]
     completions = answer_greedily(
-        teacher, control, asked, max_target_tokens + 1, batch_size, on_rows_done
+        teacher, template, asked, max_target_tokens + 1, batch_size, on_rows_done
     )
     answers: list[list[int]] = [[] for _ in inputs]
     for i, completion in zip(fitting, completions, strict=True):
-        answers[i] = [token for token in completion.ids if token != control.eos]
+        answers[i] = [token for token in completion.ids if token != template.end]
     return answers
 
 
 @torch.no_grad()
 def input_likelihoods(
-    model: PreTrainedModel, prompt: int, inputs: Sequence[Sequence[int]], pad: int
+    model: PreTrainedModel, prompt: Sequence[int], inputs: Sequence[Sequence[int]], pad: int
 ) -> list[float]:
     """-log p(input | prompt) of each input (ids), in nats."""
     likelihoods: list[float] = []
     for start in range(0, len(inputs), SCORED_AT_ONCE):
         rows = [
-            torch.tensor([prompt, *ids], device=model.device)
+            torch.tensor([*prompt, *ids], device=model.device)
             for ids in inputs[start : start + SCORED_AT_ONCE]
         ]
         ids = pad_sequence(rows, batch_first=True, padding_value=pad)
         mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
-        log_probs = logits.gather(2, ids[:, 1:, None])[..., 0] - logits.logsumexp(dim=-1)
-        likelihoods += (-(log_probs * mask[:, 1:]).sum(dim=1)).tolist()
+        logits = model(input_ids=ids, attention_mask=mask).logits[:, len(prompt) - 1 : -1].float()
+        told, counted = ids[:, len(prompt) :], mask[:, len(prompt) :]
+        log_probs = logits.gather(2, told[..., None])[..., 0] - logits.logsumexp(dim=-1)
+        likelihoods += (-(log_probs * counted).sum(dim=1)).tolist()
     return likelihoods
 
 
@@ -98,8 +103,14 @@ class AskedTeacher:
         """The teacher's greedy answer to each sample's input, as text."""
         model, codec = self._loaded
         inputs = [sample.input_ids for sample in samples]
-        max_tokens = self._text.max_target_tokens
-        answers = answers_of(model, codec, inputs, max_tokens, self._batch_size, self._on_rows_done)
+        answers = answers_of(
+            model,
+            TokenTemplate(codec.control),
+            inputs,
+            self._text.max_target_tokens,
+            self._batch_size,
+            self._on_rows_done,
+        )
         return [codec.decode(ids) for ids in answers]
 
     def score(self, task_index: int, texts: Sequence[str]) -> list[float]:
@@ -108,7 +119,7 @@ class AskedTeacher:
         model, codec = self._loaded
         control = codec.control
         prompt = control.gen_for(task_index, self._text.use_task_specific_gen_token)
-        return input_likelihoods(model, prompt, codec.encode(texts), control.pad)
+        return input_likelihoods(model, [prompt], codec.encode(texts), control.pad)
 
     @cached_property
     def _loaded(self) -> tuple[PreTrainedModel, TextCodec]:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lamol_core.text.template import End
+
 Progress = Callable[[int], None]
 """A function that is called with the number of rows finished since its last call."""
 NextTokens = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -28,7 +30,8 @@ class Completion(NamedTuple):
 
 
 class Writer:
-    """Chooses and keeps the tokens of all rows. A row ends with EOS, or after `max_tokens` tokens.
+    """Chooses and keeps the tokens of all rows. A row ends with the id of its End, or after
+    `max_tokens` tokens.
 
     With `wants_nll` it also sums negative log-likelihoods, which needs the logits of the whole
     vocabulary."""
@@ -36,14 +39,15 @@ class Writer:
     def __init__(
         self,
         choose: NextTokens,
-        num_rows: int,
+        ends: Sequence[End],
         max_tokens: int,
-        eos: int,
         device: torch.device,
         wants_nll: bool = False,
     ) -> None:
         self.max_tokens = max_tokens
-        self._choose, self._eos, self._wants_nll = choose, eos, wants_nll
+        self._choose, self._wants_nll, num_rows = choose, wants_nll, len(ends)
+        self._end = torch.tensor([end.token for end in ends], device=device)
+        self._ends_left = torch.tensor([end.times for end in ends], device=device)
         self._ids = torch.zeros(num_rows, max_tokens, dtype=torch.long, device=device)
         self._length = torch.zeros(num_rows, dtype=torch.long, device=device)
         self._nll = torch.full((num_rows,), 0.0 if wants_nll else float("nan"), device=device)
@@ -59,7 +63,8 @@ class Writer:
         self._length[rows] = length + 1
         if normaliser is not None:
             self._nll[rows] += normaliser - logits.gather(1, tokens[:, None])[:, 0]
-        return tokens, (tokens == self._eos) | (length + 1 == self.max_tokens)
+        self._ends_left[rows] -= (tokens == self._end[rows]).long()
+        return tokens, (self._ends_left[rows] == 0) | (length + 1 == self.max_tokens)
 
     def completions(self) -> list[Completion]:
         means = (self._nll / self._length).tolist()

@@ -14,7 +14,7 @@ from lamol_core.decoding.completions import Completion, NextTokens, Progress, Wr
 from lamol_core.decoding.engine import SlotEngine
 from lamol_core.decoding.transformers_generate import generate_rows
 from lamol_core.models import attention
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import End
 
 log = logging.getLogger(__name__)
 
@@ -28,30 +28,31 @@ def decode(
     prompts: Sequence[Sequence[int]],
     choose: NextTokens,
     max_tokens: int,
-    control: ControlTokens,
+    ends: Sequence[End],
+    pad: int,
     batch_size: int,
     on_rows_done: Progress = lambda count: None,
     wants_nll: bool = False,
 ) -> list[Completion]:
-    """Continue every prompt until EOS or for `max_tokens` tokens; returns completions in the
+    """Continue every prompt until its End or for `max_tokens` tokens; returns completions in the
     prompts' order.
 
     A row's tokens depend only on its prompt and on `choose`, up to rounding, which can differ with
     the number of rows in a matrix product."""
     if not prompts:
         return []
-    writer = Writer(choose, len(prompts), max_tokens, control.eos, model.device, wants_nll)
+    writer = Writer(choose, ends, max_tokens, model.device, wants_nll)
     try:
         on_cpu = model.device.type == "cpu"  # with an attention for short rows
         with attention.attending(model, attention.PADDED) if on_cpu else nullcontext():
-            if runs_in_slots(model, control.pad):
-                SlotEngine(model, prompts, writer, batch_size, control.pad).run(on_rows_done)
+            if runs_in_slots(model, pad):
+                SlotEngine(model, prompts, writer, batch_size, pad).run(on_rows_done)
                 return writer.completions()
     except attention.UnsupportedAttention as error:
         log.debug("no slots: %s", error)
     sentence = "%s cannot run in the decoding engine; the slower generate() is used."
     log.warning(sentence, type(model).__name__, extra={"first_met": 1})
-    generate_rows(model, prompts, writer, batch_size, control, on_rows_done)
+    generate_rows(model, prompts, writer, batch_size, pad, on_rows_done)
     return writer.completions()
 
 
@@ -72,7 +73,8 @@ def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
             shown[row].append(values.clone())
         return continuation[length]
 
-    writer = Writer(continue_as_given, len(PROMPTS), len(CONTINUATION), -1, model.device)
+    ends = [End(token=-1)] * len(PROMPTS)
+    writer = Writer(continue_as_given, ends, len(CONTINUATION), model.device)
     try:
         SlotEngine(model, PROMPTS, writer, len(PROMPTS), pad).run(lambda count: None)
     except Exception as error:  # an unknown architecture may raise anything

@@ -1,4 +1,4 @@
-"""An automaton with two states that allows only those tokens that keep a sample well formed."""
+"""An automaton that allows only those tokens that keep a sample well formed."""
 
 from collections.abc import Sequence
 
@@ -8,77 +8,95 @@ from torch import Tensor
 from lamol_core.decoding.samplers import Candidates, FreeFormat
 from lamol_core.generation.characters import UNREACHABLE, WHOLE, CharacterSteps
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import RowTemplate
 
 NEVER = float("-inf")
+IN_X, IN_LONE_X, IN_Y, IN_HEADER = range(4)
+"""The part of its sequence that a row is in. A lone x is not followed by y."""
 
 
 class FormatAutomaton(FreeFormat):
-    """Each row is in one of two states, `in x` or `in y`, which decide the tokens that may come
-    next.
+    """Each row is in x, in the header or in y, which decides the tokens that may come next.
 
-    In x: no GEN, and x may not stay empty. EOS counts as ANS (their probabilities are added). In y:
-    no ANS, no GEN, and y may not stay empty. At a length limit the row must go on to y, or end. In
-    both states neither is allowed inside a character (`characters`). Rows in `x_only` have their y
-    in the prompt, and end after x."""
+    In x: x may not stay empty. Every id that ends a part counts as the one that ends x (their
+    probabilities are added). In the header: its next id alone. In y: y may not stay empty. At a
+    length limit the row must go on to y, or end. Neither is allowed inside a character
+    (`characters`), and no text has ids of `never_in_text`. Rows in `x_only` have their y in the
+    prompt, and end after x."""
 
     def __init__(
         self,
         x_only: Sequence[bool],
-        control: ControlTokens,
+        template: RowTemplate,
         limits: TextParams,
         characters: CharacterSteps,
     ) -> None:
-        device = characters.next_state.device
-        self._control, self._limits, self._characters = control, limits, characters
+        device, num_rows = characters.next_state.device, len(x_only)
+        self._limits, self._characters = limits, characters
+        self._header = torch.tensor([*template.header, template.end], device=device)
+        self._ends = torch.tensor(
+            [template.end_of_input, template.end_of_lone_input, template.end], device=device
+        )
+        self._combined = sorted({template.end_of_input, template.end})
         from_whole = characters.missing[WHOLE]
-        self._ends = torch.tensor([control.ans, control.eos], device=device)
-        control_ids = [control.ans, control.eos, *control.never_in_text]
-        self._control_ids = torch.tensor(control_ids, device=device)
+        self._control_ids = torch.cat([self._ends, self._header]).unique()
+        self._not_text = torch.tensor(
+            sorted({*self._control_ids.tolist(), *template.never_in_text}), device=device
+        )
         unwritable = from_whole == UNREACHABLE
-        unwritable[self._control_ids] = True
+        unwritable[self._not_text] = True
         self._never = unwritable.nonzero()[:, 0]
         self._most_missing = int(from_whole[from_whole < UNREACHABLE].max())
-        num_rows = len(x_only)
         self._character = torch.full((num_rows,), WHOLE, dtype=torch.long, device=device)
-        self._x_only = torch.tensor(x_only, device=device)
-        self._is_last = self._x_only.clone()  # whether EOS comes after this part
+        self._part = torch.where(torch.tensor(x_only, device=device), IN_LONE_X, IN_X)
         self._length = torch.zeros(num_rows, dtype=torch.long, device=device)
 
     def candidates(self, logits: Tensor, rows: Tensor, topk: int) -> Candidates:
-        ends = logits[:, self._ends]  # a copy: what is in the logits is written over
-        ans, eos = ends.float().unbind(dim=1)
-        is_last, length = self._is_last[rows], self._length[rows]
-        in_target = is_last & ~self._x_only[rows]
+        control = logits[:, self._control_ids]  # a copy: what is in the logits is written over
+        part, length = self._part[rows], self._length[rows]
+        # the id that ends the row's part, or that comes next in the header
+        next_id = self._ends[part.clamp(max=IN_Y)]
+        next_id = torch.where(part == IN_HEADER, self._header[self._place(length)], next_id)
+        ending = logits.gather(1, next_id[:, None])[:, 0].float()
+        of_x = logits[:, self._combined[0]].float()
+        for token in self._combined[1:]:
+            of_x = torch.logaddexp(of_x, logits[:, token].float())
+        ending = torch.where(part == IN_X, of_x, ending)
+
         inside = self._character[rows] != WHOLE
         limits = self._limits
-        limit = torch.where(in_target, limits.max_target_tokens, limits.max_input_tokens)
+        limit = torch.where(part == IN_Y, limits.max_target_tokens, limits.max_input_tokens)
         room = (limit - length - 1).clamp(max=UNREACHABLE - 1)  # tokens that can follow
 
         # inside a character, or near the limit, it matters what each token leaves to be written
         strict = inside | (room < self._most_missing)
         missing = self._characters.missing[self._character[rows[strict]]]
         checked = logits[strict].masked_fill_(missing > room[strict, None], NEVER)
-        checked.index_fill_(1, self._control_ids, NEVER)
+        checked.index_fill_(1, self._not_text, NEVER)
         logits.index_fill_(1, self._never, NEVER)
         logits[strict] = checked
         text = super().candidates(logits, rows, topk)
 
-        barred = (length == 0) | inside
-        to_target = torch.logaddexp(ans, eos).masked_fill(is_last | barred, NEVER)
-        to_end = eos.masked_fill(~is_last | barred, NEVER)
-        full = length >= limit
-        to_target.masked_fill_(full & ~is_last, 0.0)
-        to_end.masked_fill_(full & is_last, 0.0)
-        text_values = text.values.masked_fill(full[:, None], NEVER)
-        values = torch.cat([text_values, to_target[:, None], to_end[:, None]], dim=1)
-        logits[:, self._ends] = ends  # they can be chosen, so they stay as they were
-        ids = torch.cat([text.ids, self._ends.expand(len(rows), 2)], dim=1)
+        ending.masked_fill_((length == 0) | inside, NEVER)
+        forced = (length >= limit) | (part == IN_HEADER)
+        ending.masked_fill_(forced, 0.0)
+        values = torch.cat(
+            [text.values.masked_fill(forced[:, None], NEVER), ending[:, None]], dim=1
+        )
+        logits[:, self._control_ids] = control  # they can be chosen, so they stay as they were
+        ids = torch.cat([text.ids, next_id[:, None]], dim=1)
         values, order = values.topk(min(topk, values.shape[1]), dim=1)
         return Candidates(values, ids.gather(1, order))
 
     def advance(self, tokens: Tensor, rows: Tensor) -> None:
-        to_target = tokens == self._control.ans
+        part, length = self._part[rows], self._length[rows] + 1
+        leaves_x = (part == IN_X) & (tokens == self._ends[IN_X])
+        part = torch.where(leaves_x, IN_HEADER, part)
+        length = torch.where(leaves_x, 0, length)
+        leaves_header = (part == IN_HEADER) & (length == len(self._header) - 1)
+        self._part[rows] = torch.where(leaves_header, IN_Y, part)
+        self._length[rows] = torch.where(leaves_header, 0, length)
         self._character[rows] = self._characters.next_state[self._character[rows], tokens].long()
-        self._length[rows] = torch.where(to_target, 0, self._length[rows] + 1)
-        self._is_last[rows] |= to_target
+
+    def _place(self, length: Tensor) -> Tensor:
+        return length.clamp(max=len(self._header) - 1)

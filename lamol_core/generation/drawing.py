@@ -29,6 +29,7 @@ from lamol_core.records import PseudoSample, pseudo_row_id
 from lamol_core.seeds import derive_seed, pseudo_seed
 from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
+from lamol_core.text.template import RowTemplate, TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
 
 log = logging.getLogger(__name__)
@@ -56,19 +57,23 @@ def draw_from_checkpoint(
     teacher runs in eval mode and in its stored dtype. Raises GenerationError and ConfigError as
     PseudoSampler.draw does.
     """
-    codec = TextCodec.load(checkpoint)
+    codec, labels_by_task = TextCodec.load(checkpoint), labels_by_task or {}
     model = load_model(checkpoint, PartialState().device)
+    target_first = {task for task, labels in labels_by_task.items() if text.is_target_first(labels)}
+    specific = text.use_task_specific_gen_token
+    template = TokenTemplate(codec.control, list(count_by_task), specific, target_first)
     requests = []
-    for index, (task, count) in enumerate(count_by_task.items()):
+    for task, count in count_by_task.items():
         if count:
-            gen_token = codec.control.gen_for(index, text.use_task_specific_gen_token)
             existing = Counter(normalise(s.target) for s in carried if s.source_task == task)
-            missing, labels = count - existing.total(), (labels_by_task or {}).get(task, ())
+            missing, key = count - existing.total(), (seed, new_task, task)
             targets: tuple[tuple[int, ...], ...] = ()
-            if text.is_target_first(labels):
-                targets = _targets(codec, labels, missing, existing, (seed, new_task, task))
-            requests.append(Request(task, gen_token, missing, targets))
-    sampler = PseudoSampler(model, codec, params, text, new_task, seed, teacher_sha256, judge)
+            if template.is_target_first(task):
+                targets = _targets(codec, labels_by_task[task], missing, existing, key)
+            requests.append(Request(task, missing, targets))
+    sampler = PseudoSampler(
+        model, codec, template, params, text, new_task, seed, teacher_sha256, judge
+    )
     return sampler.draw(requests, on_rows_done, carried)
 
 
@@ -93,6 +98,7 @@ class PseudoSampler:
 
     teacher: PreTrainedModel
     codec: TextCodec
+    template: RowTemplate
     params: GenerateParams
     text: TextParams
     new_task: str
@@ -114,8 +120,8 @@ class PseudoSampler:
         `refill` that is no error, as in the published code, and with a judge only where a task has
         none. Raises ConfigError where rows are longer than the model allows."""
         keys = "text.max_input_tokens and text.max_target_tokens"
-        # a prompt is GEN_t, or GEN_t, a label and GEN
-        longest = max((len(ids) + 2 for one in requests for ids in one.targets), default=1)
+        prompts = {(one.source_task, ids) for one in requests for ids in (one.targets or ((),))}
+        longest = max((len(self.template.draw_prompt(*one)) for one in prompts), default=1)
         require_positions(self.teacher, self.text.max_sample_tokens + longest, keys)
         samples: list[PseudoSample] = []
         attempt = 1
@@ -167,29 +173,31 @@ class PseudoSampler:
             pseudo_seed(self.seed, self.new_task, request.source_task, index, attempt)
             for request, index in draws
         ]
-        control, params, max_tokens = self.codec.control, self.params, self.text.max_sample_tokens
+        template, params, max_tokens = self.template, self.params, self.text.max_sample_tokens
+        targets = [request.target_of(index) for request, index in draws]
         text_format = FreeFormat()
         if params.format == "constrain":
-            x_only = [bool(request.targets) for request, _ in draws]
-            text_format = FormatAutomaton(x_only, control, self.text, self._characters)
+            x_only = [bool(target) for target in targets]
+            text_format = FormatAutomaton(x_only, template, self.text, self._characters)
         sampler = TopKSampler(seeds, params.topk, text_format, max_tokens, self.teacher.device)
         completions = decode(
             self.teacher,
-            [request.prompt(index, control) for request, index in draws],
+            [
+                template.draw_prompt(request.source_task, target)
+                for (request, _), target in zip(draws, targets, strict=True)
+            ],
             sampler.choose,
             max_tokens,
-            control,
+            [template.end_of_draw(has_target=bool(target)) for target in targets],
+            template.pad,
             params.batch_size,
             on_rows_done,
             wants_nll=True,
         )
         samples = []
-        for (request, index), seed, completion in zip(draws, seeds, completions, strict=True):
-            written = completion.ids
-            if target := request.target_of(index):
-                end = (control.eos,) if written[-1:] == (control.eos,) else ()
-                written = (*written[: len(written) - len(end)], control.ans, *target, *end)
-            parsed = parse_sample(written, control, self.codec.decode)
+        drawn = zip(draws, targets, seeds, completions, strict=True)
+        for (request, index), target, seed, completion in drawn:
+            parsed = parse_sample(completion.ids, template, self.codec.decode, target)
             sample = PseudoSample(
                 row_id=pseudo_row_id(self.new_task, request.source_task, index, attempt),
                 source_task=request.source_task,

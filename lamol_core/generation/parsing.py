@@ -1,14 +1,14 @@
-"""Split drawn ids at ANS into a sample, and find the reason to reject a malformed one."""
+"""Split drawn ids into a sample, and find the reason to reject a malformed one."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lamol_core.text.normalise import is_blank
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import RowTemplate
 
 
 class Parsed(NamedTuple):
-    """A drawn sequence, split at ANS. `reject_reason` is empty where the sample is valid."""
+    """A drawn sequence, split into x and y. `reject_reason` is empty where the sample is valid."""
 
     input_ids: list[int]
     target_ids: list[int]
@@ -18,23 +18,32 @@ class Parsed(NamedTuple):
 
 
 def parse_sample(
-    ids: Sequence[int], control: ControlTokens, decode: Callable[[Sequence[int]], str]
+    ids: Sequence[int],
+    template: RowTemplate,
+    decode: Callable[[Sequence[int]], str],
+    target: Sequence[int] = (),
 ) -> Parsed:
-    """Split ids (everything after GEN) at the first ANS, and check their form.
+    """Split ids (everything after the prompt) into x and y, and check their form. `target`: the ids
+    of y where the prompt has it, and x alone was drawn.
 
-    `reject_reason` is the first of these that applies: no_eos (the length limit came first),
-    no_ans, many_ans, control_token (PAD or GEN in the text), empty_input, empty_target (nothing
-    that can be seen), broken_text (not valid UTF-8)."""
-    ended = bool(ids) and ids[-1] == control.eos
-    body = list(ids[:-1] if ended else ids)
-    split = body.index(control.ans) if control.ans in body else len(body)
-    x, y = body[:split], body[split + 1 :]
+    `reject_reason` is the first of these that applies: no_eos (the length limit came first), no_ans
+    (no y), many_ans (more than one), control_token (one of those that no text may hold),
+    empty_input, empty_target (nothing that can be seen), broken_text (not valid UTF-8)."""
+    end = template.end_of_lone_input if target else template.end
+    ended = bool(ids) and ids[-1] == end
+    x, y = list(ids[:-1] if ended else ids), list(target)
+    has_target = bool(target)
+    if not target and template.end_of_input in x:
+        split = x.index(template.end_of_input)
+        x, rest = x[:split], x[split + 1 :]
+        has_target = tuple(rest[: len(template.header)]) == template.header
+        y = rest[len(template.header) :]
     input_text, target_text = decode(x), decode(y)
     applies = {
         "no_eos": not ended,
-        "no_ans": control.ans not in body,
-        "many_ans": control.ans in y,
-        "control_token": not set(body).isdisjoint(control.never_in_text),
+        "no_ans": not has_target,
+        "many_ans": template.end_of_input in [*y, *(x if target else ())],
+        "control_token": not set(template.never_in_text).isdisjoint([*x, *y]),
         "empty_input": is_blank(input_text),
         "empty_target": is_blank(target_text),
         "broken_text": "\ufffd" in input_text + target_text,

@@ -5,24 +5,17 @@ from dataclasses import dataclass
 
 from lamol_core.generation.params import GenerateParams
 from lamol_core.records import PseudoSample
-from lamol_core.text.template import ControlTokens
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request for `count` rows of an earlier task, which are drawn with its GEN token."""
+    """A request for `count` rows of an earlier task."""
 
     source_task: str
-    gen_token: int
     count: int
     targets: tuple[tuple[int, ...], ...] = ()
     """The ids of each wanted row's label, which its prompt names; empty where the teacher writes
     the targets too."""
-
-    def prompt(self, index: int, control: ControlTokens) -> list[int]:
-        """The ids that a draw continues: GEN_t, or GEN_t, the label and GEN."""
-        target = self.target_of(index)
-        return [self.gen_token, *target, *([control.gen] if target else ())]
 
     def target_of(self, index: int) -> tuple[int, ...]:
         """The ids of the label that a draw is prompted with; () where it is not."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lamol_core.artifacts.spec import remedy_at
 from lamol_core.errors import ArtifactError
 from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.template import RowTemplate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,9 +25,11 @@ gradients."""
 
 @dataclass(frozen=True)
 class MemoryContext:
-    """What a memory is made with: the user's seed, and a function that turns ids into text."""
+    """What a memory is made with: the user's seed, how rows become token sequences, and a function
+    that turns ids into text."""
 
     seed: int
+    template: RowTemplate
     decode: Callable[[Sequence[int]], str]
 
 

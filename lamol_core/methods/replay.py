@@ -72,7 +72,9 @@ class RowMemory(Memory):
         path = file_of_state(folder, ROWS)
         table = read_rows(path, STATE.schema, remedy(STATE, folder.parent.name))
         self._rows = [
-            EncodedRow(row.row_id, "memory", row.input_ids, row.target_ids, row.gen_token)
+            self._context.template.row(
+                row.row_id, "memory", row.task, row.input_ids, row.target_ids
+            )
             for row in from_table(table, MemoryRow)
         ]
         stream = json.loads(file_of_state(folder, STREAM).read_text(encoding="utf-8"))
@@ -98,7 +100,7 @@ class RowMemory(Memory):
         kept = []
         for slot, row in enumerate(self._rows):
             x, y, decode = list(row.input_ids), list(row.target_ids), self._context.decode
-            kept.append(MemoryRow(slot, row.row_id, decode(x), decode(y), x, y, row.gen_token))
+            kept.append(MemoryRow(slot, row.row_id, row.task, decode(x), decode(y), x, y))
         write_rows(folder / ROWS, kept, STATE.schema)
         stream = {"rows_seen": self._reservoir.num_seen, "buffer_size": self._reservoir.size}
         (folder / STREAM).write_text(json.dumps(stream) + "\n", encoding="utf-8")

@@ -23,7 +23,7 @@ from lamol_core.models.precision import resolve_precision
 from lamol_core.parameters import Params
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import NUM_CONTROL
+from lamol_core.text.template import NUM_CONTROL, TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.student import Checkpoints, train_from_checkpoint
@@ -109,11 +109,12 @@ def _try_drawing(
     limits = TextParams(max_input_tokens=num, max_target_tokens=1)
     topk, batch_size = params.generate.topk, params.generate.batch_size
     once = GenerateParams(topk=topk, batch_size=batch_size, refill=False)
+    template = TokenTemplate(codec.control, [BEFORE], task_specific=False)
     sampler = PseudoSampler(
-        model, codec, once, limits, new_task="", seed=params.seed, teacher_sha256=""
+        model, codec, template, once, limits, new_task="", seed=params.seed, teacher_sha256=""
     )
     started = time.perf_counter()
-    drawn = sampler.draw([Request(BEFORE, codec.control.gen_for(0, False), batch_size)])
+    drawn = sampler.draw([Request(BEFORE, batch_size)])
     seconds = time.perf_counter() - started
     lengths = (len(row.input_ids) + len(row.target_ids) + NUM_CONTROL["gen"] for row in drawn)
     return drawn, seconds / sum(lengths)

@@ -1,50 +1,59 @@
-"""A row as token ids, and the two sequences that a model learns from it.
+"""A row as token ids, and the sequences (views) that a model learns from it."""
 
-QA   x ANS y EOS          supervised: y EOS
-GEN  GEN_t x ANS y EOS    supervised: all after GEN_t
-     GEN_t y GEN x EOS    supervised: x EOS, where the target comes first
-"""
+from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from lamol_core.records import Origin, View
-from lamol_core.text.template import ControlTokens
+
+IGNORED = -100
+Part = tuple[Sequence[int], bool]
+"""A stretch of token ids, and whether it is supervised."""
 
 
 @dataclass(frozen=True)
 class EncodedView:
-    """One view of one row: its token ids, and the index of the first supervised id."""
+    """One view of one row: its token ids, and the ranges [start, stop) of the supervised ones."""
 
     row_id: str
     origin: Origin
     view: View
     ids: tuple[int, ...]
-    supervised_from: int
+    supervised: tuple[tuple[int, int], ...]
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Its ids, with IGNORED in place of those that are not supervised."""
+        labels = [IGNORED] * len(self.ids)
+        for start, stop in self.supervised:
+            labels[start:stop] = self.ids[start:stop]
+        return tuple(labels)
 
     @property
     def num_supervised(self) -> int:
-        return len(self.ids) - self.supervised_from
+        return sum(stop - start for start, stop in self.supervised)
 
 
 @dataclass(frozen=True)
 class EncodedRow:
-    """One row of a training set as token ids, with the GEN token of its task."""
+    """One row of a training set as token ids. `parts`: each of its views as stretches of ids."""
 
     row_id: str
     origin: Origin
+    task: str
     input_ids: Sequence[int]
     target_ids: Sequence[int]
-    gen_token: int
-    target_first: bool = False
-    """Whether the GEN view begins with the target."""
+    parts: Mapping[View, tuple[Part, ...]]
 
-    def views(self, views: Sequence[View], control: ControlTokens) -> list[EncodedView]:
+    def views(self, views: Sequence[View]) -> list[EncodedView]:
         """The row's sequences for these views, in this order."""
-        qa = (*self.input_ids, control.ans, *self.target_ids, control.eos)
-        gen, free = (self.gen_token, *qa), 1
-        if self.target_first:
-            label = (self.gen_token, *self.target_ids, control.gen)
-            gen, free = (*label, *self.input_ids, control.eos), len(label)
-        of = {"qa": (qa, len(self.input_ids) + 1), "gen": (gen, free)}
-        return [EncodedView(self.row_id, self.origin, view, *of[view]) for view in views]
+        made = []
+        for view in views:
+            parts = self.parts[view]
+            ids = tuple(token for stretch, _ in parts for token in stretch)
+            ranges = pairwise(accumulate((len(stretch) for stretch, _ in parts), initial=0))
+            learnt = (one for one, (_, supervised) in zip(ranges, parts, strict=True) if supervised)
+            made.append(EncodedView(self.row_id, self.origin, view, ids, tuple(learnt)))
+        return made

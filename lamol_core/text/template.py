@@ -1,10 +1,13 @@
-"""The control tokens of a row (x, y), and cutting x so that the row fits."""
+"""How a row (x, y) becomes token sequences: the templates, and cutting x so that the row fits."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lamol_core.errors import ConfigError
-from lamol_core.records import View
+from lamol_core.records import Origin, View
+from lamol_core.text.encoded import EncodedRow, Part
 
 ANS = "<|lamol:ans|>"
 """The name of ANS in a checkpoint's tokenizer."""
@@ -38,6 +41,106 @@ class ControlTokens:
     def never_in_text(self) -> tuple[int, ...]:
         """The ids that neither x nor y may hold: PAD and all GEN tokens."""
         return (self.pad, self.gen, *self.gen_by_task)
+
+
+class End(NamedTuple):
+    """What ends a sequence: the `times`-th time that the id `token` is written."""
+
+    token: int
+    times: int = 1
+
+
+class RowTemplate(ABC):
+    """How the rows of a sequence's tasks become token sequences.
+
+    Every row is laid out as prompt, x, `end_of_input`, `header`, y, `end`. A model writes the ids
+    after the prompt; the header is given to it."""
+
+    end: int
+    """The id that ends y."""
+    end_of_input: int
+    """The id that ends x where y follows."""
+    end_of_lone_input: int
+    """The id that ends x where y stands in the prompt."""
+    header: tuple[int, ...] = ()
+    """The ids between `end_of_input` and y."""
+    pad: int
+    never_in_text: Collection[int]
+    """Ids that neither x nor y may hold, besides those that end them."""
+
+    @abstractmethod
+    def answer_prompt(self, x: Sequence[int]) -> tuple[int, ...]:
+        """The ids that an answer to x follows: all of the QA view before y."""
+
+    @abstractmethod
+    def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
+        """The ids that a pseudo-sample of a task follows. With `y` x alone is to follow."""
+
+    def end_of_draw(self, has_target: bool) -> End:
+        """What ends a drawn sample. `has_target`: whether its prompt holds y."""
+        if has_target:
+            return End(self.end_of_lone_input)
+        return End(self.end, times=1 + (self.end == self.end_of_input))
+
+    @abstractmethod
+    def is_target_first(self, task: str) -> bool:
+        """Whether the prompt of a task's rows holds their y."""
+
+    def row(
+        self, row_id: str, origin: Origin, task: str, x: Sequence[int], y: Sequence[int]
+    ) -> EncodedRow:
+        """A row with both views."""
+        parts: Mapping[View, tuple[Part, ...]] = {
+            "qa": ((self.answer_prompt(x), False), ((*y, self.end), True)),
+            "gen": self._gen(task, x, y),
+        }
+        return EncodedRow(row_id, origin, task, x, y, parts)
+
+    def _gen(self, task: str, x: Sequence[int], y: Sequence[int]) -> tuple[Part, ...]:
+        if self.is_target_first(task):
+            return (self.draw_prompt(task, y), False), ((*x, self.end_of_lone_input), True)
+        return (
+            (self.draw_prompt(task), False),
+            ((*x, self.end_of_input), True),
+            (self.header, False),
+            ((*y, self.end), True),
+        )
+
+
+class TokenTemplate(RowTemplate):
+    """Rows with reserved tokens.
+
+    QA   x ANS y EOS          supervised: y EOS
+    GEN  GEN_t x ANS y EOS    supervised: all after GEN_t
+         GEN_t y GEN x EOS    supervised: x EOS, where the target comes first
+    """
+
+    def __init__(
+        self,
+        control: ControlTokens,
+        tasks: Sequence[str] = (),
+        task_specific: bool = True,
+        target_first: Collection[str] = (),
+    ) -> None:
+        """`tasks`: in the order of learning. Without `task_specific` all have the shared GEN.
+        Raises ConfigError where a task has no reserved token."""
+        self._control, self._target_first = control, frozenset(target_first)
+        self._gen_tokens = {
+            task: control.gen_for(index, task_specific) for index, task in enumerate(tasks)
+        }
+        self.end = self.end_of_lone_input = control.eos
+        self.end_of_input, self.pad = control.ans, control.pad
+        self.never_in_text = control.never_in_text
+
+    def answer_prompt(self, x: Sequence[int]) -> tuple[int, ...]:
+        return (*x, self._control.ans)
+
+    def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
+        gen = self._gen_tokens[task]
+        return (gen, *y, self._control.gen) if y else (gen,)
+
+    def is_target_first(self, task: str) -> bool:
+        return task in self._target_first
 
 
 def cut_input(

@@ -14,10 +14,7 @@ from torch import Tensor
 
 from lamol_core.records import Origin, View
 from lamol_core.seeds import derive_seed
-from lamol_core.text.encoded import EncodedRow, EncodedView
-from lamol_core.text.template import ControlTokens
-
-IGNORED = -100
+from lamol_core.text.encoded import IGNORED, EncodedRow, EncodedView
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,7 @@ class MicroBatch:
     def of(cls, members: Sequence[EncodedView]) -> MicroBatch:
         ids = [token for member in members for token in member.ids]
         positions = [i for member in members for i in range(len(member.ids))]
-        labels = [
-            token if i >= member.supervised_from else IGNORED
-            for member in members
-            for i, token in enumerate(member.ids)
-        ]
+        labels = [label for member in members for label in member.labels]
         tensors = torch.tensor(ids), torch.tensor(positions), torch.tensor(labels)
         return cls(*tensors, tuple(members))
 
@@ -80,13 +73,13 @@ class MicroBatch:
 
 
 def count_supervised(
-    rows: Sequence[EncodedRow], views: Sequence[View], control: ControlTokens
+    rows: Sequence[EncodedRow], views: Sequence[View]
 ) -> Counter[tuple[View, Origin]]:
     """The number of supervised tokens by view and origin. These are the denominators of a batch's
     means."""
     denominators: Counter[tuple[View, Origin]] = Counter()
     for row in rows:
-        for view in row.views(views, control):
+        for view in row.views(views):
             denominators[view.view, view.origin] += view.num_supervised
     return denominators
 
@@ -94,7 +87,6 @@ def count_supervised(
 def micro_batches(
     rows: Sequence[EncodedRow],
     views: Sequence[View],
-    control: ControlTokens,
     max_tokens: int,
     rank: int = 0,
     world: int = 1,
@@ -105,11 +97,11 @@ def micro_batches(
     All views are sorted together by length. A micro-batch has at most `max_tokens` tokens, unless
     it is one longer sequence. `rank` and `world`: the number of this process, and how many there
     are."""
-    own = [view for row in rows[rank::world] for view in row.views(views, control)]
+    own = [view for row in rows[rank::world] for view in row.views(views)]
     if rows and not own:
         # every process takes part in every step: an idle one computes a row without labels
-        idle = rows[0].views(views[:1], control)[0]
-        own = [replace(idle, supervised_from=len(idle.ids))]
+        idle = rows[0].views(views[:1])[0]
+        own = [replace(idle, supervised=())]
     own.sort(key=lambda view: len(view.ids))
     cuts = cut_evenly([len(view.ids) for view in own], max_tokens)
     return [MicroBatch.of(own[start:stop]) for start, stop in cuts]

@@ -9,7 +9,7 @@ from lamol_core.artifacts.spec import MIX, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import cut_input
+from lamol_core.text.template import RowTemplate, TokenTemplate, cut_input
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -34,15 +34,19 @@ class TrainingSet:
     def has_pseudo_rows(self) -> bool:
         return any(row.origin == "pseudo" for row in self.mix)
 
+    def template(self, codec: TextCodec) -> RowTemplate:
+        """How the rows become token sequences. Raises ConfigError where a task has no reserved
+        token."""
+        return TokenTemplate(
+            codec.control, self.lineage, self.task_specific_token, self.target_first
+        )
+
     def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
         """The rows as token ids in the mix's order, and how many inputs were cut.
 
         Raises ArtifactError where the mix names a missing or rejected row. Raises ConfigError,
         which names the row, where a target alone is longer than `max_length` allows."""
-        gen_tokens = {
-            name: codec.control.gen_for(index, self.task_specific_token)
-            for index, name in enumerate(self.lineage)
-        }
+        template = self.template(codec)
         inputs = codec.encode([row.input for row in self.real])
         targets = codec.encode([row.target for row in self.real])
         ids = {row.row_id: pair for row, *pair in zip(self.real, inputs, targets, strict=True)}
@@ -56,8 +60,6 @@ class TrainingSet:
                 )
             x, y = ids[row.row_id]
             kept, cut = cut_input(x, y, self.max_length, row.row_id)
-            task = row.source_task
-            order = gen_tokens[task], task in self.target_first
-            rows.append(EncodedRow(row.row_id, row.origin, kept, y, *order))
+            rows.append(template.row(row.row_id, row.origin, row.source_task, kept, y))
             num_cut += cut
         return rows, num_cut

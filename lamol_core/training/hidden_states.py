@@ -86,7 +86,7 @@ def can_be_packed(model: PreTrainedModel, head: LinearHead | None) -> bool:
     """Whether packed rows give the same states as padded rows. Two short rows are tried."""
     if not is_plain_causal(model):
         return False
-    views = [EncodedView("", "new", "qa", ids, 0) for ids in ((7, 5), (8, 6, 5, 7))]
+    views = [EncodedView("", "new", "qa", ids, ((0, len(ids)),)) for ids in ((7, 5), (8, 6, 5, 7))]
     micro = MicroBatch.of(views).to(model.device)
     was_training = model.training
     model.eval()

@@ -12,8 +12,8 @@ from lamol_core.methods.losses import Segment, losses_of_states
 from lamol_core.methods.terms import Kind, Loss, Term
 from lamol_core.models.head import LinearHead
 from lamol_core.records import Origin, View
-from lamol_core.text.encoded import EncodedView
-from lamol_core.training.batches import IGNORED, MicroBatch
+from lamol_core.text.encoded import IGNORED, EncodedView
+from lamol_core.training.batches import MicroBatch
 from lamol_core.training.teacher.interface import Teacher
 
 

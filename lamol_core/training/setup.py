@@ -13,7 +13,6 @@ from lamol_core.methods.terms import Loss
 from lamol_core.models.checkpoints import load_model, require_positions
 from lamol_core.models.precision import resolve_attention, resolve_compile, resolve_precision
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import NUM_CONTROL, ControlTokens
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import LogRow, Resume
@@ -27,16 +26,15 @@ class TrainingSetup:
 
     def __init__(
         self,
-        control: ControlTokens,
         params: TrainParams,
         rows: Sequence[EncodedRow],
         seed: int,
         on_step: Callable[[LogRow, int], None],
     ) -> None:
-        self.control, self.params = control, params
+        self.params = params
         self._seed, self._on_step = seed, on_step
-        lengths = (len(row.input_ids) + len(row.target_ids) for row in rows)
-        self._longest = max(lengths, default=0) + NUM_CONTROL["gen"]
+        lengths = (len(view.ids) for row in rows for view in row.views(("qa", "gen")))
+        self._longest = max(lengths, default=0)
         self.dtype = resolve_precision(params.precision, PartialState().device)
         self.accelerator = Accelerator(mixed_precision="no")
         self.attention = resolve_attention(params.attention, self.accelerator.device)
@@ -71,12 +69,12 @@ class TrainingSetup:
         if params.gradient_checkpointing:
             checkpoint_activations(model)
         # 6 N D: forward and backward of all parameters, for every token of every step
-        tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views, self.control))
+        tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views))
         epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
         flops = 6.0 * model.num_parameters() * tokens * epochs
         compiled = resolve_compile(params.compile, flops, self.accelerator.device)
         with as_body(model, self.attention, compiled) as body:
-            trainer = Trainer(self.accelerator, body, teacher, loss, self.control, params, memory)
+            trainer = Trainer(self.accelerator, body, teacher, loss, params, memory)
             log_rows = trainer.train(rows, self._seed, self._on_step, resume)
         # Accelerate holds on to every model it prepared: an expert would stay beside its student
         self.accelerator.free_memory()

@@ -99,10 +99,11 @@ def train_from_checkpoint(
     bf16. `on_step` gets every row of the log, an expert's too, and the number of steps.
     """
     codec = TextCodec.load(checkpoints.teacher)
+    template = training_set.template(codec)
     rows, num_cut = training_set.encode(codec)
     seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
-    setup = TrainingSetup(codec.control, params, rows, seed_of_task, on_step)
-    memory = method.memory(MemoryContext(seed, codec.decode))
+    setup = TrainingSetup(params, rows, seed_of_task, on_step)
+    memory = method.memory(MemoryContext(seed, template, codec.decode))
     if checkpoints.state is not None and len(training_set.lineage) > 1:
         memory.read(checkpoints.state)
 

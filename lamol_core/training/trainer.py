@@ -20,7 +20,6 @@ from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Kind, Loss, ce
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import ControlTokens
 from lamol_core.training.batches import count_supervised, micro_batches, optimizer_batches
 from lamol_core.training.hidden_states import Body
 from lamol_core.training.interruption import Interruption
@@ -60,7 +59,6 @@ class Trainer:
     student: Body
     teacher: Teacher | None
     loss: Loss
-    control: ControlTokens
     params: TrainParams
     memory: Memory = field(default_factory=Memory)
 
@@ -135,10 +133,10 @@ class Trainer:
         """Run forward and backward over the micro-batches of a batch; returns the mean of each
         term, and the number of tokens. The loss is that of the whole batch, however it is cut."""
         accelerator, loss, head = self.accelerator, self.loss, self.student.head
-        denominators = count_supervised(batch, loss.views, self.control)
+        denominators = count_supervised(batch, loss.views)
         rank, world = accelerator.process_index, accelerator.num_processes
         max_tokens = self.params.micro_batch_tokens
-        micros = micro_batches(batch, loss.views, self.control, max_tokens, rank, world)
+        micros = micro_batches(batch, loss.views, max_tokens, rank, world)
         teachers: dict[Kind, Teacher] = {"mse": MemoryTeacher(self.memory)}
         if self.teacher is not None:
             teachers["kl"] = self.teacher
@@ -166,7 +164,7 @@ class Trainer:
         """The logits (n, V) of each row's answer (QA view), computed in eval mode."""
         student = self.student.eval()
         logits_of: dict[str, Tensor] = {}
-        for micro in micro_batches(rows, ("qa",), self.control, self.params.micro_batch_tokens):
+        for micro in micro_batches(rows, ("qa",), self.params.micro_batch_tokens):
             micro = micro.to(student.model.device)
             states = student(micro, micro.supervised - 1)
             logits = states if student.head is None else student.head.logits(states)
@@ -179,7 +177,7 @@ class Trainer:
     def _likelihood_backward(self, row: EncodedRow) -> None:
         """Add the gradient of one row's -log p(y | x) to the weights' gradients, computed in eval
         mode."""
-        (micro,) = micro_batches([row], ("qa",), self.control, 1)
+        (micro,) = micro_batches([row], ("qa",), 1)
         micro, student, loss = micro.to(self.student.model.device), self.student, ce("qa", "new")
         # a denominator of 1: the sum over the answer's tokens
         losses_of(micro, loss, {("qa", "new"): 1}, student, student.head, {}).total.backward()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +14,7 @@ from lamol_core.decoding.completions import Completion, Writer, log_normaliser
 from lamol_core.decoding.decode import decode, runs_in_slots
 from lamol_core.decoding.engine import SlotEngine
 from lamol_core.decoding.slots import bytes_per_slot
+from lamol_core.text.template import End
 from tests.fakes import (
     ARCHITECTURES,
     CONTROL,
@@ -43,9 +43,8 @@ PROMPTS = make_prompts()
 
 
 def greedy(model: PreTrainedModel, eos: int, batch_size: int, **kwargs) -> list[Completion]:  # type: ignore[no-untyped-def]
-    control = replace(CONTROL, eos=eos)
-    choose = likeliest(FORBIDDEN, CPU)
-    return decode(model, PROMPTS, choose, NEW_TOKENS, control, batch_size, **kwargs)
+    choose, ends = likeliest(FORBIDDEN, CPU), [End(eos)] * len(PROMPTS)
+    return decode(model, PROMPTS, choose, NEW_TOKENS, ends, CONTROL.pad, batch_size, **kwargs)
 
 
 def generated(model: PreTrainedModel, eos: int) -> list[tuple[int, ...]]:
@@ -116,7 +115,7 @@ def scripted(lengths: list[int]) -> Writer:
     def choose(logits: torch.Tensor, rows: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
         return torch.where(length == last[rows], CONTROL.eos, FIRST_TEXT_ID)
 
-    return Writer(choose, len(lengths), max(lengths), CONTROL.eos, CPU)
+    return Writer(choose, [End(CONTROL.eos)] * len(lengths), max(lengths), CPU)
 
 
 def test_a_row_that_ends_makes_room_at_once() -> None:
@@ -222,7 +221,7 @@ def test_every_finished_row_is_counted_once() -> None:
 
 def test_no_prompts_no_completions() -> None:
     model = ARCHITECTURES["llama"]()
-    assert decode(model, [], likeliest((2,), CPU), 3, CONTROL, batch_size=4) == []
+    assert decode(model, [], likeliest((2,), CPU), 3, [], CONTROL.pad, batch_size=4) == []
 
 
 def test_likelihoods_of_low_precision_logits_are_summed_in_fp32() -> None:

@@ -11,6 +11,7 @@ from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
 from lamol_core.records import PseudoSample
 from lamol_core.text.params import TextParams
+from lamol_core.text.template import TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
 
 LIMITS = TextParams(max_input_tokens=6, max_target_tokens=3)
@@ -25,9 +26,7 @@ def draw(
     text: TextParams = LIMITS,
     **changes: Any,
 ) -> list[PseudoSample]:
-    requests = [
-        Request(f"task{i}", codec.control.gen_by_task[i], count) for i, count in enumerate(counts)
-    ]
+    requests = [Request(f"task{i}", count) for i, count in enumerate(counts)]
     return sampler(teacher, codec, text, seed, **changes).draw(requests)
 
 
@@ -39,8 +38,9 @@ def sampler(
     **changes: Any,
 ) -> PseudoSampler:
     params = GenerateParams.model_validate({"max_attempts": 50, **changes})
+    template = TokenTemplate(codec.control, [f"task{i}" for i in range(3)])
     return PseudoSampler(
-        teacher, codec, params, text, new_task="new", seed=seed, teacher_sha256="abc"
+        teacher, codec, template, params, text, new_task="new", seed=seed, teacher_sha256="abc"
     )
 
 

@@ -13,10 +13,11 @@ from lamol_core.generation.automaton import FormatAutomaton
 from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import ControlTokens, TokenTemplate
 
 CPU = torch.device("cpu")
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
+TEMPLATE = TokenTemplate(CONTROL)
 WORDS = 14
 NEVER = float("-inf")
 ASCII = CharacterSteps.over([b"a"] * WORDS, CPU)
@@ -30,7 +31,7 @@ def spell(ids) -> str:  # type: ignore[no-untyped-def]
 def automaton(rows: int, x: int = 5, y: int = 3, x_only: int = 0) -> FormatAutomaton:
     """The first `x_only` rows have their y in the prompt."""
     limits = TextParams(max_input_tokens=x, max_target_tokens=y)
-    return FormatAutomaton([row < x_only for row in range(rows)], CONTROL, limits, ASCII)
+    return FormatAutomaton([row < x_only for row in range(rows)], TEMPLATE, limits, ASCII)
 
 
 def free_sampler(seeds: Sequence[int], topk: int) -> TopKSampler:
@@ -105,7 +106,7 @@ def test_every_completion_is_well_formed(
             assert ids[-1] == CONTROL.eos and 1 <= len(ids[:-1]) <= x
             assert not set(ids[:-1]) & {CONTROL.ans, CONTROL.eos, *CONTROL.never_in_text}
             continue
-        parsed = parse_sample(ids, CONTROL, spell)
+        parsed = parse_sample(ids, TEMPLATE, spell)
         assert parsed.reject_reason == ""
         assert ids.count(CONTROL.ans) == 1 and ids.count(CONTROL.eos) == 1
         assert 1 <= len(parsed.input_ids) <= x and 1 <= len(parsed.target_ids) <= y

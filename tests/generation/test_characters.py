@@ -24,7 +24,7 @@ from lamol_core.generation.characters import (
 )
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import ControlTokens, TokenTemplate
 
 CPU = torch.device("cpu")
 BYTES = steps_of_tokens([bytes([byte]) for byte in range(256)])
@@ -95,6 +95,7 @@ def test_a_vocabulary_without_the_bytes_that_would_end_a_character() -> None:
 
 
 CONTROL = ControlTokens(ans=256, eos=257, pad=258, gen=259, gen_by_task=(260,))
+TEMPLATE = TokenTemplate(CONTROL)
 VOCABULARY = [
     *(bytes([byte]) for byte in range(256)),
     b"<ans>", b"<eos>", b"<pad>", b"<gen>", b"<gen0>",
@@ -108,7 +109,7 @@ def test_random_logits_over_bytes_give_whole_characters(seed: int, x: int, y: in
     """Most tokens are half characters; limits as short as one token leave no room for them."""
     limits, rows = TextParams(max_input_tokens=x, max_target_tokens=y), 8
     characters = CharacterSteps.over(VOCABULARY, CPU)
-    machine = FormatAutomaton([False] * rows, CONTROL, limits, characters)
+    machine = FormatAutomaton([False] * rows, TEMPLATE, limits, characters)
     sampler = TopKSampler(range(seed, seed + rows), k, machine, limits.max_sample_tokens, CPU)
     generator = torch.Generator().manual_seed(seed)
     written: list[list[int]] = [[] for _ in range(rows)]
@@ -129,5 +130,5 @@ def test_random_logits_over_bytes_give_whole_characters(seed: int, x: int, y: in
         return b"".join(text for text in texts if text is not None).decode("utf-8", "replace")
 
     for ids in written:
-        parsed = parse_sample(ids, CONTROL, spell)  # type: ignore[arg-type]
+        parsed = parse_sample(ids, TEMPLATE, spell)  # type: ignore[arg-type]
         assert parsed.reject_reason in ("", "empty_input", "empty_target")  # white space alone

@@ -17,6 +17,7 @@ from lamol_core.generation.requests import Request
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import PseudoSample
 from lamol_core.text.params import TextParams
+from lamol_core.text.template import TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import sharpen
 from tests.generation.drawn import LIMITS, draw, sampler, texts
@@ -115,7 +116,7 @@ def test_attempts_are_bounded(teacher: PreTrainedModel, codec: TextCodec) -> Non
     counts: list[int] = []
     asked = sampler(teacher, codec, format="reject", max_attempts=3)
     with pytest.raises(GenerationError, match=naming("task0", "generate.max_attempts", 3)):
-        asked.draw([Request("task0", codec.control.gen, 5)], counts.append)
+        asked.draw([Request("task0", 5)], counts.append)
     assert 5 < sum(counts) <= 15
 
 
@@ -157,7 +158,7 @@ def test_likelihoods_of_inputs_are_those_of_one_row_alone(
 ) -> None:
     inputs = codec.encode(["the card", "is it open on sunday", "a"])
     prompt = codec.control.gen_by_task[0]
-    found = input_likelihoods(teacher, prompt, inputs, codec.control.pad)
+    found = input_likelihoods(teacher, [prompt], inputs, codec.control.pad)
     for ids, value in zip(inputs, found, strict=True):
         with torch.no_grad():
             logits = teacher(input_ids=torch.tensor([[prompt, *ids]])).logits[0].log_softmax(-1)
@@ -169,12 +170,12 @@ def test_an_input_with_no_positions_left_for_an_answer_has_none(codec: TextCodec
     torch.manual_seed(0)
     size = {"n_positions": 12, "n_embd": 16, "n_layer": 1, "n_head": 2}
     gpt2 = sharpen(GPT2LMHeadModel(GPT2Config(vocab_size=600, **size)).eval())
-    longest = LIMITS.max_target_tokens
+    longest, template = LIMITS.max_target_tokens, TokenTemplate(codec.control)
     fits = size["n_positions"] - 1 - longest
     inputs = [[5] * fits, [5] * (fits + 1), [7]]
-    long, too_long, short = answers_of(gpt2, codec, inputs, longest, batch_size=256)
+    long, too_long, short = answers_of(gpt2, template, inputs, longest, batch_size=256)
     assert long and short and too_long == []
-    alone = answers_of(gpt2, codec, [[7]], longest, batch_size=256)
+    alone = answers_of(gpt2, template, [[7]], longest, batch_size=256)
     assert alone == [short], "its neighbours are as they were"
 
 

@@ -36,7 +36,7 @@ def drawn(num_valid: int, size: int = 6) -> list[PseudoSample]:
 def test_rejected_draws_are_repeated_until_the_attempts_end(
     refill: bool, attempt: int, again: int
 ) -> None:
-    requests, params = [Request("a", 5, 6)], GenerateParams(max_attempts=3, refill=refill)
+    requests, params = [Request("a", 6)], GenerateParams(max_attempts=3, refill=refill)
     first = draws_of_attempt(requests, [], 1, params)
     assert [index for _, index in first] == list(range(6))
     repeated = draws_of_attempt(requests, drawn(2), attempt, params)

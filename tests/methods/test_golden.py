@@ -50,8 +50,8 @@ def teacher() -> Iterator[OnlineTeacher]:
 def packed_view(
     row_id: str, origin: Origin, view: View, ids: Tensor, positions: Tensor, labels: Tensor
 ) -> tuple[EncodedView, Tensor, Tensor, Tensor]:
-    first = int((labels != IGNORED).nonzero()[0])
-    return EncodedView(row_id, origin, view, tuple(ids.tolist()), first), ids, positions, labels
+    learnt = ((int((labels != IGNORED).nonzero()[0]), len(ids)),)
+    return EncodedView(row_id, origin, view, tuple(ids.tolist()), learnt), ids, positions, labels
 
 
 def micro_batch(case: dict[str, Any], tensors: dict[str, Tensor]) -> MicroBatch:

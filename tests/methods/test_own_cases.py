@@ -24,18 +24,17 @@ from lamol_core.methods.lamol import Lamol, LamolParams
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.methods.replay import Replay, ReplayParams
 from lamol_core.methods.spec import Method
-from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import ControlTokens
+from lamol_core.text.template import ControlTokens, TokenTemplate
 from lamol_core.training.batches import IGNORED, MicroBatch, count_supervised, micro_batches
 from lamol_core.training.objective import losses_of
 
 WORDS = 12
 Table = Callable[[MicroBatch, Tensor], Tensor]
-CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
-NEW = EncodedRow("n0", "new", (6, 7, 8), (9,), 5)
-NEW_LONG = EncodedRow("n1", "new", (11, 6, 6, 10), (7, 8), 5)
-PSEUDO = EncodedRow("p0", "pseudo", (10, 11), (6, 9), 4)
-REMEMBERED = EncodedRow("m0", "memory", (7, 9), (10,), 4)
+TEMPLATE = TokenTemplate(ControlTokens(1, eos=0, pad=2, gen=3, gen_by_task=(4, 5)), ["a", "b"])
+NEW = TEMPLATE.row("n0", "new", "b", (6, 7, 8), (9,))
+NEW_LONG = TEMPLATE.row("n1", "new", "b", (11, 6, 6, 10), (7, 8))
+PSEUDO = TEMPLATE.row("p0", "pseudo", "a", (10, 11), (6, 9))
+REMEMBERED = TEMPLATE.row("m0", "memory", "a", (7, 9), (10,))
 
 
 def table_model(weights: tuple[int, int, int], modulus: int, scale: float) -> Table:
@@ -107,9 +106,9 @@ def test_the_loss_is_the_number_worked_out_apart(name: str, max_tokens: int) -> 
     method: Method
     method, rows, expected = CASES[name]
     loss, teachers = method.loss, {"kl": TableTeacher(), "mse": TableTeacher()}
-    denominators = count_supervised(rows, loss.views, CONTROL)
+    denominators = count_supervised(rows, loss.views)
     total = sum(
         losses_of(micro, loss, denominators, STUDENT, None, teachers).total.item()
-        for micro in micro_batches(rows, loss.views, CONTROL, max_tokens)
+        for micro in micro_batches(rows, loss.views, max_tokens)
     )
     assert total == pytest.approx(expected, rel=1e-5)

@@ -23,7 +23,7 @@ from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.setup import TrainingSetup
-from tests.fakes import make_rows
+from tests.fakes import TEMPLATE, make_rows
 from tests.messages import naming
 from tests.methods.trainings import BUFFER, REMEMBERING, RESERVOIRS, learn, params_of, real_rows
 
@@ -50,7 +50,7 @@ def test_a_memory_of_another_size_is_refused(
 
 def test_a_step_recalls_as_many_rows_as_its_batch_takes_and_each_step_others() -> None:
     params = ReplayParams(buffer_size=BUFFER, batch_size=3)
-    memory = RowMemory(params, MemoryContext(0, decode=str))
+    memory = RowMemory(params, MemoryContext(0, TEMPLATE, decode=str))
     memory.observe(make_rows(BUFFER, 0), logits_of=lambda rows: [])
     assert len(memory.rows(0)) == 3
     assert memory.rows(0) == memory.rows(0) != memory.rows(1)

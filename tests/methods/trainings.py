@@ -21,6 +21,7 @@ from lamol_core.training.student import (
     train_from_checkpoint,
 )
 from lamol_core.training.trainer import LogRow
+from tests.fakes import TEMPLATE
 
 BUFFER = 6
 TASKS = ("a", "b", "c")
@@ -47,7 +48,7 @@ def params_of(method: str) -> Params:
 
 
 def remembers(method: str) -> bool:
-    context = MemoryContext(0, decode=str)
+    context = MemoryContext(0, TEMPLATE, decode=str)
     return type(params_of(method).chosen.memory(context)) is not Memory
 
 

@@ -11,7 +11,7 @@ from lamol_core.training.hidden_states import as_body
 from lamol_core.training.params import TrainParams
 from lamol_core.training.teacher.online import OnlineTeacher
 from lamol_core.training.trainer import Trainer
-from tests.fakes import CONTROL, make_rows, sharpen, tiny_llama
+from tests.fakes import make_rows, sharpen, tiny_llama
 
 PARAMS = {"steps": 2, "batch_size": 8, "micro_batch_tokens": 64, "warmup_fraction": 0.0}
 NAMES = ("loss", "grad_norm", "ce_qa", "ce_gen", "kl_qa", "kl_gen", "tokens")
@@ -22,7 +22,7 @@ def train_two_steps(accelerator: Accelerator, num_rows: int) -> dict[str, Any]:
     student, teacher = (sharpen(tiny_llama(), seed, 0.2) for seed in (0, 1))
     loss, params = LamolKd(LamolKdParams()).loss, TrainParams.model_validate(PARAMS)
     with as_body(student) as body, as_body(teacher) as teacher_body:
-        trainer = Trainer(accelerator, body, OnlineTeacher(teacher_body), loss, CONTROL, params)
+        trainer = Trainer(accelerator, body, OnlineTeacher(teacher_body), loss, params)
         log = trainer.train(make_rows(num_rows - 4, 4), 0)
     return {
         "processes": accelerator.num_processes,

@@ -11,6 +11,8 @@ from transformers import PreTrainedModel
 from lamol_core.text.encoded import EncodedRow
 from tests.fakes import CONTROL
 
+GEN_OF = dict(zip("ab", CONTROL.gen_by_task, strict=True))
+
 
 def naive_lamol_kd(
     student: PreTrainedModel,
@@ -27,7 +29,7 @@ def naive_lamol_kd(
     for row in rows:
         answer = [*row.target_ids, CONTROL.eos]
         body = [*row.input_ids, CONTROL.ans, *answer]
-        views = {"qa": (body, len(body) - len(answer)), "gen": ([row.gen_token, *body], 1)}
+        views = {"qa": (body, len(body) - len(answer)), "gen": ([GEN_OF[row.task], *body], 1)}
         for view, (ids, first) in views.items():
             tensor = torch.tensor([ids])
             told = student(input_ids=tensor).logits[0]

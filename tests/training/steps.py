@@ -16,7 +16,7 @@ from lamol_core.training.hidden_states import as_body
 from lamol_core.training.params import TrainParams
 from lamol_core.training.teacher.online import OnlineTeacher
 from lamol_core.training.trainer import LogRow, Trainer
-from tests.fakes import CONTROL, GROUPED_ARCHITECTURES, OTHER_ARCHITECTURES, make_rows, sharpen
+from tests.fakes import GROUPED_ARCHITECTURES, OTHER_ARCHITECTURES, make_rows, sharpen
 
 ROWS = make_rows(7, 4)
 ONE_STEP = {"steps": 1, "batch_size": 32, "warmup_fraction": 0.0}
@@ -46,7 +46,7 @@ def train(
         body = stack.enter_context(as_body(student))
         asked = OnlineTeacher(taught) if taught is not None else None
         kept = memory or Memory()
-        trainer = Trainer(accelerator, body, asked, method.loss, CONTROL, checked, kept)
+        trainer = Trainer(accelerator, body, asked, method.loss, checked, kept)
         return trainer.train(rows, seed, on_step)
 
 

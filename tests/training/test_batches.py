@@ -20,7 +20,7 @@ from lamol_core.training.batches import (
 )
 from lamol_core.training.params import TrainParams
 from lamol_core.training.trainer import count_steps
-from tests.fakes import CONTROL, make_rows
+from tests.fakes import make_rows
 
 BOTH: tuple[View, ...] = ("qa", "gen")
 VIEWS: list[tuple[View, ...]] = [BOTH, ("qa",)]
@@ -87,12 +87,12 @@ def test_micro_batches_hold_every_view_of_every_row_once(
     micros = [
         micro
         for rank in range(world)
-        for micro in micro_batches(ROWS, views, CONTROL, max_tokens, rank, world)
+        for micro in micro_batches(ROWS, views, max_tokens, rank, world)
     ]
     expected = Counter(
         (view.ids, view.num_supervised, view.view, row.origin)
         for row in ROWS
-        for view in row.views(views, CONTROL)
+        for view in row.views(views)
     )
     assert sequences(micros) == expected
     assert sum(micro.num_tokens for micro in micros) == sum(
@@ -103,12 +103,12 @@ def test_micro_batches_hold_every_view_of_every_row_once(
 
 
 def test_a_process_without_rows_computes_one_that_does_not_count() -> None:
-    (idle,) = micro_batches(ROWS[:1], BOTH, CONTROL, 64, 1, 2)
+    (idle,) = micro_batches(ROWS[:1], BOTH, 64, 1, 2)
     assert idle.num_tokens == 0 and len(idle.ids) > 0 and (idle.labels == -100).all()
 
 
 def test_some_members_alone_are_a_micro_batch_of_their_own() -> None:
-    (micro,) = micro_batches(ROWS, BOTH, CONTROL, 10**9)
+    (micro,) = micro_batches(ROWS, BOTH, 10**9)
     pseudo = tuple(member for member in micro.members if member.origin == "pseudo")
     others = tuple(member for member in micro.members if member.origin != "pseudo")
     parts = [micro.only(pseudo), micro.only(others)]
@@ -119,10 +119,10 @@ def test_some_members_alone_are_a_micro_batch_of_their_own() -> None:
 @pytest.mark.parametrize("views", VIEWS, ids=["both views", "qa"])
 def test_counted_tokens_are_the_supervised_ones(views: tuple[View, ...]) -> None:
     counted: Counter[tuple[str, str]] = Counter()
-    for micro in micro_batches(ROWS, views, CONTROL, 64):
+    for micro in micro_batches(ROWS, views, 64):
         for (_, supervised, view, origin), n in sequences([micro]).items():
             counted[view, origin] += n * supervised
-    assert count_supervised(ROWS, views, CONTROL) == counted
+    assert count_supervised(ROWS, views) == counted
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 13, 100])

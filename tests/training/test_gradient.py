@@ -17,7 +17,7 @@ from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import losses_of
 from lamol_core.training.optimizer import MasterAdamW
 from lamol_core.training.teacher.online import OnlineTeacher
-from tests.fakes import CONTROL, GROUPED_ARCHITECTURES, OTHER_ARCHITECTURES
+from tests.fakes import GROUPED_ARCHITECTURES, OTHER_ARCHITECTURES
 from tests.training.naive import naive_lamol_kd
 from tests.training.steps import KD, ROWS, pair, train
 
@@ -32,11 +32,11 @@ def gradient(
     """Loss and gradient of the batch, added up over micro-batches (and simulated processes)."""
     student, teacher = pair(architecture)
     loss, total = method.loss, 0.0
-    denominators = count_supervised(ROWS, loss.views, CONTROL)
+    denominators = count_supervised(ROWS, loss.views)
     with as_body(student, attention) as body, as_body(teacher, attention) as taught:
         teachers = {"kl": OnlineTeacher(taught)}
         for rank in range(world):
-            for micro in micro_batches(ROWS, loss.views, CONTROL, max_tokens, rank, world):
+            for micro in micro_batches(ROWS, loss.views, max_tokens, rank, world):
                 part = losses_of(micro, loss, denominators, body, body.head, teachers).total
                 part.backward()
                 total += part.item()

@@ -15,7 +15,6 @@ from lamol_core.training.batches import micro_batches
 from lamol_core.training.hidden_states import as_body
 from tests.fakes import (
     ARCHITECTURES,
-    CONTROL,
     GROUPED_ARCHITECTURES,
     OTHER_ARCHITECTURES,
     make_rows,
@@ -24,7 +23,7 @@ from tests.fakes import (
 from tests.messages import names
 
 BOTH: tuple[View, ...] = ("qa", "gen")
-(MICRO,) = micro_batches(make_rows(7, 4), BOTH, CONTROL, 10**9)
+(MICRO,) = micro_batches(make_rows(7, 4), BOTH, 10**9)
 
 
 def expected_states(model: PreTrainedModel, has_head: bool) -> torch.Tensor:

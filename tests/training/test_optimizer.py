@@ -18,7 +18,7 @@ from lamol_core.training.optimizer import MasterAdamW, join_halves, split_halves
 from lamol_core.training.params import TrainParams
 from lamol_core.training.teacher.online import OnlineTeacher
 from lamol_core.training.trainer import Trainer
-from tests.fakes import CONTROL, make_rows, tiny_llama
+from tests.fakes import make_rows, tiny_llama
 
 
 def layer(dtype: torch.dtype) -> nn.Linear:
@@ -151,7 +151,7 @@ def test_a_bf16_student_is_trained_like_one_of_fp32(accelerator: Accelerator) ->
         student = copy.deepcopy(teacher)
         with as_body(student) as body, as_body(teacher) as taught:
             loss = LamolKd(LamolKdParams()).loss
-            Trainer(accelerator, body, OnlineTeacher(taught), loss, CONTROL, params).train(rows, 0)
+            Trainer(accelerator, body, OnlineTeacher(taught), loss, params).train(rows, 0)
         assert all(weight.dtype == dtype for weight in student.parameters())
         moves[dtype] = torch.cat([
             (after - before).float().flatten()

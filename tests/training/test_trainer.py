@@ -21,7 +21,7 @@ from lamol_core.methods.memory import LogitsOf, Memory
 from lamol_core.methods.terms import Loss, ce
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.training.optimizer import MasterAdamW
-from tests.fakes import CONTROL, sharpen, tiny_llama
+from tests.fakes import CONTROL, TEMPLATE, sharpen, tiny_llama
 from tests.messages import names, naming
 from tests.training.steps import KD, ROWS, pair, train, weights
 
@@ -80,7 +80,7 @@ def test_a_student_equal_to_its_teacher_starts_without_divergence(accelerator: A
 
 
 def test_training_learns_a_tiny_task(accelerator: Accelerator) -> None:
-    rows = [EncodedRow(f"r{i}", "new", (10 + i, 20), (30 + i,), 4) for i in range(4)]
+    rows = [TEMPLATE.row(f"r{i}", "new", "a", (10 + i, 20), (30 + i,)) for i in range(4)]
     student = tiny_llama()
     log = train(accelerator, student, None, rows, steps=60, learning_rate=2e-2, warmup_fraction=0.1)
     assert log[0]["loss"] > 3.5 and log[-1]["ce_qa"] < 0.3
@@ -101,7 +101,7 @@ def test_the_log_tells_every_step(accelerator: Accelerator) -> None:
     # two steps of warm-up from 0, then down to 0 in a line
     assert [row["learning_rate"] for row in log] == pytest.approx([0, 5e-4, 1e-3, 5e-4])
     chosen = [ROWS[0:4], ROWS[4:8], ROWS[8:11]]
-    tokens = [sum(len(v.ids) for r in c for v in r.views(KD.loss.views, CONTROL)) for c in chosen]
+    tokens = [sum(len(v.ids) for r in c for v in r.views(KD.loss.views)) for c in chosen]
     assert [row["tokens"] for row in log[:3]] == tokens
     for row in log:
         new, old = row["ce_qa"] + 0.25 * row["ce_gen"], row["kl_qa"] + 0.25 * row["kl_gen"]

@@ -49,7 +49,7 @@ def open_teacher(
             _remove(folder)
             yield OnlineTeacher(body)
         else:
-            micros = micro_batches(rows, loss.views, setup.control, params.micro_batch_tokens)
+            micros = micro_batches(rows, loss.views, params.micro_batch_tokens)
             size_mb = num_bytes(micros, body.head) / 1e6
             log.info(
                 "the teacher's states (%.1f MB) are in %s during the training",

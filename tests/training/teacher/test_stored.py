@@ -20,7 +20,7 @@ from lamol_core.training.objective import losses_of
 from lamol_core.training.teacher import stored as module
 from lamol_core.training.teacher.online import OnlineTeacher
 from lamol_core.training.teacher.stored import STATES, StoredTeacher, num_bytes, store_states
-from tests.fakes import ARCHITECTURES, CONTROL, make_rows, sharpen
+from tests.fakes import ARCHITECTURES, make_rows, sharpen
 from tests.messages import naming
 
 ROWS = [row for row in make_rows(3, 15) if row.origin == "pseudo"]
@@ -36,7 +36,7 @@ def store(
 
 
 def micros(rows: list[EncodedRow], max_tokens: int = 64) -> list[MicroBatch]:
-    return micro_batches(rows, BOTH, CONTROL, max_tokens)
+    return micro_batches(rows, BOTH, max_tokens)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -114,7 +114,7 @@ def test_an_idle_process_asks_a_stored_teacher_nothing(tmp_path: Path) -> None:
     """Its row, which keeps it in step, is nobody's: no states were stored for it."""
     model = sharpen(ARCHITECTURES["llama"]())
     stored = store(model, tmp_path / "states")
-    (idle,) = micro_batches(ROWS[:1], BOTH, CONTROL, 64, 1, 2)
+    (idle,) = micro_batches(ROWS[:1], BOTH, 64, 1, 2)
     assert idle.num_tokens == 0 and idle.members[0].origin == "pseudo"
     with as_body(sharpen(ARCHITECTURES["llama"]())) as body:
         loss = losses_of(idle, LamolKd(LamolKdParams()).loss, {}, body, body.head, {"kl": stored})
