@@ -71,9 +71,9 @@ class Workspace:
 
     @cached_property
     def codec(self) -> TextCodec:
-        from lamol_core.text.tokenizer import TextCodec
+        from lamol_core.text.codecs import load_codec
 
-        return TextCodec.load(self.teacher)
+        return load_codec(self.teacher)
 
     @cached_property
     def real(self) -> list[Example]:

@@ -40,9 +40,9 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def codec(tiny_checkpoint: Path) -> TextCodec:
-    from lamol_core.text.tokenizer import TextCodec
+    from lamol_core.text.codecs import load_codec
 
-    return TextCodec.load(tiny_checkpoint)
+    return load_codec(tiny_checkpoint)
 
 
 @pytest.fixture

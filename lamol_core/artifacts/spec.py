@@ -124,7 +124,7 @@ HEADLINE = Artifact("headline", "reports/metrics.json")
 
 BACKBONE = Stage(
     "backbone",
-    blocks=("backbone",),
+    blocks=("backbone", "text"),
     reads=(),
     writes=(STUDENT, STATE, JUDGE, AUDIT, PSEUDO, DATA),
     packages=("artifacts", "data", "metrics", "models", "text"),

@@ -85,7 +85,9 @@ def with_asked_teacher(
     is loaded when it is first asked."""
     from lamol_core.decoding.answers import AskedTeacher  # loads torch
 
-    asked = AskedTeacher(audited.origin.teacher, text, batch_size, on_rows_done)
+    names = {task.index: task.name for task in audited.tasks}
+    tasks = [names.get(index, "") for index in range(max(names, default=-1) + 1)]
+    asked = AskedTeacher(audited.origin.teacher, tasks, text, batch_size, on_rows_done)
     teacher = replace(audited.teacher, answers=asked.answers, score=asked.score)
     return replace(audited, teacher=teacher)
 

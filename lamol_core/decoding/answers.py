@@ -14,8 +14,9 @@ from lamol_core.decoding.completions import Completion, NextTokens, Progress
 from lamol_core.decoding.decode import decode
 from lamol_core.models.checkpoints import load_model, num_positions
 from lamol_core.records import PseudoSample
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import End, RowTemplate, TokenTemplate
+from lamol_core.text.template import End, RowTemplate
 from lamol_core.text.tokenizer import TextCodec
 
 SCORED_AT_ONCE = 32
@@ -94,10 +95,16 @@ class AskedTeacher:
     """A checkpoint that answers samples and scores texts. It is loaded at the first call."""
 
     def __init__(
-        self, checkpoint: Path, text: TextParams, batch_size: int, on_rows_done: Progress
+        self,
+        checkpoint: Path,
+        tasks: Sequence[str],
+        text: TextParams,
+        batch_size: int,
+        on_rows_done: Progress,
     ) -> None:
-        self._checkpoint, self._text, self._batch_size = checkpoint, text, batch_size
-        self._on_rows_done = on_rows_done
+        """`tasks`: those that the teacher has learnt, in their order."""
+        self._checkpoint, self._tasks, self._text = checkpoint, tasks, text
+        self._batch_size, self._on_rows_done = batch_size, on_rows_done
 
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
         """The teacher's greedy answer to each sample's input, as text."""
@@ -105,23 +112,23 @@ class AskedTeacher:
         inputs = [sample.input_ids for sample in samples]
         answers = answers_of(
             model,
-            TokenTemplate(codec.control),
+            codec.template(),
             inputs,
             self._text.max_target_tokens,
             self._batch_size,
             self._on_rows_done,
         )
-        return [codec.decode(ids) for ids in answers]
+        return [codec.decode_target(ids) for ids in answers]
 
     def score(self, task_index: int, texts: Sequence[str]) -> list[float]:
-        """-log p(text | GEN_t) of each text, in nats. `task_index`: the index of task t in the
-        order of learning."""
+        """-log p(text | draw prompt of task t) of each text, in nats. `task_index`: the index of t
+        in the order of learning."""
         model, codec = self._loaded
-        control = codec.control
-        prompt = control.gen_for(task_index, self._text.use_task_specific_gen_token)
-        return input_likelihoods(model, [prompt], codec.encode(texts), control.pad)
+        template = codec.template(self._tasks, self._text.use_task_specific_gen_token)
+        prompt = template.draw_prompt(self._tasks[task_index])
+        return input_likelihoods(model, prompt, codec.encode_inputs(texts), template.pad)
 
     @cached_property
     def _loaded(self) -> tuple[PreTrainedModel, TextCodec]:
         model = load_model(self._checkpoint, PartialState().device)
-        return model, TextCodec.load(self._checkpoint)
+        return model, load_codec(self._checkpoint)

@@ -9,7 +9,6 @@ from lamol_core.decoding.answers import answer_greedily
 from lamol_core.decoding.completions import Progress
 from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.models.checkpoints import num_positions, require_positions
-from lamol_core.text.template import TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -34,19 +33,19 @@ def predict(
     """Answer every input greedily. The last `max_length - 2` tokens of an input are kept, or
     fewer where the longest answer needs some of the model's positions. Raises ConfigError where
     no position is left."""
-    template = TokenTemplate(codec.control)
+    template = codec.template()
     prefix = len(template.answer_prompt(()))
     room = max_length - prefix - 1
     require_positions(model, prefix + 1 + params.max_target_tokens, "evaluate.max_target_tokens")
     if (positions := num_positions(model)) is not None:
         room = min(room, positions - params.max_target_tokens - prefix)
-    encoded = codec.encode(inputs)
+    encoded = codec.encode_inputs(inputs)
     kept = [ids[-room:] for ids in encoded]
     completions = answer_greedily(
         model, template, kept, params.max_target_tokens, params.batch_size, on_rows_done
     )
     texts = [
-        codec.decode([token for token in completion.ids if token != template.end])
+        codec.decode_target([token for token in completion.ids if token != template.end])
         for completion in completions
     ]
     return Answers(

@@ -14,6 +14,7 @@ from lamol_core.evaluation.predict import predict
 from lamol_core.metrics.registry import score_rows
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, Prediction
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.plain import written_forms
 from lamol_core.text.tokenizer import TextCodec
 
@@ -62,7 +63,7 @@ class Scored:
 
 def load_student(student: Path) -> tuple[PreTrainedModel, TextCodec]:
     """Load a student in evaluation mode, to answer inputs with `predict`."""
-    return load_model(student, PartialState().device), TextCodec.load(student)
+    return load_model(student, PartialState().device), load_codec(student)
 
 
 def predict_from_checkpoint(

@@ -27,9 +27,10 @@ from lamol_core.generation.requests import Draw, Request, draws_of_attempt
 from lamol_core.models.checkpoints import load_model, require_positions
 from lamol_core.records import PseudoSample, pseudo_row_id
 from lamol_core.seeds import derive_seed, pseudo_seed
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import RowTemplate, TokenTemplate
+from lamol_core.text.template import RowTemplate
 from lamol_core.text.tokenizer import TextCodec
 
 log = logging.getLogger(__name__)
@@ -57,11 +58,11 @@ def draw_from_checkpoint(
     teacher runs in eval mode and in its stored dtype. Raises GenerationError and ConfigError as
     PseudoSampler.draw does.
     """
-    codec, labels_by_task = TextCodec.load(checkpoint), labels_by_task or {}
+    codec, labels_by_task = load_codec(checkpoint), labels_by_task or {}
     model = load_model(checkpoint, PartialState().device)
     target_first = {task for task, labels in labels_by_task.items() if text.is_target_first(labels)}
     specific = text.use_task_specific_gen_token
-    template = TokenTemplate(codec.control, list(count_by_task), specific, target_first)
+    template = codec.template(list(count_by_task), specific, target_first)
     requests = []
     for task, count in count_by_task.items():
         if count:
@@ -86,7 +87,7 @@ def _targets(
 ) -> tuple[tuple[int, ...], ...]:
     """The ids of the labels that `count` rows are to have: equal numbers of each, `existing` rows
     included. `key` decides which labels come first where there are fewer rows than labels."""
-    ids = {normalise(codec.decode(ids)): tuple(ids) for ids in codec.encode(labels)}
+    ids = {normalise(codec.decode_target(ids)): tuple(ids) for ids in codec.encode_targets(labels)}
     order = sorted(ids, key=lambda label: derive_seed(*key, label))
     shares = share_evenly(order, count, existing)
     return tuple(ids[label] for label, share in shares.items() for _ in range(share))
@@ -122,7 +123,8 @@ class PseudoSampler:
         keys = "text.max_input_tokens and text.max_target_tokens"
         prompts = {(one.source_task, ids) for one in requests for ids in (one.targets or ((),))}
         longest = max((len(self.template.draw_prompt(*one)) for one in prompts), default=1)
-        require_positions(self.teacher, self.text.max_sample_tokens + longest, keys)
+        most = self.text.max_sample_tokens + len(self.template.header)
+        require_positions(self.teacher, most + longest, keys)
         samples: list[PseudoSample] = []
         attempt = 1
         while draws := draws_of_attempt(requests, samples, attempt, self.params):
@@ -173,7 +175,8 @@ class PseudoSampler:
             pseudo_seed(self.seed, self.new_task, request.source_task, index, attempt)
             for request, index in draws
         ]
-        template, params, max_tokens = self.template, self.params, self.text.max_sample_tokens
+        template, params = self.template, self.params
+        max_tokens = self.text.max_sample_tokens + len(template.header)
         targets = [request.target_of(index) for request, index in draws]
         text_format = FreeFormat()
         if params.format == "constrain":
@@ -197,7 +200,7 @@ class PseudoSampler:
         samples = []
         drawn = zip(draws, targets, seeds, completions, strict=True)
         for (request, index), target, seed, completion in drawn:
-            parsed = parse_sample(completion.ids, template, self.codec.decode, target)
+            parsed = parse_sample(completion.ids, template, self.codec, target)
             sample = PseudoSample(
                 row_id=pseudo_row_id(self.new_task, request.source_task, index, attempt),
                 source_task=request.source_task,

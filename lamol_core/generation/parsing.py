@@ -1,10 +1,17 @@
 """Split drawn ids into a sample, and find the reason to reject a malformed one."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from lamol_core.text.normalise import is_blank
 from lamol_core.text.template import RowTemplate
+
+
+class Decodes(Protocol):
+    """What turns the ids of an input and of a target into text: a TextCodec."""
+
+    def decode_input(self, ids: Sequence[int]) -> str: ...
+    def decode_target(self, ids: Sequence[int]) -> str: ...
 
 
 class Parsed(NamedTuple):
@@ -18,10 +25,7 @@ class Parsed(NamedTuple):
 
 
 def parse_sample(
-    ids: Sequence[int],
-    template: RowTemplate,
-    decode: Callable[[Sequence[int]], str],
-    target: Sequence[int] = (),
+    ids: Sequence[int], template: RowTemplate, codec: Decodes, target: Sequence[int] = ()
 ) -> Parsed:
     """Split ids (everything after the prompt) into x and y, and check their form. `target`: the ids
     of y where the prompt has it, and x alone was drawn.
@@ -38,7 +42,7 @@ def parse_sample(
         x, rest = x[:split], x[split + 1 :]
         has_target = tuple(rest[: len(template.header)]) == template.header
         y = rest[len(template.header) :]
-    input_text, target_text = decode(x), decode(y)
+    input_text, target_text = codec.decode_input(x), codec.decode_target(y)
     applies = {
         "no_eos": not ended,
         "no_ans": not has_target,

@@ -15,7 +15,10 @@ from lamol_core.config.hub import is_reachable
 from lamol_core.config.paths import resolve_path, say_missing
 from lamol_core.errors import ConfigError, first_line, missing_package
 from lamol_core.models.params import BackboneParams, NanoParams
-from lamol_core.models.reserve import reserve_tokens
+from lamol_core.models.reserve import end_with_turns, reserve_tokens
+from lamol_core.text.chat import ChatTemplate
+from lamol_core.text.chat_pieces import find_pieces
+from lamol_core.text.params import TextFormat
 
 Pair = tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]
 END_OF_TEXT = "<|endoftext|>"
@@ -28,17 +31,22 @@ READS_AHEAD = 1e-4
 rounding only, by less than this share of the change at its own position."""
 
 
-def build_backbone(params: BackboneParams, root: Path, corpus: list[str]) -> Pair:
+def build_backbone(
+    params: BackboneParams, root: Path, corpus: list[str], text_format: TextFormat = "tokens"
+) -> Pair:
     """Make the model (fp32, eval mode) and tokenizer of a backbone block, with reserved tokens
-    added.
+    added unless rows are chats.
 
     `corpus`: the texts that the nano backbone's tokenizer is trained on; other kinds ignore it.
     `root`: the folder of params.yaml. Raises ConfigError where the block names a missing model or
-    one that is not causal."""
+    one that is not causal, and for chats where its chat template does not fit."""
     is_nano = params.kind == "nano"
     model, tokenizer = build_nano(params.nano, corpus) if is_nano else load_pretrained(params, root)
     _require_causal(model.eval(), f"params.yaml: backbone.path: {params.path}")
-    reserve_tokens(model, tokenizer, params)
+    if text_format == "chat":
+        end_with_turns(model, ChatTemplate(tokenizer, find_pieces(tokenizer)).end)
+    else:
+        reserve_tokens(model, tokenizer, params)
     return model.eval(), tokenizer
 
 

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from lamol_core.artifacts.manifest import Provenance, write_folder
 from lamol_core.artifacts.spec import STUDENT, remedy_at
 from lamol_core.errors import ArtifactError, ConfigError, first_line
+from lamol_core.text.chat_pieces import ChatPieces
 
 TOKENIZER_FILES = (
     "tokenizer*.json", "special_tokens_map.json", "chat_template*", "vocab*", "merges*",
@@ -66,14 +67,17 @@ def save_checkpoint(
     *,
     tokenizer: PreTrainedTokenizerBase | None = None,
     tokenizer_from: Path | None = None,
+    pieces: ChatPieces | None = None,
 ) -> None:
     """Write a model with its tokenizer, which is given as an object (`tokenizer`) or copied from
-    another checkpoint (`tokenizer_from`)."""
+    another checkpoint (`tokenizer_from`), like the `pieces` of its chat template."""
 
     def write(scratch: Path) -> dict[str, int]:
         model.save_pretrained(scratch)
         if tokenizer is not None:
             tokenizer.save_pretrained(scratch)
+        if pieces is not None:
+            pieces.write(scratch)
         if tokenizer_from is not None:
             for pattern in TOKENIZER_FILES:
                 for file in tokenizer_from.glob(pattern):

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from lamol_core.models.checkpoints import load_model, num_positions
-from lamol_core.text.tokenizer import TextCodec
+from lamol_core.text.codecs import load_codec
 
 ROWS_AT_ONCE = 64
 MOST_TOKENS = 256
@@ -24,7 +24,7 @@ class FrozenFeatures:
     better than the last token (docs/results/clinc150_rows_by_label.md)."""
 
     def __init__(self, backbone: Path) -> None:
-        self._codec = TextCodec.load(backbone)
+        self._codec = load_codec(backbone)
         model = load_model(backbone, PartialState().device, torch.float32)
         config = model.config.get_text_config(decoder=True)
         self._width, self._middle = config.hidden_size, config.num_hidden_layers // 2
@@ -43,16 +43,13 @@ class FrozenFeatures:
         new = sorted({*texts} - self._known.keys(), key=lambda text: (len(text), text))
         for start in range(0, len(new), ROWS_AT_ONCE):
             chosen = new[start : start + ROWS_AT_ONCE]
-            ids = [
-                row[-self._longest :] or [self._codec.control.eos]
-                for row in self._codec.encode(chosen)
-            ]
+            ids = [row[-self._longest :] or [self._codec.pad] for row in self._codec.encode(chosen)]
             self._known |= zip(chosen, self._means(ids).unbind(), strict=True)
         known = [self._known[text] for text in texts]
         return torch.stack(known) if known else torch.zeros(0, self._width)
 
     def _means(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        device, pad = self._model.device, self._codec.control.pad
+        device, pad = self._model.device, self._codec.pad
         tensors = [torch.tensor(row, device=device) for row in rows]
         ids = pad_sequence(tensors, batch_first=True, padding_value=pad)
         mask = pad_sequence([torch.ones_like(row) for row in tensors], batch_first=True)

@@ -1,11 +1,12 @@
 """The block `backbone` of params.yaml."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from lamol_core.config.section import Section
 from lamol_core.data.sources.registry import Source
+from lamol_core.text.params import TextFormat
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -60,3 +61,8 @@ class BackboneParams(Section):
     ans_text: str = "answer"
     gen_text: str = "example"
     nano: NanoParams = NanoParams()
+
+    def made_of(self, text_format: TextFormat) -> dict[str, Any]:
+        """The parameters that decide the backbone's bytes, for its manifest."""
+        own = self.model_dump(mode="json")
+        return own if text_format == "tokens" else {**own, "text.format": text_format}

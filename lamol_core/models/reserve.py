@@ -71,6 +71,15 @@ def reserve_tokens(
             config.eos_token_id = tokenizer.eos_token_id
 
 
+def end_with_turns(model: PreTrainedModel, end: int) -> None:
+    """Let `generate()` also stop at the id that ends an answer's turn."""
+    config: Any = model.generation_config
+    known = config.eos_token_id
+    known = known if isinstance(known, list) else [] if known is None else [known]
+    ends = [*known, *([] if end in known else [end])]
+    config.eos_token_id = ends if len(ends) > 1 else ends[0]
+
+
 def _ids_of(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     if ids:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
@@ -12,6 +13,7 @@ from lamol_core.config.task_names import BASE
 from lamol_core.errors import missing_package
 from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import find_positions, read_config
+from lamol_core.text.params import TextFormat
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 """A tokenizer is loaded from one or more of these files."""
@@ -64,12 +66,16 @@ def length_problems(
     ]
 
 
-def is_made_of(student: Path, backbone: BackboneParams) -> bool:
-    """Whether the folder holds a prepared backbone that was made with these parameters."""
+def is_made_of(
+    student: Path, backbone: BackboneParams, text_format: TextFormat | None = None
+) -> bool:
+    """Whether the folder holds a prepared backbone that was made with these parameters; by default
+    for rows of any format."""
     if not (student / MANIFEST).is_file():
         return False
     manifest = read_manifest(student / MANIFEST, remedy(STUDENT, BASE))
-    return manifest.parameters == backbone.model_dump(mode="json")
+    formats = get_args(TextFormat) if text_format is None else (text_format,)
+    return any(manifest.parameters == backbone.made_of(one) for one in formats)
 
 
 def _folder_problems(folder: Path) -> list[str]:

@@ -26,7 +26,9 @@ from lamol_core.preflight.backbone import is_made_of
 from lamol_core.preflight.rates import Rates, measure_rates
 from lamol_core.preflight.work import TaskWork, plan_work
 from lamol_core.records import Example, row_id
-from lamol_core.text.template import cut_input
+from lamol_core.text.chat_pieces import find_pieces
+from lamol_core.text.codecs import load_codec
+from lamol_core.text.template import NUM_CONTROL, cut_input
 from lamol_core.text.tokenizer import TextCodec
 
 # Start-up of a task's stages, in imports of torch: three stages load it; four light ones, DVC and
@@ -113,7 +115,7 @@ def estimate_sequence(params: Params, root: Path) -> Estimate:
     if not rows:
         raise ConfigError("check: all rows were forgotten, so this machine can't be measured.")
     with the_backbone(params, root) as backbone:
-        lengths, notes = measure_lengths(TextCodec.load(backbone), rows, params)
+        lengths, notes = measure_lengths(load_codec(backbone), rows, params)
         longest = max(lengths, key=lambda name: lengths[name])
         rates = measure_rates(backbone, params, rows[longest], lengths[longest])
     mean = fmean(lengths.values())
@@ -147,14 +149,17 @@ def measure_lengths(
     task and limit that some of its rows exceed. Raises ConfigError for a target that does not
     fit `text.max_length`."""
     text, lengths, notes = params.text, {}, []
+    template = codec.template(list(rows), text.use_task_specific_gen_token)
     for name, own in rows.items():
-        inputs = codec.encode([row.input for row in own])
-        pairs = list(zip(inputs, codec.encode([row.target for row in own]), strict=True))
+        inputs = codec.encode_inputs([row.input for row in own])
+        pairs = list(zip(inputs, codec.encode_targets([row.target for row in own]), strict=True))
+        around = [template.num_around(name, y) for _, y in pairs]
         cut = [
-            cut_input(x, y, text.max_length, row.row_id)
-            for row, (x, y) in zip(own, pairs, strict=True)
+            cut_input(x, y, text.max_length, row.row_id, num)
+            for row, (x, y), num in zip(own, pairs, around, strict=True)
         ]
         lengths[name] = fmean(len(x) + len(y) for (x, _), (_, y) in zip(cut, pairs, strict=True))
+        lengths[name] += fmean(around) - NUM_CONTROL["gen"]  # which the plan adds
         if num := sum(was_cut for _, was_cut in cut):
             notes.append(
                 f"{name}: {num} of {len(own)} inputs are too long for text.max_length = "
@@ -175,14 +180,17 @@ def the_backbone(params: Params, root: Path) -> Iterator[Path]:
     """Yield the folder of the sequence's own backbone. Where it is not made yet, or was made
     with other parameters, yield a temporary one."""
     student = Layout(root).student(BASE)
-    if is_made_of(student, params.backbone):
+    if is_made_of(student, params.backbone, params.text.format):
         yield student
         return
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
         is_nano = params.backbone.kind == "nano"
         corpus = read_texts(params.backbone.nano.corpus, root) if is_nano else []
-        model, tokenizer = build_backbone(params.backbone, root, corpus)
-        save_checkpoint(Path(folder) / "student", model, Provenance(), tokenizer=tokenizer)
+        text_format = params.text.format
+        model, tokenizer = build_backbone(params.backbone, root, corpus, text_format)
+        pieces = find_pieces(tokenizer) if text_format == "chat" else None
+        out = Path(folder) / "student"
+        save_checkpoint(out, model, Provenance(), tokenizer=tokenizer, pieces=pieces)
         yield Path(folder) / "student"
 
 

@@ -40,8 +40,14 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     method = METHODS.get(str(data.get("method", DEFAULT_METHOD)))
     evaluate = find_block(data, "evaluate") or EvaluateParams()
     lengths = {"evaluate.max_target_tokens": evaluate.max_target_tokens + NUM_CONTROL["qa"]}
+    is_chat = text is not None and text.format == "chat"
+    if is_chat and backbone is not None and backbone.kind == "nano":
+        problems.append(
+            "text.format: chat, but backbone.kind is nano, which has no chat template. Name an "
+            "instruct model, or set text.format: tokens."
+        )
     if method is not None and method.rehearses and backbone is not None and text is not None:
-        if text.use_task_specific_gen_token:
+        if text.use_task_specific_gen_token and not is_chat:
             problems += _depth_problems(tasks, backbone.max_tasks)
         draws = generate is None or generate.draws
         if draws and any(len(lineage(tasks, name)) > 1 for name in tasks):

@@ -22,8 +22,9 @@ from lamol_core.models.checkpoints import load_model
 from lamol_core.models.precision import resolve_precision
 from lamol_core.parameters import Params
 from lamol_core.records import Example, PseudoSample
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import NUM_CONTROL, TokenTemplate
+from lamol_core.text.template import NUM_CONTROL
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.student import Checkpoints, train_from_checkpoint
@@ -50,7 +51,7 @@ class Rates:
 def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], length: float) -> Rates:
     """Measure the rates with a task's training rows, which have `length` tokens on average:
     answer a batch, draw a batch, and train some steps as for a second task. Nothing is kept."""
-    codec, method, device = TextCodec.load(backbone), params.chosen, PartialState().device
+    codec, method, device = load_codec(backbone), params.chosen, PartialState().device
     # in the precision that students are handed on in
     model = load_model(backbone, device, resolve_precision(params.train.precision, device))
     answered_s = _try_answering(model, codec, params, rows, length)
@@ -93,7 +94,7 @@ def _try_answering(
     """Return the seconds per token of answering a batch, over the tokens of inputs and answers."""
     asked = rows[: params.evaluate.batch_size]
     # a model without training answers until a limit
-    longest = round(fmean(map(len, codec.encode([row.target for row in asked])))) + 1
+    longest = round(fmean(map(len, codec.encode_targets([row.target for row in asked])))) + 1
     evaluate = params.evaluate.model_copy(update={"max_target_tokens": longest})
     started = time.perf_counter()
     predict(model, codec, [row.input for row in asked], evaluate, params.text.max_length)
@@ -109,7 +110,7 @@ def _try_drawing(
     limits = TextParams(max_input_tokens=num, max_target_tokens=1)
     topk, batch_size = params.generate.topk, params.generate.batch_size
     once = GenerateParams(topk=topk, batch_size=batch_size, refill=False)
-    template = TokenTemplate(codec.control, [BEFORE], task_specific=False)
+    template = codec.template([BEFORE], task_specific=False)
     sampler = PseudoSampler(
         model, codec, template, once, limits, new_task="", seed=params.seed, teacher_sha256=""
     )

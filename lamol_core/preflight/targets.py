@@ -18,7 +18,7 @@ def find_codec(params: Params, root: Path) -> PlainCodec | None:
     """Return the sequence's tokenizer; None where the backbone must be made first
     (nano, GGUF, hub), or where the tokenizer's file is missing or can't be read."""
     student = Layout(root).student(BASE)
-    if is_made_of(student, params.backbone):
+    if is_made_of(student, params.backbone, params.text.format):
         folder = student
     elif params.backbone.kind == "folder" and params.backbone.path is not None:
         folder = resolve_path(params.backbone.path, root)

@@ -8,11 +8,15 @@ from pydantic import Field
 from lamol_core.config.section import Count, Section
 from lamol_core.text.template import NUM_CONTROL
 
+TextFormat = Literal["tokens", "chat"]
+
 
 class TextParams(Section):
     """How a row becomes tokens. All lengths are in tokens.
 
     Attributes:
+        format: `tokens`: rows with reserved tokens. `chat`: conversations in the chat template of
+            an instruct model, which stays an ordinary chat model.
         gen_order: The order in the GEN view. `input_first`: the published one. `target_first`: in
             tasks with labels the label stands before the input, and a pseudo-sample is drawn for
             a given label. Free text keeps `input_first`.
@@ -23,6 +27,7 @@ class TextParams(Section):
         max_target_tokens: The most tokens of the target of a pseudo-sample.
     """
 
+    format: TextFormat = "tokens"
     gen_order: Literal["input_first", "target_first"] = "input_first"
     use_task_specific_gen_token: bool = True
     max_length: Annotated[int, Field(ge=8)] = 256

@@ -96,6 +96,11 @@ class RowTemplate(ABC):
         }
         return EncodedRow(row_id, origin, task, x, y, parts)
 
+    def num_around(self, task: str, y: Sequence[int]) -> int:
+        """How many ids stand around x and y, in the longer one of a row's views."""
+        views = self.row("", "new", task, (), y).parts.values()
+        return max(sum(len(ids) for ids, _ in parts) for parts in views) - len(y)
+
     def _gen(self, task: str, x: Sequence[int], y: Sequence[int]) -> tuple[Part, ...]:
         if self.is_target_first(task):
             return (self.draw_prompt(task, y), False), ((*x, self.end_of_lone_input), True)
@@ -144,17 +149,18 @@ class TokenTemplate(RowTemplate):
 
 
 def cut_input(
-    x: Sequence[int], y: Sequence[int], max_length: int, row_id: str
+    x: Sequence[int], y: Sequence[int], max_length: int, row_id: str, num_around: int
 ) -> tuple[Sequence[int], bool]:
-    """Cut x so that the GEN view fits `max_length` tokens; returns x, and whether it was cut.
+    """Cut x so that it fits `max_length` tokens with y and the `num_around` tokens around them;
+    returns x, and whether it was cut.
 
     The end of x is kept, because questions stand there. y is never cut: raises ConfigError, which
     names the row, where y alone does not fit."""
-    room = max_length - len(y) - NUM_CONTROL["gen"]
+    room = max_length - len(y) - num_around
     if room < 1:
         raise ConfigError(
             f"params.yaml: text.max_length = {max_length}: the target of row {row_id} has "
-            f"{len(y)} tokens and needs {len(y) + NUM_CONTROL['gen'] + 1}. Raise it: targets are "
+            f"{len(y)} tokens and needs {len(y) + num_around + 1}. Raise it: targets are "
             "never cut."
         )
     return (x, False) if len(x) <= room else (x[len(x) - room :], True)

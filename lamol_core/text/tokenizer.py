@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from itertools import count, takewhile
-from pathlib import Path
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from lamol_core.errors import ArtifactError
 from lamol_core.text.normalise import encodable
-from lamol_core.text.template import ANS, ControlTokens
+from lamol_core.text.template import ANS, ControlTokens, RowTemplate, TokenTemplate
 
 PAD = "<|lamol:pad|>"
 GEN = "<|lamol:gen|>"
@@ -33,11 +33,43 @@ class TextCodec:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
-        self.control = control_tokens(tokenizer)
 
-    @classmethod
-    def load(cls, checkpoint: Path) -> TextCodec:
-        return cls(AutoTokenizer.from_pretrained(checkpoint, local_files_only=True))
+    @cached_property
+    def control(self) -> ControlTokens:
+        """The reserved tokens. Raises ArtifactError where the tokenizer has none."""
+        return control_tokens(self._tokenizer)
+
+    @property
+    def pad(self) -> int:
+        """The id that fills rows."""
+        own, end = self._tokenizer.pad_token_id, self._tokenizer.eos_token_id
+        return int(end if own is None else own)
+
+    def template(
+        self,
+        tasks: Sequence[str] = (),
+        task_specific: bool = True,
+        target_first: Collection[str] = (),
+    ) -> RowTemplate:
+        """How the rows of these tasks, in the order of learning, become token sequences. Raises
+        ConfigError where a task has no reserved token."""
+        return TokenTemplate(self.control, tasks, task_specific, target_first)
+
+    def encode_inputs(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text where an input stands."""
+        return self.encode(texts)
+
+    def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text where a target stands."""
+        return self.encode(texts)
+
+    def decode_input(self, ids: Sequence[int]) -> str:
+        """The text of an input's ids."""
+        return self.decode(ids)
+
+    def decode_target(self, ids: Sequence[int]) -> str:
+        """The text of a target's ids."""
+        return self.decode(ids)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, without control tokens. A control token's name in a text is encoded

@@ -9,7 +9,7 @@ from lamol_core.artifacts.spec import MIX, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import RowTemplate, TokenTemplate, cut_input
+from lamol_core.text.template import RowTemplate, cut_input
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -37,9 +37,7 @@ class TrainingSet:
     def template(self, codec: TextCodec) -> RowTemplate:
         """How the rows become token sequences. Raises ConfigError where a task has no reserved
         token."""
-        return TokenTemplate(
-            codec.control, self.lineage, self.task_specific_token, self.target_first
-        )
+        return codec.template(self.lineage, self.task_specific_token, self.target_first)
 
     def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
         """The rows as token ids in the mix's order, and how many inputs were cut.
@@ -47,8 +45,8 @@ class TrainingSet:
         Raises ArtifactError where the mix names a missing or rejected row. Raises ConfigError,
         which names the row, where a target alone is longer than `max_length` allows."""
         template = self.template(codec)
-        inputs = codec.encode([row.input for row in self.real])
-        targets = codec.encode([row.target for row in self.real])
+        inputs = codec.encode_inputs([row.input for row in self.real])
+        targets = codec.encode_targets([row.target for row in self.real])
         ids = {row.row_id: pair for row, *pair in zip(self.real, inputs, targets, strict=True)}
         ids |= {row.row_id: [row.input_ids, row.target_ids] for row in self.pseudo if row.valid}
         rows, num_cut = [], 0
@@ -59,7 +57,8 @@ class TrainingSet:
                     f"pseudo.parquet. {remedy(MIX, self.lineage[-1])}"
                 )
             x, y = ids[row.row_id]
-            kept, cut = cut_input(x, y, self.max_length, row.row_id)
+            around = template.num_around(row.source_task, y)
+            kept, cut = cut_input(x, y, self.max_length, row.row_id, around)
             rows.append(template.row(row.row_id, row.origin, row.source_task, kept, y))
             num_cut += cut
         return rows, num_cut

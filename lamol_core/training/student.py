@@ -23,8 +23,8 @@ from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss
 from lamol_core.records import MixRow
 from lamol_core.seeds import derive_seed
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import LogRow, Resume
@@ -98,7 +98,7 @@ def train_from_checkpoint(
     With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is returned in
     bf16. `on_step` gets every row of the log, an expert's too, and the number of steps.
     """
-    codec = TextCodec.load(checkpoints.teacher)
+    codec = load_codec(checkpoints.teacher)
     template = training_set.template(codec)
     rows, num_cut = training_set.encode(codec)
     seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])

@@ -16,13 +16,13 @@ from lamol_core.evaluation.scoring import predict_from_checkpoint
 from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.models.reserve import reserve_tokens
 from lamol_core.records import Example
-from lamol_core.text.tokenizer import TextCodec
+from lamol_core.text.codecs import load_codec
 from tests.fakes import CORPUS, splitting_tokenizer, tiny_backbone_params, tiny_llama
 from tests.messages import naming
 
 
 def test_inputs_are_cut_at_their_beginning_and_counted(tiny_checkpoint: Path) -> None:
-    model, codec = load_model(tiny_checkpoint, torch.device("cpu")), TextCodec.load(tiny_checkpoint)
+    model, codec = load_model(tiny_checkpoint, torch.device("cpu")), load_codec(tiny_checkpoint)
     short, long = "the light", "turn on the light " * 30
     params = EvaluateParams(max_target_tokens=3)
     answers = predict(model, codec, [short, long], params, max_length=12)
@@ -36,7 +36,7 @@ def test_inputs_are_cut_at_their_beginning_and_counted(tiny_checkpoint: Path) ->
 
 
 def test_inputs_leave_room_for_answers_in_the_models_positions(tiny_checkpoint: Path) -> None:
-    model, codec = load_model(tiny_checkpoint, torch.device("cpu")), TextCodec.load(tiny_checkpoint)
+    model, codec = load_model(tiny_checkpoint, torch.device("cpu")), load_codec(tiny_checkpoint)
     positions = model.config.max_position_embeddings
     long = "turn on the light " * 30
     params = EvaluateParams(max_target_tokens=20)

@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from lamol_core.models.checkpoints import load_model
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import sharpen
 
@@ -18,7 +19,7 @@ from tests.fakes import sharpen
 def teacher(tiny_checkpoint: Path) -> PreTrainedModel:
     """Untrained, and given to white space: at times nothing else stands in a target."""
     model = sharpen(load_model(tiny_checkpoint, torch.device("cpu")))
-    codec = TextCodec.load(tiny_checkpoint)
+    codec = load_codec(tiny_checkpoint)
     table = model.get_input_embeddings().weight
     blank = [i for i in range(len(table)) if codec.decode([i]).isspace()]
     with torch.no_grad():

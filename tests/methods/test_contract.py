@@ -15,7 +15,7 @@ from lamol_core.artifacts.tables import read_rows
 from lamol_core.methods.registry import METHODS
 from lamol_core.parameters import Params
 from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
-from lamol_core.text.tokenizer import TextCodec
+from lamol_core.text.codecs import load_codec
 from lamol_core.training import resume
 from lamol_core.training.outputs import NOT_TERMS
 from lamol_core.training.student import Checkpoints, train_from_checkpoint
@@ -128,7 +128,7 @@ def test_the_first_task_needs_no_state(method: str, tiny_checkpoint: Path, tmp_p
     """What `lamol backbone` leaves is an empty state, for every method."""
     write_folder(tmp_path / "base", STATE.kind)
     params = params_of(method)
-    rows = training_set(0, params, TextCodec.load(tiny_checkpoint))
+    rows = training_set(0, params, load_codec(tiny_checkpoint))
     checkpoints = Checkpoints(
         tiny_checkpoint, tmp_path / "states", tmp_path / "base", backbone=tiny_checkpoint
     )

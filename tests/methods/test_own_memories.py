@@ -20,8 +20,8 @@ from lamol_core.methods.memory import MemoryContext
 from lamol_core.methods.replay import ReplayParams, RowMemory
 from lamol_core.parameters import Params
 from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.setup import TrainingSetup
 from tests.fakes import TEMPLATE, make_rows
 from tests.messages import naming
@@ -85,7 +85,7 @@ def test_derpp_s_logits_are_those_that_tell_the_answer(
     still = params.train.model_copy(update={"learning_rate": 1e-12})
     params = params.model_copy(update={"train": still})
     model = learn(tmp_path, 0, params, dropping_checkpoint).model.eval()
-    control = TextCodec.load(dropping_checkpoint).control
+    control = load_codec(dropping_checkpoint).control
     stored = load_file(tmp_path / "a" / "state" / "logits.safetensors")
     rows = from_table(read_rows(tmp_path / "a/state/memory.parquet", MEMORY_SCHEMA, ""), MemoryRow)
     assert len({row.row_id for row in rows}) > 2
@@ -107,7 +107,7 @@ def test_fisher_information_is_the_mean_of_each_row_s_own_squared_gradient(
     )
     model, codec = (
         learn(tmp_path, 0, params, dropping_checkpoint).model.eval(),
-        TextCodec.load(dropping_checkpoint),
+        load_codec(dropping_checkpoint),
     )
     rows = real_rows("a")
     expected = {name: torch.zeros_like(p) for name, p in model.named_parameters()}

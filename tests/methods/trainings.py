@@ -12,6 +12,7 @@ from lamol_core.methods.registry import METHODS
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.parameters import Params
 from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.student import (
     Checkpoints,
@@ -100,7 +101,7 @@ def learn(
     when a step has been told after `stop_at` others."""
     before = backbone if place == 0 else folder / TASKS[place - 1] / "student"
     state = None if place == 0 else folder / TASKS[place - 1] / "state"
-    codec, told = TextCodec.load(before), []
+    codec, told = load_codec(before), []
 
     def on_step(row: LogRow, num_steps: int) -> None:
         if len(told) == stop_at:

@@ -16,6 +16,7 @@ from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.models.backbones import COMMON_FROM, build_backbone, build_nano
 from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.models.params import BackboneParams, NanoParams
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import naming
@@ -146,8 +147,8 @@ def test_a_saved_student_keeps_tokenizer_and_weights(tiny_checkpoint: Path, tmp_
     assert load_model(out, CPU, torch.float32).dtype == torch.float32
     assert weights_equal(load_model(out, CPU), model)
     text = ["turn the light on <|lamol:ans|>"]
-    assert TextCodec.load(out).encode(text) == TextCodec.load(tiny_checkpoint).encode(text)
-    assert TextCodec.load(out).control == TextCodec.load(tiny_checkpoint).control
+    assert load_codec(out).encode(text) == load_codec(tiny_checkpoint).encode(text)
+    assert load_codec(out).control == load_codec(tiny_checkpoint).control
 
 
 def test_a_broken_checkpoint_is_named(tiny_checkpoint: Path, tmp_path: Path) -> None:

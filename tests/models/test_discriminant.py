@@ -10,7 +10,7 @@ from torch import Tensor
 from lamol_core.models.checkpoints import load_model
 from lamol_core.models.discriminant import NO_CLASSES, Discriminant, LabelOf
 from lamol_core.models.features import MOST_TOKENS, FrozenFeatures, cut_blocks
-from lamol_core.text.tokenizer import TextCodec
+from lamol_core.text.codecs import load_codec
 from tests.fakes import GROUPED_ARCHITECTURES, OTHER_ARCHITECTURES
 
 TEXTS = ["book me a flight", "cancel", "", "what is the weather in paris today"]
@@ -86,7 +86,7 @@ def test_without_a_class_nothing_is_written(tmp_path: Path) -> None:
 
 def test_a_feature_is_the_mean_of_the_middle_layer(tiny_checkpoint: Path) -> None:
     features = FrozenFeatures(tiny_checkpoint).of(TEXTS)
-    model, codec = load_model(tiny_checkpoint, torch.device("cpu")), TextCodec.load(tiny_checkpoint)
+    model, codec = load_model(tiny_checkpoint, torch.device("cpu")), load_codec(tiny_checkpoint)
     for text, found in zip(TEXTS, features, strict=True):
         ids = torch.tensor([codec.encode([text])[0] or [codec.control.eos]])
         layers = model.base_model(input_ids=ids, output_hidden_states=True).hidden_states
@@ -103,7 +103,7 @@ def test_a_text_has_one_feature_in_any_company(tiny_checkpoint: Path) -> None:
 
 def test_of_a_long_text_the_end_is_read(tiny_checkpoint: Path) -> None:
     """Attention over a whole document would take more memory than there is."""
-    features, codec = FrozenFeatures(tiny_checkpoint), TextCodec.load(tiny_checkpoint)
+    features, codec = FrozenFeatures(tiny_checkpoint), load_codec(tiny_checkpoint)
     ids = codec.encode(["cancel my flight to paris " * MOST_TOKENS])[0]
     whole, end = (codec.decode(some) for some in (ids, ids[-MOST_TOKENS:]))
     assert codec.encode([end])[0] == ids[-MOST_TOKENS:]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lamol_core.pipeline.git import rows_in_git
+from lamol_core.pipeline.init import set_up_dvc
 from tests.messages import names
 
 
@@ -47,3 +48,13 @@ def test_without_a_repository_or_git_there_are_none(
     assert list(rows_in_git([tmp_path / "x.csv"]))
     monkeypatch.setenv("PATH", "")
     assert list(rows_in_git([tmp_path / "x.csv"])) == []
+
+
+def test_dvc_goes_without_git_where_git_ignores_the_folder(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("/ignored/\n")
+    for name in ("ignored", "tracked"):
+        (tmp_path / name).mkdir()
+        set_up_dvc(tmp_path / name)
+        config = (tmp_path / name / ".dvc" / "config").read_text()
+        assert ("no_scm = true" in config) == (name == "ignored")

@@ -175,14 +175,6 @@ def test_without_git_a_sequence_is_made_too(
     assert "no_scm = true" in (tmp_path / "new" / ".dvc" / "config").read_text()
 
 
-def test_in_a_folder_that_git_ignores_a_sequence_is_made_too(tmp_path: Path) -> None:
-    tasks = [f"colours={write_csv(tmp_path / 'colours.csv', 'colours')}"]
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    (tmp_path / ".gitignore").write_text("/new/\n")
-    create(tmp_path / "new", tasks, "nano", "lamol_kd")
-    assert "no_scm = true" in (tmp_path / "new" / ".dvc" / "config").read_text()
-
-
 def test_what_failed_leaves_nothing_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

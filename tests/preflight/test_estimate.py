@@ -29,7 +29,7 @@ from lamol_core.preflight.estimate import (
 from lamol_core.preflight.rates import Rates, measure_rates
 from lamol_core.preflight.work import TaskWork, plan_work
 from lamol_core.records import Example, TaskFacts
-from lamol_core.text.tokenizer import TextCodec
+from lamol_core.text.codecs import load_codec
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names, naming
 
@@ -163,7 +163,7 @@ def test_one_task_alone_needs_no_second_token(tmp_path: Path) -> None:
 def test_rows_are_as_long_as_training_cuts_them(tiny_checkpoint: Path) -> None:
     texts = ["turn the light on " * (1 + 20 * (i < 3)) for i in range(40)]
     rows = {"a": [Example(f"a/train/{i}", "a", text, "on", 0) for i, text in enumerate(texts)]}
-    codec = TextCodec.load(tiny_checkpoint)
+    codec = load_codec(tiny_checkpoint)
     blocks = {"tasks": {}, "text": {"max_length": 60, "max_input_tokens": 30}}
     cut, drawn = ("a:", 3, 40, "text.max_length", 60), ("a:", 3, 40, "text.max_input_tokens")
     for method, num_drawn in {"finetune": 0, "lamol_kd": 1}.items():

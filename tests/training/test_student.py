@@ -18,6 +18,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.models.checkpoints import load_model, require_positions, save_checkpoint
 from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.text.codecs import load_codec
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.params import TrainParams
 from lamol_core.training.student import (
@@ -206,7 +207,7 @@ def test_rows_are_cut_to_the_length_that_the_training_set_names(
     tiny_checkpoint: Path, training_set: TrainingSet, tmp_path: Path
 ) -> None:
     whole = train(tiny_checkpoint, training_set, tmp_path / "states")
-    one_less = longest_row(training_set, TextCodec.load(tiny_checkpoint)) - 1
+    one_less = longest_row(training_set, load_codec(tiny_checkpoint)) - 1
     shorter = replace(training_set, max_length=one_less)
     cut = train(tiny_checkpoint, shorter, tmp_path / "states")
     assert (whole.num_cut, cut.num_cut) == (0, 1)

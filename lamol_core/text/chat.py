@@ -1,0 +1,177 @@
+"""Rows as conversations in a model's own chat template, without reserved tokens.
+
+QA   user: x, assistant: y                          supervised: y and the end of its turn
+GEN  system: the task, user: x, assistant: y        supervised: x, y and the ends of their turns
+     system: the task and y, user: x                supervised: x and the end of its turn
+
+What stands around the texts is given to the model. A template without a system role has its text
+at the beginning of the user's turn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from lamol_core.text.chat_pieces import ChatPieces
+from lamol_core.text.normalise import encodable
+from lamol_core.text.template import RowTemplate
+from lamol_core.text.tokenizer import TextCodec
+
+PROBES = ("a", "The", "1", "what", "é")
+"""Texts that show which tokens before a text do not depend on it."""
+ONE_OF_A_TASK = "Write one user's message of the task {task!r} and the answer to it."
+ONE_OF_A_LABEL = "Write one user's message of the task {task!r} whose answer is {label!r}."
+ONE_WITH_LABEL = "Write one user's message whose answer is {label!r}."
+ONE = "Write one user's message and the answer to it."
+
+
+class Turn:
+    """Encodes the texts of one role where they stand: after `before` and before the special token
+    `end`.
+
+    `before` ends with the lead, the part after its last special token. Lead and text are encoded
+    together, because a token can begin in one and end in the other. `gap` is white space that
+    belongs to the text's ids, but not to the text."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, before: str, end: str, gap: str = ""
+    ) -> None:
+        self._tokenizer, self._end, self._gap = tokenizer, end, gap
+        self._specials = specials_of(tokenizer)
+        last = max(self._specials.finditer(before), key=re.Match.end, default=None)
+        closed = last.end() if last else 0
+        self._anchor, self._lead = last[0] if last else "", before[closed:]
+        self._num_anchor = len(self._whole(self._anchor)["input_ids"])
+        starts = [self._cut(text)[0] for text in PROBES]
+        shared = min(starts, key=len)
+        while not all(start[: len(shared)] == shared for start in starts):
+            shared = shared[:-1]
+        self._lead_ids = shared
+        self.ids_before: tuple[int, ...] = (*self._whole(before[:closed])["input_ids"], *shared)
+        """The ids before a text."""
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text. A special token's name in it is encoded as plain text."""
+        start, ids = self._cut(text)
+        known = len(self._lead_ids)
+        if start[:known] != self._lead_ids or self._specials.search(text):
+            plain = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+            return list(plain["input_ids"])
+        return [*start[known:], *ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, without what a token holds of the lead."""
+        rest = self._lead[len(decoded(self._tokenizer, self._lead_ids)) :]
+        return decoded(self._tokenizer, ids).removeprefix(rest).removeprefix(self._gap)
+
+    def _cut(self, text: str) -> tuple[list[int], list[int]]:
+        """The ids of the lead that end before the text, and the other ids."""
+        whole = self._whole(self._anchor + self._lead + self._gap + text + self._end)
+        ids, offsets = whole["input_ids"][:-1], whole["offset_mapping"][:-1]
+        first = len(self._anchor) + len(self._lead)
+        own = next((i for i, (_, stop) in enumerate(offsets) if stop > first), len(ids))
+        return ids[self._num_anchor : own], ids[own:]
+
+    def _whole(self, text: str) -> Any:
+        return self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+
+
+def specials_of(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
+    """A pattern that finds the names of special tokens."""
+    added = tokenizer.added_tokens_decoder.values()
+    names = sorted((token.content for token in added if token.special), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, names)) or "(?!)")
+
+
+def decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """The text of ids; special tokens appear by their names."""
+    text = tokenizer.decode(
+        list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+    assert isinstance(text, str)
+    return text
+
+
+class ChatTemplate(RowTemplate):
+    """The template of a model, for the rows of a sequence's tasks."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        pieces: ChatPieces,
+        task_specific: bool = True,
+        target_first: Collection[str] = (),
+    ) -> None:
+        """Without `task_specific` no prompt names a task."""
+        self._tokenizer, self._pieces = tokenizer, pieces
+        self._task_specific, self._target_first = task_specific, frozenset(target_first)
+        specials = specials_of(tokenizer)
+        ends = [specials.match(text) for text in (pieces.header, pieces.after)]
+        self._end_of_user, end_of_answer = (end[0] for end in ends if end)
+        self.user = Turn(tokenizer, pieces.before, self._end_of_user)
+        self.assistant = Turn(tokenizer, pieces.header, end_of_answer, pieces.gap)
+        self.end_of_input, *header = self.assistant.ids_before
+        self.end_of_lone_input, self.header = self.end_of_input, tuple(header)
+        self.end = tokenizer.get_vocab()[end_of_answer]
+        special_ids = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self.pad = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        self.never_in_text = frozenset(special_ids - {self.end_of_input, self.end})
+        self._prompts: dict[tuple[str, str], tuple[int, ...]] = {}
+
+    def answer_prompt(self, x: Sequence[int]) -> tuple[int, ...]:
+        return (*self.user.ids_before, *x, self.end_of_input, *self.header)
+
+    def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
+        label = self.assistant.decode(y) if y else ""
+        if (task, label) not in self._prompts:
+            self._prompts[task, label] = self._prompt(task, label)
+        return self._prompts[task, label]
+
+    def is_target_first(self, task: str) -> bool:
+        return task in self._target_first
+
+    def _prompt(self, task: str, label: str) -> tuple[int, ...]:
+        asked = ONE_OF_A_LABEL if label else ONE_OF_A_TASK
+        if not self._task_specific:
+            asked = ONE_WITH_LABEL if label else ONE
+        pieces, wanted = self._pieces, asked.format(task=task, label=label)
+        # a label that spells a special token must not become one
+        wanted = specials_of(self._tokenizer).sub("", wanted)
+        before = pieces.before_system + wanted + pieces.after_system
+        return Turn(self._tokenizer, before, self._end_of_user).ids_before
+
+
+class ChatCodec(TextCodec):
+    """Encodes and decodes texts where they stand in a conversation."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, pieces: ChatPieces) -> None:
+        super().__init__(tokenizer)
+        self._pieces = pieces
+        self._turns = ChatTemplate(tokenizer, pieces)
+
+    def template(
+        self,
+        tasks: Sequence[str] = (),
+        task_specific: bool = True,
+        target_first: Collection[str] = (),
+    ) -> RowTemplate:
+        return ChatTemplate(self._tokenizer, self._pieces, task_specific, target_first)
+
+    def encode_inputs(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self._turns.user.encode(self._as_rendered(text)) for text in encodable(texts)]
+
+    def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self._turns.assistant.encode(self._as_rendered(text)) for text in encodable(texts)]
+
+    def decode_input(self, ids: Sequence[int]) -> str:
+        return self._as_rendered(self._turns.user.decode(ids))
+
+    def decode_target(self, ids: Sequence[int]) -> str:
+        return self._as_rendered(self._turns.assistant.decode(ids))
+
+    def _as_rendered(self, text: str) -> str:
+        return text.strip() if self._pieces.trims else text

@@ -1,0 +1,141 @@
+"""The constant texts of a model's chat template, found once by rendering it with marks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from lamol_core.errors import ArtifactError, ConfigError, first_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+PIECES = "chat_template_pieces.json"
+"""The file beside a checkpoint's weights."""
+DATE = "01 Jan 2025"
+"""What templates that name the day are told, so that every run has the same prompts."""
+FIXED_DATE = f"{{%- macro strftime_now(format) -%}}{DATE}{{%- endmacro -%}}"
+MARKS = USER, ANSWER, NEXT_USER, NEXT_ANSWER, SYSTEM = (
+    "MARKuserONE", "MARKanswerONE", "MARKuserTWO", "MARKanswerTWO", "MARKsystem",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ChatPieces:
+    """The texts between those of a conversation. Each text is followed at once by a special token,
+    which ends its turn.
+
+    `before`: up to the first user's text. `before_system`, `after_system`: around a system message
+    and up to the first user's text. `header`: from a user's text to the answer, as a prompt has it.
+    `gap`: white space that rows have between header and answer. `between`: from an
+    answer to the next user's text; None where the template renders an earlier answer in another
+    way. `after`: what follows the last answer. `trims`: whether white space around texts is cut."""
+
+    before: str
+    before_system: str
+    after_system: str
+    header: str
+    gap: str
+    between: str | None
+    after: str
+    trims: bool
+
+    def write(self, folder: Path) -> None:
+        text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
+        (folder / PIECES).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> ChatPieces | None:
+        """The pieces of a checkpoint; None where its rows have reserved tokens."""
+        path = folder / PIECES
+        if not path.is_file():
+            return None
+        try:
+            return TypeAdapter(cls).validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise ArtifactError(f"{path}: broken. Run `lamol backbone`.") from error
+
+
+def find_pieces(tokenizer: PreTrainedTokenizerBase) -> ChatPieces:
+    """Render the template with marks and split what comes out at them.
+
+    Raises ConfigError for a tokenizer without a template, and for a template that fails, drops,
+    repeats or reorders texts, whose prompt is not the beginning of the row, or whose turns do not
+    end with a special token."""
+    if not tokenizer.chat_template:
+        raise _refused("the tokenizer has no chat template")
+    turns = [("user", USER), ("assistant", ANSWER)]
+    before, whole_header, after = _around(tokenizer, turns)
+    header = _render(tokenizer, turns[:1], prompt=True).removeprefix(before + USER)
+    gap = whole_header.removeprefix(header)
+    if header + gap != whole_header or gap.strip():
+        raise _refused("the chat template's prompt is not the beginning of the row with its answer")
+    for end in (header, after):
+        if not _begins_with_special(tokenizer, end):
+            raise _refused(f"the chat template ends a turn with {end[:12]!r}, not a special token")
+    # without a system role the user's turn carries the instruction
+    before_system, after_system = before, "\n\n"
+    with suppress(ConfigError):
+        before_system, after_system, *_ = _around(tokenizer, [("system", SYSTEM), *turns])
+    between = None
+    with suppress(ConfigError):
+        more = [*turns, ("user", NEXT_USER), ("assistant", NEXT_ANSWER)]
+        first, second, middle, third, _ = _around(tokenizer, more)
+        same = (first, second, third) == (before, whole_header, whole_header)
+        between = middle if same else None
+    spaced = [("user", f" {USER} "), ("assistant", ANSWER)]
+    trims = f" {USER} " not in _render(tokenizer, spaced)
+    return ChatPieces(before, before_system, after_system, header, gap, between, after, trims)
+
+
+def _refused(problem: str) -> ConfigError:
+    return ConfigError(
+        f"params.yaml: text.format: {problem}. Set it to tokens, or name another instruct model."
+    )
+
+
+def _around(tokenizer: PreTrainedTokenizerBase, turns: Sequence[tuple[str, str]]) -> list[str]:
+    """The texts before, between and after those of a conversation."""
+    rest, found = _render(tokenizer, turns), []
+    for _, mark in turns:
+        head, seen, rest = rest.partition(mark)
+        if not seen or any(other in head for other in MARKS):
+            raise _refused("the chat template drops or reorders texts")
+        found.append(head)
+    if any(mark in rest for mark in MARKS):
+        raise _refused("the chat template repeats texts")
+    return [*found, rest]
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerBase, turns: Sequence[tuple[str, str]], prompt: bool = False
+) -> str:
+    messages = [{"role": role, "content": text} for role, text in turns]
+    try:
+        rendered = tokenizer.apply_chat_template(
+            messages,
+            chat_template=with_fixed_date(tokenizer),
+            tokenize=False,
+            add_generation_prompt=prompt,
+            date_string=DATE,
+            enable_thinking=False,
+        )
+    except Exception as error:  # a template can raise anything
+        raise _refused(f"the chat template fails ({first_line(error)})") from error
+    return str(rendered)
+
+
+def with_fixed_date(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The tokenizer's chat template, in which every day is DATE."""
+    return FIXED_DATE + str(tokenizer.get_chat_template())
+
+
+def _begins_with_special(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
+    added = tokenizer.added_tokens_decoder.values()
+    return any(token.special and text.startswith(token.content) for token in added)

@@ -1,0 +1,115 @@
+"""A sequence in chat format: its students are ordinary chat models."""
+
+from __future__ import annotations
+
+from contextlib import chdir
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import typer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from stages.audit import audit
+from stages.backbone import backbone
+from stages.evaluate import evaluate
+from stages.generate import generate
+from stages.mix import mix
+from stages.prepare import prepare
+from stages.snapshot import snapshot
+from stages.train import train
+from tests.messages import names
+from tests.stages.sequences import edit_params, make_tiny, run, write_csv
+from tests.text.chat_families import chatml, mistral
+
+pytestmark = pytest.mark.slow
+TASKS = ("colours", "animals")
+STAGES = (prepare, snapshot, generate, audit, mix, train, evaluate)
+
+
+def write_model(folder: Path, family: str = "chatml") -> Path:
+    """A tiny chat model with random weights, as `save_pretrained` writes it."""
+    tokenizer = {"chatml": chatml, "mistral": mistral}[family]()
+    torch.manual_seed(0)
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        num_attention_heads=2,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        **size,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def new_sequence(root: Path, family: str, gen_order: str) -> Path:
+    words = [f"--task={name}={write_csv(root / f'{name}.csv', name)}" for name in TASKS]
+    model = write_model(root / "model", family)
+    run(root, "lamol", "init", "sequence", *words, f"--backbone={model}")
+
+    def chats(params: dict) -> None:
+        params["text"] |= {"format": "chat", "gen_order": gen_order, "max_length": 128}
+        params["generate"] |= {"judge": "none", "gamma": 0.5, "rows_per_class": 0}
+        params["train"]["epochs"] = 12
+
+    make_tiny(root / "sequence")
+    edit_params(root / "sequence", chats)
+    return root / "sequence"
+
+
+@pytest.mark.parametrize(
+    ("family", "gen_order"), [("chatml", "target_first"), ("mistral", "input_first")]
+)
+def test_students_answer_in_plain_transformers_as_they_do_here(
+    family: str, gen_order: str, tmp_path: Path
+) -> None:
+    folder = new_sequence(tmp_path, family, gen_order)
+    with chdir(folder):
+        backbone()
+        for task in TASKS:
+            for stage in STAGES:
+                stage(task)
+    plain = AutoTokenizer.from_pretrained(tmp_path / "model")
+    student = folder / "runs" / "animals" / "student"
+    tokenizer = AutoTokenizer.from_pretrained(student)
+    model = AutoModelForCausalLM.from_pretrained(student)
+    assert tokenizer.get_vocab() == plain.get_vocab(), "no token is reserved"
+    assert model.get_input_embeddings().weight.shape[0] == len(plain)
+    special = {i for i, token in plain.added_tokens_decoder.items() if token.special}
+    drawn = pq.read_table(folder / "runs/animals/pseudo.parquet").to_pylist()
+    assert sum(row["valid"] for row in drawn) >= 10
+    for row in drawn:
+        assert not special & {*row["input_ids"], *row["target_ids"]}
+    found = pq.read_table(folder / "runs/animals/predictions.parquet").to_pylist()
+    inputs = {
+        row["row_id"]: row["input"]
+        for row in pq.read_table(folder / "data/animals/test.parquet").to_pylist()
+    }
+    asked = [row for row in found if row["task"] == "animals"]
+    assert sum(row["score"] for row in asked) >= 0.5 * len(asked)
+    for row in asked[:8]:
+        chat = [{"role": "user", "content": inputs[row["row_id"]]}]
+        prompt = tokenizer.apply_chat_template(
+            chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        written = model.generate(**prompt, max_new_tokens=6, do_sample=False)[0]
+        told = tokenizer.decode(written[prompt["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert told.strip() == row["prediction"].strip()
+
+
+def test_a_model_without_a_chat_template_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = new_sequence(tmp_path, "chatml", "target_first")
+    (tmp_path / "model" / "chat_template.jinja").unlink()
+    with chdir(folder), pytest.raises(typer.Exit) as stopped:
+        backbone()
+    assert stopped.value.exit_code == 3
+    assert names(capsys.readouterr().err, "text.format", "tokens")
+    told = run(folder, "lamol", "check", "--set", "backbone.kind=nano", expect=3)
+    assert names(told, "text.format", "nano")

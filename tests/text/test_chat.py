@@ -1,0 +1,174 @@
+"""Rows in the chat templates of four families."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerBase
+
+from lamol_core.errors import ConfigError
+from lamol_core.text.chat import ChatCodec, ChatTemplate
+from lamol_core.text.chat_pieces import DATE, ChatPieces, find_pieces, with_fixed_date
+from lamol_core.text.encoded import IGNORED
+from tests.messages import naming
+from tests.text.chat_families import FAMILIES, chatml
+
+TOKENIZERS = {name: make() for name, make in FAMILIES.items()}
+CODECS = {name: ChatCodec(one, find_pieces(one)) for name, one in TOKENIZERS.items()}
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1).filter(
+    lambda text: text.strip() == text and text != ""
+)
+each_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+def rendered(family: str, *turns: tuple[str, str], is_prompt: bool = False) -> list[int]:
+    messages = [{"role": role, "content": text} for role, text in turns]
+    tokenizer = TOKENIZERS[family]
+    encoded = tokenizer.apply_chat_template(
+        messages, chat_template=with_fixed_date(tokenizer), add_generation_prompt=is_prompt
+    )
+    return list(encoded["input_ids"])
+
+
+def up_to(ids: list[int], end: int) -> list[int]:
+    """The ids up to the last `end`."""
+    return ids[: len(ids) - ids[::-1].index(end)]
+
+
+@pytest.mark.slow
+@each_family
+@given(x=TEXTS, y=TEXTS)
+@settings(max_examples=150, deadline=None)
+def test_the_ids_of_a_row_are_those_of_the_chat_template(family: str, x: str, y: str) -> None:
+    codec, template = CODECS[family], CODECS[family].template()
+    (x_ids,), (y_ids,) = codec.encode_inputs([x]), codec.encode_targets([y])
+    (qa,) = template.row("r", "new", "home", x_ids, y_ids).views(("qa",))
+    whole = up_to(rendered(family, ("user", x), ("assistant", y)), template.end)
+    assert list(qa.ids) == whole
+    prompt = rendered(family, ("user", x), is_prompt=True)
+    assert list(template.answer_prompt(x_ids)) == prompt
+    assert codec.decode_input(x_ids) == x and codec.decode_target(y_ids) == y
+
+
+@each_family
+def test_the_answer_and_the_end_of_its_turn_are_supervised(family: str) -> None:
+    codec, template = CODECS[family], CODECS[family].template()
+    (x,), (y,) = codec.encode_inputs(["lamp off"]), codec.encode_targets(["music on"])
+    qa, gen = template.row("r", "new", "home", x, y).views(("qa", "gen"))
+    assert [label for label in qa.labels if label != IGNORED] == [*y, template.end]
+    learnt = [label for label in gen.labels if label != IGNORED]
+    assert learnt == [*x, template.end_of_input, *y, template.end]
+    asked = TOKENIZERS[family].decode(gen.ids[: gen.supervised[0][0]])
+    assert "home" in asked and "home" not in TOKENIZERS[family].decode(qa.ids)
+
+
+@each_family
+def test_a_prompt_of_a_label_names_it_and_x_alone_is_supervised(family: str) -> None:
+    codec, template = CODECS[family], CODECS[family].template(["home"], True, {"home"})
+    (x,), (y,) = codec.encode_inputs(["lamp off"]), codec.encode_targets(["music on"])
+    (gen,) = template.row("r", "new", "home", x, y).views(("gen",))
+    assert [label for label in gen.labels if label != IGNORED] == [*x, template.end_of_lone_input]
+    assert "music on" in TOKENIZERS[family].decode(template.draw_prompt("home", y))
+    shared = CODECS[family].template(["home"], task_specific=False)
+    assert "home" not in TOKENIZERS[family].decode(shared.draw_prompt("home", y))
+
+
+@each_family
+@pytest.mark.parametrize("text", ["{} off", "off {}", "o{}ff"])
+def test_a_text_that_spells_a_special_token_has_none(family: str, text: str) -> None:
+    codec, template = CODECS[family], CODECS[family].template()
+    added = TOKENIZERS[family].added_tokens_decoder
+    special = {i: token.content for i, token in added.items() if token.special}
+    for name in special.values():
+        spelt = text.format(name)
+        for ids in (*codec.encode_inputs([spelt]), *codec.encode_targets([spelt])):
+            assert not special.keys() & set(ids)
+        assert codec.decode_input(codec.encode_inputs([spelt])[0]).strip() == spelt
+    banned = {*template.never_in_text, template.end, template.end_of_input}
+    assert special.keys() <= banned
+
+
+@each_family
+def test_a_system_message_stands_where_the_template_has_it(family: str) -> None:
+    template, system = CODECS[family].template(["home"]), "Write one user's message of"
+    prompt = list(template.draw_prompt("home"))
+    text = TOKENIZERS[family].decode(prompt)
+    instruction = text[text.index(system) : text.index("to it.") + len("to it.")]
+    (x,) = CODECS[family].encode_inputs(["lamp off"])
+    turns = [("system", instruction), ("user", "lamp off")]
+    if family == "gemma":  # without a system role
+        turns = [("user", f"{instruction}\n\nlamp off")]
+    whole = up_to(rendered(family, *turns), template.end_of_input)
+    own = [*prompt, *x, template.end_of_input]
+    if family.startswith("mistral"):  # x has its space in both views, the template has none after "\n\n"
+        whole, own = (list(TOKENIZERS[family].decode(ids).split()) for ids in (whole, own))
+    assert own == whole
+
+
+def test_white_space_stays_or_is_cut_as_in_the_template() -> None:
+    for family, codec in CODECS.items():
+        (ids,) = codec.encode_inputs(["\n lamp off "])
+        cut = family in ("llama3", "gemma")
+        assert codec.decode_input(ids) == ("lamp off" if cut else "\n lamp off "), family
+
+
+def test_pieces_are_kept_beside_the_weights(tmp_path: Path) -> None:
+    assert ChatPieces.read(tmp_path) is None
+    for tokenizer in TOKENIZERS.values():
+        pieces = find_pieces(tokenizer)
+        pieces.write(tmp_path)
+        assert ChatPieces.read(tmp_path) == pieces
+    assert pieces.between is not None
+
+
+def test_the_day_is_the_same_in_every_run() -> None:
+    before = find_pieces(TOKENIZERS["llama3"]).before
+    assert DATE in before
+
+
+def with_template(change: Callable[[str], str]) -> PreTrainedTokenizerBase:
+    tokenizer = chatml()
+    assert isinstance(tokenizer.chat_template, str)
+    tokenizer.chat_template = change(tokenizer.chat_template)
+    return tokenizer
+
+
+PLAIN_ENDS = "{%- for m in messages -%}{{ m['role'] + ': ' + m['content'] + '\n' }}{%- endfor -%}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "",
+        lambda text: "{% for message in messages %}",
+        lambda text: text.replace("message['content']", "'hello'"),
+        lambda text: text.replace("message['content']", "message['content'] * 2"),
+        lambda text: text.replace("in messages", "in messages | reverse"),
+        lambda text: text.replace("'<|im_start|>assistant\n'", "'<|im_start|>bot\n'"),
+        lambda text: PLAIN_ENDS + "{% if add_generation_prompt %}assistant: {% endif %}",
+    ],
+    ids=["none", "broken", "drops", "repeats", "reorders", "other_prompt", "plain_ends"],
+)
+def test_templates_that_rows_cannot_be_read_from_are_refused(change: Callable[[str], str]) -> None:
+    with pytest.raises(ConfigError, match=naming("text.format")):
+        find_pieces(with_template(change))
+
+
+def test_a_template_that_renders_earlier_answers_otherwise_has_no_piece_between() -> None:
+    other = "('' if loop.last else 'then ')"
+    pieces = find_pieces(
+        with_template(
+            lambda text: text.replace(
+                "message['content']", f"({other} if loop.index0 == 1 else '') + message['content']"
+            )
+        )
+    )
+    assert pieces.between is None and pieces.header == find_pieces(chatml()).header
+
+
+def test_a_template_of_the_codec_is_one_of_chats() -> None:
+    assert all(isinstance(codec.template(), ChatTemplate) for codec in CODECS.values())
