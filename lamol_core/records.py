@@ -146,6 +146,8 @@ class TaskFacts:
     num_rows: dict[str, int]
     num_learnt_classes: int | None = None
     """How many of the first `classes` have training rows; None means all."""
+    system: str = ""
+    """The system message that all rows of a task of chat data share."""
 
     @property
     def learnt_classes(self) -> tuple[str, ...]:

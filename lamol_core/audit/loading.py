@@ -85,9 +85,11 @@ def with_asked_teacher(
     is loaded when it is first asked."""
     from lamol_core.decoding.answers import AskedTeacher  # loads torch
 
-    names = {task.index: task.name for task in audited.tasks}
-    tasks = [names.get(index, "") for index in range(max(names, default=-1) + 1)]
-    asked = AskedTeacher(audited.origin.teacher, tasks, text, batch_size, on_rows_done)
+    # a task without rows is not there, but has its place in the order of learning
+    learnt = {task.index: (task.name, task.facts.system) for task in audited.tasks}
+    order = range(max(learnt, default=-1) + 1)
+    systems = dict(learnt.get(index, (f"task {index}", "")) for index in order)
+    asked = AskedTeacher(audited.origin.teacher, systems, text, batch_size, on_rows_done)
     teacher = replace(audited.teacher, answers=asked.answers, score=asked.score)
     return replace(audited, teacher=teacher)
 

@@ -56,10 +56,12 @@ class SourceError(ConfigError):
 
 @dataclass(frozen=True)
 class RawRow:
-    """An (input, target) pair of texts, as the source has it. Neither is blank."""
+    """An (input, target) pair of texts, as the source has it. Neither is blank. `system`: the
+    system message before them, in chat data."""
 
     input: str
     target: str
+    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,17 @@ class Template:
             literal + (_cell_text(row.get(name)) if name is not None else "")
             for literal, name in self.parts
         )
-        if is_blank(text):
-            raise ValueError("is empty")
-        # one half of a surrogate pair (a broken JSON escape) cannot be stored as UTF-8
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ValueError("is not valid Unicode (half of a surrogate pair)")
-        return text
+        return checked(text)
+
+
+def checked(text: str) -> str:
+    """The text itself. Raises ValueError with the reason where it is blank or not valid Unicode."""
+    if is_blank(text):
+        raise ValueError("is empty")
+    # one half of a surrogate pair (a broken JSON escape) cannot be stored as UTF-8
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("is not valid Unicode (half of a surrogate pair)")
+    return text
 
 
 def parse_templates(columns: Columns) -> list[Template]:
@@ -147,16 +154,7 @@ def to_rows(table: Table, columns: Columns) -> list[RawRow]:
     """The (input, target) pairs of the rows that `where` keeps, in the table's order.
 
     Raises SourceError with every missing column or every broken cell, and where no row is left."""
-    templates = parse_templates(columns)
-    absent = [name for name in needed_columns(columns) if name not in table.columns]
-    problems = [_no_column(table, name) for name in absent]
-    if not table.rows and not (table.columns and absent):
-        problems = [f"{table.where}: holds no rows."]
-    if problems:
-        raise SourceError(problems)
-    kept = [(number, row) for number, row in table.rows if _wanted(row, columns, table.text_only)]
-    if not kept:
-        raise SourceError([_nothing_kept(table, columns)])
+    templates, kept = parse_templates(columns), keep_rows(table, columns, needed_columns(columns))
     rows: list[RawRow] = []
     wrong: dict[tuple[Role, str], list[int]] = {}
     for number, row in kept:
@@ -176,6 +174,23 @@ def to_rows(table: Table, columns: Columns) -> list[RawRow]:
             for (role, reason), numbers in wrong.items()
         )
     return rows
+
+
+def keep_rows(
+    table: Table, columns: Columns, needed: Iterable[str]
+) -> list[tuple[int, Mapping[str, object]]]:
+    """The rows that `where` keeps, in the table's order. Raises SourceError for each of the
+    `needed` columns that is missing, and where no row is left."""
+    absent = [name for name in needed if name not in table.columns]
+    problems = [_no_column(table, name) for name in absent]
+    if not table.rows and not (table.columns and absent):
+        problems = [f"{table.where}: holds no rows."]
+    if problems:
+        raise SourceError(problems)
+    kept = [(number, row) for number, row in table.rows if _wanted(row, columns, table.text_only)]
+    if not kept:
+        raise SourceError([_nothing_kept(table, columns)])
+    return kept
 
 
 def keep_targets(rows: dict[str, list[RawRow]], columns: Columns) -> dict[str, list[RawRow]]:
@@ -276,7 +291,4 @@ def _no_column(table: Table, name: str) -> str:
         return f"{table.where}: no column {name!r}: {table.hint}"
     known = ", ".join(map(str, table.columns)) or "none"
     hint = did_you_mean(name, map(str, table.columns))
-    if {"instruction", "output"} <= set(table.columns):  # those of Alpaca
-        text = "{instruction} {input}" if "input" in table.columns else "instruction"
-        hint = f" (give `input: {text!r}` and `target: output`)"
     return f"{table.where}: no column {name!r}{hint}. Its columns are: {known}."

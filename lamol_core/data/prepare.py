@@ -154,6 +154,7 @@ def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
         classes=(*sorted(known), *sorted(others)) if targets == "classes" else (),
         num_rows={split: len(rows[split]) for split in SPLITS},
         num_learnt_classes=len(known) if targets == "classes" else 0,
+        system=rows["train"][0].system,
     )
 
 
@@ -196,7 +197,11 @@ def _alike(rows: Iterable[RawRow]) -> list[tuple[str, str]]:
 
 
 def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
-    text = json.dumps([asdict(facts) for facts in lineage], indent=1, sort_keys=True)
+    known = [asdict(facts) for facts in lineage]
+    for facts in known:
+        if not facts["system"]:
+            del facts["system"]
+    text = json.dumps(known, indent=1, sort_keys=True)
     (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -218,6 +223,8 @@ def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
             "labels that differ only in case, white space, invisible characters or how a number "
             f"is written: {shown}{more}. Make them equal in the source if they mean the same."
         )
+    if facts.system:
+        notes.append("its rows share a system message, which `text.format: chat` alone has.")
     if len(distinct) == 1:
         notes.append("all its training rows have the same target.")
     is_guessed = task.targets == task.metric == "auto"

@@ -1,7 +1,7 @@
 """Greedy answers to inputs (prompt x ANS, result y), and the likelihood of inputs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -32,16 +32,15 @@ def likeliest(forbidden: Sequence[int], device: torch.device) -> NextTokens:
 def answer_greedily(
     model: PreTrainedModel,
     template: RowTemplate,
-    inputs: Sequence[Sequence[int]],
+    prompts: Sequence[Sequence[int]],
     max_tokens: int,
     batch_size: int,
     on_rows_done: Progress = lambda count: None,
 ) -> list[Completion]:
-    """The greedy answer to each input (ids). It ends with the template's end if that came within
-    `max_tokens`."""
+    """The greedy answer to each of the template's prompts. It ends with the template's end if that
+    came within `max_tokens`."""
     forbidden = {template.end_of_input, *template.never_in_text} - {template.end}
     choose = likeliest(sorted(forbidden), model.device)
-    prompts = [template.answer_prompt(ids) for ids in inputs]
     ends = [End(template.end)] * len(prompts)
     return decode(model, prompts, choose, max_tokens, ends, template.pad, batch_size, on_rows_done)
 
@@ -49,23 +48,22 @@ def answer_greedily(
 def answers_of(
     teacher: PreTrainedModel,
     template: RowTemplate,
-    inputs: Sequence[Sequence[int]],
+    prompts: Sequence[Sequence[int]],
     max_target_tokens: int,
     batch_size: int,
     on_rows_done: Progress = lambda count: None,
 ) -> list[list[int]]:
-    """The teacher's greedy answers to inputs (ids), as ids without the one that ends them.
+    """The teacher's greedy answers to prompts, as ids without the one that ends them.
 
-    An answer is [] where the input leaves too few positions: samples of free format can be that
+    An answer is [] where the prompt leaves too few positions: samples of free format can be that
     long."""
-    taken = len(template.answer_prompt(())) + max_target_tokens
-    room = (num_positions(teacher) or math.inf) - taken
-    fitting = [i for i, ids in enumerate(inputs) if len(ids) <= room]
-    asked = [inputs[i] for i in fitting]
+    room = (num_positions(teacher) or math.inf) - max_target_tokens
+    fitting = [i for i, ids in enumerate(prompts) if len(ids) <= room]
+    asked = [prompts[i] for i in fitting]
     completions = answer_greedily(
         teacher, template, asked, max_target_tokens + 1, batch_size, on_rows_done
     )
-    answers: list[list[int]] = [[] for _ in inputs]
+    answers: list[list[int]] = [[] for _ in prompts]
     for i, completion in zip(fitting, completions, strict=True):
         answers[i] = [token for token in completion.ids if token != template.end]
     return answers
@@ -97,23 +95,24 @@ class AskedTeacher:
     def __init__(
         self,
         checkpoint: Path,
-        tasks: Sequence[str],
+        systems: Mapping[str, str],
         text: TextParams,
         batch_size: int,
         on_rows_done: Progress,
     ) -> None:
-        """`tasks`: those that the teacher has learnt, in their order."""
-        self._checkpoint, self._tasks, self._text = checkpoint, tasks, text
+        """`systems`: the system message of each task that the teacher has learnt, in their order;
+        "" without one."""
+        self._checkpoint, self._systems, self._text = checkpoint, systems, text
         self._batch_size, self._on_rows_done = batch_size, on_rows_done
 
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
         """The teacher's greedy answer to each sample's input, as text."""
         model, codec = self._loaded
-        inputs = [sample.input_ids for sample in samples]
+        template = codec.template(systems=self._systems)
         answers = answers_of(
             model,
-            codec.template(),
-            inputs,
+            template,
+            [template.answer_prompt(one.input_ids, one.source_task) for one in samples],
             self._text.max_target_tokens,
             self._batch_size,
             self._on_rows_done,
@@ -124,8 +123,9 @@ class AskedTeacher:
         """-log p(text | draw prompt of task t) of each text, in nats. `task_index`: the index of t
         in the order of learning."""
         model, codec = self._loaded
-        template = codec.template(self._tasks, self._text.use_task_specific_gen_token)
-        prompt = template.draw_prompt(self._tasks[task_index])
+        tasks = list(self._systems)
+        template = codec.template(tasks, self._text.use_task_specific_gen_token)
+        prompt = template.draw_prompt(tasks[task_index])
         return input_likelihoods(model, prompt, codec.encode_inputs(texts), template.pad)
 
     @cached_property

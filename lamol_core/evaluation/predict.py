@@ -29,20 +29,28 @@ def predict(
     params: EvaluateParams,
     max_length: int,
     on_rows_done: Progress = lambda count: None,
+    systems: Sequence[str] = (),
 ) -> Answers:
-    """Answer every input greedily. The last `max_length - 2` tokens of an input are kept, or
-    fewer where the longest answer needs some of the model's positions. Raises ConfigError where
-    no position is left."""
-    template = codec.template()
-    prefix = len(template.answer_prompt(()))
+    """Answer every input greedily. `systems`: the system message of each, in chat data.
+
+    The end of an input is kept, as much as fits `max_length` with what stands around it, or less
+    where the longest answer needs some of the model's positions. Raises ConfigError where no
+    position is left."""
+    systems = systems or [""] * len(inputs)
+    distinct = set(systems)
+    template = codec.template(systems={system: system for system in distinct})
+    prefix = max((len(template.answer_prompt((), system)) for system in distinct), default=0)
     room = max_length - prefix - 1
     require_positions(model, prefix + 1 + params.max_target_tokens, "evaluate.max_target_tokens")
     if (positions := num_positions(model)) is not None:
         room = min(room, positions - params.max_target_tokens - prefix)
     encoded = codec.encode_inputs(inputs)
     kept = [ids[-room:] for ids in encoded]
+    prompts = [
+        template.answer_prompt(ids, system) for ids, system in zip(kept, systems, strict=True)
+    ]
     completions = answer_greedily(
-        model, template, kept, params.max_target_tokens, params.batch_size, on_rows_done
+        model, template, prompts, params.max_target_tokens, params.batch_size, on_rows_done
     )
     texts = [
         codec.decode_target([token for token in completion.ids if token != template.end])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 from accelerate import PartialState
 from transformers import PreTrainedModel
@@ -73,14 +74,17 @@ def predict_from_checkpoint(
     params: EvaluateParams,
     max_length: int,
     on_rows_done: Progress = lambda count: None,
+    systems: Mapping[str, str] = MappingProxyType({}),
 ) -> Scored:
-    """Answer and score every row, all tasks in one pass. The model is not told a row's task.
+    """Answer and score every row, all tasks in one pass. The model is not told a row's task, but
+    the system message that the task has in chat data (`systems`, by task).
     A target is compared in the form in which the model writes it."""
     inputs = [row.input for rows in rows_by_task.values() for row in rows]
     if not inputs:
         return Scored([])
     model, codec = load_student(student)
-    answers = predict(model, codec, inputs, params, max_length, on_rows_done)
+    told = [systems.get(row.task, "") for rows in rows_by_task.values() for row in rows]
+    answers = predict(model, codec, inputs, params, max_length, on_rows_done, told)
     texts = iter(answers.texts)
     predictions: list[Prediction] = []
     for task, rows in rows_by_task.items():

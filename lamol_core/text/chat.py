@@ -11,7 +11,8 @@ at the beginning of the user's turn.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -105,8 +106,10 @@ class ChatTemplate(RowTemplate):
         pieces: ChatPieces,
         task_specific: bool = True,
         target_first: Collection[str] = (),
+        systems: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Without `task_specific` no prompt names a task."""
+        """Without `task_specific` no prompt names a task. `systems`: the system messages with which
+        tasks are answered; without one, it is the template's own."""
         self._tokenizer, self._pieces = tokenizer, pieces
         self._task_specific, self._target_first = task_specific, frozenset(target_first)
         specials = specials_of(tokenizer)
@@ -120,10 +123,12 @@ class ChatTemplate(RowTemplate):
         special_ids = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
         self.pad = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.never_in_text = frozenset(special_ids - {self.end_of_input, self.end})
+        self._before = {task: self._after_system(text) for task, text in systems.items() if text}
         self._prompts: dict[tuple[str, str], tuple[int, ...]] = {}
 
-    def answer_prompt(self, x: Sequence[int]) -> tuple[int, ...]:
-        return (*self.user.ids_before, *x, self.end_of_input, *self.header)
+    def answer_prompt(self, x: Sequence[int], task: str = "") -> tuple[int, ...]:
+        before = self._before.get(task, self.user.ids_before)
+        return (*before, *x, self.end_of_input, *self.header)
 
     def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
         label = self.assistant.decode(y) if y else ""
@@ -138,10 +143,14 @@ class ChatTemplate(RowTemplate):
         asked = ONE_OF_A_LABEL if label else ONE_OF_A_TASK
         if not self._task_specific:
             asked = ONE_WITH_LABEL if label else ONE
-        pieces, wanted = self._pieces, asked.format(task=task, label=label)
-        # a label that spells a special token must not become one
-        wanted = specials_of(self._tokenizer).sub("", wanted)
-        before = pieces.before_system + wanted + pieces.after_system
+        return self._after_system(asked.format(task=task, label=label))
+
+    def _after_system(self, text: str) -> tuple[int, ...]:
+        """The ids up to a user's text, after a system message."""
+        # one that spells a special token must not have one
+        own = specials_of(self._tokenizer).sub("", text)
+        own = own.strip() if self._pieces.trims else own
+        before = self._pieces.before_system + own + self._pieces.after_system
         return Turn(self._tokenizer, before, self._end_of_user).ids_before
 
 
@@ -158,8 +167,9 @@ class ChatCodec(TextCodec):
         tasks: Sequence[str] = (),
         task_specific: bool = True,
         target_first: Collection[str] = (),
+        systems: Mapping[str, str] = MappingProxyType({}),
     ) -> RowTemplate:
-        return ChatTemplate(self._tokenizer, self._pieces, task_specific, target_first)
+        return ChatTemplate(self._tokenizer, self._pieces, task_specific, target_first, systems)
 
     def encode_inputs(self, texts: Sequence[str]) -> list[list[int]]:
         return [self._turns.user.encode(self._as_rendered(text)) for text in encodable(texts)]

@@ -69,8 +69,9 @@ class RowTemplate(ABC):
     """Ids that neither x nor y may hold, besides those that end them."""
 
     @abstractmethod
-    def answer_prompt(self, x: Sequence[int]) -> tuple[int, ...]:
-        """The ids that an answer to x follows: all of the QA view before y."""
+    def answer_prompt(self, x: Sequence[int], task: str = "") -> tuple[int, ...]:
+        """The ids that an answer to x follows: all of the QA view before y. `task`: whose system
+        message it has, if there is one."""
 
     @abstractmethod
     def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
@@ -91,7 +92,7 @@ class RowTemplate(ABC):
     ) -> EncodedRow:
         """A row with both views."""
         parts: Mapping[View, tuple[Part, ...]] = {
-            "qa": ((self.answer_prompt(x), False), ((*y, self.end), True)),
+            "qa": ((self.answer_prompt(x, task), False), ((*y, self.end), True)),
             "gen": self._gen(task, x, y),
         }
         return EncodedRow(row_id, origin, task, x, y, parts)
@@ -137,7 +138,7 @@ class TokenTemplate(RowTemplate):
         self.end_of_input, self.pad = control.ans, control.pad
         self.never_in_text = control.never_in_text
 
-    def answer_prompt(self, x: Sequence[int]) -> tuple[int, ...]:
+    def answer_prompt(self, x: Sequence[int], task: str = "") -> tuple[int, ...]:
         return (*x, self._control.ans)
 
     def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:

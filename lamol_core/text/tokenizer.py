@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from itertools import count, takewhile
+from types import MappingProxyType
 
 from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -50,8 +51,10 @@ class TextCodec:
         tasks: Sequence[str] = (),
         task_specific: bool = True,
         target_first: Collection[str] = (),
+        systems: Mapping[str, str] = MappingProxyType({}),
     ) -> RowTemplate:
-        """How the rows of these tasks, in the order of learning, become token sequences. Raises
+        """How the rows of these tasks, in the order of learning, become token sequences. `systems`:
+        the system messages of chat data by task, which reserved tokens have no place for. Raises
         ConfigError where a task has no reserved token."""
         return TokenTemplate(self.control, tasks, task_specific, target_first)
 

@@ -2,8 +2,8 @@
 ids already.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lamol_core.artifacts.spec import MIX, remedy
 from lamol_core.errors import ArtifactError
@@ -18,7 +18,8 @@ class TrainingSet:
     """A mix with the rows it refers to. `lineage`: the tasks in the order of learning, the present
     one last.
 
-    `target_first`: the tasks whose GEN view begins with the target. `task_specific_token`: whether
+    `target_first`: the tasks whose GEN view begins with the target. `systems`: the system messages
+    of chat data by task. `task_specific_token`: whether
     the GEN view begins with GEN_t or with the shared GEN. `max_length`: the most tokens of a row;
     longer inputs are cut."""
 
@@ -29,6 +30,7 @@ class TrainingSet:
     task_specific_token: bool = True
     max_length: int = 256
     target_first: frozenset[str] = frozenset()
+    systems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_pseudo_rows(self) -> bool:
@@ -37,7 +39,9 @@ class TrainingSet:
     def template(self, codec: TextCodec) -> RowTemplate:
         """How the rows become token sequences. Raises ConfigError where a task has no reserved
         token."""
-        return codec.template(self.lineage, self.task_specific_token, self.target_first)
+        return codec.template(
+            self.lineage, self.task_specific_token, self.target_first, self.systems
+        )
 
     def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
         """The rows as token ids in the mix's order, and how many inputs were cut.

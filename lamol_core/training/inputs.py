@@ -58,6 +58,7 @@ def read_training(
         target_first=frozenset(
             facts.name for facts in data.lineage if text.is_target_first(facts.learnt_classes)
         ),
+        systems={facts.name: facts.system for facts in data.lineage},
         task_specific_token=method.rehearses and text.use_task_specific_gen_token,
         max_length=text.max_length,
     )

@@ -172,10 +172,10 @@ def test_an_input_with_no_positions_left_for_an_answer_has_none(codec: TextCodec
     gpt2 = sharpen(GPT2LMHeadModel(GPT2Config(vocab_size=600, **size)).eval())
     longest, template = LIMITS.max_target_tokens, TokenTemplate(codec.control)
     fits = size["n_positions"] - 1 - longest
-    inputs = [[5] * fits, [5] * (fits + 1), [7]]
-    long, too_long, short = answers_of(gpt2, template, inputs, longest, batch_size=256)
+    prompts = [template.answer_prompt(ids) for ids in ([5] * fits, [5] * (fits + 1), [7])]
+    long, too_long, short = answers_of(gpt2, template, prompts, longest, batch_size=256)
     assert long and short and too_long == []
-    alone = answers_of(gpt2, template, [[7]], longest, batch_size=256)
+    alone = answers_of(gpt2, template, prompts[2:], longest, batch_size=256)
     assert alone == [short], "its neighbours are as they were"
 
 

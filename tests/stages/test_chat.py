@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from contextlib import chdir
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from tests.text.chat_families import chatml, mistral
 
 pytestmark = pytest.mark.slow
 TASKS = ("colours", "animals")
+SYSTEM = "Say what it has."
 STAGES = (prepare, snapshot, generate, audit, mix, train, evaluate)
 
 
@@ -47,8 +50,21 @@ def write_model(folder: Path, family: str = "chatml") -> Path:
     return folder
 
 
+def as_messages(table: Path) -> Path:
+    """The rows of a CSV as conversations with a system message."""
+    out = table.with_suffix(".jsonl")
+    with table.open(encoding="utf-8") as rows, out.open("w", encoding="utf-8") as lines:
+        for row in csv.DictReader(rows):
+            texts = {"system": SYSTEM, "user": row["input"], "assistant": row["target"]}
+            chat = [{"role": role, "content": text} for role, text in texts.items()]
+            lines.write(json.dumps({"messages": chat}) + "\n")
+    return out
+
+
 def new_sequence(root: Path, family: str, gen_order: str) -> Path:
-    words = [f"--task={name}={write_csv(root / f'{name}.csv', name)}" for name in TASKS]
+    sources = {name: write_csv(root / f"{name}.csv", name) for name in TASKS}
+    sources["animals"] = as_messages(sources["animals"])
+    words = [f"--task={name}={path}" for name, path in sources.items()]
     model = write_model(root / "model", family)
     run(root, "lamol", "init", "sequence", *words, f"--backbone={model}")
 
@@ -93,7 +109,10 @@ def test_students_answer_in_plain_transformers_as_they_do_here(
     asked = [row for row in found if row["task"] == "animals"]
     assert sum(row["score"] for row in asked) >= 0.5 * len(asked)
     for row in asked[:8]:
-        chat = [{"role": "user", "content": inputs[row["row_id"]]}]
+        chat = [
+            {"role": "system", "content": SYSTEM},
+            {"role": "user", "content": inputs[row["row_id"]]},
+        ]
         prompt = tokenizer.apply_chat_template(
             chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )

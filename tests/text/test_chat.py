@@ -104,7 +104,9 @@ def test_a_system_message_stands_where_the_template_has_it(family: str) -> None:
         turns = [("user", f"{instruction}\n\nlamp off")]
     whole = up_to(rendered(family, *turns), template.end_of_input)
     own = [*prompt, *x, template.end_of_input]
-    if family.startswith("mistral"):  # x has its space in both views, the template has none after "\n\n"
+    if family.startswith(
+        "mistral"
+    ):  # x has its space in both views, the template has none after "\n\n"
         whole, own = (list(TOKENIZERS[family].decode(ids).split()) for ids in (whole, own))
     assert own == whole
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from lamol_core.config.hub import data_set_problem
 from lamol_core.config.paths import pointer_problem, resolve_path
-from lamol_core.data.columns import SourceError, Table, needed_columns
+from lamol_core.data.columns import SourceError, Table
+from lamol_core.data.conversations import columns_to_read
 from lamol_core.data.sources.spec import SourceSpec
 from lamol_core.errors import first_line
 
@@ -49,14 +50,13 @@ class HubSource(SourceSpec):
         local = resolve_path(self.path, root)
         path = str(local) if local.exists() else self.path
         where = f"data set {path}, {split}"
-        needed = needed_columns(self)
         try:
             # streamed, because load_dataset would leave a copy of the rows in the cache of the home
             data = load_dataset(
                 path, self.name, revision=self.revision, split=split, streaming=True
             )
             features = data.features or {}
-            there = [name for name in needed if name in features]
+            there = columns_to_read(features, self)
             rows: list[dict[str, object]] = list(data.select_columns(there) if there else data)
         except Exception as error:  # the library's many dependencies raise what they like
             pointers = map(pointer_problem, filter(Path.is_file, local.rglob("*")))

@@ -6,7 +6,8 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lamol_core.data.columns import SourceError, Table, needed_columns
+from lamol_core.data.columns import SourceError, Table
+from lamol_core.data.conversations import columns_to_read
 from lamol_core.data.sources.local_files import LocalFiles
 from lamol_core.errors import first_line
 
@@ -21,7 +22,7 @@ class ParquetSource(LocalFiles):
         try:
             file = pq.ParquetFile(path)
             columns = file.schema_arrow.names
-            table = file.read(columns=[name for name in needed_columns(self) if name in columns])
+            table = file.read(columns=columns_to_read(columns, self))
         except pa.ArrowException as error:
             problem = f"{path}: not readable as Parquet ({first_line(error)})."
             raise SourceError([problem]) from error

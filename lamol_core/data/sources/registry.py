@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from pydantic import Field, TypeAdapter
 
 from lamol_core.data import columns
+from lamol_core.data.conversations import rows_of
 from lamol_core.data.sources.csv import CsvSource
 from lamol_core.data.sources.demo import DemoSource
 from lamol_core.data.sources.hub import HubSource
@@ -46,7 +47,13 @@ def read_source(source: Source, root: Path) -> dict[str, list[columns.RawRow]]:
     Relative paths start from `root`, the folder of params.yaml. Raises SourceError (a ConfigError)
     with every problem: file, line or row, column, remedy."""
     columns.parse_templates(source)  # before files are looked for
-    rows = columns.collect(source.read(root), lambda _, table: columns.to_rows(table, source))
+    rows = columns.collect(source.read(root), lambda _, table: rows_of(table, source))
+    systems = {split: part[0].system for split, part in rows.items()}
+    if others := [split for split in systems if systems[split] != systems["train"]]:
+        raise columns.SourceError(
+            f"the {split} split has another system message than train. Make them equal."
+            for split in others
+        )
     return columns.keep_targets(rows, source)
 
 

@@ -83,18 +83,6 @@ class TestJsonl:
             (problem,) = problems(source, tmp_path)
             assert names(problem, path)
 
-    def test_a_file_of_alpaca_says_how_it_is_read(self, tmp_path: Path) -> None:
-        rows = [{"instruction": f"do {i}", "input": "x" * i, "output": "done"} for i in range(2)]
-        (tmp_path / "a.json").write_text(json.dumps(rows))
-        (problem,) = problems(make(kind="jsonl", path="a.json"), tmp_path)
-        assert names(problem, "target", "{instruction} {input}", "output")
-        told = {"input": "{instruction} {input}", "target": "output"}
-        read = read_source(make(kind="jsonl", path="a.json", **told), tmp_path)["train"]
-        assert pairs_of(read) == [("do 0 ", "done"), ("do 1 x", "done")]
-        write(tmp_path / "b.jsonl", [{"instruction": "do", "output": "done"}])
-        (problem, _) = problems(make(kind="jsonl", path="b.jsonl"), tmp_path)
-        assert names(problem, "input: 'instruction'", "target: output")
-
     def test_lines_come_before_an_array_in_another_file(self, tmp_path: Path) -> None:
         write(tmp_path / "train.jsonl", rows_of(("a", "b")))
         (tmp_path / "train.json").write_text("[]")

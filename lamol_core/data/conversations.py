@@ -1,0 +1,130 @@
+"""Rows that are conversations, in the layouts that chat data sets have.
+
+messages        [{"role": "system" | "user" | "assistant", "content": TEXT}, ...]
+conversations   [{"from": "system" | "human" | "gpt", "value": TEXT}, ...] (ShareGPT)
+instruction     {"instruction": TEXT, "input": TEXT, "output": TEXT} (Alpaca); instruction and input
+                are the user's text, with a line end between them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from lamol_core.data.columns import (
+    Columns,
+    RawRow,
+    SourceError,
+    Table,
+    checked,
+    counted,
+    keep_rows,
+    needed_columns,
+    to_rows,
+)
+
+ROLES = {
+    "system": "system", "developer": "system",
+    "user": "user", "human": "user",
+    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "chatgpt": "assistant",
+}  # fmt: skip
+"""What the layouts call the roles."""
+LISTS = ("messages", "conversations", "conversation")
+"""The columns that hold a list of messages."""
+
+
+def rows_of(table: Table, columns: Columns) -> list[RawRow]:
+    """The rows of a table: conversations, if it holds some and the columns of input and target are
+    not named; otherwise those that `to_rows` makes.
+
+    Raises SourceError as `to_rows` does, with every reason for which conversations cannot be
+    learnt, and where their system messages differ."""
+    column = conversations_in(table.columns, columns)
+    if column is None:
+        return to_rows(table, columns)
+    rows: list[RawRow] = []
+    wrong: dict[str, list[int]] = {}
+    for number, cells in keep_rows(table, columns, columns.where):
+        try:
+            rows.append(read_conversation(cells, column))
+            if rows[-1].system != rows[0].system:
+                raise ValueError("has another system message than the rows before")
+        except ValueError as error:
+            wrong.setdefault(str(error), []).append(number)
+    if wrong:
+        raise SourceError(
+            f"{table.where}: the conversation {reason} in {counted(len(numbers), 'row')}, first in "
+            f"{table.unit} {numbers[0]} (column {column!r}). Fix or delete "
+            f"{'it' if len(numbers) == 1 else 'them'}."
+            for reason, numbers in wrong.items()
+        )
+    return rows
+
+
+def conversations_in(there: Collection[str], columns: Columns) -> str | None:
+    """The column by which a table with these columns is known to hold conversations; None where it
+    holds none, or the columns of input and target are named."""
+    if {"input", "target"} & columns.model_fields_set or "target" in there:
+        return None
+    known = [name for name in LISTS if name in there]
+    if {"instruction", "output"} <= set(there):
+        known.append("instruction")
+    return known[0] if known else None
+
+
+def columns_to_read(there: Collection[str], columns: Columns) -> list[str]:
+    """Those of a table's columns that its rows are made of."""
+    column = conversations_in(there, columns)
+    needed = needed_columns(columns)
+    if column is not None:
+        of_alpaca = ("input", "output") if column == "instruction" else ()
+        needed = [column, *of_alpaca, *columns.where]
+    return [name for name in dict.fromkeys(needed) if name in there]
+
+
+def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
+    """The conversation of a row, whose layout is known by `column`. Raises ValueError with the
+    reason where it has none, or one that cannot be learnt."""
+    if column == "instruction":
+        parts = [_text(cells.get(name)) for name in (column, "input") if cells.get(name)]
+        return RawRow(checked("\n".join(parts)), checked(_text(cells.get("output"))))
+    messages = cells.get(column)
+    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
+        raise ValueError("is no list of messages")
+    turns = [_turn(message) for message in messages]
+    system = ""
+    if turns[0][0] == "system":
+        (_, system), *turns = turns
+    roles = [role for role, _ in turns]
+    if len(roles) < 2 or any(
+        role != ("user", "assistant")[index % 2] for index, role in enumerate(roles)
+    ):
+        raise ValueError("does not go from a user's message to an answer, in turn,")
+    if len(roles) % 2:
+        raise ValueError("does not end with an answer")
+    if len(roles) > 2:
+        raise ValueError("has more than one answer, of which only one can be learnt,")
+    return RawRow(checked(turns[0][1]), checked(turns[1][1]), system)
+
+
+def _turn(message: object) -> tuple[str, str]:
+    """The role and the text of a message."""
+    if not isinstance(message, Mapping):
+        raise ValueError("holds a message that is no object")
+    name = message.get("role", message.get("from"))
+    if message.get("tool_calls") or name in ("tool", "function", "function_call", "observation"):
+        raise ValueError("has a tool call, which cannot be learnt,")
+    if not isinstance(name, str) or name not in ROLES:
+        raise ValueError(f"has a message of the role {name!r}, not of system, user or assistant,")
+    return ROLES[name], _text(message.get("content", message.get("value")))
+
+
+def _text(content: object) -> str:
+    """A message's text, which may be cut into parts."""
+    if isinstance(content, Sequence) and not isinstance(content, str | bytes):
+        parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
+        content = "".join(map(_text, parts)) if parts else None
+    if content is None:
+        raise ValueError("has a message without text")
+    if not isinstance(content, str):
+        raise ValueError(f"has a message that is a {type(content).__name__}, not a text,")
+    return content

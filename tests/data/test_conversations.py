@@ -1,0 +1,136 @@
+"""Chat data as people have it: messages, ShareGPT, Alpaca."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lamol_core.data.columns import RawRow
+from lamol_core.data.params import PrepareParams, TaskParams
+from lamol_core.data.prepare import find_facts
+from lamol_core.data.sources.registry import read_source
+from tests.data.sources.tables import make, pairs_of, problems
+from tests.messages import names
+
+Row = dict[str, Any]
+
+
+def messages(*texts: str, system: str = "") -> list[Row]:
+    """A system message, then user and assistant in turn."""
+    roles = ["system"] * bool(system) + ["user", "assistant"] * len(texts)
+    whole = [system] * bool(system) + list(texts)
+    return [{"role": role, "content": text} for role, text in zip(roles, whole, strict=False)]
+
+
+def share_gpt(rows: list[Row]) -> list[Row]:
+    called = {"user": "human", "assistant": "gpt", "system": "system"}
+    return [{"from": called[row["role"]], "value": row["content"]} for row in rows]
+
+
+CHAT = [messages(f"ask {i}", f"told {i}", system="Be brief.") for i in range(4)]
+LAYOUTS = {
+    "messages": [{"messages": chat, "id": i} for i, chat in enumerate(CHAT)],
+    "conversations": [{"conversations": share_gpt(chat)} for chat in CHAT],
+}
+
+
+def write(path: Path, rows: list[Row]) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows, indent=1))
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def read(path: Path, **block: Any) -> dict[str, list[RawRow]]:
+    kind = "parquet" if path.suffix == ".parquet" else "jsonl"
+    return read_source(make(kind=kind, path=path.name, **block), path.parent)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_conversation_is_a_row_and_its_system_message_is_the_task_s(
+    layout: str, suffix: str, tmp_path: Path
+) -> None:
+    rows = read(write(tmp_path / f"chat{suffix}", LAYOUTS[layout]))
+    assert pairs_of(rows["train"]) == [(f"ask {i}", f"told {i}") for i in range(4)]
+    block = TaskParams.model_validate({"after": "base", "source": {"kind": "demo", "task": "home"}})
+    whole = {"train": rows["train"], "dev": [], "test": []}
+    assert find_facts("chat", block, whole).system == "Be brief."
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
+def test_instruction_and_input_are_the_user_s_text(suffix: str, tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "add", "input": "1 and 2", "output": "3", "source": "a"},
+        {"instruction": "greet", "input": "", "output": "hello", "source": "b"},
+    ]
+    path = write(tmp_path / f"alpaca{suffix}", rows)
+    assert pairs_of(read(path)["train"]) == [("add\n1 and 2", "3"), ("greet", "hello")]
+    assert pairs_of(read(path, where={"source": "b"})["train"]) == [("greet", "hello")]
+    for row in rows:
+        del row["input"]
+    assert pairs_of(read(write(path, rows))["train"]) == [("add", "3"), ("greet", "hello")]
+
+
+def test_columns_that_are_named_win(tmp_path: Path) -> None:
+    rows = [{"instruction": "add", "output": "3", "input": "x", "messages": CHAT[0]}]
+    path = write(tmp_path / "a.jsonl", rows)
+    assert pairs_of(read(path)["train"]) == [("ask 0", "told 0")]
+    assert pairs_of(read(path, input="instruction", target="output")["train"]) == [("add", "3")]
+    path = write(tmp_path / "b.jsonl", [{**row, "target": "y"} for row in rows])
+    assert pairs_of(read(path)["train"]) == [("x", "y")]
+
+
+def test_a_text_in_parts_is_joined(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "ask "}, {"type": "text", "text": "this"}]
+    chat = [{"role": "user", "content": parts}, {"role": "assistant", "content": "told"}]
+    path = write(tmp_path / "a.jsonl", [{"messages": chat}])
+    assert pairs_of(read(path)["train"]) == [("ask this", "told")]
+
+
+GOOD = {"messages": messages("ask", "told")}
+BROKEN: dict[str, Any] = {
+    "no list": "hello",
+    "empty": [],
+    "no answer": messages("ask"),
+    "answer first": messages("ask", "told")[::-1],
+    "ends with a question": messages("ask", "told", "again"),
+    "two answers": messages("ask", "told", "again", "so"),
+    "a tool": [*messages("ask"), {"role": "tool", "content": "4"}],
+    "a tool call": [
+        *messages("ask"), {"role": "assistant", "content": "", "tool_calls": [{"id": 1}]},
+    ],
+    "another role": [{"role": "critic", "content": "no"}],
+    "no role": [{"content": "ask"}, {"content": "told"}],
+    "no object": ["ask", "told"],
+    "no text": [{"role": "user", "content": None}, {"role": "assistant", "content": "told"}],
+    "a number": [{"role": "user", "content": 4}, {"role": "assistant", "content": "told"}],
+    "a picture": [
+        {"role": "user", "content": [{"type": "image"}]}, {"role": "assistant", "content": "told"},
+    ],
+    "blank": messages(" ", "told"),
+    "another system message": messages("ask", "told", system="Be kind."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_conversations_that_cannot_be_learnt_are_named_by_line(broken: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [GOOD, GOOD, {"messages": BROKEN[broken]}, GOOD])
+    (problem,) = problems(make(kind="jsonl", path="a.jsonl"), tmp_path)
+    assert names(problem, path, "messages", 3)
+
+
+def test_splits_with_different_system_messages_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", [{"messages": CHAT[0]}])
+    write(tmp_path / "test.jsonl", [GOOD])
+    (problem,) = problems(make(kind="jsonl", path="."), tmp_path)
+    assert names(problem, "test", "train")
+    assert PrepareParams().canaries == 0
