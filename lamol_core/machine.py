@@ -29,6 +29,14 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
+def memory_bytes() -> int | None:
+    """The memory of this machine, in bytes; None where the system doesn't tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # no such name on this system
+        return None
+
+
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
@@ -37,8 +45,5 @@ def _processor() -> str:
 
 
 def _memory() -> str:
-    try:
-        num_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # no such name on this system
-        return "unknown"
-    return f"{num_bytes / 1e9:.0f} GB"
+    num_bytes = memory_bytes()
+    return "unknown" if num_bytes is None else f"{num_bytes / 1e9:.0f} GB"

@@ -3,18 +3,23 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
+from huggingface_hub import snapshot_download
 from tokenizers import ByteLevelBPETokenizer
 from tokenizers.pre_tokenizers import PreTokenizer
 
 from lamol_core.config.hub import is_reachable
 from lamol_core.config.paths import resolve_path, say_missing
-from lamol_core.errors import ConfigError, first_line, missing_package
+from lamol_core.errors import ConfigError, missing_package
+from lamol_core.models.files import folder_problems, gguf_problems, read_shapes, weight_files
+from lamol_core.models.foreign import foreign, try_out
+from lamol_core.models.gguf_header import count_gguf_weights
 from lamol_core.models.params import BackboneParams, NanoParams
+from lamol_core.models.probe import probe, require_all, require_memory, without_weights
 from lamol_core.models.reserve import end_with_turns, reserve_tokens
 from lamol_core.text.chat import ChatTemplate
 from lamol_core.text.chat_pieces import find_pieces
@@ -25,6 +30,9 @@ END_OF_TEXT = "<|endoftext|>"
 COMMON_FROM = 5
 """A word enters the nano vocabulary if this many texts have it. Rarer words, such as names, are
 spelt in pieces: the vocabulary is in every checkpoint and outlives `lamol forget`."""
+
+SMALL_FILES = ["*.json", "*.jinja", "*.model", "*.txt"]
+"""What a model of the hub has beside its weights: its configuration and its tokenizer."""
 
 READS_AHEAD = 1e-4
 """The limit for a causal model: a changed token may change the logits of earlier positions by
@@ -40,14 +48,36 @@ def build_backbone(
     `corpus`: the texts that the nano backbone's tokenizer is trained on; other kinds ignore it.
     `root`: the folder of params.yaml. Raises ConfigError where the block names a missing model or
     one that is not causal, and for chats where its chat template does not fit."""
-    is_nano = params.kind == "nano"
-    model, tokenizer = build_nano(params.nano, corpus) if is_nano else load_pretrained(params, root)
-    _require_causal(model.eval(), f"params.yaml: backbone.path: {params.path}")
+    if params.kind == "nano":
+        return _prepare(*build_nano(params.nano, corpus), params, text_format)
+    with foreign(f"{_at(params.path)}: it can't be prepared for training"):
+        model, tokenizer = _prepare(*load_pretrained(params, root), params, text_format)
+        _require_saved(model, tokenizer)
+        return model, tokenizer
+
+
+def _prepare(
+    model: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    params: BackboneParams,
+    text_format: TextFormat,
+) -> Pair:
+    _require_causal(model.eval(), _at(params.path))
     if text_format == "chat":
+        try_out(_rendering(tokenizer, _at(params.path)))  # a template may never end
         end_with_turns(model, ChatTemplate(tokenizer, find_pieces(tokenizer)).end)
     else:
         reserve_tokens(model, tokenizer, params)
     return model.eval(), tokenizer
+
+
+def _at(path: object) -> str:
+    return f"params.yaml: backbone.path: {path}"
+
+
+def _rendering(tokenizer: transformers.PreTrainedTokenizerBase, where: str) -> Iterator[str]:
+    yield f"{where}: its chat template can't be rendered"
+    find_pieces(tokenizer)
 
 
 def build_nano(nano: NanoParams, corpus: list[str]) -> Pair:
@@ -100,21 +130,47 @@ def load_pretrained(params: BackboneParams, root: Path) -> Pair:
     Only the hub needs the network. Raises ConfigError where nothing can be loaded."""
     if params.path is None:
         raise ConfigError(f"params.yaml: backbone.path: missing, kind {params.kind!r} needs it.")
-    if params.kind == "hub":
-        offline = not is_reachable()  # from the cache then, without half a minute of retries
-        return _from_pretrained(
-            params.path, params.path, revision=params.revision, local_files_only=offline
-        )
+    texts = params.ans_text, params.gen_text
     path = resolve_path(params.path, root)
+    if params.kind == "hub" and not path.is_dir():
+        return _load_from_the_hub(params.path, params.revision, texts)
     if not path.exists():
-        raise ConfigError(f"params.yaml: backbone.path: {say_missing(path, params.path, root)}")
-    if params.kind == "folder":
-        return _from_pretrained(str(path), str(path), local_files_only=True)
+        raise ConfigError(_at(say_missing(path, params.path, root)))
+    if params.kind == "gguf":
+        return _load_gguf(path)
+    _require_none(folder_problems(path))
+    shapes: dict[str, Sequence[int]] = {}
+    for file in weight_files(path):
+        shapes |= read_shapes(file)
+    probe(path, _at(path), shapes, texts)
+    return _from_pretrained(str(path), _at(path), local_files_only=True, use_safetensors=True)
+
+
+def _load_from_the_hub(name: str, revision: str | None, texts: Sequence[str]) -> Pair:
+    """Fetch the small files and try them, then the weights."""
+    options: dict[str, Any] = {"revision": revision, "local_files_only": not is_reachable()}
+    with foreign(f"{_at(name)}: nothing can be fetched"):
+        folder = Path(snapshot_download(name, allow_patterns=SMALL_FILES, **options))
+    _require_none(folder_problems(folder, has_weights=False))
+    probe(folder, _at(name), None, texts)
+    return _from_pretrained(name, _at(name), use_safetensors=True, **options)
+
+
+def _load_gguf(path: Path) -> Pair:
     if problem := missing_package("gguf"):
         raise ConfigError(f"params.yaml: backbone.kind: gguf, but {problem}")
-    model, tokenizer = _from_pretrained(
-        str(path.parent), str(path), gguf_file=path.name, local_files_only=True
-    )
+    _require_none(gguf_problems(path))
+    options: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True}
+    with foreign(f"{_at(path)}: no causal language model can be made of its header"):
+        config = transformers.AutoConfig.from_pretrained(str(path.parent), **options)
+        empty = without_weights(config)
+    require_memory(empty, _at(path))
+    if (num := empty.num_parameters()) > (stored := count_gguf_weights(path)):
+        raise ConfigError(
+            f"{_at(path)}: its header makes a {type(empty).__name__} of {num:,} weights, and it "
+            f"holds {stored:,}. Fetch the file again, or name another."
+        )
+    model, tokenizer = _from_pretrained(str(path.parent), _at(path), config=config, **options)
     # the loaded model is marked as quantised and cannot be saved: its weights go into a new model
     # with the plain configuration
     if hasattr(model.config, "quantization_config"):
@@ -125,29 +181,24 @@ def load_pretrained(params: BackboneParams, root: Path) -> Pair:
     return plain, tokenizer
 
 
+def _require_none(problems: Sequence[str]) -> None:
+    if problems:
+        raise ConfigError(_at(problems[0]))
+
+
 def _from_pretrained(name: str, where: str, **options: object) -> Pair:
-    # read no pickle, and never ask on a terminal whether to run the model's own code
-    weights = {} if "gguf_file" in options else {"use_safetensors": True}
+    # never ask on a terminal whether to run the model's own code
     options |= {"trust_remote_code": False}
-    where = f"params.yaml: backbone.path: {where}"
-    try:
+    with foreign(f"{where}: no causal language model can be loaded"):
         loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.float32, output_loading_info=True, **weights, **options
+            name, dtype=torch.float32, output_loading_info=True, **options
         )
-    except (OSError, ValueError, LookupError, SafetensorError) as error:
-        raise ConfigError(
-            f"{where}: no causal language model can be loaded ({first_line(error)})."
-        ) from error
     model, loading = loaded
-    if missing := sorted(loading["missing_keys"]):
-        raise ConfigError(
-            f"{where}: {len(missing)} weights of the causal language model are missing "
-            f"({missing[0]}). Name a folder saved with its language head."
-        )
-    try:
+    require_all(loading, where)
+    for of_the_model in ("use_safetensors", "config"):
+        options.pop(of_the_model, None)
+    with foreign(f"{where}: no tokenizer can be loaded"):
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ConfigError(f"{where}: no tokenizer can be loaded ({first_line(error)}).") from error
     num_rows = model.get_input_embeddings().weight.shape[0]
     own = set(tokenizer.get_vocab().values()) - tokenizer.added_tokens_decoder.keys()
     if (highest := max(own, default=0)) >= num_rows:  # an added token (padding) gets its row later
@@ -156,6 +207,17 @@ def _from_pretrained(name: str, where: str, **options: object) -> Pair:
             "Save a model and its own tokenizer to the same folder."
         )
     return model, tokenizer
+
+
+def _require_saved(
+    model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase
+) -> None:
+    """Raises what saving these raises, but for the weights: transformers accepts more where it
+    reads than where it writes."""
+    with TemporaryDirectory(prefix="lamol-") as scratch:
+        for part in (model.config, model.generation_config, tokenizer):
+            if part is not None:
+                part.save_pretrained(scratch)
 
 
 def _require_causal(model: transformers.PreTrainedModel, where: str) -> None:

@@ -4,13 +4,13 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from lamol_core.artifacts.manifest import Provenance, write_folder
 from lamol_core.artifacts.spec import STUDENT, remedy_at
-from lamol_core.errors import ArtifactError, ConfigError, first_line
+from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.models.foreign import foreign
 from lamol_core.text.chat_pieces import ChatPieces
 
 TOKENIZER_FILES = (
@@ -25,7 +25,8 @@ def load_model(
     """Load a checkpoint's model onto `device`, in eval mode. `dtype` None keeps the stored one.
 
     Raises ArtifactError where the folder holds no causal language model."""
-    try:
+    what = f"{folder}: no causal language model in safetensors"
+    with foreign(what, ArtifactError, remedy_at(folder)):
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype or "auto",
@@ -33,11 +34,6 @@ def load_model(
             local_files_only=True,
             use_safetensors=True,
         )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ArtifactError(
-            f"{folder}: no causal language model in safetensors ({first_line(error)}). "
-            + remedy_at(folder)
-        ) from error
     nn.Module.to(model, device)
     model.eval()
     return model

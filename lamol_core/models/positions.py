@@ -5,9 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lamol_core.artifacts.figures import read_json
 from lamol_core.config.paths import resolve_path
-from lamol_core.errors import ArtifactError
+from lamol_core.errors import ConfigError
+from lamol_core.models.files import CONFIG, read_object
 from lamol_core.models.params import BackboneParams
 
 POSITIONS = (
@@ -23,7 +23,9 @@ def find_positions(backbone: BackboneParams, root: Path) -> int | None:
         return backbone.nano.max_positions
     if backbone.kind != "folder" or backbone.path is None:
         return None
-    return positions_of(read_config(resolve_path(backbone.path, root)) or {})
+    with suppress(ConfigError):  # `backbone_problems` tells of it
+        return positions_of(read_object(resolve_path(backbone.path, root) / CONFIG))
+    return None
 
 
 def positions_of(config: Mapping[str, Any]) -> int | None:
@@ -31,10 +33,3 @@ def positions_of(config: Mapping[str, Any]) -> int | None:
     config = config.get("text_config", config)
     found = [config.get(key) for key in POSITIONS] if isinstance(config, Mapping) else []
     return next((num for num in found if isinstance(num, int) and num > 0), None)
-
-
-def read_config(folder: Path) -> dict[str, Any] | None:
-    """Return the content of a model's config.json; None where it can't be read."""
-    with suppress(ArtifactError):
-        return read_json(folder / "config.json", "")
-    return None

@@ -8,15 +8,13 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
 from lamol_core.config.hub import model_problem
-from lamol_core.config.paths import begins_with, pointer_problem, resolve_path
+from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import missing_package
+from lamol_core.models.files import folder_problems, gguf_problems
 from lamol_core.models.params import BackboneParams
-from lamol_core.models.positions import find_positions, read_config
+from lamol_core.models.positions import find_positions
 from lamol_core.text.params import TextFormat
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
-"""A tokenizer is loaded from one or more of these files."""
 
 
 def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
@@ -29,24 +27,20 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     if backbone.path is None:
         return [f"backbone.path: missing, and kind {backbone.kind!r} needs it."]
     path = resolve_path(backbone.path, root)
-    if backbone.kind == "hub":
-        if path.is_dir() or is_made_of(Layout(root).student(BASE), backbone):
+    if backbone.kind == "gguf":
+        if not path.exists() or path.is_dir():
+            return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
+        problem = missing_package("gguf")
+        missing = [f"backbone.kind: gguf, but {problem}"] if problem else []
+        return [f"backbone.path: {problem}" for problem in gguf_problems(path)] or missing
+    if backbone.kind == "hub" and not path.is_dir():
+        if is_made_of(Layout(root).student(BASE), backbone):
             return []
         problem = model_problem(backbone.path)
         return [] if problem is None else [f"backbone.path: {problem}"]
-    files = [file for file in (path, *path.glob("*")) if file.is_file()]
-    if pointers := list(filter(None, map(pointer_problem, files))):
-        return [f"backbone.path: {pointers[0]}"]
-    if backbone.kind == "gguf":
-        if not path.is_file():
-            return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
-        if not begins_with(path, b"GGUF"):
-            return [f"backbone.path: {path} does not begin as a GGUF file."]
-        problem = missing_package("gguf")
-        return [f"backbone.kind: gguf, but {problem}"] if problem else []
     if not path.is_dir():
         return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
-    return [f"backbone.path: {path} {problem}" for problem in _folder_problems(path)]
+    return [f"backbone.path: {problem}" for problem in folder_problems(path)]
 
 
 def length_problems(
@@ -76,25 +70,3 @@ def is_made_of(
     manifest = read_manifest(student / MANIFEST, remedy(STUDENT, BASE))
     formats = get_args(TextFormat) if text_format is None else (text_format,)
     return any(manifest.parameters == backbone.made_of(one) for one in formats)
-
-
-def _folder_problems(folder: Path) -> list[str]:
-    config = read_config(folder)
-    if config is None:
-        return ["has no readable config.json. Name a folder that `save_pretrained` wrote."]
-    problems = []
-    heads = [str(head) for head in config.get("architectures") or []]
-    if config.get("is_encoder_decoder"):
-        problems.append("is an encoder and a decoder. Name a causal language model (decoder only).")
-    elif heads and not config.get("is_decoder") and all(h.endswith("ForMaskedLM") for h in heads):
-        problems.append("is a masked language model. Name a causal one.")
-    if not any(folder.glob("*.safetensors")):
-        advice = "Name a folder with model.safetensors."
-        if any(folder.glob("*.bin")):
-            advice = "Pickles (.bin) are not read: if you trust them, `save_pretrained` them."
-        problems.append(f"has no weights in safetensors. {advice}")
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        problems.append(
-            "has no tokenizer (tokenizer.json). Save it there: `tokenizer.save_pretrained`."
-        )
-    return problems

@@ -1,12 +1,14 @@
 """Finds targets that are longer than a sequence's limits, if its tokenizer is already on disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
+from lamol_core.errors import ConfigError
+from lamol_core.models.foreign import TEXTS, foreign, try_out
 from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import is_made_of
 from lamol_core.preflight.overview import TaskOverview
@@ -24,9 +26,18 @@ def find_codec(params: Params, root: Path) -> PlainCodec | None:
         folder = resolve_path(params.backbone.path, root)
     else:
         return None
-    with suppress(Exception):  # the library raises no narrower one; `lamol backbone` reports it
+    with suppress(ConfigError), foreign(str(folder)):  # `lamol backbone` reports it
+        if folder != student:
+            try_out(_steps(folder / TOKENIZER))
         return PlainCodec(folder / TOKENIZER)
     return None
+
+
+def _steps(tokenizer: Path) -> Iterator[str]:
+    yield f"{tokenizer}: can't be read, or can't encode and decode a short text"
+    codec = PlainCodec(tokenizer)
+    for ids in codec.encode(TEXTS):
+        codec.decode(ids)
 
 
 def target_problems(

@@ -1,5 +1,6 @@
 """Models that can't be trained, as far as their files show."""
 
+import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -69,6 +70,9 @@ def test_positions_are_those_of_the_configuration_classes() -> None:
     assert differing <= {"xlnet", "musicgen", "musicgen_melody", "mpt"}
 
 
+EMPTY_GGUF = b"GGUF" + struct.pack("<IQQ", 3, 0, 0)
+
+
 class TestBackbone:
     def check(self, root: Path, **backbone: Any) -> list[str]:
         return check_sequence({"tasks": {"a": demo("base")}, "backbone": backbone}, root)
@@ -86,7 +90,7 @@ class TestBackbone:
         assert self.check(tmp_path, kind="folder", path=str(tmp_path / "model")) == []
 
     def test_gguf_is_a_file(self, tmp_path: Path) -> None:
-        (tmp_path / "m.gguf").write_bytes(b"GGUF and more")
+        (tmp_path / "m.gguf").write_bytes(EMPTY_GGUF)
         assert self.check(tmp_path, kind="gguf", path="m.gguf") == []
         (tmp_path / "m.gguf").write_bytes(b"PK")
         (problem,) = self.check(tmp_path, kind="gguf", path="m.gguf")
@@ -97,7 +101,7 @@ class TestBackbone:
     def test_the_package_that_reads_gguf_is_needed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (tmp_path / "m.gguf").write_bytes(b"GGUF and more")
+        (tmp_path / "m.gguf").write_bytes(EMPTY_GGUF)
         monkeypatch.setitem(sys.modules, "gguf", None)
         (problem,) = self.check(tmp_path, kind="gguf", path="m.gguf")
         assert names(problem, "backbone.kind", "pip install 'lamol-kd[gguf]'")
@@ -123,7 +127,7 @@ class TestBackbone:
         if config is None:
             (tmp_path / "model" / "config.json").unlink()
         (problem,) = self.check(tmp_path, kind="folder", path="model")
-        assert problem.startswith(f"backbone.path: {tmp_path / 'model'} ")
+        assert names(problem, "backbone.path", tmp_path / "model")
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             assert names(problem, name) == (name == named)
 

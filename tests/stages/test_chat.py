@@ -132,3 +132,15 @@ def test_a_model_without_a_chat_template_is_refused(
     assert names(capsys.readouterr().err, "text.format", "tokens")
     told = run(folder, "lamol", "check", "--set", "backbone.kind=nano", expect=3)
     assert names(told, "text.format", "nano")
+
+
+def test_a_chat_template_that_never_ends_is_refused_in_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = new_sequence(tmp_path, "chatml", "target_first")
+    loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    (tmp_path / "model" / "chat_template.jinja").write_text(loop)
+    with chdir(folder), pytest.raises(typer.Exit) as stopped:
+        backbone()
+    assert stopped.value.exit_code == 3
+    assert names(capsys.readouterr().err, "chat template", "8 s")

@@ -1,0 +1,118 @@
+"""Try a foreign model in a child process: all that loading it does, but for reading weights."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from lamol_core.errors import ConfigError
+from lamol_core.machine import memory_bytes
+from lamol_core.models.files import CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG
+from lamol_core.models.foreign import TEXTS, try_out
+
+Shapes = Mapping[str, Sequence[int]]
+Check = tuple[str, Callable[[PreTrainedTokenizerBase], None]]
+"""What is wrong if the function raises something, such as "its chat template can't be rendered"."""
+
+
+def probe(
+    folder: Path,
+    where: str,
+    shapes: Shapes | None,
+    texts: Sequence[str],
+    checks: Sequence[Check] = (),
+) -> None:
+    """Raises ConfigError where a model can't be made of a folder's files, its weights have other
+    shapes, or its tokenizer can't encode and decode `texts` and a few more.
+
+    `where`: how an error names the folder. `shapes`: of the stored tensors, by name; None where
+    they are not at hand. `checks`: what else is asked of the tokenizer."""
+    try_out(_steps(folder, where, shapes, (*TEXTS, *texts), checks))
+
+
+def _steps(
+    folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str], checks: Sequence[Check]
+) -> Iterator[str]:
+    torch.set_num_threads(1)  # a fork has none of its parent's threads
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    yield f"{where}/{CONFIG}: no causal language model can be made of it"
+    model = without_weights(AutoConfig.from_pretrained(folder, **options))
+    if shapes is not None:
+        yield f"{where}: its weights do not fit {CONFIG}"
+        _require_shapes(model, shapes, where)
+    require_memory(model, where)
+    if (folder / GENERATION).exists():
+        yield f"{where}/{GENERATION}: can't be read"
+        GenerationConfig.from_pretrained(folder, local_files_only=True)
+
+    file = f"{where}/{TOKENIZER}" if (folder / TOKENIZER).exists() else where
+    if (folder / TOKENIZER).exists():
+        yield f"{file}: no tokenizer can be read from it"
+        Tokenizer.from_file(str(folder / TOKENIZER))
+    settings = f"{where}/{TOKENIZER_CONFIG}" if (folder / TOKENIZER_CONFIG).exists() else where
+    yield f"{settings}: no tokenizer can be loaded"
+    tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    yield f"{file}: the tokenizer can't encode and decode a short text"
+    for text in texts:
+        tokenizer.decode(tokenizer(text)["input_ids"])
+    for what, check in checks:
+        yield f"{where}: {what}"
+        check(tokenizer)
+
+
+def without_weights(config: Any) -> PreTrainedModel:
+    """The causal language model of a configuration, with shapes alone."""
+    with torch.device("meta"):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(
+            config, dtype=torch.float32, trust_remote_code=False
+        )
+    return model
+
+
+def require_memory(model: PreTrainedModel, where: str) -> None:
+    """Raises ConfigError where the model in fp32 alone is larger than this machine's memory."""
+    wanted = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    if (present := memory_bytes()) is not None and wanted > present:
+        raise ConfigError(
+            f"{where}/{CONFIG}: makes a {type(model).__name__} of {wanted / 1e9:,.0f} GB, and "
+            f"this machine has {present / 1e9:,.0f} GB. Name a smaller model."
+        )
+
+
+def _require_shapes(model: PreTrainedModel, shapes: Shapes, where: str) -> None:
+    """Raises ConfigError where a stored tensor has another shape than the model's.
+
+    transformers compares them, because it renames and merges tensors of some models on the way."""
+    stored = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    loaded: Any = type(model).from_pretrained(
+        None, config=model.config, state_dict=stored, device_map="meta", dtype=torch.float32,
+        ignore_mismatched_sizes=True, output_loading_info=True,
+    )  # fmt: skip
+    _, loading = loaded
+    for name, is_stored, is_wanted in sorted(loading["mismatched_keys"], key=lambda key: key[0]):
+        raise ConfigError(
+            f"{where}/{CONFIG}: makes tensor {name} {tuple(is_wanted)}, but it is stored as "
+            f"{tuple(is_stored)}. Save a model and its own configuration to the same folder."
+        )
+    require_all(loading, where)
+
+
+def require_all(loading: Mapping[str, Any], where: str) -> None:
+    """Raises ConfigError where a model's files lack weights. transformers would make them up.
+
+    `loading`: what `from_pretrained` tells of it."""
+    if missing := sorted(loading["missing_keys"]):
+        raise ConfigError(
+            f"{where}: {len(missing)} weights of the causal language model are missing "
+            f"({missing[0]}). Name a folder saved with its language head."
+        )
