@@ -12,7 +12,7 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import STUDENT
 from lamol_core.artifacts.store import check
 from lamol_core.data.orders import last_learnt
-from lamol_core.data.task_data import TaskData
+from lamol_core.data.task_data import system_of
 from lamol_core.errors import UsageError
 from lamol_core.parameters import load_params
 from lamol_core.text.display import visible
@@ -47,29 +47,22 @@ def ask(
     is_typed = not inputs and sys.stdin.isatty()
     texts = _texts(inputs or (), is_typed)
     batches = ([text] for text in texts) if is_typed else iter([list(texts)])
-    # these load torch
-    from lamol_core.evaluation.predict import predict
+    from lamol_core.evaluation.predict import predict  # both load torch
     from lamol_core.evaluation.scoring import load_student
 
-    student, system = load_student(layout.student(chosen)), _system_of(layout, chosen)
+    student, system = load_student(layout.student(chosen)), system_of(layout.data(chosen))
     if is_typed or task is None:
         ends = "; one input a line, Ctrl-D ends them" if is_typed else ""
         say(f"ask: the student of {chosen} answers{ends}")
     for given in batches:
         asked = [text for text in given if text.strip()]
-        systems = [system] * len(asked)
-        answers = predict(*student, asked, params.evaluate, params.text.max_length, systems=systems)
+        told = [system] * len(asked)
+        answers = predict(*student, asked, params.evaluate, params.text.max_length, systems=told)
         left = iter(answers.texts)
         for text in given:
             _show(text, next(left) if text.strip() else "", json)
         if answers.inputs_cut:
             say(f"ask: {answers.inputs_cut} inputs were cut")
-
-
-def _system_of(layout: Layout, task: str) -> str:
-    """The system message of a task of chat data; "" where it has none, or no data folder."""
-    folder = layout.data(task)
-    return TaskData.load(folder, check=False).facts.system if folder.is_dir() else ""
 
 
 def _texts(inputs: Sequence[str], is_typed: bool) -> Iterator[str]:

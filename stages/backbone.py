@@ -9,6 +9,7 @@ from lamol_core.data.prepare import write_base
 from lamol_core.data.sources.registry import read_texts
 from lamol_core.models.params import BackboneParams
 from lamol_core.preflight.backbone import backbone_problems
+from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.params import TextParams
 from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
@@ -22,7 +23,6 @@ def backbone(run: StageRun) -> None:
         raise params_error(problems)
     from lamol_core.models.backbones import build_backbone  # both load torch
     from lamol_core.models.checkpoints import save_checkpoint
-    from lamol_core.text.chat_pieces import find_pieces
 
     run.cost.imported()
     corpus = read_texts(params.nano.corpus, root) if params.kind == "nano" else []

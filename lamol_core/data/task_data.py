@@ -128,6 +128,11 @@ class TaskData:
         return self.folder / SEEN / task / f"{split}.parquet"
 
 
+def system_of(folder: Path) -> str:
+    """The system message of a task of chat data, by its data folder; "" where there is none."""
+    return TaskData.load(folder, check=False).facts.system if folder.is_dir() else ""
+
+
 def removed_from(path: Path) -> dict[str, Removed]:
     """The content of a forgotten.json, by split; {} where there is no such file. Raises
     ArtifactError where it is broken."""

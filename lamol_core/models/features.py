@@ -43,7 +43,7 @@ class FrozenFeatures:
         new = sorted({*texts} - self._known.keys(), key=lambda text: (len(text), text))
         for start in range(0, len(new), ROWS_AT_ONCE):
             chosen = new[start : start + ROWS_AT_ONCE]
-            ids = [row[-self._longest :] or [self._codec.pad] for row in self._codec.encode(chosen)]
+            ids = [row[-self._longest :] or [self._codec.eos] for row in self._codec.encode(chosen)]
             self._known |= zip(chosen, self._means(ids).unbind(), strict=True)
         known = [self._known[text] for text in texts]
         return torch.stack(known) if known else torch.zeros(0, self._width)

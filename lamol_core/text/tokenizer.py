@@ -41,10 +41,15 @@ class TextCodec:
         return control_tokens(self._tokenizer)
 
     @property
+    def eos(self) -> int:
+        """The id that ends a text."""
+        return int(self._tokenizer.eos_token_id)
+
+    @property
     def pad(self) -> int:
         """The id that fills rows."""
-        own, end = self._tokenizer.pad_token_id, self._tokenizer.eos_token_id
-        return int(end if own is None else own)
+        own = self._tokenizer.pad_token_id
+        return self.eos if own is None else int(own)
 
     def template(
         self,
