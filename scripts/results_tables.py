@@ -62,7 +62,7 @@ BENCHMARKS = {
 DOES = {
     "`lamol_kd`": "As published: learns the new rows, and on pseudo-samples of old tasks imitates "
     "the model as it was before.",
-    "`lamol_kd` by label, 14 rows per class": "Draws pseudo-samples for each label of old tasks, "
+    "`lamol_kd` by label, lambda 1.0": "Draws pseudo-samples for each label of old tasks, "
     "and keeps those that a judge agrees with. `lamol init` sets this for a pretrained model.",
     "`lamol_kd` with filters, 5 rows per class": "Chooses pseudo-samples by label, five or more of "
     "each old class.",
@@ -78,7 +78,9 @@ DOES = {
 }
 """What is measured, a row of the summary each."""
 OPTIONS = {
-    "`lamol_kd` by label, 14 rows per class": {BY_LABEL: "lamol_kd (by label, rows_per_class=14)"},
+    "`lamol_kd` by label, lambda 1.0": {
+        BY_LABEL: "lamol_kd (by label, rows_per_class=14, lambda=1.0)"
+    },
     "`lamol_kd` with filters, 5 rows per class": {
         FIVE: "lamol_kd (filters, rows_per_class=5)",
         FIFTEEN: "lamol_kd (filters, rows_per_class=5)",

@@ -85,3 +85,10 @@ def rows_by_length(prompts: Sequence[Sequence[int]]) -> list[int]:
     """The indices of the prompts in ascending order of length. Neighbours then need little
     padding."""
     return sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+
+
+def common_start(rows: Sequence[tuple[int, ...]]) -> int:
+    """How many ids all rows begin with."""
+    first, last = min(rows), max(rows)  # all others lie between them
+    same = (i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    return next(same, min(len(first), len(last)))

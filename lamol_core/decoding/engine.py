@@ -5,8 +5,9 @@ Each step gives every live row one token. A prompt is read when its row gets a s
 model's head is a matrix, this gives the row's first token; otherwise the next step reads the
 prompt's last token.
 
-A prompt of one token (GEN) gets a free slot at once. Longer prompts wait until a quarter of the
-slots is free, because reading a few at a time wastes forwards.
+What all prompts begin with, such as a chat's system message, is read once. A prompt of one token
+(GEN) gets a free slot at once. Longer prompts wait until a quarter of the slots is free, because
+reading a few at a time wastes forwards.
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,15 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lamol_core.decoding.completions import Progress, Writer, rows_by_length
+from lamol_core.decoding.completions import Progress, Writer, common_start, rows_by_length
 from lamol_core.decoding.slots import SlotCache, bytes_per_slot
 from lamol_core.models.head import linear_head
 
 READ_AT_ONCE = 1024
 """The most prompt tokens in one forward, with padding. Their states fit a processor's cache
 (docs/performance.md, "Rules")."""
+SHARED_FROM = 8
+"""A common beginning of this many tokens is read once. Shorter ones save little."""
 CACHE_BYTES = 2**30
 """The most bytes for the keys and values of all slots. Long rows therefore get fewer slots."""
 
@@ -46,6 +49,10 @@ class SlotEngine:
         fitting = max(CACHE_BYTES // bytes_per_slot(model, capacity), 1)
         self._num_slots = min(batch_size, len(prompts), fitting)
         self._cache = SlotCache(model.config, self._num_slots, capacity)
+        # each row reads a token of its own, whose state gives its first token
+        own = 1 if self._head is not None else 2
+        shared = common_start([tuple(prompt[:-own]) for prompt in prompts])
+        self._num_shared = shared if shared >= SHARED_FROM else 0
         # of each slot: its row, the newest token, its position, whether the row has ended
         self._slots = torch.zeros(4, self._num_slots, dtype=torch.long, device=model.device)
         self._num_live = 0
@@ -54,6 +61,9 @@ class SlotEngine:
     def run(self, on_rows_done: Progress) -> None:
         """Generate tokens for all rows until every row has ended. `on_rows_done` is called with the
         number of rows that have just ended."""
+        if self._num_shared:
+            self._read_padded([self._prompts[0][: self._num_shared]], [0], 0)
+            self._cache.share(self._num_shared)
         while True:
             self._settle()
             if not self._num_live:
@@ -116,27 +126,34 @@ class SlotEngine:
         while start < len(prompts) and prompts[-1]:
             # the last prompt sets the width
             stop = start + 1
-            while stop < len(prompts) and (stop + 1 - start) * len(prompts[stop]) <= READ_AT_ONCE:
+            while stop < len(prompts) and (
+                (stop + 1 - start) * (len(prompts[stop]) - self._num_shared) <= READ_AT_ONCE
+            ):
                 stop += 1
-            states.append(self._read_padded(prompts[start:stop], slots[start:stop]))
+            group = prompts[start:stop], slots[start:stop]
+            states.append(self._read_padded(*group, self._num_shared))
             start = stop
         return torch.cat(states) if states else torch.empty(0)
 
-    def _read_padded(self, prompts: list[Sequence[int]], slots: list[int]) -> Tensor:
+    def _read_padded(self, prompts: list[Sequence[int]], slots: list[int], num_read: int) -> Tensor:
+        """Read prompts, whose first `num_read` tokens are in the slots already."""
         device, longest = self._slots.device, len(prompts[-1])
-        padded = [[*prompt, *[self._pad] * (longest - len(prompt))] for prompt in prompts]
+        padded = [
+            [*prompt[num_read:], *[self._pad] * (longest - len(prompt))] for prompt in prompts
+        ]
         columns = torch.arange(longest, device=device)
+        own = columns[num_read:]
         # padding is on the right, so no real token attends to it
-        causal = columns <= columns[:, None]
-        self._cache.begin(torch.tensor(slots, device=device), longest)
+        causal = columns <= own[:, None]
+        self._cache.begin(torch.tensor(slots, device=device), longest, num_read)
         states: Tensor = self._model.base_model(
             input_ids=torch.tensor(padded, device=device),
-            attention_mask=self._additive(causal.expand(len(prompts), 1, longest, longest)),
-            position_ids=columns.expand(len(prompts), longest),
+            attention_mask=self._additive(causal.expand(len(prompts), 1, *causal.shape)),
+            position_ids=own.expand(len(prompts), len(own)),
             past_key_values=self._cache,
             use_cache=True,
         )[0]
-        last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
+        last = torch.tensor([len(prompt) - 1 - num_read for prompt in prompts], device=device)
         return states[torch.arange(len(prompts), device=device), last]
 
     def _close(self, gaps: list[int]) -> None:

@@ -36,10 +36,13 @@ class SlotLayer(CacheLayerMixin):
             self.lazy_initialization(key_states, value_states)
         assert self.keys is not None and self.values is not None
         slots, positions, width = self._cache.slots, self._cache.positions, self._cache.width
-        if positions is None:  # prompts, each from its slot's beginning
-            self.keys[slots, :, :width] = key_states
-            self.values[slots, :, :width] = value_states
-            return key_states, value_states
+        if positions is None:  # prompts, each after what its slot has already
+            start = self._cache.start
+            self.keys[slots, :, start:width] = key_states
+            self.values[slots, :, start:width] = value_states
+            if not start:
+                return key_states, value_states
+            return self.keys[slots, :, :width], self.values[slots, :, :width]
         self.keys[slots, :, positions] = key_states[:, :, 0]
         self.values[slots, :, positions] = value_states[:, :, 0]
         return self.keys[: len(slots), :, :width], self.values[: len(slots), :, :width]
@@ -60,16 +63,21 @@ class SlotCache(Cache):
     slots: Tensor
     positions: Tensor | None
     width: int
+    start: int = 0
 
     def __init__(self, config: PreTrainedConfig, num_slots: int, capacity: int) -> None:
         self.num_slots, self.capacity = num_slots, capacity
         num_layers = config.get_text_config(decoder=True).num_hidden_layers
         super().__init__(layers=[SlotLayer(self) for _ in range(num_layers)])
 
-    def begin(self, slots: Tensor, width: int) -> None:
-        """Announce that the next forward reads new rows into these slots (K,), `width` tokens
-        each."""
-        self.slots, self.positions, self.width = slots, None, width
+    def begin(self, slots: Tensor, width: int, start: int = 0) -> None:
+        """Announce that the next forward reads new rows into these slots (K,), up to `width` tokens
+        each. The first `start` tokens are in the slots already."""
+        self.slots, self.positions, self.width, self.start = slots, None, width, start
+
+    def share(self, width: int) -> None:
+        """Copy the first `width` tokens of slot 0 to all slots."""
+        self.move([0] * (self.num_slots - 1), list(range(1, self.num_slots)), width)
 
     def advance(self, positions: Tensor) -> None:
         """Announce that the next forward reads one token for each row in the first slots, at

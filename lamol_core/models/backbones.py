@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -73,6 +74,23 @@ def _prepare(
 
 def _at(path: object) -> str:
     return f"params.yaml: backbone.path: {path}"
+
+
+def find_chat_template(params: BackboneParams, root: Path) -> ChatTemplate | None:
+    """The chat template of a local instruct model, whose weights are not read; None where it has
+    none that rows can be laid out in, or where its tokenizer can't be loaded."""
+    if params.kind not in ("folder", "gguf") or params.path is None:
+        return None
+    path = resolve_path(params.path, root)
+    named = {"gguf_file": path.name} if params.kind == "gguf" else {}
+    folder = path.parent if params.kind == "gguf" else path
+    with suppress(ConfigError), foreign(f"{_at(params.path)}: no tokenizer can be loaded"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **named
+        )
+        try_out(_rendering(tokenizer, _at(params.path)))
+        return ChatTemplate(tokenizer, find_pieces(tokenizer))
+    return None
 
 
 def _rendering(tokenizer: transformers.PreTrainedTokenizerBase, where: str) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from transformers import PreTrainedModel
 from lamol_core.decoding import engine
 from lamol_core.decoding.answers import likeliest
 from lamol_core.decoding.completions import Completion, Writer, log_normaliser
+from lamol_core.decoding.decode import PROMPTS as tried_with
 from lamol_core.decoding.decode import decode, runs_in_slots
 from lamol_core.decoding.engine import SlotEngine
 from lamol_core.decoding.slots import bytes_per_slot
@@ -106,6 +109,32 @@ def test_the_fallback_ignores_what_a_hub_adds_to_generation() -> None:
     model.generation_config.repetition_penalty = 5.0
     assert [c.ids for c in greedy(model, eos, batch_size=3)] == expected
     assert model.generation_config.repetition_penalty == 5.0
+
+
+@pytest.mark.parametrize("architecture", GROUPED_ARCHITECTURES | OTHER_ARCHITECTURES)
+def test_what_all_prompts_begin_with_is_read_once(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = sharpen((GROUPED_ARCHITECTURES | OTHER_ARCHITECTURES)[architecture](), 0, 0.2).eval()
+    begin = (9, 8, 7, 9, 8, 7, 11, 12)
+    shared = [begin + prompt for prompt in PROMPTS]
+    alone = [c.ids for prompt in shared for c in answer(model, [prompt], batch_size=1)]
+    read: list[int] = []
+    original = SlotEngine._read_padded
+
+    def counting(self: Any, prompts: Any, slots: Any, num_read: int) -> Any:
+        read.append(sum(len(prompt) - num_read for prompt in prompts))
+        return original(self, prompts, slots, num_read)
+
+    monkeypatch.setattr(SlotEngine, "_read_padded", counting)
+    assert [c.ids for c in answer(model, shared, batch_size=3)] == alone
+    if runs_in_slots(model, CONTROL.pad):
+        assert sum(read) <= len(begin) + sum(map(len, PROMPTS)) + 2 * sum(map(len, tried_with))
+
+
+def answer(model: PreTrainedModel, prompts: Sequence[Any], batch_size: int) -> list[Completion]:
+    ends, choose = [End(CONTROL.eos)] * len(prompts), likeliest(FORBIDDEN, CPU)
+    return decode(model, prompts, choose, NEW_TOKENS, ends, CONTROL.pad, batch_size)
 
 
 def scripted(lengths: list[int]) -> Writer:
