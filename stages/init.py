@@ -6,8 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lamol_core.config.paths import resolve_path
 from lamol_core.errors import UsageError
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
+from lamol_core.models.files import has_chat_template
+from lamol_core.models.params import BackboneParams
 from lamol_core.pipeline.init import create_sequence, make_params, read_example
 from lamol_core.preflight.problems import problems_before_a_run
 from stages.console import say
@@ -67,10 +70,29 @@ def init(
     else:
         columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
         written = make_params(task or [], backbone, method or DEFAULT_METHOD, columns)
+        _choose_format(written)
     create_sequence(Path(folder), written, problems_before_a_run)
     if params is None and written["backbone"]["kind"] == "hub":
         say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")
     say(f"init: {folder} is ready. Next: cd {quote(folder)} && lamol check && dvc repro")
+
+
+def _choose_format(written: dict[str, Any]) -> None:
+    """Choose chat format for a local instruct model, and say what it costs."""
+    model = BackboneParams.model_validate(written["backbone"])
+    if model.path is None or not has_chat_template(resolve_path(model.path, Path())):
+        return
+    from lamol_core.models.backbones import find_chat_template  # loads torch
+
+    if (template := find_chat_template(model, Path())) is None:
+        return
+    written["text"]["format"] = "chat"
+    say(
+        "init: text.format is chat, because the backbone has a chat template: "
+        f"{len(template.answer_prompt(())) + 1} tokens stand around the texts of a row, and a "
+        f"prompt for drawing has {len(template.draw_prompt('task'))}. With `tokens` these are 2 "
+        "and 1, but a student is no ordinary chat model."
+    )
 
 
 if __name__ == "__main__":

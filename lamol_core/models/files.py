@@ -10,6 +10,7 @@ import json
 import math
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -78,6 +79,18 @@ def gguf_problems(path: Path) -> list[str]:
     except ConfigError as error:
         return [str(error)]
     return []
+
+
+def has_chat_template(path: Path) -> bool:
+    """Whether a model's folder or GGUF file seems to hold a chat template."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return b"tokenizer.chat_template" in file.read(MOST_BYTES)
+    with suppress(ConfigError):
+        told = path / TOKENIZER_CONFIG
+        in_config = told.exists() and "chat_template" in read_object(told)
+        return in_config or any(path.glob("chat_template*"))
+    return False
 
 
 def require_plain_file(path: Path) -> None:

@@ -11,7 +11,7 @@ from lamol_core.config.hub import model_problem
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import missing_package
-from lamol_core.models.files import folder_problems, gguf_problems
+from lamol_core.models.files import folder_problems, gguf_problems, has_chat_template
 from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import find_positions
 from lamol_core.text.params import TextFormat
@@ -41,6 +41,20 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
     if not path.is_dir():
         return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
     return [f"backbone.path: {problem}" for problem in folder_problems(path)]
+
+
+def chat_problems(backbone: BackboneParams, root: Path) -> list[str]:
+    """Return a sentence where a backbone has no chat template; [] where only the fetched model
+    shows it."""
+    named = "nano" if backbone.kind == "nano" else backbone.path
+    if backbone.kind == "hub" or named is None:
+        return []
+    if backbone.kind != "nano" and has_chat_template(resolve_path(named, root)):
+        return []
+    return [
+        f"text.format: chat, but the backbone ({named}) has no chat template. Name an instruct "
+        "model, or set it to tokens."
+    ]
 
 
 def length_problems(

@@ -19,7 +19,7 @@ from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.models.params import BackboneParams
 from lamol_core.parameters import Params, compose, find_block
-from lamol_core.preflight.backbone import backbone_problems, length_problems
+from lamol_core.preflight.backbone import backbone_problems, chat_problems, length_problems
 from lamol_core.text.template import NUM_CONTROL
 
 
@@ -41,11 +41,8 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     evaluate = find_block(data, "evaluate") or EvaluateParams()
     lengths = {"evaluate.max_target_tokens": evaluate.max_target_tokens + NUM_CONTROL["qa"]}
     is_chat = text is not None and text.format == "chat"
-    if is_chat and backbone is not None and backbone.kind == "nano":
-        problems.append(
-            "text.format: chat, but backbone.kind is nano, which has no chat template. Name an "
-            "instruct model, or set text.format: tokens."
-        )
+    if is_chat and backbone is not None:
+        problems += chat_problems(backbone, root)
     if method is not None and method.rehearses and backbone is not None and text is not None:
         if text.use_task_specific_gen_token and not is_chat:
             problems += _depth_problems(tasks, backbone.max_tasks)

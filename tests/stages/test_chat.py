@@ -66,10 +66,12 @@ def new_sequence(root: Path, family: str, gen_order: str) -> Path:
     sources["animals"] = as_messages(sources["animals"])
     words = [f"--task={name}={path}" for name, path in sources.items()]
     model = write_model(root / "model", family)
-    run(root, "lamol", "init", "sequence", *words, f"--backbone={model}")
+    told = run(root, "lamol", "init", "sequence", *words, f"--backbone={model}")
+    assert names(told, "text.format", "chat")
 
     def chats(params: dict) -> None:
-        params["text"] |= {"format": "chat", "gen_order": gen_order, "max_length": 128}
+        assert params["text"]["format"] == "chat"
+        params["text"] |= {"gen_order": gen_order, "max_length": 128}
         params["generate"] |= {"judge": "none", "gamma": 0.5, "rows_per_class": 0}
         params["train"]["epochs"] = 12
 
