@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,43 @@ def test_two_tasks_are_learnt_and_held(example: Path) -> None:
     (learnt,), (held, new) = summary["score_matrix"]
     assert learnt > 85 and new > 85
     assert held > 70, "without replay the first task falls below 50"
+
+
+@needs_shared
+def test_a_chat_model_is_made_and_asked_as_in_get_started(tmp_path: Path) -> None:
+    """The commands of docs/get-started.md, "A chat model", on three tasks of real rows."""
+    model = subprocess.run(
+        ["bash", SHARED / "tools" / "get_smollm2.sh"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    asked = write_chats(tmp_path)
+    page = (ROOT / "docs" / "get-started.md").read_text(encoding="utf-8")
+    shell, python = re.findall(r"^```(?:bash|python)\n(.*?)^```", page, re.M | re.S)
+    told = run(tmp_path, "bash", "-c", "set -e\n" + shell.replace("MODEL", model))
+    assert "chat" in told
+    right = 0
+    for text, answer in asked:
+        script = python.replace("where is my parcel 7", text)
+        said = run(tmp_path / "chat", sys.executable, "-c", script).strip().splitlines()[-1]
+        right += said.strip() == answer
+    assert right >= 4, f"{right} of {len(asked)} are answered with their label"
+
+
+def write_chats(folder: Path) -> list[tuple[str, str]]:
+    """Three tasks of four intents each, as conversations; returns two test rows of each task."""
+    intents = {
+        "orders": ["order status", "order", "cancel reservation", "book flight"],
+        "billing": ["pay bill", "bill balance", "bill due", "transactions"],
+        "account": ["account blocked", "pin change", "balance", "freeze account"],
+    }
+    rows = [json.loads(line) for line in (SHARED / "data/clinc150/train.jsonl").open()]
+    asked: list[tuple[str, str]] = []
+    for task, labels in intents.items():
+        own = [row for label in labels for row in rows if row["target"] == label]
+        by_label = [[row for row in own if row["target"] == label] for label in labels]
+        with (folder / f"{task}.jsonl").open("w", encoding="utf-8") as lines:
+            for row in (row for of_label in by_label for row in of_label[:40]):
+                turns = ("user", row["input"]), ("assistant", row["target"])
+                chat = [{"role": role, "content": text} for role, text in turns]
+                lines.write(json.dumps({"messages": chat}) + "\n")
+        asked += [(of_label[50]["input"], of_label[50]["target"]) for of_label in by_label[:2]]
+    return asked

@@ -15,6 +15,7 @@ from lamol_core.reporting.page import render_page, templates_of
 from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
 from lamol_core.reporting.tables import cell, markdown_row, markdown_table
+from lamol_core.text.params import TextFormat
 from lamol_core.text.template import ANS
 
 EMPTY_CHART = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
@@ -64,16 +65,22 @@ def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> T
     )
 
 
-def model_card(figures: TaskFigures) -> str:
+def model_card(figures: TaskFigures, text_format: TextFormat = "tokens") -> str:
     """Return the card of the student after a task: Markdown with front matter for the Hugging Face
-    hub.
+    hub. `text_format`: in which its rows are.
 
     Scores are in percent; their average leaves out tasks whose test rows were forgotten."""
     known = [score for score in figures.scores.values() if score is not None]
     template = templates_of("lamol_core.reporting").get_template("model_card.md.j2")
     average = fmean(known) if known else None
     return template.render(
-        figures=figures, average=average, cell=cell, ans=ANS, row=markdown_row, table=markdown_table
+        figures=figures,
+        average=average,
+        cell=cell,
+        is_chat=text_format == "chat",
+        ans=ANS,
+        row=markdown_row,
+        table=markdown_table,
     )
 
 
@@ -112,4 +119,5 @@ def write_report(
     write_csv(spec.SCORES.at("", root), rows, columns)
     with atomic_folder(spec.MODEL_CARDS.at("", root)) as cards:
         for of_task in figures:
-            (cards / f"{of_task.task}.md").write_text(model_card(of_task), encoding="utf-8")
+            card = model_card(of_task, parameters.get("text", {}).get("format", "tokens"))
+            (cards / f"{of_task.task}.md").write_text(card, encoding="utf-8")

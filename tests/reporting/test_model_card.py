@@ -38,6 +38,15 @@ def test_it_tells_tasks_scores_and_verdicts() -> None:
     assert "| copies | pass | 3 |" in card
 
 
+def test_a_chat_model_is_asked_as_one() -> None:
+    card = model_card(STUDENT, "chat")
+    assert (
+        "<|lamol:ans|>" not in card
+        and "pipeline(" in card
+        and "pipeline(" not in model_card(STUDENT)
+    )
+
+
 def test_a_first_student_was_trained_on_none() -> None:
     card = model_card(replace(figures("a", "base", [90.0]), method="ewc"))
     assert "| a | 90.0 | 10 |" in card
