@@ -6,12 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lamol_core.config.paths import resolve_path
 from lamol_core.errors import UsageError
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
-from lamol_core.models.files import has_chat_template
 from lamol_core.models.params import BackboneParams
-from lamol_core.pipeline.init import create_sequence, make_params, read_example
+from lamol_core.pipeline.init import create_sequence, make_params, may_chat, read_example
 from lamol_core.preflight.problems import problems_before_a_run
 from stages.console import say
 from stages.guard import guarded, run_as_module
@@ -78,17 +76,17 @@ def init(
 
 
 def _choose_format(written: dict[str, Any]) -> None:
-    """Choose chat format for a local instruct model, and say what it costs."""
-    model = BackboneParams.model_validate(written["backbone"])
-    if model.path is None or not has_chat_template(resolve_path(model.path, Path())):
+    """Choose chat format for chat data and a local instruct model, and say what it costs."""
+    if not may_chat(written):
         return
     from lamol_core.models.backbones import find_chat_template  # loads torch
 
+    model = BackboneParams.model_validate(written["backbone"])
     if (template := find_chat_template(model, Path())) is None:
         return
     written["text"]["format"] = "chat"
     say(
-        "init: text.format is chat, because the backbone has a chat template: "
+        "init: text.format is chat, for chat data and a backbone with a chat template: "
         f"{len(template.answer_prompt(())) + 1} tokens stand around the texts of a row, and a "
         f"prompt for drawing has {len(template.draw_prompt('task'))}. With `tokens` these are 2 "
         "and 1, but a student is no ordinary chat model."

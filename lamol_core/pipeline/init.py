@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import resources
 from io import StringIO
 from itertools import cycle
@@ -18,10 +19,12 @@ from lamol_core import __version__
 from lamol_core.config.loading import read_params
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
+from lamol_core.data.columns import SourceError
 from lamol_core.data.sources.local_files import find_files, home_of_files, no_training_file
-from lamol_core.data.sources.registry import SUFFIXES, parse_source
+from lamol_core.data.sources.registry import SUFFIXES, holds_conversations, parse_source
 from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
+from lamol_core.models.files import has_chat_template
 from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import find_positions
 from lamol_core.parameters import Params, compose
@@ -156,6 +159,17 @@ def make_params(
         longest = {"max_input_tokens": half, "max_target_tokens": quarter}
         _lower(defaults["text"], max_length=positions, **longest)
     return defaults | {"lamol_version": __version__, "tasks": blocks, "backbone": described}
+
+
+def may_chat(params: Mapping[str, Any]) -> bool:
+    """Whether a sequence has chat data and a local model that seems to have a chat template."""
+    path = params["backbone"].get("path")
+    if path is None or not has_chat_template(resolve_path(path, Path())):
+        return False
+    sources = [parse_source(task["source"]) for task in params["tasks"].values()]
+    with suppress(SourceError):  # `create_sequence` tells of it
+        return any(holds_conversations(source, Path()) for source in sources)
+    return False
 
 
 def _lower(block: dict[str, Any], **limits: int) -> None:

@@ -13,6 +13,7 @@ import torch
 import typer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from lamol_core.parameters import load_params
 from stages.audit import audit
 from stages.backbone import backbone
 from stages.evaluate import evaluate
@@ -70,7 +71,7 @@ def new_sequence(root: Path, family: str, gen_order: str) -> Path:
     assert names(told, "text.format", "chat")
 
     def chats(params: dict) -> None:
-        assert params["text"]["format"] == "chat"
+        assert params["text"]["format"] == "chat", "one of the tasks has chat data"
         params["text"] |= {"gen_order": gen_order, "max_length": 128}
         params["generate"] |= {"judge": "none", "gamma": 0.5, "rows_per_class": 0}
         params["train"]["epochs"] = 12
@@ -146,3 +147,9 @@ def test_a_chat_template_that_never_ends_is_refused_in_time(
         backbone()
     assert stopped.value.exit_code == 3
     assert names(capsys.readouterr().err, "chat template", "8 s")
+
+
+def test_tables_without_conversations_keep_reserved_tokens(tmp_path: Path) -> None:
+    table, model = write_csv(tmp_path / "a.csv", "animals"), write_model(tmp_path / "model")
+    run(tmp_path, "lamol", "init", "plain", f"--task=animals={table}", f"--backbone={model}")
+    assert load_params(tmp_path / "plain" / "params.yaml").text.format == "tokens"
