@@ -164,6 +164,10 @@ class TestFolder:
         edit(model / "config.json", lambda config: put(config, (key,), value))
         refused(model, model / "config.json", by_check=False)
 
+    def test_what_can_t_be_written_again_is_told_with_its_file(self, model: Path) -> None:
+        edit(model / "generation_config.json", lambda one: one.update(output_attentions=True))
+        refused(model, model / "generation_config.json", by_check=False)
+
     @pytest.mark.slow
     def test_layers_without_end_are_not_made(self, model: Path, quick: None) -> None:
         edit(model / "config.json", lambda config: config.update(num_hidden_layers=10**9))
