@@ -2,6 +2,7 @@
 anything, hang, or take the process with them.
 """
 
+import faulthandler
 import math
 import os
 import resource
@@ -101,6 +102,7 @@ def _be_the_child(steps: Iterator[str], writing: int) -> NoReturn:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nowhere, stream)
+        faulthandler.disable()  # it writes to a copy of its own
         _limit(resource.RLIMIT_CORE, 0)
         if (present := _data_bytes()) is not None:
             _limit(resource.RLIMIT_DATA, present + ROOM)

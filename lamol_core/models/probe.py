@@ -52,8 +52,8 @@ def _steps(
         _require_shapes(model, shapes, where)
     require_memory(model, where)
     if (folder / GENERATION).exists():
-        yield f"{where}/{GENERATION}: can't be read"
-        GenerationConfig.from_pretrained(folder, local_files_only=True)
+        yield f"{where}/{GENERATION}: can't be read, or can't be written again"
+        GenerationConfig.from_pretrained(folder, local_files_only=True).validate(strict=True)
 
     file = f"{where}/{TOKENIZER}" if (folder / TOKENIZER).exists() else where
     if (folder / TOKENIZER).exists():

@@ -164,14 +164,21 @@ class TestFolder:
         edit(model / "config.json", lambda config: put(config, (key,), value))
         refused(model, model / "config.json", by_check=False)
 
+    def test_what_can_t_be_written_again_is_told_with_its_file(self, model: Path) -> None:
+        edit(model / "generation_config.json", lambda one: one.update(output_attentions=True))
+        refused(model, model / "generation_config.json", by_check=False)
+
+    @pytest.mark.slow
     def test_layers_without_end_are_not_made(self, model: Path, quick: None) -> None:
         edit(model / "config.json", lambda config: config.update(num_hidden_layers=10**9))
         refused(model, model / "config.json", by_check=False)
 
+    @pytest.mark.slow
     def test_a_tokenizer_without_end_is_stopped(self, model: Path, quick: None) -> None:
         edit(model / "tokenizer.json", lambda content: content.update(pre_tokenizer=EXPLODES))
         refused(model, model / "tokenizer.json", by_check=False)
 
+    @pytest.mark.slow
     def test_more_can_be_asked_of_the_tokenizer(self, model: Path, quick: None) -> None:
         def ask(check: Callable[[object], None]) -> None:
             probe(model, "here", None, [], [("its template", check)])
