@@ -79,12 +79,14 @@ def draw(workspace: Workspace, num_rows: int, params: GenerateParams, seed: int)
 def evaluate(workspace: Workspace, num_rows: int, params: EvaluateParams) -> tuple[float, float]:
     """Answered test rows a second of `predict_from_checkpoint`, and their accuracy in percent."""
     from lamol_core.evaluation.scoring import predict_from_checkpoint
+    from lamol_core.records import TaskFacts
 
     rows = workspace.test[:num_rows]
     by_task = {name: [row for row in rows if row.task == name] for name in workspace.lineage}
+    facts = {name: TaskFacts(name, "accuracy", "classes", (), {}) for name in by_task}
     with work_timer() as timer:
         scored = predict_from_checkpoint(
-            workspace.teacher, by_task, dict.fromkeys(by_task, "accuracy"), params,
+            workspace.teacher, by_task, facts, params,
             workspace.params.text.max_length,
         )  # fmt: skip
         seconds = timer.seconds

@@ -18,22 +18,18 @@ def evaluate(run: StageRun) -> None:
     max_length = run.block("text", TextParams).max_length
     data, student = TaskData.read(run), run.check(STUDENT)
     rows = {facts.name: data.rows_left(facts.name, params.split) for facts in data.lineage}
-    systems = {facts.name: facts.system for facts in data.lineage}
-    metrics = {facts.name: facts.metric for facts in data.lineage}
+    facts = {of_task.name: of_task for of_task in data.lineage}
     with progress(f"evaluate {task}", sum(map(len, rows.values())), "rows") as advance:
         scored = predict_from_checkpoint(
-            run.path(STUDENT), rows, metrics, params, max_length, advance, systems
+            run.path(STUDENT), rows, facts, params, max_length, advance
         )
     zero_shot: dict[str, float | None] = {}
     if params.forward_transfer and data.earlier and rows[task]:
         run.check(TEACHER)
         run.check(STUDENT, "base")
         models = {"before": run.path(TEACHER), "untrained": run.path(STUDENT, "base")}
-        given = {task: rows[task]}, metrics, params, max_length
-        zero_shot = {
-            name: predict_from_checkpoint(path, *given, systems=systems).average
-            for name, path in models.items()
-        }
+        given = {task: rows[task]}, facts, params, max_length
+        zero_shot = {k: predict_from_checkpoint(path, *given).average for k, path in models.items()}
     parameters = {"evaluate": params.model_dump(), "text.max_length": max_length}
     write_table(run.path(PREDICTIONS), PREDICTIONS, scored.predictions, run.provenance(parameters))
     average = {} if scored.average is None else {"average": scored.average}

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 
 from accelerate import PartialState
 from transformers import PreTrainedModel
@@ -14,7 +13,7 @@ from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.evaluation.predict import predict
 from lamol_core.metrics.registry import score_rows
 from lamol_core.models.checkpoints import load_model
-from lamol_core.records import Example, Prediction
+from lamol_core.records import Example, Prediction, TaskFacts
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.plain import written_forms
 from lamol_core.text.tokenizer import TextCodec
@@ -70,20 +69,19 @@ def load_student(student: Path) -> tuple[PreTrainedModel, TextCodec]:
 def predict_from_checkpoint(
     student: Path,
     rows_by_task: Mapping[str, Sequence[Example]],
-    metric_by_task: Mapping[str, str],
+    facts_by_task: Mapping[str, TaskFacts],
     params: EvaluateParams,
     max_length: int,
     on_rows_done: Progress = lambda count: None,
-    systems: Mapping[str, str] = MappingProxyType({}),
 ) -> Scored:
     """Answer and score every row, all tasks in one pass. The model is not told a row's task, but
-    the system message that the task has in chat data (`systems`, by task).
+    the system message that the task has in chat data.
     A target is compared in the form in which the model writes it."""
     inputs = [row.input for rows in rows_by_task.values() for row in rows]
     if not inputs:
         return Scored([])
     model, codec = load_student(student)
-    told = [systems.get(row.task, "") for rows in rows_by_task.values() for row in rows]
+    told = [facts_by_task[row.task].system for rows in rows_by_task.values() for row in rows]
     answers = predict(model, codec, inputs, params, max_length, on_rows_done, told)
     texts = iter(answers.texts)
     predictions: list[Prediction] = []
@@ -91,7 +89,7 @@ def predict_from_checkpoint(
         own = list(islice(texts, len(rows)))
         forms = written_forms([row.target for row in rows], codec)
         wanted = [forms.get(row.target, row.target) for row in rows]
-        scores = score_rows(metric_by_task[task], own, wanted)
+        scores = score_rows(facts_by_task[task].metric, own, wanted)
         predictions += [
             Prediction(task, row.row_id, text, score)
             for row, text, score in zip(rows, own, scores, strict=True)

@@ -15,7 +15,7 @@ from lamol_core.evaluation.predict import Answers, predict
 from lamol_core.evaluation.scoring import predict_from_checkpoint
 from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.models.reserve import reserve_tokens
-from lamol_core.records import Example
+from lamol_core.records import Example, TaskFacts
 from lamol_core.text.codecs import load_codec
 from tests.fakes import CORPUS, splitting_tokenizer, tiny_backbone_params, tiny_llama
 from tests.messages import naming
@@ -64,7 +64,8 @@ def test_answers_are_scored_in_the_form_in_which_the_model_writes(
     rows = [Example(f"a/test/{i}", "a", "x", label, 0) for i, label in enumerate(labels)]
 
     def scores(student: Path) -> list[float]:
-        given = {"a": rows}, {"a": "accuracy"}, EvaluateParams(), 64
+        facts = TaskFacts("a", "accuracy", "classes", (), {})
+        given = {"a": rows}, {"a": facts}, EvaluateParams(), 64
         return [one.score for one in predict_from_checkpoint(student, *given).predictions]
 
     assert scores(tmp_path / "student") == [1.0, 1.0, 0.0, 0.0]
