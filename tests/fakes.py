@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lamol_core.models.params import BackboneParams
@@ -174,6 +175,19 @@ def sharpen(model: PreTrainedModel, seed: int = 0, spread: float = 0.4) -> PreTr
                 noise = torch.randn(parameter.shape, generator=generator)
                 parameter.copy_(spread * noise)
     return model
+
+
+class Decodes:
+    """Turns ids of inputs and of targets into text in the same way."""
+
+    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+        self._decode = decode
+
+    def decode_input(self, ids: Sequence[int]) -> str:
+        return self._decode(ids)
+
+    def decode_target(self, ids: Sequence[int]) -> str:
+        return self._decode(ids)
 
 
 def make_rows(num_new: int, num_pseudo: int, seed: int = 0) -> list[EncodedRow]:

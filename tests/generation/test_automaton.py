@@ -14,6 +14,7 @@ from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.text.params import TextParams
 from lamol_core.text.template import ControlTokens, TokenTemplate
+from tests.fakes import Decodes
 
 CPU = torch.device("cpu")
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
@@ -106,7 +107,7 @@ def test_every_completion_is_well_formed(
             assert ids[-1] == CONTROL.eos and 1 <= len(ids[:-1]) <= x
             assert not set(ids[:-1]) & {CONTROL.ans, CONTROL.eos, *CONTROL.never_in_text}
             continue
-        parsed = parse_sample(ids, TEMPLATE, spell)
+        parsed = parse_sample(ids, TEMPLATE, Decodes(spell))
         assert parsed.reject_reason == ""
         assert ids.count(CONTROL.ans) == 1 and ids.count(CONTROL.eos) == 1
         assert 1 <= len(parsed.input_ids) <= x and 1 <= len(parsed.target_ids) <= y

@@ -25,6 +25,7 @@ from lamol_core.generation.characters import (
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.text.params import TextParams
 from lamol_core.text.template import ControlTokens, TokenTemplate
+from tests.fakes import Decodes
 
 CPU = torch.device("cpu")
 BYTES = steps_of_tokens([bytes([byte]) for byte in range(256)])
@@ -130,5 +131,5 @@ def test_random_logits_over_bytes_give_whole_characters(seed: int, x: int, y: in
         return b"".join(text for text in texts if text is not None).decode("utf-8", "replace")
 
     for ids in written:
-        parsed = parse_sample(ids, TEMPLATE, spell)  # type: ignore[arg-type]
+        parsed = parse_sample(ids, TEMPLATE, Decodes(spell))  # type: ignore[arg-type]
         assert parsed.reject_reason in ("", "empty_input", "empty_target")  # white space alone

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.text.template import ControlTokens, TokenTemplate
+from tests.fakes import Decodes
 
 ANS, EOS, PAD, GEN = 1, 0, 2, 3
 CONTROL = ControlTokens(ans=ANS, eos=EOS, pad=PAD, gen=GEN, gen_by_task=(4, 5))
@@ -43,23 +44,23 @@ def decode(ids) -> str:  # type: ignore[no-untyped-def]
     ],
 )
 def test_reasons(ids: list[int], reason: str) -> None:
-    assert parse_sample(ids, TEMPLATE, decode).reject_reason == reason
+    assert parse_sample(ids, TEMPLATE, Decodes(decode)).reject_reason == reason
 
 
 def test_the_split_is_at_ans_and_eos_belongs_to_neither() -> None:
-    parsed = parse_sample([8, 9, ANS, 9, 8, EOS], TEMPLATE, decode)
+    parsed = parse_sample([8, 9, ANS, 9, 8, EOS], TEMPLATE, Decodes(decode))
     assert (parsed.input_ids, parsed.target_ids) == ([8, 9], [9, 8])
     assert (parsed.input, parsed.target) == ("ab", "ba")
 
 
 def test_a_rejected_sample_keeps_what_was_written() -> None:
-    parsed = parse_sample([8, 9, EOS], TEMPLATE, decode)
+    parsed = parse_sample([8, 9, EOS], TEMPLATE, Decodes(decode))
     assert (parsed.input, parsed.target, parsed.reject_reason) == ("ab", "", "no_ans")
 
 
 @given(st.lists(st.integers(0, 10), max_size=12))
 def test_valid_means_well_formed_whatever_was_drawn(ids: list[int]) -> None:
-    parsed = parse_sample(ids, TEMPLATE, decode)
+    parsed = parse_sample(ids, TEMPLATE, Decodes(decode))
     well_formed = (
         ids[-1:] == [EOS]
         and ids.count(ANS) == 1
