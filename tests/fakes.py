@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lamol_core.models.params import BackboneParams
-from lamol_core.text.template import ControlTokens, TokenTemplate
+from lamol_core.text.template import ControlTokens, TaskPrompts, TokenTemplate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 VOCABULARY = 48
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
-TEMPLATE = TokenTemplate(CONTROL, ["a", "b"])
+TEMPLATE = TokenTemplate(CONTROL, TaskPrompts(["a", "b"]))
 """Control tokens of the models below; ids from 6 on are text."""
 FIRST_TEXT_ID = 6
 

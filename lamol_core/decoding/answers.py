@@ -16,7 +16,7 @@ from lamol_core.models.checkpoints import load_model, num_positions
 from lamol_core.records import PseudoSample
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import End, RowTemplate
+from lamol_core.text.template import End, RowTemplate, TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 
 SCORED_AT_ONCE = 32
@@ -108,7 +108,7 @@ class AskedTeacher:
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
         """The teacher's greedy answer to each sample's input, as text."""
         model, codec = self._loaded
-        template = codec.template(systems=self._systems)
+        template = codec.template(TaskPrompts(systems=self._systems))
         answers = answers_of(
             model,
             template,
@@ -124,7 +124,7 @@ class AskedTeacher:
         in the order of learning."""
         model, codec = self._loaded
         tasks = list(self._systems)
-        template = codec.template(tasks, self._text.use_task_specific_gen_token)
+        template = codec.template(TaskPrompts(tasks, self._text.use_task_specific_gen_token))
         prompt = template.draw_prompt(tasks[task_index])
         return input_likelihoods(model, prompt, codec.encode_inputs(texts), template.pad)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lamol_core.decoding.completions import Completion, NextTokens, Progress, Writer
-from lamol_core.decoding.engine import SlotEngine
+from lamol_core.decoding.engine import SlotEngine, num_shared
 from lamol_core.decoding.transformers_generate import generate_rows
 from lamol_core.models import attention
 from lamol_core.text.template import End
@@ -19,6 +19,7 @@ from lamol_core.text.template import End
 log = logging.getLogger(__name__)
 
 PROMPTS = ((7,), (5, 6, 7, 8))
+BEGINNING = (9, 8, 7, 6, 5, 4, 9, 8, 7, 6)
 CONTINUATION = (8, 5, 6)
 """Small ids, which any vocabulary has. Their meaning does not matter."""
 
@@ -45,7 +46,7 @@ def decode(
     try:
         on_cpu = model.device.type == "cpu"  # with an attention for short rows
         with attention.attending(model, attention.PADDED) if on_cpu else nullcontext():
-            if runs_in_slots(model, pad):
+            if runs_in_slots(model, pad, BEGINNING if num_shared(prompts) else ()):
                 SlotEngine(model, prompts, writer, batch_size, pad).run(on_rows_done)
                 return writer.completions()
     except attention.UnsupportedAttention as error:
@@ -56,16 +57,17 @@ def decode(
     return writer.completions()
 
 
-def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
+def runs_in_slots(model: PreTrainedModel, pad: int, beginning: tuple[int, ...] = ()) -> bool:
     """Whether the decoding engine gives this model's logits: two rows of different length are
-    compared with plain forwards.
+    compared with plain forwards. `beginning`: what both begin with, which is read once.
 
     The test rows are too short to show a sliding window. A model whose configuration asks for more
     than causal attention is therefore refused without a test."""
     if not attention.is_plain_causal(model):
         log.debug("no slots: needs more than causal attention")
         return False
-    shown: list[list[Tensor]] = [[] for _ in PROMPTS]
+    prompts = [beginning + prompt for prompt in PROMPTS]
+    shown: list[list[Tensor]] = [[] for _ in prompts]
     continuation = torch.tensor(CONTINUATION, device=model.device)
 
     def continue_as_given(logits: Tensor, rows: Tensor, length: Tensor) -> Tensor:
@@ -73,14 +75,14 @@ def runs_in_slots(model: PreTrainedModel, pad: int) -> bool:
             shown[row].append(values.clone())
         return continuation[length]
 
-    ends = [End(token=-1)] * len(PROMPTS)
+    ends = [End(token=-1)] * len(prompts)
     writer = Writer(continue_as_given, ends, len(CONTINUATION), model.device)
     try:
-        SlotEngine(model, PROMPTS, writer, len(PROMPTS), pad).run(lambda count: None)
+        SlotEngine(model, prompts, writer, len(prompts), pad).run(lambda count: None)
     except Exception as error:  # an unknown architecture may raise anything
         log.debug("no slots: %s: %s", type(error).__name__, error)
         return False
-    for prompt, found in zip(PROMPTS, shown, strict=True):
+    for prompt, found in zip(prompts, shown, strict=True):
         ids = torch.tensor([[*prompt, *CONTINUATION[:-1]]], device=model.device)
         with torch.inference_mode():
             expected = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :]

@@ -29,6 +29,14 @@ CACHE_BYTES = 2**30
 """The most bytes for the keys and values of all slots. Long rows therefore get fewer slots."""
 
 
+def num_shared(prompts: Sequence[Sequence[int]]) -> int:
+    """How many tokens of all prompts are read once: 0 where they begin differently too soon.
+
+    Each row reads tokens of its own, whose states give its first token."""
+    shared = common_start([tuple(prompt[:-2]) for prompt in prompts])
+    return shared if shared >= SHARED_FROM else 0
+
+
 class SlotEngine:
     """Decodes rows in the slots of a SlotCache. The live rows always have the first slots."""
 
@@ -49,10 +57,7 @@ class SlotEngine:
         fitting = max(CACHE_BYTES // bytes_per_slot(model, capacity), 1)
         self._num_slots = min(batch_size, len(prompts), fitting)
         self._cache = SlotCache(model.config, self._num_slots, capacity)
-        # each row reads a token of its own, whose state gives its first token
-        own = 1 if self._head is not None else 2
-        shared = common_start([tuple(prompt[:-own]) for prompt in prompts])
-        self._num_shared = shared if shared >= SHARED_FROM else 0
+        self._num_shared = num_shared(prompts)
         # of each slot: its row, the newest token, its position, whether the row has ended
         self._slots = torch.zeros(4, self._num_slots, dtype=torch.long, device=model.device)
         self._num_live = 0

@@ -7,8 +7,10 @@ from transformers import PreTrainedModel
 
 from lamol_core.decoding.answers import answer_greedily
 from lamol_core.decoding.completions import Progress
+from lamol_core.errors import ConfigError
 from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.models.checkpoints import num_positions, require_positions
+from lamol_core.text.template import TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -38,12 +40,17 @@ def predict(
     position is left."""
     systems = systems or [""] * len(inputs)
     distinct = set(systems)
-    template = codec.template(systems={system: system for system in distinct})
+    template = codec.template(TaskPrompts(systems={system: system for system in distinct}))
     prefix = max((len(template.answer_prompt((), system)) for system in distinct), default=0)
     room = max_length - prefix - 1
     require_positions(model, prefix + 1 + params.max_target_tokens, "evaluate.max_target_tokens")
     if (positions := num_positions(model)) is not None:
         room = min(room, positions - params.max_target_tokens - prefix)
+    if room < 1:
+        raise ConfigError(
+            f"params.yaml: text.max_length = {max_length}: {prefix + 1} tokens stand around an "
+            "input and its answer. Raise it."
+        )
     encoded = codec.encode_inputs(inputs)
     kept = [ids[-room:] for ids in encoded]
     prompts = [

@@ -30,7 +30,7 @@ from lamol_core.seeds import derive_seed, pseudo_seed
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.normalise import normalise
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import RowTemplate
+from lamol_core.text.template import RowTemplate, TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def draw_from_checkpoint(
     model = load_model(checkpoint, PartialState().device)
     target_first = {task for task, labels in labels_by_task.items() if text.is_target_first(labels)}
     specific = text.use_task_specific_gen_token
-    template = codec.template(list(count_by_task), specific, target_first)
+    template = codec.template(TaskPrompts(list(count_by_task), specific, target_first))
     requests = []
     for task, count in count_by_task.items():
         if count:

@@ -1,7 +1,7 @@
 """Make a backbone's first model: a nano model with random weights, or a pretrained model."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,7 +65,7 @@ def _prepare(
 ) -> Pair:
     _require_causal(model.eval(), _at(params.path))
     if text_format == "chat":
-        try_out(_rendering(tokenizer, _at(params.path)))  # a template may never end
+        try_out(_rendering(lambda: tokenizer, _at(params.path)))  # a template may never end
         end_with_turns(model, ChatTemplate(tokenizer, find_pieces(tokenizer)).end)
     else:
         reserve_tokens(model, tokenizer, params)
@@ -82,20 +82,30 @@ def find_chat_template(params: BackboneParams, root: Path) -> ChatTemplate | Non
     if params.kind not in ("folder", "gguf") or params.path is None:
         return None
     path = resolve_path(params.path, root)
-    named = {"gguf_file": path.name} if params.kind == "gguf" else {}
-    folder = path.parent if params.kind == "gguf" else path
-    with suppress(ConfigError), foreign(f"{_at(params.path)}: no tokenizer can be loaded"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, **named
+    is_file, where = params.kind == "gguf", _at(params.path)
+    options: dict[str, Any] = {"gguf_file": path.name} if is_file else {}
+    if gguf_problems(path) if is_file else folder_problems(path):
+        return None
+
+    def tokenizer() -> Any:
+        return transformers.AutoTokenizer.from_pretrained(
+            path.parent if is_file else path, local_files_only=True, **options
         )
-        try_out(_rendering(tokenizer, _at(params.path)))
-        return ChatTemplate(tokenizer, find_pieces(tokenizer))
+
+    with suppress(ConfigError), foreign(f"{where}: no tokenizer can be loaded"):
+        if not is_file:  # reading a large vocabulary from GGUF may take longer than a child has
+            try_out(_rendering(tokenizer, where))
+        loaded = tokenizer()
+        try_out(_rendering(lambda: loaded, where))
+        return ChatTemplate(loaded, find_pieces(loaded))
     return None
 
 
-def _rendering(tokenizer: transformers.PreTrainedTokenizerBase, where: str) -> Iterator[str]:
+def _rendering(
+    tokenizer: Callable[[], transformers.PreTrainedTokenizerBase], where: str
+) -> Iterator[str]:
     yield f"{where}: its chat template can't be rendered"
-    find_pieces(tokenizer)
+    find_pieces(tokenizer())
 
 
 def build_nano(nano: NanoParams, corpus: list[str]) -> Pair:

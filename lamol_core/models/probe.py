@@ -1,6 +1,6 @@
 """Try a foreign model in a child process: all that loading it does, but for reading weights."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from transformers import (
     AutoTokenizer,
     GenerationConfig,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
 )
 
 from lamol_core.errors import ConfigError
@@ -21,28 +20,18 @@ from lamol_core.models.files import CONFIG, GENERATION, TOKENIZER, TOKENIZER_CON
 from lamol_core.models.foreign import TEXTS, try_out
 
 Shapes = Mapping[str, Sequence[int]]
-Check = tuple[str, Callable[[PreTrainedTokenizerBase], None]]
-"""What is wrong if the function raises something, such as "its chat template can't be rendered"."""
 
 
-def probe(
-    folder: Path,
-    where: str,
-    shapes: Shapes | None,
-    texts: Sequence[str],
-    checks: Sequence[Check] = (),
-) -> None:
+def probe(folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str]) -> None:
     """Raises ConfigError where a model can't be made of a folder's files, its weights have other
     shapes, or its tokenizer can't encode and decode `texts` and a few more.
 
     `where`: how an error names the folder. `shapes`: of the stored tensors, by name; None where
-    they are not at hand. `checks`: what else is asked of the tokenizer."""
-    try_out(_steps(folder, where, shapes, (*TEXTS, *texts), checks))
+    they are not at hand."""
+    try_out(_steps(folder, where, shapes, (*TEXTS, *texts)))
 
 
-def _steps(
-    folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str], checks: Sequence[Check]
-) -> Iterator[str]:
+def _steps(folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str]) -> Iterator[str]:
     torch.set_num_threads(1)  # a fork has none of its parent's threads
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     yield f"{where}/{CONFIG}: no causal language model can be made of it"
@@ -65,9 +54,6 @@ def _steps(
     yield f"{file}: the tokenizer can't encode and decode a short text"
     for text in texts:
         tokenizer.decode(tokenizer(text)["input_ids"])
-    for what, check in checks:
-        yield f"{where}: {what}"
-        check(tokenizer)
 
 
 def without_weights(config: Any) -> PreTrainedModel:

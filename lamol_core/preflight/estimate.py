@@ -28,7 +28,7 @@ from lamol_core.preflight.work import TaskWork, plan_work
 from lamol_core.records import Example, row_id
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
-from lamol_core.text.template import NUM_CONTROL, cut_input
+from lamol_core.text.template import NUM_CONTROL, TaskPrompts, cut_input
 from lamol_core.text.tokenizer import TextCodec
 
 # Start-up of a task's stages, in imports of torch: three stages load it; four light ones, DVC and
@@ -149,7 +149,7 @@ def measure_lengths(
     task and limit that some of its rows exceed. Raises ConfigError for a target that does not
     fit `text.max_length`."""
     text, lengths, notes = params.text, {}, []
-    template = codec.template(list(rows), text.use_task_specific_gen_token)
+    template = codec.template(TaskPrompts(list(rows), text.use_task_specific_gen_token))
     for name, own in rows.items():
         inputs = codec.encode_inputs([row.input for row in own])
         pairs = list(zip(inputs, codec.encode_targets([row.target for row in own]), strict=True))

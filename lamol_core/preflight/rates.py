@@ -24,7 +24,7 @@ from lamol_core.parameters import Params
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import NUM_CONTROL
+from lamol_core.text.template import NUM_CONTROL, TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.student import Checkpoints, train_from_checkpoint
@@ -110,7 +110,7 @@ def _try_drawing(
     limits = TextParams(max_input_tokens=num, max_target_tokens=1)
     topk, batch_size = params.generate.topk, params.generate.batch_size
     once = GenerateParams(topk=topk, batch_size=batch_size, refill=False)
-    template = codec.template([BEFORE], task_specific=False)
+    template = codec.template(TaskPrompts([BEFORE], names_task=False))
     sampler = PseudoSampler(
         model, codec, template, once, limits, new_task="", seed=params.seed, teacher_sha256=""
     )

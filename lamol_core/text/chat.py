@@ -11,16 +11,15 @@ at the beginning of the user's turn.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from lamol_core.text.chat_pieces import ChatPieces
 from lamol_core.text.normalise import encodable
-from lamol_core.text.template import RowTemplate
-from lamol_core.text.tokenizer import TextCodec
+from lamol_core.text.template import RowTemplate, TaskPrompts
+from lamol_core.text.tokenizer import TextCodec, decoded
 
 PROBES = ("a", "The", "1", "what", "é")
 """Texts that show which tokens before a text do not depend on it."""
@@ -88,15 +87,6 @@ def specials_of(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, names)) or "(?!)")
 
 
-def decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
-    """The text of ids; special tokens appear by their names."""
-    text = tokenizer.decode(
-        list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-    )
-    assert isinstance(text, str)
-    return text
-
-
 class ChatTemplate(RowTemplate):
     """The template of a model, for the rows of a sequence's tasks."""
 
@@ -104,16 +94,12 @@ class ChatTemplate(RowTemplate):
         self,
         tokenizer: PreTrainedTokenizerBase,
         pieces: ChatPieces,
-        task_specific: bool = True,
-        target_first: Collection[str] = (),
-        systems: Mapping[str, str] = MappingProxyType({}),
+        prompts: TaskPrompts = TaskPrompts(),
     ) -> None:
-        """Without `task_specific` no prompt names a task. `systems`: the system messages with which
-        tasks are answered; without one, it is the template's own."""
-        self._tokenizer, self._pieces = tokenizer, pieces
-        self._task_specific, self._target_first = task_specific, frozenset(target_first)
-        specials = specials_of(tokenizer)
-        ends = [specials.match(text) for text in (pieces.header, pieces.after)]
+        """A task without a system message is answered with the template's own."""
+        self._tokenizer, self._pieces, self._asked = tokenizer, pieces, prompts
+        self._specials = specials_of(tokenizer)
+        ends = [self._specials.match(text) for text in (pieces.header, pieces.after)]
         self._end_of_user, end_of_answer = (end[0] for end in ends if end)
         self.user = Turn(tokenizer, pieces.before, self._end_of_user)
         self.assistant = Turn(tokenizer, pieces.header, end_of_answer, pieces.gap)
@@ -123,7 +109,9 @@ class ChatTemplate(RowTemplate):
         special_ids = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
         self.pad = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.never_in_text = frozenset(special_ids - {self.end_of_input, self.end})
-        self._before = {task: self._after_system(text) for task, text in systems.items() if text}
+        self._before = {
+            task: self._after_system(text) for task, text in prompts.systems.items() if text
+        }
         self._prompts: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def answer_prompt(self, x: Sequence[int], task: str = "") -> tuple[int, ...]:
@@ -137,18 +125,18 @@ class ChatTemplate(RowTemplate):
         return self._prompts[task, label]
 
     def is_target_first(self, task: str) -> bool:
-        return task in self._target_first
+        return task in self._asked.target_first
 
     def _prompt(self, task: str, label: str) -> tuple[int, ...]:
         asked = ONE_OF_A_LABEL if label else ONE_OF_A_TASK
-        if not self._task_specific:
+        if not self._asked.names_task:
             asked = ONE_WITH_LABEL if label else ONE
         return self._after_system(asked.format(task=task, label=label))
 
     def _after_system(self, text: str) -> tuple[int, ...]:
         """The ids up to a user's text, after a system message."""
         # one that spells a special token must not have one
-        own = specials_of(self._tokenizer).sub("", text)
+        own = self._specials.sub("", text)
         own = own.strip() if self._pieces.trims else own
         before = self._pieces.before_system + own + self._pieces.after_system
         return Turn(self._tokenizer, before, self._end_of_user).ids_before
@@ -162,14 +150,8 @@ class ChatCodec(TextCodec):
         self._pieces = pieces
         self._turns = ChatTemplate(tokenizer, pieces)
 
-    def template(
-        self,
-        tasks: Sequence[str] = (),
-        task_specific: bool = True,
-        target_first: Collection[str] = (),
-        systems: Mapping[str, str] = MappingProxyType({}),
-    ) -> RowTemplate:
-        return ChatTemplate(self._tokenizer, self._pieces, task_specific, target_first, systems)
+    def template(self, prompts: TaskPrompts = TaskPrompts()) -> RowTemplate:
+        return ChatTemplate(self._tokenizer, self._pieces, prompts)
 
     def encode_inputs(self, texts: Sequence[str]) -> list[list[int]]:
         return [self._turns.user.encode(self._as_rendered(text)) for text in encodable(texts)]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lamol_core.errors import ConfigError
@@ -48,6 +48,20 @@ class End(NamedTuple):
 
     token: int
     times: int = 1
+
+
+@dataclass(frozen=True)
+class TaskPrompts:
+    """What the prompts of a sequence's tasks say."""
+
+    tasks: Sequence[str] = ()
+    """In the order of learning."""
+    names_task: bool = True
+    """Whether the prompt for drawing says which task the row is of."""
+    target_first: Collection[str] = ()
+    """The tasks whose prompt for drawing holds y."""
+    systems: Mapping[str, str] = field(default_factory=dict)
+    """The system message that the rows of a task of chat data share; "" without one."""
 
 
 class RowTemplate(ABC):
@@ -121,18 +135,13 @@ class TokenTemplate(RowTemplate):
          GEN_t y GEN x EOS    supervised: x EOS, where the target comes first
     """
 
-    def __init__(
-        self,
-        control: ControlTokens,
-        tasks: Sequence[str] = (),
-        task_specific: bool = True,
-        target_first: Collection[str] = (),
-    ) -> None:
-        """`tasks`: in the order of learning. Without `task_specific` all have the shared GEN.
-        Raises ConfigError where a task has no reserved token."""
-        self._control, self._target_first = control, frozenset(target_first)
+    def __init__(self, control: ControlTokens, prompts: TaskPrompts = TaskPrompts()) -> None:
+        """Raises ConfigError where a task has no reserved token. There is no place for a system
+        message."""
+        self._control, self._asked = control, prompts
         self._gen_tokens = {
-            task: control.gen_for(index, task_specific) for index, task in enumerate(tasks)
+            task: control.gen_for(index, prompts.names_task)
+            for index, task in enumerate(prompts.tasks)
         }
         self.end = self.end_of_lone_input = control.eos
         self.end_of_input, self.pad = control.ans, control.pad
@@ -146,7 +155,7 @@ class TokenTemplate(RowTemplate):
         return (gen, *y, self._control.gen) if y else (gen,)
 
     def is_target_first(self, task: str) -> bool:
-        return task in self._target_first
+        return task in self._asked.target_first
 
 
 def cut_input(

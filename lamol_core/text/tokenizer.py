@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import count, takewhile
-from types import MappingProxyType
 
 from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from lamol_core.errors import ArtifactError
 from lamol_core.text.normalise import encodable
-from lamol_core.text.template import ANS, ControlTokens, RowTemplate, TokenTemplate
+from lamol_core.text.template import ANS, ControlTokens, RowTemplate, TaskPrompts, TokenTemplate
 
 PAD = "<|lamol:pad|>"
 GEN = "<|lamol:gen|>"
@@ -51,17 +50,10 @@ class TextCodec:
         own = self._tokenizer.pad_token_id
         return self.eos if own is None else int(own)
 
-    def template(
-        self,
-        tasks: Sequence[str] = (),
-        task_specific: bool = True,
-        target_first: Collection[str] = (),
-        systems: Mapping[str, str] = MappingProxyType({}),
-    ) -> RowTemplate:
-        """How the rows of these tasks, in the order of learning, become token sequences. `systems`:
-        the system messages of chat data by task, which reserved tokens have no place for. Raises
-        ConfigError where a task has no reserved token."""
-        return TokenTemplate(self.control, tasks, task_specific, target_first)
+    def template(self, prompts: TaskPrompts = TaskPrompts()) -> RowTemplate:
+        """How rows become token sequences. Raises ConfigError where a task has no reserved
+        token."""
+        return TokenTemplate(self.control, prompts)
 
     def encode_inputs(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text where an input stands."""
@@ -92,11 +84,7 @@ class TextCodec:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of a sequence of ids; control tokens appear by their names."""
-        text = self._tokenizer.decode(
-            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        assert isinstance(text, str)
-        return text
+        return decoded(self._tokenizer, ids)
 
     def token_bytes(self, num_ids: int) -> list[bytes | None]:
         """The bytes that each id below `num_ids` writes; None for an id that the tokenizer lacks.
@@ -113,6 +101,15 @@ class TextCodec:
             for index, token in enumerate(tokens)
         ]
         return known + [None] * (num_ids - len(known))
+
+
+def decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """The text of ids; special tokens appear by their names."""
+    text = tokenizer.decode(
+        list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+    assert isinstance(text, str)
+    return text
 
 
 def _byte_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], bytes]:

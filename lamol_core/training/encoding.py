@@ -9,7 +9,7 @@ from lamol_core.artifacts.spec import MIX, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import RowTemplate, cut_input
+from lamol_core.text.template import RowTemplate, TaskPrompts, cut_input
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -40,7 +40,7 @@ class TrainingSet:
         """How the rows become token sequences. Raises ConfigError where a task has no reserved
         token."""
         return codec.template(
-            self.lineage, self.task_specific_token, self.target_first, self.systems
+            TaskPrompts(self.lineage, self.task_specific_token, self.target_first, self.systems)
         )
 
     def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:

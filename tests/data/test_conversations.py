@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lamol_core.data.columns import RawRow
-from lamol_core.data.params import PrepareParams, TaskParams
+from lamol_core.data.params import TaskParams
 from lamol_core.data.prepare import find_facts
 from lamol_core.data.sources.registry import read_source
 from tests.data.sources.tables import make, pairs_of, problems
@@ -133,4 +133,3 @@ def test_splits_with_different_system_messages_are_refused(tmp_path: Path) -> No
     write(tmp_path / "test.jsonl", [GOOD])
     (problem,) = problems(make(kind="jsonl", path="."), tmp_path)
     assert names(problem, "test", "train")
-    assert PrepareParams().canaries == 0

@@ -13,10 +13,10 @@ from transformers import PreTrainedModel
 from lamol_core.decoding import engine
 from lamol_core.decoding.answers import likeliest
 from lamol_core.decoding.completions import Completion, Writer, log_normaliser
+from lamol_core.decoding.decode import BEGINNING, decode, runs_in_slots
 from lamol_core.decoding.decode import PROMPTS as tried_with
-from lamol_core.decoding.decode import decode, runs_in_slots
 from lamol_core.decoding.engine import SlotEngine
-from lamol_core.decoding.slots import bytes_per_slot
+from lamol_core.decoding.slots import SlotCache, bytes_per_slot
 from lamol_core.text.template import End
 from tests.fakes import (
     ARCHITECTURES,
@@ -116,7 +116,7 @@ def test_what_all_prompts_begin_with_is_read_once(
     architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = sharpen((GROUPED_ARCHITECTURES | OTHER_ARCHITECTURES)[architecture](), 0, 0.2).eval()
-    begin = (9, 8, 7, 9, 8, 7, 11, 12)
+    begin = (9, 8, 7, 9, 8, 7, 11, 12, 9, 8)
     shared = [begin + prompt for prompt in PROMPTS]
     alone = [c.ids for prompt in shared for c in answer(model, [prompt], batch_size=1)]
     read: list[int] = []
@@ -129,7 +129,19 @@ def test_what_all_prompts_begin_with_is_read_once(
     monkeypatch.setattr(SlotEngine, "_read_padded", counting)
     assert [c.ids for c in answer(model, shared, batch_size=3)] == alone
     if runs_in_slots(model, CONTROL.pad):
-        assert sum(read) <= len(begin) + sum(map(len, PROMPTS)) + 2 * sum(map(len, tried_with))
+        # one row's beginning, all rows' own tokens and one more each; the engine is tried before
+        tried = 2 * (len(BEGINNING) + sum(map(len, tried_with)))
+        assert sum(read) <= len(begin) + sum(len(prompt) + 1 for prompt in PROMPTS) + tried
+        assert sum(read) < sum(map(len, shared)), "each row would have read it"
+
+
+def test_a_model_that_cannot_share_a_beginning_does_not_run_in_slots(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = sharpen(GROUPED_ARCHITECTURES["grouped_llama"](), 0, 0.2).eval()
+    assert runs_in_slots(model, CONTROL.pad, BEGINNING)
+    monkeypatch.setattr(SlotCache, "share", lambda self, width: None)
+    assert not runs_in_slots(model, CONTROL.pad, BEGINNING) and runs_in_slots(model, CONTROL.pad)
 
 
 def answer(model: PreTrainedModel, prompts: Sequence[Any], batch_size: int) -> list[Completion]:

@@ -11,7 +11,7 @@ from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
 from lamol_core.records import PseudoSample
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import TokenTemplate
+from lamol_core.text.template import TaskPrompts, TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
 
 LIMITS = TextParams(max_input_tokens=6, max_target_tokens=3)
@@ -38,7 +38,7 @@ def sampler(
     **changes: Any,
 ) -> PseudoSampler:
     params = GenerateParams.model_validate({"max_attempts": 50, **changes})
-    template = TokenTemplate(codec.control, [f"task{i}" for i in range(3)])
+    template = TokenTemplate(codec.control, TaskPrompts([f"task{i}" for i in range(3)]))
     return PseudoSampler(
         teacher, codec, template, params, text, new_task="new", seed=seed, teacher_sha256="abc"
     )

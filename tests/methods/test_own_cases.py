@@ -24,13 +24,15 @@ from lamol_core.methods.lamol import Lamol, LamolParams
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.methods.replay import Replay, ReplayParams
 from lamol_core.methods.spec import Method
-from lamol_core.text.template import ControlTokens, TokenTemplate
+from lamol_core.text.template import ControlTokens, TaskPrompts, TokenTemplate
 from lamol_core.training.batches import IGNORED, MicroBatch, count_supervised, micro_batches
 from lamol_core.training.objective import losses_of
 
 WORDS = 12
 Table = Callable[[MicroBatch, Tensor], Tensor]
-TEMPLATE = TokenTemplate(ControlTokens(1, eos=0, pad=2, gen=3, gen_by_task=(4, 5)), ["a", "b"])
+TEMPLATE = TokenTemplate(
+    ControlTokens(1, eos=0, pad=2, gen=3, gen_by_task=(4, 5)), TaskPrompts(["a", "b"])
+)
 NEW = TEMPLATE.row("n0", "new", "b", (6, 7, 8), (9,))
 NEW_LONG = TEMPLATE.row("n1", "new", "b", (11, 6, 6, 10), (7, 8))
 PSEUDO = TEMPLATE.row("p0", "pseudo", "a", (10, 11), (6, 9))

@@ -19,7 +19,6 @@ from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.models import foreign as limits
 from lamol_core.models.files import folder_problems
 from lamol_core.models.foreign import foreign, try_out
-from lamol_core.models.probe import probe
 from tests.messages import names, naming
 from tests.models.foreign_models import (
     EXPLODES,
@@ -177,16 +176,6 @@ class TestFolder:
     def test_a_tokenizer_without_end_is_stopped(self, model: Path, quick: None) -> None:
         edit(model / "tokenizer.json", lambda content: content.update(pre_tokenizer=EXPLODES))
         refused(model, model / "tokenizer.json", by_check=False)
-
-    @pytest.mark.slow
-    def test_more_can_be_asked_of_the_tokenizer(self, model: Path, quick: None) -> None:
-        def ask(check: Callable[[object], None]) -> None:
-            probe(model, "here", None, [], [("its template", check)])
-
-        ask(lambda tokenizer: None)
-        for check in (spin, lambda tokenizer: 1 / 0):
-            with pytest.raises(ConfigError, match=naming("here", "its template")):
-                ask(check)
 
 
 def spin(tokenizer: object) -> None:

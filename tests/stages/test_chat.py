@@ -100,6 +100,8 @@ def test_students_answer_in_plain_transformers_as_they_do_here(
     model = AutoModelForCausalLM.from_pretrained(student)
     assert tokenizer.get_vocab() == plain.get_vocab(), "no token is reserved"
     assert model.get_input_embeddings().weight.shape[0] == len(plain)
+    told = run(folder, "lamol", "ask", "what", "--set", "text.max_length=16", expect=3)
+    assert names(told, "text.max_length", 16)
     special = {i for i, token in plain.added_tokens_decoder.items() if token.special}
     drawn = pq.read_table(folder / "runs/animals/pseudo.parquet").to_pylist()
     assert sum(row["valid"] for row in drawn) >= 10

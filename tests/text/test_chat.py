@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
 from lamol_core.errors import ConfigError
-from lamol_core.text.chat import ChatCodec, ChatTemplate
+from lamol_core.text.chat import ChatCodec
 from lamol_core.text.chat_pieces import DATE, ChatPieces, find_pieces, with_fixed_date
 from lamol_core.text.encoded import IGNORED
+from lamol_core.text.template import TaskPrompts
 from tests.messages import naming
 from tests.text.chat_families import FAMILIES, chatml
 
@@ -22,6 +23,7 @@ CODECS = {name: ChatCodec(one, find_pieces(one)) for name, one in TOKENIZERS.ite
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1).filter(
     lambda text: text.strip() == text and text != ""
 )
+BY_LABEL = TaskPrompts(["home"], target_first={"home"})
 each_family = pytest.mark.parametrize("family", FAMILIES)
 
 
@@ -68,12 +70,15 @@ def test_the_answer_and_the_end_of_its_turn_are_supervised(family: str) -> None:
 
 @each_family
 def test_a_prompt_of_a_label_names_it_and_x_alone_is_supervised(family: str) -> None:
-    codec, template = CODECS[family], CODECS[family].template(["home"], True, {"home"})
+    codec, template = (
+        CODECS[family],
+        CODECS[family].template(TaskPrompts(["home"], target_first={"home"})),
+    )
     (x,), (y,) = codec.encode_inputs(["lamp off"]), codec.encode_targets(["music on"])
     (gen,) = template.row("r", "new", "home", x, y).views(("gen",))
     assert [label for label in gen.labels if label != IGNORED] == [*x, template.end_of_lone_input]
     assert "music on" in TOKENIZERS[family].decode(template.draw_prompt("home", y))
-    shared = CODECS[family].template(["home"], task_specific=False)
+    shared = CODECS[family].template(TaskPrompts(["home"], names_task=False))
     assert "home" not in TOKENIZERS[family].decode(shared.draw_prompt("home", y))
 
 
@@ -94,7 +99,7 @@ def test_a_text_that_spells_a_special_token_has_none(family: str, text: str) -> 
 
 @each_family
 def test_a_system_message_stands_where_the_template_has_it(family: str) -> None:
-    template, system = CODECS[family].template(["home"]), "Write one user's message of"
+    template, system = CODECS[family].template(TaskPrompts(["home"])), "Write one user's message of"
     prompt = list(template.draw_prompt("home"))
     text = TOKENIZERS[family].decode(prompt)
     instruction = text[text.index(system) : text.index("to it.") + len("to it.")]
@@ -170,7 +175,3 @@ def test_a_template_that_renders_earlier_answers_otherwise_has_no_piece_between(
         )
     )
     assert pieces.between is None and pieces.header == find_pieces(chatml()).header
-
-
-def test_a_template_of_the_codec_is_one_of_chats() -> None:
-    assert all(isinstance(codec.template(), ChatTemplate) for codec in CODECS.values())

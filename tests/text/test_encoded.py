@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamol_core.text.encoded import IGNORED
-from lamol_core.text.template import NUM_CONTROL, ControlTokens, TokenTemplate
+from lamol_core.text.template import NUM_CONTROL, ControlTokens, TaskPrompts, TokenTemplate
 
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
-TEMPLATE = TokenTemplate(CONTROL, ["a", "b"])
+TEMPLATE = TokenTemplate(CONTROL, TaskPrompts(["a", "b"]))
 IDS = st.lists(st.integers(6, 50), max_size=12)
 
 
@@ -23,7 +23,7 @@ def test_views_are_those_of_the_table() -> None:
 def test_views_hold_each_id_once_and_the_target_is_always_supervised(
     x: list[int], y: list[int]
 ) -> None:
-    shared = TokenTemplate(CONTROL, ["a"], task_specific=False)
+    shared = TokenTemplate(CONTROL, TaskPrompts(["a"], names_task=False))
     qa, gen = shared.row("r", "pseudo", "a", x, y).views(("qa", "gen"))
     assert gen.ids == (CONTROL.gen, *qa.ids)
     assert qa.ids.count(CONTROL.ans) == qa.ids.count(CONTROL.eos) == 1
@@ -34,7 +34,7 @@ def test_views_hold_each_id_once_and_the_target_is_always_supervised(
 
 
 def test_a_target_that_comes_first_is_read_and_not_learnt() -> None:
-    first = TokenTemplate(CONTROL, ["a", "b"], target_first={"b"})
+    first = TokenTemplate(CONTROL, TaskPrompts(["a", "b"], target_first={"b"}))
     qa, gen = first.row("r", "new", "b", [10, 11], [12]).views(("qa", "gen"))
     assert [qa] == TEMPLATE.row("r", "new", "b", [10, 11], [12]).views(("qa",))
     assert gen.ids == (5, 12, CONTROL.gen, 10, 11, 0)
