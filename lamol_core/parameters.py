@@ -19,7 +19,7 @@ from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.generation.params import GenerateParams
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.methods.spec import Method
-from lamol_core.models.params import BackboneParams
+from lamol_core.models.params import AdapterParams, BackboneParams
 from lamol_core.text.params import TextParams
 from lamol_core.training.params import TrainParams
 
@@ -40,6 +40,7 @@ class _Blocks(Section):
         audit: The audit of pseudo-samples and its limits.
         mix: Which pseudo-samples are trained on.
         train: How a student is trained.
+        adapter: Whether all weights of a student are trained, or an adapter.
         evaluate: How a student is scored.
         forget: What `lamol forget` keeps.
     """
@@ -55,6 +56,7 @@ class _Blocks(Section):
     audit: AuditParams = AuditParams()
     mix: MixParams = MixParams()
     train: TrainParams = TrainParams()
+    adapter: AdapterParams = AdapterParams()
     evaluate: EvaluateParams = EvaluateParams()
     forget: ForgetParams = ForgetParams()
 

@@ -2,6 +2,7 @@
 
 from lamol_core.artifacts.spec import METHOD, STATE, STUDENT
 from lamol_core.methods.registry import METHODS
+from lamol_core.models.params import AdapterParams
 from lamol_core.text.params import TextParams
 from lamol_core.training.inputs import read_training
 from lamol_core.training.outputs import write_training
@@ -17,7 +18,8 @@ def train(run: StageRun) -> None:
     init_accelerate()
     params, chosen = run.block("train", TrainParams), METHODS[run.method]
     method = chosen(run.block(METHOD, chosen.Params))
-    given = read_training(run, method, params, run.block("text", TextParams), run.seed)
+    adapter, text = run.block("adapter", AdapterParams), run.block("text", TextParams)
+    given = read_training(run, method, params, adapter, text, run.seed)
     if method.keeps_real_rows and run.position == 1:
         where = f"They lie in {run.path(STATE)}, during training in {given.checkpoints.resume} too."
         run.say(f"{method.name}: {method.privacy} {where}")
@@ -30,6 +32,7 @@ def train(run: StageRun) -> None:
             params,
             run.seed,
             on_step=lambda row, _: advance(1, f"loss {row['loss']:.3f}", row["seconds"]),
+            adapter=adapter,
         )
     if not trained.is_main_process:
         return

@@ -187,7 +187,7 @@ MIX_STAGE = Stage(
 )
 TRAIN = Stage(
     "train",
-    blocks=("seed", "method", "text", "train", METHOD),
+    blocks=("seed", "method", "text", "train", "adapter", METHOD),
     reads=(
         Read(TEACHER),
         Read(PSEUDO),
@@ -210,7 +210,7 @@ REPORT_STAGE = Stage(
     "report",
     blocks=(
         "seed", "method", "tasks", "backbone", "text", "prepare", "generate", "audit", "mix",
-        "train", "evaluate", METHOD,
+        "train", "adapter", "evaluate", METHOD,
     ),
     reads=(Read(ALL_FIGURES),),
     writes=(SUMMARY, PAGE, MODEL_CARDS, *CHARTS.values(), SCORES, HEADLINE),

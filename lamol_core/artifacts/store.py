@@ -8,10 +8,13 @@ import pyarrow as pa
 
 from lamol_core.artifacts import manifest as manifests
 from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.spec import Artifact, Of, Read, Stage, TableArtifact, remedy
+from lamol_core.artifacts.spec import STUDENT, Artifact, Of, Read, Stage, TableArtifact, remedy
 from lamol_core.artifacts.tables import read_rows
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError
+
+BACKBONE_SHA256 = "backbone_sha256"
+"""The parameter in the manifest of an adapter's checkpoint that is its backbone's content hash."""
 
 
 @dataclass
@@ -73,11 +76,17 @@ class Inputs:
 def check(layout: Layout, artifact: Artifact, task: str, part: str = "") -> manifests.Manifest:
     """Check a task's artefact against its manifest; returns the manifest. With `part` only this
     file of a folder is checked. Raises ArtifactError where the artefact is missing or was changed.
-    """
+
+    A checkpoint that is an adapter is checked with its backbone."""
     path, mend = artifact.at(task, layout.root), remedy(artifact, task)
     if artifact.is_table:
         return manifests.check_table(path, artifact.kind, mend)
-    return manifests.check_folder(path, artifact.kind, mend, part)
+    manifest = manifests.check_folder(path, artifact.kind, mend, part)
+    backbone = manifest.parameters.get(BACKBONE_SHA256)
+    if artifact.kind == STUDENT.kind and backbone is not None:
+        if check(layout, STUDENT, BASE).content_sha256 != backbone:
+            raise ArtifactError(f"{path}: its adapter was trained on another backbone. {mend}")
+    return manifest
 
 
 def read_as_it_lies(layout: Layout, artifact: TableArtifact, task: str) -> pa.Table:

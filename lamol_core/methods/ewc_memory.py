@@ -6,7 +6,7 @@ changes of the fp32 masters.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -22,8 +22,7 @@ FISHER = "fisher.safetensors"
 
 
 class FisherMemory(Memory):
-    """The Fisher information of the tasks so far: a tensor for each named parameter of the
-    model."""
+    """The Fisher information of the tasks so far: a tensor for each parameter that is trained."""
 
     def __init__(
         self, params: EwcParams, seed: int, fisher: dict[str, Tensor] | None = None
@@ -36,14 +35,14 @@ class FisherMemory(Memory):
 
     def begin(self, model: nn.Module) -> None:
         if self._fisher:
-            self._anchor = {name: p.detach().clone() for name, p in model.named_parameters()}
+            self._anchor = {name: p.detach().clone() for name, p in _trained(model)}
 
     @torch.no_grad()
     def add_penalty(self, model: nn.Module) -> float:
         if not self._fisher:
             return 0.0
         value = torch.zeros((), dtype=torch.float64)
-        for name, parameter in model.named_parameters():
+        for name, parameter in _trained(model):
             moved = parameter.float() - self._anchor[name].float()
             pull = self._params.weight * self._fisher[name].to(moved.device) * moved
             value += 0.5 * torch.dot(pull.flatten(), moved.flatten()).double().cpu()
@@ -57,7 +56,7 @@ class FisherMemory(Memory):
             rng = random.Random(derive_seed(self._seed, "fisher"))
             chosen = rng.sample(chosen, self._params.fisher_rows)
         self._anchor = {}  # the task has ended: its weights are no longer needed
-        named = dict(model.named_parameters())
+        named = dict(_trained(model))
         squares = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in named.items()}
         for row in chosen:
             model.zero_grad(set_to_none=True)
@@ -74,3 +73,8 @@ class FisherMemory(Memory):
     def write(self, folder: Path) -> dict[str, int]:
         save_file({name: f.cpu().contiguous() for name, f in self._fisher.items()}, folder / FISHER)
         return {"fisher_numbers": sum(f.numel() for f in self._fisher.values()), "real_rows": 0}
+
+
+def _trained(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """The parameters that are trained, by name: those of the adapter, where there is one."""
+    return ((name, p) for name, p in model.named_parameters() if p.requires_grad)

@@ -64,8 +64,10 @@ def losses_of_states(
     num_values = sum(len(segment.values) for segment in segments)
     if num_values != len(states):
         raise ValueError(f"states of {len(states)} tokens, targets of {num_values}")
-    weight, bias = (None, None) if head is None else (head.weight, head.bias)
-    return TokenLosses(*_FusedLosses.apply(states, weight, bias, segments))
+    tensors: list[Tensor | None] = [None, None, None]
+    if head is not None:
+        tensors = [head.weight, head.bias, None if head.own is None else head.own.values]
+    return TokenLosses(*_FusedLosses.apply(states, *tensors, head, segments))
 
 
 class _FusedLosses(torch.autograd.Function):
@@ -74,12 +76,20 @@ class _FusedLosses(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, weight: Any, bias: Any, segments: Sequence[Segment]
+        ctx: Any,
+        states: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        own: Tensor | None,
+        head: LinearHead | None,
+        segments: Sequence[Segment],
     ) -> tuple[Tensor, Tensor]:
-        head = None if weight is None else LinearHead(weight, bias)
+        """`weight`, `bias` and `own` are the tensors of `head`: autograd looks at arguments."""
         grad_states = states.clone() if head is None else torch.empty_like(states)
-        grad_weight = None if weight is None else torch.zeros_like(weight)
-        grad_bias = None if bias is None else torch.zeros_like(bias)
+        grads = [
+            torch.zeros_like(tensor) if tensor is not None and needed else None
+            for tensor, needed in zip((weight, bias, own), ctx.needs_input_grad[1:4], strict=True)
+        ]
         sums = states.new_zeros(len(segments), dtype=torch.float32)
         row_bytes = states.element_size() * (states.shape[1] if weight is None else len(weight))
         size = max(CHUNK_BYTES // row_bytes, 1)
@@ -88,13 +98,9 @@ class _FusedLosses(torch.autograd.Function):
             logits = grad_rows if head is None else head.logits(rows)
             for index, segment, first, part in _parts(segments, start, logits):
                 sums[index] += _loss_to_gradient_(part, segment, first)
-            if grad_weight is None or not any(ctx.needs_input_grad):
-                continue
-            torch.mm(logits, weight, out=grad_rows)
-            grad_weight.addmm_(logits.T, rows)
-            if grad_bias is not None:
-                grad_bias += logits.sum(dim=0)
-        ctx.save_for_backward(grad_states, grad_weight, grad_bias)
+            if head is not None and any(ctx.needs_input_grad):
+                _through_head(logits, rows, head, grad_rows, *grads)
+        ctx.save_for_backward(grad_states, *grads)
         ctx.mark_non_differentiable(sums)
         weights = torch.tensor([segment.weight for segment in segments], device=sums.device)
         return (weights * sums).sum(), sums
@@ -105,7 +111,33 @@ class _FusedLosses(torch.autograd.Function):
         gradients = ctx.saved_tensors
         if grad_total != 1:
             gradients = [None if g is None else g.mul_(grad_total) for g in gradients]
-        return (*gradients, None)
+        return (*gradients, None, None)
+
+
+def _through_head(
+    gradient: Tensor,
+    states: Tensor,
+    head: LinearHead,
+    grad_states: Tensor,
+    grad_weight: Tensor | None,
+    grad_bias: Tensor | None,
+    grad_own: Tensor | None,
+) -> None:
+    """Take the gradient (n, V) of the logits of states (n, d) back through the head: write
+    `grad_states` (n, d), add to the others. `gradient` is changed."""
+    if grad_bias is not None:
+        grad_bias += gradient.sum(dim=0)
+    of_own = None
+    if head.own is not None:
+        of_own = gradient[:, head.own.ids]
+        gradient[:, head.own.ids] = 0.0  # the matrix's own rows there have no part in the logits
+    torch.mm(gradient, head.weight, out=grad_states)
+    if grad_weight is not None:
+        grad_weight.addmm_(gradient.T, states)
+    if head.own is not None and of_own is not None:
+        grad_states.addmm_(of_own, head.own.values)
+        if grad_own is not None:
+            grad_own.addmm_(of_own.T, states)
 
 
 def _parts(

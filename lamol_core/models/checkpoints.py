@@ -1,4 +1,7 @@
-"""Checkpoints: folders of safetensors that `save_pretrained` wrote, sealed with a manifest."""
+"""Checkpoints: folders of safetensors that `save_pretrained` wrote, sealed with a manifest.
+
+One that was trained with an adapter holds the adapter alone. Its `adapter_config.json` names the
+backbone by its path in the sequence's folder, its manifest by hash."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.manifest import Provenance, write_folder
 from lamol_core.artifacts.spec import STUDENT, remedy_at
 from lamol_core.errors import ArtifactError, ConfigError
@@ -17,23 +21,40 @@ TOKENIZER_FILES = (
     "tokenizer*.json", "special_tokens_map.json", "chat_template*", "vocab*", "merges*",
     "additional_chat_templates/*",
 )  # fmt: skip
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+def backbone_of(checkpoint: Path) -> Path | None:
+    """The folder of the backbone that a checkpoint's adapter belongs to; None where the checkpoint
+    holds whole weights."""
+    config = checkpoint / ADAPTER_CONFIG
+    if not config.is_file():
+        return None
+    named = read_json(config, remedy_at(checkpoint)).get("base_model_name_or_path")
+    return checkpoint.absolute().parents[2] / str(named)
 
 
 def load_model(
     folder: Path, device: torch.device, dtype: torch.dtype | None = None, attention: str = "eager"
 ) -> PreTrainedModel:
-    """Load a checkpoint's model onto `device`, in eval mode. `dtype` None keeps the stored one.
+    """Load a checkpoint's model onto `device`, in eval mode, with its adapter merged into the
+    weights if it has one. `dtype` None keeps the stored one.
 
     Raises ArtifactError where the folder holds no causal language model."""
     what = f"{folder}: no causal language model in safetensors"
+    backbone = backbone_of(folder)
     with foreign(what, ArtifactError, remedy_at(folder)):
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            folder,
+            backbone or folder,
             dtype=dtype or "auto",
             attn_implementation=attention,
             local_files_only=True,
             use_safetensors=True,
         )
+        if backbone is not None:
+            from lamol_core.models.adapters import merge  # peft takes a second to import
+
+            model = merge(model, folder)
     nn.Module.to(model, device)
     model.eval()
     return model
@@ -65,11 +86,16 @@ def save_checkpoint(
     tokenizer_from: Path | None = None,
     pieces: ChatPieces | None = None,
 ) -> None:
-    """Write a model with its tokenizer, which is given as an object (`tokenizer`) or copied from
+    """Write a model, or the adapter that was trained in it, with its tokenizer, which is given as an object (`tokenizer`) or copied from
     another checkpoint (`tokenizer_from`), like the `pieces` of its chat template."""
 
     def write(scratch: Path) -> dict[str, int]:
-        model.save_pretrained(scratch)
+        if getattr(model, "peft_config", None):
+            from lamol_core.models.adapters import save_adapter
+
+            save_adapter(model, scratch)
+        else:
+            model.save_pretrained(scratch)
         if tokenizer is not None:
             tokenizer.save_pretrained(scratch)
         if pieces is not None:
@@ -80,6 +106,6 @@ def save_checkpoint(
                     copy = scratch / file.relative_to(tokenizer_from)
                     copy.parent.mkdir(exist_ok=True)
                     shutil.copyfile(file, copy)
-        return {"parameters": model.num_parameters()}
+        return {"parameters": model.num_parameters(only_trainable=True)}
 
     write_folder(out, STUDENT.kind, provenance, write)

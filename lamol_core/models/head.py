@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,30 +18,60 @@ an untrained model would not find it."""
 
 
 @dataclass(frozen=True)
+class OwnRows:
+    """Rows of an adapter that replace rows of a table of V: `values` (R, d), at `ids` (R,)."""
+
+    ids: Tensor
+    values: Tensor
+
+
+@dataclass(frozen=True)
 class LinearHead:
-    """A head that is one matrix: `weight` (V, d), and `bias` (V,) or None."""
+    """A head that is one matrix: `weight` (V, d), and `bias` (V,) or None. `own`: the rows of an
+    adapter, which replace some of the matrix."""
 
     weight: Tensor
     bias: Tensor | None = None
+    own: OwnRows | None = None
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """The logits (N, V) of hidden states (N, d), in the dtype of the states."""
-        return F.linear(hidden, self.weight, self.bias)
+        """The logits (..., V) of hidden states (..., d), in the dtype of the states."""
+        logits = F.linear(hidden, self.weight, self.bias)
+        if self.own is None:
+            return logits
+        bias = None if self.bias is None else self.bias[self.own.ids]
+        own = F.linear(hidden, self.own.values, bias)
+        return logits.index_copy_(-1, self.own.ids, own)
 
     def copy(self) -> LinearHead:
         """A copy of the head that shares no memory with the model."""
         bias = None if self.bias is None else self.bias.detach().clone()
-        return LinearHead(self.weight.detach().clone(), bias)
+        weight = self.weight.detach().clone()
+        if self.own is not None:
+            weight[self.own.ids] = self.own.values.detach()
+        return LinearHead(weight, bias)
+
+
+def without_own_rows(layer: Any) -> tuple[Any, OwnRows | None]:
+    """The layer that a wrapper of peft's for trainable tokens holds, and the rows that the adapter
+    has of its own; any other layer as it is."""
+    adapter = getattr(layer, "token_adapter", None)
+    if adapter is None:
+        return layer, None
+    (name,) = adapter.active_adapters
+    table = adapter.get_base_layer()
+    ids = torch.tensor(adapter.token_indices[name], device=table.weight.device)
+    return table, OwnRows(ids, adapter.trainable_tokens_delta[name])
 
 
 def linear_head(model: PreTrainedModel) -> LinearHead | None:
     """The model's head; None where the logits are more than one matrix product of the hidden
     states."""
-    head = model.get_output_embeddings()
+    head, own = without_own_rows(model.get_output_embeddings())
     config = model.config.get_text_config(decoder=True)
     if not isinstance(head, nn.Linear) or any(getattr(config, cap, None) for cap in CAPS):
         return None
-    plain = LinearHead(head.weight, head.bias)
+    plain = LinearHead(head.weight, head.bias, own)
     was_training = model.training
     model.eval()
     with torch.no_grad():

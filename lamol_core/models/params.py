@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lamol_core.config.section import Section
+from lamol_core.config.section import Count, Positive, Section
 from lamol_core.data.sources.registry import Source
 from lamol_core.text.params import TextFormat
 
@@ -66,3 +66,29 @@ class BackboneParams(Section):
         """The parameters that decide the backbone's bytes, for its manifest."""
         own = self.model_dump(mode="json")
         return own if text_format == "tokens" else {**own, "text.format": text_format}
+
+
+class AdapterParams(Section):
+    """Whether a student is the backbone with an adapter, by peft; the backbone stays as it is.
+
+    Attributes:
+        kind: `none`: all weights are trained. `lora`: low-rank matrices beside the weights.
+        r: The rank of the matrices.
+        alpha: What the matrices add is multiplied by `alpha / r`.
+        dropout: The dropout before the matrices, while training.
+        targets: The names of the layers that have matrices. `all-linear`: all but the head.
+        learning_rate: The highest learning rate, instead of that of `train`.
+    """
+
+    kind: Literal["none", "lora"] = "none"
+    r: Count = 16
+    alpha: Positive = 32.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    targets: Literal["all-linear"] | list[str] = "all-linear"
+    learning_rate: Positive = 1e-3
+
+    def made_of(self) -> dict[str, Any]:
+        """The parameters that act, for manifests; {} without an adapter."""
+        if self.kind == "none":
+            return {}
+        return {f"adapter.{key}": value for key, value in self.model_dump().items()}

@@ -150,6 +150,10 @@ class ChatCodec(TextCodec):
         self._pieces = pieces
         self._turns = ChatTemplate(tokenizer, pieces)
 
+    @property
+    def reserved(self) -> tuple[int, ...]:
+        return ()
+
     def template(self, prompts: TaskPrompts = TaskPrompts()) -> RowTemplate:
         return ChatTemplate(self._tokenizer, self._pieces, prompts)
 

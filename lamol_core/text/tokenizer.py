@@ -50,6 +50,12 @@ class TextCodec:
         own = self._tokenizer.pad_token_id
         return self.eos if own is None else int(own)
 
+    @property
+    def reserved(self) -> tuple[int, ...]:
+        """The ids of all tokens that `lamol backbone` added, in their order."""
+        control = self.control
+        return tuple(sorted((control.ans, *control.never_in_text)))
+
     def template(self, prompts: TaskPrompts = TaskPrompts()) -> RowTemplate:
         """How rows become token sequences. Raises ConfigError where a task has no reserved
         token."""

@@ -5,12 +5,14 @@ from typing import Any
 
 from lamol_core.artifacts.manifest import Manifest
 from lamol_core.artifacts.spec import MIX, PSEUDO, STATE, STUDENT, TEACHER, Artifact, remedy, repro
-from lamol_core.artifacts.store import Inputs
+from lamol_core.artifacts.store import BACKBONE_SHA256, Inputs
 from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import TaskData
-from lamol_core.errors import ArtifactError
+from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.methods.registry import METHODS
 from lamol_core.methods.spec import Method
+from lamol_core.models.checkpoints import ADAPTER_CONFIG
+from lamol_core.models.params import AdapterParams
 from lamol_core.records import MixRow, PseudoSample, from_table
 from lamol_core.text.params import TextParams
 from lamol_core.training.encoding import TrainingSet
@@ -30,7 +32,12 @@ class TrainingInputs:
 
 
 def read_training(
-    inputs: Inputs, method: Method[Any], params: TrainParams, text: TextParams, seed: int
+    inputs: Inputs,
+    method: Method[Any],
+    params: TrainParams,
+    adapter: AdapterParams,
+    text: TextParams,
+    seed: int,
 ) -> TrainingInputs:
     """Read and check all inputs of a task's training.
 
@@ -45,6 +52,7 @@ def read_training(
         inputs.check(STUDENT, "base")
     if inputs.after != BASE:
         _require_one_training(inputs, state, teacher)
+        _require_same_kind(inputs, adapter)
     _require_made_of(inputs, PSEUDO, pseudo_manifest, {"teacher": teacher.content_sha256})
     train = {"train.parquet": data.hashes["train.parquet"]}
     made_of = {"pseudo": pseudo_manifest.content_sha256, **train}
@@ -80,6 +88,9 @@ def read_training(
     method_params = method.effective_params(training_set.has_pseudo_rows)
     parameters |= {f"{method.name}.{key}": value for key, value in method_params.items()}
     parameters |= {f"train.{key}": value for key, value in params.model_dump().items()}
+    if adapter.kind != "none":
+        parameters |= adapter.made_of()
+        parameters[BACKBONE_SHA256] = inputs.check(STUDENT, "base").content_sha256
     return TrainingInputs(data, training_set, checkpoints, parameters)
 
 
@@ -90,6 +101,16 @@ def _require_one_training(inputs: Inputs, state: Manifest, teacher: Manifest) ->
             f"{inputs.path(STATE, 'before')}: this state and the teacher come from different "
             f"trainings. Run `lamol snapshot {task}` to go on from it, or "
             f"{repro(TEACHER, task)} for what params.yaml says; then the stages after it."
+        )
+
+
+def _require_same_kind(inputs: Inputs, adapter: AdapterParams) -> None:
+    has_adapter = (inputs.path(TEACHER) / ADAPTER_CONFIG).is_file()
+    if has_adapter != (adapter.kind != "none"):
+        was = "with an adapter" if has_adapter else "as a whole"
+        raise ConfigError(
+            f"params.yaml: adapter.kind: {adapter.kind}, but {inputs.path(TEACHER)} was trained "
+            f"{was}. Run `dvc repro`: a sequence is trained in one way from its first task on."
         )
 
 

@@ -112,5 +112,6 @@ class Resume:
 def _state(model: nn.Module, optimizer: MasterAdamW) -> dict[str, Tensor]:
     """The tensors that change in each step, by name. Values copied into them change the training
     itself."""
-    weights = {f"weight.{name}": p.detach() for name, p in model.named_parameters()}
+    named = model.named_parameters()
+    weights = {f"weight.{name}": p.detach() for name, p in named if p.requires_grad}
     return weights | {f"optimizer.{name}": t for name, t in optimizer.state().items()}

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel
 from lamol_core.errors import ConfigError
 from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Loss
-from lamol_core.models.checkpoints import load_model, require_positions
+from lamol_core.models.checkpoints import backbone_of, load_model, require_positions
+from lamol_core.models.params import AdapterParams
 from lamol_core.models.precision import resolve_attention, resolve_compile, resolve_precision
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.training.hidden_states import as_body
@@ -22,16 +23,23 @@ from lamol_core.training.trainer import Trainer, count_steps
 
 class TrainingSetup:
     """Loads and trains the models of one training: the student, and the expert if there is one.
-    `rows` set the longest row that a model must accept."""
+    `rows` set the longest row that a model must accept. `reserved`: the ids of the reserved tokens,
+    whose embeddings are trained beside an adapter."""
 
     def __init__(
         self,
         params: TrainParams,
+        adapter: AdapterParams,
         rows: Sequence[EncodedRow],
+        reserved: Sequence[int],
         seed: int,
         on_step: Callable[[LogRow, int], None],
     ) -> None:
-        self.params = params
+        has_adapter = adapter.kind != "none"
+        rate = {"learning_rate": adapter.learning_rate} if has_adapter else {}
+        self.params = params.model_copy(update=rate)
+        self._adapter, self._reserved = adapter, reserved
+        self.shares_backbone = has_adapter and params.teacher_targets == "online"
         self._seed, self._on_step = seed, on_step
         lengths = (len(view.ids) for row in rows for view in row.views(("qa", "gen")))
         self._longest = max(lengths, default=0)
@@ -44,6 +52,20 @@ class TrainingSetup:
         attention = "eager" if self.attention == "packed" else self.attention
         model = load_model(checkpoint, self.accelerator.device, self.dtype, attention)
         require_positions(model, self._longest, "text.max_length")
+        return model
+
+    def load_student(self, checkpoint: Path) -> PreTrainedModel:
+        """A model to train on from a checkpoint: all its weights, or its adapter alone. A backbone
+        gets a new adapter. Raises ConfigError where params.yaml describes another adapter."""
+        if self._adapter.kind == "none":
+            return self.load(checkpoint)
+        from lamol_core.models.adapters import add_adapter, load_adapter  # as in load_model
+
+        backbone = backbone_of(checkpoint)
+        model = self.load(backbone or checkpoint)
+        add_adapter(model, self._adapter, self._reserved, self._seed)
+        if backbone is not None:
+            load_adapter(model, checkpoint)
         return model
 
     def resume_at(
@@ -68,10 +90,12 @@ class TrainingSetup:
         params = self.params
         if params.gradient_checkpointing:
             checkpoint_activations(model)
-        # 6 N D: forward and backward of all parameters, for every token of every step
+        # 6 N D: forward and backward of all parameters, for every token of every step; frozen ones
+        # have no gradient of their own
         tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views))
         epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
-        flops = 6.0 * model.num_parameters() * tokens * epochs
+        num, trained = model.num_parameters(), model.num_parameters(only_trainable=True)
+        flops = (4.0 * num + 2.0 * trained) * tokens * epochs
         compiled = resolve_compile(params.compile, flops, self.accelerator.device)
         with as_body(model, self.attention, compiled) as body:
             trainer = Trainer(self.accelerator, body, teacher, loss, params, memory)

@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lamol_core.artifacts.version import code_version
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss
+from lamol_core.models.params import AdapterParams
 from lamol_core.records import MixRow
 from lamol_core.seeds import derive_seed
 from lamol_core.text.codecs import load_codec
@@ -91,9 +93,10 @@ def train_from_checkpoint(
     params: TrainParams,
     seed: int,
     on_step: Callable[[LogRow, int], None] = lambda row, num_steps: None,
+    adapter: AdapterParams = AdapterParams(),
 ) -> TrainedStudent:
     """Load the teacher's weights into a student and train it on the mix; returns the trained
-    student.
+    student. With an adapter, only that is trained.
 
     With bf16, weights and arithmetic are bf16 over fp32 masters, and the student is returned in
     bf16. `on_step` gets every row of the log, an expert's too, and the number of steps.
@@ -102,12 +105,13 @@ def train_from_checkpoint(
     template = training_set.template(codec)
     rows, num_cut = training_set.encode(codec)
     seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
-    setup = TrainingSetup(params, rows, seed_of_task, on_step)
+    reserved = codec.reserved if adapter.kind != "none" else ()
+    setup = TrainingSetup(params, adapter, rows, reserved, seed_of_task, on_step)
     memory = method.memory(MemoryContext(seed, template, codec.decode))
     if checkpoints.state is not None and len(training_set.lineage) > 1:
         memory.read(checkpoints.state)
 
-    inputs = _inputs_of(checkpoints, rows, method, setup, seed)
+    inputs = _inputs_of(checkpoints, rows, method, setup, seed) | adapter.made_of()
     resume = setup.resume_at(checkpoints.resume, inputs)
     expert_resume = setup.resume_at(checkpoints.expert_resume, inputs, keeps_end=True)
     if method.expert_loss is None and checkpoints.expert_resume is not None:
@@ -116,11 +120,19 @@ def train_from_checkpoint(
     origins = {origin for term in method.loss.of_kind("kl") for origin in term.origins}
     distilled = [row for row in rows if row.origin in origins]
 
+    @cache
+    def student_model() -> PreTrainedModel:
+        return setup.load_student(checkpoints.teacher)
+
     def teacher_model() -> PreTrainedModel | None:
         if not distilled:
             return None
         if method.expert_loss is None:
-            return setup.load(checkpoints.teacher)
+            if not setup.shares_backbone:
+                return setup.load(checkpoints.teacher)
+            from lamol_core.models.adapters import share_backbone
+
+            return share_backbone(student_model())
         assert checkpoints.backbone is not None, "an expert starts from the backbone"
         return _expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
 
@@ -128,7 +140,7 @@ def train_from_checkpoint(
     with open_teacher(
         teacher_model(), distilled, method.loss, setup, checkpoints.states, inputs
     ) as teacher:
-        student = setup.load(checkpoints.teacher)
+        student = student_model()
         log_rows = setup.fit(student, rows, method.loss, teacher, memory, resume)
     resumes = tuple(one for one in (expert_resume, resume) if one is not None)
     is_main = setup.accelerator.is_main_process
@@ -143,7 +155,7 @@ def _expert(
     train the expert again."""
     sentence = "an expert is trained on the new task first, then the student"
     log.info(sentence, extra={"first_met": 2})
-    expert = setup.load(backbone)
+    expert = setup.load_student(backbone)
     new = [row for row in rows if row.origin == "new"]
     setup.fit(expert, new, loss, None, Memory(), resume)
     expert.eval()

@@ -33,8 +33,9 @@ RESERVOIRS = [
 ]
 
 
-def params_of(method: str) -> Params:
-    """A memory that keeps rows keeps BUFFER of them."""
+def params_of(case: str) -> Params:
+    """Parameters of METHOD, or of METHOD+lora. A memory that keeps rows keeps BUFFER of them."""
+    method, _, adapter = case.partition("+")
     task = {"after": "base", "source": {"kind": "demo", "task": "home"}}
     memory = {"buffer_size": BUFFER, "batch_size": 3}
     return Params.model_validate(
@@ -44,6 +45,7 @@ def params_of(method: str) -> Params:
             "train": {"epochs": 2, "batch_size": 4, "learning_rate": 3e-3, "precision": "fp32"},
             **dict.fromkeys(RESERVOIRS, memory),
             "ewc": {"weight": 1e4, "fisher_rows": 5},
+            "adapter": {"kind": adapter or "none", "r": 2, "learning_rate": 1e-2},
         }
     )
 
@@ -54,6 +56,7 @@ def remembers(method: str) -> bool:
 
 
 REMEMBERING = [name for name in METHODS if remembers(name)]
+CASES = [*METHODS, *(f"{name}+lora" for name in METHODS)]
 WITH_EXPERT = [name for name in METHODS if params_of(name).chosen.expert_loss is not None]
 
 
@@ -101,6 +104,10 @@ def learn(
     when a step has been told after `stop_at` others."""
     before = backbone if place == 0 else folder / TASKS[place - 1] / "student"
     state = None if place == 0 else folder / TASKS[place - 1] / "state"
+    if params.adapter.kind != "none" and not (folder.parent / "runs").exists():
+        # where the folder of a sequence has it
+        (folder.parent / "runs" / "base").mkdir(parents=True)
+        (folder.parent / "runs" / "base" / "student").symlink_to(backbone)
     codec, told = load_codec(before), []
 
     def on_step(row: LogRow, num_steps: int) -> None:
@@ -111,7 +118,7 @@ def learn(
     method, rows = params.chosen, training_set(place, params, codec, num_rows)
     trained = train_from_checkpoint(
         Checkpoints(before, folder / "states", state, backbone, folder / "resume"),
-        rows, method, params.train, params.seed, on_step,
+        rows, method, params.train, params.seed, on_step, params.adapter,
     )  # fmt: skip
     assert len(told) == count_all_steps(rows.mix, method, params.train)
     made, out = Provenance(), folder / TASKS[place]

@@ -1,0 +1,153 @@
+"""Adapters (LoRA, Hu et al. 2021), by peft: a model whose own weights are frozen and that learns a
+few beside them.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from lamol_core.artifacts.figures import read_json
+from lamol_core.artifacts.spec import STUDENT, remedy_at
+from lamol_core.config.task_names import BASE
+from lamol_core.errors import ConfigError
+from lamol_core.models.checkpoints import ADAPTER_CONFIG
+from lamol_core.models.params import AdapterParams
+from lamol_core.seeds import derive_seed
+
+WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+"""What peft puts before the names of weights in a file."""
+NAME = "default"
+"""The name of the only adapter of a model, as in plain transformers."""
+SAME = ("r", "lora_alpha", "target_modules", "trainable_token_indices")
+"""The keys of `adapter_config.json` that do not change from task to task."""
+
+
+def merge(backbone: PreTrainedModel, checkpoint: Path) -> PreTrainedModel:
+    """The model with the adapter of a checkpoint merged into its weights: added in fp32, then
+    rounded to the weights' dtype."""
+    # peft reads the adapter in fp32, whatever the dtype of the backbone
+    adapted = PeftModel.from_pretrained(backbone, str(checkpoint), torch_device="cpu")
+    merged: PreTrainedModel = adapted.merge_and_unload()
+    return merged
+
+
+def add_adapter(
+    backbone: PreTrainedModel, params: AdapterParams, own_rows: Sequence[int], seed: int
+) -> None:
+    """Freeze a model and add an adapter to train. `own_rows`: the ids of tokens whose rows in the
+    embeddings and the head are trained too. The first output of the model does not change.
+
+    Raises ConfigError where no layer is named so, or one of them is the head."""
+    tables = {_name_of(backbone, table): list(own_rows) for table in _tables(backbone)}
+    config = LoraConfig(
+        r=params.r,
+        lora_alpha=params.alpha,  # type: ignore[arg-type]  # a float is fine
+        lora_dropout=params.dropout,
+        target_modules=params.targets,
+        trainable_token_indices=tables if own_rows else None,
+        task_type="CAUSAL_LM",
+    )
+    head = _name_of(backbone, backbone.get_output_embeddings())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "adapter") % 2**32)
+        try:
+            backbone.add_adapter(config, NAME)
+        except ValueError as error:
+            raise _wrong_targets(params, backbone, head) from error
+    if any(
+        re.search(rf"(^|\.){re.escape(head)}\.lora_", n) for n, _ in backbone.named_parameters()
+    ):
+        raise _wrong_targets(params, backbone, head)
+    added: Any = backbone.peft_config[NAME]
+    added.target_modules = sorted(added.target_modules)  # a set has another order in each process
+    # from the folder of the sequence, where plain transformers finds it
+    added.base_model_name_or_path = STUDENT.at(BASE).as_posix()
+    for layer in backbone.modules():
+        adapter = getattr(layer, "token_adapter", None)
+        if adapter is not None and isinstance(adapter.get_base_layer(), nn.Embedding):
+            adapter.forward = MethodType(_embed, adapter)
+
+
+def load_adapter(model: PreTrainedModel, checkpoint: Path) -> None:
+    """Copy the adapter of a checkpoint into that of a model. Raises ConfigError where params.yaml
+    describes another adapter."""
+    saved = read_json(checkpoint / ADAPTER_CONFIG, remedy_at(checkpoint))
+    added: Any = model.peft_config[NAME]
+    mine = added.to_dict()
+    if other := [key for key in SAME if saved.get(key) != mine[key]]:
+        raise ConfigError(
+            f"{checkpoint}: its adapter has another {other[0]} than the block `adapter` of "
+            "params.yaml. Run `dvc repro`: an adapter goes on from the first task to the last."
+        )
+    tensors = load_file(checkpoint / WEIGHTS)
+    named = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
+    set_peft_model_state_dict(model, named, adapter_name=NAME)
+
+
+def save_adapter(model: PreTrainedModel, folder: Path) -> None:
+    """Write the adapter of a model as `PeftModel.save_pretrained` does."""
+    tensors = get_peft_model_state_dict(model, adapter_name=NAME, save_embedding_layers=False)
+    named = {f"{PREFIX}{name}": tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(named, folder / WEIGHTS, metadata={"format": "pt"})
+    model.peft_config[NAME].save_pretrained(folder)
+
+
+def share_backbone(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy of a model with an adapter of its own. The frozen weights are the same tensors."""
+    frozen = {id(p): p for p in model.parameters() if not p.requires_grad}
+    return copy.deepcopy(model, dict(frozen))
+
+
+def _tables(model: PreTrainedModel) -> list[Any]:
+    """The embeddings, and the head where it has a matrix of its own."""
+    embeddings: Any = model.get_input_embeddings()
+    head: Any = model.get_output_embeddings()
+    tied = head is None or head.weight.data_ptr() == embeddings.weight.data_ptr()
+    return [embeddings] if tied else [embeddings, head]
+
+
+def _name_of(model: PreTrainedModel, layer: Any) -> str:
+    return next((name for name, module in model.named_modules() if module is layer), "")
+
+
+def _embed(adapter: Any, ids: Tensor) -> Tensor:
+    """The embeddings of `ids`. peft's own forward copies the whole table each time, and makes a
+    gradient as large."""
+    states: Tensor = adapter.base_layer(ids)
+    if adapter.disable_adapters or adapter.merged:
+        return states
+    own_ids = torch.tensor(adapter.token_indices[NAME], device=ids.device)
+    is_own, place = (ids[..., None] == own_ids).max(dim=-1)
+    own = F.embedding(place, adapter.trainable_tokens_delta[NAME])
+    scale = adapter._get_embed_scale()  # of Gemma
+    own = own if scale is None else own * scale.to(own.dtype)
+    return torch.where(is_own[..., None], own.to(states.dtype), states)
+
+
+def _wrong_targets(params: AdapterParams, model: PreTrainedModel, head: str) -> ConfigError:
+    layers = [
+        name for name, one in model.named_modules() if type(one).__name__ in ("Linear", "Conv1D")
+    ]
+    known = sorted({name.rpartition(".")[2] for name in layers} - {head, "lora_A", "lora_B"})
+    return ConfigError(
+        f"params.yaml: adapter.targets: {params.targets!r}: name linear layers of the model besides "
+        f"its head ({', '.join(known) or 'it has none'}), or write all-linear."
+    )
