@@ -5,23 +5,18 @@ few beside them.
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import MethodType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from peft import (
-    LoraConfig,
-    PeftModel,
-    get_peft_model_state_dict,
-    set_peft_model_state_dict,
-)
+from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.spec import STUDENT, remedy_at
@@ -55,7 +50,8 @@ def add_adapter(
     """Freeze a model and add an adapter to train. `own_rows`: the ids of tokens whose rows in the
     embeddings and the head are trained too. The first output of the model does not change.
 
-    Raises ConfigError where no layer is named so, or one of them is the head."""
+    Raises ConfigError where a target is no linear layer, or the head."""
+    _check_targets(backbone, params.targets)
     tables = {_name_of(backbone, table): list(own_rows) for table in _tables(backbone)}
     config = LoraConfig(
         r=params.r,
@@ -65,17 +61,9 @@ def add_adapter(
         trainable_token_indices=tables if own_rows else None,
         task_type="CAUSAL_LM",
     )
-    head = _name_of(backbone, backbone.get_output_embeddings())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "adapter") % 2**32)
-        try:
-            backbone.add_adapter(config, NAME)
-        except ValueError as error:
-            raise _wrong_targets(params, backbone, head) from error
-    if any(
-        re.search(rf"(^|\.){re.escape(head)}\.lora_", n) for n, _ in backbone.named_parameters()
-    ):
-        raise _wrong_targets(params, backbone, head)
+        backbone.add_adapter(config, NAME)
     added: Any = backbone.peft_config[NAME]
     added.target_modules = sorted(added.target_modules)  # a set has another order in each process
     # from the folder of the sequence, where plain transformers finds it
@@ -142,12 +130,13 @@ def _embed(adapter: Any, ids: Tensor) -> Tensor:
     return torch.where(is_own[..., None], own.to(states.dtype), states)
 
 
-def _wrong_targets(params: AdapterParams, model: PreTrainedModel, head: str) -> ConfigError:
-    layers = [
-        name for name, one in model.named_modules() if type(one).__name__ in ("Linear", "Conv1D")
-    ]
-    known = sorted({name.rpartition(".")[2] for name in layers} - {head, "lora_A", "lora_B"})
-    return ConfigError(
-        f"params.yaml: adapter.targets: {params.targets!r}: name linear layers of the model besides "
-        f"its head ({', '.join(known) or 'it has none'}), or write all-linear."
-    )
+def _check_targets(model: PreTrainedModel, targets: Literal["all-linear"] | list[str]) -> None:
+    head = model.get_output_embeddings()
+    linear = (nn.Linear, Conv1D)
+    layers = [n for n, one in model.named_modules() if isinstance(one, linear) and one is not head]
+    known = sorted({name.rpartition(".")[2] for name in layers})
+    if targets != "all-linear" and not set(known) >= set(targets) > set():
+        raise ConfigError(
+            f"params.yaml: adapter.targets: {targets}: name linear layers of the model besides its "
+            f"head ({', '.join(known)}), or write all-linear."
+        )

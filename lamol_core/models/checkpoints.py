@@ -86,8 +86,10 @@ def save_checkpoint(
     tokenizer_from: Path | None = None,
     pieces: ChatPieces | None = None,
 ) -> None:
-    """Write a model, or the adapter that was trained in it, with its tokenizer, which is given as an object (`tokenizer`) or copied from
-    another checkpoint (`tokenizer_from`), like the `pieces` of its chat template."""
+    """Write a model, or only the adapter that was trained in it, with its tokenizer.
+
+    The tokenizer is given as an object (`tokenizer`) or copied from another checkpoint
+    (`tokenizer_from`), like the `pieces` of its chat template."""
 
     def write(scratch: Path) -> dict[str, int]:
         if getattr(model, "peft_config", None):

@@ -33,8 +33,9 @@ SYSTEM = "Say what it has."
 STAGES = (prepare, snapshot, generate, audit, mix, train, evaluate)
 
 
-def write_model(folder: Path, family: str = "chatml") -> Path:
-    """A tiny chat model with random weights, as `save_pretrained` writes it."""
+def write_model(folder: Path, family: str = "chatml", spread: float = 0.02) -> Path:
+    """A tiny chat model with random weights of this standard deviation, as `save_pretrained` writes
+    it."""
     tokenizer = {"chatml": chatml, "mistral": mistral}[family]()
     torch.manual_seed(0)
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
@@ -45,6 +46,7 @@ def write_model(folder: Path, family: str = "chatml") -> Path:
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
+        initializer_range=spread,
         **size,
     )
     LlamaForCausalLM(config).save_pretrained(folder)

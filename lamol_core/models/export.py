@@ -1,0 +1,86 @@
+"""Copy a student into a folder that needs nothing else: no sequence, and no lamol."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from lamol_core.artifacts.atomic import atomic_folder
+from lamol_core.artifacts.manifest import MANIFEST
+from lamol_core.errors import ConfigError
+from lamol_core.models.attention import deviates
+from lamol_core.models.checkpoints import ADAPTER_CONFIG, backbone_of, load_model
+from lamol_core.text.chat_pieces import PIECES
+from lamol_core.text.codecs import load_codec
+
+TEXT = "The quick brown fox jumps over the lazy dog."
+PROGRAM = """
+import sys, torch
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, ids, out = sys.argv[1:]
+AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder).eval()
+with torch.no_grad():
+    logits = model(torch.tensor([[int(i) for i in ids.split()]])).logits
+save_file({"logits": logits.float()}, out)
+"""
+"""What a fresh process runs to try an exported folder, with plain transformers."""
+OURS = (MANIFEST, PIECES)
+"""Files that only lamol reads."""
+
+
+def export_student(student: Path, out: Path, merge: bool = False) -> str:
+    """Copy a student into the folder `out`; returns what the folder holds.
+
+    An adapter goes beside a copy of its backbone, where transformers finds both. With `merge` it is
+    merged into the weights. The copy is tried in a fresh process, before `out` exists: raises
+    ConfigError where its logits are not the student's, or `out` is not empty."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: not an empty folder. Name a new one: nothing is overwritten.")
+    backbone = backbone_of(student)
+    with atomic_folder(out) as scratch:
+        if backbone is not None and not merge:
+            _copy(backbone, scratch)
+        _copy(student, scratch, skip=("adapter_*",) if merge else ())
+        if backbone is not None and merge:
+            load_model(student, torch.device("cpu")).save_pretrained(scratch)
+        elif backbone is not None:
+            # transformers takes the backbone from the folder itself, as it has a config.json
+            config = json.loads((scratch / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+            config["base_model_name_or_path"] = "."
+            (scratch / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
+        _try(scratch, student)
+    if backbone is None:
+        return "whole weights"
+    return "the adapter, merged into the weights" if merge else "the backbone and its adapter"
+
+
+def _copy(source: Path, target: Path, skip: tuple[str, ...] = ()) -> None:
+    shutil.copytree(
+        source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*OURS, *skip)
+    )  # fmt: skip
+
+
+def _try(exported: Path, student: Path) -> None:
+    """Raises ConfigError where transformers cannot load the folder, or gives other logits."""
+    model = load_model(student, torch.device("cpu"))
+    (ids,) = load_codec(student).encode([TEXT])
+    with torch.no_grad():
+        expected = model(torch.tensor([ids])).logits
+    del model
+    logits = exported.with_name("logits.safetensors")
+    given = [str(exported), " ".join(map(str, ids)), str(logits)]
+    command = [sys.executable, "-I", "-c", PROGRAM, *given]
+    offline = os.environ | {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, env=offline, capture_output=True, text=True, check=False)
+    if done.returncode:
+        cause = done.stderr.strip().splitlines()[-1:] or ["no error"]
+        raise ConfigError(f"{student}: transformers can't load its copy ({cause[0]}).")
+    if deviates(load_file(logits)["logits"], expected):
+        raise ConfigError(f"{student}: transformers computes other logits from its copy.")

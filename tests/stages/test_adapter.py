@@ -1,0 +1,137 @@
+"""A sequence whose students are adapters: one backbone, small checkpoints, plain models to take
+away.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import typer
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lamol_core.artifacts.manifest import MANIFEST
+from stages.audit import audit
+from stages.backbone import backbone
+from stages.evaluate import evaluate
+from stages.generate import generate
+from stages.mix import mix
+from stages.prepare import prepare
+from stages.snapshot import snapshot
+from stages.train import train
+from tests.messages import names
+from tests.stages.sequences import edit_params, make_tiny, run, write_csv
+from tests.stages.test_chat import write_model
+
+pytestmark = pytest.mark.slow
+TASKS = ("colours", "animals")
+STAGES = (prepare, snapshot, generate, audit, mix, train, evaluate)
+LORA = {"kind": "lora", "r": 4, "learning_rate": 1e-2}
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sequence of two tasks that adapters have learnt. Never changed."""
+    root = tmp_path_factory.mktemp("adapters")
+    words = [f"--task={name}={write_csv(root / f'{name}.csv', name)}" for name in TASKS]
+    # with the small random weights of a nano model a frozen head can't be sure of anything
+    model = write_model(root / "model", spread=0.3)
+    run(root, "lamol", "init", "sequence", *words, f"--backbone={model}")
+    make_tiny(root / "sequence")
+
+    def adapts(params: dict) -> None:
+        params["adapter"].update(LORA)
+        params["generate"] |= {"judge": "none", "gamma": 1.0}
+
+    edit_params(root / "sequence", adapts)
+    with chdir(root / "sequence"):
+        backbone()
+        for task in TASKS:
+            for stage in STAGES:
+                stage(task)
+    return root / "sequence"
+
+
+@pytest.fixture
+def sequence(learnt: Path, tmp_path: Path) -> Iterator[Path]:
+    shutil.copytree(learnt, tmp_path / "sequence")
+    with chdir(tmp_path / "sequence"):
+        yield tmp_path / "sequence"
+
+
+def test_both_tasks_are_learnt_by_small_checkpoints(learnt: Path) -> None:
+    scores = json.loads((learnt / "runs" / "animals" / "metrics.json").read_text())
+    assert min(scores[name] for name in TASKS) >= 90
+    base, student = (learnt / "runs" / name / "student" for name in ("base", "animals"))
+    held = {path.name: path.stat().st_size for path in student.iterdir()}
+    assert {"adapter_config.json", MANIFEST} <= held.keys() and "config.json" not in held
+    assert held["adapter_model.safetensors"] < (base / "model.safetensors").stat().st_size / 3
+    drawn = pq.read_table(learnt / "runs/animals/pseudo.parquet").to_pylist()
+    assert sum(row["valid"] for row in drawn) >= 5, "the teacher's adapter draws"
+
+
+@pytest.mark.parametrize("merge", [(), ("--merge",)], ids=["adapter", "merged"])
+def test_an_exported_student_answers_in_plain_transformers(
+    merge: tuple[str, ...], learnt: Path, tmp_path: Path
+) -> None:
+    told = run(learnt, "lamol", "export", "animals", "--to", str(tmp_path / "model"), *merge)
+    assert names(told, tmp_path / "model")
+    moved = (tmp_path / "model").rename(tmp_path / "moved")
+    assert (moved / "adapter_config.json").exists() == (not merge)
+    model = AutoModelForCausalLM.from_pretrained(moved)
+    tokenizer = AutoTokenizer.from_pretrained(moved)
+    rows = pq.read_table(learnt / "data/animals/test.parquet").to_pylist()
+    table = pq.read_table(learnt / "runs/animals/predictions.parquet").to_pylist()
+    answers = {row["row_id"]: row["prediction"] for row in table}
+    for row in rows[:5]:
+        prompt = tokenizer(row["input"] + "<|lamol:ans|>", return_tensors="pt")["input_ids"]
+        written = model.generate(prompt, max_new_tokens=6, do_sample=False)[0, prompt.shape[1] :]
+        answer = tokenizer.decode(written, skip_special_tokens=True)
+        assert answer.strip() == answers[row["row_id"]].strip()
+
+
+def test_nothing_is_exported_over_other_files(learnt: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    told = run(learnt, "lamol", "export", "animals", "--to", str(tmp_path), expect=3)
+    assert names(told, tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert names(run(learnt, "lamol", "export", "none", "--to", "x", expect=3), "none")
+
+
+def test_another_way_to_train_is_refused_before_anything_is_lost(
+    sequence: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (sequence / "runs/animals/student" / MANIFEST).read_bytes()
+    for change in ("adapter.kind=none", "adapter.r=2"):
+        with pytest.raises(typer.Exit) as stopped:
+            train("animals", overrides=[change])
+        assert stopped.value.exit_code == 3
+        assert names(capsys.readouterr().err, "adapter")
+    assert (sequence / "runs/animals/student" / MANIFEST).read_bytes() == before
+
+
+def test_an_adapter_on_another_backbone_is_corrupt(
+    sequence: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backbone(overrides=["backbone.ans_text=other"])
+    for stage in (evaluate, snapshot):
+        with pytest.raises(typer.Exit) as stopped:
+            stage("animals")
+        assert stopped.value.exit_code == 4
+    assert names(capsys.readouterr().err, "backbone", "dvc repro")
+
+
+def test_a_teacher_that_shares_the_backbone_teaches_what_merged_weights_do(sequence: Path) -> None:
+    logits = []
+    for targets in ("offline", "online"):
+        train("animals", overrides=[f"train.teacher_targets={targets}", "train.steps=4"])
+        model = AutoModelForCausalLM.from_pretrained("runs/animals/student")
+        with torch.no_grad():
+            logits.append(model(torch.arange(20, 40)[None]).logits)
+    torch.testing.assert_close(*logits, rtol=1e-3, atol=1e-3)
