@@ -73,9 +73,12 @@ class _Blocks(Section):
         return METHODS[self.method](getattr(self, self.method))
 
     def effective_params(self) -> dict[str, Any]:
-        """All blocks as plain data, without those of the methods that are not chosen."""
+        """All blocks as plain data, without those that do not act: of the methods that are not
+        chosen, and of an adapter where there is none."""
         whole = self.model_dump(mode="json", by_alias=True)
         others = METHODS.keys() - {self.method}
+        if self.adapter.kind == "none":
+            others.add("adapter")
         return {name: block for name, block in whole.items() if name not in others}
 
     def task(self, name: str) -> TaskParams:

@@ -65,7 +65,9 @@ def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> T
     )
 
 
-def model_card(figures: TaskFigures, text_format: TextFormat = "tokens") -> str:
+def model_card(
+    figures: TaskFigures, text_format: TextFormat = "tokens", has_adapter: bool = False
+) -> str:
     """Return the card of the student after a task: Markdown with front matter for the Hugging Face
     hub. `text_format`: in which its rows are.
 
@@ -78,6 +80,7 @@ def model_card(figures: TaskFigures, text_format: TextFormat = "tokens") -> str:
         average=average,
         cell=cell,
         is_chat=text_format == "chat",
+        has_adapter=has_adapter,
         ans=ANS,
         row=markdown_row,
         table=markdown_table,
@@ -119,5 +122,6 @@ def write_report(
     write_csv(spec.SCORES.at("", root), rows, columns)
     with atomic_folder(spec.MODEL_CARDS.at("", root)) as cards:
         for of_task in figures:
-            card = model_card(of_task, parameters.get("text", {}).get("format", "tokens"))
+            text_format = parameters.get("text", {}).get("format", "tokens")
+            card = model_card(of_task, text_format, "adapter" in parameters)
             (cards / f"{of_task.task}.md").write_text(card, encoding="utf-8")

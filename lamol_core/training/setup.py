@@ -59,7 +59,7 @@ class TrainingSetup:
         gets a new adapter. Raises ConfigError where params.yaml describes another adapter."""
         if self._adapter.kind == "none":
             return self.load(checkpoint)
-        from lamol_core.models.adapters import add_adapter, load_adapter  # as in load_model
+        from lamol_core.models.adapters import add_adapter, load_adapter
 
         backbone = backbone_of(checkpoint)
         model = self.load(backbone or checkpoint)
@@ -67,6 +67,12 @@ class TrainingSetup:
         if backbone is not None:
             load_adapter(model, checkpoint)
         return model
+
+    def beside(self, student: PreTrainedModel) -> PreTrainedModel:
+        """A teacher that equals a student before its training, on the same copy of the backbone."""
+        from lamol_core.models.adapters import share_backbone
+
+        return share_backbone(student)
 
     def resume_at(
         self, folder: Path | None, inputs: Mapping[str, Any], keeps_end: bool = False

@@ -128,11 +128,9 @@ def train_from_checkpoint(
         if not distilled:
             return None
         if method.expert_loss is None:
-            if not setup.shares_backbone:
-                return setup.load(checkpoints.teacher)
-            from lamol_core.models.adapters import share_backbone
-
-            return share_backbone(student_model())
+            if setup.shares_backbone:
+                return setup.beside(student_model())
+            return setup.load(checkpoints.teacher)
         assert checkpoints.backbone is not None, "an expert starts from the backbone"
         return _expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
 

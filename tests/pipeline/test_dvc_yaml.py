@@ -114,8 +114,10 @@ def test_stage_x_reads_block_x() -> None:
         for name, field in Params.model_fields.items()
         if hasattr(field.annotation, "model_fields") and name not in METHODS
     }
-    assert blocks == {*(set(STAGES) - {"snapshot", "report"}), "text", "forget"}
-    for name in blocks - {"text", "forget"}:
+    shared = {"text", "adapter", "forget"}
+    assert blocks == {*(set(STAGES) - {"snapshot", "report"}), *shared}
+    assert [s.name for s in STAGES.values() if "adapter" in s.blocks] == ["train", "report"]
+    for name in blocks - shared:
         assert name in STAGES[name].blocks, name
         others = [s.name for s in STAGES.values() if name in s.blocks and s.name != name]
         assert others in ([], ["report"]), f"{name} is read by {others}"
