@@ -77,15 +77,20 @@ def test_two_tasks_are_learnt_and_held(example: Path) -> None:
 
 
 @needs_shared
-def test_a_chat_model_is_made_and_asked_as_in_get_started(tmp_path: Path) -> None:
-    """The commands of docs/get-started.md, "A chat model", on three tasks of real rows."""
+@pytest.mark.parametrize("kind", ["none", "lora"])
+def test_a_chat_model_is_made_and_asked_as_in_get_started(kind: str, tmp_path: Path) -> None:
+    """The commands of docs/get-started.md, "A chat model", on three tasks of real rows, with an
+    adapter and without."""
     model = subprocess.run(
         ["bash", SHARED / "tools" / "get_smollm2.sh"], check=True, capture_output=True, text=True
     ).stdout.strip()
     asked = write_chats(tmp_path)
     page = (ROOT / "docs" / "get-started.md").read_text(encoding="utf-8")
     shell, python = re.findall(r"^```(?:bash|python)\n(.*?)^```", page, re.M | re.S)
-    told = run(tmp_path, "bash", "-c", "set -e\n" + shell.replace("MODEL", model))
+    assert "adapter" in page
+    train = f"sed -i 's/kind: none/kind: {kind}/' params.yaml\ndvc repro"
+    commands = shell.replace("MODEL", model).replace("dvc repro", train)
+    told = run(tmp_path, "bash", "-c", "set -e\n" + commands)
     assert "chat" in told
     right = 0
     for text, answer in asked:
