@@ -6,7 +6,8 @@ LoRA of rank 16 on all linear layers, on the first rows of a task (QA view), the
 precision on every side. Each measurement is a process of its own: rows a second from the first
 step's end to the last one's, and the peak resident memory, with imports and loading. `state` is
 what weights, gradients and optimizer take. --folder: a sequence with a backbone and a prepared
-task (default: that of the other benches).
+task (default: that of the other benches). `--answers TASK --rows 1000` counts the answers that
+differ between merged and unmerged weights of a student that is there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import chdir
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +138,30 @@ def encoded(folder: Path, num_rows: int) -> list[EncodedRow]:
     return [template.row(row.row_id, "new", row.task, x, y) for row, x, y in pairs]
 
 
+def differing_answers(folder: Path, task: str, num_rows: int) -> dict[str, int]:
+    """How many answers to dev and test rows differ between merged and unmerged weights."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from lamol_core.data.task_data import TaskData
+    from lamol_core.evaluation.params import EvaluateParams
+    from lamol_core.evaluation.predict import predict
+    from lamol_core.models.checkpoints import load_model
+    from lamol_core.text.codecs import load_codec
+
+    student = folder / "runs" / task / "student"
+    data, codec = TaskData.load(folder / "data" / task), load_codec(student)
+    texts = [row.input for split in ("dev", "test") for row in data.rows(split)][:num_rows]
+    with chdir(folder):
+        unmerged = AutoModelForCausalLM.from_pretrained(student.relative_to(folder)).eval()
+    models = (load_model(student, torch.device("cpu")), unmerged)
+    found = [predict(model, codec, texts, EvaluateParams(), 96).texts for model in models]
+    return {
+        "answers": len(texts),
+        "differ": sum(one != other for one, other in zip(*found, strict=True)),
+    }
+
+
 SIDES: dict[str, Callable[[Path, int, int], Result]] = {
     "lora": partial(ours, kind="lora"),
     "whole": partial(ours, kind="none"),
@@ -150,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--batch-size", type=int, default=16)
     made.add_argument("--rounds", type=int, default=3)
     made.add_argument("--folder", type=Path)
+    made.add_argument("--answers", metavar="TASK", help="compare merged and unmerged answers alone")
     made.add_argument("--side", choices=SIDES, help="measure one, in this process")
     options = made.parse_args(arguments)
     folder = options.folder or open_workspace().folder
@@ -157,6 +184,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with quiet_libraries():
             result = SIDES[options.side](folder, options.rows, options.batch_size)
         sys.stdout.write(json.dumps(result) + "\n")
+        return
+    if options.answers:
+        with quiet_libraries():
+            counted = differing_answers(folder.resolve(), options.answers, options.rows)
+        sys.stdout.write(json.dumps(counted) + "\n")
         return
     given = ["--rows", str(options.rows), "--batch-size", str(options.batch_size)]
     measured: dict[str, list[Result]] = {name: [] for name in SIDES}
