@@ -69,6 +69,8 @@ def init(
         columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
         written = make_params(task or [], backbone, method or DEFAULT_METHOD, columns)
         _choose_format(written)
+        if written["adapter"]["kind"] == "lora":
+            say("init: adapter.kind is lora, because the backbone has over a billion weights.")
     create_sequence(Path(folder), written, problems_before_a_run)
     if params is None and written["backbone"]["kind"] == "hub":
         say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")

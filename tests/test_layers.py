@@ -61,10 +61,7 @@ LATE = {
     ("stages/generate.py", "lamol_core.generation.drawing"): "torch, where rows are to be drawn",
     ("stages/generate.py", "lamol_core.generation.judging"): "so, where a judge is asked",
     ("stages/export.py", "lamol_core.models.export"): "torch, once the student is at hand",
-    (
-        "lamol_core/models/checkpoints.py",
-        "lamol_core.models.adapters",
-    ): "peft, for an adapter",
+    ("lamol_core/models/checkpoints.py", "lamol_core.models.adapters"): "peft, for an adapter",
     ("lamol_core/training/setup.py", "lamol_core.models.adapters"): "so",
     ("lamol_core/audit/loading.py", "lamol_core.decoding.answers"): "torch, where a check asks",
     ("lamol_core/audit/loading.py", "lamol_core.generation.judging"): "so",
