@@ -43,7 +43,7 @@ NANO_TRAINING = {"steps": 400, "batch_size": 16, "learning_rate": 1.5e-3, "warmu
 """Random weights have everything to learn, however few the rows are. The defaults suit a real
 model."""
 ADAPTER_FROM = 1_000_000_000
-"""From so many weights on `lamol init` chooses an adapter. To train all takes 14 bytes each (bf16)."""
+"""From so many weights on `lamol init` chooses an adapter: training all takes 14 bytes each."""
 Problems = Callable[[Mapping[str, Any], Path], list[str]]
 """A function that returns a sentence for each problem of parameters in a folder."""
 
