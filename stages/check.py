@@ -13,7 +13,11 @@ from stages.guard import guarded, run_as_module, spoken
 from stages.options import DebugOption, JsonOption, SetOption
 
 EstimateOption = Annotated[
-    bool, typer.Option("--estimate", help="Try a few steps, and say what the sequence will take.")
+    bool,
+    typer.Option(
+        "--estimate",
+        help="Say what it will take: by a few steps or, for a large model, by config.json.",
+    ),
 ]
 
 
@@ -25,12 +29,12 @@ def check(
     debug: DebugOption = False,
 ) -> None:
     data = read_params(Path("params.yaml"), overrides or ())
-    found = check_all(data, Path())
+    found = check_all(data, Path(), config_alone=estimate)
     expected = None
     if estimate and not found.problems:
         from lamol_core.preflight.estimate import estimate_sequence  # loads torch
 
-        say("check: trains a few steps, draws and answers some rows, to measure the speed")
+        say("check: measures the speed, by a few steps or, of a large model, by one of its blocks")
         with spoken(lambda message: None):  # what trying a few steps logs is no news
             expected = estimate_sequence(Params.model_validate(data), Path())
         for note in expected.notes:
@@ -51,8 +55,13 @@ def check(
         print_rows([one.row() for one in found.tasks])
         if expected is not None:
             print_rows([one.row() for one in expected.tasks])
+            if parts := expected.memory_rows():
+                print_rows(parts)
             say(f"check: {expected.sentence}")
-        say("check: nothing is wrong; `dvc repro` runs the sequence.")
+        for sentence in found.missing:
+            say(f"check: missing yet: {sentence}")
+        if not found.missing:
+            say("check: nothing is wrong; `dvc repro` runs the sequence.")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class EwcParams(Section):
 class Ewc(Method[EwcParams]):
     name, Params = "ewc", EwcParams
     cost_per_token = 1.3  # the penalty, once there is a Fisher information
+    kept_per_weight = 1
     privacy = "Keeps no real row, but one number for each weight."
 
     def memory(self, context: MemoryContext) -> Memory:

@@ -24,6 +24,7 @@ class Method(Generic[P]):
         cost_per_token: How much longer a training takes than one of a first task with equal steps,
             for `lamol check --estimate`. It is above 1 with an expert or a penalty
             (docs/performance.md).
+        kept_per_weight: How many numbers its memory holds for each weight of the model.
         privacy: One sentence on what is kept of earlier tasks.
         presets: Values, by block, that `lamol init` writes for a pretrained backbone.
     """
@@ -34,6 +35,7 @@ class Method(Generic[P]):
     keeps_real_rows: ClassVar[bool] = False
     mixes_real_rows: ClassVar[bool] = False
     cost_per_token: ClassVar[float] = 1.0
+    kept_per_weight: ClassVar[int] = 0
     privacy: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 

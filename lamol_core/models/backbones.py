@@ -25,6 +25,7 @@ from lamol_core.models.reserve import end_with_turns, reserve_tokens
 from lamol_core.text.chat import ChatTemplate
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.params import TextFormat
+from lamol_core.text.template import TaskPrompts
 
 Pair = tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]
 END_OF_TEXT = "<|endoftext|>"
@@ -76,7 +77,9 @@ def _at(path: object) -> str:
     return f"params.yaml: backbone.path: {path}"
 
 
-def find_chat_template(params: BackboneParams, root: Path) -> ChatTemplate | None:
+def find_chat_template(
+    params: BackboneParams, root: Path, prompts: TaskPrompts = TaskPrompts()
+) -> ChatTemplate | None:
     """The chat template of a local instruct model, whose weights are not read; None where it has
     none that rows can be laid out in, or where its tokenizer can't be loaded."""
     if params.kind not in ("folder", "gguf") or params.path is None:
@@ -84,7 +87,7 @@ def find_chat_template(params: BackboneParams, root: Path) -> ChatTemplate | Non
     path = resolve_path(params.path, root)
     is_file, where = params.kind == "gguf", _at(params.path)
     options: dict[str, Any] = {"gguf_file": path.name} if is_file else {}
-    if gguf_problems(path) if is_file else folder_problems(path):
+    if gguf_problems(path) if is_file else folder_problems(path, may_lack=["weights"]):
         return None
 
     def tokenizer() -> Any:
@@ -97,7 +100,7 @@ def find_chat_template(params: BackboneParams, root: Path) -> ChatTemplate | Non
             try_out(_rendering(tokenizer, where))
         loaded = tokenizer()
         try_out(_rendering(lambda: loaded, where))
-        return ChatTemplate(loaded, find_pieces(loaded))
+        return ChatTemplate(loaded, find_pieces(loaded), prompts)
     return None
 
 
@@ -177,11 +180,20 @@ def load_pretrained(params: BackboneParams, root: Path) -> Pair:
 def _load_from_the_hub(name: str, revision: str | None, texts: Sequence[str]) -> Pair:
     """Fetch the small files and try them, then the weights."""
     options: dict[str, Any] = {"revision": revision, "local_files_only": not is_reachable()}
-    with foreign(f"{_at(name)}: nothing can be fetched"):
-        folder = Path(snapshot_download(name, allow_patterns=SMALL_FILES, **options))
-    _require_none(folder_problems(folder, has_weights=False))
-    probe(folder, _at(name), None, texts)
+    probe(fetch_small_files(name, revision), _at(name), None, texts)
     return _from_pretrained(name, _at(name), use_safetensors=True, **options)
+
+
+def fetch_small_files(name: str, revision: str | None) -> Path:
+    """The folder of a model of the hub, with all but its weights. Raises ConfigError where it can't
+    be fetched, or has problems."""
+    with foreign(f"{_at(name)}: nothing can be fetched"):
+        fetched = snapshot_download(
+            name, allow_patterns=SMALL_FILES, revision=revision,
+            local_files_only=not is_reachable(),
+        )  # fmt: skip
+    _require_none(folder_problems(Path(fetched), may_lack=["weights"]))
+    return Path(fetched)
 
 
 def _load_gguf(path: Path) -> Pair:
@@ -189,9 +201,8 @@ def _load_gguf(path: Path) -> Pair:
         raise ConfigError(f"params.yaml: backbone.kind: gguf, but {problem}")
     _require_none(gguf_problems(path))
     options: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True}
-    with foreign(f"{_at(path)}: no causal language model can be made of its header"):
-        config = transformers.AutoConfig.from_pretrained(str(path.parent), **options)
-        empty = without_weights(config)
+    empty = read_gguf_shapes(path)
+    config = empty.config
     require_memory(empty, _at(path))
     if (num := empty.num_parameters()) > (stored := count_gguf_weights(path)):
         raise ConfigError(
@@ -207,6 +218,15 @@ def _load_gguf(path: Path) -> Pair:
     plain.load_state_dict(model.state_dict())
     plain.tie_weights()
     return plain, tokenizer
+
+
+def read_gguf_shapes(path: Path) -> transformers.PreTrainedModel:
+    """The model of a GGUF file's header, with shapes alone. Raises ConfigError."""
+    with foreign(f"{_at(path)}: no causal language model can be made of its header"):
+        config = transformers.AutoConfig.from_pretrained(
+            str(path.parent), gguf_file=path.name, local_files_only=True
+        )
+        return without_weights(config)
 
 
 def _require_none(problems: Sequence[str]) -> None:

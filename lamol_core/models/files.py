@@ -9,10 +9,10 @@ link: the hub's cache, DVC and people with two disks lay out folders so.
 import json
 import math
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from lamol_core.config.paths import begins_with, pointer_problem
 from lamol_core.errors import ConfigError
@@ -29,16 +29,19 @@ OBJECTS = (
 )  # fmt: skip
 TOKENIZERS = (TOKENIZER, TOKENIZER_CONFIG, "tokenizer.model", "vocab.json")
 """A tokenizer is loaded from one or more of these files."""
+Part = Literal["weights", "tokenizer"]
+PARTS: tuple[Part, ...] = ("weights", "tokenizer")
 MOST_PER_BYTE = 2
 """Numbers: the smallest that safetensors has are of 4 bits."""
 MOST_BYTES = 100_000_000
 """Of a JSON file, and of the header of a safetensors file (as its library has it)."""
 
 
-def folder_problems(folder: Path, has_weights: bool = True) -> list[str]:
+def folder_problems(folder: Path, may_lack: Collection[Part] = ()) -> list[str]:
     """Return a sentence for each problem that the files of a model's folder show, with a path.
 
-    `has_weights`: False for a model of the hub whose weights are not fetched yet."""
+    `may_lack`: parts whose files need not be there, such as the weights of a model of the hub that
+    are not fetched yet."""
     if folder.is_dir() and not (folder / CONFIG).exists():
         return [f"{folder} has no {CONFIG}. Name a folder that `save_pretrained` wrote."]
     try:
@@ -53,20 +56,32 @@ def folder_problems(folder: Path, has_weights: bool = True) -> list[str]:
     except ConfigError as error:
         return [str(error)]
     problems = [f"{folder} {problem}" for problem in _config_problems(config)]
+    absent = absent_parts(folder)
     try:
-        if has_weights:
+        if "weights" not in absent:
             for file in weight_files(folder):
                 read_shapes(file)
-        elif (folder / INDEX).exists():
+        elif "weights" in may_lack and (folder / INDEX).exists():
             _names_in(folder / INDEX)
     except ConfigError as error:
         problems.append(str(error))
-    if not any((folder / name).is_file() for name in TOKENIZERS):
-        advice = "Save it there: `tokenizer.save_pretrained`."
-        problems.append(f"{folder} has no tokenizer ({TOKENIZER}). {advice}")
+    problems += [sentence for part, sentence in absent.items() if part not in may_lack]
     if (folder / "adapter_config.json").exists():
         problems.append(f"{folder} holds an adapter. Merge it into its model and save that.")
     return problems
+
+
+def absent_parts(folder: Path) -> dict[Part, str]:
+    """A sentence for each part of a model whose files are not all in its folder."""
+    absent: dict[Part, str] = {}
+    try:
+        weight_files(folder)
+    except ConfigError as error:
+        absent["weights"] = str(error)
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        advice = "Save it there: `tokenizer.save_pretrained`."
+        absent["tokenizer"] = f"{folder} has no tokenizer ({TOKENIZER}). {advice}"
+    return absent
 
 
 def gguf_problems(path: Path) -> list[str]:

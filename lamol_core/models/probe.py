@@ -12,13 +12,16 @@ from transformers import (
     AutoTokenizer,
     GenerationConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 
 from lamol_core.errors import ConfigError
 from lamol_core.machine import memory_bytes
 from lamol_core.models.files import CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG
-from lamol_core.models.foreign import TEXTS, try_out
+from lamol_core.models.foreign import TEXTS, foreign, try_out
 
+NO_MODEL = "no causal language model can be made of it"
+LOCAL: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 Shapes = Mapping[str, Sequence[int]]
 
 
@@ -32,10 +35,9 @@ def probe(folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str])
 
 
 def _steps(folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str]) -> Iterator[str]:
+    yield f"{where}/{CONFIG}: {NO_MODEL}"
     torch.set_num_threads(1)  # a fork has none of its parent's threads
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    yield f"{where}/{CONFIG}: no causal language model can be made of it"
-    model = without_weights(AutoConfig.from_pretrained(folder, **options))
+    model = without_weights(AutoConfig.from_pretrained(folder, **LOCAL))
     if shapes is not None:
         yield f"{where}: its weights do not fit {CONFIG}"
         _require_shapes(model, shapes, where)
@@ -44,16 +46,46 @@ def _steps(folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str]
         yield f"{where}/{GENERATION}: can't be read, or can't be written again"
         GenerationConfig.from_pretrained(folder, local_files_only=True).validate(strict=True)
 
+    yield from _tokenizer_steps(folder, where, texts)
+
+
+def _tokenizer_steps(folder: Path, where: str, texts: Sequence[str]) -> Iterator[str]:
     file = f"{where}/{TOKENIZER}" if (folder / TOKENIZER).exists() else where
     if (folder / TOKENIZER).exists():
         yield f"{file}: no tokenizer can be read from it"
         Tokenizer.from_file(str(folder / TOKENIZER))
     settings = f"{where}/{TOKENIZER_CONFIG}" if (folder / TOKENIZER_CONFIG).exists() else where
     yield f"{settings}: no tokenizer can be loaded"
-    tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
     yield f"{file}: the tokenizer can't encode and decode a short text"
     for text in texts:
         tokenizer.decode(tokenizer(text)["input_ids"])
+
+
+def read_shapes_of(folder: Path, where: str) -> PreTrainedModel:
+    """The model of a folder's config.json, with shapes alone: neither weights nor a tokenizer need
+    be there. Raises ConfigError where none can be made, which a child process tries first."""
+
+    def steps() -> Iterator[str]:
+        yield f"{where}/{CONFIG}: {NO_MODEL}"
+        torch.set_num_threads(1)
+        read()
+
+    def read() -> PreTrainedModel:
+        return without_weights(AutoConfig.from_pretrained(folder, **LOCAL))
+
+    try_out(steps())
+    with foreign(f"{where}/{CONFIG}: {NO_MODEL}"):
+        return read()
+
+
+def read_tokenizer(folder: Path, where: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder. Raises ConfigError where none can be loaded, which a child process
+    tries first."""
+    try_out(_tokenizer_steps(folder, where, TEXTS))
+    with foreign(f"{where}: no tokenizer can be loaded"):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **LOCAL)
+        return tokenizer
 
 
 def without_weights(config: Any) -> PreTrainedModel:

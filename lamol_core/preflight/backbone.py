@@ -11,17 +11,26 @@ from lamol_core.config.hub import model_problem
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import missing_package
-from lamol_core.models.files import folder_problems, gguf_problems, has_chat_template
+from lamol_core.models.files import (
+    PARTS,
+    absent_parts,
+    folder_problems,
+    gguf_problems,
+    has_chat_template,
+)
 from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import find_positions
 from lamol_core.text.params import TextFormat
 
 
-def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
+def backbone_problems(
+    backbone: BackboneParams, root: Path, config_alone: bool = False
+) -> list[str]:
     """Return a sentence for each problem of a local model that its files show, and for a model of
     the hub that can't be fetched. One that was prepared before is not fetched again.
 
-    `root` is the folder of params.yaml."""
+    `root` is the folder of params.yaml. `config_alone`: a folder need have neither weights nor a
+    tokenizer."""
     if backbone.kind == "nano":
         return []
     if backbone.path is None:
@@ -40,16 +49,29 @@ def backbone_problems(backbone: BackboneParams, root: Path) -> list[str]:
         return [] if problem is None else [f"backbone.path: {problem}"]
     if not path.is_dir():
         return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
-    return [f"backbone.path: {problem}" for problem in folder_problems(path)]
+    may_lack = PARTS if config_alone else ()
+    return [f"backbone.path: {problem}" for problem in folder_problems(path, may_lack)]
 
 
-def chat_problems(backbone: BackboneParams, root: Path) -> list[str]:
+def what_is_missing(backbone: BackboneParams, root: Path) -> list[str]:
+    """Return a sentence for each part that a model's folder does not have yet, with the key."""
+    if backbone.kind not in ("folder", "hub") or backbone.path is None:
+        return []
+    path = resolve_path(backbone.path, root)
+    absent = absent_parts(path) if path.is_dir() else {}
+    return [f"backbone.path: {sentence}" for sentence in absent.values()]
+
+
+def chat_problems(backbone: BackboneParams, root: Path, config_alone: bool = False) -> list[str]:
     """Return a sentence where a backbone has no chat template; [] where only the fetched model
-    shows it."""
+    shows it, or where it has no tokenizer yet, and `config_alone`."""
     named = "nano" if backbone.kind == "nano" else backbone.path
     if backbone.kind == "hub" or named is None:
         return []
-    if backbone.kind != "nano" and has_chat_template(resolve_path(named, root)):
+    path = resolve_path(named, root)
+    if backbone.kind != "nano" and (
+        has_chat_template(path) or (config_alone and "tokenizer" in absent_parts(path))
+    ):
         return []
     return [
         f"text.format: chat, but the backbone ({named}) has no chat template. Name an instruct "

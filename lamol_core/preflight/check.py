@@ -7,12 +7,12 @@ from typing import Any
 from lamol_core.config.loading import version_problems
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import interpolation_hints, pipeline_hints, pipeline_problems
-from lamol_core.preflight.backbone import length_problems
+from lamol_core.preflight.backbone import length_problems, what_is_missing
 from lamol_core.preflight.forgotten import what_forgotten_rows_cost
 from lamol_core.preflight.hints import find_hints, find_leftovers
 from lamol_core.preflight.overview import TaskOverview, describe_sequence
 from lamol_core.preflight.problems import problems_before_a_run
-from lamol_core.preflight.targets import find_codec, target_problems
+from lamol_core.preflight.targets import count_around, find_codec, target_problems
 
 CUT_INSTEAD = "A longer row stops a training: lower it to cut the inputs of such rows instead."
 
@@ -25,18 +25,23 @@ class Found:
     hints: list[str] = field(default_factory=list)
     tasks: list[TaskOverview] = field(default_factory=list)
     """Empty where there are problems."""
+    missing: list[str] = field(default_factory=list)
+    """What the backbone lacks before `dvc repro` can run, where that was allowed."""
 
     def as_dict(self) -> dict[str, Any]:
         tasks = [{**task.row(), "notes": task.notes} for task in self.tasks]
-        return {"problems": self.problems, "hints": self.hints, "tasks": tasks}
+        lists = {"problems": self.problems, "missing": self.missing, "hints": self.hints}
+        return {**lists, "tasks": tasks}
 
 
-def check_all(data: dict[str, Any], root: Path) -> Found:
+def check_all(data: dict[str, Any], root: Path, config_alone: bool = False) -> Found:
     """Return the findings on params.yaml (`data`) in the folder `root`. The checks run in this
     order: params.yaml and its sources, dvc.yaml, forgotten rows, then hints and targets. They stop
-    after the first step that finds a problem."""
+    after the first step that finds a problem.
+
+    `config_alone`: a backbone without weights or tokenizer is no problem, but told."""
     # another version may have other keys: its problems are not looked for
-    if problems := version_problems(data) or problems_before_a_run(data, root):
+    if problems := version_problems(data) or problems_before_a_run(data, root, config_alone):
         return Found(problems)
     params = Params.model_validate(data)
     if problems := pipeline_problems(params, root):
@@ -46,10 +51,15 @@ def check_all(data: dict[str, Any], root: Path) -> Found:
         return Found(problems)
     tasks = describe_sequence(params, root)
     longest = {"text.max_length": params.text.max_length}
-    hints = [*find_hints(params), *length_problems(longest, params.backbone, root, CUT_INSTEAD)]
+    num_around = count_around(params, tasks, root)
+    hints = [
+        *find_hints(params, num_around),
+        *length_problems(longest, params.backbone, root, CUT_INSTEAD),
+    ]
     hints += [*pipeline_hints(params, root), *find_leftovers(params, root)]
     hints += [*interpolation_hints(data), *lost_scores]
     if codec := find_codec(params, root):
-        problems, of_targets = target_problems(params, tasks, codec)
+        problems, of_targets = target_problems(params, tasks, codec, num_around)
         hints += of_targets
-    return Found(problems, hints, [] if problems else tasks)
+    missing = what_is_missing(params.backbone, root)
+    return Found(problems, hints, [] if problems else tasks, missing)

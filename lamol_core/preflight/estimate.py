@@ -1,15 +1,18 @@
 """Estimates the seconds and bytes that a sequence takes: its tokens times this machine's rates."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
+
+from accelerate import PartialState
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
@@ -21,19 +24,29 @@ from lamol_core.errors import ConfigError
 from lamol_core.machine import peak_memory_bytes
 from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
+from lamol_core.models.precision import has_fast_bf16
 from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import is_made_of
+from lamol_core.preflight.block_rates import Workload, device_memory, reckon
+from lamol_core.preflight.footprint import other_settings, what_would_fit
 from lamol_core.preflight.rates import Rates, measure_rates
+from lamol_core.preflight.unloaded import UnloadedModel, find_unloaded
 from lamol_core.preflight.work import TaskWork, plan_work
-from lamol_core.records import Example, row_id
+from lamol_core.records import Example, TaskFacts, row_id
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
+from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.params import TextParams
 from lamol_core.text.template import NUM_CONTROL, TaskPrompts, cut_input
 from lamol_core.text.tokenizer import TextCodec
 
 # Start-up of a task's stages, in imports of torch: three stages load it; four light ones, DVC and
 # the loading of checkpoints take about as long as two more (docs/performance.md).
 STARTS = 5
+MOST_ENCODED = 500
+"""Rows of a task that show how long its views are."""
+Read = tuple[dict[str, TaskFacts], dict[str, list[Example]]]
+"""The facts of all tasks, and the training rows of those that have some."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +79,16 @@ class TaskEstimate(TaskWork):
 @dataclass(frozen=True)
 class Estimate:
     """What a whole sequence takes. `disk_bytes` are those of checkpoints and of what the method
-    keeps. `notes` say which rows will be cut."""
+    keeps. `notes` say which rows will be cut, and what does not fit. `memory`: the bytes of each
+    part of a training, where they were reckoned; else the peak was measured."""
 
     tasks: tuple[TaskEstimate, ...]
     disk_bytes: int
     peak_memory_bytes: int
     notes: tuple[str, ...]
+    num_weights: int = 0
+    model: str = ""
+    memory: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total_s(self) -> float:
@@ -80,27 +97,83 @@ class Estimate:
     def as_dict(self) -> dict[str, Any]:
         tasks = [asdict(one) for one in self.tasks]
         sizes = {"disk_bytes": self.disk_bytes, "peak_memory_bytes": self.peak_memory_bytes}
-        return {"seconds": self.total_s, **sizes, "tasks": tasks}
+        known = {"parameters": self.num_weights, "memory": dict(self.memory)}
+        return {"seconds": self.total_s, **sizes, **known, "tasks": tasks}
+
+    def memory_rows(self) -> list[dict[str, str]]:
+        """Return the parts of a training's memory as rows of a table; [] where it was measured."""
+        parts = [(part, size) for part, size in self.memory.items() if size]
+        rows = [*parts, ("in all", sum(self.memory.values()))] if parts else []
+        return [{"memory of a training": name, "GB": f"{size / 1e9:.2f}"} for name, size in rows]
 
     @property
     def sentence(self) -> str:
+        how = "Measured just now"
+        if self.memory:
+            how = f"Reckoned from the configuration ({self.model}) and one block, timed just now"
         return (
-            f"about {say_time(self.total_s)} for {len(self.tasks)} tasks, "
+            f"{self.num_weights:,} parameters; about {say_time(self.total_s)} for "
+            f"{len(self.tasks)} tasks, "
             f"{self.disk_bytes / 1e9:.2f} GB of checkpoints and what is kept, "
-            f"{self.peak_memory_bytes / 1e9:.1f} GB of memory. Measured just now; "
+            f"{self.peak_memory_bytes / 1e9:.1f} GB of memory. {how}; "
             "other work on this machine makes it longer."
         )
 
 
 def estimate_sequence(params: Params, root: Path) -> Estimate:
     """Count the work of params.yaml in the folder `root`, and measure this machine's rates by
-    trying some of it with the backbone.
+    trying some of it with the backbone. Where that is large or not complete, they are reckoned
+    from its configuration and one of its blocks.
 
     Forgotten rows are not read: their task is assumed to have rows as long as the mean of the
     others. Raises ConfigError where no task has rows left."""
+    imported_s = time.process_time()
+    facts, rows = _read_rows(params, root)
+    if (unloaded := find_unloaded(params, root)) is not None:
+        return _reckon_sequence(params, root, unloaded, (facts, rows), imported_s)
     started = time.perf_counter()
     subprocess.run([sys.executable, "-P", "-c", f"import {__name__}"], check=True)
     start_s = time.perf_counter() - started
+    with the_backbone(params, root) as backbone:
+        systems = {name: one.system for name, one in facts.items()}
+        lengths, notes = measure_lengths(load_codec(backbone), rows, params, systems)
+        longest = max(lengths, key=lambda name: lengths[name])
+        rates = measure_rates(backbone, params, rows[longest], lengths[longest])
+    work = _plan(params, facts, lengths)
+    tasks = foresee(work, rates, params.chosen.cost_per_token, start_s)
+    disk = rates.backbone_bytes + len(tasks) * rates.task_bytes
+    return Estimate(tasks, disk, peak_memory_bytes(), tuple(notes), rates.num_weights)
+
+
+def _reckon_sequence(
+    params: Params, root: Path, unloaded: UnloadedModel, read: Read, start_s: float
+) -> Estimate:
+    (facts, rows), method = read, params.chosen
+    systems = {name: one.system for name, one in facts.items()}
+    lengths, notes = measure_lengths(unloaded.codec, rows, params, systems)
+    work = _plan(params, facts, lengths)
+    longest = max(lengths, key=lambda name: lengths[name])
+    num_pseudo = sum(one.pseudo_rows for one in work)
+    share = num_pseudo / (num_pseudo + sum(one.new_rows for one in work))
+    prompts = _prompts(list(rows), params.text, systems)
+    encoded = _encode(unloaded.codec, rows[longest][:MOST_ENCODED], prompts, params.text)
+    shapes, rates, footprint, of_trial = reckon(unloaded, params, Workload(encoded, share))
+    tasks = foresee(work, rates, method.cost_per_token, start_s)
+    disk = rates.backbone_bytes + len(tasks) * rates.task_bytes
+    notes = [*unloaded.notes, *notes, *of_trial]
+    if method.keeps_real_rows:
+        notes.append(f"the rows that {method.name} keeps are counted neither in time nor in size.")
+    if (memory := device_memory()) is not None:
+        others = other_settings(footprint, has_fast_bf16(PartialState().device))
+        notes += what_would_fit(footprint, others, memory, "adapter" in Params.model_fields)
+    if disk > (free := shutil.disk_usage(root).free):
+        notes.append(f"the disk has {free / 1e9:.1f} GB left, and {disk / 1e9:.1f} GB are needed.")
+    return Estimate(
+        tasks, disk, footprint.total, tuple(notes), rates.num_weights, shapes.name, footprint.parts
+    )
+
+
+def _read_rows(params: Params, root: Path) -> Read:
     facts, rows = {}, {}
     for name, task in params.tasks.items():
         if (record := read_record(Layout(root).forgotten(name))) is not None:
@@ -114,15 +187,32 @@ def estimate_sequence(params: Params, root: Path) -> Estimate:
         ]
     if not rows:
         raise ConfigError("check: all rows were forgotten, so this machine can't be measured.")
-    with the_backbone(params, root) as backbone:
-        lengths, notes = measure_lengths(load_codec(backbone), rows, params)
-        longest = max(lengths, key=lambda name: lengths[name])
-        rates = measure_rates(backbone, params, rows[longest], lengths[longest])
+    return facts, rows
+
+
+def _plan(
+    params: Params, facts: Mapping[str, TaskFacts], lengths: Mapping[str, float]
+) -> list[TaskWork]:
     mean = fmean(lengths.values())
-    work = plan_work(params, facts, {name: lengths.get(name, mean) for name in facts})
-    tasks = foresee(work, rates, params.chosen.cost_per_token, start_s)
-    disk = rates.backbone_bytes + len(tasks) * rates.task_bytes
-    return Estimate(tasks, disk, peak_memory_bytes(), tuple(notes))
+    return [*plan_work(params, facts, {name: lengths.get(name, mean) for name in facts})]
+
+
+def _prompts(tasks: list[str], text: TextParams, systems: Mapping[str, str]) -> TaskPrompts:
+    return TaskPrompts(tasks, text.use_task_specific_gen_token, systems=systems)
+
+
+def _encode(
+    codec: TextCodec, rows: Sequence[Example], prompts: TaskPrompts, text: TextParams
+) -> list[EncodedRow]:
+    template = codec.template(prompts)
+    inputs = codec.encode_inputs([row.input for row in rows])
+    encoded = []
+    for row, x, y in zip(rows, inputs, codec.encode_targets([row.target for row in rows]),
+                         strict=True):  # fmt: skip
+        around = template.num_around(row.task, y)
+        kept, _ = cut_input(x, y, text.max_length, row.row_id, around)
+        encoded.append(template.row(row.row_id, "new", row.task, kept, y))
+    return encoded
 
 
 def foresee(
@@ -143,13 +233,16 @@ def foresee(
 
 
 def measure_lengths(
-    codec: TextCodec, rows: Mapping[str, Sequence[Example]], params: Params
+    codec: TextCodec,
+    rows: Mapping[str, Sequence[Example]],
+    params: Params,
+    systems: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, float], list[str]]:
     """Return the mean tokens (input and target) of each task's rows, and a sentence for each
     task and limit that some of its rows exceed. Raises ConfigError for a target that does not
-    fit `text.max_length`."""
+    fit `text.max_length`. `systems`: the system messages of chat data by task."""
     text, lengths, notes = params.text, {}, []
-    template = codec.template(TaskPrompts(list(rows), text.use_task_specific_gen_token))
+    template = codec.template(_prompts(list(rows), text, systems or {}))
     for name, own in rows.items():
         inputs = codec.encode_inputs([row.input for row in own])
         pairs = list(zip(inputs, codec.encode_targets([row.target for row in own]), strict=True))

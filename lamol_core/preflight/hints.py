@@ -15,9 +15,9 @@ OF_A_RUN = {Path(artifact.path).name for stage in STAGES.values() for artifact i
 """The names of what stages write into `runs/T`. A folder without any of them is not a stage's."""
 
 
-def find_hints(params: Params) -> list[str]:
+def find_hints(params: Params, num_around: int = NUM_CONTROL["gen"]) -> list[str]:
     """Return a sentence for each setting that is allowed, but does nothing or may stop a
-    training."""
+    training. `num_around`: how many tokens stand around the texts of a row."""
     draws = params.chosen.rehearses and params.generate.draws
     if not draws or all(task.after == BASE for task in params.tasks.values()):
         return []
@@ -26,7 +26,7 @@ def find_hints(params: Params) -> list[str]:
     if params.generate.format == "reject":  # all but one token of a free text can be its target
         longest += params.text.max_input_tokens - 1
         keys = "max_input_tokens and max_target_tokens"
-    needed = longest + NUM_CONTROL["gen"] + 1  # and a token of the input
+    needed = longest + num_around + 1  # and a token of the input
     if params.text.max_length >= needed:
         return []
     return [

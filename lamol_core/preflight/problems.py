@@ -23,16 +23,17 @@ from lamol_core.preflight.backbone import backbone_problems, chat_problems, leng
 from lamol_core.text.template import NUM_CONTROL
 
 
-def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
+def check_sequence(data: Mapping[str, Any], root: Path, config_alone: bool = False) -> list[str]:
     """Return a sentence for each problem of params.yaml, which is given as plain data; [] where
     there is none.
 
-    `root` is the folder of params.yaml. Every source with a well-formed block is opened."""
+    `root` is the folder of params.yaml. Every source with a well-formed block is opened.
+    `config_alone`: the backbone's folder need have neither weights nor a tokenizer."""
     _, problems = compose(data)
     backbone: BackboneParams | None = find_block(data, "backbone")
     tasks = data.get("tasks")
     if backbone is not None:
-        problems += backbone_problems(backbone, root)
+        problems += backbone_problems(backbone, root, config_alone)
         problems += _corpus_problems(backbone, root, tasks if isinstance(tasks, Mapping) else {})
     if not isinstance(tasks, Mapping):
         return problems
@@ -42,7 +43,7 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     lengths = {"evaluate.max_target_tokens": evaluate.max_target_tokens + NUM_CONTROL["qa"]}
     is_chat = text is not None and text.format == "chat"
     if is_chat and backbone is not None:
-        problems += chat_problems(backbone, root)
+        problems += chat_problems(backbone, root, config_alone)
     if method is not None and method.rehearses and backbone is not None and text is not None:
         if text.use_task_specific_gen_token and not is_chat:
             problems += _depth_problems(tasks, backbone.max_tasks)
@@ -72,10 +73,12 @@ def check_sequence(data: Mapping[str, Any], root: Path) -> list[str]:
     return problems
 
 
-def problems_before_a_run(data: Mapping[str, Any], root: Path) -> list[str]:
+def problems_before_a_run(
+    data: Mapping[str, Any], root: Path, config_alone: bool = False
+) -> list[str]:
     """Return all that would stop `dvc repro`: the problems of `check_sequence`, and missing
     blocks."""
-    return check_sequence(data, root) + missing_blocks(data)
+    return check_sequence(data, root, config_alone) + missing_blocks(data)
 
 
 def missing_blocks(data: Mapping[str, Any]) -> list[str]:

@@ -46,6 +46,7 @@ class Rates:
     training_s: float
     backbone_bytes: int
     task_bytes: int
+    num_weights: int
 
 
 def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], length: float) -> Rates:
@@ -56,6 +57,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
     model = load_model(backbone, device, resolve_precision(params.train.precision, device))
     answered_s = _try_answering(model, codec, params, rows, length)
     drawn, drawn_s = _try_drawing(model, codec, params, length) if method.rehearses else ([], 0.0)
+    num_weights = model.num_parameters()
     del model
     new = rows[: TRIED_STEPS * params.train.batch_size]
     pseudo = drawn[: max(round(params.generate.gamma * len(new)), 1)]
@@ -85,6 +87,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
         backbone_bytes=bytes_below(backbone),
         task_bytes=state_bytes
         + sum(one.numel() * one.element_size() for one in student.model.parameters()),
+        num_weights=num_weights,
     )
 
 

@@ -13,7 +13,7 @@ from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import is_made_of
 from lamol_core.preflight.overview import TaskOverview
 from lamol_core.text.plain import TOKENIZER, Codec, PlainCodec, written_forms
-from lamol_core.text.template import NUM_CONTROL
+from lamol_core.text.template import NUM_CONTROL, RowTemplate, TaskPrompts
 
 
 def find_codec(params: Params, root: Path) -> PlainCodec | None:
@@ -33,6 +33,29 @@ def find_codec(params: Params, root: Path) -> PlainCodec | None:
     return None
 
 
+def count_around(params: Params, tasks: Sequence[TaskOverview], root: Path) -> int:
+    """Return how many tokens stand around the texts of a row, in the longest of any task: those of
+    the chat template or the reserved ones. Where no chat template is at hand yet (GGUF, hub), they
+    are counted as reserved ones."""
+    if params.text.format != "chat":
+        return NUM_CONTROL["gen"]
+    from lamol_core.models.backbones import find_chat_template  # both load torch
+    from lamol_core.text.codecs import load_codec
+
+    systems = {task.task: task.facts.system for task in tasks}
+    names_task = params.text.use_task_specific_gen_token
+    prompts = TaskPrompts([*systems], names_task, systems=systems)
+    student = Layout(root).student(BASE)
+    template: RowTemplate | None = None
+    if is_made_of(student, params.backbone, params.text.format):
+        template = load_codec(student).template(prompts)
+    elif params.backbone.kind == "folder":  # to read a large vocabulary from GGUF takes a minute
+        template = find_chat_template(params.backbone, root, prompts)
+    if template is None:
+        return NUM_CONTROL["gen"]
+    return max(template.num_around(task, ()) for task in systems)
+
+
 def _steps(tokenizer: Path) -> Iterator[str]:
     yield f"{tokenizer}: can't be read, or can't encode and decode a short text"
     codec = PlainCodec(tokenizer)
@@ -41,13 +64,17 @@ def _steps(tokenizer: Path) -> Iterator[str]:
 
 
 def target_problems(
-    params: Params, tasks: Sequence[TaskOverview], codec: Codec
+    params: Params,
+    tasks: Sequence[TaskOverview],
+    codec: Codec,
+    num_around: int = NUM_CONTROL["gen"],
 ) -> tuple[list[str], list[str]]:
     """Return problems and hints, a sentence for each task and limit. Problems are targets that
     training refuses. Hints are labels that are longer than answers or pseudo-samples may be, or
-    that the tokenizer does not tell apart."""
+    that the tokenizer does not tell apart. `num_around`: how many tokens stand around the texts of
+    a row."""
     problems, hints = [], []
-    most = params.text.max_length - NUM_CONTROL["gen"] - 1  # a token of the input must fit too
+    most = params.text.max_length - num_around - 1  # a token of the input must fit too
     answered = ("evaluate.max_target_tokens", params.evaluate.max_target_tokens, "be answered")
     rehearsed = ("text.max_target_tokens", params.text.max_target_tokens, "be rehearsed")
     draws = params.chosen.rehearses and params.generate.draws
@@ -59,7 +86,7 @@ def target_problems(
             problems.append(
                 f"tasks.{task.task}: {len(long)} of its {len(lengths)} targets do not fit "
                 f"text.max_length = {params.text.max_length}. Raise it to "
-                f"{long[row] + NUM_CONTROL['gen'] + 1}: row {row} has {long[row]} tokens."
+                f"{long[row] + num_around + 1}: row {row} has {long[row]} tokens."
             )
         if task.facts.targets != "classes":
             continue

@@ -40,6 +40,7 @@ RATES = Rates(
     training_s=3.0,
     backbone_bytes=5_000_000,
     task_bytes=1_200_000,
+    num_weights=300_000,
 )
 
 

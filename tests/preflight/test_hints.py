@@ -7,8 +7,15 @@ import pytest
 
 from lamol_core.parameters import Params
 from lamol_core.preflight.hints import find_hints, find_leftovers
+from lamol_core.preflight.overview import describe_sequence
+from lamol_core.preflight.targets import count_around
+from lamol_core.text.chat import ChatTemplate
+from lamol_core.text.chat_pieces import find_pieces
+from lamol_core.text.params import TextParams
+from lamol_core.text.template import NUM_CONTROL, TaskPrompts
 from tests.messages import names
 from tests.preflight.sequences import chain, demo
+from tests.text.chat_families import chatml
 
 
 def test_what_tasks_that_are_no_more_left_is_told(tmp_path: Path) -> None:
@@ -51,3 +58,25 @@ def test_targets_that_training_would_have_no_room_for_are_hinted_at(
     hints = find_hints(params)
     assert len(hints) == (needed is not None)
     assert all(names(hint, "text.max_length", 12, needed) for hint in hints)
+
+
+def test_rows_of_chat_format_have_their_template_around_them(tmp_path: Path) -> None:
+    """Its tokens count, not those of reserved ones: from a folder that holds a tokenizer alone."""
+    tasks = {"a": demo("base", "home"), "b": demo("a", "query")}
+    folder = {"kind": "folder", "path": "model"}
+    data = {"tasks": tasks, "backbone": folder, "text": {"max_length": 50, "format": "chat"}}
+    params = Params.model_validate(data)
+    overview = describe_sequence(params, tmp_path)
+    (tmp_path / "model").mkdir()
+    assert count_around(params, overview, tmp_path) == NUM_CONTROL["gen"], "no template is there"
+    tokenizer = chatml()
+    tokenizer.save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text("{}")
+    num_around = count_around(params, overview, tmp_path)
+    template = ChatTemplate(tokenizer, find_pieces(tokenizer), TaskPrompts(["a", "b"]))
+    assert num_around == max(template.num_around(task, ()) for task in tasks) > 10
+    (hint,) = find_hints(params, num_around)
+    assert names(hint, "text.max_length", 50, 32 + num_around + 1)
+    assert find_hints(params) == [], "with reserved tokens they would fit"
+    tokens = params.model_copy(update={"text": TextParams(max_length=50)})
+    assert count_around(tokens, overview, tmp_path) == NUM_CONTROL["gen"]

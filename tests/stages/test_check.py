@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from transformers import LlamaConfig
 
 from tests.messages import names
 from tests.stages.sequences import edit_params, run, write_csv
@@ -71,3 +72,21 @@ def test_an_estimate_counts_what_training_then_takes(finished: Path) -> None:
     assert third["trained_tokens"] == pytest.approx(logged["tokens"], rel=0.15)
     assert told["seconds"] > second["train_s"] > 0
     assert "up to date" in run(finished, "dvc", "status")
+
+
+def test_a_model_that_is_not_fetched_yet_is_estimated_by_its_config(
+    sequence: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    config = LlamaConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, vocab_size=300)
+    config.architectures = ["LlamaForCausalLM"]
+    config.save_pretrained(model)
+    named = ["--set", "backbone.kind=folder", "--set", f"backbone.path={model}"]
+    told = run(sequence, "lamol", "check", *named, expect=3)
+    assert names(told, "model.safetensors", "tokenizer.json")
+    told = run(sequence, "lamol", "check", "--estimate", *named)
+    assert names(told, "parameters", "moments of AdamW", "model.safetensors", "tokenizer.json")
+    told = run(sequence, "lamol", "check", "--estimate", "--json", *named)
+    (figures,) = (json.loads(line) for line in told.splitlines() if line.startswith("{"))
+    assert len(figures["missing"]) == 2 and figures["problems"] == []
+    assert figures["estimate"]["parameters"] > 300 * 32

@@ -1,0 +1,113 @@
+"""What a sequence takes with a model of which config.json is at hand: nothing of it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from lamol_core.artifacts.layout import Layout
+from lamol_core.config.paths import resolve_path
+from lamol_core.config.task_names import BASE
+from lamol_core.errors import ConfigError
+from lamol_core.models.backbones import fetch_small_files, find_chat_template, read_gguf_shapes
+from lamol_core.models.files import absent_parts
+from lamol_core.models.foreign import foreign
+from lamol_core.models.gguf_header import count_gguf_weights
+from lamol_core.models.params import BackboneParams
+from lamol_core.models.probe import read_shapes_of, read_tokenizer
+from lamol_core.parameters import Params
+from lamol_core.preflight.backbone import is_made_of
+from lamol_core.text.chat import ChatCodec
+from lamol_core.text.chat_pieces import find_pieces
+from lamol_core.text.codecs import load_codec
+from lamol_core.text.params import TextFormat
+from lamol_core.text.template import ControlTokens, RowTemplate, TaskPrompts, TokenTemplate
+from lamol_core.text.tokenizer import TextCodec
+
+LARGEST_TRIED = 500_000_000
+"""A model with more weights is not tried: loading it and training a few steps takes many minutes,
+and perhaps more memory than there is."""
+CHARACTERS = 4
+"""Characters of a token where there is no tokenizer (docs/performance.md)."""
+
+
+@dataclass(frozen=True)
+class UnloadedModel:
+    """A model on the meta device, and what counts the tokens of its rows."""
+
+    model: PreTrainedModel
+    codec: TextCodec
+    notes: tuple[str, ...]
+
+
+class CountingCodec(TextCodec):
+    """The codec of a tokenizer that has no reserved tokens yet: only lengths are right."""
+
+    def template(self, prompts: TaskPrompts = TaskPrompts()) -> RowTemplate:
+        stand_ins = ControlTokens(ans=0, eos=0, pad=0, gen=0, gen_by_task=(0,) * len(prompts.tasks))
+        return TokenTemplate(stand_ins, prompts)
+
+
+class CharacterCodec(CountingCodec):
+    """Counts tokens by characters."""
+
+    def __init__(self) -> None: ...
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return [[0] * -(-len(text) // CHARACTERS) for text in texts]
+
+
+def find_unloaded(params: Params, root: Path) -> UnloadedModel | None:
+    """The backbone by its configuration, where it is too large to be tried, or where its weights or
+    its tokenizer are missing; None for any other.
+
+    Of a model of the hub the small files are fetched. Raises ConfigError where no model can be made
+    of its configuration."""
+    backbone, text_format = params.backbone, params.text.format
+    if backbone.kind == "nano" or backbone.path is None:
+        return None
+    path = resolve_path(backbone.path, root)
+    student = Layout(root).student(BASE)
+    is_prepared = is_made_of(student, backbone, text_format)
+    if backbone.kind == "gguf" and not is_prepared:
+        if count_gguf_weights(path) <= LARGEST_TRIED:
+            return None
+        # to read a large vocabulary from GGUF takes a minute
+        return UnloadedModel(read_gguf_shapes(path), CharacterCodec(), (_by_characters(path),))
+    is_fetched = backbone.kind == "hub" and not path.is_dir() and not is_prepared
+    folder = student if is_prepared else path
+    if is_fetched:
+        folder = fetch_small_files(backbone.path, backbone.revision)
+    where = f"params.yaml: backbone.path: {backbone.path}"
+    model = read_shapes_of(folder, where)
+    absent = {} if is_fetched else absent_parts(folder)
+    if not absent and model.num_parameters() <= LARGEST_TRIED:
+        return None
+    if is_prepared:
+        return UnloadedModel(model, load_codec(student), ())
+    if "tokenizer" in absent:
+        return UnloadedModel(model, CharacterCodec(), (_by_characters(folder),))
+    return UnloadedModel(model, _codec(folder, where, text_format), ())
+
+
+def _by_characters(path: Path) -> str:
+    return (
+        f"tokens are guessed: {CHARACTERS} characters are one. {path} was not asked for its "
+        "tokenizer."
+        if path.is_file()
+        else f"tokens are guessed: {CHARACTERS} characters are one. {path} has no tokenizer yet."
+    )
+
+
+def _codec(folder: Path, where: str, text_format: TextFormat) -> TextCodec:
+    tokenizer = read_tokenizer(folder, where)
+    if text_format == "tokens":
+        return CountingCodec(tokenizer)
+    given = BackboneParams(kind="folder", path=str(folder.resolve()))
+    if find_chat_template(given, Path()) is None:
+        raise ConfigError(f"{where}: rows can't be laid out in its chat template.")
+    with foreign(f"{where}: its chat template can't be rendered"):
+        return ChatCodec(tokenizer, find_pieces(tokenizer))
