@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from lamol_core.models.attention import PACKED, attending, is_plain_causal
 from lamol_core.models.head import CAPS
@@ -38,6 +41,11 @@ class Shapes:
     vocabulary: int
     num_block_weights: int
     """Of all but the embedding and the head."""
+    linear_sides: Mapping[str, int]
+    """The in- and outputs of the linear layers besides the head, added up by the layers' names: an
+    adapter of rank r has r times as many weights there."""
+    num_tables: int
+    """1 where the head is tied to the embedding, else 2."""
     has_plain_head: bool
     """Whether logits seem to be one matrix product of the hidden states, so that a training makes
     them a few tokens at a time."""
@@ -50,6 +58,10 @@ class Shapes:
         num_weights, num_head_weights = model.num_parameters(), count_weights(head)
         is_tied = head.weight is embedding.weight
         tables = num_head_weights + (0 if is_tied else count_weights(embedding))
+        sides: Counter[str] = Counter()
+        for name, layer in model.named_modules():
+            if isinstance(layer, (nn.Linear, Conv1D)) and layer is not head:
+                sides[name.rpartition(".")[2]] += sum(layer.weight.shape)
         return cls(
             name=type(model).__name__,
             num_weights=num_weights,
@@ -58,6 +70,8 @@ class Shapes:
             width=embedding.weight.shape[1],
             vocabulary=embedding.weight.shape[0],
             num_block_weights=num_weights - tables,
+            linear_sides=sides,
+            num_tables=1 if is_tied else 2,
             has_plain_head=isinstance(head, nn.Linear)
             and not any(getattr(config, cap, None) for cap in CAPS),
         )
@@ -97,9 +111,10 @@ class TriedBlock:
             if module is not embedding:
                 self._fill(module)
 
-    def seconds(self, num_rows: int, length: int) -> tuple[float, float]:
+    def seconds(self, num_rows: int, length: int, is_frozen: bool = False) -> tuple[float, float]:
         """The seconds of a forward without gradients, and of a forward with its backward, of rows
-        of one length. Raises UntriedBlock."""
+        of one length. `is_frozen`: weights have no gradients. Raises UntriedBlock."""
+        self._body.requires_grad_(not is_frozen)
         forward = self.forward_seconds(num_rows, length)
         states, started = self._states(num_rows, length).requires_grad_(), self._now()
         out = self._forward(states)
@@ -123,6 +138,7 @@ class TriedBlock:
             saved.setdefault(tensor.untyped_storage()._cdata, tensor)
             return tensor
 
+        self._body.requires_grad_(True)
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             out = self._forward(self._states(num_rows, length).requires_grad_())
         del out

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Literal
 
 import torch
 from accelerate import PartialState
@@ -24,6 +25,7 @@ from lamol_core.preflight.footprint import FP32, Footprint, Weights
 from lamol_core.preflight.rates import Rates
 from lamol_core.preflight.unloaded import UnloadedModel
 from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.tokenizer import reserved_tokens
 from lamol_core.training.optimizer import MasterAdamW
 
 ENOUGH_S = 1.0
@@ -87,12 +89,13 @@ def reckon(
     micro = min(round(in_batch), params.train.micro_batch_tokens)
     flops = product_rate(dtype, device)
     is_slow = shapes.num_block_weights * 6 * FEWEST_TOKENS / flops > TOO_LONG_S * shapes.num_blocks
+    weights = weights_of(shapes, params, params.adapter.kind)
     try:
         if is_slow:
             raise UntriedBlock(f"products in {str(dtype).removeprefix('torch.')} are slow here")
         block = TriedBlock(unloaded.model, dtype, attention, device)
         scale = shapes.num_block_weights / block.num_weights
-        times = _try_block(block, length, micro, slots, scale)
+        times = _try_block(block, length, micro, slots, scale, bool(weights.frozen))
         saved = block.saved_bytes(2, length) / (2 * length)
     except UntriedBlock as reason:
         notes.append(f"the speed is that of a matrix product alone ({reason}).")
@@ -100,9 +103,22 @@ def reckon(
         times = TokenTimes(forward, forward, 3 * forward)
         saved, scale = SAVED_NUMBERS * shapes.width * dtype.itemsize, float(shapes.num_blocks)
     footprint = _footprint(shapes, params, dtype, micro, in_batch, supervised, (saved, scale))
-    head = _try_head(shapes, dtype, device, None if not is_slow else flops)
+    head = _try_head(shapes, dtype, device, flops if is_slow else None, bool(weights.frozen))
     rates = _rates(shapes, params, work, times, head, dtype, device)
     return shapes, rates, footprint, notes
+
+
+def weights_of(shapes: Shapes, params: Params, kind: Literal["none", "lora"]) -> Weights:
+    """How many weights are trained, with an adapter of this kind."""
+    if kind == "none":
+        return Weights(shapes.num_weights, head=shapes.num_head_weights)
+    targets = params.adapter.targets
+    named = shapes.linear_sides if targets == "all-linear" else targets
+    own = params.adapter.r * sum(shapes.linear_sides.get(name, 0) for name in named)
+    if params.text.format == "tokens":
+        num_reserved = len(reserved_tokens(params.backbone.max_tasks))
+        own += num_reserved * shapes.width * shapes.num_tables
+    return Weights(own, shapes.num_weights, shapes.num_head_weights)
 
 
 def product_rate(dtype: torch.dtype, device: torch.device) -> float:
@@ -119,13 +135,14 @@ def product_rate(dtype: torch.dtype, device: torch.device) -> float:
 
 
 def _try_block(
-    block: TriedBlock, length: int, most_tokens: int, slots: int, scale: float
+    block: TriedBlock, length: int, most_tokens: int, slots: int, scale: float, is_frozen: bool
 ) -> TokenTimes:
     """Try more and more tokens, up to those of a micro-batch, until a trial is long enough."""
     tried, num_tokens = 0, FEWEST_TOKENS
     while True:
         num_rows = max(min(num_tokens, most_tokens) // length, 1)
-        forward, step = (s / (num_rows * length) for s in block.seconds(num_rows, length))
+        seconds = block.seconds(num_rows, length, is_frozen)
+        forward, step = (s / (num_rows * length) for s in seconds)
         tried, num_tokens = tried + 1, num_tokens * 4
         is_long = step * num_rows * length >= ENOUGH_S
         if tried > 1 and (is_long or num_tokens >= 4 * most_tokens):
@@ -146,9 +163,9 @@ class HeadTimes:
 
 
 def _try_head(
-    shapes: Shapes, dtype: torch.dtype, device: torch.device, flops: float | None
+    shapes: Shapes, dtype: torch.dtype, device: torch.device, flops: float | None, is_frozen: bool
 ) -> HeadTimes:
-    """`flops`: a rate, where trying would take too long."""
+    """`flops`: a rate, where trying would take too long. `is_frozen`: the head has no gradient."""
     if flops is not None:
         logits = 2 * shapes.num_head_weights / flops
         return HeadTimes(logits, 3 * logits, 4 * logits)
@@ -156,7 +173,8 @@ def _try_head(
     weight = torch.empty(num_words, shapes.width, dtype=dtype, device=device).normal_(std=0.02)
     states = torch.randn(num, shapes.width, dtype=dtype, device=device, requires_grad=True)
     plain, labels = states.detach(), torch.zeros(num, dtype=torch.long, device=device)
-    head, teacher = LinearHead(weight.requires_grad_()), LinearHead(weight.detach())
+    teacher = LinearHead(weight.detach())
+    head = teacher if is_frozen else LinearHead(weight.requires_grad_())
 
     def seconds_of(segment: Segment) -> float:
         def run() -> None:
@@ -190,20 +208,21 @@ def _rates(
         passes = 1.0 if train.teacher_targets == "online" else 1 / train.epochs
         teacher_s = work.pseudo_share * passes * times.forward
     trained_s = times.step + supervised * losses + teacher_s
-    trained_s += shapes.num_weights * _optimizer_s(dtype, device) / in_batch
+    num_trained = weights_of(shapes, params, params.adapter.kind).trainable
+    trained_s += num_trained * _optimizer_s(dtype, device) / in_batch
     drawn_s = times.decoding + head.logits
     asked, answered = (
         fmean(len(ids) + 1 for ids in both)
         for both in zip(*((row.input_ids, row.target_ids) for row in work.rows), strict=True)
     )
-    checkpoint = shapes.num_weights * dtype.itemsize
+    checkpoint = num_trained * dtype.itemsize
     return Rates(
         answered_s=(asked * times.forward + answered * drawn_s) / (asked + answered),
         drawn_s=drawn_s if params.chosen.rehearses else 0.0,
         trained_s=trained_s,
-        training_s=CHECKPOINTS * checkpoint / DISK_BYTES_S,
+        training_s=CHECKPOINTS * shapes.num_weights * dtype.itemsize / DISK_BYTES_S,
         backbone_bytes=shapes.num_weights * FP32,
-        task_bytes=checkpoint + shapes.num_weights * FP32 * params.chosen.kept_per_weight,
+        task_bytes=checkpoint + num_trained * FP32 * params.chosen.kept_per_weight,
         num_weights=shapes.num_weights,
     )
 
@@ -239,7 +258,7 @@ def _footprint(
     if not shapes.has_plain_head:  # those of all tokens at once, and their softmax in fp32
         logits = micro * shapes.vocabulary * (dtype.itemsize + 2 * FP32)
     return Footprint(
-        Weights(shapes.num_weights, head=shapes.num_head_weights),
+        weights_of(shapes, params, params.adapter.kind),
         bytes_per_weight=dtype.itemsize,
         num_micro_batches=math.ceil(in_batch / train.micro_batch_tokens),
         teacher=train.teacher_targets if distils else "none",

@@ -27,7 +27,7 @@ from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.models.precision import has_fast_bf16
 from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import is_made_of
-from lamol_core.preflight.block_rates import Workload, device_memory, reckon
+from lamol_core.preflight.block_rates import Workload, device_memory, reckon, weights_of
 from lamol_core.preflight.footprint import other_settings, what_would_fit
 from lamol_core.preflight.rates import Rates, measure_rates
 from lamol_core.preflight.unloaded import UnloadedModel, find_unloaded
@@ -164,8 +164,9 @@ def _reckon_sequence(
     if method.keeps_real_rows:
         notes.append(f"the rows that {method.name} keeps are counted neither in time nor in size.")
     if (memory := device_memory()) is not None:
-        others = other_settings(footprint, has_fast_bf16(PartialState().device))
-        notes += what_would_fit(footprint, others, memory, "adapter" in Params.model_fields)
+        adapted = weights_of(shapes, params, "lora")
+        others = other_settings(footprint, has_fast_bf16(PartialState().device), adapted)
+        notes += what_would_fit(footprint, others, memory)
     if disk > (free := shutil.disk_usage(root).free):
         notes.append(f"the disk has {free / 1e9:.1f} GB left, and {disk / 1e9:.1f} GB are needed.")
     return Estimate(

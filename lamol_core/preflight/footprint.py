@@ -19,7 +19,8 @@ MOMENTS = 8
 @dataclass(frozen=True)
 class Weights:
     """How many numbers a model has. `frozen` ones are read alone; `trainable` ones have gradients,
-    moments and a master in fp32. `head`: those of the layer that makes logits."""
+    moments and a master in fp32. `head`: those of the layer that makes logits. A frozen model has
+    an adapter, which is all that is trained."""
 
     trainable: int
     frozen: int = 0
@@ -57,13 +58,16 @@ class Footprint:
         weights, size = self.weights, self.bytes_per_weight
         # the losses make the gradient of the head apart; bf16 gradients are summed up in fp32
         sums = FP32 if size == BF16 and self.num_micro_batches > 1 else 0
-        states = {"none": 0, "offline": weights.head, "online": weights.total}[self.teacher]
+        # a frozen model is there once, for the student and an online teacher
+        beside = weights.trainable if weights.frozen else weights.total
+        states = {"none": 0, "offline": weights.head, "online": beside}[self.teacher]
+        of_head = 0 if weights.frozen else weights.head
         saved = self.input_bytes if self.has_checkpointing else self.saved_bytes
         return {
             "weights": weights.total * size,
             # a bf16 weight is the upper half of its master, an fp32 weight is its own
             "lower halves of fp32 masters": weights.trainable * (FP32 - size),
-            "gradients": weights.trainable * (size + sums) + weights.head * size,
+            "gradients": weights.trainable * (size + sums) + of_head * size,
             "moments of AdamW": weights.trainable * MOMENTS,
             "teacher": states * size,
             # in fp32, and with each what the weight was before the task
@@ -85,31 +89,31 @@ class Footprint:
         return int(self.weights.total * max(memory - LIBRARIES, 0) / growing)
 
 
-def what_would_fit(
-    footprint: Footprint, others: Mapping[str, Footprint], memory: int, has_adapters: bool = False
-) -> list[str]:
+def what_would_fit(footprint: Footprint, others: Mapping[str, Footprint], memory: int) -> list[str]:
     """Sentences for a training that takes more than FITTING of a machine's memory; [] where it
     fits.
 
-    `others`: the same training with other settings, by what to write. `has_adapters`: whether
-    params.yaml can have a block `adapter`."""
+    `others`: the same training with other settings, by what to write."""
     room = int(memory * FITTING)
     if footprint.total <= room:
         return []
     fitting = [f"{key} ({one.total / 1e9:.1f} GB)" for key, one in others.items()
                if one.total <= room]  # fmt: skip
     most = max(one.largest_that_fits(room) for one in (footprint, *others.values()))
-    advice = f"Set {' or '.join(fitting)}." if fitting else "No setting of `train` makes it fit."
+    advice = f"Set {' or '.join(fitting)}." if fitting else "No setting makes it fit."
     return [
         f"a training takes {footprint.total / 1e9:.1f} GB of memory, and this machine has "
         f"{memory / 1e9:.1f} GB. {advice}",
-        f"all weights of a model of this kind can be trained here up to about {most / 1e9:.2g} "
-        "billion parameters." + (" Adapters train a few beside them (`adapter`)." * has_adapters),
+        f"a model of this kind can be trained here, in some way, up to about {most / 1e9:.2g} "
+        "billion parameters.",
     ]
 
 
-def other_settings(footprint: Footprint, has_fast_bf16: bool) -> dict[str, Footprint]:
-    """The same training with other settings, by what to write in params.yaml."""
+def other_settings(
+    footprint: Footprint, has_fast_bf16: bool, adapted: Weights
+) -> dict[str, Footprint]:
+    """The same training with other settings, by what to write in params.yaml. `adapted`: the
+    weights with an adapter."""
     size = footprint.bytes_per_weight
     slow = "" if has_fast_bf16 else ", slow on this machine,"
     name, other = ("fp32", FP32) if size == BF16 else (f"bf16{slow}", BF16)
@@ -121,8 +125,13 @@ def other_settings(footprint: Footprint, has_fast_bf16: bool) -> dict[str, Footp
         input_bytes=footprint.input_bytes * other // size,
     )
     others = {f"train.precision: {name}": changed}
+    if not footprint.weights.frozen:
+        others["adapter.kind: lora"] = replace(footprint, weights=adapted)
     if not footprint.has_checkpointing:
         key = "train.gradient_checkpointing: true"
         others[key] = replace(footprint, has_checkpointing=True)
         others[f"both {key} and train.precision: {name}"] = replace(changed, has_checkpointing=True)
+        if not footprint.weights.frozen:
+            both = replace(footprint, weights=adapted, has_checkpointing=True)
+            others[f"both {key} and adapter.kind: lora"] = both
     return others

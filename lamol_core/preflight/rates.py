@@ -70,7 +70,9 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
         states, state = Path(folder) / "teacher", Path(folder) / "state"
         checkpoints = Checkpoints(backbone, states=states, backbone=backbone)
         started = time.perf_counter()
-        student = train_from_checkpoint(checkpoints, training_set, method, train, params.seed)
+        student = train_from_checkpoint(
+            checkpoints, training_set, method, train, params.seed, adapter=params.adapter
+        )
         seconds = time.perf_counter() - started
         write_folder(state, STATE.kind, write=student.memory.write)
         state_bytes = bytes_below(state)
@@ -86,7 +88,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
         training_s=seconds - steps_s,
         backbone_bytes=bytes_below(backbone),
         task_bytes=state_bytes
-        + sum(one.numel() * one.element_size() for one in student.model.parameters()),
+        + sum(one.nbytes for one in student.model.parameters() if one.requires_grad),
         num_weights=num_weights,
     )
 

@@ -10,18 +10,22 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from lamol_core.errors import ConfigError
+from lamol_core.models.adapters import add_adapter
 from lamol_core.models.backbones import build_nano
 from lamol_core.models.probe import read_shapes_of
 from lamol_core.models.shapes import Shapes, TriedBlock, UntriedBlock
 from lamol_core.parameters import Params
+from lamol_core.preflight.block_rates import weights_of
 from lamol_core.preflight.check import check_all
 from lamol_core.preflight.estimate import estimate_sequence
 from lamol_core.preflight.footprint import Footprint, Weights, other_settings, what_would_fit
 from lamol_core.preflight.unloaded import CHARACTERS, find_unloaded
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.template import NUM_CONTROL, TaskPrompts
+from lamol_core.text.tokenizer import reserved_tokens
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names, naming
 
@@ -188,15 +192,28 @@ def test_memory_by_hand() -> None:
 def test_frozen_weights_have_no_gradients_and_no_moments() -> None:
     frozen = footprint(weights=Weights(1_000_000, 999_000_000, 100_000_000)).parts
     assert frozen["weights"] == 4e9
-    assert frozen["moments of AdamW"] == 8e6 and frozen["gradients"] == 4e6 + 0.4e9
+    assert frozen["moments of AdamW"] == 8e6 and frozen["gradients"] == 4e6
 
 
 def test_what_would_fit_is_named() -> None:
     own = footprint(num_micro_batches=1)
-    others = other_settings(own, has_fast_bf16=True)
+    adapted = Weights(1_000_000, 1_000_000_000, 100_000_000)
+    others = other_settings(own, has_fast_bf16=True, adapted=adapted)
     assert what_would_fit(own, others, int(own.total / 0.9) + 1) == []
     told = " ".join(what_would_fit(own, others, 19_000_000_000))
     assert names(told, "train.gradient_checkpointing") and names(told, "train.precision", "bf16")
     none = " ".join(what_would_fit(own, others, 8_000_000_000))
     assert "train.precision" not in none and names(none, "parameters")
-    assert "adapter" in " ".join(what_would_fit(own, others, 8_000_000_000, has_adapters=True))
+    assert names(" ".join(what_would_fit(own, others, 10_000_000_000)), "adapter.kind: lora")
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_an_adapter_is_counted_as_peft_makes_it(tmp_path: Path, is_tied: bool) -> None:
+    with_config(tmp_path, TINY | {"tie_word_embeddings": is_tied})
+    model = read_shapes_of(tmp_path / "model", "model")
+    params = Params.model_validate({"tasks": {}, "adapter": {"kind": "lora", "r": 3}})
+    counted = weights_of(Shapes.of(model), params, "lora")
+    trained = AutoModelForCausalLM.from_config(model.config)
+    reserved = range(len(reserved_tokens(params.backbone.max_tasks)))
+    add_adapter(trained, params.adapter, reserved, seed=0)
+    assert counted.trainable == trained.num_parameters(only_trainable=True)
