@@ -103,7 +103,7 @@ BROKEN: dict[str, Any] = {
     "no answer": messages("ask"),
     "answer first": messages("ask", "told")[::-1],
     "ends with a question": messages("ask", "told", "again"),
-    "two answers": messages("ask", "told", "again", "so"),
+    "blank turn": messages("ask", " ", "again", "so"),
     "a tool": [*messages("ask"), {"role": "tool", "content": "4"}],
     "a tool call": [
         *messages("ask"), {"role": "assistant", "content": "", "tool_calls": [{"id": 1}]},
