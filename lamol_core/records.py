@@ -221,6 +221,11 @@ def all_texts(row: Conversation) -> list[str]:
     return [*(text for turn in earlier_turns(row.history) for text in turn), row.input, row.target]
 
 
+def inputs_of(text: str, history: str) -> list[str]:
+    """Every text of the user in a row with this input and history."""
+    return [*(user for user, _ in earlier_turns(history)), text]
+
+
 def asked_text(row: Conversation) -> str:
     """All that a row's target answers, as one text: its earlier turns and its input."""
     return " ".join(all_texts(row)[:-1])

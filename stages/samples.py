@@ -12,14 +12,7 @@ import typer
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
 from lamol_core.artifacts.store import read_as_it_lies
-from lamol_core.audit.samples import (
-    HISTORY,
-    Judgement,
-    SampleVerdict,
-    choose,
-    read_judgement,
-    to_csv,
-)  # fmt: skip
+from lamol_core.audit.samples import Judgement, SampleVerdict, choose, read_judgement, to_csv
 from lamol_core.errors import ConfigError
 from lamol_core.parameters import load_params
 from lamol_core.records import PseudoSample, from_table
@@ -40,8 +33,9 @@ FormatOption = Annotated[
     Shape, typer.Option("--format", help="table, json (an object a line) or csv.")
 ]
 
-ON_A_TERMINAL = ("source_task", "input", "target", "verdict", "reasons")
-"""The columns that fit a line of 80 characters. json and csv also have row ids and likelihoods."""
+ON_A_TERMINAL = ("source_task", "history", "input", "target", "verdict", "reasons")
+"""The columns that fit a line of 80 characters; the second one where some row has several turns.
+json and csv also have row ids and likelihoods."""
 
 
 @guarded
@@ -93,7 +87,7 @@ def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
         text = to_csv(rows)
         typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
     elif rows:
-        shown = [name for name in (HISTORY, *ON_A_TERMINAL) if name in rows[0]]
+        shown = [name for name in ON_A_TERMINAL if name in rows[0]]
         print_rows([{name: row[name] for name in shown} for row in rows])
 
 

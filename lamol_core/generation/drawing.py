@@ -112,8 +112,10 @@ def _most_answers(
 ) -> int:
     """How many answers a sample of a task can have in the model's positions."""
     wanted, limit = max(facts.num_answers), num_positions(model)
-    room = limit and limit - len(template.draw_prompt(facts.name))
-    while room is not None and wanted > 1 and _longest_sample(template, text, wanted) > room:
+    while limit is not None and wanted > 1:
+        prompt = template.draw_prompt(facts.name, num_answers=wanted)
+        if len(prompt) + _longest_sample(template, text, wanted) <= limit:
+            break
         wanted -= 1
     return wanted
 
@@ -146,9 +148,14 @@ class PseudoSampler:
         `refill` that is no error, as in the published code, and with a judge only where a task has
         none. Raises ConfigError where rows are longer than the model allows."""
         keys = "text.max_input_tokens and text.max_target_tokens"
-        prompts = {(one.source_task, ids) for one in requests for ids in (one.targets or ((),))}
+        prompts = {
+            (one.source_task, ids, num)
+            for one in requests
+            for ids in (one.targets or ((),))
+            for num in (one.num_answers or (1,))
+        }
         longest = max((len(self.template.draw_prompt(*one)) for one in prompts), default=1)
-        num_answers = max((n for one in requests for n in one.num_answers), default=1)
+        num_answers = max((num for *_, num in prompts), default=1)
         most = _longest_sample(self.template, self.text, num_answers)
         require_positions(self.teacher, most + longest, keys)
         samples: list[PseudoSample] = []
@@ -213,8 +220,8 @@ class PseudoSampler:
         completions = decode(
             self.teacher,
             [
-                template.draw_prompt(request.source_task, target)
-                for (request, _), target in zip(draws, targets, strict=True)
+                template.draw_prompt(request.source_task, target, num)
+                for (request, _), target, num in zip(draws, targets, nums, strict=True)
             ],
             sampler.choose,
             max_tokens,

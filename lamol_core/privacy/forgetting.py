@@ -20,9 +20,9 @@ from lamol_core.pipeline.dvc_api import Pipeline
 from lamol_core.pipeline.git import rows_in_git
 from lamol_core.privacy import refusals
 from lamol_core.privacy.fingerprinting import fingerprint_files
-from lamol_core.privacy.remains import inputs_of, num_repeated, tables_with_rows
+from lamol_core.privacy.remains import num_repeated, tables_with_rows
 from lamol_core.privacy.removal import folders_with, forget_rows
-from lamol_core.records import SPLITS
+from lamol_core.records import SPLITS, inputs_of
 
 
 def forget_task(

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from lamol_core.artifacts.spec import PSEUDO, remedy
 from lamol_core.artifacts.tables import read_rows
 from lamol_core.config.paths import begins_with
-from lamol_core.records import PSEUDO_SCHEMA, earlier_turns
+from lamol_core.records import PSEUDO_SCHEMA, inputs_of
 from lamol_core.text.normalise import normalise
 
 COLUMNS = pa.schema([PSEUDO_SCHEMA.field(name) for name in ("source_task", "input")])
@@ -37,14 +37,9 @@ def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
     rows = read_rows(table, COLUMNS, mend).to_pylist()
     return sum(
         row["source_task"] == task
-        and not known.isdisjoint(map(normalise, inputs_of(row["input"], row.get("history"))))
+        and not known.isdisjoint(map(normalise, inputs_of(row["input"], row.get("history") or "")))
         for row in rows
     )
-
-
-def inputs_of(text: str, history: str | None) -> list[str]:
-    """Return every text of the user in a row with this input and history."""
-    return [*(user for user, _ in earlier_turns(history or "")), text]
 
 
 def _has_rows(path: Path, prefixes: Sequence[str]) -> bool:

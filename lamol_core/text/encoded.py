@@ -56,6 +56,11 @@ class EncodedRow:
         """The number of ids of its texts."""
         return sum(map(len, (self.input_ids, self.target_ids, *chain(*self.history))))
 
+    @property
+    def num_longest(self) -> int:
+        """The number of ids of its longest view."""
+        return max(sum(len(ids) for ids, _ in parts) for parts in self.parts.values())
+
     def views(self, views: Sequence[View]) -> list[EncodedView]:
         """The row's sequences for these views, in this order."""
         made = []

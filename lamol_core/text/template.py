@@ -101,8 +101,11 @@ class RowTemplate(ABC):
         """The ids before the first x of the QA view. `task`: whose system message they have."""
 
     @abstractmethod
-    def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
-        """The ids that a pseudo-sample of a task follows. With `y` x alone is to follow."""
+    def draw_prompt(
+        self, task: str, y: Sequence[int] = (), num_answers: int = 1
+    ) -> tuple[int, ...]:
+        """The ids that a pseudo-sample of a task, with so many answers, follows. With `y` x alone
+        is to follow."""
 
     @abstractmethod
     def require_turns(self, task: str) -> None:
@@ -147,8 +150,7 @@ class RowTemplate(ABC):
 
     def num_around(self, task: str, y: Sequence[int]) -> int:
         """How many ids stand around x and y, in the longer one of a row's views."""
-        views = self.row("", "new", task, (), y).parts.values()
-        return max(sum(len(ids) for ids, _ in parts) for parts in views) - len(y)
+        return self.row("", "new", task, (), y).num_longest - len(y)
 
     def num_of_turn(self, user: Sequence[int], answer: Sequence[int]) -> int:
         """How many ids a turn before x takes."""
@@ -174,7 +176,7 @@ class RowTemplate(ABC):
         if self.is_target_first(task):
             return (self.draw_prompt(task, y), False), ((*x, self.end_of_lone_input), True)
         parts: list[Part] = []
-        given = self.draw_prompt(task)
+        given = self.draw_prompt(task, num_answers=len(turns))
         for x, y in turns:
             parts += [(given, False), ((*x, self.end_of_input), True)]
             parts += [(self.header, False), ((*y, self.end), True)]
@@ -206,7 +208,9 @@ class TokenTemplate(RowTemplate):
     def before_input(self, task: str) -> tuple[int, ...]:
         return ()
 
-    def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
+    def draw_prompt(
+        self, task: str, y: Sequence[int] = (), num_answers: int = 1
+    ) -> tuple[int, ...]:
         gen = self._gen_tokens[task]
         return (gen, *y, self._control.gen) if y else (gen,)
 
@@ -225,10 +229,12 @@ def cut_row(
     first, then the front of x. Returns history and x, and whether something was cut. Raises
     ConfigError as `cut_input` does."""
     history, x, y = turns
-    around = template.num_around(task, y)
-    kept = newest(template, history, max_length - len(x) - len(y) - around)
-    x, was_cut = cut_input(x, y, max_length, row_id, around)
-    return kept, x, was_cut or len(kept) < len(history)
+    for first in range(len(history)):
+        kept = history[first:]
+        if template.row(row_id, "new", task, x, y, kept).num_longest <= max_length:
+            return kept, x, first > 0
+    x, was_cut = cut_input(x, y, max_length, row_id, template.num_around(task, y))
+    return (), x, was_cut or bool(history)
 
 
 def newest(template: RowTemplate, history: Turns, room: int) -> Turns:
