@@ -22,9 +22,8 @@ FIRST_TEXT_ID = 6
 
 
 class Turns(RowTemplate):
-    """Rows of several turns, in ids: 3 x END 4 5 y END 4 x END ... Prompts for drawing have a 3 more
-    for each turn. With `one_end` the same id ends
-    x and y, as in ChatML."""
+    """Rows of several turns in ids: 3 x END 4 5 y END 4 x END ... Prompts for drawing have a 3 more
+    for each turn. With `one_end` the same id ends x and y, as in ChatML."""
 
     header, between = (4, 5), (4,)
     pad, never_in_text = 2, (2, 3)

@@ -165,8 +165,8 @@ def test_several_turns_are_learnt_drawn_and_answered(tmp_path: Path) -> None:
     nums = [len(row["history_ids"]) // 2 for row in drawn if row["valid"]]
     assert len(nums) >= 10 and {*nums} == {0, 1}
     asked = [row for row in drawn if row["valid"] and row["history"]]
-    told = sum("next song" in row["history"] and "has" in row["input"] for row in asked)
-    assert told >= 0.5 * len(asked), "they are written as the task's rows are"
+    told = sum("next song" in row["history"] for row in asked)
+    assert told >= 0.5 * len(asked), "they begin as the task's rows do"
 
     columns = pq.read_schema(folder / "runs/pets/predictions.parquet").names
     assert "history" not in columns, "real rows stay in data/"
