@@ -1,9 +1,10 @@
-"""Print a command's output: progress and messages on stderr, figures on stdout."""
+"""Print a command's output: progress and messages on stderr, figures on stdout. Read its texts."""
 
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from lamol_core.errors import UsageError
 from lamol_core.text.display import visible
 
 PLAIN_EVERY_S = 15.0
@@ -33,6 +35,28 @@ def say(message: str) -> None:
 
 def print_json(figures: dict[str, Any]) -> None:
     typer.echo(json.dumps(figures))
+
+
+def read_texts(command: str, inputs: Sequence[str], is_typed: bool) -> Iterator[str]:
+    """Yield the inputs, or the lines of stdin. Raises UsageError where one is not UTF-8, and for
+    inputs without text that are not typed on a terminal."""
+    raw: Iterable[bytes] = map(os.fsencode, inputs)
+    if not inputs:
+        stdin = sys.stdin.buffer
+        raw = (line.rstrip(b"\r\n") for line in stdin) if is_typed else stdin.read().splitlines()
+    has_text = is_typed
+    for number, line in enumerate(raw, start=1):
+        try:
+            text = line.decode("utf-8-sig")  # a file may begin with a mark of its byte order
+        except UnicodeDecodeError as error:
+            where = f"{'input' if inputs else 'line'} {number}"
+            raise UsageError(
+                f"{command}: {where} is not UTF-8. Send it as UTF-8 (`iconv -t utf-8` makes it so)."
+            ) from error
+        has_text = has_text or bool(text.strip())
+        yield text
+    if not has_text:
+        raise UsageError(f"{command}: no input. Write one in quotes, or send lines to stdin.")
 
 
 @contextmanager

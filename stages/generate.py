@@ -37,7 +37,7 @@ def generate(run: StageRun) -> None:
                 params,
                 text,
                 new_task=run.task,
-                labels_by_task={facts.name: facts.learnt_classes for facts in data.earlier},
+                facts_by_task={facts.name: facts for facts in data.earlier},
                 seed=run.seed,
                 carried=carried,
                 judge=judge,

@@ -33,8 +33,9 @@ FormatOption = Annotated[
     Shape, typer.Option("--format", help="table, json (an object a line) or csv.")
 ]
 
-ON_A_TERMINAL = ("source_task", "input", "target", "verdict", "reasons")
-"""The columns that fit a line of 80 characters. json and csv also have row ids and likelihoods."""
+ON_A_TERMINAL = ("source_task", "history", "input", "target", "verdict", "reasons")
+"""The columns that fit a line of 80 characters; the second one where some row has several turns.
+json and csv also have row ids and likelihoods."""
 
 
 @guarded
@@ -86,7 +87,8 @@ def _print(rows: Sequence[dict[str, Any]], shape: Shape) -> None:
         text = to_csv(rows)
         typer.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
     elif rows:
-        print_rows([{name: row[name] for name in ON_A_TERMINAL} for row in rows])
+        shown = [name for name in ON_A_TERMINAL if name in rows[0]]
+        print_rows([{name: row[name] for name in shown} for row in rows])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lamol_core.models.params import BackboneParams
-from lamol_core.text.template import ControlTokens, TaskPrompts, TokenTemplate
+from lamol_core.text.template import ControlTokens, RowTemplate, TaskPrompts, TokenTemplate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -19,6 +19,31 @@ CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
 TEMPLATE = TokenTemplate(CONTROL, TaskPrompts(["a", "b"]))
 """Control tokens of the models below; ids from 6 on are text."""
 FIRST_TEXT_ID = 6
+
+
+class Turns(RowTemplate):
+    """Rows of several turns in ids: 3 x END 4 5 y END 4 x END ... Prompts for drawing have a 3 more
+    for each turn. With `one_end` the same id ends x and y, as in ChatML."""
+
+    header, between = (4, 5), (4,)
+    pad, never_in_text = 2, (2, 3)
+
+    def __init__(self, one_end: bool, prompts: TaskPrompts = TaskPrompts()) -> None:
+        super().__init__(prompts)
+        self.end = 0
+        self.end_of_input = self.end_of_lone_input = 0 if one_end else 1
+
+    def before_input(self, task: str) -> tuple[int, ...]:
+        return (3,)
+
+    def draw_prompt(
+        self, task: str, y: Sequence[int] = (), num_answers: int = 1
+    ) -> tuple[int, ...]:
+        return (3, *[3] * num_answers, *y)
+
+    def require_turns(self, task: str) -> None:
+        """They have a place."""
+
 
 CORPUS = [
     "turn the kitchen light on",

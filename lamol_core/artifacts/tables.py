@@ -12,11 +12,14 @@ from lamol_core.artifacts import manifest as manifests
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.artifacts.spec import TableArtifact
 from lamol_core.errors import ArtifactError
-from lamol_core.records import to_columns
+from lamol_core.records import OF_TURNS, earlier_turns, to_columns, with_turns
 
 
 def write_rows(path: Path | BinaryIO, records: Sequence[object], schema: pa.Schema) -> None:
-    """Write records as Parquet. This is not atomic, so `path` should lie in a scratch folder."""
+    """Write records as Parquet, with columns of turns where a record has some. This is not atomic,
+    so `path` should lie in a scratch folder."""
+    used = {name for name in OF_TURNS.names for one in records if getattr(one, name, None)}
+    schema = with_turns(schema, used)
     table = pa.table(to_columns(records, schema), schema=schema)
     pq.write_table(table, path, compression="zstd")
 
@@ -45,8 +48,9 @@ def write_table(
 
 
 def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
-    """The rows of a Parquet file, in the columns of `schema`. Raises ArtifactError, whose message
-    ends with `remedy`, where the file is missing, unreadable or of another schema."""
+    """The rows of a Parquet file, in the columns of `schema` and those of turns that it has. Raises
+    ArtifactError, whose message ends with `remedy`, where the file is missing, unreadable or of
+    another schema."""
     if not path.is_file():
         raise ArtifactError(f"{path}: missing. {remedy}")
     try:
@@ -55,7 +59,14 @@ def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
         raise ArtifactError(f"{path}: not readable as Parquet ({error}). {remedy}") from error
     if missing := [name for name in schema.names if name not in table.column_names]:
         raise ArtifactError(f"{path}: no column {', '.join(map(repr, missing))}. {remedy}")
+    schema = with_turns(schema, table.column_names)
     try:
-        return table.select(schema.names).cast(schema)
+        table = table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ArtifactError(f"{path}: a column has the wrong type ({error}). {remedy}") from error
+    try:
+        for history in table["history"].to_pylist() if "history" in schema.names else ():
+            earlier_turns(history)
+    except ValueError as error:
+        raise ArtifactError(f"{path}: a cell of column 'history' {error}. {remedy}") from error
+    return table

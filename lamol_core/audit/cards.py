@@ -11,6 +11,7 @@ import pyarrow as pa
 from lamol_core.artifacts.spec import PSEUDO
 from lamol_core.audit.spec import Audited
 from lamol_core.audit.verdicts import ABOUT
+from lamol_core.records import OF_TURNS, with_turns
 from lamol_core.reporting.page import source_of, templates_of
 from lamol_core.reporting.tables import markdown_row, markdown_table
 
@@ -25,6 +26,7 @@ CROISSANT_TYPES = {
     pa.bool_(): "sc:Boolean",
     pa.float32(): "sc:Float",
     pa.list_(pa.int32()): "sc:Integer",
+    pa.list_(pa.list_(pa.int32())): "sc:Integer",
 }
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
@@ -41,7 +43,7 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
         origin=audited.origin,
         size=next((name for most, name in SIZES if len(audited.drawn) < most), "n>1M"),
         warning=WARNING,
-        fields=_description()["recordSet"][0]["field"],
+        fields=_description(audited)["recordSet"][0]["field"],
         titles=lambda *titles, **texts: "\n".join(markdown_table(titles, (), **texts)),
         row=markdown_row,
     )
@@ -50,7 +52,7 @@ def dataset_card(content: Mapping[str, Any], audited: Audited) -> str:
 def croissant(content: Mapping[str, Any], audited: Audited) -> str:
     """Return the Croissant description as JSON-LD: the table's file with its hash, and one field
     per column."""
-    card = _description()
+    card = _description(audited)
     card["name"] = f"pseudo-samples-{audited.origin.new_task}"
     verdicts = ", ".join(f"{about} {content[about]['verdict']}" for about in ABOUT)
     card["description"] = f"{WARNING} Its audit: {verdicts}."
@@ -58,9 +60,10 @@ def croissant(content: Mapping[str, Any], audited: Audited) -> str:
     return json.dumps(card, indent=1) + "\n"
 
 
-def _description() -> dict[str, Any]:
-    """Return the Croissant description of any table of pseudo-samples. Its template has the name
+def _description(audited: Audited) -> dict[str, Any]:
+    """Return the Croissant description of a table of pseudo-samples. Its template has the name
     and the meaning of each column; the rest follows from the table's schema."""
+    has_turns = any(sample.history for sample in audited.drawn)
     card: dict[str, Any] = json.loads(source_of(templates_of("lamol_core.audit"), "croissant.json"))
     (records,) = card["recordSet"]
     meanings = {field["name"]: field["description"] for field in records["field"]}
@@ -74,6 +77,6 @@ def _description() -> dict[str, Any]:
             **({"repeated": True} if pa.types.is_list(column.type) else {}),
             "source": {"fileObject": {"@id": TABLE}, "extract": {"column": column.name}},
         }
-        for column in PSEUDO.schema
+        for column in with_turns(PSEUDO.schema, OF_TURNS.names if has_turns else ())
     ]
     return card

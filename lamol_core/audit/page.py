@@ -14,7 +14,7 @@ from lamol_core.audit.figures import number
 from lamol_core.audit.samples import shown_nll
 from lamol_core.audit.spec import Finding, Neighbour, SampledTask
 from lamol_core.audit.verdicts import Audit
-from lamol_core.records import PseudoSample
+from lamol_core.records import PseudoSample, asked_text
 from lamol_core.reporting.page import inline_json, inline_svg, policy_hash, source_of, templates_of
 from lamol_core.reporting.plots import INK, line_colour, to_svg
 from lamol_core.text.display import visible
@@ -105,7 +105,7 @@ def best_and_worst(audit: Audit) -> dict[str, list[tuple[float, str, str]]]:
     shown = {}
     for task in audit.audited.tasks:
         rated = sorted(
-            (-scores[row.row_id], visible(row.input), visible(row.target))
+            (-scores[row.row_id], visible(asked_text(row)), visible(row.target))
             for row in task.kept
             if row.row_id in scores
         )
@@ -134,7 +134,7 @@ def _rows(audit: Audit, show_real_rows: bool) -> list[list[Any]]:
     for task, sample in samples:
         near = neighbours.get(sample.row_id)
         start, stop, run = _shared_run(task, sample, near)
-        text, *marked = visible_within(sample.input, start, stop)
+        text, *marked = visible_within(asked_text(sample), start, stop)
         real_ids = (near.real_row_id, near.span_row_id) if near else ("", "")
         real_texts = [real.get(row_id, "") for row_id in real_ids]
         verdict, reasons = audit.judgement.verdict(sample), audit.judgement.reasons_of(sample)
@@ -157,15 +157,16 @@ def visible_within(text: str, start: int, stop: int) -> tuple[str, int, int]:
 def _shared_run(
     task: SampledTask, sample: PseudoSample, near: Neighbour | None
 ) -> tuple[int, int, list[str]]:
-    """Return start and end of the shared run of words in the sample's input, and the run's
-    words. Start and end are 0 where nothing is shared, or where the run is not found because
-    normalising changed the words."""
+    """Return start and end of the shared run of words in all that the sample's target answers, and
+    the run's words. Start and end are 0 where nothing is shared, or where the run is not found
+    because normalising changed the words."""
     if near is None or not near.span_words:
         return 0, 0, []
     raw = task.text(sample)
     run = words_of(normalise(raw))[near.span_start : near.span_start + near.span_words]
     start, stop = _find_run(raw, run, near.span_start)
-    return min(start, len(sample.input)), min(stop, len(sample.input)), run
+    shown = len(asked_text(sample))
+    return min(start, shown), min(stop, shown), run
 
 
 def _find_run(raw: str, run: Sequence[str], first: int | None = None) -> tuple[int, int]:

@@ -14,11 +14,13 @@ from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, remedy
 from lamol_core.artifacts.store import check
 from lamol_core.artifacts.tables import read_rows
-from lamol_core.records import ROW_VERDICTS, Flag, PseudoSample, RowVerdict, from_table
+from lamol_core.records import ROW_VERDICTS, Flag, PseudoSample, RowVerdict, all_texts, from_table
 from lamol_core.text.normalise import normalise
 
 SampleVerdict = Literal["clean", "unjudged", "rejected", RowVerdict]
 COLUMNS = ("row_id", "source_task", "input", "target", "verdict", "reasons", "nll")
+HISTORY = "history"
+"""A further column, where a sample has several turns."""
 # a spreadsheet takes cells that begin with one of these for formulas
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
@@ -82,19 +84,22 @@ def choose(
     wanted_verdict: str = "",
     grep: str = "",
 ) -> Iterator[dict[str, Any]]:
-    """Yield the samples that match all criteria, as dictionaries with the keys in COLUMNS. ""
-    matches every sample; `grep` is looked for in input and target."""
+    """Yield the samples that match all criteria, as dictionaries with the keys in COLUMNS, and
+    HISTORY if one of all samples has it. "" matches every sample; `grep` is looked for in all texts
+    of a sample."""
+    have_turns = any(sample.history for sample in samples)
     for sample in samples:
         verdict = judgement.verdict(sample)
         if (
             source_task in ("", sample.source_task)
             and (not label or normalise(sample.target) == normalise(label))
             and wanted_verdict in ("", verdict)
-            and normalise(grep) in normalise(f"{sample.input} {sample.target}")
+            and normalise(grep) in normalise(" ".join(all_texts(sample)))
         ):
             reasons = ", ".join(judgement.reasons_of(sample))
             own = (sample.row_id, sample.source_task, sample.input, sample.target)
-            yield dict(zip(COLUMNS, (*own, verdict, reasons, shown_nll(sample)), strict=True))
+            row = dict(zip(COLUMNS, (*own, verdict, reasons, shown_nll(sample)), strict=True))
+            yield {**row, HISTORY: sample.history} if have_turns else row
 
 
 def shown_nll(sample: PseudoSample) -> float | None:
@@ -106,7 +111,8 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return CSV in which an apostrophe is put before cells that a spreadsheet would run as
     formulas. Every cell is quoted, so that no content can end a cell or a line."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    columns = rows[0] if rows else COLUMNS
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows({key: _inert(value) for key, value in row.items()} for row in rows)
     return buffer.getvalue()

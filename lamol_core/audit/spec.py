@@ -16,7 +16,15 @@ from lamol_core.audit.limits import Limit, Verdict, worst
 from lamol_core.audit.reference import RealRows, Reference
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import Canary
-from lamol_core.records import Example, Flag, PseudoSample, RowVerdict, TaskFacts
+from lamol_core.records import (
+    Example,
+    Flag,
+    PseudoSample,
+    RowVerdict,
+    TaskFacts,
+    all_texts,
+    asked_text,
+)
 from lamol_core.text.normalise import normalise, words_of
 from lamol_core.text.params import TextParams
 
@@ -114,8 +122,9 @@ class SampledTask:
         )
 
     def text(self, row: PseudoSample | Example) -> str:
-        """Return the row's input, followed by its target if the targets are free text."""
-        return f"{row.input} {row.target}" if self.facts.targets == "text" else row.input
+        """Return the row's earlier turns and input, then its target if the targets are free
+        text."""
+        return " ".join(all_texts(row)) if self.facts.targets == "text" else asked_text(row)
 
     def texts(self, rows: Sequence[PseudoSample] | Sequence[Example]) -> list[str]:
         """Return the normalised texts of rows."""

@@ -56,12 +56,14 @@ class SourceError(ConfigError):
 
 @dataclass(frozen=True)
 class RawRow:
-    """An (input, target) pair of texts, as the source has it. Neither is blank. `system`: the
-    system message before them, in chat data."""
+    """An (input, target) pair of texts, as the source has it. Neither is blank. In chat data
+    `system` is the system message before them, and `history` the turns before the input, as
+    `to_history` writes them."""
 
     input: str
     target: str
     system: str = ""
+    history: str = ""
 
 
 @dataclass(frozen=True)

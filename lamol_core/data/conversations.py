@@ -4,6 +4,8 @@ messages        [{"role": "system" | "user" | "assistant", "content": TEXT}, ...
 conversations   [{"from": "system" | "human" | "gpt", "value": TEXT}, ...] (ShareGPT)
 instruction     {"instruction": TEXT, "input": TEXT, "output": TEXT} (Alpaca); instruction and input
                 are the user's text, with a line end between them
+
+The last answer is a row's target, the user's text before it the input, all before that the history.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from lamol_core.data.columns import (
     needed_columns,
     to_rows,
 )
+from lamol_core.records import in_pairs, to_history
 
 ROLES = {
     "system": "system", "developer": "system",
@@ -101,9 +104,8 @@ def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
         raise ValueError("does not go from a user's message to an answer, in turn,")
     if len(roles) % 2:
         raise ValueError("does not end with an answer")
-    if len(roles) > 2:
-        raise ValueError("has more than one answer, of which only one can be learnt,")
-    return RawRow(checked(turns[0][1]), checked(turns[1][1]), system)
+    *history, (text, answer) = in_pairs([checked(text) for _, text in turns])
+    return RawRow(text, answer, system, to_history(history))
 
 
 def _turn(message: object) -> tuple[str, str]:

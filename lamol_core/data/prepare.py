@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
@@ -23,7 +24,15 @@ from lamol_core.data.task_data import LINEAGE, SEEN, TaskData
 from lamol_core.data.tombstones import forgotten_under_another_name, read_record, read_records
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.metrics.registry import default_metric
-from lamol_core.records import SPLITS, Example, Targets, TaskFacts, row_id
+from lamol_core.records import (
+    SPLITS,
+    Example,
+    Targets,
+    TaskFacts,
+    asked_text,
+    earlier_turns,
+    row_id,
+)
 from lamol_core.text.normalise import normalise
 
 Rows = Mapping[str, Sequence[RawRow]]
@@ -155,7 +164,16 @@ def find_facts(name: str, task: TaskParams, rows: Rows) -> TaskFacts:
         num_rows={split: len(rows[split]) for split in SPLITS},
         num_learnt_classes=len(known) if targets == "classes" else 0,
         system=rows["train"][0].system,
+        num_answers=_num_answers(rows),
     )
+
+
+def _num_answers(rows: Rows) -> dict[int, int]:
+    """The field `num_answers` of TaskFacts."""
+    if not any(row.history for part in rows.values() for row in part):
+        return {}
+    counts = Counter(1 + len(earlier_turns(row.history)) for row in rows["train"])
+    return dict(sorted(counts.items()))
 
 
 def _label(rows: Rows, facts: TaskFacts, first_index: int) -> dict[str, list[Example]]:
@@ -163,11 +181,15 @@ def _label(rows: Rows, facts: TaskFacts, first_index: int) -> dict[str, list[Exa
     name = facts.name
     return {
         split: [
-            Example(row_id(name, split, i), name, row.input, row.target, index.get(row.target, 0))
+            as_example(row, row_id(name, split, i), name, index.get(row.target, 0))
             for i, row in enumerate(rows[split])
         ]
         for split in SPLITS
     }
+
+
+def as_example(row: RawRow, row_id: str, task: str, label: int = 0) -> Example:
+    return Example(row_id, task, row.input, row.target, label, row.history)
 
 
 def _link_seen(before: TaskData, seen: Path) -> None:
@@ -199,8 +221,9 @@ def _alike(rows: Iterable[RawRow]) -> list[tuple[str, str]]:
 def _write_lineage(folder: Path, lineage: Sequence[TaskFacts]) -> None:
     known = [asdict(facts) for facts in lineage]
     for facts in known:
-        if not facts["system"]:
-            del facts["system"]
+        for key in ("system", "num_answers"):  # of chat data alone
+            if not facts[key]:
+                del facts[key]
     text = json.dumps(known, indent=1, sort_keys=True)
     (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")
 
@@ -233,9 +256,11 @@ def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
             f"{len(distinct)} distinct targets of {facts.num_rows['train']} training rows are "
             "taken for free text; set `targets: classes` if they are labels."
         )
-    inputs = {row.input for row in train}
+    if facts.has_turns:
+        notes.append("some of its rows have several turns, which `text.format: chat` alone has.")
+    inputs = {asked_text(row) for row in train}
     for split in ("dev", "test"):
-        repeated = [i for i, row in enumerate(rows[split]) if row.input in inputs]
+        repeated = [i for i, row in enumerate(rows[split]) if asked_text(row) in inputs]
         unknown = [i for i, row in enumerate(rows[split]) if row.target not in distinct]
         for found, what in (
             (repeated, "with an input that train has too"),
@@ -244,6 +269,6 @@ def notes_on(task: TaskParams, facts: TaskFacts, read: SplitRows) -> list[str]:
             if found:
                 first = row_id(facts.name, split, found[0])
                 notes.append(f"{counted(len(found), 'row')} of {split} {what}, first {first}.")
-    if (num := len({(row.input, row.target) for row in train}) - len(inputs)) > 0:
+    if (num := len({(asked_text(row), row.target) for row in train}) - len(inputs)) > 0:
         notes.append(f"{num} of the training rows repeat an input with another target.")
     return notes

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from lamol_core.data.columns import RawRow, SourceError, counted
 from lamol_core.data.params import PrepareParams
-from lamol_core.records import SPLITS
+from lamol_core.records import SPLITS, asked_text
 from lamol_core.seeds import derive_seed
 
 ROWS_PER_CLASS = 10
@@ -28,26 +28,28 @@ def complete_splits(
     """Cut a missing dev or test split off the training rows; returns all three splits, in file
     order.
 
-    Rows with equal inputs stay in one split. Where targets repeat, each split gets its share of
-    every target, and every target keeps a training row. The cut depends only on `split_seed` and
-    the texts. Raises SourceError, which names the task `name`, where the training rows are too few.
+    Rows with equal inputs, and equal turns before them, stay in one split. Where targets repeat,
+    each split gets its share of every target, and every target keeps a training row. The cut
+    depends only on `split_seed` and the texts. Raises SourceError, which names the task `name`,
+    where the training rows are too few.
     """
     train = list(rows_by_split["train"])
     fractions = {"test": params.test_fraction, "dev": params.dev_fraction}
     missing = [split for split in fractions if split not in rows_by_split]
     splits = {split: list(rows) for split, rows in rows_by_split.items()}
     cuts = _cut(train, {s: max(1, round(fractions[s] * len(train))) for s in missing}, params)
+    distinct = {asked_text(row) for row in train}
     if empty := [split for split in missing if not cuts[split]]:
         raise SourceError(
             f"tasks.{name}.source: {counted(len(train), 'training row')} of "
-            f"{counted(len({row.input for row in train}), 'distinct input')} are too few to cut a "
+            f"{counted(len(distinct), 'distinct input')} are too few to cut a "
             f"{split} split off. Add rows, or give the source a {split} split of its own."
             for split in empty
         )
     for split in missing:
-        splits[split] = [row for row in train if row.input in cuts[split]]
+        splits[split] = [row for row in train if asked_text(row) in cuts[split]]
     held_out = set().union(*cuts.values())
-    splits["train"] = [row for row in train if row.input not in held_out]
+    splits["train"] = [row for row in train if asked_text(row) not in held_out]
     return {split: splits[split] for split in SPLITS}
 
 
@@ -58,7 +60,7 @@ def _cut(
     many rows each split needs."""
     targets_of: dict[str, Counter[str]] = defaultdict(Counter)
     for row in train:
-        targets_of[row.input][row.target] += 1
+        targets_of[asked_text(row)][row.target] += 1
     inputs_of: dict[str, list[str]] = defaultdict(list)
     for text, targets in targets_of.items():
         inputs_of[next(iter(targets))].append(text)

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from lamol_core.decoding.completions import Completion, NextTokens, Progress
 from lamol_core.decoding.decode import decode
 from lamol_core.models.checkpoints import load_model, num_positions
-from lamol_core.records import PseudoSample
+from lamol_core.records import PseudoSample, in_pairs
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.params import TextParams
 from lamol_core.text.template import End, RowTemplate, TaskPrompts
@@ -112,7 +112,10 @@ class AskedTeacher:
         answers = answers_of(
             model,
             template,
-            [template.answer_prompt(one.input_ids, one.source_task) for one in samples],
+            [
+                template.answer_prompt(one.input_ids, one.source_task, in_pairs(one.history_ids))
+                for one in samples
+            ],
             self._text.max_target_tokens,
             self._batch_size,
             self._on_rows_done,

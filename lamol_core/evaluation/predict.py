@@ -10,7 +10,7 @@ from lamol_core.decoding.completions import Progress
 from lamol_core.errors import ConfigError
 from lamol_core.evaluation.params import EvaluateParams
 from lamol_core.models.checkpoints import num_positions, require_positions
-from lamol_core.text.template import TaskPrompts
+from lamol_core.text.template import TaskPrompts, newest
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -32,13 +32,16 @@ def predict(
     max_length: int,
     on_rows_done: Progress = lambda count: None,
     systems: Sequence[str] = (),
+    histories: Sequence[str] = (),
 ) -> Answers:
-    """Answer every input greedily. `systems`: the system message of each, in chat data.
+    """Answer every input greedily. `systems`: the system message of each, in chat data;
+    `histories`: the turns before each.
 
     The end of an input is kept, as much as fits `max_length` with what stands around it, or less
-    where the longest answer needs some of the model's positions. Raises ConfigError where no
-    position is left."""
-    systems = systems or [""] * len(inputs)
+    where the longest answer needs some of the model's positions; then the newest turns that fit.
+    Raises ConfigError where no position is left, and where the template has no place for several
+    turns."""
+    systems, histories = systems or [""] * len(inputs), histories or [""] * len(inputs)
     distinct = set(systems)
     template = codec.template(TaskPrompts(systems={system: system for system in distinct}))
     prefix = max((len(template.answer_prompt((), system)) for system in distinct), default=0)
@@ -53,9 +56,11 @@ def predict(
         )
     encoded = codec.encode_inputs(inputs)
     kept = [ids[-room:] for ids in encoded]
-    prompts = [
-        template.answer_prompt(ids, system) for ids, system in zip(kept, systems, strict=True)
+    turns = [codec.encode_history(history) for history in histories]
+    kept_turns = [
+        newest(template, before, room - len(ids)) for before, ids in zip(turns, kept, strict=True)
     ]
+    prompts = [template.answer_prompt(*row) for row in zip(kept, systems, kept_turns, strict=True)]
     completions = answer_greedily(
         model, template, prompts, params.max_target_tokens, params.batch_size, on_rows_done
     )
@@ -65,6 +70,9 @@ def predict(
     ]
     return Answers(
         texts,
-        inputs_cut=sum(len(ids) > room for ids in encoded),
+        inputs_cut=sum(
+            len(ids) > room or len(before) > len(left)
+            for ids, before, left in zip(encoded, turns, kept_turns, strict=True)
+        ),
         answers_cut=sum(completion.ids[-1] != template.end for completion in completions),
     )

@@ -77,12 +77,13 @@ def predict_from_checkpoint(
     """Answer and score every row, all tasks in one pass. The model is not told a row's task, but
     the system message that the task has in chat data.
     A target is compared in the form in which the model writes it."""
-    inputs = [row.input for rows in rows_by_task.values() for row in rows]
-    if not inputs:
+    asked = [row for rows in rows_by_task.values() for row in rows]
+    if not asked:
         return Scored([])
     model, codec = load_student(student)
-    told = [facts_by_task[row.task].system for rows in rows_by_task.values() for row in rows]
-    answers = predict(model, codec, inputs, params, max_length, on_rows_done, told)
+    told = [facts_by_task[row.task].system for row in asked]
+    inputs, histories = [row.input for row in asked], [row.history for row in asked]
+    answers = predict(model, codec, inputs, params, max_length, on_rows_done, told, histories)
     texts = iter(answers.texts)
     predictions: list[Prediction] = []
     for task, rows in rows_by_task.items():

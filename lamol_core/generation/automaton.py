@@ -11,16 +11,18 @@ from lamol_core.text.params import TextParams
 from lamol_core.text.template import RowTemplate
 
 NEVER = float("-inf")
-IN_X, IN_LONE_X, IN_Y, IN_HEADER = range(4)
+IN_X, IN_LONE_X, IN_Y, IN_HEADER, IN_BETWEEN = range(5)
 """The part of its sequence that a row is in. A lone x is not followed by y."""
 
 
 class FormatAutomaton(FreeFormat):
-    """Each row is in x, in the header or in y, which decides the tokens that may come next.
+    """Each row is in x, in the header, in y or between two turns, which decides the tokens that may
+    come next.
 
     In x: x may not stay empty. Every id that ends a part counts as the one that ends x (their
-    probabilities are added). In the header: its next id alone. In y: y may not stay empty. At a
-    length limit the row must go on to y, or end. Neither is allowed inside a character
+    probabilities are added). In the header and between turns: the next id alone. In y: y may not
+    stay empty. After y the next turn begins, until the row has ended. At a length limit the row
+    must go on, or end. Neither is allowed inside a character
     (`characters`), and no text has ids of `never_in_text`. Rows in `x_only` have their y in the
     prompt, and end after x."""
 
@@ -33,16 +35,19 @@ class FormatAutomaton(FreeFormat):
     ) -> None:
         device, num_rows = characters.next_state.device, len(x_only)
         self._limits, self._characters = limits, characters
-        self._header = torch.tensor([*template.header, template.end], device=device)
+        given = template.header, template.between
+        longest = max(map(len, given)) + 1  # at least one column
+        padded = [[*ids, *[template.end] * (longest - len(ids))] for ids in given]
+        self._given = torch.tensor(padded, device=device)  # of IN_HEADER and IN_BETWEEN
+        self._num_given = torch.tensor([len(ids) for ids in given], device=device)
         self._ends = torch.tensor(
             [template.end_of_input, template.end_of_lone_input, template.end], device=device
         )
         self._combined = sorted({template.end_of_input, template.end})
         from_whole = characters.missing[WHOLE]
-        self._control_ids = torch.cat([self._ends, self._header]).unique()
-        self._not_text = torch.tensor(
-            sorted({*self._control_ids.tolist(), *template.never_in_text}), device=device
-        )
+        self._control_ids = torch.cat([self._ends, self._given.flatten()]).unique()
+        ends = {*self._ends.tolist(), *template.header}
+        self._not_text = torch.tensor(sorted({*ends, *template.never_in_text}), device=device)
         unwritable = from_whole == UNREACHABLE
         unwritable[self._not_text] = True
         self._never = unwritable.nonzero()[:, 0]
@@ -54,9 +59,11 @@ class FormatAutomaton(FreeFormat):
     def candidates(self, logits: Tensor, rows: Tensor, topk: int) -> Candidates:
         control = logits[:, self._control_ids]  # a copy: what is in the logits is written over
         part, length = self._part[rows], self._length[rows]
-        # the id that ends the row's part, or that comes next in the header
-        next_id = self._ends[part.clamp(max=IN_Y)]
-        next_id = torch.where(part == IN_HEADER, self._header[self._place(length)], next_id)
+        # the id that ends the row's part, or that comes next in what is given
+        is_given = part >= IN_HEADER
+        place = length.clamp(max=self._given.shape[1] - 1)
+        given = self._given[(part - IN_HEADER).clamp(min=0), place]
+        next_id = torch.where(is_given, given, self._ends[part.clamp(max=IN_Y)])
         ending = logits.gather(1, next_id[:, None])[:, 0].float()
         of_x = logits[:, self._combined[0]].float()
         for token in self._combined[1:]:
@@ -78,7 +85,7 @@ class FormatAutomaton(FreeFormat):
         text = super().candidates(logits, rows, topk)
 
         ending.masked_fill_((length == 0) | inside, NEVER)
-        forced = (length >= limit) | (part == IN_HEADER)
+        forced = (length >= limit) | is_given
         ending.masked_fill_(forced, 0.0)
         values = torch.cat(
             [text.values.masked_fill(forced[:, None], NEVER), ending[:, None]], dim=1
@@ -90,13 +97,11 @@ class FormatAutomaton(FreeFormat):
 
     def advance(self, tokens: Tensor, rows: Tensor) -> None:
         part, length = self._part[rows], self._length[rows] + 1
-        leaves_x = (part == IN_X) & (tokens == self._ends[IN_X])
-        part = torch.where(leaves_x, IN_HEADER, part)
-        length = torch.where(leaves_x, 0, length)
-        leaves_header = (part == IN_HEADER) & (length == len(self._header) - 1)
-        self._part[rows] = torch.where(leaves_header, IN_Y, part)
-        self._length[rows] = torch.where(leaves_header, 0, length)
+        for text, given, following in ((IN_X, IN_HEADER, IN_Y), (IN_Y, IN_BETWEEN, IN_X)):
+            ends = (self._part[rows] == text) & (tokens == self._ends[text])
+            part, length = torch.where(ends, given, part), torch.where(ends, 0, length)
+            # where nothing is given, it is left at once
+            ends = (part == given) & (length == self._num_given[given - IN_HEADER])
+            part, length = torch.where(ends, following, part), torch.where(ends, 0, length)
+        self._part[rows], self._length[rows] = part, length
         self._character[rows] = self._characters.next_state[self._character[rows], tokens].long()
-
-    def _place(self, length: Tensor) -> Tensor:
-        return length.clamp(max=len(self._header) - 1)

@@ -22,10 +22,10 @@ from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.judging import Judge
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.parsing import parse_sample
-from lamol_core.generation.quotas import share_evenly
+from lamol_core.generation.quotas import draw_num_answers, share_evenly
 from lamol_core.generation.requests import Draw, Request, draws_of_attempt
-from lamol_core.models.checkpoints import load_model, require_positions
-from lamol_core.records import PseudoSample, pseudo_row_id
+from lamol_core.models.checkpoints import load_model, num_positions, require_positions
+from lamol_core.records import PseudoSample, TaskFacts, all_texts, pseudo_row_id
 from lamol_core.seeds import derive_seed, pseudo_seed
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.normalise import normalise
@@ -46,21 +46,22 @@ def draw_from_checkpoint(
     new_task: str,
     seed: int,
     carried: Sequence[PseudoSample] = (),
-    labels_by_task: Mapping[str, Sequence[str]] | None = None,
+    facts_by_task: Mapping[str, TaskFacts] | None = None,
     judge: Judge | None = None,
     on_rows_done: Progress = lambda count: None,
 ) -> list[PseudoSample]:
     """Load the teacher and draw `count_by_task` pseudo-samples; returns all samples, valid or not.
 
     Rows in `carried` count towards these numbers and come first of each task. `count_by_task` must
-    be in the order of learning, because a task's index gives its GEN token. `labels_by_task`: the
-    labels of each task (none for free text), which prompts name with `gen_order: target_first`. The
-    teacher runs in eval mode and in its stored dtype. Raises GenerationError and ConfigError as
-    PseudoSampler.draw does.
+    be in the order of learning, because a task's index gives its GEN token. `facts_by_task`: with
+    the labels that prompts name by `gen_order: target_first`, and the number of turns; without them
+    a task is free text of one turn. The teacher runs in eval mode and in its stored dtype. Raises
+    GenerationError and ConfigError as PseudoSampler.draw does, and ConfigError where the template
+    has no place for several turns.
     """
-    codec, labels_by_task = load_codec(checkpoint), labels_by_task or {}
+    codec, facts_by_task = load_codec(checkpoint), facts_by_task or {}
     model = load_model(checkpoint, PartialState().device)
-    target_first = {task for task, labels in labels_by_task.items() if text.is_target_first(labels)}
+    target_first = {task for task, facts in facts_by_task.items() if text.is_target_first(facts)}
     specific = text.use_task_specific_gen_token
     template = codec.template(TaskPrompts(list(count_by_task), specific, target_first))
     requests = []
@@ -69,9 +70,16 @@ def draw_from_checkpoint(
             existing = Counter(normalise(s.target) for s in carried if s.source_task == task)
             missing, key = count - existing.total(), (seed, new_task, task)
             targets: tuple[tuple[int, ...], ...] = ()
+            num_answers: tuple[int, ...] = ()
             if template.is_target_first(task):
-                targets = _targets(codec, labels_by_task[task], missing, existing, key)
-            requests.append(Request(task, missing, targets))
+                labels = facts_by_task[task].learnt_classes
+                targets = _targets(codec, labels, missing, existing, key)
+            if task in facts_by_task and facts_by_task[task].has_turns:
+                template.require_turns(task)
+                most = _most_answers(model, template, facts_by_task[task], text)
+                drawn_by = derive_seed(*key, "answers")
+                num_answers = draw_num_answers(facts_by_task[task], missing, most, drawn_by)
+            requests.append(Request(task, missing, targets, num_answers))
     sampler = PseudoSampler(
         model, codec, template, params, text, new_task, seed, teacher_sha256, judge
     )
@@ -91,6 +99,25 @@ def _targets(
     order = sorted(ids, key=lambda label: derive_seed(*key, label))
     shares = share_evenly(order, count, existing)
     return tuple(ids[label] for label, share in shares.items() for _ in range(share))
+
+
+def _longest_sample(template: RowTemplate, text: TextParams, num_answers: int) -> int:
+    """The most ids that a drawn sample with so many answers can have."""
+    a_turn = text.max_sample_tokens + len(template.header)
+    return num_answers * a_turn + (num_answers - 1) * len(template.between)
+
+
+def _most_answers(
+    model: PreTrainedModel, template: RowTemplate, facts: TaskFacts, text: TextParams
+) -> int:
+    """How many answers a sample of a task can have in the model's positions."""
+    wanted, limit = max(facts.num_answers), num_positions(model)
+    while limit is not None and wanted > 1:
+        prompt = template.draw_prompt(facts.name, num_answers=wanted)
+        if len(prompt) + _longest_sample(template, text, wanted) <= limit:
+            break
+        wanted -= 1
+    return wanted
 
 
 @dataclass(frozen=True)
@@ -121,9 +148,15 @@ class PseudoSampler:
         `refill` that is no error, as in the published code, and with a judge only where a task has
         none. Raises ConfigError where rows are longer than the model allows."""
         keys = "text.max_input_tokens and text.max_target_tokens"
-        prompts = {(one.source_task, ids) for one in requests for ids in (one.targets or ((),))}
+        prompts = {
+            (one.source_task, ids, num)
+            for one in requests
+            for ids in (one.targets or ((),))
+            for num in (one.num_answers or (1,))
+        }
         longest = max((len(self.template.draw_prompt(*one)) for one in prompts), default=1)
-        most = self.text.max_sample_tokens + len(self.template.header)
+        num_answers = max((num for *_, num in prompts), default=1)
+        most = _longest_sample(self.template, self.text, num_answers)
         require_positions(self.teacher, most + longest, keys)
         samples: list[PseudoSample] = []
         attempt = 1
@@ -176,8 +209,9 @@ class PseudoSampler:
             for request, index in draws
         ]
         template, params = self.template, self.params
-        max_tokens = self.text.max_sample_tokens + len(template.header)
         targets = [request.target_of(index) for request, index in draws]
+        nums = [request.num_answers_of(index) for request, index in draws]
+        max_tokens = _longest_sample(template, self.text, max(nums))
         text_format = FreeFormat()
         if params.format == "constrain":
             x_only = [bool(target) for target in targets]
@@ -186,21 +220,24 @@ class PseudoSampler:
         completions = decode(
             self.teacher,
             [
-                template.draw_prompt(request.source_task, target)
-                for (request, _), target in zip(draws, targets, strict=True)
+                template.draw_prompt(request.source_task, target, num)
+                for (request, _), target, num in zip(draws, targets, nums, strict=True)
             ],
             sampler.choose,
             max_tokens,
-            [template.end_of_draw(has_target=bool(target)) for target in targets],
+            [
+                template.end_of_draw(bool(target), num)
+                for target, num in zip(targets, nums, strict=True)
+            ],
             template.pad,
             params.batch_size,
             on_rows_done,
             wants_nll=True,
         )
         samples = []
-        drawn = zip(draws, targets, seeds, completions, strict=True)
-        for (request, index), target, seed, completion in drawn:
-            parsed = parse_sample(completion.ids, template, self.codec, target)
+        drawn = zip(draws, targets, nums, seeds, completions, strict=True)
+        for (request, index), target, num, seed, completion in drawn:
+            parsed = parse_sample(completion.ids, template, self.codec, target, num)
             sample = PseudoSample(
                 row_id=pseudo_row_id(self.new_task, request.source_task, index, attempt),
                 source_task=request.source_task,
@@ -248,6 +285,6 @@ def rejected(sample: PseudoSample, reason: str) -> PseudoSample:
     return replace(sample, valid=False, reject_reason=reason)
 
 
-def _text_of(sample: PseudoSample) -> tuple[str, str, str]:
+def _text_of(sample: PseudoSample) -> tuple[str, ...]:
     """The task and normalised texts of a sample. Samples with equal ones are duplicates."""
-    return sample.source_task, normalise(sample.input), normalise(sample.target)
+    return sample.source_task, *map(normalise, all_texts(sample))

@@ -10,7 +10,7 @@ from lamol_core.artifacts.store import Inputs
 from lamol_core.data.task_data import TaskData
 from lamol_core.models.discriminant import NO_CLASSES, Discriminant, LabelOf
 from lamol_core.models.features import FrozenFeatures
-from lamol_core.records import Example, PseudoSample
+from lamol_core.records import Example, PseudoSample, asked_text
 from lamol_core.text.normalise import normalise
 
 
@@ -37,12 +37,13 @@ class Judge:
         return replace(judge, next=judge.with_rows(rows).learnt)
 
     def agrees(self, samples: Sequence[PseudoSample]) -> list[bool]:
-        """Whether each sample's input has the label of its target and task. True for free text."""
+        """Whether each sample's input, with the turns before it, has the label of its target and
+        task. True for free text."""
         known = {task for task, _ in self.learnt.classes}
         asked = [index for index, sample in enumerate(samples) if sample.source_task in known]
         verdicts = [True] * len(samples)
         if asked:
-            found = self.learnt.classify(self.features.of([samples[i].input for i in asked]))
+            found = self.learnt.classify(self.features.of([asked_text(samples[i]) for i in asked]))
             for i, label in zip(asked, found, strict=True):
                 verdicts[i] = label == (samples[i].source_task, normalise(samples[i].target))
         return verdicts
@@ -55,5 +56,5 @@ class Judge:
         labels = [
             LabelOf(row.task, normalise(target)) for row, target in zip(rows, targets, strict=True)
         ]
-        features = self.features.of([row.input for row in rows])
+        features = self.features.of([asked_text(row) for row in rows])
         return replace(self, learnt=self.learnt.with_rows(labels, features))

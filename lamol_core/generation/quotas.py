@@ -1,5 +1,6 @@
 """How many pseudo-samples of each earlier task are wanted."""
 
+import random
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -26,6 +27,14 @@ def rows_wanted(
         )
         for index, facts in enumerate(earlier)
     }
+
+
+def draw_num_answers(facts: TaskFacts, count: int, most: int, seed: int) -> tuple[int, ...]:
+    """How many answers each of `count` rows of a task with several turns is to have: drawn from
+    what its training rows have, at most `most`. The first rows do not depend on `count`."""
+    numbers, weights = zip(*facts.num_answers.items(), strict=True)
+    drawn = random.Random(seed).choices(numbers, weights, k=count)
+    return tuple(min(number, most) for number in drawn)
 
 
 def share_evenly(labels: Sequence[str], count: int, existing: Mapping[str, int]) -> dict[str, int]:

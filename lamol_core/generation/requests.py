@@ -16,10 +16,16 @@ class Request:
     targets: tuple[tuple[int, ...], ...] = ()
     """The ids of each wanted row's label, which its prompt names; empty where the teacher writes
     the targets too."""
+    num_answers: tuple[int, ...] = ()
+    """How many answers each wanted row has; empty where all have one."""
 
     def target_of(self, index: int) -> tuple[int, ...]:
         """The ids of the label that a draw is prompted with; () where it is not."""
         return self.targets[index] if self.targets else ()
+
+    def num_answers_of(self, index: int) -> int:
+        """How many answers a draw is to have."""
+        return self.num_answers[index] if self.num_answers else 1
 
 
 Draw = tuple[Request, int]

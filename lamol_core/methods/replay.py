@@ -18,7 +18,7 @@ from lamol_core.errors import ArtifactError
 from lamol_core.methods.memory import LogitsOf, Memory, MemoryContext, file_of_state
 from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss, ce
-from lamol_core.records import MemoryRow, from_table
+from lamol_core.records import MemoryRow, from_table, in_pairs, to_history
 from lamol_core.seeds import derive_seed
 from lamol_core.text.encoded import EncodedRow
 
@@ -71,12 +71,7 @@ class RowMemory(Memory):
     def read(self, folder: Path) -> None:
         path = file_of_state(folder, ROWS)
         table = read_rows(path, STATE.schema, remedy(STATE, folder.parent.name))
-        self._rows = [
-            self._context.template.row(
-                row.row_id, "memory", row.task, row.input_ids, row.target_ids
-            )
-            for row in from_table(table, MemoryRow)
-        ]
+        self._rows = [self._encoded(row) for row in from_table(table, MemoryRow)]
         stream = json.loads(file_of_state(folder, STREAM).read_text(encoding="utf-8"))
         if stream["buffer_size"] != self._reservoir.size:
             raise ArtifactError(
@@ -84,6 +79,10 @@ class RowMemory(Memory):
                 f"{self._reservoir.size}. Restore it, or run earlier tasks again with `dvc repro`."
             )
         self._reservoir.num_seen = stream["rows_seen"]
+
+    def _encoded(self, row: MemoryRow) -> EncodedRow:
+        texts = row.input_ids, row.target_ids, in_pairs(row.history_ids)
+        return self._context.template.row(row.row_id, "memory", row.task, *texts)
 
     def rows(self, step: int) -> Sequence[EncodedRow]:
         seed = derive_seed(self._context.seed, "memory", self._reservoir.num_seen, step)
@@ -100,7 +99,10 @@ class RowMemory(Memory):
         kept = []
         for slot, row in enumerate(self._rows):
             x, y, decode = list(row.input_ids), list(row.target_ids), self._context.decode
-            kept.append(MemoryRow(slot, row.row_id, row.task, decode(x), decode(y), x, y))
+            history = to_history([(decode(user), decode(answer)) for user, answer in row.history])
+            turns = [list(ids) for turn in row.history for ids in turn]
+            texts = decode(x), decode(y), x, y, history, turns
+            kept.append(MemoryRow(slot, row.row_id, row.task, *texts))
         write_rows(folder / ROWS, kept, STATE.schema)
         stream = {"rows_seen": self._reservoir.num_seen, "buffer_size": self._reservoir.size}
         (folder / STREAM).write_text(json.dumps(stream) + "\n", encoding="utf-8")

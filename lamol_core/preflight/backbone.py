@@ -1,6 +1,6 @@
 """Finds problems of a backbone in its files, without loading it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -20,6 +20,8 @@ from lamol_core.models.files import (
 )
 from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import find_positions
+from lamol_core.records import TaskFacts
+from lamol_core.text.chat_pieces import NO_TURNS, ChatPieces
 from lamol_core.text.params import TextFormat
 
 
@@ -76,6 +78,20 @@ def chat_problems(backbone: BackboneParams, root: Path, config_alone: bool = Fal
     return [
         f"text.format: chat, but the backbone ({named}) has no chat template. Name an instruct "
         "model, or set it to tokens."
+    ]
+
+
+def turn_problems(
+    backbone: BackboneParams, text_format: TextFormat, tasks: Sequence[TaskFacts], root: Path
+) -> list[str]:
+    """Return a sentence for each task with conversations that the chat template of the prepared
+    backbone can't write; [] where it is not prepared yet."""
+    student = Layout(root).student(BASE)
+    pieces = ChatPieces.read(student) if is_made_of(student, backbone, text_format) else None
+    return [
+        f"tasks.{facts.name}: {NO_TURNS}"
+        for facts in tasks
+        if pieces and facts.has_turns and not pieces.have_turns(bool(facts.system))
     ]
 
 

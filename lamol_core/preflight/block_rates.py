@@ -211,10 +211,8 @@ def _rates(
     num_trained = weights_of(shapes, params, params.adapter.kind).trainable
     trained_s += num_trained * _optimizer_s(dtype, device) / in_batch
     drawn_s = times.decoding + head.logits
-    asked, answered = (
-        fmean(len(ids) + 1 for ids in both)
-        for both in zip(*((row.input_ids, row.target_ids) for row in work.rows), strict=True)
-    )
+    answered = fmean(len(row.target_ids) + 1 for row in work.rows)
+    asked = fmean(row.num_text + 2 for row in work.rows) - answered
     checkpoint = num_trained * dtype.itemsize
     return Rates(
         answered_s=(asked * times.forward + answered * drawn_s) / (asked + answered),

@@ -7,7 +7,7 @@ from typing import Any
 from lamol_core.config.loading import version_problems
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import interpolation_hints, pipeline_hints, pipeline_problems
-from lamol_core.preflight.backbone import length_problems, what_is_missing
+from lamol_core.preflight.backbone import length_problems, turn_problems, what_is_missing
 from lamol_core.preflight.forgotten import what_forgotten_rows_cost
 from lamol_core.preflight.hints import find_hints, find_leftovers
 from lamol_core.preflight.overview import TaskOverview, describe_sequence
@@ -50,6 +50,9 @@ def check_all(data: dict[str, Any], root: Path, config_alone: bool = False) -> F
     if problems:
         return Found(problems)
     tasks = describe_sequence(params, root)
+    facts = [task.facts for task in tasks]
+    if problems := turn_problems(params.backbone, params.text.format, facts, root):
+        return Found(problems)
     longest = {"text.max_length": params.text.max_length}
     num_around = count_around(params, tasks, root)
     hints = [

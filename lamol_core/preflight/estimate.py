@@ -17,7 +17,7 @@ from accelerate import PartialState
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
 from lamol_core.config.task_names import BASE
-from lamol_core.data.prepare import find_facts, read_task_rows
+from lamol_core.data.prepare import as_example, find_facts, read_task_rows
 from lamol_core.data.sources.registry import read_texts
 from lamol_core.data.tombstones import read_record
 from lamol_core.errors import ConfigError
@@ -37,7 +37,7 @@ from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import NUM_CONTROL, TaskPrompts, cut_input
+from lamol_core.text.template import NUM_CONTROL, TaskPrompts, cut_row
 from lamol_core.text.tokenizer import TextCodec
 
 # Start-up of a task's stages, in imports of torch: three stages load it; four light ones, DVC and
@@ -183,7 +183,7 @@ def _read_rows(params: Params, root: Path) -> Read:
         read = read_task_rows(name, task, params.prepare, root).by_split
         facts[name] = find_facts(name, task, read)
         rows[name] = [
-            Example(row_id(name, "train", number), name, row.input, row.target, 0)
+            as_example(row, row_id(name, "train", number), name)
             for number, row in enumerate(read["train"])
         ]
     if not rows:
@@ -210,9 +210,9 @@ def _encode(
     encoded = []
     for row, x, y in zip(rows, inputs, codec.encode_targets([row.target for row in rows]),
                          strict=True):  # fmt: skip
-        around = template.num_around(row.task, y)
-        kept, _ = cut_input(x, y, text.max_length, row.row_id, around)
-        encoded.append(template.row(row.row_id, "new", row.task, kept, y))
+        turns = codec.encode_history(row.history), x, y
+        before, kept, _ = cut_row(template, row.task, turns, text.max_length, row.row_id)
+        encoded.append(template.row(row.row_id, "new", row.task, kept, y, before))
     return encoded
 
 
@@ -248,13 +248,17 @@ def measure_lengths(
         inputs = codec.encode_inputs([row.input for row in own])
         pairs = list(zip(inputs, codec.encode_targets([row.target for row in own]), strict=True))
         around = [template.num_around(name, y) for _, y in pairs]
+        turns = [codec.encode_history(row.history) for row in own]
         cut = [
-            cut_input(x, y, text.max_length, row.row_id, num)
-            for row, (x, y), num in zip(own, pairs, around, strict=True)
+            cut_row(template, name, (before, x, y), text.max_length, row.row_id)
+            for row, before, (x, y) in zip(own, turns, pairs, strict=True)
         ]
-        lengths[name] = fmean(len(x) + len(y) for (x, _), (_, y) in zip(cut, pairs, strict=True))
+        lengths[name] = fmean(
+            len(x) + len(y) + sum(template.num_of_turn(*turn) for turn in before)
+            for (before, x, _), (_, y) in zip(cut, pairs, strict=True)
+        )
         lengths[name] += fmean(around) - NUM_CONTROL["gen"]  # which the plan adds
-        if num := sum(was_cut for _, was_cut in cut):
+        if num := sum(was_cut for *_, was_cut in cut):
             notes.append(
                 f"{name}: {num} of {len(own)} inputs are too long for text.max_length = "
                 f"{text.max_length}: their beginnings will be cut off."

@@ -20,7 +20,7 @@ from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.models.params import BackboneParams
 from lamol_core.parameters import Params, compose, find_block
 from lamol_core.preflight.backbone import backbone_problems, chat_problems, length_problems
-from lamol_core.text.template import NUM_CONTROL
+from lamol_core.text.template import NEEDS_CHAT, NUM_CONTROL
 
 
 def check_sequence(data: Mapping[str, Any], root: Path, config_alone: bool = False) -> list[str]:
@@ -69,7 +69,9 @@ def check_sequence(data: Mapping[str, Any], root: Path, config_alone: bool = Fal
         in_written = source.location_problems(written, root)
         problems += [f"tasks.{name}.source: {problem}" for problem in in_written]
         block = TaskParams(after=BASE, source=source)
-        problems += _problems_of(partial(read_task_rows, str(name), block, prepare, root))
+        needs_one_turn = text is not None and not is_chat
+        read = partial(_read_rows, str(name), block, prepare, root, needs_one_turn)
+        problems += _problems_of(read)
     return problems
 
 
@@ -102,6 +104,16 @@ def _least(block: str) -> object:
     """Return the shortest value of a block that leaves its defaults unchanged."""
     default = Params.model_fields[block].default
     return default if isinstance(default, int | str) else "{}"
+
+
+def _read_rows(
+    name: str, task: TaskParams, prepare: PrepareParams, root: Path, needs_one_turn: bool
+) -> None:
+    """Read a task's rows. Raises SourceError as `read_task_rows` does, and where a row has several
+    turns but `needs_one_turn`."""
+    rows = read_task_rows(name, task, prepare, root).by_split.values()
+    if needs_one_turn and any(row.history for part in rows for row in part):
+        raise SourceError([NEEDS_CHAT]).below(f"tasks.{name}.source")
 
 
 def _problems_of(read: Callable[[], object]) -> list[str]:

@@ -79,7 +79,7 @@ def measure_rates(backbone: Path, params: Params, rows: Sequence[Example], lengt
     steps_s = sum(row["seconds"] for row in student.log_rows[1:])
     # only tokens of the mix count, but a step's seconds include rows that a memory recalls
     encoded, _ = training_set.encode(codec)
-    mix_length = fmean(len(row.input_ids) + len(row.target_ids) for row in encoded)
+    mix_length = fmean(row.num_text for row in encoded)
     per_row = sum(mix_length + NUM_CONTROL[view] for view in method.loss.views)
     return Rates(
         answered_s,
@@ -102,7 +102,9 @@ def _try_answering(
     longest = round(fmean(map(len, codec.encode_targets([row.target for row in asked])))) + 1
     evaluate = params.evaluate.model_copy(update={"max_target_tokens": longest})
     started = time.perf_counter()
-    predict(model, codec, [row.input for row in asked], evaluate, params.text.max_length)
+    histories = [row.history for row in asked]
+    inputs, most = [row.input for row in asked], params.text.max_length
+    predict(model, codec, inputs, evaluate, most, histories=histories)
     return (time.perf_counter() - started) / (len(asked) * (length + NUM_CONTROL["qa"]))
 
 

@@ -22,7 +22,7 @@ from lamol_core.privacy import refusals
 from lamol_core.privacy.fingerprinting import fingerprint_files
 from lamol_core.privacy.remains import num_repeated, tables_with_rows
 from lamol_core.privacy.removal import folders_with, forget_rows
-from lamol_core.records import SPLITS
+from lamol_core.records import SPLITS, inputs_of
 
 
 def forget_task(
@@ -158,7 +158,8 @@ def _others_with_its_rows(task: str, params: Params, layout: Layout) -> dict[str
 def _repeated(layout: Layout, own: TaskData) -> Iterator[str]:
     """Yield a sentence for each table whose pseudo-samples repeat rows of the task word for
     word."""
-    inputs = {row.input for split in SPLITS for row in own.rows_left(own.name, split)}
+    rows = [row for split in SPLITS for row in own.rows_left(own.name, split)]
+    inputs = {text for row in rows for text in inputs_of(row.input, row.history)}
     for path in sorted(layout.root.glob(PSEUDO.path.format(task="*"))):
         if num := num_repeated(path, own.name, inputs):
             yield (

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from lamol_core.artifacts.spec import PSEUDO, remedy
 from lamol_core.artifacts.tables import read_rows
 from lamol_core.config.paths import begins_with
-from lamol_core.records import PSEUDO_SCHEMA
+from lamol_core.records import PSEUDO_SCHEMA, inputs_of
 from lamol_core.text.normalise import normalise
 
 COLUMNS = pa.schema([PSEUDO_SCHEMA.field(name) for name in ("source_task", "input")])
@@ -30,12 +30,16 @@ def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator
 
 
 def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
-    """Return how many pseudo-samples of a task have one of these inputs; case and white space do
-    not count. Raises ArtifactError for a table that can't be read."""
+    """Return how many pseudo-samples of a task have one of these inputs, in any of their turns;
+    case and white space do not count. Raises ArtifactError for a table that can't be read."""
     known = {normalise(text) for text in inputs}
     mend = f"{remedy(PSEUDO, table.parent.name)} Delete it if no task uses it."
     rows = read_rows(table, COLUMNS, mend).to_pylist()
-    return sum(row["source_task"] == task and normalise(row["input"]) in known for row in rows)
+    return sum(
+        row["source_task"] == task
+        and not known.isdisjoint(map(normalise, inputs_of(row["input"], row.get("history") or "")))
+        for row in rows
+    )
 
 
 def _has_rows(path: Path, prefixes: Sequence[str]) -> bool:

@@ -4,6 +4,9 @@ QA   user: x, assistant: y                          supervised: y and the end of
 GEN  system: the task, user: x, assistant: y        supervised: x, y and the ends of their turns
      system: the task and y, user: x                supervised: x and the end of its turn
 
+Turns before x stand where the template has them. GEN supervises all of them, and its system message
+says how many turns there are. QA supervises the last answer, or every answer.
+
 What stands around the texts is given to the model. A template without a system role has its text
 at the beginning of the user's turn.
 """
@@ -16,7 +19,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from lamol_core.text.chat_pieces import ChatPieces
+from lamol_core.errors import ConfigError
+from lamol_core.text.chat_pieces import NO_TURNS, ChatPieces, specials_of
 from lamol_core.text.normalise import encodable
 from lamol_core.text.template import RowTemplate, TaskPrompts
 from lamol_core.text.tokenizer import TextCodec, decoded
@@ -27,6 +31,8 @@ ONE_OF_A_TASK = "Write one user's message of the task {task!r} and the answer to
 ONE_OF_A_LABEL = "Write one user's message of the task {task!r} whose answer is {label!r}."
 ONE_WITH_LABEL = "Write one user's message whose answer is {label!r}."
 ONE = "Write one user's message and the answer to it."
+TURNS_OF_A_TASK = "Write a conversation of {num} turns of the task {task!r}."
+TURNS = "Write a conversation of {num} turns."
 
 
 class Turn:
@@ -80,13 +86,6 @@ class Turn:
         return self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
 
 
-def specials_of(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
-    """A pattern that finds the names of special tokens."""
-    added = tokenizer.added_tokens_decoder.values()
-    names = sorted((token.content for token in added if token.special), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, names)) or "(?!)")
-
-
 class ChatTemplate(RowTemplate):
     """The template of a model, for the rows of a sequence's tasks."""
 
@@ -97,7 +96,8 @@ class ChatTemplate(RowTemplate):
         prompts: TaskPrompts = TaskPrompts(),
     ) -> None:
         """A task without a system message is answered with the template's own."""
-        self._tokenizer, self._pieces, self._asked = tokenizer, pieces, prompts
+        super().__init__(prompts)
+        self._tokenizer, self._pieces = tokenizer, pieces
         self._specials = specials_of(tokenizer)
         ends = [self._specials.match(text) for text in (pieces.header, pieces.after)]
         self._end_of_user, end_of_answer = (end[0] for end in ends if end)
@@ -105,6 +105,9 @@ class ChatTemplate(RowTemplate):
         self.assistant = Turn(tokenizer, pieces.header, end_of_answer, pieces.gap)
         self.end_of_input, *header = self.assistant.ids_before
         self.end_of_lone_input, self.header = self.end_of_input, tuple(header)
+        if pieces.between is not None:
+            between = Turn(tokenizer, pieces.between, self._end_of_user)
+            self.between = between.ids_before[1:]  # the first one ends the answer
         self.end = tokenizer.get_vocab()[end_of_answer]
         special_ids = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
         self.pad = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
@@ -112,26 +115,31 @@ class ChatTemplate(RowTemplate):
         self._before = {
             task: self._after_system(text) for task, text in prompts.systems.items() if text
         }
-        self._prompts: dict[tuple[str, str], tuple[int, ...]] = {}
+        self._prompts: dict[tuple[str, str, int], tuple[int, ...]] = {}
 
-    def answer_prompt(self, x: Sequence[int], task: str = "") -> tuple[int, ...]:
-        before = self._before.get(task, self.user.ids_before)
-        return (*before, *x, self.end_of_input, *self.header)
+    def before_input(self, task: str) -> tuple[int, ...]:
+        return self._before.get(task, self.user.ids_before)
 
-    def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
-        label = self.assistant.decode(y) if y else ""
-        if (task, label) not in self._prompts:
-            self._prompts[task, label] = self._prompt(task, label)
-        return self._prompts[task, label]
+    def draw_prompt(
+        self, task: str, y: Sequence[int] = (), num_answers: int = 1
+    ) -> tuple[int, ...]:
+        asked = task, self.assistant.decode(y) if y else "", num_answers
+        if asked not in self._prompts:
+            self._prompts[asked] = self._prompt(*asked)
+        return self._prompts[asked]
 
-    def is_target_first(self, task: str) -> bool:
-        return task in self._asked.target_first
+    def require_turns(self, task: str) -> None:
+        if not self._pieces.have_turns(with_system=task in self._before):
+            raise ConfigError(f"params.yaml: {NO_TURNS}")
 
-    def _prompt(self, task: str, label: str) -> tuple[int, ...]:
-        asked = ONE_OF_A_LABEL if label else ONE_OF_A_TASK
-        if not self._asked.names_task:
-            asked = ONE_WITH_LABEL if label else ONE
-        return self._after_system(asked.format(task=task, label=label))
+    def _prompt(self, task: str, label: str, num_answers: int) -> tuple[int, ...]:
+        asked, any_task = ONE_OF_A_TASK, ONE
+        if label:
+            asked, any_task = ONE_OF_A_LABEL, ONE_WITH_LABEL
+        elif num_answers > 1:
+            asked, any_task = TURNS_OF_A_TASK, TURNS
+        text = asked if self._asked.names_task else any_task
+        return self._after_system(text.format(task=task, label=label, num=num_answers))
 
     def _after_system(self, text: str) -> tuple[int, ...]:
         """The ids up to a user's text, after a system message."""

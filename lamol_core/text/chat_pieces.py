@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,13 @@ MARKS = USER, ANSWER, NEXT_USER, NEXT_ANSWER, SYSTEM = (
 )  # fmt: skip
 
 
+NO_TURNS = (
+    "backbone: its chat template writes earlier turns in another way than the last one, or a "
+    "system message in another place. Name another instruct model, or cut the conversations to "
+    "one turn."
+)
+
+
 @dataclass(frozen=True)
 class ChatPieces:
     """The texts between those of a conversation. Each text is followed at once by a special token,
@@ -34,8 +42,9 @@ class ChatPieces:
     `before`: up to the first user's text. `before_system`, `after_system`: around a system message
     and up to the first user's text. `header`: from a user's text to the answer, as a prompt has it.
     `gap`: white space that rows have between header and answer. `between`: from an
-    answer to the next user's text; None where the template renders an earlier answer in another
-    way. `after`: what follows the last answer. `trims`: whether white space around texts is cut."""
+    answer to the next user's text; None where the template renders an earlier turn in another
+    way. `after`: what follows the last answer. `trims`: whether white space around texts is cut.
+    `system_first`: whether a system message stands before the first of several turns."""
 
     before: str
     before_system: str
@@ -45,6 +54,12 @@ class ChatPieces:
     between: str | None
     after: str
     trims: bool
+    system_first: bool = False
+
+    def have_turns(self, with_system: bool) -> bool:
+        """Whether rows of several turns are these pieces joined. `with_system`: of rows that have a
+        system message."""
+        return self.between is not None and (self.system_first or not with_system)
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
@@ -77,21 +92,38 @@ def find_pieces(tokenizer: PreTrainedTokenizerBase) -> ChatPieces:
     if header + gap != whole_header or gap.strip():
         raise _refused("the chat template's prompt is not the beginning of the row with its answer")
     for end in (header, after):
-        if not _begins_with_special(tokenizer, end):
+        if not _first_special(tokenizer, end):
             raise _refused(f"the chat template ends a turn with {end[:12]!r}, not a special token")
     # without a system role the user's turn carries the instruction
     before_system, after_system = before, "\n\n"
     with suppress(ConfigError):
         before_system, after_system, *_ = _around(tokenizer, [("system", SYSTEM), *turns])
-    between = None
-    with suppress(ConfigError):
-        more = [*turns, ("user", NEXT_USER), ("assistant", NEXT_ANSWER)]
-        first, second, middle, third, _ = _around(tokenizer, more)
-        same = (first, second, third) == (before, whole_header, whole_header)
-        between = middle if same else None
     spaced = [("user", f" {USER} "), ("assistant", ANSWER)]
     trims = f" {USER} " not in _render(tokenizer, spaced)
-    return ChatPieces(before, before_system, after_system, header, gap, between, after, trims)
+    between, more = None, [*turns, ("user", NEXT_USER), ("assistant", NEXT_ANSWER)]
+    with suppress(ConfigError):
+        *first, middle, third, last = _around(tokenizer, more)
+        same = (*first, third, last) == (before, whole_header, whole_header, after)
+        lead = _last_special(tokenizer, before)
+        fits = _first_special(tokenizer, middle) == _first_special(tokenizer, after)
+        if same and fits and lead and _last_special(tokenizer, middle) == lead:
+            between = middle
+    own = ChatPieces(before, before_system, after_system, header, gap, between, after, trims)
+    return replace(own, system_first=_has_system_first(tokenizer, own, more))
+
+
+def _has_system_first(
+    tokenizer: PreTrainedTokenizerBase, pieces: ChatPieces, turns: Sequence[tuple[str, str]]
+) -> bool:
+    """Whether several turns after a system message are the pieces joined. True for a template
+    without a system role: its text is part of the user's."""
+    try:
+        found = _render(tokenizer, [("system", SYSTEM), *turns])
+    except ConfigError:
+        return True
+    header = USER + pieces.header + pieces.gap + ANSWER
+    own = pieces.before_system + SYSTEM + pieces.after_system + header + (pieces.between or "")
+    return found == own + NEXT_USER + pieces.header + pieces.gap + NEXT_ANSWER + pieces.after
 
 
 def _refused(problem: str) -> ConfigError:
@@ -136,6 +168,20 @@ def with_fixed_date(tokenizer: PreTrainedTokenizerBase) -> str:
     return FIXED_DATE + str(tokenizer.get_chat_template())
 
 
-def _begins_with_special(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
+def specials_of(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
+    """A pattern that finds the names of special tokens."""
     added = tokenizer.added_tokens_decoder.values()
-    return any(token.special and text.startswith(token.content) for token in added)
+    names = sorted((token.content for token in added if token.special), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, names)) or "(?!)")
+
+
+def _first_special(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """The special token that a text begins with; "" without one."""
+    found = specials_of(tokenizer).match(text)
+    return found[0] if found else ""
+
+
+def _last_special(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """A text from its last special token on; "" without one."""
+    starts = [found.start() for found in specials_of(tokenizer).finditer(text)]
+    return text[starts[-1] :] if starts else ""

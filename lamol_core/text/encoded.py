@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 from lamol_core.records import Origin, View
 
 IGNORED = -100
 Part = tuple[Sequence[int], bool]
 """A stretch of token ids, and whether it is supervised."""
+Turns = Sequence[tuple[Sequence[int], Sequence[int]]]
+"""The turns before x, oldest first: the ids of each user's text and of its answer."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class EncodedView:
 
 @dataclass(frozen=True)
 class EncodedRow:
-    """One row of a training set as token ids. `parts`: each of its views as stretches of ids."""
+    """One row of a training set as token ids. `parts`: each of its views as stretches of ids.
+    `history`: the turns before its input."""
 
     row_id: str
     origin: Origin
@@ -46,6 +49,17 @@ class EncodedRow:
     input_ids: Sequence[int]
     target_ids: Sequence[int]
     parts: Mapping[View, tuple[Part, ...]]
+    history: Turns = ()
+
+    @property
+    def num_text(self) -> int:
+        """The number of ids of its texts."""
+        return sum(map(len, (self.input_ids, self.target_ids, *chain(*self.history))))
+
+    @property
+    def num_longest(self) -> int:
+        """The number of ids of its longest view."""
+        return max(sum(len(ids) for ids, _ in parts) for parts in self.parts.values())
 
     def views(self, views: Sequence[View]) -> list[EncodedView]:
         """The row's sequences for these views, in this order."""

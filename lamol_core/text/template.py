@@ -3,14 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from lamol_core.errors import ConfigError
 from lamol_core.records import Origin, View
-from lamol_core.text.encoded import EncodedRow, Part
+from lamol_core.text.encoded import EncodedRow, Part, Turns
 
 ANS = "<|lamol:ans|>"
 """The name of ANS in a checkpoint's tokenizer."""
+NEEDS_CHAT = (
+    "conversations of several turns need `text.format: chat` and an instruct model. Set them, or "
+    "cut the conversations to one turn."
+)
 NUM_CONTROL: dict[View, int] = {"qa": 2, "gen": 3}
 """How many control tokens a view has. QA: ANS and EOS. GEN: GEN_t, ANS and EOS."""
 
@@ -43,6 +47,9 @@ class ControlTokens:
         return (self.pad, self.gen, *self.gen_by_task)
 
 
+Supervise = Literal["last", "all"]
+
+
 class End(NamedTuple):
     """What ends a sequence: the `times`-th time that the id `token` is written."""
 
@@ -62,13 +69,15 @@ class TaskPrompts:
     """The tasks whose prompt for drawing holds y."""
     systems: Mapping[str, str] = field(default_factory=dict)
     """The system message that the rows of a task of chat data share; "" without one."""
+    supervise: Supervise = "last"
+    """Which answers of a row with several turns the QA view supervises."""
 
 
 class RowTemplate(ABC):
     """How the rows of a sequence's tasks become token sequences.
 
-    Every row is laid out as prompt, x, `end_of_input`, `header`, y, `end`. A model writes the ids
-    after the prompt; the header is given to it."""
+    Every row is laid out as prompt, x, `end_of_input`, `header`, y, `end`; between two turns stands
+    `between`. A model writes the ids after the prompt; `header` and `between` are given to it."""
 
     end: int
     """The id that ends y."""
@@ -78,53 +87,101 @@ class RowTemplate(ABC):
     """The id that ends x where y stands in the prompt."""
     header: tuple[int, ...] = ()
     """The ids between `end_of_input` and y."""
+    between: tuple[int, ...] = ()
+    """The ids between the `end` of an answer and the next x, where rows may have several turns."""
     pad: int
     never_in_text: Collection[int]
     """Ids that neither x nor y may hold, besides those that end them."""
 
+    def __init__(self, prompts: TaskPrompts) -> None:
+        self._asked = prompts
+
     @abstractmethod
-    def answer_prompt(self, x: Sequence[int], task: str = "") -> tuple[int, ...]:
+    def before_input(self, task: str) -> tuple[int, ...]:
+        """The ids before the first x of the QA view. `task`: whose system message they have."""
+
+    @abstractmethod
+    def draw_prompt(
+        self, task: str, y: Sequence[int] = (), num_answers: int = 1
+    ) -> tuple[int, ...]:
+        """The ids that a pseudo-sample of a task, with so many answers, follows. With `y` x alone
+        is to follow."""
+
+    @abstractmethod
+    def require_turns(self, task: str) -> None:
+        """Raise ConfigError, with the reason, where rows of a task can't have several turns."""
+
+    def is_target_first(self, task: str) -> bool:
+        """Whether the prompt of a task's rows holds their y."""
+        return task in self._asked.target_first
+
+    def answer_prompt(
+        self, x: Sequence[int], task: str = "", history: Turns = ()
+    ) -> tuple[int, ...]:
         """The ids that an answer to x follows: all of the QA view before y. `task`: whose system
-        message it has, if there is one."""
+        message it has, if there is one. Raises ConfigError as `require_turns` does."""
+        (*_, (prompt, _), _) = self._qa(task, [*history, (x, ())], supervise="last")
+        return tuple(prompt)
 
-    @abstractmethod
-    def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
-        """The ids that a pseudo-sample of a task follows. With `y` x alone is to follow."""
-
-    def end_of_draw(self, has_target: bool) -> End:
+    def end_of_draw(self, has_target: bool, num_answers: int = 1) -> End:
         """What ends a drawn sample. `has_target`: whether its prompt holds y."""
         if has_target:
             return End(self.end_of_lone_input)
-        return End(self.end, times=1 + (self.end == self.end_of_input))
-
-    @abstractmethod
-    def is_target_first(self, task: str) -> bool:
-        """Whether the prompt of a task's rows holds their y."""
+        of_turn = (self.end_of_input, *self.header, self.end)
+        times = num_answers * of_turn.count(self.end)
+        return End(self.end, times + (num_answers - 1) * self.between.count(self.end))
 
     def row(
-        self, row_id: str, origin: Origin, task: str, x: Sequence[int], y: Sequence[int]
+        self,
+        row_id: str,
+        origin: Origin,
+        task: str,
+        x: Sequence[int],
+        y: Sequence[int],
+        history: Turns = (),
     ) -> EncodedRow:
-        """A row with both views."""
+        """A row with both views. Raises ConfigError as `require_turns` does."""
+        turns = [*history, (x, y)]
         parts: Mapping[View, tuple[Part, ...]] = {
-            "qa": ((self.answer_prompt(x, task), False), ((*y, self.end), True)),
-            "gen": self._gen(task, x, y),
+            "qa": self._qa(task, turns, self._asked.supervise),
+            "gen": self._gen(task, turns),
         }
-        return EncodedRow(row_id, origin, task, x, y, parts)
+        return EncodedRow(row_id, origin, task, x, y, parts, history)
 
     def num_around(self, task: str, y: Sequence[int]) -> int:
         """How many ids stand around x and y, in the longer one of a row's views."""
-        views = self.row("", "new", task, (), y).parts.values()
-        return max(sum(len(ids) for ids, _ in parts) for parts in views) - len(y)
+        return self.row("", "new", task, (), y).num_longest - len(y)
 
-    def _gen(self, task: str, x: Sequence[int], y: Sequence[int]) -> tuple[Part, ...]:
+    def num_of_turn(self, user: Sequence[int], answer: Sequence[int]) -> int:
+        """How many ids a turn before x takes."""
+        return len((*user, self.end_of_input, *self.header, *answer, self.end, *self.between))
+
+    def _qa(self, task: str, turns: Turns, supervise: Supervise) -> tuple[Part, ...]:
+        if len(turns) > 1:
+            self.require_turns(task)
+        given, parts = list(self.before_input(task)), list[Part]()
+        for x, y in turns[:-1]:
+            given += [*x, self.end_of_input, *self.header]
+            if supervise == "all":
+                parts += [(tuple(given), False), ((*y, self.end), True)]
+                given = list(self.between)
+            else:
+                given += [*y, self.end, *self.between]
+        x, y = turns[-1]
+        given += [*x, self.end_of_input, *self.header]
+        return (*parts, (tuple(given), False), ((*y, self.end), True))
+
+    def _gen(self, task: str, turns: Turns) -> tuple[Part, ...]:
+        x, y = turns[-1]
         if self.is_target_first(task):
             return (self.draw_prompt(task, y), False), ((*x, self.end_of_lone_input), True)
-        return (
-            (self.draw_prompt(task), False),
-            ((*x, self.end_of_input), True),
-            (self.header, False),
-            ((*y, self.end), True),
-        )
+        parts: list[Part] = []
+        given = self.draw_prompt(task, num_answers=len(turns))
+        for x, y in turns:
+            parts += [(given, False), ((*x, self.end_of_input), True)]
+            parts += [(self.header, False), ((*y, self.end), True)]
+            given = self.between
+        return tuple(parts)
 
 
 class TokenTemplate(RowTemplate):
@@ -138,7 +195,8 @@ class TokenTemplate(RowTemplate):
     def __init__(self, control: ControlTokens, prompts: TaskPrompts = TaskPrompts()) -> None:
         """Raises ConfigError where a task has no reserved token. There is no place for a system
         message."""
-        self._control, self._asked = control, prompts
+        super().__init__(prompts)
+        self._control = control
         self._gen_tokens = {
             task: control.gen_for(index, prompts.names_task)
             for index, task in enumerate(prompts.tasks)
@@ -147,15 +205,45 @@ class TokenTemplate(RowTemplate):
         self.end_of_input, self.pad = control.ans, control.pad
         self.never_in_text = control.never_in_text
 
-    def answer_prompt(self, x: Sequence[int], task: str = "") -> tuple[int, ...]:
-        return (*x, self._control.ans)
+    def before_input(self, task: str) -> tuple[int, ...]:
+        return ()
 
-    def draw_prompt(self, task: str, y: Sequence[int] = ()) -> tuple[int, ...]:
+    def draw_prompt(
+        self, task: str, y: Sequence[int] = (), num_answers: int = 1
+    ) -> tuple[int, ...]:
         gen = self._gen_tokens[task]
         return (gen, *y, self._control.gen) if y else (gen,)
 
-    def is_target_first(self, task: str) -> bool:
-        return task in self._asked.target_first
+    def require_turns(self, task: str) -> None:
+        raise ConfigError(f"params.yaml: {NEEDS_CHAT}")
+
+
+def cut_row(
+    template: RowTemplate,
+    task: str,
+    turns: tuple[Turns, Sequence[int], Sequence[int]],
+    max_length: int,
+    row_id: str,
+) -> tuple[Turns, Sequence[int], bool]:
+    """Cut a row (`turns`: history, x, y) so that it fits `max_length` tokens: the oldest turns go
+    first, then the front of x. Returns history and x, and whether something was cut. Raises
+    ConfigError as `cut_input` does."""
+    history, x, y = turns
+    for first in range(len(history)):
+        kept = history[first:]
+        if template.row(row_id, "new", task, x, y, kept).num_longest <= max_length:
+            return kept, x, first > 0
+    x, was_cut = cut_input(x, y, max_length, row_id, template.num_around(task, y))
+    return (), x, was_cut or bool(history)
+
+
+def newest(template: RowTemplate, history: Turns, room: int) -> Turns:
+    """The newest of the turns before x, as many as fit `room` tokens."""
+    for first, turn in reversed([*enumerate(history)]):
+        room -= template.num_of_turn(*turn)
+        if room < 0:
+            return history[first + 1 :]
+    return history
 
 
 def cut_input(

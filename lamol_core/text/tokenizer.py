@@ -11,6 +11,8 @@ from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from lamol_core.errors import ArtifactError
+from lamol_core.records import earlier_turns
+from lamol_core.text.encoded import Turns
 from lamol_core.text.normalise import encodable
 from lamol_core.text.template import ANS, ControlTokens, RowTemplate, TaskPrompts, TokenTemplate
 
@@ -68,6 +70,14 @@ class TextCodec:
     def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text where a target stands."""
         return self.encode(texts)
+
+    def encode_history(self, history: str) -> Turns:
+        """The ids of the turns before an input."""
+        if not (turns := earlier_turns(history)):
+            return []
+        users, answers = zip(*turns, strict=True)
+        inputs, targets = self.encode_inputs(users), self.encode_targets(answers)
+        return list(zip(inputs, targets, strict=True))
 
     def decode_input(self, ids: Sequence[int]) -> str:
         """The text of an input's ids."""

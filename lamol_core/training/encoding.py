@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from lamol_core.artifacts.spec import MIX, remedy
 from lamol_core.errors import ArtifactError
-from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.records import Example, MixRow, PseudoSample, in_pairs
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import RowTemplate, TaskPrompts, cut_input
+from lamol_core.text.template import RowTemplate, Supervise, TaskPrompts, cut_row
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -21,7 +21,7 @@ class TrainingSet:
     `target_first`: the tasks whose GEN view begins with the target. `systems`: the system messages
     of chat data by task. `task_specific_token`: whether
     the GEN view begins with GEN_t or with the shared GEN. `max_length`: the most tokens of a row;
-    longer inputs are cut."""
+    longer ones are cut. `supervise`: which answers of several turns the QA view supervises."""
 
     mix: Sequence[MixRow]
     real: Sequence[Example]
@@ -31,6 +31,7 @@ class TrainingSet:
     max_length: int = 256
     target_first: frozenset[str] = frozenset()
     systems: Mapping[str, str] = field(default_factory=dict)
+    supervise: Supervise = "last"
 
     @property
     def has_pseudo_rows(self) -> bool:
@@ -39,20 +40,27 @@ class TrainingSet:
     def template(self, codec: TextCodec) -> RowTemplate:
         """How the rows become token sequences. Raises ConfigError where a task has no reserved
         token."""
-        return codec.template(
-            TaskPrompts(self.lineage, self.task_specific_token, self.target_first, self.systems)
-        )
+        prompts = self.lineage, self.task_specific_token, self.target_first, self.systems
+        return codec.template(TaskPrompts(*prompts, self.supervise))
 
     def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
-        """The rows as token ids in the mix's order, and how many inputs were cut.
+        """The rows as token ids in the mix's order, and how many of them were
+        cut.
 
         Raises ArtifactError where the mix names a missing or rejected row. Raises ConfigError,
-        which names the row, where a target alone is longer than `max_length` allows."""
+        which names the row, where a target alone is longer than `max_length` allows, and where the
+        template has no place for several turns."""
         template = self.template(codec)
         inputs = codec.encode_inputs([row.input for row in self.real])
         targets = codec.encode_targets([row.target for row in self.real])
-        ids = {row.row_id: pair for row, *pair in zip(self.real, inputs, targets, strict=True)}
-        ids |= {row.row_id: [row.input_ids, row.target_ids] for row in self.pseudo if row.valid}
+        turns = [codec.encode_history(row.history) for row in self.real]
+        names = [row.row_id for row in self.real]
+        ids = dict(zip(names, zip(turns, inputs, targets, strict=True), strict=True))
+        ids |= {
+            row.row_id: (in_pairs(row.history_ids), row.input_ids, row.target_ids)
+            for row in self.pseudo
+            if row.valid
+        }
         rows, num_cut = [], 0
         for row in self.mix:
             if row.row_id not in ids:
@@ -60,9 +68,8 @@ class TrainingSet:
                     f"mix.parquet: row {row.row_id!r} is neither in data/ nor a valid row of "
                     f"pseudo.parquet. {remedy(MIX, self.lineage[-1])}"
                 )
-            x, y = ids[row.row_id]
-            around = template.num_around(row.source_task, y)
-            kept, cut = cut_input(x, y, self.max_length, row.row_id, around)
-            rows.append(template.row(row.row_id, row.origin, row.source_task, kept, y))
+            whole, task = ids[row.row_id], row.source_task
+            history, x, cut = cut_row(template, task, whole, self.max_length, row.row_id)
+            rows.append(template.row(row.row_id, row.origin, task, x, whole[-1], history))
             num_cut += cut
         return rows, num_cut

@@ -63,12 +63,11 @@ def read_training(
         real,
         from_table(pseudo, PseudoSample),
         lineage=tuple(facts.name for facts in data.lineage),
-        target_first=frozenset(
-            facts.name for facts in data.lineage if text.is_target_first(facts.learnt_classes)
-        ),
+        target_first=frozenset(facts.name for facts in data.lineage if text.is_target_first(facts)),
         systems={facts.name: facts.system for facts in data.lineage},
         task_specific_token=method.rehearses and text.use_task_specific_gen_token,
         max_length=text.max_length,
+        supervise=text.supervise,
     )
     layout, task = inputs.layout, inputs.task
     checkpoints = Checkpoints(
@@ -83,6 +82,8 @@ def read_training(
         parameters["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
         if training_set.target_first:
             parameters["text.gen_order"] = text.gen_order
+    if any(facts.has_turns for facts in data.lineage):
+        parameters["text.supervise"] = text.supervise
     if dropped := mix_manifest.parameters.get("flagged_dropped"):
         parameters["mix.flagged_dropped"] = dropped
     method_params = method.effective_params(training_set.has_pseudo_rows)

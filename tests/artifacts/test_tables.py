@@ -1,5 +1,7 @@
 """Parquet tables: round trip, same bytes, and every kind of damage refused."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,11 +17,14 @@ from lamol_core.errors import ArtifactError
 from lamol_core.records import (
     EXAMPLE_SCHEMA,
     MIX_SCHEMA,
+    OF_TURNS,
     PSEUDO_SCHEMA,
     Example,
     MixRow,
     PseudoSample,
+    earlier_turns,
     from_table,
+    to_history,
 )
 from tests.messages import names, naming
 
@@ -149,3 +154,36 @@ def test_more_columns_and_another_order_do_no_harm(tmp_path: Path) -> None:
     assert from_table(read_rows(path, EXAMPLE_SCHEMA, REMEDY), Example) == [
         Example("row_id", "task", "input", "target", 7)
     ]
+
+
+TURNS = [("ask 👋", "told"), ("again", "so")]
+
+
+def test_turns_have_columns_where_a_row_has_several(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    path = layout.pseudo("a")
+    write_table(path, PSEUDO, [SAMPLE])
+    assert not {*OF_TURNS.names} & {*pq.read_schema(path).names}
+    with_turns = replace(SAMPLE, history=to_history(TURNS), history_ids=[[7], [8, 9], [7], [1]])
+    write_table(path, PSEUDO, [SAMPLE, with_turns])
+    table, _ = Inputs(TRAIN, "a", "base", layout).read(PSEUDO)
+    assert from_table(table, PseudoSample) == [SAMPLE, with_turns]
+    messages = json.loads(pq.read_table(path)["history"].to_pylist()[1])
+    assert messages[0] == {"role": "user", "content": "ask 👋"} and len(messages) == 4
+    assert earlier_turns(with_turns.history) == TURNS and earlier_turns("") == []
+
+
+MESSAGES = json.loads(to_history(TURNS))
+
+
+@pytest.mark.parametrize(
+    "history", ["ask", "{}", "[1, 2]", json.dumps(MESSAGES[:1]), json.dumps(MESSAGES[::-1])]
+)
+def test_a_broken_history_is_refused_with_the_remedy(history: str, tmp_path: Path) -> None:
+    path = tmp_path / "pseudo.parquet"
+    write_table(path, PSEUDO, [replace(SAMPLE, history=to_history(TURNS))])
+    table = pq.read_table(path)
+    column = table.column_names.index("history")
+    pq.write_table(table.set_column(column, "history", pa.array([history], pa.string())), path)
+    with pytest.raises(ArtifactError, match=naming(path, "history", REMEDY)):
+        read_rows(path, PSEUDO_SCHEMA, REMEDY)

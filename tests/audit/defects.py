@@ -9,8 +9,8 @@ from dataclasses import replace
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited, SampledTask, Teacher
 from lamol_core.audit.verdicts import Audit, run_checks
-from lamol_core.records import PseudoSample
-from tests.audit.corpus import decode, sample, with_rows
+from lamol_core.records import PseudoSample, to_history
+from tests.audit.corpus import decode, encode, sample, with_rows
 
 PLANTED = range(20, 40)
 """A tenth of the rows."""
@@ -26,6 +26,12 @@ def flagged(result: Audit, check: str) -> set[int]:
 
 def edited(row: PseudoSample, text: str, label: str | None = None) -> PseudoSample:
     return sample(row.gen_index, text, label or row.target)
+
+
+def with_turn(row: PseudoSample, user: str, answer: str = "well") -> PseudoSample:
+    """The row after one more turn."""
+    ids = [encode(user), encode(answer)]
+    return replace(row, history=to_history([(user, answer)]), history_ids=ids)
 
 
 def verbatim(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:

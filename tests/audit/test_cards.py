@@ -10,8 +10,9 @@ from ruamel.yaml import YAML
 from lamol_core.audit.cards import WARNING, croissant, dataset_card
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.verdicts import run_checks
-from lamol_core.records import PSEUDO_SCHEMA
-from tests.audit.corpus import clean
+from lamol_core.records import OF_TURNS, PSEUDO_SCHEMA
+from tests.audit.corpus import clean, with_rows
+from tests.audit.defects import with_turn
 from tests.messages import mentions
 
 TYPES = {
@@ -56,6 +57,15 @@ def test_the_description_names_every_column_once() -> None:
         assert field["source"]["extract"] == {"column": column.name}
     (file,) = described["distribution"]
     assert file["@id"] == by_name["input"]["source"]["fileObject"]["@id"] == "pseudo.parquet"
+
+
+def test_columns_of_turns_are_described_where_they_are() -> None:
+    drawn = AUDITED.tasks[0].drawn
+    turns = with_rows(AUDITED, {3: with_turn(drawn[3], "hello")})
+    (rows,) = json.loads(croissant(CONTENT, turns))["recordSet"]
+    assert [one["name"] for one in rows["field"]] == [*PSEUDO_SCHEMA.names, *OF_TURNS.names]
+    assert all(one["description"] for one in rows["field"])
+    assert "`history`" in dataset_card(CONTENT, turns)
 
 
 def test_no_text_of_a_row_is_on_either() -> None:

@@ -20,6 +20,7 @@ from lamol_core.audit.spec import Audited, Finding
 from lamol_core.audit.verdicts import Audit, run_checks
 from lamol_core.text.display import visible
 from tests.audit.corpus import clean, sample, sentence, with_rows
+from tests.audit.defects import with_turn
 from tests.browser import needs_browser
 from tests.messages import names
 
@@ -81,6 +82,15 @@ def test_the_shared_run_of_words_is_marked() -> None:
     text, start, stop = row[8]
     assert text[start:stop] == text == row[2] and row[6] == row[7] != ""
     assert rows_in(page_of(hostile(), show_real_rows=False))[25][8] == ["", 0, 0]
+
+
+def test_the_shared_run_is_marked_in_an_earlier_turn() -> None:
+    audited = clean(size=300)
+    (task,) = audited.tasks
+    copied = with_turn(task.drawn[25], task.train[25].input)
+    row = rows_in(page_of(with_rows(audited, {25: copied})))[25]
+    assert row[2] == f"{task.train[25].input} well {task.drawn[25].input}"
+    assert row[2][row[12] : row[13]] == task.train[25].input
 
 
 def test_what_cannot_be_seen_is_shown_as_its_code_point() -> None:

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from lamol_core.audit.spec import Audited
-from lamol_core.records import PseudoSample
+from lamol_core.records import PseudoSample, to_history
 from tests.audit.corpus import LABELS, clean, sentence, texts_of, with_rows
-from tests.audit.defects import PLANTED, audit, edited, flagged, of_few_words, verbatim
+from tests.audit.defects import PLANTED, audit, edited, flagged, of_few_words, verbatim, with_turn
 
 
 def lightly_edited(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
@@ -20,6 +20,22 @@ def lightly_edited(audited: Audited, chooser: random.Random) -> dict[int, Pseudo
         i: edited(task.drawn[i], task.train[i].input.replace(" and the ", " or the "))
         for i in PLANTED
     }
+
+
+def copied_in_an_earlier_turn(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {i: with_turn(task.drawn[i], task.train[i].input) for i in PLANTED}
+
+
+def edited_turn(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    row = with_turn(task.drawn[30], "hello")
+    return {30: replace(row, history=to_history([("hello", "something else")]))}
+
+
+def personal_turn(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
+    (task,) = audited.tasks
+    return {i: with_turn(task.drawn[i], "hello", "mail jo.doe@example.org") for i in (20, 21)}
 
 
 def duplicates(audited: Audited, chooser: random.Random) -> dict[int, PseudoSample]:
@@ -80,6 +96,9 @@ def collapsed(audited: Audited, chooser: random.Random) -> dict[int, PseudoSampl
 DEFECTS = {
     verbatim: "memorisation",
     lightly_edited: "memorisation",
+    copied_in_an_earlier_turn: "memorisation",
+    edited_turn: "provenance",
+    personal_turn: "personal_data",
     duplicates: "copies",
     wrong_labels: "faithfulness",
     personal: "personal_data",
@@ -95,6 +114,10 @@ DEFECTS = {
 @pytest.mark.parametrize("plant", DEFECTS, ids=lambda plant: plant.__name__)
 def test_a_planted_defect_is_found(plant: Callable) -> None:
     audited = clean()
+    if plant is copied_in_an_earlier_turn:
+        (task,) = audited.tasks
+        facts = replace(task.facts, num_answers={1: 180, 2: 20})
+        audited = replace(audited, tasks=[replace(task, facts=facts)])
     rows = plant(audited, random.Random(1))
     result = audit(with_rows(audited, rows))
     check = DEFECTS[plant]

@@ -16,7 +16,7 @@ from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.records import PseudoSample
 from tests.audit.corpus import TASK, clean, decode, with_rows
-from tests.audit.defects import as_second, audit, edited, flagged
+from tests.audit.defects import as_second, audit, edited, flagged, with_turn
 
 
 def test_personal_data_of_held_out_rows_is_replayed_too() -> None:
@@ -87,11 +87,15 @@ def in_a_target(row: PseudoSample, secret: str) -> PseudoSample:
     return edited(row, row.input, secret)
 
 
+def in_an_earlier_turn(row: PseudoSample, secret: str) -> PseudoSample:
+    return with_turn(row, "hello", secret)
+
+
 def in_a_rejected_row(row: PseudoSample, secret: str) -> PseudoSample:
     return replace(in_an_input(row, secret), valid=False, reject_reason="no_ans")
 
 
-@pytest.mark.parametrize("plant", [in_an_input, in_a_target, in_a_rejected_row])
+@pytest.mark.parametrize("plant", [in_an_input, in_a_target, in_an_earlier_turn, in_a_rejected_row])
 def test_a_planted_secret_that_comes_back_fails(
     plant: Callable[[PseudoSample, str], PseudoSample],
 ) -> None:

@@ -14,6 +14,7 @@ from lamol_core.data.columns import RawRow
 from lamol_core.data.params import TaskParams
 from lamol_core.data.prepare import find_facts
 from lamol_core.data.sources.registry import read_source
+from lamol_core.records import earlier_turns
 from tests.data.sources.tables import make, pairs_of, problems
 from tests.messages import names
 
@@ -66,6 +67,28 @@ def test_a_conversation_is_a_row_and_its_system_message_is_the_task_s(
     assert find_facts("chat", block, whole).system == "Be brief."
 
 
+SEVERAL = [
+    messages("hello", "hi", "ask", "told"),
+    messages("ask", "told"),
+    messages("a", "b", "c", "d", "ask", "told"),
+]
+
+
+def test_the_last_answer_is_the_target_and_what_is_before_is_history(tmp_path: Path) -> None:
+    rows = [{"messages": SEVERAL[i % 3]} for i in range(10)]
+    train = read(write(tmp_path / "a.jsonl", rows))["train"]
+    assert {(row.input, row.target) for row in train} == {("ask", "told")}
+    turns = [earlier_turns(row.history) for row in train[:3]]
+    assert turns == [[("hello", "hi")], [], [("a", "b"), ("c", "d")]]
+    block = TaskParams.model_validate({"after": "base", "source": {"kind": "demo", "task": "home"}})
+    facts = find_facts("chat", block, {"train": train, "dev": [], "test": train[:1]})
+    assert facts.num_answers == {1: 3, 2: 4, 3: 3} and facts.has_turns
+    only = find_facts("chat", block, {"train": train[1:2], "dev": [], "test": train[1:2]})
+    assert only.num_answers == {} and not only.has_turns
+    held_out = find_facts("chat", block, {"train": train[1:2], "dev": [], "test": train[:1]})
+    assert held_out.num_answers == {1: 1}, "some row has several turns"
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
 def test_instruction_and_input_are_the_user_s_text(suffix: str, tmp_path: Path) -> None:
     rows = [
@@ -103,7 +126,7 @@ BROKEN: dict[str, Any] = {
     "no answer": messages("ask"),
     "answer first": messages("ask", "told")[::-1],
     "ends with a question": messages("ask", "told", "again"),
-    "two answers": messages("ask", "told", "again", "so"),
+    "blank turn": messages("ask", " ", "again", "so"),
     "a tool": [*messages("ask"), {"role": "tool", "content": "4"}],
     "a tool call": [
         *messages("ask"), {"role": "assistant", "content": "", "tool_calls": [{"id": 1}]},

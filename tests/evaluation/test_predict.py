@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lamol_core.artifacts.manifest import Provenance
+from lamol_core.decoding.answers import answer_greedily
 from lamol_core.errors import ConfigError
 from lamol_core.evaluation import scoring
 from lamol_core.evaluation.params import EvaluateParams
@@ -15,10 +16,13 @@ from lamol_core.evaluation.predict import Answers, predict
 from lamol_core.evaluation.scoring import predict_from_checkpoint
 from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.models.reserve import reserve_tokens
-from lamol_core.records import Example, TaskFacts
+from lamol_core.records import Example, TaskFacts, to_history
+from lamol_core.text.chat import ChatCodec
+from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
-from tests.fakes import CORPUS, splitting_tokenizer, tiny_backbone_params, tiny_llama
+from tests.fakes import CORPUS, sharpen, splitting_tokenizer, tiny_backbone_params, tiny_llama
 from tests.messages import naming
+from tests.text.chat_families import chatml
 
 
 def test_inputs_are_cut_at_their_beginning_and_counted(tiny_checkpoint: Path) -> None:
@@ -70,3 +74,27 @@ def test_answers_are_scored_in_the_form_in_which_the_model_writes(
 
     assert scores(tmp_path / "student") == [1.0, 1.0, 0.0, 0.0]
     assert scores(tiny_checkpoint) == [0.0] * 4, "what loses nothing is compared as it is"
+
+
+def test_answers_follow_the_turns_before_them_as_many_as_fit() -> None:
+    """The prompt is that of plain transformers."""
+    tokenizer = chatml()
+    model = sharpen(tiny_llama(vocab_size=len(tokenizer), max_position_embeddings=512))
+    codec = ChatCodec(tokenizer, find_pieces(tokenizer))
+    turns = [("lamp off", "done"), ("next song", "music on")]
+    histories = [to_history(turns[start:]) for start in (2, 1, 0)]
+    params = EvaluateParams(max_target_tokens=4)
+    alone, one, both = predict(model, codec, ["what?"] * 3, params, 512, histories=histories).texts
+    assert len({alone, one, both}) == 3, "each turn changes the answer"
+    texts = [text for turn in turns for text in turn]
+    roles = ("user", "assistant") * 2
+    chat = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+    prompt = tokenizer.apply_chat_template(
+        [*chat, {"role": "user", "content": "what?"}], add_generation_prompt=True
+    )["input_ids"]
+    template = codec.template()
+    (told,) = answer_greedily(model, template, [prompt], 4, 1)
+    assert codec.decode_target([i for i in told.ids if i != template.end]) == both
+    room = len(prompt) - 1 + 1  # a token less than both turns and an answer's end need
+    cut = predict(model, codec, ["what?"] * 3, params, room, histories=histories)
+    assert cut.texts == [alone, one, one] and cut.inputs_cut == 1

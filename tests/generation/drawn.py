@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -9,7 +10,7 @@ from transformers import PreTrainedModel
 from lamol_core.generation.drawing import PseudoSampler
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
-from lamol_core.records import PseudoSample
+from lamol_core.records import PseudoSample, TaskFacts
 from lamol_core.text.params import TextParams
 from lamol_core.text.template import TaskPrompts, TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
@@ -42,6 +43,10 @@ def sampler(
     return PseudoSampler(
         teacher, codec, template, params, text, new_task="new", seed=seed, teacher_sha256="abc"
     )
+
+
+def of_labels(task: str, labels: Sequence[str]) -> TaskFacts:
+    return TaskFacts(task, "accuracy", "classes", tuple(labels), {})
 
 
 def texts(samples: list[PseudoSample]) -> list[tuple]:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lamol_core.decoding.completions import Writer
 from lamol_core.decoding.samplers import Candidates, FreeFormat, TopKSampler
 from lamol_core.generation.automaton import FormatAutomaton
 from lamol_core.generation.characters import CharacterSteps
@@ -15,6 +16,7 @@ from lamol_core.generation.parsing import parse_sample
 from lamol_core.text.params import TextParams
 from lamol_core.text.template import ControlTokens, TokenTemplate
 from tests.fakes import Decodes
+from tests.fakes import Turns as TurnsTemplate
 
 CPU = torch.device("cpu")
 CONTROL = ControlTokens(ans=1, eos=0, pad=2, gen=3, gen_by_task=(4, 5))
@@ -112,6 +114,41 @@ def test_every_completion_is_well_formed(
         assert ids.count(CONTROL.ans) == 1 and ids.count(CONTROL.eos) == 1
         assert 1 <= len(parsed.input_ids) <= x and 1 <= len(parsed.target_ids) <= y
         assert not set(ids) & set(CONTROL.never_in_text)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    topk=st.integers(1, WORDS),
+    one_end=st.booleans(),
+    favoured=st.sampled_from([None, 0, 1, 4, 5, 7]),
+)
+@settings(max_examples=40, deadline=None)
+def test_turns_follow_each_other_until_the_number_drawn_is_reached(
+    seed: int, topk: int, one_end: bool, favoured: int | None
+) -> None:
+    template, x, y, nums = TurnsTemplate(one_end), 4, 3, (1, 2, 4)
+    limits = TextParams(max_input_tokens=x, max_target_tokens=y)
+    machine = FormatAutomaton([False] * len(nums), template, limits, ASCII)
+    max_tokens = 4 * (x + y + 5)
+    sampler = TopKSampler(range(seed, seed + len(nums)), topk, machine, max_tokens, CPU)
+    generator = torch.Generator().manual_seed(seed)
+
+    def choose(logits: torch.Tensor, rows: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+        if favoured is not None:
+            logits[:, favoured] += 50
+        return sampler.choose(logits, rows, length)
+
+    writer = Writer(choose, [template.end_of_draw(False, num) for num in nums], max_tokens, CPU)
+    live = every(len(nums))
+    while len(live):
+        _, ended = writer.write(random_logits(len(live), generator, 1.0), live)
+        live = live[~ended]
+    for num, written in zip(nums, writer.completions(), strict=True):
+        parsed = parse_sample(written.ids, template, Decodes(spell), num_answers=num)
+        assert parsed.reject_reason == ""
+        assert len(parsed.history_ids) == 2 * (num - 1)
+        for i, ids in enumerate([*parsed.history_ids, parsed.input_ids, parsed.target_ids]):
+            assert 1 <= len(ids) <= (y if i % 2 else x)
 
 
 def test_eos_counts_as_ans_in_x() -> None:

@@ -20,7 +20,7 @@ from lamol_core.text.params import TextParams
 from lamol_core.text.template import TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import sharpen
-from tests.generation.drawn import LIMITS, draw, sampler, texts
+from tests.generation.drawn import LIMITS, draw, of_labels, sampler, texts
 from tests.messages import names, naming
 
 
@@ -81,7 +81,7 @@ def test_inputs_are_drawn_for_the_labels_that_their_prompts_name(
     counts = {"a": 8, "free": 3}
     samples = draw_from_checkpoint(
         tiny_checkpoint, "abc", counts, params, text,
-        new_task="new", seed=0, labels_by_task={"a": labels},
+        new_task="new", seed=0, facts_by_task={"a": of_labels("a", labels)},
     )  # fmt: skip
     of_a = [s for s in samples if s.source_task == "a" and s.valid]
     assert Counter(s.target for s in of_a) == dict.fromkeys(labels, 4)
@@ -95,7 +95,7 @@ def test_inputs_are_drawn_for_the_labels_that_their_prompts_name(
     freely = GenerateParams(topk=300, format="reject", refill=False)
     for sample in draw_from_checkpoint(
         tiny_checkpoint, "abc", {"a": 8}, freely, text,
-        new_task="new", seed=0, labels_by_task={"a": labels},
+        new_task="new", seed=0, facts_by_task={"a": of_labels("a", labels)},
     ):  # fmt: skip
         assert sample.valid or sample.reject_reason in ("no_eos", "many_ans", "control_token")
         assert sample.target in labels or sample.reject_reason == "many_ans"

@@ -18,6 +18,7 @@ from lamol_core.generation.params import GenerateParams
 from lamol_core.models.discriminant import NO_CLASSES, LabelOf
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.params import TextParams
+from tests.generation.drawn import of_labels
 from tests.messages import naming
 
 LABELS = ["short", "long"]
@@ -73,7 +74,7 @@ def drawn(checkpoint: Path, judge: Judge, max_attempts: int) -> list[PseudoSampl
     params = GenerateParams(topk=300, max_attempts=max_attempts)
     return draw_from_checkpoint(
         checkpoint, "abc", {"a": 8}, params, text,
-        new_task="new", seed=0, labels_by_task={"a": LABELS}, judge=judge,
+        new_task="new", seed=0, facts_by_task={"a": of_labels("a", LABELS)}, judge=judge,
     )  # fmt: skip
 
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamol_core.generation.parsing import parse_sample
+from lamol_core.records import earlier_turns
 from lamol_core.text.template import ControlTokens, TokenTemplate
-from tests.fakes import Decodes
+from tests.fakes import Decodes, Turns
 
 ANS, EOS, PAD, GEN = 1, 0, 2, 3
 CONTROL = ControlTokens(ans=ANS, eos=EOS, pad=PAD, gen=GEN, gen_by_task=(4, 5))
@@ -70,3 +71,32 @@ def test_valid_means_well_formed_whatever_was_drawn(ids: list[int]) -> None:
     )
     if EOS not in ids[:-1]:  # decoding stops at the first EOS
         assert (parsed.reject_reason == "") == bool(well_formed)
+
+
+@pytest.mark.parametrize("one_end", [True, False])
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        ([8, "e", 4, 5, 9, 0, 4, 9, 9, "e", 4, 5, 8, 0], ""),
+        ([8, "e", 4, 5, 9, 0], "no_ans"),
+        ([8, "e", 4, 9, 9, 0, 4, 9, 9, "e", 4, 5, 8, 0], "no_ans"),
+        ([8, "e", 4, 5, 9, 0, 5, 9, 9, "e", 4, 5, 8, 0], "no_ans"),
+        ([8, "e", 4, 5, 9, 0, 4, 9, 9, "e", 4, 5, 8], "no_eos"),
+        ([8, 2, "e", 4, 5, 9, 0, 4, 9, 9, "e", 4, 5, 8, 0], "control_token"),
+        ([7, "e", 4, 5, 9, 0, 4, 9, 9, "e", 4, 5, 8, 0], "empty_input"),
+        ([8, "e", 4, 5, 9, 0, 4, 7, "e", 4, 5, 8, 0], "empty_input"),
+        ([8, "e", 4, 5, 7, 0, 4, 9, 9, "e", 4, 5, 8, 0], "empty_target"),
+        ([8, "e", 4, 5, 10, 0, 4, 9, 9, "e", 4, 5, 8, 0], "broken_text"),
+    ],
+)
+def test_every_turn_has_its_place_and_its_form(
+    ids: list[int | str], reason: str, one_end: bool
+) -> None:
+    template = Turns(one_end)
+    drawn = [template.end_of_input if i == "e" else int(i) for i in ids]
+    parsed = parse_sample(drawn, template, Decodes(decode), num_answers=2)
+    assert parsed.reject_reason == reason
+    if not reason:
+        assert (parsed.input_ids, parsed.target_ids) == ([9, 9], [8])
+        assert parsed.history_ids == [[8], [9]]
+        assert earlier_turns(parsed.history) == [("a", "b")]

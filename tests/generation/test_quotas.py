@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamol_core.generation.params import GenerateParams
-from lamol_core.generation.quotas import rows_wanted, share_evenly
+from lamol_core.generation.quotas import draw_num_answers, rows_wanted, share_evenly
 from lamol_core.records import TaskFacts
 
 
@@ -89,3 +89,13 @@ def test_labels_get_equal_numbers_with_the_rows_that_are_there(
     count: int, existing: dict[str, int], shares: list[int]
 ) -> None:
     assert share_evenly(["a", "b", "c"], count, existing) == dict(zip("abc", shares, strict=True))
+
+
+def test_numbers_of_answers_are_drawn_from_the_tasks_own() -> None:
+    facts = TaskFacts("a", "rouge_l", "text", (), {}, num_answers={1: 60, 2: 20, 5: 20})
+    drawn = draw_num_answers(facts, 4000, 9, seed=0)
+    assert {*drawn} == {1, 2, 5}
+    assert abs(drawn.count(1) / 4000 - 0.6) < 0.04
+    assert draw_num_answers(facts, 10, 9, seed=0) == drawn[:10]
+    assert draw_num_answers(facts, 10, 9, seed=1) != drawn[:10]
+    assert draw_num_answers(facts, 4000, 3, seed=0) == tuple(min(n, 3) for n in drawn)

@@ -28,10 +28,13 @@ from lamol_core.preflight.estimate import (
 )
 from lamol_core.preflight.rates import Rates, measure_rates
 from lamol_core.preflight.work import TaskWork, plan_work
-from lamol_core.records import Example, TaskFacts
+from lamol_core.records import Example, TaskFacts, to_history
+from lamol_core.text.chat import ChatCodec
+from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names, naming
+from tests.text.chat_families import chatml
 
 RATES = Rates(
     trained_s=0.01,
@@ -177,6 +180,18 @@ def test_rows_are_as_long_as_training_cuts_them(tiny_checkpoint: Path) -> None:
     with pytest.raises(ConfigError, match=naming("text.max_length")):
         long = {"a": [Example("a/train/0", "a", "on", texts[0], 0)]}
         measure_lengths(codec, long, params)
+
+
+def test_earlier_turns_are_counted_with_what_stands_around_them() -> None:
+    codec = ChatCodec(chatml(), find_pieces(chatml()))
+    short = Example("a/train/0", "a", "lamp off", "done", 0)
+    long = replace(short, history=to_history([("next song", "music on")]))
+    params = Params.model_validate({"tasks": {}})
+    (of_short, _), (of_long, _) = (
+        measure_lengths(codec, {"a": [row]}, params) for row in (short, long)
+    )
+    (turn,) = codec.encode_history(long.history)
+    assert of_long["a"] - of_short["a"] == codec.template().num_of_turn(*turn)
 
 
 def put_backbone(root: Path, checkpoint: Path) -> Path:

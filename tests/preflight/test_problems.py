@@ -1,5 +1,6 @@
 """`lamol check`: every problem at once, none invented."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,19 @@ def test_an_after_that_is_no_name_is_told(tmp_path: Path) -> None:
         assert any(
             problem.startswith("tasks.b.after") for problem in check_sequence(data, tmp_path)
         )
+
+
+def test_several_turns_need_chat_format(tmp_path: Path) -> None:
+    texts = ("hello", "hi", "ask", "told")
+    roles = ("user", "assistant") * 2
+    chat = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+    row = json.dumps({"messages": chat}) + "\n"
+    (tmp_path / "train.jsonl").write_text(row * 3)
+    (tmp_path / "dev.jsonl").write_text(row)
+    (tmp_path / "test.jsonl").write_text(row)
+    source = {"kind": "jsonl", "path": "."}
+    data = {"tasks": {"a": {"after": "base", "source": source}}}
+    (problem,) = check_sequence(data, tmp_path)
+    assert problem.startswith("tasks.a.source: ") and names(problem, "text.format", "chat")
+    with_chat = check_sequence({**data, "text": {"format": "chat"}}, tmp_path)
+    assert not [one for one in with_chat if one.startswith("tasks.")]

@@ -12,12 +12,14 @@ import pytest
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.locks import sole_writer
+from lamol_core.artifacts.spec import PSEUDO
+from lamol_core.artifacts.tables import write_table
 from lamol_core.errors import ArtifactError
 from lamol_core.pipeline.dvc_api import Pipeline
 from lamol_core.privacy.forgetting import _remove_remains
 from lamol_core.privacy.refusals import require_nothing_written
 from lamol_core.privacy.remains import num_repeated
-from lamol_core.records import PSEUDO_SCHEMA
+from lamol_core.records import PSEUDO_SCHEMA, PseudoSample, inputs_of, to_history
 from tests.messages import names, naming
 
 
@@ -30,6 +32,16 @@ def test_rows_said_again_are_counted_whatever_case_and_white_space(tmp_path: Pat
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(ArtifactError, match=naming(path, f"generate@{tmp_path.name}")):
         num_repeated(path, "mine", {"a b"})
+
+
+def test_rows_said_again_in_an_earlier_turn_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "pseudo.parquet"
+    history = to_history([("A  b", "well"), ("c", "so")])
+    one = PseudoSample("r", "mine", 0, 1, "x", "y", [1], [2], True, "", 1.0, 0, "0", -1, history)
+    write_table(path, PSEUDO, [one])
+    assert num_repeated(path, "mine", {"a b"}) == num_repeated(path, "mine", {"X"}) == 1
+    assert num_repeated(path, "mine", {"well", "y"}) == 0
+    assert inputs_of("x", history) == ["A  b", "c", "x"]
 
 
 def test_nothing_is_forgotten_while_a_process_writes(tmp_path: Path) -> None:

@@ -65,9 +65,36 @@ def as_messages(table: Path) -> Path:
     return out
 
 
-def new_sequence(root: Path, family: str, gen_order: str) -> Path:
+GREETING = ["play the next song for me", "music on"]
+
+
+def as_messages_of(texts: list[str]) -> list[dict[str, str]]:
+    roles = ("system", *("user", "assistant") * 9)
+    return [
+        {"role": role, "content": text} for role, text in zip(roles, (SYSTEM, *texts), strict=False)
+    ]
+
+
+def write_turns(path: Path) -> Path:
+    """The rows of a CSV as conversations of two turns; every fourth one has one."""
+    lines = as_messages(write_csv(path.with_suffix(".csv"), "animals", 60)).read_text().splitlines()
+    chats = [json.loads(line)["messages"] for line in lines]
+    with path.open("w", encoding="utf-8") as stream:
+        for number, (_, user, assistant) in enumerate(chats):
+            texts = [*GREETING * (number % 4 > 0), user["content"], assistant["content"]]
+            stream.write(json.dumps({"messages": as_messages_of(texts)}) + "\n")
+    return path
+
+
+def with_csv_and_messages(root: Path) -> dict[str, Path]:
     sources = {name: write_csv(root / f"{name}.csv", name) for name in TASKS}
-    sources["animals"] = as_messages(sources["animals"])
+    return {**sources, "animals": as_messages(sources["animals"])}
+
+
+def new_sequence(
+    root: Path, family: str, gen_order: str, sources: dict[str, Path] | None = None
+) -> Path:
+    sources = sources or with_csv_and_messages(root)
     words = [f"--task={name}={path}" for name, path in sources.items()]
     model = write_model(root / "model", family)
     told = run(root, "lamol", "init", "sequence", *words, f"--backbone={model}")
@@ -117,16 +144,85 @@ def test_students_answer_in_plain_transformers_as_they_do_here(
     asked = [row for row in found if row["task"] == "animals"]
     assert sum(row["score"] for row in asked) >= 0.5 * len(asked)
     for row in asked[:8]:
-        chat = [
-            {"role": "system", "content": SYSTEM},
-            {"role": "user", "content": inputs[row["row_id"]]},
-        ]
-        prompt = tokenizer.apply_chat_template(
-            chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
-        written = model.generate(**prompt, max_new_tokens=6, do_sample=False)[0]
-        told = tokenizer.decode(written[prompt["input_ids"].shape[1] :], skip_special_tokens=True)
-        assert told.strip() == row["prediction"].strip()
+        assert answered(student, [inputs[row["row_id"]]]) == row["prediction"].strip()
+
+
+def test_several_turns_are_learnt_drawn_and_answered(tmp_path: Path) -> None:
+    sources = {
+        "pets": write_turns(tmp_path / "turns.jsonl"),
+        "colours": write_csv(tmp_path / "colours.csv", "colours"),
+    }
+    folder = new_sequence(tmp_path, "chatml", "target_first", sources)
+    edit_params(folder, lambda params: params["train"].update({"epochs": 25}))
+    with chdir(folder):
+        backbone()
+        for task in sources:
+            for stage in STAGES:
+                stage(task)
+    (facts,) = json.loads((folder / "data" / "pets" / "lineage.json").read_text())
+    assert {*facts["num_answers"]} == {"1", "2"}
+    plain = json.loads((folder / "data" / "colours" / "lineage.json").read_text())[1]
+    assert "num_answers" not in plain and "system" not in plain
+    drawn = pq.read_table(folder / "runs/colours/pseudo.parquet").to_pylist()
+    nums = [len(row["history_ids"]) // 2 for row in drawn if row["valid"]]
+    assert len(nums) >= 10 and {*nums} == {0, 1}
+    asked = [row for row in drawn if row["valid"] and row["history"]]
+    told = sum("next song" in row["history"] for row in asked)
+    assert told >= 0.5 * len(asked), "they begin as the task's rows do"
+
+    columns = pq.read_schema(folder / "runs/pets/predictions.parquet").names
+    assert "history" not in columns, "real rows stay in data/"
+    found = pq.read_table(folder / "runs/pets/predictions.parquet").to_pylist()
+    assert sum(row["score"] for row in found) >= 0.5 * len(found)
+    rows = pq.read_table(folder / "data" / "pets" / "test.parquet").to_pylist()
+    tests = {row["row_id"]: row for row in rows}
+    student = folder / "runs" / "pets" / "student"
+    for row in [row for row in found if tests[row["row_id"]]["history"]][:3]:
+        before = json.loads(tests[row["row_id"]]["history"])
+        texts = [*(message["content"] for message in before), tests[row["row_id"]]["input"]]
+        assert answered(student, texts) == row["prediction"].strip()
+
+    texts = [GREETING[0], "the crow has 5"]
+    said = run(folder, "lamol", "ask", "--task", "pets", "--chat", "--json", *texts)
+    first, second = (json.loads(line)["answer"] for line in said.splitlines() if line[0] == "{")
+    assert answered(student, texts[:1]) == first.strip()
+    assert answered(student, [texts[0], first, texts[1]]) == second.strip()
+    alone = run(folder, "lamol", "ask", "--task", "pets", *texts).splitlines()
+    assert alone[-1] == answered(student, texts[1:])
+
+    shown = run(folder, "lamol", "samples", "colours", "--format", "json", "--limit", "9999")
+    rows = [json.loads(line) for line in shown.splitlines() if line[0] == "{"]
+    assert [row["history"] for row in rows] == [row["history"] or "" for row in drawn]
+
+
+def answered(student: Path, texts: list[str]) -> str:
+    """The answer of plain transformers after these texts of a user and an assistant in turn."""
+    tokenizer = AutoTokenizer.from_pretrained(student)
+    model = AutoModelForCausalLM.from_pretrained(student)
+    prompt = tokenizer.apply_chat_template(
+        as_messages_of(texts), add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    written = model.generate(**prompt, max_new_tokens=6, do_sample=False)[0]
+    told = tokenizer.decode(written[prompt["input_ids"].shape[1] :], skip_special_tokens=True)
+    return str(told.strip())
+
+
+def test_several_turns_are_refused_with_reserved_tokens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = {"pets": write_turns(tmp_path / "turns.jsonl")}
+    folder = new_sequence(tmp_path, "chatml", "input_first", sources)
+    edit_params(folder, lambda params: params["text"].update({"format": "tokens"}))
+    told = run(folder, "lamol", "check", expect=3)
+    assert names(told, "tasks.pets.source", "text.format", "chat")
+    with chdir(folder):
+        backbone()
+        for stage in (prepare, snapshot, generate, audit, mix):
+            stage("pets")
+        with pytest.raises(typer.Exit) as stopped:
+            train("pets")
+    assert stopped.value.exit_code == 3
+    assert names(capsys.readouterr().err, "text.format", "chat")
 
 
 def test_a_model_without_a_chat_template_is_refused(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -11,19 +13,21 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
 from lamol_core.errors import ConfigError
+from lamol_core.records import to_history
 from lamol_core.text.chat import ChatCodec
-from lamol_core.text.chat_pieces import DATE, ChatPieces, find_pieces, with_fixed_date
-from lamol_core.text.encoded import IGNORED
-from lamol_core.text.template import TaskPrompts
+from lamol_core.text.chat_pieces import DATE, PIECES, ChatPieces, find_pieces, with_fixed_date
+from lamol_core.text.encoded import IGNORED, EncodedView
+from lamol_core.text.template import Supervise, TaskPrompts
 from tests.messages import naming
-from tests.text.chat_families import FAMILIES, chatml
+from tests.text.chat_families import FAMILIES, chatml, mistral
 
 TOKENIZERS = {name: make() for name, make in FAMILIES.items()}
 CODECS = {name: ChatCodec(one, find_pieces(one)) for name, one in TOKENIZERS.items()}
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1).filter(
     lambda text: text.strip() == text and text != ""
 )
-BY_LABEL = TaskPrompts(["home"], target_first={"home"})
+THREE = [("lamp off", "done"), ("what is France?", "a land"), ("next song, please", "music on")]
+ROLES = "user", "assistant"
 each_family = pytest.mark.parametrize("family", FAMILIES)
 
 
@@ -43,17 +47,86 @@ def up_to(ids: list[int], end: int) -> list[int]:
 
 @pytest.mark.slow
 @each_family
-@given(x=TEXTS, y=TEXTS)
+@given(turns=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=3))
 @settings(max_examples=150, deadline=None)
-def test_the_ids_of_a_row_are_those_of_the_chat_template(family: str, x: str, y: str) -> None:
+def test_the_ids_of_a_row_are_those_of_the_chat_template(
+    family: str, turns: list[tuple[str, str]]
+) -> None:
+    require_ids_of_the_template(family, turns)
+
+
+@each_family
+def test_the_ids_of_several_turns_are_those_of_the_chat_template(family: str) -> None:
+    require_ids_of_the_template(family, THREE)
+
+
+def require_ids_of_the_template(family: str, turns: list[tuple[str, str]]) -> None:
     codec, template = CODECS[family], CODECS[family].template()
+    *before, (x, y) = turns
     (x_ids,), (y_ids,) = codec.encode_inputs([x]), codec.encode_targets([y])
-    (qa,) = template.row("r", "new", "home", x_ids, y_ids).views(("qa",))
-    whole = up_to(rendered(family, ("user", x), ("assistant", y)), template.end)
-    assert list(qa.ids) == whole
-    prompt = rendered(family, ("user", x), is_prompt=True)
-    assert list(template.answer_prompt(x_ids)) == prompt
+    history = codec.encode_history(to_history(before))
+    (qa,) = template.row("r", "new", "home", x_ids, y_ids, history).views(("qa",))
+    messages = [(role, text) for turn in turns for role, text in zip(ROLES, turn, strict=True)]
+    assert list(qa.ids) == up_to(rendered(family, *messages), template.end)
+    prompt = rendered(family, *messages[:-1], is_prompt=True)
+    assert list(template.answer_prompt(x_ids, history=history)) == prompt
     assert codec.decode_input(x_ids) == x and codec.decode_target(y_ids) == y
+
+
+def encoded(family: str, supervise: Supervise = "last") -> tuple[EncodedView, EncodedView]:
+    """Both views of THREE turns."""
+    codec = CODECS[family]
+    template = codec.template(TaskPrompts(["home"], supervise=supervise))
+    *before, (x, y) = THREE
+    history = codec.encode_history(to_history(before))
+    (x_ids,), (y_ids,) = codec.encode_inputs([x]), codec.encode_targets([y])
+    qa, gen = template.row("r", "new", "home", x_ids, y_ids, history).views(("qa", "gen"))
+    return qa, gen
+
+
+@each_family
+def test_of_several_turns_the_last_answer_is_supervised_or_all(family: str) -> None:
+    codec, template = CODECS[family], CODECS[family].template()
+    inputs = codec.encode_inputs([x for x, _ in THREE])
+    answers = [[*ids, template.end] for ids in codec.encode_targets([y for _, y in THREE])]
+    (last, gen), (every, same_gen) = encoded(family), encoded(family, "all")
+    assert last.ids == every.ids and gen == same_gen
+    assert learnt(last) == answers[-1]
+    assert learnt(every) == list(chain(*answers))
+    turns = zip(inputs, answers, strict=True)
+    assert learnt(gen) == [i for x, y in turns for i in (*x, template.end_of_input, *y)]
+    qa_from = last.ids[len(template.before_input("home")) :]
+    assert gen.ids[-len(qa_from) :] == qa_from, "GEN has another beginning alone"
+    begins = TOKENIZERS[family].decode(gen.ids[: gen.supervised[0][0]])
+    assert "conversation of 3 turns" in begins and "home" in begins
+
+
+def learnt(view: EncodedView) -> list[int]:
+    return [label for label in view.labels if label != IGNORED]
+
+
+def test_a_template_that_has_the_system_message_later_refuses_it_with_turns() -> None:
+    """As Mistral v0.3: the system message stands in the last user's turn of a prompt alone."""
+    later = mistral()
+    later.chat_template = str(later.chat_template).replace("if loop.first", "if loop.last")
+    pieces = find_pieces(later)
+    assert pieces.between is not None and not pieces.system_first
+    prompts = TaskPrompts(["home", "music"], systems={"home": "Be brief.", "music": ""})
+    template = ChatCodec(later, pieces).template(prompts)
+    template.row("r", "new", "music", [30], [31], [([32], [33])])
+    template.row("r", "new", "home", [30], [31])
+    with pytest.raises(ConfigError, match=naming("chat template")):
+        template.row("r", "new", "home", [30], [31], [([32], [33])])
+
+
+def test_pieces_of_before_there_were_turns_are_read(tmp_path: Path) -> None:
+    find_pieces(chatml()).write(tmp_path)
+    kept = json.loads((tmp_path / PIECES).read_text())
+    del kept["system_first"]
+    (tmp_path / PIECES).write_text(json.dumps(kept))
+    old = ChatPieces.read(tmp_path)
+    assert old is not None and old.have_turns(with_system=False)
+    assert not old.have_turns(with_system=True)
 
 
 @each_family
@@ -129,7 +202,7 @@ def test_pieces_are_kept_beside_the_weights(tmp_path: Path) -> None:
         pieces = find_pieces(tokenizer)
         pieces.write(tmp_path)
         assert ChatPieces.read(tmp_path) == pieces
-    assert pieces.between is not None
+    assert all(find_pieces(one).have_turns(with_system=True) for one in TOKENIZERS.values())
 
 
 def test_the_day_is_the_same_in_every_run() -> None:
@@ -175,3 +248,6 @@ def test_a_template_that_renders_earlier_answers_otherwise_has_no_piece_between(
         )
     )
     assert pieces.between is None and pieces.header == find_pieces(chatml()).header
+    template = ChatCodec(chatml(), pieces).template()
+    with pytest.raises(ConfigError, match=naming("chat template")):
+        template.answer_prompt([30], history=[([32], [33])])

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from lamol_core.errors import ArtifactError, ConfigError
-from lamol_core.records import Example, MixRow, PseudoSample
+from lamol_core.records import Example, MixRow, PseudoSample, to_history
+from lamol_core.text.chat import ChatCodec
+from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.encoding import TrainingSet
 from tests.messages import naming
+from tests.text.chat_families import chatml
 
 REAL = [Example(f"b/train/{i}", "b", f"book a flight {i}", "book_flight", i) for i in range(3)]
 PSEUDO = [
@@ -106,3 +110,41 @@ def test_the_target_comes_first_in_the_tasks_that_say_so(codec: TextCodec) -> No
     for row, num in zip(rows, learnt, strict=True):
         y = 0 if row.origin == "pseudo" else len(row.target_ids) + 1
         assert num == len(row.input_ids) + 1 + y
+
+
+TURNS = [("turn it on", "done"), ("what is it", "a lamp")]
+CHAT = ChatCodec(chatml(), find_pieces(chatml()))
+
+
+def of_turns(**changes: Any) -> TrainingSet:
+    """A real row of three turns, and a pseudo row of two."""
+    real = [replace(REAL[0], history=to_history(TURNS))]
+    pseudo = [replace(PSEUDO[0], history=to_history([("x", "y")]), history_ids=[[50, 51], [52]])]
+    mix = [MixRow(0, "new", "b", real[0].row_id, 0), MIX[1]]
+    return TrainingSet(mix, real, pseudo, ("a", "b"), **changes)
+
+
+def test_rows_have_their_earlier_turns() -> None:
+    (new, drawn), num_cut = of_turns().encode(CHAT)
+    assert num_cut == 0
+    told = [(CHAT.decode_input(x), CHAT.decode_target(y)) for x, y in new.history]
+    assert told == TURNS
+    assert drawn.history == [([50, 51], [52])], "the ids that were drawn"
+    (last,), (every,) = (
+        rows[0].views(("qa",))
+        for rows, _ in (of_turns(supervise=which).encode(CHAT) for which in ("last", "all"))
+    )
+    assert last.ids == every.ids and len(last.supervised) == 1 and len(every.supervised) == 3
+
+
+def test_rows_that_are_too_long_lose_their_oldest_turns_and_are_counted() -> None:
+    (whole, _), _ = of_turns().encode(CHAT)
+    longest = max(len(view.ids) for view in whole.views(("qa", "gen")))
+    (cut, _), num_cut = of_turns(max_length=longest - 1).encode(CHAT)
+    assert num_cut == 1 and list(cut.history) == list(whole.history)[1:]
+    assert cut.input_ids == whole.input_ids
+
+
+def test_several_turns_need_chat_format(codec: TextCodec) -> None:
+    with pytest.raises(ConfigError, match=naming("text.format", "chat")):
+        of_turns().encode(codec)

@@ -16,6 +16,7 @@ from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Finding, SampledTask
 from lamol_core.config.section import Section
 from lamol_core.data.canaries import DIGITS
+from lamol_core.records import all_texts
 from lamol_core.seeds import derive_seed
 
 NUM_OTHERS = 1023  # random secrets that each planted one is ranked with: 1,024 in all
@@ -35,7 +36,7 @@ class Canaries(Check[Section]):
         by_task: dict[str, dict[str, Figure]] = {}
         flags = []
         # a row drawn for one task can hold a secret of another
-        texts = [(row, f"{row.input} {row.target}".replace(" ", "")) for row in audited.drawn]
+        texts = [(row, "".join(all_texts(row)).replace(" ", "")) for row in audited.drawn]
         planted = [task for task in audited.tasks if task.canaries]
         for task in planted:
             found = [

@@ -28,7 +28,7 @@ from lamol_core.audit.quality.planting import planted
 from lamol_core.audit.quality.signals import Row, Signals, by_label
 from lamol_core.audit.spec import Audited, Check, Finding, SampledTask
 from lamol_core.config.section import Section
-from lamol_core.records import Example, PseudoSample
+from lamol_core.records import Example, PseudoSample, asked_text
 from lamol_core.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Correctness(Check[Section]):
 
 
 def _pairs(rows: Sequence[PseudoSample] | Sequence[Example]) -> list[Row]:
-    return [(row.input, row.target) for row in rows]
+    return [(asked_text(row), row.target) for row in rows]
 
 
 def _judge(audited: Audited) -> "Judge | None":
@@ -103,7 +103,7 @@ def _score(
     held_out = _pairs(_sample(task.held_out, MOST_HELD_OUT, rng))
     if task.forgotten_on or len(held_out) < LEAST_HELD_OUT or not real:
         return _by_judge(task, judge)
-    foreign = [row.input for other in tasks if other is not task for row in other.train]
+    foreign = [asked_text(row) for other in tasks if other is not task for row in other.train]
     plants = list(planted(held_out, foreign, rng))
     if len(plants) < LEAST_HELD_OUT:  # short inputs of one label, and no other task
         return _by_judge(task, judge)

@@ -7,7 +7,8 @@
                           decontamination)
     overlap               words of a row's longest shared run / words of the row, mean over rows
     copied_share          share of rows with an edit similarity of 0.9 or more to a training row
-    exact_copies          number of rows equal to a training row
+    exact_copies          number of rows equal to a training row (in a task with several turns, a
+                          user's text equal to one of a training row counts too)
     nearest_similarity    edit similarity to the nearest training row, mean over rows
     *_held_out            the same figure against held-out rows, which no training has seen
     training_rows, held_out_rows

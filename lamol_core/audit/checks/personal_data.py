@@ -26,7 +26,7 @@ from lamol_core.audit.figures import share
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Finding, Origin, SampledTask
 from lamol_core.config.section import Section
-from lamol_core.records import Example, Flag, PseudoSample
+from lamol_core.records import Example, Flag, PseudoSample, all_texts
 from lamol_core.text.normalise import without_unseen
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
@@ -155,7 +155,7 @@ class PersonalData(Check[PersonalDataParams]):
 
     def run(self, audited: Audited, params: PersonalDataParams) -> Finding:
         def found_in(row: PseudoSample | Example) -> set[tuple[str, str]]:
-            return personal_data_in(f"{row.input}\n{row.target}", params.phone_regions)
+            return personal_data_in("\n".join(all_texts(row)), params.phone_regions)
 
         by_task, flags = {}, []
         found_by_task = {

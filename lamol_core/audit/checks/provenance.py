@@ -21,7 +21,7 @@ from lamol_core.audit.figures import Figure
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import CARRIED, Audited, Check, Finding, Origin
 from lamol_core.config.section import Section
-from lamol_core.records import PseudoSample, pseudo_row_id
+from lamol_core.records import PseudoSample, all_texts, pseudo_row_id
 from lamol_core.seeds import pseudo_seed
 
 
@@ -84,9 +84,9 @@ def _why_broken(sample: PseudoSample, audited: Audited, times: int) -> str:
         return "foreign_teacher"
     if sample.seed != pseudo_seed(origin.seed, *draw):
         return "foreign_seed"
-    texts = (sample.input_ids, sample.input), (sample.target_ids, sample.target)
-    written = [decode(ids) if min(ids, default=0) >= 0 else None for ids, _ in texts]
-    stored: list[str | None] = [text for _, text in texts]
+    all_ids = [*sample.history_ids, sample.input_ids, sample.target_ids]
+    written = [decode(ids) if min(ids, default=0) >= 0 else None for ids in all_ids]
+    stored: list[str | None] = [*all_texts(sample)]
     if origin.text.format == "chat":  # whose template may cut white space around texts
         written, stored = ([text and text.strip() for text in of] for of in (written, stored))
     return "" if written == stored else "edited_text"

@@ -17,7 +17,7 @@ from lamol_core.audit.figures import Figure, share
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Finding, Origin, SampledTask
 from lamol_core.config.section import Section
-from lamol_core.records import PseudoSample
+from lamol_core.records import PseudoSample, in_pairs
 from lamol_core.text.params import TextParams
 
 
@@ -72,7 +72,6 @@ def _num_drawn(kept: Sequence[PseudoSample], origin: Origin) -> int:
 
 
 def _is_truncated(sample: PseudoSample, text: TextParams) -> bool:
-    return (
-        len(sample.input_ids) >= text.max_input_tokens
-        or len(sample.target_ids) >= text.max_target_tokens
-    )
+    turns = [*in_pairs(sample.history_ids), (sample.input_ids, sample.target_ids)]
+    limits = text.max_input_tokens, text.max_target_tokens
+    return any(len(x) >= limits[0] or len(y) >= limits[1] for x, y in turns)

@@ -9,6 +9,7 @@ very similar may be missed, and a text that shares no run with any row has no ne
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -52,6 +53,22 @@ def nearest_rows(texts: Sequence[str], corpus: Sequence[str]) -> list[Nearest]:
         for chunk in chunks
         for similarities in cdist(chunk, corpus, scorer=scorer, dtype=np.float64)
     ]
+
+
+def nearest_by_parts(
+    samples: Sequence[Sequence[str]], corpus: Sequence[Sequence[str]]
+) -> list[Nearest]:
+    """Return for each sample the nearest rows of the corpus, where samples and rows are given as
+    texts: the whole and its parts. The most similar pair of a sample's and a row's texts counts."""
+    row_of = [row for row, texts in enumerate(corpus) for _ in texts]
+    found = iter(nearest_rows([*chain(*samples)], [*chain(*corpus)]))
+    nearest = []
+    for texts in samples:
+        near = list(islice(found, len(texts)))
+        best = max(one.similarity for one in near)
+        rows = {row_of[part] for one in near if one.similarity == best for part in one.rows}
+        nearest.append(Nearest(best, tuple(sorted(rows))))
+    return nearest
 
 
 def _nearest(similarities: np.ndarray, rows: np.ndarray) -> Nearest:

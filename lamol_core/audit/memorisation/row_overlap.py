@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from lamol_core.audit.figures import Figure
-from lamol_core.audit.memorisation.neighbours import nearest_rows
+from lamol_core.audit.memorisation.neighbours import nearest_by_parts
 from lamol_core.audit.memorisation.permutation import Mask, Numbers, Pool, Shares, excess_of
 from lamol_core.audit.memorisation.spans import SharedSpans, longest_shared_spans
 from lamol_core.audit.spec import Neighbour, SampledTask
-from lamol_core.records import Example, Flag
+from lamol_core.records import Example, Flag, PseudoSample, inputs_of
 from lamol_core.seeds import derive_seed
-from lamol_core.text.normalise import words_of
+from lamol_core.text.normalise import normalise, words_of
 
 SPANS = (8, 13, 50)
 COPIED = 0.9
@@ -33,14 +33,19 @@ class _Side:
     """Samples (n) compared with training rows, or with held-out rows."""
 
     def __init__(
-        self, samples: Sequence[str], by_task: Sequence[tuple[SampledTask, Sequence[Example]]]
+        self,
+        samples: Sequence[str],
+        parts: Sequence[Sequence[str]],
+        by_task: Sequence[tuple[SampledTask, Sequence[Example]]],
     ) -> None:
+        """`parts`: each sample's `parts_of`."""
         self.rows = [row for _, rows in by_task for row in rows]
         self.task_of_row = [index for index, (_, rows) in enumerate(by_task) for _ in rows]
         self.texts = texts = [text for task, rows in by_task for text in task.texts(rows)]
         self.lengths = lengths_of(samples)
         self.spans = _shared_spans(samples, texts)
-        self.nearest = nearest_rows(samples, texts)
+        own = [texts for task, rows in by_task for texts in parts_of(task, rows)]
+        self.nearest = nearest_by_parts(parts, own)
         self.similarity = np.array([near.similarity for near in self.nearest])
 
     def row_id(self, row: int) -> str:
@@ -63,8 +68,9 @@ class AgainstRows:
         self.tasks, self.seed = tasks, seed
         self.samples = [sample for task in tasks for sample in task.drawn]
         texts = [text for task in tasks for text in task.texts(task.drawn)]
-        self.train = _Side(texts, [(task, task.train) for task in tasks])
-        self.held_out = _Side(texts, [(task, task.held_out) for task in tasks])
+        parts = [texts for task in tasks for texts in parts_of(task, task.drawn)]
+        self.train = _Side(texts, parts, [(task, task.train) for task in tasks])
+        self.held_out = _Side(texts, parts, [(task, task.held_out) for task in tasks])
         task_of_row = np.array(self.train.task_of_row + self.held_out.task_of_row)
         self.pool = Pool(task_of_row, np.arange(len(task_of_row)) < len(self.train.rows))
         spans = _shared_spans(texts, self.train.texts + self.held_out.texts)
@@ -173,6 +179,19 @@ class AgainstRows:
                 rows += tuple(row + len(self.train.rows) for row in unseen.rows)
             weight[index], group[index] = 1.0, groups.setdefault(rows, len(groups))
         return Shares(weight, group, [np.array(rows) for rows in groups])
+
+
+def parts_of(
+    task: SampledTask, rows: Sequence[PseudoSample] | Sequence[Example]
+) -> list[list[str]]:
+    """Return the texts by which each row's copies are found: the whole; for a task with several
+    turns also what the user says in each."""
+    if not task.facts.has_turns:
+        return [[text] for text in task.texts(rows)]
+    return [
+        [normalise(text) for text in (task.text(row), *inputs_of(row.input, row.history))]
+        for row in rows
+    ]
 
 
 def _shared_spans(texts: Sequence[str], corpus: Sequence[str]) -> SharedSpans:

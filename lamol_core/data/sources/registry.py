@@ -19,6 +19,7 @@ from lamol_core.data.sources.jsonl import JsonlSource
 from lamol_core.data.sources.parquet import ParquetSource
 from lamol_core.data.sources.spec import SourceSpec
 from lamol_core.data.sources.tsv import TsvSource
+from lamol_core.records import all_texts
 
 SOURCES: dict[str, type[SourceSpec]] = {
     get_args(source.model_fields["kind"].annotation)[0]: source
@@ -64,11 +65,11 @@ def holds_conversations(source: Source, root: Path) -> bool:
 
 
 def read_texts(sources: Sequence[Source], root: Path) -> list[str]:
-    """The inputs and targets of all training rows of these sources, for training a tokenizer.
+    """All texts of all training rows of these sources, for training a tokenizer.
     Limits are applied. Raises SourceError as `read_source` does."""
     return [
         text
         for source in sources
         for row in columns.limit_rows(read_source(source, root), source)["train"]
-        for text in (row.input, row.target)
+        for text in all_texts(row)
     ]
