@@ -22,6 +22,7 @@ from lamol_core.models.adapters import NAME, add_adapter, load_adapter, save_ada
 from lamol_core.models.attention import PACKED
 from lamol_core.models.checkpoints import load_model
 from lamol_core.models.params import AdapterParams
+from lamol_core.pipeline.init import make_params
 from lamol_core.training.batches import count_supervised, micro_batches
 from lamol_core.training.hidden_states import as_body
 from lamol_core.training.objective import losses_of
@@ -38,6 +39,8 @@ from tests.fakes import (
     tiny_llama,
 )
 from tests.methods.test_fused_losses import LargestTensor
+from tests.preflight.sequences import write_model
+from tests.stages.sequences import write_csv
 from tests.training.naive import naive_lamol_kd
 from tests.training.steps import KD, ROWS, pair
 
@@ -255,3 +258,16 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     assert written[0] == written[1] and len(written[0]) == 2
     config = json.loads((tmp_path / "1" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "runs/base/student"
+
+
+@pytest.mark.parametrize(("billions", "kind"), [(0.9, "none"), (1.1, "lora")])
+def test_a_large_model_gets_an_adapter(tmp_path: Path, billions: float, kind: str) -> None:
+    tasks = [f"sums={write_csv(tmp_path / 'sums.csv', 'sums')}"]
+    write_model(tmp_path / "model", {"n_positions": 512})
+    num = round(billions * 1e9)
+    tensor = {"dtype": "BF16", "shape": [num // 1000, 1000], "data_offsets": [0, 2 * num]}
+    header = json.dumps({"weight": tensor}).encode()
+    with (tmp_path / "model" / "model.safetensors").open("wb") as weights:
+        weights.write(len(header).to_bytes(8, "little") + header)
+        weights.truncate(8 + len(header) + 2 * num)  # a hole: it takes no room
+    assert make_params(tasks, str(tmp_path / "model"), "lamol_kd")["adapter"]["kind"] == kind

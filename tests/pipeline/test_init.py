@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -56,19 +55,6 @@ def test_limits_are_written_that_fit_the_model(tmp_path: Path, positions: int, f
     assert length_problems(longest, params.backbone, tmp_path) == []
     published = Params.model_validate({"tasks": {}, "text": {"gen_order": "target_first"}})
     assert (params.text == published.text) == (params.evaluate == published.evaluate) == fits
-
-
-@pytest.mark.parametrize(("billions", "kind"), [(0.9, "none"), (1.1, "lora")])
-def test_a_large_model_gets_an_adapter(tmp_path: Path, billions: float, kind: str) -> None:
-    tasks = [f"sums={write_csv(tmp_path / 'sums.csv', 'sums')}"]
-    write_model(tmp_path / "model", {"n_positions": 512})
-    num = round(billions * 1e9)
-    tensor = {"dtype": "BF16", "shape": [num // 1000, 1000], "data_offsets": [0, 2 * num]}
-    header = json.dumps({"weight": tensor}).encode()
-    with (tmp_path / "model" / "model.safetensors").open("wb") as weights:
-        weights.write(len(header).to_bytes(8, "little") + header)
-        weights.truncate(8 + len(header) + 2 * num)  # a hole: it takes no room
-    assert make_params(tasks, str(tmp_path / "model"), "lamol_kd")["adapter"]["kind"] == kind
 
 
 @pytest.mark.slow
