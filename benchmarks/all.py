@@ -41,6 +41,7 @@ BENCHES = {
         (), ("--rows", "64", "--published-rows", "8", "--peer-rows", "32", "--rounds", "1")
     ),
     "bench_memory": Bench((), ("--rows", "32", "--published-rows", "4", "--rounds", "1")),
+    "bench_adapters": Bench((), ("--rows", "48", "--rounds", "1")),
     "bench_limit": Bench(("--compile", "never", "always"), ("--rows", "128", "--rounds", "1")),
     "bench_tasks": Bench((), ("--tasks", "4", "--backbone", "nano", "--rounds", "1")),
     "bench_startup": Bench((), ("--rounds", "1", "--no-demo")),
@@ -81,6 +82,13 @@ TARGETS = {
     "memory_vocabulary": Target(
         "vocabulary doubled: growth against embedding, gradient and optimizer rows", 1.7, True
     ),
+    "adapter_state_whole": Target("an adapter's weights, gradients, moments: whole's", 0.25, True),
+    "adapter_peak_whole": Target("peak memory of training an adapter: whole weights'", 0.65, True),
+    "adapter_rows_per_s_whole": Target("rows/s of training an adapter: whole weights'", None),
+    "adapter_rows_per_s_trl_sdpa": Target("rows/s of training an adapter: TRL's SFT, sdpa", 1.0),
+    "adapter_rows_per_s_trl_eager": Target("the same, TRL with eager attention", 1.0),
+    "adapter_peak_trl_sdpa": Target("peak memory of an adapter: TRL's SFT, sdpa", 1.0, True),
+    "adapter_peak_trl_eager": Target("the same, TRL with eager attention", 1.0, True),
     "tasks_flat": Target("slowest against fastest of tasks 2..10", 1.15, True),
     "startup_share": Target("overhead of the demo's stages, share of its time", 0.30, True),
 }
