@@ -85,7 +85,7 @@ class AdapterParams(Section):
     alpha: Positive = 32.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     targets: Literal["all-linear"] | list[str] = "all-linear"
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 2e-3
 
     def made_of(self) -> dict[str, Any]:
         """The parameters that act, for manifests; {} without an adapter."""
