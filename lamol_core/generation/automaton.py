@@ -46,8 +46,9 @@ class FormatAutomaton(FreeFormat):
         self._combined = sorted({template.end_of_input, template.end})
         from_whole = characters.missing[WHOLE]
         self._control_ids = torch.cat([self._ends, self._given.flatten()]).unique()
-        ends = {*self._ends.tolist(), *template.header}
-        self._not_text = torch.tensor(sorted({*ends, *template.never_in_text}), device=device)
+        # what is given may be text too, such as the line end after the name of a role
+        not_text = {*self._ends.tolist(), *template.never_in_text}
+        self._not_text = torch.tensor(sorted(not_text), device=device)
         unwritable = from_whole == UNREACHABLE
         unwritable[self._not_text] = True
         self._never = unwritable.nonzero()[:, 0]

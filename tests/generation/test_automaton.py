@@ -151,6 +151,16 @@ def test_turns_follow_each_other_until_the_number_drawn_is_reached(
             assert 1 <= len(ids) <= (y if i % 2 else x)
 
 
+def test_what_stands_before_an_answer_may_be_text_too() -> None:
+    """Such as the line end after the name of a role."""
+    template = TurnsTemplate(one_end=True)
+    limits = TextParams(max_input_tokens=5, max_target_tokens=3)
+    machine = FormatAutomaton([False], template, limits, ASCII)
+    allowed = constrain(machine, torch.zeros(1, WORDS))[0] > NEVER
+    assert allowed[[*template.header, *template.between]].all()
+    assert not allowed[[*template.never_in_text, template.end]].any()
+
+
 def test_eos_counts_as_ans_in_x() -> None:
     machine = automaton(1)
     logits = torch.randn(1, WORDS, generator=torch.Generator().manual_seed(0))
