@@ -24,13 +24,14 @@ def export(
     task: TaskArgument, to: ToOption, merge: MergeOption = False, debug: DebugOption = False
 ) -> None:
     load_params(Path("params.yaml")).task(task)
-    layout = Layout()
+    layout, out = Layout(), to.expanduser()
     check(layout, STUDENT, task)
-    from lamol_core.models.export import export_student  # loads torch
+    from lamol_core.models.export import export_student, require_new_folder  # loads torch
 
-    held = export_student(layout.student(task), to, merge)
-    say(f"export: {held}, {bytes_below(to) / 1e6:.0f} MB -> {to}")
-    say(f'Plain transformers loads it: AutoModelForCausalLM.from_pretrained("{to}").')
+    require_new_folder(out, (*layout.with_rows, layout.reports))
+    held = export_student(layout.student(task), out, merge)
+    say(f"export: {held}, {bytes_below(out) / 1e6:.0f} MB -> {out}")
+    say(f'Plain transformers loads it: AutoModelForCausalLM.from_pretrained("{out}").')
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from stages.console import PLAIN_EVERY_S, say
 
 OF_THE_DISK = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
+    errno.ENAMETOOLONG,
 }  # fmt: skip
 """Errors of the disk, such as no room or no permission. They are no bugs of lamol."""
 

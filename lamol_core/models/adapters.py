@@ -22,11 +22,10 @@ from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.spec import STUDENT, remedy_at
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError
-from lamol_core.models.checkpoints import ADAPTER_CONFIG
+from lamol_core.models.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from lamol_core.models.params import AdapterParams
 from lamol_core.seeds import derive_seed
 
-WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 """What peft puts before the names of weights in a file."""
 NAME = "default"
@@ -35,12 +34,19 @@ SAME = ("r", "lora_alpha", "target_modules", "trainable_token_indices")
 """The keys of `adapter_config.json` that do not change from task to task."""
 
 
-def merge(backbone: PreTrainedModel, checkpoint: Path) -> PreTrainedModel:
+def merge(
+    backbone: PreTrainedModel, checkpoint: Path, dtype: torch.dtype | None = None
+) -> PreTrainedModel:
     """The model with the adapter of a checkpoint merged into its weights: added in fp32, then
-    rounded to the weights' dtype."""
+    rounded to `dtype`, by default the adapter's."""
     # peft reads the adapter in fp32, whatever the dtype of the backbone
     adapted = PeftModel.from_pretrained(backbone, str(checkpoint), torch_device="cpu")
     merged: PreTrainedModel = adapted.merge_and_unload()
+    kept = dtype or next(iter(load_file(checkpoint / ADAPTER_WEIGHTS).values())).dtype
+    # not `Module.to`: it would round buffers too, such as the frequencies of positions
+    for weight in merged.parameters():
+        weight.data = weight.data.to(kept)
+    merged.config.dtype = kept
     return merged
 
 
@@ -85,7 +91,7 @@ def load_adapter(model: PreTrainedModel, checkpoint: Path) -> None:
             f"{checkpoint}: its adapter has another {other[0]} than the block `adapter` of "
             "params.yaml. Run `dvc repro`: an adapter goes on from the first task to the last."
         )
-    tensors = load_file(checkpoint / WEIGHTS)
+    tensors = load_file(checkpoint / ADAPTER_WEIGHTS)
     named = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
     set_peft_model_state_dict(model, named, adapter_name=NAME)
 
@@ -94,7 +100,7 @@ def save_adapter(model: PreTrainedModel, folder: Path) -> None:
     """Write the adapter of a model as `PeftModel.save_pretrained` does."""
     tensors = get_peft_model_state_dict(model, adapter_name=NAME, save_embedding_layers=False)
     named = {f"{PREFIX}{name}": tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(named, folder / WEIGHTS, metadata={"format": "pt"})
+    save_file(named, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     model.peft_config[NAME].save_pretrained(folder)
 
 

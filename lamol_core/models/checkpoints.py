@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.manifest import Provenance, write_folder
 from lamol_core.artifacts.spec import STUDENT, remedy_at
+from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.models.foreign import foreign
 from lamol_core.text.chat_pieces import ChatPieces
@@ -21,24 +22,27 @@ TOKENIZER_FILES = (
     "tokenizer*.json", "special_tokens_map.json", "chat_template*", "vocab*", "merges*",
     "additional_chat_templates/*",
 )  # fmt: skip
-ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def backbone_of(checkpoint: Path) -> Path | None:
     """The folder of the backbone that a checkpoint's adapter belongs to; None where the checkpoint
-    holds whole weights."""
-    config = checkpoint / ADAPTER_CONFIG
+    holds whole weights. Raises ArtifactError where its files say otherwise."""
+    config, mend = checkpoint / ADAPTER_CONFIG, remedy_at(checkpoint)
     if not config.is_file():
         return None
-    named = read_json(config, remedy_at(checkpoint)).get("base_model_name_or_path")
-    return checkpoint.absolute().parents[2] / str(named)
+    if read_json(config, mend).get("base_model_name_or_path") != STUDENT.at(BASE).as_posix():
+        raise ArtifactError(f"{config}: names another backbone than {STUDENT.at(BASE)}. {mend}")
+    if not (weights := checkpoint / ADAPTER_WEIGHTS).is_file():
+        raise ArtifactError(f"{weights}: missing. {mend}")
+    return STUDENT.at(BASE, checkpoint.absolute().parents[2])
 
 
 def load_model(
     folder: Path, device: torch.device, dtype: torch.dtype | None = None, attention: str = "eager"
 ) -> PreTrainedModel:
     """Load a checkpoint's model onto `device`, in eval mode, with its adapter merged into the
-    weights if it has one. `dtype` None keeps the stored one.
+    weights if it has one. `dtype` None keeps the stored one, which of an adapter is its own.
 
     Raises ArtifactError where the folder holds no causal language model."""
     what = f"{folder}: no causal language model in safetensors"
@@ -46,7 +50,7 @@ def load_model(
     with foreign(what, ArtifactError, remedy_at(folder)):
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             backbone or folder,
-            dtype=dtype or "auto",
+            dtype="auto" if backbone else dtype or "auto",
             attn_implementation=attention,
             local_files_only=True,
             use_safetensors=True,
@@ -54,7 +58,7 @@ def load_model(
         if backbone is not None:
             from lamol_core.models.adapters import merge  # peft takes a second to import
 
-            model = merge(model, folder)
+            model = merge(model, folder, dtype)
     nn.Module.to(model, device)
     model.eval()
     return model

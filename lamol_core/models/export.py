@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -35,14 +37,27 @@ OURS = (MANIFEST, PIECES)
 """Files that only lamol reads."""
 
 
+def require_new_folder(out: Path, taken: Iterable[Path]) -> None:
+    """Raises ConfigError where `out` is no new or empty folder, can't be made, or lies in one of
+    the folders `taken`."""
+    try:
+        with suppress(FileNotFoundError):
+            out.lstat()
+            if not out.is_dir() or any(out.iterdir()):
+                raise ConfigError(f"{out}: not an empty folder. Name a new one: it stays as it is.")
+        if own := [one for one in taken if out.resolve().is_relative_to(one.resolve())]:
+            raise ConfigError(f"{out}: lies in {own[0]}, a folder of the sequence. Name another.")
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: can't be made ({error.strerror}). Name another.") from error
+
+
 def export_student(student: Path, out: Path, merge: bool = False) -> str:
     """Copy a student into the folder `out`; returns what the folder holds.
 
     An adapter goes beside a copy of its backbone, where transformers finds both. With `merge` it is
     merged into the weights. The copy is tried in a fresh process, before `out` exists: raises
-    ConfigError where its logits are not the student's, or `out` is not empty."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out}: not an empty folder. Name a new one: nothing is overwritten.")
+    ConfigError where its logits are not the student's."""
     backbone = backbone_of(student)
     with atomic_folder(out) as scratch:
         if backbone is not None and not merge:
@@ -51,9 +66,9 @@ def export_student(student: Path, out: Path, merge: bool = False) -> str:
         if backbone is not None and merge:
             load_model(student, torch.device("cpu")).save_pretrained(scratch)
         elif backbone is not None:
-            # transformers takes the backbone from the folder itself, as it has a config.json
+            # for peft; transformers takes the backbone from the folder, as it has a config.json
             config = json.loads((scratch / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-            config["base_model_name_or_path"] = "."
+            config["base_model_name_or_path"] = str(out.resolve())
             (scratch / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
         _try(scratch, student)
     if backbone is None:
@@ -62,9 +77,9 @@ def export_student(student: Path, out: Path, merge: bool = False) -> str:
 
 
 def _copy(source: Path, target: Path, skip: tuple[str, ...] = ()) -> None:
-    shutil.copytree(
-        source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*OURS, *skip)
-    )  # fmt: skip
+    leave = shutil.ignore_patterns(*OURS, *skip)
+    # not their modes: DVC makes its outputs read-only
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=leave, copy_function=shutil.copyfile)
 
 
 def _try(exported: Path, student: Path) -> None:

@@ -127,14 +127,17 @@ def test_plain_transformers_reads_it_from_the_folder_of_the_sequence(
 
 
 def test_weights_are_merged_in_fp32_and_rounded_once(tmp_path: Path) -> None:
-    model = sharpen(tiny_llama()).to(torch.bfloat16)
-    student = in_sequence(model, tmp_path)
-    save_adapter(adapted(model), student)
+    """The backbone is stored in fp32, the adapter as it was trained, in bf16."""
+    whole: Any = sharpen(tiny_llama())
+    student = in_sequence(whole, tmp_path)
+    model = adapted(copy.deepcopy(whole).to(torch.bfloat16))
+    save_adapter(model, student)
     layer: Any = model.model.layers[0].self_attn.q_proj
     a, b = (one[NAME].weight.detach().float() for one in (layer.lora_A, layer.lora_B))
-    exact = layer.base_layer.weight.detach().float() + LORA.alpha / LORA.r * (b @ a)
+    exact = whole.model.layers[0].self_attn.q_proj.weight + LORA.alpha / LORA.r * (b @ a)
     merged: Any = load_model(student, torch.device("cpu"))
     assert torch.equal(merged.model.layers[0].self_attn.q_proj.weight, exact.bfloat16())
+    assert merged.model.rotary_emb.inv_freq.dtype == torch.float32
 
 
 @pytest.mark.parametrize("attention", [PACKED, "eager"])

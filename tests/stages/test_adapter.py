@@ -80,8 +80,11 @@ def test_both_tasks_are_learnt_by_small_checkpoints(learnt: Path) -> None:
 def test_an_exported_student_answers_in_plain_transformers(
     merge: tuple[str, ...], learnt: Path, tmp_path: Path
 ) -> None:
+    for file in (learnt / "runs" / "base" / "student").iterdir():
+        file.chmod(0o444)  # as DVC leaves it
     told = run(learnt, "lamol", "export", "animals", "--to", str(tmp_path / "model"), *merge)
     assert names(told, tmp_path / "model")
+    assert all(file.stat().st_mode & 0o200 for file in (tmp_path / "model").iterdir())
     moved = (tmp_path / "model").rename(tmp_path / "moved")
     assert (moved / "adapter_config.json").exists() == (not merge)
     model = AutoModelForCausalLM.from_pretrained(moved)
@@ -101,6 +104,10 @@ def test_nothing_is_exported_over_other_files(learnt: Path, tmp_path: Path) -> N
     told = run(learnt, "lamol", "export", "animals", "--to", str(tmp_path), expect=3)
     assert names(told, tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    inside = "runs/animals/student/copy"
+    for to in (inside, "data/copy", tmp_path / "notes.txt" / "a", tmp_path / "link", "n" * 300):
+        assert names(run(learnt, "lamol", "export", "animals", "--to", str(to), expect=3), to)
     assert names(run(learnt, "lamol", "export", "none", "--to", "x", expect=3), "none")
 
 
