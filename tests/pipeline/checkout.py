@@ -56,7 +56,7 @@ def tiny_params() -> dict[str, Any]:
         "text": {"max_length": 64, "max_input_tokens": 24, "max_target_tokens": 6},
         "train": {"steps": 2, "batch_size": 4, "learning_rate": 1e-3, "precision": "fp32"},
         "evaluate": {"max_target_tokens": 4},
-        **dict.fromkeys(("prepare", "generate", "audit", "mix", "adapter", "lamol_kd"), {}),
+        **{name: {} for name in ("prepare", "generate", "audit", "mix", "adapter", "lamol_kd")},
     }  # fmt: skip
 
 
