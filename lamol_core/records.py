@@ -201,9 +201,11 @@ def earlier_turns(history: str) -> list[Exchange]:
     """The turns that `to_history` wrote. Raises ValueError for a text that has none."""
     try:
         messages = json.loads(history) if history else []
-        exchanges = in_pairs([message["content"] for message in messages])
+        texts = [message["content"] for message in messages]
+        exchanges = in_pairs(texts)
         is_list = json.loads(to_history(exchanges) or "[]") == messages
-    except (ValueError, TypeError, KeyError):
+        is_list = is_list and all(isinstance(text, str) for text in texts)
+    except (ValueError, TypeError, KeyError, RecursionError):
         is_list = False
     if not is_list:
         raise ValueError("is no list of messages of user and assistant in turn")

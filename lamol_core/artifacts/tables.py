@@ -65,8 +65,21 @@ def read_rows(path: Path, schema: pa.Schema, remedy: str) -> pa.Table:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ArtifactError(f"{path}: a column has the wrong type ({error}). {remedy}") from error
     try:
-        for history in table["history"].to_pylist() if "history" in schema.names else ():
-            earlier_turns(history)
+        _check_turns(table)
     except ValueError as error:
         raise ArtifactError(f"{path}: a cell of column 'history' {error}. {remedy}") from error
     return table
+
+
+def _check_turns(table: pa.Table) -> None:
+    """Raise ValueError where a cell of the columns OF_TURNS is broken."""
+    turns, ids = ([], [])
+    if "history" in table.column_names:
+        turns = [earlier_turns(history) for history in table["history"].to_pylist()]
+    if "history_ids" in table.column_names:
+        ids = table["history_ids"].to_pylist()
+    for of_row, ids_of_row in zip(turns, ids, strict=False):
+        if not isinstance(ids_of_row, list) or None in ids_of_row or len(ids_of_row) % 2:
+            raise ValueError("has no ids of its texts in column 'history_ids'")
+        if of_row and len(ids_of_row) != 2 * len(of_row):
+            raise ValueError("has other turns than column 'history_ids'")

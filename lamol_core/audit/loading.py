@@ -39,6 +39,7 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     manifest, data = inputs.manifest_unchecked(PSEUDO), TaskData.read(inputs)
     teacher = inputs.path(TEACHER)
     inputs.hashes["table"] = sha256_of(path)
+    carried = _rows_before(inputs, manifest.inputs)
     origin = Origin(
         new_task=task,
         seed=seed,
@@ -49,7 +50,8 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
         teacher_sha256=inputs.manifest_unchecked(TEACHER).content_sha256,
         text=text,
         teacher_is_as_written=_is_as_written(layout, TEACHER, task),
-        carried=_rows_before(inputs, manifest.inputs),
+        carried=carried or {},
+        carried_is_lost=carried is None,
     )
     drawn: dict[str, list[PseudoSample]] = {facts.name: [] for facts in data.earlier}
     if foreign := sorted({sample.source_task for sample in samples} - {*drawn}):
@@ -115,14 +117,17 @@ def sampled_task(
     )
 
 
-def _rows_before(inputs: Inputs, drawn_from: Mapping[str, str]) -> dict[str, PseudoSample]:
-    """Return the rows of the previous task's table by id, if this table's rows were carried over
-    from it and it is unchanged; else {}."""
+def _rows_before(
+    inputs: Inputs, drawn_from: Mapping[str, str]
+) -> Mapping[str, PseudoSample] | None:
+    """Return the rows of the previous task's table by id, {} if no row was carried over from it;
+    None where it is missing or was changed."""
     if CARRIED in drawn_from:
         with suppress(ArtifactError):
             table, manifest = inputs.read(PSEUDO, "before")
             if manifest.content_sha256 == drawn_from[CARRIED]:
                 return {sample.row_id: sample for sample in from_table(table, PseudoSample)}
+        return None
     return {}
 
 

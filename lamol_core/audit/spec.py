@@ -137,7 +137,7 @@ class Origin:
 
     `table_sha256` is the hash of the file on disk, which can differ from the hash in the
     manifest. `carried` are the rows of the previous task's table that could be carried over, by
-    id."""
+    id; `carried_is_lost`: that table is missing or was changed."""
 
     new_task: str
     seed: int
@@ -149,6 +149,7 @@ class Origin:
     text: TextParams
     teacher_is_as_written: bool = True
     carried: Mapping[str, PseudoSample] = field(default_factory=dict)
+    carried_is_lost: bool = False
 
 
 @dataclass(frozen=True)

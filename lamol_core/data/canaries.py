@@ -13,7 +13,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -47,8 +47,8 @@ def make_canaries(
 ) -> tuple[list[Canary], list[RawRow]]:
     """Make `count` canaries for a task; returns them and their rows, in the same order.
 
-    Their row ids continue those of `train`. Each row has the target of a random row of `train`. An
-    opening is shared by at least two rows: the file of canaries outlives the rows."""
+    Their row ids continue those of `train`. Each row is a random row of `train` with another input.
+    An opening is shared by at least two rows: the file of canaries outlives the rows."""
     rng = random.Random(derive_seed(seed, "canaries", task))
     shared = _shared_openings(train) if count else {}
     canaries, rows = [], []
@@ -60,7 +60,7 @@ def make_canaries(
             like, start = rng.choice(list(shared.items()))
         canary = Canary(row_id(task, "train", len(train) + i), start, secret)
         canaries.append(canary)
-        rows.append(RawRow(canary.text, like.target))
+        rows.append(replace(like, input=canary.text))
     return canaries, rows
 
 

@@ -3,7 +3,10 @@
 messages        [{"role": "system" | "user" | "assistant", "content": TEXT}, ...]
 conversations   [{"from": "system" | "human" | "gpt", "value": TEXT}, ...] (ShareGPT)
 instruction     {"instruction": TEXT, "input": TEXT, "output": TEXT} (Alpaca); instruction and input
-                are the user's text, with a line end between them
+                are the user's text, with a line end between them. "history", if it is there, holds
+                the turns before: [[TEXT, TEXT], ...]
+
+A column "system" beside them holds the system message.
 
 The last answer is a row's target, the user's text before it the input, all before that the history.
 """
@@ -79,22 +82,24 @@ def columns_to_read(there: Collection[str], columns: Columns) -> list[str]:
     column = conversations_in(there, columns)
     needed = needed_columns(columns)
     if column is not None:
-        of_alpaca = ("input", "output") if column == "instruction" else ()
-        needed = [column, *of_alpaca, *columns.where]
+        of_alpaca = ("input", "output", "history") if column == "instruction" else ()
+        needed = [column, "system", *of_alpaca, *columns.where]
     return [name for name in dict.fromkeys(needed) if name in there]
 
 
 def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
     """The conversation of a row, whose layout is known by `column`. Raises ValueError with the
     reason where it has none, or one that cannot be learnt."""
+    beside = _text(cells["system"]) if cells.get("system") else ""
     if column == "instruction":
         parts = [_text(cells.get(name)) for name in (column, "input") if cells.get(name)]
-        return RawRow(checked("\n".join(parts)), checked(_text(cells.get("output"))))
+        text, answer = checked("\n".join(parts)), checked(_text(cells.get("output")))
+        return RawRow(text, answer, beside, _alpaca_history(cells.get("history") or []))
     messages = cells.get(column)
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise ValueError("is no list of messages")
     turns = [_turn(message) for message in messages]
-    system = ""
+    system = beside
     if turns[0][0] == "system":
         (_, system), *turns = turns
     roles = [role for role, _ in turns]
@@ -106,6 +111,15 @@ def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
         raise ValueError("does not end with an answer")
     *history, (text, answer) = in_pairs([checked(text) for _, text in turns])
     return RawRow(text, answer, system, to_history(history))
+
+
+def _alpaca_history(turns: object) -> str:
+    if not isinstance(turns, Sequence) or isinstance(turns, str):
+        raise ValueError("has a history that is no list of turns")
+    pairs = [() if isinstance(turn, str) else tuple(map(_text, turn)) for turn in turns]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError("has a history whose turns are no pairs of a user's text and an answer")
+    return to_history([(checked(user), checked(answer)) for user, answer in pairs])
 
 
 def _turn(message: object) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.machine import peak_memory_bytes
 from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
+from lamol_core.models.foreign import foreign
 from lamol_core.models.precision import has_fast_bf16
 from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import is_made_of
@@ -157,7 +158,9 @@ def _reckon_sequence(
     share = num_pseudo / (num_pseudo + sum(one.new_rows for one in work))
     prompts = _prompts(list(rows), params.text, systems)
     encoded = _encode(unloaded.codec, rows[longest][:MOST_ENCODED], prompts, params.text)
-    shapes, rates, footprint, of_trial = reckon(unloaded, params, Workload(encoded, share))
+    where = f"params.yaml: backbone.path: {params.backbone.path}"
+    with foreign(f"{where}: its configuration can't be reckoned with"):
+        shapes, rates, footprint, of_trial = reckon(unloaded, params, Workload(encoded, share))
     tasks = foresee(work, rates, method.cost_per_token, start_s)
     disk = rates.backbone_bytes + len(tasks) * rates.task_bytes
     notes = [*unloaded.notes, *notes, *of_trial]

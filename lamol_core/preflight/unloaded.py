@@ -43,12 +43,19 @@ class UnloadedModel:
     notes: tuple[str, ...]
 
 
+class CountingTemplate(TokenTemplate):
+    """Lays out rows with reserved tokens, several turns too: to count them."""
+
+    def require_turns(self, task: str) -> None:
+        """They are counted without what a chat template puts between them."""
+
+
 class CountingCodec(TextCodec):
     """The codec of a tokenizer that has no reserved tokens yet: only lengths are right."""
 
     def template(self, prompts: TaskPrompts = TaskPrompts()) -> RowTemplate:
         stand_ins = ControlTokens(ans=0, eos=0, pad=0, gen=0, gen_by_task=(0,) * len(prompts.tasks))
-        return TokenTemplate(stand_ins, prompts)
+        return CountingTemplate(stand_ins, prompts)
 
 
 class CharacterCodec(CountingCodec):

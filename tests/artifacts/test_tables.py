@@ -177,7 +177,16 @@ MESSAGES = json.loads(to_history(TURNS))
 
 
 @pytest.mark.parametrize(
-    "history", ["ask", "{}", "[1, 2]", json.dumps(MESSAGES[:1]), json.dumps(MESSAGES[::-1])]
+    "history",
+    [
+        "ask",
+        "{}",
+        "[1, 2]",
+        json.dumps(MESSAGES[:1]),
+        json.dumps(MESSAGES[::-1]),
+        "[" * 100_000,
+        json.dumps([{**message, "content": 1} for message in MESSAGES]),
+    ],
 )
 def test_a_broken_history_is_refused_with_the_remedy(history: str, tmp_path: Path) -> None:
     path = tmp_path / "pseudo.parquet"

@@ -156,3 +156,26 @@ def test_splits_with_different_system_messages_are_refused(tmp_path: Path) -> No
     write(tmp_path / "test.jsonl", [GOOD])
     (problem,) = problems(make(kind="jsonl", path="."), tmp_path)
     assert names(problem, "test", "train")
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_columns_beside_a_conversation_are_read(suffix: str, tmp_path: Path) -> None:
+    """As the data sets of LLaMA-Factory have them."""
+    alpaca = {"instruction": "ask", "input": "it", "output": "told", "system": "Be brief."}
+    turns = alpaca | {"history": [["first", "answer"]]}
+    gpt = {"conversations": share_gpt(messages("ask", "told")), "system": "Be brief."}
+    (row,) = read(write(tmp_path / f"a{suffix}", [turns]))["train"]
+    assert (row.input, row.target, row.system) == ("ask\nit", "told", "Be brief.")
+    assert earlier_turns(row.history) == [("first", "answer")]
+    (row,) = read(write(tmp_path / f"b{suffix}", [gpt]))["train"]
+    assert (row.input, row.system, row.history) == ("ask", "Be brief.", "")
+    write(tmp_path / f"c{suffix}", [gpt, gpt | {"system": "Be long."}])
+    source = make(kind="jsonl" if suffix == ".jsonl" else "parquet", path=f"c{suffix}")
+    assert names("\n".join(problems(source, tmp_path)), "system message")
+
+
+@pytest.mark.parametrize("history", ["ask", ["ask"], [["ask"]], ["ab"], [["a", 1]]])
+def test_a_history_that_holds_no_turns_is_refused(history: Any, tmp_path: Path) -> None:
+    row = {"instruction": "ask", "output": "told", "history": history}
+    write(tmp_path / "a.jsonl", [row])
+    assert problems(make(kind="jsonl", path="a.jsonl"), tmp_path)

@@ -127,6 +127,23 @@ def test_a_model_without_weights_or_tokenizer_is_told_and_estimated(tmp_path: Pa
         find_unloaded(Params.model_validate(data), tmp_path)
 
 
+@pytest.mark.parametrize("changes", [{"num_hidden_layers": 0}, {"vocab_size": 0}])
+def test_a_model_without_blocks_or_words_is_refused(tmp_path: Path, changes: dict) -> None:
+    params = Params.model_validate(with_config(tmp_path, TINY | changes))
+    with pytest.raises(ConfigError):
+        estimate_sequence(params, tmp_path)
+
+
+def test_turns_are_counted_without_a_tokenizer(tmp_path: Path) -> None:
+    params = with_config(tmp_path, TINY, text={"format": "chat"})
+    roles = ("user", "assistant") * 2
+    chats = ([{"role": role, "content": f"turn {i}"} for role in roles] for i in range(30))
+    lines = [json.dumps({"messages": chat}) + "\n" for chat in chats]
+    (tmp_path / "a.jsonl").write_text("".join(lines))
+    params["tasks"]["a"]["source"] = {"kind": "jsonl", "path": "a.jsonl"}
+    assert estimate_sequence(Params.model_validate(params), tmp_path).total_s > 0
+
+
 def test_rows_are_counted_by_the_tokenizer_where_there_is_one(
     tmp_path: Path, tiny_checkpoint: Path
 ) -> None:

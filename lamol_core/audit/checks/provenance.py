@@ -48,7 +48,7 @@ class ProvenanceCheck(Check[Section]):
             notes.append("pseudo.parquet was changed: its manifest has another hash.")
         if not origin.teacher_is_as_written:
             notes.append("the teacher's folder was changed: its manifest has another hash.")
-        if CARRIED in origin.manifest.inputs and not origin.carried:
+        if origin.carried_is_lost:
             notes.append("the table that rows were carried over from is missing or was changed.")
         elif CARRIED in origin.manifest.inputs:
             num = sum(sample.row_id in origin.carried for sample in drawn)
