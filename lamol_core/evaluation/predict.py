@@ -1,4 +1,4 @@
-"""Answers test rows greedily: the model reads `x ANS` and writes y."""
+"""Answers test rows greedily: the model reads all of a row before y, and writes y."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

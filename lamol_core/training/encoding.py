@@ -19,9 +19,8 @@ class TrainingSet:
     one last.
 
     `target_first`: the tasks whose GEN view begins with the target. `systems`: the system messages
-    of chat data by task. `task_specific_token`: whether
-    the GEN view begins with GEN_t or with the shared GEN. `max_length`: the most tokens of a row;
-    longer ones are cut. `supervise`: which answers of several turns the QA view supervises."""
+    of chat data by task. `task_specific_token`: whether the GEN view begins with GEN_t or with the
+    shared GEN. `max_length`: the most tokens of a row; longer ones are cut. `supervise`: which answers of several turns the QA view supervises."""
 
     mix: Sequence[MixRow]
     real: Sequence[Example]
