@@ -41,8 +41,7 @@ from lamol_core.text.params import TextParams
 from lamol_core.text.template import NUM_CONTROL, TaskPrompts, cut_row
 from lamol_core.text.tokenizer import TextCodec
 
-# Start-up of a task's stages, in imports of torch: three stages load it; four light ones, DVC and
-# the loading of checkpoints take about as long as two more (docs/performance.md).
+# Start-up of a task's stages, in imports of torch: three load it; all else is as much as two more.
 STARTS = 5
 MOST_ENCODED = 500
 """Rows of a task that show how long its views are."""
@@ -158,8 +157,7 @@ def _reckon_sequence(
     share = num_pseudo / (num_pseudo + sum(one.new_rows for one in work))
     prompts = _prompts(list(rows), params.text, systems)
     encoded = _encode(unloaded.codec, rows[longest][:MOST_ENCODED], prompts, params.text)
-    where = f"params.yaml: backbone.path: {params.backbone.path}"
-    with foreign(f"{where}: its configuration can't be reckoned with"):
+    with foreign(f"backbone.path: {params.backbone.path}: can't be reckoned with"):
         shapes, rates, footprint, of_trial = reckon(unloaded, params, Workload(encoded, share))
     tasks = foresee(work, rates, method.cost_per_token, start_s)
     disk = rates.backbone_bytes + len(tasks) * rates.task_bytes
@@ -211,8 +209,8 @@ def _encode(
     template = codec.template(prompts)
     inputs = codec.encode_inputs([row.input for row in rows])
     encoded = []
-    for row, x, y in zip(rows, inputs, codec.encode_targets([row.target for row in rows]),
-                         strict=True):  # fmt: skip
+    targets = codec.encode_targets([row.target for row in rows])
+    for row, x, y in zip(rows, inputs, targets, strict=True):
         turns = codec.encode_history(row.history), x, y
         before, kept, _ = cut_row(template, row.task, turns, text.max_length, row.row_id)
         encoded.append(template.row(row.row_id, "new", row.task, kept, y, before))
@@ -287,12 +285,11 @@ def the_backbone(params: Params, root: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
         is_nano = params.backbone.kind == "nano"
         corpus = read_texts(params.backbone.nano.corpus, root) if is_nano else []
-        text_format = params.text.format
-        model, tokenizer = build_backbone(params.backbone, root, corpus, text_format)
-        pieces = find_pieces(tokenizer) if text_format == "chat" else None
+        model, tokenizer = build_backbone(params.backbone, root, corpus, params.text.format)
+        pieces = find_pieces(tokenizer) if params.text.format == "chat" else None
         out = Path(folder) / "student"
         save_checkpoint(out, model, Provenance(), tokenizer=tokenizer, pieces=pieces)
-        yield Path(folder) / "student"
+        yield out
 
 
 def say_time(seconds: float) -> str:

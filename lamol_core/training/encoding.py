@@ -20,7 +20,8 @@ class TrainingSet:
 
     `target_first`: the tasks whose GEN view begins with the target. `systems`: the system messages
     of chat data by task. `task_specific_token`: whether the GEN view begins with GEN_t or with the
-    shared GEN. `max_length`: the most tokens of a row; longer ones are cut. `supervise`: which answers of several turns the QA view supervises."""
+    shared GEN. `max_length`: the most tokens of a row; longer ones are cut. `supervise`: which
+    answers of several turns the QA view supervises."""
 
     mix: Sequence[MixRow]
     real: Sequence[Example]

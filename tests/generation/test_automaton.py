@@ -154,8 +154,7 @@ def test_turns_follow_each_other_until_the_number_drawn_is_reached(
 def test_what_stands_before_an_answer_may_be_text_too() -> None:
     """Such as the line end after the name of a role."""
     template = TurnsTemplate(one_end=True)
-    limits = TextParams(max_input_tokens=5, max_target_tokens=3)
-    machine = FormatAutomaton([False], template, limits, ASCII)
+    machine = FormatAutomaton([False], template, TextParams(max_input_tokens=5), ASCII)
     allowed = constrain(machine, torch.zeros(1, WORDS))[0] > NEVER
     assert allowed[[*template.header, *template.between]].all()
     assert not allowed[[*template.never_in_text, template.end]].any()
