@@ -74,7 +74,7 @@ def test_a_method_learns_task_after_task_and_leaves_the_same_bytes_twice(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", CASES)
+@pytest.mark.parametrize("method", [*METHODS, "lamol_kd+lora", "ewc+lora"])
 def test_a_training_that_was_cut_off_ends_in_the_same_bytes(
     method: str,
     learnt: Learnt,

