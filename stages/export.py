@@ -8,6 +8,7 @@ import typer
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.spec import STUDENT
 from lamol_core.artifacts.store import bytes_below, check
+from lamol_core.models.export import export_student, require_new_folder
 from lamol_core.parameters import load_params
 from stages.console import say
 from stages.guard import guarded, run_as_module
@@ -26,8 +27,6 @@ def export(
     load_params(Path("params.yaml")).task(task)
     layout, out = Layout(), to.expanduser()
     check(layout, STUDENT, task)
-    from lamol_core.models.export import export_student, require_new_folder  # loads torch
-
     require_new_folder(out, (*layout.with_rows, layout.reports))
     held = export_student(layout.student(task), out, merge)
     say(f"export: {held}, {bytes_below(out) / 1e6:.0f} MB -> {out}")

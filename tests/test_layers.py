@@ -31,7 +31,7 @@ def test_declarations_are_read_without_torch() -> None:
 
 def test_light_commands_are_read_without_torch() -> None:
     """Those that load it, load it for a part of what they do, or after their inputs were read."""
-    heavy = {"train", "evaluate"}
+    heavy = {"train", "evaluate", "export"}
     files = {file.stem for file in (ROOT / "stages").glob("*.py")} - {"__init__"}
     assert heavy <= files
     assert loaded_by(*(f"stages.{name}" for name in sorted(files - heavy))) == "set()"
@@ -62,7 +62,6 @@ LATE = {
     ("stages/init.py", "lamol_core.models.backbones"): "torch, for a model with a chat template",
     ("stages/generate.py", "lamol_core.generation.drawing"): "torch, where rows are to be drawn",
     ("stages/generate.py", "lamol_core.generation.judging"): "so, where a judge is asked",
-    ("stages/export.py", "lamol_core.models.export"): "torch, once the student is at hand",
     ("lamol_core/models/checkpoints.py", "lamol_core.models.adapters"): "peft, for an adapter",
     ("lamol_core/training/setup.py", "lamol_core.models.adapters"): "so",
     ("lamol_core/audit/loading.py", "lamol_core.decoding.answers"): "torch, where a check asks",

@@ -44,8 +44,7 @@ class TrainingSet:
         return codec.template(TaskPrompts(*prompts, self.supervise))
 
     def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
-        """The rows as token ids in the mix's order, and how many of them were
-        cut.
+        """The rows as token ids in the mix's order, and how many of them were cut.
 
         Raises ArtifactError where the mix names a missing or rejected row. Raises ConfigError,
         which names the row, where a target alone is longer than `max_length` allows, and where the

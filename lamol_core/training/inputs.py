@@ -42,7 +42,8 @@ def read_training(
     """Read and check all inputs of a task's training.
 
     Raises ArtifactError where an input is missing or was changed, or where inputs do not belong
-    together because stages were run by hand."""
+    together because stages were run by hand. Raises ConfigError where the teacher was trained with
+    an adapter and the student would not be, or the other way round."""
     data = TaskData.read(inputs)
     real = data.rows_to_mix(method.mixes_real_rows)
     teacher, state = inputs.check(TEACHER), inputs.check(STATE, "before")
