@@ -36,7 +36,6 @@ from lamol_core.pipeline.init import create_sequence
 from lamol_core.preflight.problems import check_sequence
 from lamol_core.reporting.comparison.finished_runs import SUMMARY
 
-PLAIN = YAML(typ="safe", pure=True)
 COMMITS = "commits.txt"
 """In a run's folder: the commits of this checkout that have run it, a line each."""
 
@@ -100,7 +99,7 @@ def refuse_other_parameters(example: Path, folder: Path, name: str) -> None:
     """Exits where a folder has a run that its name does not describe."""
     if not folder.exists():
         return
-    there = PLAIN.load((folder / "params.yaml").read_text(encoding="utf-8"))
+    there = plain_yaml((folder / "params.yaml").read_text(encoding="utf-8"))
     if there != resolved(params_of(example, name), example):
         sys.exit(f"{folder}: has a run with other parameters. Remove it, or name another --out.")
 
@@ -135,7 +134,7 @@ def resolved(params: dict[str, Any], example: Path) -> dict[str, Any]:
 def params_of(example: Path, name: str) -> dict[str, Any]:
     """The example's parameters with what a run's name sets."""
     method, seed, *overrides = name.split(":")
-    params: dict[str, Any] = PLAIN.load((example / "params.yaml").read_text(encoding="utf-8"))
+    params: dict[str, Any] = plain_yaml((example / "params.yaml").read_text(encoding="utf-8"))
     params["method"], params["seed"] = method, int(seed)
     for override in overrides:
         key, _, value = override.partition("=")
@@ -146,7 +145,7 @@ def params_of(example: Path, name: str) -> dict[str, Any]:
         node = params
         for part in parents:
             node = node[part]
-        node[last] = PLAIN.load(value)
+        node[last] = plain_yaml(value)
     return params
 
 
@@ -165,6 +164,11 @@ def keep_result(example: Path, out: Path, name: str, table: Path) -> None:
     }
     with atomic_path(table) as scratch:
         scratch.write_text("".join(json.dumps(kept[one]) + "\n" for one in sorted(kept)))
+
+
+def plain_yaml(text: str) -> Any:
+    """Parse YAML with a parser of its own: runs are made in threads, a parser serves one."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def folder_name(name: str) -> str:
