@@ -29,7 +29,7 @@ docs: $(READY)  ## the site, in site/; a broken link is an error
 	@echo "The site: $(CURDIR)/site/index.html (with search: python -m http.server -d site)"
 
 test-docs: $(READY)  ## run the commands of README and "Get started" (some minutes)
-	python -m pytest -n 0 -m documented
+	python -m pytest -n 2 -m documented
 
 bench: $(READY)  ## all benchmarks against the published procedure and peers (about an hour, ../shared)
 	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -229,8 +229,8 @@ def inputs_of(text: str, history: str) -> list[str]:
 
 
 def asked_text(row: Conversation) -> str:
-    """All that a row's target answers, as one text: its earlier turns and its input."""
-    return " ".join(all_texts(row)[:-1])
+    """All that a row's target answers, its earlier turns and its input, as one text of lines."""
+    return "\n".join(all_texts(row)[:-1])
 
 
 ARROW: dict[Any, pa.DataType] = {

@@ -69,8 +69,8 @@ def ask(
         left = iter(answers.texts)
         for text in given:
             _show(text, next(left) if text.strip() else "", json)
-        if answers.inputs_cut:
-            say(f"ask: {answers.inputs_cut} inputs were cut")
+        if answers.rows_cut:
+            say(f"ask: {answers.rows_cut} rows lost their beginning, to fit text.max_length")
 
 
 def _show(text: str, answer: str, json: bool) -> None:

@@ -42,7 +42,7 @@ def evaluate(run: StageRun) -> None:
             "num_test_rows": {name: len(of_task) for name, of_task in rows.items()},
             "method": student.parameters.get("method"),
             "flagged_dropped": student.parameters.get("mix.flagged_dropped", 0),
-            "inputs_cut": scored.inputs_cut,
+            "rows_cut": scored.rows_cut,
             "answers_cut": scored.answers_cut,
         }
     )

@@ -43,7 +43,7 @@ def train(run: StageRun) -> None:
     for resume in trained.resumes:
         resume.remove()
     if trained.num_cut:
-        run.say(f"{trained.num_cut} inputs were cut to fit text.max_length")
+        run.say(f"{trained.num_cut} rows lost their beginning, to fit text.max_length")
     run.say(
         f"{figures['steps']} steps, loss {figures['final_loss']:.4f}, {figures['seconds']:.0f} s "
         f"-> {run.path(STUDENT)}"

@@ -124,7 +124,7 @@ class SampledTask:
     def text(self, row: PseudoSample | Example) -> str:
         """Return the row's earlier turns and input, then its target if the targets are free
         text."""
-        return " ".join(all_texts(row)) if self.facts.targets == "text" else asked_text(row)
+        return "\n".join(all_texts(row)) if self.facts.targets == "text" else asked_text(row)
 
     def texts(self, rows: Sequence[PseudoSample] | Sequence[Example]) -> list[str]:
         """Return the normalised texts of rows."""

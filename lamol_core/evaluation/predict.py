@@ -16,11 +16,11 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class Answers:
-    """The answer to each input, in order. `inputs_cut` counts the inputs that were cut,
-    `answers_cut` the answers that were cut off at `max_target_tokens`."""
+    """The answer to each input, in order. `rows_cut` counts the rows whose beginning was
+    cut, `answers_cut` the answers that were cut off at `max_target_tokens`."""
 
     texts: list[str]
-    inputs_cut: int
+    rows_cut: int
     answers_cut: int
 
 
@@ -70,7 +70,7 @@ def predict(
     ]
     return Answers(
         texts,
-        inputs_cut=sum(
+        rows_cut=sum(
             len(ids) > room or len(before) > len(left)
             for ids, before, left in zip(encoded, turns, kept_turns, strict=True)
         ),

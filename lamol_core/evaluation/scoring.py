@@ -21,11 +21,11 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class Scored:
-    """The scored answer to every row. `inputs_cut` counts the inputs that were cut,
-    `answers_cut` the answers that were cut off at `max_target_tokens`."""
+    """The scored answer to every row. `rows_cut` counts the rows whose beginning was
+    cut, `answers_cut` the answers that were cut off at `max_target_tokens`."""
 
     predictions: list[Prediction]
-    inputs_cut: int = 0
+    rows_cut: int = 0
     answers_cut: int = 0
 
     @property
@@ -49,12 +49,12 @@ class Scored:
         return "no score" if self.average is None else f"average {self.average:.1f} ({shown})"
 
     def cuts(self, params: EvaluateParams) -> list[str]:
-        """Return a sentence on the inputs that were cut, and one on the answers; [] where none
+        """Return a sentence on the rows that were cut, and one on the answers; [] where none
         were cut."""
         cuts = []
-        if self.inputs_cut:
+        if self.rows_cut:
             limit = "text.max_length, or to the model's positions"
-            cuts.append(f"{self.inputs_cut} inputs were cut to {limit}")
+            cuts.append(f"{self.rows_cut} rows lost their beginning, to fit {limit}")
         if self.answers_cut:
             limit = f"evaluate.max_target_tokens ({params.max_target_tokens})"
             cuts.append(f"{self.answers_cut} answers were cut at {limit}")
@@ -95,4 +95,4 @@ def predict_from_checkpoint(
             Prediction(task, row.row_id, text, score)
             for row, text, score in zip(rows, own, scores, strict=True)
         ]
-    return Scored(predictions, answers.inputs_cut, answers.answers_cut)
+    return Scored(predictions, answers.rows_cut, answers.answers_cut)

@@ -261,7 +261,7 @@ def measure_lengths(
         lengths[name] += fmean(around) - NUM_CONTROL["gen"]  # which the plan adds
         if num := sum(was_cut for *_, was_cut in cut):
             notes.append(
-                f"{name}: {num} of {len(own)} inputs are too long for text.max_length = "
+                f"{name}: {num} of {len(own)} rows are too long for text.max_length = "
                 f"{text.max_length}: their beginnings will be cut off."
             )
         limits = text.max_input_tokens, text.max_target_tokens

@@ -59,7 +59,7 @@ def advice_on(
     the tasks; `parameters` is params.yaml with all defaults."""
     matrix = ScoreMatrix.of(summary)
     found = (
-        _unstable_training(curves, parameters["train"])
+        _unstable_training(curves, parameters)
         or _forgetting(matrix, summary, parameters)
         or _task_learnt_badly(matrix, summary["num_test_rows"], parameters["train"])
     )
@@ -72,12 +72,14 @@ def advice_on(
 
 
 def _unstable_training(
-    curves: Mapping[str, Sequence[Mapping[str, float]]], train: Mapping[str, Any]
+    curves: Mapping[str, Sequence[Mapping[str, float]]], parameters: Mapping[str, Any]
 ) -> Finding | None:
+    block = "adapter" if "adapter" in parameters else "train"
+    slower = {f"{block}.learning_rate": parameters[block]["learning_rate"] / 2}
     for task, curve in curves.items():  # the first one is told: all later students start from it
         if _is_unstable(curve):
             told = f"The loss of `{task}` rose towards the end of its training."
-            return told, {"train.learning_rate": train["learning_rate"] / 2}, "slower"
+            return told, slower, "slower"
     return None
 
 

@@ -25,7 +25,8 @@ FIXED_DATE = f"{{%- macro strftime_now(format) -%}}{DATE}{{%- endmacro -%}}"
 MARKS = USER, ANSWER, NEXT_USER, NEXT_ANSWER, SYSTEM = (
     "MARKuserONE", "MARKanswerONE", "MARKuserTWO", "MARKanswerTWO", "MARKsystem",
 )  # fmt: skip
-
+LONG = [("user", USER), ("assistant", ANSWER)] * 12
+"""A conversation that shows whether a template writes late turns as it writes early ones."""
 
 NO_TURNS = (
     "backbone: its chat template writes earlier turns in another way than the last one, or a "
@@ -54,7 +55,17 @@ class ChatPieces:
     between: str | None
     after: str
     trims: bool
-    system_first: bool = False
+    system_first: bool
+
+    def conversation(self, turns: Sequence[tuple[str, str]], system: str = "") -> str:
+        """A conversation as text. `turns`: as (role, text), of user and assistant in turn."""
+        begin = self.before_system + system + self.after_system if system else self.before
+        users, answers = turns[::2], turns[1::2]
+        written = [
+            user + self.header + self.gap + answer
+            for (_, user), (_, answer) in zip(users, answers, strict=True)
+        ]
+        return begin + (self.between or "").join(written) + self.after
 
     def have_turns(self, with_system: bool) -> bool:
         """Whether rows of several turns are these pieces joined. `with_system`: of rows that have a
@@ -100,30 +111,28 @@ def find_pieces(tokenizer: PreTrainedTokenizerBase) -> ChatPieces:
         before_system, after_system, *_ = _around(tokenizer, [("system", SYSTEM), *turns])
     spaced = [("user", f" {USER} "), ("assistant", ANSWER)]
     trims = f" {USER} " not in _render(tokenizer, spaced)
-    between, more = None, [*turns, ("user", NEXT_USER), ("assistant", NEXT_ANSWER)]
+    between = None
     with suppress(ConfigError):
-        *first, middle, third, last = _around(tokenizer, more)
-        same = (*first, third, last) == (before, whole_header, whole_header, after)
+        next_turns = [("user", NEXT_USER), ("assistant", NEXT_ANSWER)]
+        *_, middle, _, _ = _around(tokenizer, [*turns, *next_turns])
         lead = _last_special(tokenizer, before)
         fits = _first_special(tokenizer, middle) == _first_special(tokenizer, after)
-        if same and fits and lead and _last_special(tokenizer, middle) == lead:
+        if fits and lead and _last_special(tokenizer, middle) == lead:
             between = middle
-    own = ChatPieces(before, before_system, after_system, header, gap, between, after, trims)
-    return replace(own, system_first=_has_system_first(tokenizer, own, more))
+    own = ChatPieces(before, before_system, after_system, header, gap, between, after, trims, False)
+    if between is None or _render(tokenizer, LONG) != own.conversation(LONG):
+        return replace(own, between=None)
+    return replace(own, system_first=_has_system_first(tokenizer, own))
 
 
-def _has_system_first(
-    tokenizer: PreTrainedTokenizerBase, pieces: ChatPieces, turns: Sequence[tuple[str, str]]
-) -> bool:
+def _has_system_first(tokenizer: PreTrainedTokenizerBase, pieces: ChatPieces) -> bool:
     """Whether several turns after a system message are the pieces joined. True for a template
     without a system role: its text is part of the user's."""
     try:
-        found = _render(tokenizer, [("system", SYSTEM), *turns])
+        found = _render(tokenizer, [("system", SYSTEM), *LONG])
     except ConfigError:
         return True
-    header = USER + pieces.header + pieces.gap + ANSWER
-    own = pieces.before_system + SYSTEM + pieces.after_system + header + (pieces.between or "")
-    return found == own + NEXT_USER + pieces.header + pieces.gap + NEXT_ANSWER + pieces.after
+    return found == pieces.conversation(LONG, SYSTEM)
 
 
 def _refused(problem: str) -> ConfigError:

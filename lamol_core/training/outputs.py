@@ -36,7 +36,7 @@ def write_training(
         "steps": len(log),
         "tokens": sum(row["tokens"] for row in log),
         "final_loss": log[-1]["loss"],
-        "inputs_cut": trained.num_cut,
+        "rows_cut": trained.num_cut,
         "curve": thin_curve(log),
         "kept": count_kept(inputs.path(STATE), data, mixes),
     }

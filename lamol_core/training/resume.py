@@ -60,6 +60,7 @@ class Resume:
         # no training goes on from states of other inputs, and they may hold a memory's real rows
         for other in self.root.glob("*"):
             if other != self.folder:
+                self._tell_of(other)
                 shutil.rmtree(other, ignore_errors=True)
         self._saved_at = time.perf_counter()
         try:
@@ -81,6 +82,17 @@ class Resume:
         log.info("goes on after step %d of an interrupted training", len(rows))
         return rows
 
+    def _tell_of(self, other: Path) -> None:
+        """Say which inputs kept a saved state from being used."""
+        with suppress(OSError, ValueError, KeyError):
+            progress = json.loads((other / PROGRESS).read_text(encoding="utf-8"))
+            kept, own = progress["inputs"], json.loads(json.dumps(dict(self.inputs)))
+            changed = sorted(key for key in kept | own if kept.get(key) != own.get(key))
+            log.info(
+                "the state saved after step %d is not used, for these have changed: %s",
+                len(progress["log_rows"]), ", ".join(changed),
+            )  # fmt: skip
+
     @property
     def is_due(self) -> bool:
         """Whether EVERY_S seconds have passed since the last save."""
@@ -97,7 +109,7 @@ class Resume:
             save_file(tensors, scratch / TENSORS)
             (scratch / MEMORY).mkdir()
             memory.write(scratch / MEMORY)
-            progress = json.dumps({"log_rows": log_rows})
+            progress = json.dumps({"log_rows": log_rows, "inputs": dict(self.inputs)})
             (scratch / PROGRESS).write_text(progress, encoding="utf-8")
             seal_folder(scratch, RESUME, {"steps": len(log_rows)})
         self._saved_at = time.perf_counter()

@@ -41,9 +41,9 @@ log = logging.getLogger(__name__)
 class TrainedStudent:
     """A trained student (in the dtype it was trained in), its method's memory, and its log.
 
-    `num_rows`: the rows of the mix. `num_cut`: how many inputs were cut. `resumes`: the saved
-    states that the training could have gone on from; they exist until they are removed, when all
-    outputs are written."""
+    `num_rows`: the rows of the mix. `num_cut`: how many of them lost their beginning. `resumes`:
+    the saved states that the training could have gone on from; they exist until they are removed,
+    when all outputs are written."""
 
     model: PreTrainedModel
     memory: Memory
@@ -186,7 +186,7 @@ def computed_by(dtype: torch.dtype) -> dict[str, str | int]:
     and dtype. A training does not go on from states that were computed otherwise."""
     return {
         "code": code_version(TRAIN.packages),
-        **{name: version(name) for name in ("torch", "transformers")},
+        **{name: version(name) for name in ("torch", "transformers", "peft")},
         "threads": torch.get_num_threads(),
         "device": PartialState().device.type,
         "dtype": str(dtype),

@@ -199,6 +199,7 @@ class Trainer:
         row_ids = ", ".join(row.row_id for row in batch)
         raise DivergedError(
             f"Training diverged: the {what} is {value} at step {step}, on the rows {row_ids}. "
-            "No checkpoint was written. Lower train.learning_rate or raise "
-            "train.warmup_fraction; if it is always the same row, look at it."
+            "No checkpoint was written. Lower train.learning_rate (with an adapter, "
+            "adapter.learning_rate) or raise train.warmup_fraction; if it is always the same row, "
+            "look at it."
         )

@@ -30,7 +30,7 @@ def test_inputs_are_cut_at_their_beginning_and_counted(tiny_checkpoint: Path) ->
     short, long = "the light", "turn on the light " * 30
     params = EvaluateParams(max_target_tokens=3)
     answers = predict(model, codec, [short, long], params, max_length=12)
-    assert len(answers.texts) == 2 and answers.inputs_cut == 1
+    assert len(answers.texts) == 2 and answers.rows_cut == 1
     assert answers.answers_cut == 2, "without training it ends nowhere"
     (kept,) = codec.encode([long])
     end = codec.decode(kept[-10:])
@@ -45,7 +45,7 @@ def test_inputs_leave_room_for_answers_in_the_models_positions(tiny_checkpoint: 
     long = "turn on the light " * 30
     params = EvaluateParams(max_target_tokens=20)
     answers = predict(model, codec, [long], params, max_length=positions)
-    assert answers.inputs_cut == 1, "it was trained on so long a row, and can be scored on it"
+    assert answers.rows_cut == 1, "it was trained on so long a row, and can be scored on it"
     (kept,) = codec.encode([long])
     end = codec.decode(kept[-(positions - 21) :])
     assert predict(model, codec, [end], params, positions).texts == answers.texts
@@ -97,4 +97,4 @@ def test_answers_follow_the_turns_before_them_as_many_as_fit() -> None:
     assert codec.decode_target([i for i in told.ids if i != template.end]) == both
     room = len(prompt) - 1 + 1  # a token less than both turns and an answer's end need
     cut = predict(model, codec, ["what?"] * 3, params, room, histories=histories)
-    assert cut.texts == [alone, one, one] and cut.inputs_cut == 1
+    assert cut.texts == [alone, one, one] and cut.rows_cut == 1

@@ -47,7 +47,6 @@ def test_a_training_that_is_asked_to_stop_keeps_its_last_step(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("method", WITH_EXPERT)
 def test_an_expert_that_had_ended_is_not_trained_again(
     method: str, tiny_checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -95,11 +94,26 @@ def test_what_a_training_goes_on_from_is_there_until_its_student_is_written(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changed", ["learning_rate", "seed", "rows", "student", "state"])
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ("learning_rate", "train"),
+        ("seed", "seed"),
+        ("rows", "rows"),
+        ("student", "folders"),
+        ("state", "folders"),
+    ],
+)
 def test_a_training_of_other_inputs_does_not_go_on(
-    changed: str, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changed: str,
+    told: str,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(resume, "EVERY_S", 0.0)
+    caplog.set_level(logging.INFO)
     params, cut, apart = params_of("replay"), tmp_path / "cut", tmp_path / "apart"
     other = params.model_copy(update={"seed": params.seed + 1})
     learn(cut, 0, params, tiny_checkpoint)
@@ -121,3 +135,4 @@ def test_a_training_of_other_inputs_does_not_go_on(
         assert len(student.log_rows) == 4 and student.seconds_before == 0
     assert digests(cut / "b") == digests(apart / "b")
     assert not (cut / "resume").exists(), "nobody would go on from the other one's"
+    assert [line for line in caplog.messages if names(line, 2, told)] == caplog.messages[-1:]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from lamol_core.errors import ConfigError
+from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.records import to_history
 from lamol_core.text.chat import ChatCodec
 from lamol_core.text.chat_pieces import DATE, PIECES, ChatPieces, find_pieces, with_fixed_date
@@ -119,14 +119,13 @@ def test_a_template_that_has_the_system_message_later_refuses_it_with_turns() ->
         template.row("r", "new", "home", [30], [31], [([32], [33])])
 
 
-def test_pieces_of_before_there_were_turns_are_read(tmp_path: Path) -> None:
+def test_broken_pieces_say_how_to_make_them_anew(tmp_path: Path) -> None:
     find_pieces(chatml()).write(tmp_path)
     kept = json.loads((tmp_path / PIECES).read_text())
     del kept["system_first"]
     (tmp_path / PIECES).write_text(json.dumps(kept))
-    old = ChatPieces.read(tmp_path)
-    assert old is not None and old.have_turns(with_system=False)
-    assert not old.have_turns(with_system=True)
+    with pytest.raises(ArtifactError, match=naming("lamol backbone")):
+        ChatPieces.read(tmp_path)
 
 
 @each_family
@@ -238,12 +237,14 @@ def test_templates_that_rows_cannot_be_read_from_are_refused(change: Callable[[s
         find_pieces(with_template(change))
 
 
-def test_a_template_that_renders_earlier_answers_otherwise_has_no_piece_between() -> None:
+@pytest.mark.parametrize("index", [1, 7, 15])
+def test_a_template_that_renders_some_answers_otherwise_has_no_piece_between(index: int) -> None:
     other = "('' if loop.last else 'then ')"
     pieces = find_pieces(
         with_template(
             lambda text: text.replace(
-                "message['content']", f"({other} if loop.index0 == 1 else '') + message['content']"
+                "message['content']",
+                f"({other} if loop.index0 == {index} else '') + message['content']",
             )
         )
     )
