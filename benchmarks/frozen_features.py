@@ -33,14 +33,14 @@ from lamol_core.pipeline.init import create_sequence
 from lamol_core.preflight.problems import check_sequence
 from lamol_core.records import Example
 from lamol_core.text.normalise import normalise
-from scripts.compare_methods import PLAIN, resolved
+from scripts.compare_methods import plain_yaml, resolved
 
 Mapped = Callable[[Tensor], Tensor]
 
 
 def prepare(example: Path, folder: Path) -> list[TaskData]:
     """The data of an example's tasks with labels, in the order of learning."""
-    params = resolved(PLAIN.load((example / "params.yaml").read_text(encoding="utf-8")), example)
+    params = resolved(plain_yaml((example / "params.yaml").read_text(encoding="utf-8")), example)
     create_sequence(folder, params, check_sequence)
     targets = ["backbone", *(f"prepare@{task}" for task in params["tasks"])]
     subprocess.run(
