@@ -37,14 +37,11 @@ from lamol_core.records import Example, TaskFacts, row_id
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.params import TextParams
-from lamol_core.text.template import NUM_CONTROL, TaskPrompts, cut_row
+from lamol_core.text.template import NUM_CONTROL, TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 
 # Start-up of a task's stages, in imports of torch: three load it; all else is as much as two more.
 STARTS = 5
-MOST_ENCODED = 500
-"""Rows of a task that show how long its views are."""
 Read = tuple[dict[str, TaskFacts], dict[str, list[Example]]]
 """The facts of all tasks, and the training rows of those that have some."""
 
@@ -135,8 +132,8 @@ def estimate_sequence(params: Params, root: Path) -> Estimate:
     subprocess.run([sys.executable, "-P", "-c", f"import {__name__}"], check=True)
     start_s = time.perf_counter() - started
     with the_backbone(params, root) as backbone:
-        systems = {name: one.system for name, one in facts.items()}
-        lengths, notes = measure_lengths(load_codec(backbone), rows, params, systems)
+        encoded, notes = encode_rows(load_codec(backbone), rows, params, facts)
+        lengths = mean_lengths(encoded)
         longest = max(lengths, key=lambda name: lengths[name])
         rates = measure_rates(backbone, params, rows[longest], lengths[longest])
     work = _plan(params, facts, lengths)
@@ -149,16 +146,15 @@ def _reckon_sequence(
     params: Params, root: Path, unloaded: UnloadedModel, read: Read, start_s: float
 ) -> Estimate:
     (facts, rows), method = read, params.chosen
-    systems = {name: one.system for name, one in facts.items()}
-    lengths, notes = measure_lengths(unloaded.codec, rows, params, systems)
+    encoded, notes = encode_rows(unloaded.codec, rows, params, facts)
+    lengths = mean_lengths(encoded)
     work = _plan(params, facts, lengths)
     longest = max(lengths, key=lambda name: lengths[name])
     num_pseudo = sum(one.pseudo_rows for one in work)
     share = num_pseudo / (num_pseudo + sum(one.new_rows for one in work))
-    prompts = _prompts(list(rows), params.text, systems)
-    encoded = _encode(unloaded.codec, rows[longest][:MOST_ENCODED], prompts, params.text)
+    workload = Workload(encoded[longest], share)
     with foreign(f"backbone.path: {params.backbone.path}: can't be reckoned with"):
-        shapes, rates, footprint, of_trial = reckon(unloaded, params, Workload(encoded, share))
+        shapes, rates, footprint, of_trial = reckon(unloaded, params, workload)
     tasks = foresee(work, rates, method.cost_per_token, start_s)
     disk = rates.backbone_bytes + len(tasks) * rates.task_bytes
     notes = [*unloaded.notes, *notes, *of_trial]
@@ -199,24 +195,6 @@ def _plan(
     return [*plan_work(params, facts, {name: lengths.get(name, mean) for name in facts})]
 
 
-def _prompts(tasks: list[str], text: TextParams, systems: Mapping[str, str]) -> TaskPrompts:
-    return TaskPrompts(tasks, text.use_task_specific_gen_token, systems=systems)
-
-
-def _encode(
-    codec: TextCodec, rows: Sequence[Example], prompts: TaskPrompts, text: TextParams
-) -> list[EncodedRow]:
-    template = codec.template(prompts)
-    inputs = codec.encode_inputs([row.input for row in rows])
-    encoded = []
-    targets = codec.encode_targets([row.target for row in rows])
-    for row, x, y in zip(rows, inputs, targets, strict=True):
-        turns = codec.encode_history(row.history), x, y
-        before, kept, _ = cut_row(template, row.task, turns, text.max_length, row.row_id)
-        encoded.append(template.row(row.row_id, "new", row.task, kept, y, before))
-    return encoded
-
-
 def foresee(
     work: Iterable[TaskWork], rates: Rates, cost_per_token: float, start_s: float
 ) -> tuple[TaskEstimate, ...]:
@@ -234,44 +212,50 @@ def foresee(
     )
 
 
-def measure_lengths(
+def encode_rows(
     codec: TextCodec,
     rows: Mapping[str, Sequence[Example]],
     params: Params,
-    systems: Mapping[str, str] | None = None,
-) -> tuple[dict[str, float], list[str]]:
-    """Return the mean tokens (input and target) of each task's rows, and a sentence for each
-    task and limit that some of its rows exceed. Raises ConfigError for a target that does not
-    fit `text.max_length`. `systems`: the system messages of chat data by task."""
-    text, lengths, notes = params.text, {}, []
-    template = codec.template(_prompts(list(rows), text, systems or {}))
+    facts: Mapping[str, TaskFacts],
+) -> tuple[dict[str, list[EncodedRow]], list[str]]:
+    """Return each task's rows as training cuts them, and a sentence for each task and limit that
+    some of its rows exceed. Raises ConfigError for a target that does not fit
+    `text.max_length`."""
+    text, encoded, notes = params.text, dict[str, list[EncodedRow]](), list[str]()
+    systems = {name: one.system for name, one in facts.items()}
+    prompts = TaskPrompts(list(rows), text.use_task_specific_gen_token, systems=systems)
+    template = codec.template(prompts)
     for name, own in rows.items():
-        inputs = codec.encode_inputs([row.input for row in own])
-        pairs = list(zip(inputs, codec.encode_targets([row.target for row in own]), strict=True))
-        around = [template.num_around(name, y) for _, y in pairs]
-        turns = [codec.encode_history(row.history) for row in own]
-        cut = [
-            cut_row(template, name, (before, x, y), text.max_length, row.row_id)
-            for row, before, (x, y) in zip(own, turns, pairs, strict=True)
+        fitted = [
+            template.fitted_row(row.row_id, "new", name, texts, text.max_length)
+            for row, texts in zip(own, codec.encode_rows(own), strict=True)
         ]
-        lengths[name] = fmean(
-            len(x) + len(y) + sum(template.num_of_turn(*turn) for turn in before)
-            for (before, x, _), (_, y) in zip(cut, pairs, strict=True)
-        )
-        lengths[name] += fmean(around) - NUM_CONTROL["gen"]  # which the plan adds
-        if num := sum(was_cut for *_, was_cut in cut):
+        encoded[name] = [row for row, _ in fitted]
+        if num := sum(was_cut for _, was_cut in fitted):
             notes.append(
                 f"{name}: {num} of {len(own)} rows are too long for text.max_length = "
                 f"{text.max_length}: their beginnings will be cut off."
             )
-        limits = text.max_input_tokens, text.max_target_tokens
-        num = sum(len(x) > limits[0] or len(y) > limits[1] for x, y in pairs)
+        num = sum(
+            len(row.input_ids) > text.max_input_tokens
+            or len(row.target_ids) > text.max_target_tokens
+            for row in encoded[name]
+        )
         if num and params.chosen.rehearses:
             notes.append(
                 f"{name}: {num} of {len(own)} rows are longer than pseudo-samples can be "
                 "(text.max_input_tokens, text.max_target_tokens)."
             )
-    return lengths, notes
+    return encoded, notes
+
+
+def mean_lengths(encoded: Mapping[str, Sequence[EncodedRow]]) -> dict[str, float]:
+    """Return the mean tokens of each task's longer view, without the control tokens, which
+    `plan_work` adds."""
+    return {
+        name: fmean(row.num_longest for row in rows) - NUM_CONTROL["gen"]
+        for name, rows in encoded.items()
+    }
 
 
 @contextmanager

@@ -13,6 +13,8 @@ Part = tuple[Sequence[int], bool]
 """A stretch of token ids, and whether it is supervised."""
 Turns = Sequence[tuple[Sequence[int], Sequence[int]]]
 """The turns before x, oldest first: the ids of each user's text and of its answer."""
+Texts = tuple[Turns, Sequence[int], Sequence[int]]
+"""The ids of a row's texts: the turns before x, x, and y."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from lamol_core.errors import ConfigError
 from lamol_core.records import Origin, View
-from lamol_core.text.encoded import EncodedRow, Part, Turns
+from lamol_core.text.encoded import EncodedRow, Part, Texts, Turns
 
 ANS = "<|lamol:ans|>"
 """The name of ANS in a checkpoint's tokenizer."""
@@ -148,6 +148,20 @@ class RowTemplate(ABC):
         }
         return EncodedRow(row_id, origin, task, x, y, parts, history)
 
+    def fitted_row(
+        self, row_id: str, origin: Origin, task: str, texts: Texts, max_length: int
+    ) -> tuple[EncodedRow, bool]:
+        """A row cut so that it fits `max_length` tokens, and whether something was cut: the oldest
+        turns go first, then the front of x. Raises ConfigError as `cut_input` and `require_turns`
+        do."""
+        history, x, y = texts
+        for first in range(len(history)):
+            row = self.row(row_id, origin, task, x, y, history[first:])
+            if row.num_longest <= max_length:
+                return row, first > 0
+        kept, was_cut = cut_input(x, y, max_length, row_id, self.num_around(task, y))
+        return self.row(row_id, origin, task, kept, y), was_cut or bool(history)
+
     def num_around(self, task: str, y: Sequence[int]) -> int:
         """How many ids stand around x and y, in the longer one of a row's views."""
         return self.row("", "new", task, (), y).num_longest - len(y)
@@ -216,25 +230,6 @@ class TokenTemplate(RowTemplate):
 
     def require_turns(self, task: str) -> None:
         raise ConfigError(f"params.yaml: {NEEDS_CHAT}")
-
-
-def cut_row(
-    template: RowTemplate,
-    task: str,
-    turns: tuple[Turns, Sequence[int], Sequence[int]],
-    max_length: int,
-    row_id: str,
-) -> tuple[Turns, Sequence[int], bool]:
-    """Cut a row (`turns`: history, x, y) so that it fits `max_length` tokens: the oldest turns go
-    first, then the front of x. Returns history and x, and whether something was cut. Raises
-    ConfigError as `cut_input` does."""
-    history, x, y = turns
-    for first in range(len(history)):
-        kept = history[first:]
-        if template.row(row_id, "new", task, x, y, kept).num_longest <= max_length:
-            return kept, x, first > 0
-    x, was_cut = cut_input(x, y, max_length, row_id, template.num_around(task, y))
-    return (), x, was_cut or bool(history)
 
 
 def newest(template: RowTemplate, history: Turns, room: int) -> Turns:

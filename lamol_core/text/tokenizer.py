@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from lamol_core.errors import ArtifactError
-from lamol_core.records import earlier_turns
-from lamol_core.text.encoded import Turns
+from lamol_core.records import Conversation, earlier_turns
+from lamol_core.text.encoded import Texts, Turns
 from lamol_core.text.normalise import encodable
 from lamol_core.text.template import ANS, ControlTokens, RowTemplate, TaskPrompts, TokenTemplate
 
@@ -78,6 +78,13 @@ class TextCodec:
         users, answers = zip(*turns, strict=True)
         inputs, targets = self.encode_inputs(users), self.encode_targets(answers)
         return list(zip(inputs, targets, strict=True))
+
+    def encode_rows(self, rows: Sequence[Conversation]) -> list[Texts]:
+        """The ids of each row's texts."""
+        inputs = self.encode_inputs([row.input for row in rows])
+        targets = self.encode_targets([row.target for row in rows])
+        turns = [self.encode_history(row.history) for row in rows]
+        return list(zip(turns, inputs, targets, strict=True))
 
     def decode_input(self, ids: Sequence[int]) -> str:
         """The text of an input's ids."""

@@ -9,7 +9,7 @@ from lamol_core.artifacts.spec import MIX, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.records import Example, MixRow, PseudoSample, in_pairs
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import RowTemplate, Supervise, TaskPrompts, cut_row
+from lamol_core.text.template import RowTemplate, Supervise, TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 
 
@@ -50,11 +50,8 @@ class TrainingSet:
         which names the row, where a target alone is longer than `max_length` allows, and where the
         template has no place for several turns."""
         template = self.template(codec)
-        inputs = codec.encode_inputs([row.input for row in self.real])
-        targets = codec.encode_targets([row.target for row in self.real])
-        turns = [codec.encode_history(row.history) for row in self.real]
         names = [row.row_id for row in self.real]
-        ids = dict(zip(names, zip(turns, inputs, targets, strict=True), strict=True))
+        ids = dict(zip(names, codec.encode_rows(self.real), strict=True))
         ids |= {
             row.row_id: (in_pairs(row.history_ids), row.input_ids, row.target_ids)
             for row in self.pseudo
@@ -67,8 +64,9 @@ class TrainingSet:
                     f"mix.parquet: row {row.row_id!r} is neither in data/ nor a valid row of "
                     f"pseudo.parquet. {remedy(MIX, self.lineage[-1])}"
                 )
-            whole, task = ids[row.row_id], row.source_task
-            history, x, cut = cut_row(template, task, whole, self.max_length, row.row_id)
-            rows.append(template.row(row.row_id, row.origin, task, x, whole[-1], history))
-            num_cut += cut
+            fitted, was_cut = template.fitted_row(
+                row.row_id, row.origin, row.source_task, ids[row.row_id], self.max_length
+            )
+            rows.append(fitted)
+            num_cut += was_cut
         return rows, num_cut

@@ -20,9 +20,10 @@ from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.parameters import Params
 from lamol_core.preflight.estimate import (
     Estimate,
+    encode_rows,
     estimate_sequence,
     foresee,
-    measure_lengths,
+    mean_lengths,
     say_time,
     the_backbone,
 )
@@ -32,6 +33,7 @@ from lamol_core.records import Example, TaskFacts, to_history
 from lamol_core.text.chat import ChatCodec
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
+from lamol_core.text.template import TaskPrompts
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names, naming
 from tests.text.chat_families import chatml
@@ -172,14 +174,14 @@ def test_rows_are_as_long_as_training_cuts_them(tiny_checkpoint: Path) -> None:
     cut, drawn = ("a:", 3, 40, "text.max_length", 60), ("a:", 3, 40, "text.max_input_tokens")
     for method, num_drawn in {"finetune": 0, "lamol_kd": 1}.items():
         params = Params.model_validate({"method": method, **blocks})
-        lengths, notes = measure_lengths(codec, rows, params)
+        encoded, notes = encode_rows(codec, rows, params, {})
         short = sum(len(ids) for ids in codec.encode([texts[-1], "on"]))
-        assert lengths == {"a": pytest.approx((3 * (60 - 3) + 37 * short) / 40)}
+        assert mean_lengths(encoded) == {"a": pytest.approx((3 * (60 - 3) + 37 * short) / 40)}
         assert len([note for note in notes if names(note, *cut)]) == 1
         assert len([note for note in notes if names(note, *drawn)]) == num_drawn
     with pytest.raises(ConfigError, match=naming("text.max_length")):
         long = {"a": [Example("a/train/0", "a", "on", texts[0], 0)]}
-        measure_lengths(codec, long, params)
+        encode_rows(codec, long, params, {})
 
 
 def test_earlier_turns_are_counted_with_what_stands_around_them() -> None:
@@ -188,10 +190,13 @@ def test_earlier_turns_are_counted_with_what_stands_around_them() -> None:
     long = replace(short, history=to_history([("next song", "music on")]))
     params = Params.model_validate({"tasks": {}})
     (of_short, _), (of_long, _) = (
-        measure_lengths(codec, {"a": [row]}, params) for row in (short, long)
+        encode_rows(codec, {"a": [row]}, params, {}) for row in (short, long)
     )
     (turn,) = codec.encode_history(long.history)
-    assert of_long["a"] - of_short["a"] == codec.template().num_of_turn(*turn)
+    template = codec.template(TaskPrompts(["a"]))
+    of_prompts = len(template.draw_prompt("a", num_answers=2)) - len(template.draw_prompt("a"))
+    added = mean_lengths(of_long)["a"] - mean_lengths(of_short)["a"]
+    assert added == template.num_of_turn(*turn) + of_prompts
 
 
 def put_backbone(root: Path, checkpoint: Path) -> Path:

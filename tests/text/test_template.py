@@ -12,7 +12,6 @@ from lamol_core.text.template import (
     TaskPrompts,
     TokenTemplate,
     cut_input,
-    cut_row,
 )
 from tests.fakes import Turns
 from tests.messages import naming
@@ -63,8 +62,8 @@ def test_the_oldest_turns_go_first_then_the_front_of_x(
     template = Turns(one_end, TaskPrompts(["a"]))
     if len(y) > most - 9:
         return
-    history, kept, was_cut = cut_row(template, "a", (before, x, y), most, "r")
-    row = template.row("r", "new", "a", kept, y, history)
+    row, was_cut = template.fitted_row("r", "new", "a", (before, x, y), most)
+    history, kept = row.history, row.input_ids
     longest = max(len(view.ids) for view in row.views(("qa", "gen")))
     assert longest <= most
     assert list(history) == before[len(before) - len(history) :]
