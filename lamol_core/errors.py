@@ -3,7 +3,7 @@
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
 
@@ -46,6 +46,12 @@ class GenerationError(LamolError):
 def as_list(problems: Iterable[str]) -> str:
     """The problems, each on a line of its own. The text follows a sentence that ends in a colon."""
     return "".join(f"\n  - {problem}" for problem in problems)
+
+
+def numbered(problems: Sequence[str]) -> str:
+    """How many problems there are, and each on a line of its own."""
+    plural = "" if len(problems) == 1 else "s"
+    return f"{len(problems)} problem{plural}:{as_list(problems)}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

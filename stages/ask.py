@@ -27,7 +27,9 @@ TaskOption = Annotated[
 ]
 ChatOption = Annotated[
     bool,
-    typer.Option("--chat", help="One conversation: an input follows the earlier ones' answers."),
+    typer.Option(
+        "--chat", help="Keep one conversation: an input is answered with those before it."
+    ),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="A JSON object a line, with input and answer.")

@@ -16,7 +16,7 @@ EstimateOption = Annotated[
     bool,
     typer.Option(
         "--estimate",
-        help="Say what it will take: by a few steps or, for a large model, by config.json.",
+        help="Estimate time, memory and disk, by a few steps or one block of the model.",
     ),
 ]
 

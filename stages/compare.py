@@ -42,7 +42,7 @@ AgainstOption = Annotated[
     str | None,
     typer.Option(
         metavar="METHOD",
-        help="Compare every method only with this one (named as in the table), in a table.",
+        help="Compare all methods with this one alone, as a table. Spelt as the first table does.",
     ),
 ]
 

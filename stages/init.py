@@ -60,7 +60,7 @@ def init(
     debug: DebugOption = False,
 ) -> None:
     if bool(task) == (params is not None):
-        raise UsageError("--task: name at least one, like --task news=news.csv, or --params FILE.")
+        raise UsageError("--task: give one or more, like --task news=news.csv, or --params FILE.")
     if params is not None:
         if input_column or target_column or backbone != "nano":
             raise UsageError("--params: leave out --backbone, --input and --target: FILE has them.")

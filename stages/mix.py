@@ -24,7 +24,7 @@ def mix(run: StageRun) -> None:
     write_table(run.path(MIX), MIX, rows, run.provenance(parameters))
     num_pseudo = len(rows) - len(real)
     dropped = f" ({passed.num_dropped} flagged ones left out)" if passed.num_dropped else ""
-    failed = f" of an audit that failed ({passed.failed})" if passed.failed else ""
+    failed = f" (their audit failed: {passed.failed})" if passed.failed else ""
     run.say(f"{len(real)} real + {num_pseudo} pseudo{failed}{dropped} -> {run.path(MIX)}")
     run.show({"real": len(real), "pseudo": num_pseudo, "flagged_dropped": passed.num_dropped})
 

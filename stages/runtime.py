@@ -21,7 +21,14 @@ from lamol_core.artifacts.store import Inputs, require_room
 from lamol_core.artifacts.version import code_version
 from lamol_core.config.loading import params_error, read_own_params
 from lamol_core.config.section import Section
-from lamol_core.config.task_names import BASE, TASK_NAME, find_order_problems, find_task, lineage
+from lamol_core.config.task_names import (
+    BASE,
+    NO_NAME,
+    find_order_problems,
+    find_task,
+    is_task_name,
+    lineage,
+)
 from lamol_core.errors import ConfigError, UsageError
 from lamol_core.machine import describe_machine, peak_memory_bytes
 from lamol_core.parameters import read_blocks
@@ -216,9 +223,6 @@ def task_of_dvc(stage: str) -> str:
     found = re.fullmatch(rf"(?:.*:)?{stage}@(.*)", address, re.DOTALL)
     if found is None:
         raise UsageError(f"{stage}: name a task, like `lamol {stage} TASK`.")
-    if not TASK_NAME.fullmatch(found[1]):
-        raise ConfigError(
-            f"tasks.{found[1]!r}: not a task name (wanted {TASK_NAME.pattern}). Rename it in "
-            "params.yaml."
-        )
+    if not is_task_name(found[1]):
+        raise ConfigError(f"params.yaml: tasks.{found[1]!r}: {NO_NAME}")
     return found[1]

@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from lamol_core import __version__
 from lamol_core.config.errors import sentences
-from lamol_core.errors import ConfigError, UsageError, as_list
+from lamol_core.errors import ConfigError, UsageError, numbered
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -79,7 +79,7 @@ def params_error(
     """The error that lists these problems of params.yaml. `overridden`: whether --set was used."""
     listed = list(problems)
     where = f"{path} with --set" if overridden else str(path)
-    return ConfigError(f"{where}: {len(listed)} to mend:{as_list(listed)}")
+    return ConfigError(f"{where}: {numbered(listed)}")
 
 
 def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:

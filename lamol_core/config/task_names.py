@@ -14,6 +14,10 @@ BASE = "base"
 RESERVED_NAMES = (BASE, "average")
 """Names with another meaning in folders or in metrics.json. No task may have them."""
 TASK_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
+NO_NAME = (
+    "not a valid task name. Use up to 64 lower-case letters, digits, - and _, the first one a "
+    f"letter or a digit; {' and '.join(RESERVED_NAMES)} are taken."
+)
 
 
 def find_task(tasks: Mapping[str, T], name: str) -> T:
@@ -25,17 +29,19 @@ def find_task(tasks: Mapping[str, T], name: str) -> T:
     return tasks[name]
 
 
+def is_task_name(name: str) -> bool:
+    """Whether a task may have this name."""
+    return TASK_NAME.fullmatch(name) is not None and name not in RESERVED_NAMES
+
+
 def find_order_problems(tasks: Mapping[Any, Any]) -> list[str]:
     """A sentence for each invalid task name, unknown predecessor and cycle."""
     problems = [] if tasks else ["tasks: no task is listed."]
     for name, task in tasks.items():
         if not isinstance(name, str):
             problems.append(f"tasks.{name}: {unquoted(name)}")
-        elif not TASK_NAME.fullmatch(name) or name in RESERVED_NAMES:
-            problems.append(
-                f"tasks.{name}: not a valid task name (wanted {TASK_NAME.pattern}, and none of "
-                f"{', '.join(RESERVED_NAMES)})."
-            )
+        elif not is_task_name(name):
+            problems.append(f"tasks.{name}: {NO_NAME}")
         after = _after(task)
         if after is not None and after != BASE and after not in tasks:
             hint = did_you_mean(str(after), [*map(str, tasks), BASE])

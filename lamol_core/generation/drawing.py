@@ -265,7 +265,7 @@ class PseudoSampler:
             f"Pseudo-samples of {request.source_task!r} for {self.new_task!r}: {missing} of "
             f"{request.count} rows are missing after {self.params.max_attempts} draws a row "
             f"(rejected: {listed}{_by_label(request, drawn)}). Raise generate.max_attempts or "
-            f"lambda, or train the earlier tasks longer (train.epochs){constrain}."
+            f"the method's lambda, or train the earlier tasks longer (train.epochs){constrain}."
         )
 
 

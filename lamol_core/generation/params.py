@@ -16,7 +16,7 @@ class GenerateParams(Section):
         topk: The sampler chooses each token among this many of the likeliest.
         format: `constrain`: an automaton makes every sample well formed. `reject`: samples are
             drawn freely and malformed ones are rejected, as in the published code.
-        batch_size: Samples drawn at once. Fewer where their keys and values would take over 1 GiB.
+        batch_size: Samples drawn at once. Fewer where their attention cache would take over 1 GiB.
         max_attempts: The most draws for each row wanted.
         refill: Draw again for rejected samples. `false` is the published behaviour.
         unique: Reject a text that was drawn before (`duplicate`).

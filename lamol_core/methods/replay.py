@@ -76,7 +76,8 @@ class RowMemory(Memory):
         if stream["buffer_size"] != self._reservoir.size:
             raise ArtifactError(
                 f"{folder}: made with buffer_size {stream['buffer_size']}, but params.yaml says "
-                f"{self._reservoir.size}. Restore it, or run earlier tasks again with `dvc repro`."
+                f"{self._reservoir.size}. Write the first one again, or run `dvc repro`: it learns "
+                "earlier tasks again."
             )
         self._reservoir.num_seen = stream["rows_seen"]
 

@@ -77,7 +77,7 @@ def require_positions(model: PreTrainedModel, num_tokens: int, keys: str) -> Non
     if limit is not None and num_tokens > limit:
         raise ConfigError(
             f"params.yaml: {keys}: rows may have {num_tokens} tokens, but "
-            f"{type(model).__name__} has {limit} positions. Lower it, or take a larger model."
+            f"{type(model).__name__} has {limit} positions. Lower that, or name a model with more."
         )
 
 

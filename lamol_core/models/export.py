@@ -96,6 +96,10 @@ def _try(exported: Path, student: Path) -> None:
     done = subprocess.run(command, env=offline, capture_output=True, text=True, check=False)
     if done.returncode:
         cause = done.stderr.strip().splitlines()[-1:] or ["no error"]
-        raise ConfigError(f"{student}: transformers can't load its copy ({cause[0]}).")
+        raise ConfigError(
+            f"{student}: transformers can't load its copy ({cause[0]}). Nothing was written."
+        )
     if deviates(load_file(logits)["logits"], expected):
-        raise ConfigError(f"{student}: transformers computes other logits from its copy.")
+        raise ConfigError(
+            f"{student}: its copy gives other results in plain transformers. Nothing was written."
+        )

@@ -139,7 +139,10 @@ def weight_files(folder: Path) -> list[Path]:
     if not index.exists():
         advice = f"Name a folder with {WEIGHTS}."
         if any(folder.glob("*.bin")):
-            advice = "Pickles (.bin) are not read: if you trust them, `save_pretrained` them."
+            advice = (
+                "Weights in .bin files (pickles) are not read. If you trust them, load the model "
+                "with transformers and save it by `save_pretrained`."
+            )
         raise ConfigError(f"{folder} has no weights in safetensors. {advice}")
     files = [folder / name for name in _names_in(index)]
     with foreign(f"{index}: can't be followed"):

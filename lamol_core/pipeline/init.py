@@ -23,7 +23,7 @@ from lamol_core.config.task_names import BASE
 from lamol_core.data.columns import SourceError
 from lamol_core.data.sources.local_files import find_files, home_of_files, no_training_file
 from lamol_core.data.sources.registry import SUFFIXES, holds_conversations, parse_source
-from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean
+from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean, numbered
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.models.files import has_chat_template, read_shapes, weight_files
 from lamol_core.models.gguf_header import count_gguf_weights
@@ -104,7 +104,7 @@ def read_example(path: Path, method: str | None = None) -> CommentedMap:
     Raises ConfigError where the file has problems."""
     _, problems = compose(read_params(path))
     if problems:
-        raise ConfigError(f"{path}: {len(problems)} to mend:{as_list(problems)}")
+        raise ConfigError(f"{path}: {numbered(problems)}")
     yaml = YAML()
     yaml.width = 100
     params: CommentedMap = yaml.load(path.read_text(encoding="utf-8"))

@@ -14,7 +14,9 @@ from lamol_core.preflight.overview import TaskOverview, describe_sequence
 from lamol_core.preflight.problems import problems_before_a_run
 from lamol_core.preflight.targets import count_around, find_codec, target_problems
 
-CUT_INSTEAD = "A longer row stops a training: lower it to cut the inputs of such rows instead."
+CUT_INSTEAD = (
+    "A longer row stops a training. Lower text.max_length: rows are then cut at the front."
+)
 
 
 @dataclass(frozen=True)

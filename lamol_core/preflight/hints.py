@@ -30,8 +30,9 @@ def find_hints(params: Params, num_around: int = NUM_CONTROL["gen"]) -> list[str
     if params.text.max_length >= needed:
         return []
     return [
-        f"text.{keys} allow targets of {longest} tokens, which do not fit text.max_length = "
-        f"{params.text.max_length} and stop a training. Lower them, or raise that to {needed}."
+        f"Pseudo-samples may have targets of {longest} tokens (text.{keys}). Such a target does "
+        f"not fit text.max_length = {params.text.max_length} and stops a training. Lower the "
+        f"first, or raise text.max_length to {needed}."
     ]
 
 

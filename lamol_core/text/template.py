@@ -37,7 +37,7 @@ class ControlTokens:
         if task_index >= len(self.gen_by_task):
             raise ConfigError(
                 f"params.yaml: backbone.max_tasks is {len(self.gen_by_task)}, but this is task "
-                f"number {task_index + 1} of its sequence. Raise it: the backbone is made again."
+                f"number {task_index + 1} of its sequence. Raise it: all tasks are learnt again."
             )
         return self.gen_by_task[task_index]
 

@@ -101,8 +101,8 @@ def _require_one_training(inputs: Inputs, state: Manifest, teacher: Manifest) ->
         task = inputs.task
         raise ArtifactError(
             f"{inputs.path(STATE, 'before')}: this state and the teacher come from different "
-            f"trainings. Run `lamol snapshot {task}` to go on from it, or "
-            f"{repro(TEACHER, task)} for what params.yaml says; then the stages after it."
+            f"trainings. Run `lamol snapshot {task}` to go on from the student on disk, or "
+            f"{repro(TEACHER, task)} to train by params.yaml first; then the stages after it."
         )
 
 

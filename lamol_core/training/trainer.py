@@ -75,7 +75,9 @@ class Trainer:
         `on_step` is called with each log row and the number of steps. Raises DivergedError at the
         first loss or gradient that is not finite, ConfigError without rows."""
         if not rows:
-            raise ConfigError("The mix has no rows: there is nothing to train on.")
+            raise ConfigError(
+                "mix.parquet: no rows. Look at the source of the task, then run its stages again."
+            )
         torch.manual_seed(derive_seed(seed, "dropout") % 2**32)
         params, student, memory = self.params, self.student.model, self.memory
         model = self.accelerator.prepare(self.student).train()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lamol_core.config.task_names import TASK_NAME
+from lamol_core.config.task_names import NO_NAME
 from tests.config.blocks import find_problems, sequence
 from tests.messages import names
 
@@ -62,7 +62,7 @@ def test_a_name_that_yaml_reads_as_no_text_is_to_be_quoted(name: str) -> None:
     (problem,) = find_problems(yaml.load(f"tasks: {{{name}: {block}}}"))
     read = next(iter(yaml.load(f"{{{name}: 1}}")))
     assert problem.startswith(f"tasks.{read}: ") and names(problem, "quotes")
-    assert not names(problem, TASK_NAME.pattern)
+    assert not names(problem, NO_NAME)
     where = f"{{after: base, source: {{kind: demo, task: home, where: {{{name}: x}}}}}}"
     (problem,) = find_problems(yaml.load(f"tasks: {{a: {where}}}"))
     assert problem.startswith(f"tasks.a.source.where.{read}: ") and names(problem, "quotes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -17,7 +18,8 @@ from tests.code_imports import ROOT
 from tests.messages import names
 from tests.stages.sequences import edit_params, write_csv
 
-NAMES = [example.split()[0] for panel in COMMANDS.values() for example in panel]
+EXAMPLES = [example for panel in COMMANDS.values() for example in panel]
+NAMES = [example.split()[0] for example in EXAMPLES]
 HEAVY = ("torch", "transformers", "datasets", "dvc", "pyarrow", "pydantic", "sklearn", "altair")
 
 
@@ -58,6 +60,15 @@ def test_each_has_a_help_with_an_example(name: str) -> None:
     assert told.exit_code == 0 and names(told.output, "--debug", f"lamol {name}")
     assert told.output.count("Example:") == 1
     assert CliRunner().invoke(app, [name, "--no-such-option"]).exit_code == 2
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_a_call_that_the_command_accepts(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an empty folder it misses params.yaml or a source: 3. A wrong call would be 2."""
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, shlex.split(example)).exit_code == 3
 
 
 @pytest.mark.parametrize("text", [text for panel in COMMANDS.values() for text in panel.values()])

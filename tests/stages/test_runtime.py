@@ -143,7 +143,7 @@ def test_what_an_example_says_can_t_be_said_by_an_option_too(sequence: Path) -> 
 def test_a_misspelt_method_asks_for_no_block(sequence: Path) -> None:
     edit_params(sequence, lambda params: params.update(method="lamol_kdd"))
     told = call("check")
-    assert told.exit_code == 3 and names(told.output, "1 to mend", "method", "lamol_kdd")
+    assert told.exit_code == 3 and names(told.output, "1 problem", "method", "lamol_kdd")
 
 
 @pytest.mark.parametrize("command", ["report", "check"])
