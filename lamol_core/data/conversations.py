@@ -90,7 +90,7 @@ def columns_to_read(there: Collection[str], columns: Columns) -> list[str]:
 def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
     """The conversation of a row, whose layout is known by `column`. Raises ValueError with the
     reason where it has none, or one that cannot be learnt."""
-    beside = _text(cells["system"]) if cells.get("system") else ""
+    beside = checked(_text(cells["system"])) if cells.get("system") else ""
     if column == "instruction":
         parts = [_text(cells.get(name)) for name in (column, "input") if cells.get(name)]
         text, answer = checked("\n".join(parts)), checked(_text(cells.get("output")))
@@ -99,9 +99,7 @@ def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise ValueError("is no list of messages")
     turns = [_turn(message) for message in messages]
-    system = beside
-    if turns[0][0] == "system":
-        (_, system), *turns = turns
+    system = turns.pop(0)[1] if turns[0][0] == "system" else ""
     roles = [role for role, _ in turns]
     if len(roles) < 2 or any(
         role != ("user", "assistant")[index % 2] for index, role in enumerate(roles)
@@ -110,7 +108,7 @@ def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
     if len(roles) % 2:
         raise ValueError("does not end with an answer")
     *history, (text, answer) = in_pairs([checked(text) for _, text in turns])
-    return RawRow(text, answer, system, to_history(history))
+    return RawRow(text, answer, checked(system) if system else beside, to_history(history))
 
 
 def _alpaca_history(turns: object) -> str:

@@ -3,6 +3,7 @@ again.
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -111,13 +112,16 @@ def _most_answers(
     model: PreTrainedModel, template: RowTemplate, facts: TaskFacts, text: TextParams
 ) -> int:
     """How many answers a sample of a task can have in the model's positions."""
-    wanted, limit = max(facts.num_answers), num_positions(model)
-    while limit is not None and wanted > 1:
-        prompt = template.draw_prompt(facts.name, num_answers=wanted)
-        if len(prompt) + _longest_sample(template, text, wanted) <= limit:
-            break
-        wanted -= 1
-    return wanted
+    limit, num = num_positions(model) or math.inf, max(facts.num_answers)
+    while num > 1 and _num_drawn(template, facts.name, text, num) > limit:
+        num -= 1
+    return num
+
+
+def _num_drawn(template: RowTemplate, task: str, text: TextParams, num_answers: int) -> int:
+    """The most ids of a sample with so many answers, its prompt included."""
+    prompt = template.draw_prompt(task, num_answers=num_answers)
+    return len(prompt) + _longest_sample(template, text, num_answers)
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,12 @@
 """Split drawn ids into a sample, and find the reason to reject a malformed one."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from lamol_core.records import to_history
+from lamol_core.text.encoded import Decodes
 from lamol_core.text.normalise import is_blank
 from lamol_core.text.template import RowTemplate
-
-
-class Decodes(Protocol):
-    """What turns the ids of an input and of a target into text: a TextCodec."""
-
-    def decode_input(self, ids: Sequence[int]) -> str: ...
-    def decode_target(self, ids: Sequence[int]) -> str: ...
 
 
 class Parsed(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lamol_core.artifacts.spec import remedy_at
 from lamol_core.errors import ArtifactError
-from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.encoded import Decodes, EncodedRow
 from lamol_core.text.template import RowTemplate
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ gradients."""
 
 @dataclass(frozen=True)
 class MemoryContext:
-    """What a memory is made with: the user's seed, how rows become token sequences, and a function
-    that turns ids into text."""
+    """What a memory is made with: the user's seed, how rows become token sequences, and what turns
+    their ids into text."""
 
     seed: int
     template: RowTemplate
-    decode: Callable[[Sequence[int]], str]
+    codec: Decodes
 
 
 def file_of_state(folder: Path, name: str) -> Path:

@@ -97,12 +97,15 @@ class RowMemory(Memory):
         self._take(rows)
 
     def write(self, folder: Path) -> dict[str, int]:
-        kept = []
+        kept, codec = [], self._context.codec
         for slot, row in enumerate(self._rows):
-            x, y, decode = list(row.input_ids), list(row.target_ids), self._context.decode
-            history = to_history([(decode(user), decode(answer)) for user, answer in row.history])
+            *history, (x, y) = (
+                (codec.decode_input(user), codec.decode_target(answer))
+                for user, answer in [*row.history, (row.input_ids, row.target_ids)]
+            )
+            ids = list(row.input_ids), list(row.target_ids)
             turns = [list(ids) for turn in row.history for ids in turn]
-            texts = decode(x), decode(y), x, y, history, turns
+            texts = x, y, *ids, to_history(history), turns
             kept.append(MemoryRow(slot, row.row_id, row.task, *texts))
         write_rows(folder / ROWS, kept, STATE.schema)
         stream = {"rows_seen": self._reservoir.num_seen, "buffer_size": self._reservoir.size}

@@ -30,8 +30,14 @@ PREFIX = "base_model.model."
 """What peft puts before the names of weights in a file."""
 NAME = "default"
 """The name of the only adapter of a model, as in plain transformers."""
-SAME = ("r", "lora_alpha", "target_modules", "trainable_token_indices")
-"""The keys of `adapter_config.json` that do not change from task to task."""
+SAME = {
+    "r": "adapter.r",
+    "lora_alpha": "adapter.alpha",
+    "target_modules": "adapter.targets",
+    "trainable_token_indices": "backbone.max_tasks",
+}
+"""The keys of `adapter_config.json` that do not change from task to task, with those of params.yaml
+that decide them."""
 
 
 def merge(
@@ -88,8 +94,8 @@ def load_adapter(model: PreTrainedModel, checkpoint: Path) -> None:
     mine = added.to_dict()
     if other := [key for key in SAME if saved.get(key) != mine[key]]:
         raise ConfigError(
-            f"{checkpoint}: its adapter has another {other[0]} than the block `adapter` of "
-            "params.yaml. Run `dvc repro`: an adapter goes on from the first task to the last."
+            f"{checkpoint}: its adapter was made with another {SAME[other[0]]} than params.yaml "
+            "has. Run `dvc repro`: an adapter goes on from the first task to the last."
         )
     tensors = load_file(checkpoint / ADAPTER_WEIGHTS)
     named = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}

@@ -66,7 +66,7 @@ def _prepare(
 ) -> Pair:
     _require_causal(model.eval(), _at(params.path))
     if text_format == "chat":
-        try_out(_rendering(lambda: tokenizer, _at(params.path)))  # a template may never end
+        try_out(rendering(lambda: tokenizer, _at(params.path)))  # a template may never end
         end_with_turns(model, ChatTemplate(tokenizer, find_pieces(tokenizer)).end)
     else:
         reserve_tokens(model, tokenizer, params)
@@ -97,16 +97,17 @@ def find_chat_template(
 
     with suppress(ConfigError), foreign(f"{where}: no tokenizer can be loaded"):
         if not is_file:  # reading a large vocabulary from GGUF may take longer than a child has
-            try_out(_rendering(tokenizer, where))
+            try_out(rendering(tokenizer, where))
         loaded = tokenizer()
-        try_out(_rendering(lambda: loaded, where))
+        try_out(rendering(lambda: loaded, where))
         return ChatTemplate(loaded, find_pieces(loaded), prompts)
     return None
 
 
-def _rendering(
+def rendering(
     tokenizer: Callable[[], transformers.PreTrainedTokenizerBase], where: str
 ) -> Iterator[str]:
+    """A step for `try_out`: render a chat template."""
     yield f"{where}: its chat template can't be rendered"
     find_pieces(tokenizer())
 

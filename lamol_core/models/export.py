@@ -91,7 +91,7 @@ def _try(exported: Path, student: Path) -> None:
     del model
     logits = exported.with_name("logits.safetensors")
     given = [str(exported), " ".join(map(str, ids)), str(logits)]
-    command = [sys.executable, "-I", "-c", PROGRAM, *given]
+    command = [sys.executable, "-P", "-c", PROGRAM, *given]
     offline = os.environ | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, env=offline, capture_output=True, text=True, check=False)
     if done.returncode:

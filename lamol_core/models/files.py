@@ -29,6 +29,8 @@ OBJECTS = (
 )  # fmt: skip
 TOKENIZERS = (TOKENIZER, TOKENIZER_CONFIG, "tokenizer.model", "vocab.json")
 """A tokenizer is loaded from one or more of these files."""
+NOT_READ = (".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth")
+"""Ends of files of weights for other libraries: whatever state they are in, they do no harm."""
 Part = Literal["weights", "tokenizer"]
 PARTS: tuple[Part, ...] = ("weights", "tokenizer")
 MOST_PER_BYTE = 2
@@ -47,6 +49,8 @@ def folder_problems(folder: Path, may_lack: Collection[Part] = ()) -> list[str]:
     try:
         with foreign(f"{folder}: can't be read"):
             for file in (*folder.glob("[!.]*"), *folder.glob("additional_chat_templates/*")):
+                if file.is_file() and file.suffix in NOT_READ:
+                    continue
                 if not file.is_dir():
                     require_plain_file(file)
             for name in OBJECTS:

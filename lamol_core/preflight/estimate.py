@@ -223,7 +223,9 @@ def encode_rows(
     `text.max_length`."""
     text, encoded, notes = params.text, dict[str, list[EncodedRow]](), list[str]()
     systems = {name: one.system for name, one in facts.items()}
-    prompts = TaskPrompts(list(rows), text.use_task_specific_gen_token, systems=systems)
+    # tokens of tasks have one length, and may be fewer than the tasks of a tree
+    names_task = text.format == "chat" and text.use_task_specific_gen_token
+    prompts = TaskPrompts(list(rows), names_task, systems=systems, supervise=text.supervise)
     template = codec.template(prompts)
     for name, own in rows.items():
         fitted = [

@@ -79,7 +79,9 @@ class Turn:
         whole = self._whole(self._anchor + self._lead + self._gap + text + self._end)
         ids, offsets = whole["input_ids"][:-1], whole["offset_mapping"][:-1]
         first = len(self._anchor) + len(self._lead)
-        own = next((i for i, (_, stop) in enumerate(offsets) if stop > first), len(ids))
+        # an anchor may take the white space after it, that of the text too
+        places = range(self._num_anchor, len(ids))
+        own = next((i for i in places if offsets[i][1] > first), len(ids))
         return ids[self._num_anchor : own], ids[own:]
 
     def _whole(self, text: str) -> Any:
@@ -145,7 +147,7 @@ class ChatTemplate(RowTemplate):
         """The ids up to a user's text, after a system message."""
         # one that spells a special token must not have one
         own = self._specials.sub("", text)
-        own = own.strip() if self._pieces.trims else own
+        own = own.strip() if "system" in self._pieces.trims else own
         before = self._pieces.before_system + own + self._pieces.after_system
         return Turn(self._tokenizer, before, self._end_of_user).ids_before
 
@@ -166,16 +168,17 @@ class ChatCodec(TextCodec):
         return ChatTemplate(self._tokenizer, self._pieces, prompts)
 
     def encode_inputs(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self._turns.user.encode(self._as_rendered(text)) for text in encodable(texts)]
+        return [self._turns.user.encode(self._as_rendered("user", x)) for x in encodable(texts)]
 
     def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self._turns.assistant.encode(self._as_rendered(text)) for text in encodable(texts)]
+        turn = self._turns.assistant
+        return [turn.encode(self._as_rendered("assistant", y)) for y in encodable(texts)]
 
     def decode_input(self, ids: Sequence[int]) -> str:
-        return self._as_rendered(self._turns.user.decode(ids))
+        return self._as_rendered("user", self._turns.user.decode(ids))
 
     def decode_target(self, ids: Sequence[int]) -> str:
-        return self._as_rendered(self._turns.assistant.decode(ids))
+        return self._as_rendered("assistant", self._turns.assistant.decode(ids))
 
-    def _as_rendered(self, text: str) -> str:
-        return text.strip() if self._pieces.trims else text
+    def _as_rendered(self, role: str, text: str) -> str:
+        return text.strip() if role in self._pieces.trims else text

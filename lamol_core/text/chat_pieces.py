@@ -25,6 +25,7 @@ FIXED_DATE = f"{{%- macro strftime_now(format) -%}}{DATE}{{%- endmacro -%}}"
 MARKS = USER, ANSWER, NEXT_USER, NEXT_ANSWER, SYSTEM = (
     "MARKuserONE", "MARKanswerONE", "MARKuserTWO", "MARKanswerTWO", "MARKsystem",
 )  # fmt: skip
+ROLES = "system", "user", "assistant"
 LONG = [("user", USER), ("assistant", ANSWER)] * 12
 """A conversation that shows whether a template writes late turns as it writes early ones."""
 
@@ -44,7 +45,8 @@ class ChatPieces:
     and up to the first user's text. `header`: from a user's text to the answer, as a prompt has it.
     `gap`: white space that rows have between header and answer. `between`: from an
     answer to the next user's text; None where the template renders an earlier turn in another
-    way. `after`: what follows the last answer. `trims`: whether white space around texts is cut.
+    way. `after`: what follows the last answer. `trims`: the roles around whose texts white space is
+    cut.
     `system_first`: whether a system message stands before the first of several turns."""
 
     before: str
@@ -54,7 +56,7 @@ class ChatPieces:
     gap: str
     between: str | None
     after: str
-    trims: bool
+    trims: tuple[str, ...]
     system_first: bool
 
     def conversation(self, turns: Sequence[tuple[str, str]], system: str = "") -> str:
@@ -109,8 +111,7 @@ def find_pieces(tokenizer: PreTrainedTokenizerBase) -> ChatPieces:
     before_system, after_system = before, "\n\n"
     with suppress(ConfigError):
         before_system, after_system, *_ = _around(tokenizer, [("system", SYSTEM), *turns])
-    spaced = [("user", f" {USER} "), ("assistant", ANSWER)]
-    trims = f" {USER} " not in _render(tokenizer, spaced)
+    trims = tuple(role for role in ROLES if _trims(tokenizer, role))
     between = None
     with suppress(ConfigError):
         next_turns = [("user", NEXT_USER), ("assistant", NEXT_ANSWER)]
@@ -123,6 +124,17 @@ def find_pieces(tokenizer: PreTrainedTokenizerBase) -> ChatPieces:
     if between is None or _render(tokenizer, LONG) != own.conversation(LONG):
         return replace(own, between=None)
     return replace(own, system_first=_has_system_first(tokenizer, own))
+
+
+def _trims(tokenizer: PreTrainedTokenizerBase, role: str) -> bool:
+    """Whether white space around the texts of a role is cut. Without a system role, its text is the
+    beginning of the user's."""
+    texts = {"system": f" {SYSTEM} ", "user": f" {USER} ", "assistant": f" {ANSWER} "}
+    try:
+        rendered = _render(tokenizer, [*texts.items()][0 if role == "system" else 1 :])
+    except ConfigError:
+        return _trims(tokenizer, "user")
+    return texts[role] not in rendered
 
 
 def _has_system_first(tokenizer: PreTrainedTokenizerBase, pieces: ChatPieces) -> bool:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
+from typing import Protocol
 
 from lamol_core.records import Origin, View
 
 IGNORED = -100
+
+
+class Decodes(Protocol):
+    """What turns the ids of an input and of a target into text: a TextCodec."""
+
+    def decode_input(self, ids: Sequence[int]) -> str: ...
+    def decode_target(self, ids: Sequence[int]) -> str: ...
+
+
 Part = tuple[Sequence[int], bool]
 """A stretch of token ids, and whether it is supervised."""
 Turns = Sequence[tuple[Sequence[int], Sequence[int]]]

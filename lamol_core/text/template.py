@@ -155,12 +155,12 @@ class RowTemplate(ABC):
         turns go first, then the front of x. Raises ConfigError as `cut_input` and `require_turns`
         do."""
         history, x, y = texts
-        for first in range(len(history)):
+        for first in range(len(history) + 1):
             row = self.row(row_id, origin, task, x, y, history[first:])
             if row.num_longest <= max_length:
                 return row, first > 0
-        kept, was_cut = cut_input(x, y, max_length, row_id, self.num_around(task, y))
-        return self.row(row_id, origin, task, kept, y), was_cut or bool(history)
+        kept = cut_input(x, y, max_length, row_id, row.num_longest - len(x) - len(y))
+        return self.row(row_id, origin, task, kept, y), True
 
     def num_around(self, task: str, y: Sequence[int]) -> int:
         """How many ids stand around x and y, in the longer one of a row's views."""
@@ -243,12 +243,11 @@ def newest(template: RowTemplate, history: Turns, room: int) -> Turns:
 
 def cut_input(
     x: Sequence[int], y: Sequence[int], max_length: int, row_id: str, num_around: int
-) -> tuple[Sequence[int], bool]:
-    """Cut x so that it fits `max_length` tokens with y and the `num_around` tokens around them;
-    returns x, and whether it was cut.
+) -> Sequence[int]:
+    """As much of the end of x as fits `max_length` tokens with y and the `num_around` tokens around
+    them: questions stand at the end.
 
-    The end of x is kept, because questions stand there. y is never cut: raises ConfigError, which
-    names the row, where y alone does not fit."""
+    y is never cut: raises ConfigError, which names the row, where y alone does not fit."""
     room = max_length - len(y) - num_around
     if room < 1:
         raise ConfigError(
@@ -256,4 +255,4 @@ def cut_input(
             f"{len(y)} tokens and needs {len(y) + num_around + 1}. Raise it: targets are "
             "never cut."
         )
-    return (x, False) if len(x) <= room else (x[len(x) - room :], True)
+    return x[max(len(x) - room, 0) :]

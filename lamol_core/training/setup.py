@@ -41,8 +41,7 @@ class TrainingSetup:
         self._adapter, self._reserved = adapter, reserved
         self.shares_backbone = has_adapter and params.teacher_targets == "online"
         self._seed, self._on_step = seed, on_step
-        lengths = (len(view.ids) for row in rows for view in row.views(("qa", "gen")))
-        self._longest = max(lengths, default=0)
+        self._longest = max((row.num_longest for row in rows), default=0)
         self.dtype = resolve_precision(params.precision, PartialState().device)
         self.accelerator = Accelerator(mixed_precision="no")
         self.attention = resolve_attention(params.attention, self.accelerator.device)

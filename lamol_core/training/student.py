@@ -107,7 +107,7 @@ def train_from_checkpoint(
     seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
     reserved = codec.reserved if adapter.kind != "none" else ()
     setup = TrainingSetup(params, adapter, rows, reserved, seed_of_task, on_step)
-    memory = method.memory(MemoryContext(seed, template, codec.decode))
+    memory = method.memory(MemoryContext(seed, template, codec))
     if checkpoints.state is not None and len(training_set.lineage) > 1:
         memory.read(checkpoints.state)
 

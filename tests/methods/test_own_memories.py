@@ -23,7 +23,7 @@ from lamol_core.records import MEMORY_SCHEMA, MemoryRow, from_table
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.training.setup import TrainingSetup
-from tests.fakes import TEMPLATE, Turns, make_rows
+from tests.fakes import TEMPLATE, Decodes, Turns, make_rows
 from tests.messages import naming
 from tests.methods.trainings import BUFFER, REMEMBERING, RESERVOIRS, learn, params_of, real_rows
 
@@ -50,14 +50,14 @@ def test_a_memory_of_another_size_is_refused(
 
 def test_a_step_recalls_as_many_rows_as_its_batch_takes_and_each_step_others() -> None:
     params = ReplayParams(buffer_size=BUFFER, batch_size=3)
-    memory = RowMemory(params, MemoryContext(0, TEMPLATE, decode=str))
+    memory = RowMemory(params, MemoryContext(0, TEMPLATE, Decodes(str)))
     memory.observe(make_rows(BUFFER, 0), logits_of=lambda rows: [])
     assert len(memory.rows(0)) == 3
     assert memory.rows(0) == memory.rows(0) != memory.rows(1)
 
 
 def test_a_row_comes_back_with_its_earlier_turns(tmp_path: Path) -> None:
-    context = MemoryContext(0, Turns(one_end=True), decode=str)
+    context = MemoryContext(0, Turns(one_end=True), Decodes(str))
     row = context.template.row("a/train/0", "new", "a", (9,), (8,), [([7, 8], [9]), ([6], [7])])
     memory, again = (RowMemory(ReplayParams(), context) for _ in range(2))
     memory.observe([row], logits_of=lambda rows: [])

@@ -22,7 +22,7 @@ from lamol_core.training.student import (
     train_from_checkpoint,
 )
 from lamol_core.training.trainer import LogRow
-from tests.fakes import TEMPLATE
+from tests.fakes import TEMPLATE, Decodes
 
 BUFFER = 6
 TASKS = ("a", "b", "c")
@@ -51,7 +51,7 @@ def params_of(case: str) -> Params:
 
 
 def remembers(method: str) -> bool:
-    context = MemoryContext(0, TEMPLATE, decode=str)
+    context = MemoryContext(0, TEMPLATE, Decodes(str))
     return type(params_of(method).chosen.memory(context)) is not Memory
 
 

@@ -72,7 +72,7 @@ MISTRAL = """
 {%- for message in turns -%}
 {%- if message['role'] == 'user' -%}
 {{ '[INST] ' + (system if loop.first else '') + message['content'] + '[/INST]' }}
-{%- else -%}{{ ' ' + message['content'] + eos_token }}{%- endif -%}
+{%- else -%}{{ ' ' + message['content'] | trim + eos_token }}{%- endif -%}
 {%- endfor -%}
 """
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerBase
 
 from lamol_core.errors import ArtifactError, ConfigError
@@ -188,11 +189,30 @@ def test_a_system_message_stands_where_the_template_has_it(family: str) -> None:
     assert own == whole
 
 
-def test_white_space_stays_or_is_cut_as_in_the_template() -> None:
-    for family, codec in CODECS.items():
-        (ids,) = codec.encode_inputs(["\n lamp off "])
-        cut = family in ("llama3", "gemma")
-        assert codec.decode_input(ids) == ("lamp off" if cut else "\n lamp off "), family
+TRIMS = {"llama3": {*ROLES, "system"}, "gemma": {*ROLES, "system"}, "mistral": {"assistant"}}
+
+
+@each_family
+def test_white_space_stays_or_is_cut_as_in_the_template(family: str) -> None:
+    codec, spaced = CODECS[family], "\n lamp off "
+    trims = TRIMS.get(family.partition("_")[0], set())
+    assert {*find_pieces(TOKENIZERS[family]).trims} == trims
+    (x,), (y,) = codec.encode_inputs([spaced]), codec.encode_targets([spaced])
+    assert codec.decode_input(x) == (spaced.strip() if "user" in trims else spaced)
+    assert codec.decode_target(y) == (spaced.strip() if "assistant" in trims else spaced)
+
+
+@each_family
+def test_a_special_token_that_takes_the_space_after_it_stays_out_of_the_texts(family: str) -> None:
+    """As those of Phi-3."""
+    tokenizer = FAMILIES[family]()
+    special = {i: one.content for i, one in tokenizer.added_tokens_decoder.items() if one.special}
+    greedy = [AddedToken(name, special=True, rstrip=True) for name in special.values()]
+    tokenizer.backend_tokenizer.add_special_tokens(greedy)
+    codec = ChatCodec(tokenizer, find_pieces(tokenizer))
+    for text in ("\n hi", "  lamp off"):
+        for ids in (*codec.encode_inputs([text]), *codec.encode_targets([text])):
+            assert ids and not {*ids} & special.keys()
 
 
 def test_pieces_are_kept_beside_the_weights(tmp_path: Path) -> None:

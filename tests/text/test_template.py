@@ -37,17 +37,16 @@ def test_the_end_of_x_is_kept_and_the_target_whole(
         with pytest.raises(ConfigError, match=naming(*named)):
             cut_input(x, y, max_length, "a/train/000007", NUM_CONTROL["gen"])
         return
-    kept, cut = cut_input(x, y, max_length, "a/train/000007", NUM_CONTROL["gen"])
+    kept = cut_input(x, y, max_length, "a/train/000007", NUM_CONTROL["gen"])
     longest = len(kept) + len(y) + NUM_CONTROL["gen"]
     assert longest <= max_length
     assert list(kept) == x[len(x) - len(kept) :]
-    assert cut == (len(kept) < len(x))
-    if cut:
+    if len(kept) < len(x):
         assert longest == max_length
 
 
 def test_a_target_that_just_fits_leaves_one_token_of_x() -> None:
-    assert cut_input([7, 8, 9], [6] * 4, 8, "a", 3) == ([9], True)
+    assert cut_input([7, 8, 9], [6] * 4, 8, "a", 3) == [9]
     with pytest.raises(ConfigError, match=naming("text.max_length", 8, "a/train/000007")):
         cut_input([7, 8, 9], [6] * 5, 8, "a/train/000007", 3)
 
