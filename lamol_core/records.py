@@ -52,8 +52,9 @@ class PseudoSample:
     """A row that the teacher wrote. Rejected ones are kept too, with `valid` False and a reason.
 
     `row_id` is a `pseudo_row_id`. `source_task` is the task with whose GEN token it was drawn.
-    `nll` is the mean negative log-likelihood per token under the teacher, in nats. `history`: the
-    turns before x; `history_ids` has the ids of each of their texts."""
+    `nll` is the mean negative log-likelihood per token under the teacher, in nats; those
+    that a chat template puts between the texts count too. `history`: the turns before x;
+    `history_ids` has the ids of each of their texts."""
 
     row_id: str
     source_task: str

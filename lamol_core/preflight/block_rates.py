@@ -23,6 +23,7 @@ from lamol_core.models.shapes import Shapes, TriedBlock, UntriedBlock
 from lamol_core.parameters import Params
 from lamol_core.preflight.footprint import FP32, Footprint, Weights
 from lamol_core.preflight.rates import Rates
+from lamol_core.preflight.row_tokens import RowTokens
 from lamol_core.preflight.unloaded import UnloadedModel
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import reserved_tokens
@@ -57,11 +58,12 @@ class TokenTimes:
 
 @dataclass(frozen=True)
 class Workload:
-    """The rows of a task that has long ones, in the views that are trained on.
+    """The rows of a task that has long ones, and their mean tokens.
 
     `pseudo_share`: of all rows of the sequence, those that are pseudo-samples."""
 
     rows: Sequence[EncodedRow]
+    tokens: RowTokens
     pseudo_share: float
 
     def lengths(self, params: Params) -> tuple[int, float, float]:
@@ -70,7 +72,7 @@ class Workload:
         views = [view for row in self.rows for view in row.views(params.chosen.loss.views)]
         num_tokens = sum(len(view.ids) for view in views)
         supervised = sum(view.num_supervised for view in views)
-        in_batch = num_tokens / len(self.rows) * params.train.batch_size
+        in_batch = self.tokens.trained * params.train.batch_size
         return round(num_tokens / len(views)), in_batch, supervised / num_tokens
 
 
@@ -212,7 +214,7 @@ def _rates(
     trained_s += num_trained * _optimizer_s(dtype, device) / in_batch
     drawn_s = times.decoding + head.logits
     answered = fmean(len(row.target_ids) + 1 for row in work.rows)
-    asked = fmean(row.num_text + 2 for row in work.rows) - answered
+    asked = work.tokens.answered - answered
     checkpoint = num_trained * dtype.itemsize
     return Rates(
         answered_s=(asked * times.forward + answered * drawn_s) / (asked + answered),
@@ -253,19 +255,22 @@ def _footprint(
     a_token, num_blocks = saved
     a_word = shapes.vocabulary * dtype.itemsize
     logits = min(CHUNK_BYTES, round(micro * supervised) * a_word) * (1 + distils)
-    if not shapes.has_plain_head:  # those of all tokens at once, and their softmax in fp32
+    teacher = train.teacher_targets
+    if not shapes.has_plain_head:  # the logits of all tokens at once, and their softmax in fp32
         logits = micro * shapes.vocabulary * (dtype.itemsize + 2 * FP32)
+        teacher = "online"
     return Footprint(
         weights_of(shapes, params, params.adapter.kind),
         bytes_per_weight=dtype.itemsize,
         num_micro_batches=math.ceil(in_batch / train.micro_batch_tokens),
-        teacher=train.teacher_targets if distils else "none",
+        teacher=teacher if distils else "none",
         saved_bytes=round(micro * a_token * num_blocks),
         saved_by_block=round(micro * a_token),
         input_bytes=round(micro * shapes.width * dtype.itemsize * num_blocks),
         logit_bytes=logits,
         has_checkpointing=train.gradient_checkpointing,
         kept_per_weight=params.chosen.kept_per_weight,
+        has_expert=params.chosen.expert_loss is not None,
     )
 
 

@@ -5,11 +5,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from accelerate import PartialState
@@ -31,14 +30,18 @@ from lamol_core.preflight.backbone import is_made_of
 from lamol_core.preflight.block_rates import Workload, device_memory, reckon, weights_of
 from lamol_core.preflight.footprint import other_settings, what_would_fit
 from lamol_core.preflight.rates import Rates, measure_rates
+from lamol_core.preflight.row_tokens import (
+    EncodedTask,
+    RowTokens,
+    TaskTokens,
+    encode_tasks,
+    prompts_of,
+)
 from lamol_core.preflight.unloaded import UnloadedModel, find_unloaded
 from lamol_core.preflight.work import TaskWork, plan_work
 from lamol_core.records import Example, TaskFacts, row_id
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
-from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import NUM_CONTROL, TaskPrompts
-from lamol_core.text.tokenizer import TextCodec
 
 # Start-up of a task's stages, in imports of torch: three load it; all else is as much as two more.
 STARTS = 5
@@ -132,11 +135,10 @@ def estimate_sequence(params: Params, root: Path) -> Estimate:
     subprocess.run([sys.executable, "-P", "-c", f"import {__name__}"], check=True)
     start_s = time.perf_counter() - started
     with the_backbone(params, root) as backbone:
-        encoded, notes = encode_rows(load_codec(backbone), rows, params, facts)
-        lengths = mean_lengths(encoded)
-        longest = max(lengths, key=lambda name: lengths[name])
-        rates = measure_rates(backbone, params, rows[longest], lengths[longest])
-    work = _plan(params, facts, lengths)
+        encoded, notes = encode_tasks(load_codec(backbone), rows, params, facts)
+        prompts = prompts_of(params, facts)
+        rates = measure_rates(backbone, params, rows[_longest(encoded)], prompts)
+    work = _plan(params, facts, encoded)
     tasks = foresee(work, rates, params.chosen.cost_per_token, start_s)
     disk = rates.backbone_bytes + len(tasks) * rates.task_bytes
     return Estimate(tasks, disk, peak_memory_bytes(), tuple(notes), rates.num_weights)
@@ -146,13 +148,12 @@ def _reckon_sequence(
     params: Params, root: Path, unloaded: UnloadedModel, read: Read, start_s: float
 ) -> Estimate:
     (facts, rows), method = read, params.chosen
-    encoded, notes = encode_rows(unloaded.codec, rows, params, facts)
-    lengths = mean_lengths(encoded)
-    work = _plan(params, facts, lengths)
-    longest = max(lengths, key=lambda name: lengths[name])
+    encoded, notes = encode_tasks(unloaded.codec, rows, params, facts)
+    work = _plan(params, facts, encoded)
     num_pseudo = sum(one.pseudo_rows for one in work)
     share = num_pseudo / (num_pseudo + sum(one.new_rows for one in work))
-    workload = Workload(encoded[longest], share)
+    longest = encoded[_longest(encoded)]
+    workload = Workload(longest.rows, longest.tokens.real, share)
     with foreign(f"backbone.path: {params.backbone.path}: can't be reckoned with"):
         shapes, rates, footprint, of_trial = reckon(unloaded, params, workload)
     tasks = foresee(work, rates, method.cost_per_token, start_s)
@@ -188,11 +189,20 @@ def _read_rows(params: Params, root: Path) -> Read:
     return facts, rows
 
 
+def _longest(encoded: Mapping[str, EncodedTask]) -> str:
+    """The task whose rows are longest in a training."""
+    return max(encoded, key=lambda name: encoded[name].tokens.real.trained)
+
+
 def _plan(
-    params: Params, facts: Mapping[str, TaskFacts], lengths: Mapping[str, float]
+    params: Params, facts: Mapping[str, TaskFacts], encoded: Mapping[str, EncodedTask]
 ) -> list[TaskWork]:
-    mean = fmean(lengths.values())
-    return [*plan_work(params, facts, {name: lengths.get(name, mean) for name in facts})]
+    known = {name: task.tokens for name, task in encoded.items()}
+    of_others = TaskTokens(
+        RowTokens.mean([one.real for one in known.values()]),
+        RowTokens.mean([one.pseudo for one in known.values()]),
+    )
+    return [*plan_work(params, facts, {name: known.get(name, of_others) for name in facts})]
 
 
 def foresee(
@@ -210,54 +220,6 @@ def foresee(
         )
         for one in work
     )
-
-
-def encode_rows(
-    codec: TextCodec,
-    rows: Mapping[str, Sequence[Example]],
-    params: Params,
-    facts: Mapping[str, TaskFacts],
-) -> tuple[dict[str, list[EncodedRow]], list[str]]:
-    """Return each task's rows as training cuts them, and a sentence for each task and limit that
-    some of its rows exceed. Raises ConfigError for a target that does not fit
-    `text.max_length`."""
-    text, encoded, notes = params.text, dict[str, list[EncodedRow]](), list[str]()
-    systems = {name: one.system for name, one in facts.items()}
-    # tokens of tasks have one length, and may be fewer than the tasks of a tree
-    names_task = text.format == "chat" and text.use_task_specific_gen_token
-    prompts = TaskPrompts(list(rows), names_task, systems=systems, supervise=text.supervise)
-    template = codec.template(prompts)
-    for name, own in rows.items():
-        fitted = [
-            template.fitted_row(row.row_id, "new", name, texts, text.max_length)
-            for row, texts in zip(own, codec.encode_rows(own), strict=True)
-        ]
-        encoded[name] = [row for row, _ in fitted]
-        if num := sum(was_cut for _, was_cut in fitted):
-            notes.append(
-                f"{name}: {num} of {len(own)} rows are too long for text.max_length = "
-                f"{text.max_length}: their beginnings will be cut off."
-            )
-        num = sum(
-            len(row.input_ids) > text.max_input_tokens
-            or len(row.target_ids) > text.max_target_tokens
-            for row in encoded[name]
-        )
-        if num and params.chosen.rehearses:
-            notes.append(
-                f"{name}: {num} of {len(own)} rows are longer than pseudo-samples can be "
-                "(text.max_input_tokens, text.max_target_tokens)."
-            )
-    return encoded, notes
-
-
-def mean_lengths(encoded: Mapping[str, Sequence[EncodedRow]]) -> dict[str, float]:
-    """Return the mean tokens of each task's longer view, without the control tokens, which
-    `plan_work` adds."""
-    return {
-        name: fmean(row.num_longest for row in rows) - NUM_CONTROL["gen"]
-        for name, rows in encoded.items()
-    }
 
 
 @contextmanager

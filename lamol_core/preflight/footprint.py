@@ -39,7 +39,8 @@ class Footprint:
     of an optimizer batch. `saved_bytes`: what a micro-batch's forward keeps for its backward.
     `saved_by_block`: the same of a single block; `input_bytes`: of the blocks' inputs, which are
     all that stays with gradient checkpointing. `logit_bytes`: of the logits that are there at once.
-    `kept_per_weight`: the numbers that the method's memory holds for each weight."""
+    `kept_per_weight`: the numbers that the method's memory holds for each weight. `has_expert`:
+    whether the teacher is a model trained for this."""
 
     weights: Weights
     bytes_per_weight: int
@@ -51,6 +52,7 @@ class Footprint:
     logit_bytes: int
     has_checkpointing: bool = False
     kept_per_weight: int = 0
+    has_expert: bool = False
 
     @property
     def parts(self) -> dict[str, int]:
@@ -58,8 +60,9 @@ class Footprint:
         weights, size = self.weights, self.bytes_per_weight
         # the losses make the gradient of the head apart; bf16 gradients are summed up in fp32
         sums = FP32 if size == BF16 and self.num_micro_batches > 1 else 0
-        # a frozen model is there once, for the student and an online teacher
-        beside = weights.trainable if weights.frozen else weights.total
+        # a frozen model is there once, for the student and an online teacher that it was
+        is_shared = weights.frozen and not self.has_expert
+        beside = weights.trainable if is_shared else weights.total
         states = {"none": 0, "offline": weights.head, "online": beside}[self.teacher]
         of_head = 0 if weights.frozen else weights.head
         saved = self.input_bytes if self.has_checkpointing else self.saved_bytes

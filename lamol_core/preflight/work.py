@@ -4,14 +4,14 @@ Pseudo-samples are assumed to be as long as the real rows of their task, and non
 The work of a judge is not counted: it reads each row once with half of the backbone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lamol_core.config.task_names import lineage
 from lamol_core.generation.quotas import rows_wanted
 from lamol_core.parameters import Params
+from lamol_core.preflight.row_tokens import TaskTokens
 from lamol_core.records import TaskFacts
-from lamol_core.text.template import NUM_CONTROL
 from lamol_core.training.trainer import count_steps
 
 
@@ -30,41 +30,32 @@ class TaskWork:
 
 
 def plan_work(
-    params: Params, facts: Mapping[str, TaskFacts], lengths: Mapping[str, float]
+    params: Params, facts: Mapping[str, TaskFacts], tokens: Mapping[str, TaskTokens]
 ) -> Iterator[TaskWork]:
-    """Yield the work of every task, in the order of params.yaml. `lengths` are the mean tokens
-    (input and target) of each task's rows."""
+    """Yield the work of every task, in the order of params.yaml. `tokens`: of each task's rows."""
     method, train, generate = params.chosen, params.train, params.generate
-    longest = params.text.max_input_tokens + params.text.max_target_tokens
     for task in facts:
         *earlier, _ = seen = lineage(params.tasks, task)[::-1]
         wanted: dict[str, int] = {}
         if method.rehearses:
             wanted = rows_wanted(generate, facts[task], [facts[name] for name in earlier])
         learnt = seen if method.mixes_real_rows else [task]
-        real = [(facts[name].num_rows["train"], lengths[name]) for name in learnt]
-        pseudo = [(count, min(lengths[name], longest)) for name, count in wanted.items()]
+        real = [(facts[name].num_rows["train"], tokens[name].real) for name in learnt]
+        pseudo = [(count, tokens[name].pseudo) for name, count in wanted.items()]
         num_rows = sum(count for count, _ in real + pseudo)
         steps = count_steps(num_rows, train)
         epochs = train.epochs if train.steps is None else steps * train.batch_size / num_rows
-        trained = [_tokens(real + pseudo, NUM_CONTROL[view]) for view in method.loss.views]
         # with carry_over the rows of older tasks are there already
         fresh = pseudo[-1:] if generate.carry_over else pseudo
         zero_shot = [task] * 2 if params.evaluate.forward_transfer and earlier else []
         split = params.evaluate.split
-        tested = [(facts[name].num_rows[split], lengths[name]) for name in [*seen, *zero_shot]]
+        tested = [(facts[name].num_rows[split], tokens[name].real) for name in [*seen, *zero_shot]]
         yield TaskWork(
             task=task,
             new_rows=sum(count for count, _ in real),
             pseudo_rows=sum(wanted.values()),
             steps=steps,
-            trained_tokens=epochs * sum(trained),
-            drawn_tokens=_tokens(fresh, NUM_CONTROL["gen"]),
-            answered_tokens=_tokens(tested, NUM_CONTROL["qa"]),
+            trained_tokens=epochs * sum(count * one.trained for count, one in real + pseudo),
+            drawn_tokens=sum(count * one.drawn for count, one in fresh),
+            answered_tokens=sum(count * one.answered for count, one in tested),
         )
-
-
-def _tokens(rows: Sequence[tuple[int, float]], num_control: int) -> float:
-    """Return the tokens of rows, given as numbers of rows with their mean length, if each row
-    has `num_control` control tokens."""
-    return sum(count * (length + num_control) for count, length in rows)

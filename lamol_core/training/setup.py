@@ -11,6 +11,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Loss
 from lamol_core.models.checkpoints import backbone_of, load_model, require_positions
+from lamol_core.models.head import linear_head
 from lamol_core.models.params import AdapterParams
 from lamol_core.models.precision import resolve_attention, resolve_compile, resolve_precision
 from lamol_core.text.encoded import EncodedRow
@@ -39,7 +40,6 @@ class TrainingSetup:
         rate = {"learning_rate": adapter.learning_rate} if has_adapter else {}
         self.params = params.model_copy(update=rate)
         self._adapter, self._reserved = adapter, reserved
-        self.shares_backbone = has_adapter and params.teacher_targets == "online"
         self._seed, self._on_step = seed, on_step
         self._longest = max((row.num_longest for row in rows), default=0)
         self.dtype = resolve_precision(params.precision, PartialState().device)
@@ -67,11 +67,21 @@ class TrainingSetup:
             load_adapter(model, checkpoint)
         return model
 
-    def beside(self, student: PreTrainedModel) -> PreTrainedModel:
-        """A teacher that equals a student before its training, on the same copy of the backbone."""
+    def load_teacher(
+        self, checkpoint: Path, student: Callable[[], PreTrainedModel]
+    ) -> PreTrainedModel:
+        """The model of a checkpoint, to distil from. One with an adapter that will run beside the
+        student, which is loaded then, uses the same copy of the backbone."""
+        if self._adapter.kind == "none":
+            return self.load(checkpoint)
         from lamol_core.models.adapters import share_backbone
 
-        return share_backbone(student)
+        if self.params.teacher_targets == "offline":
+            merged = self.load(checkpoint)
+            if linear_head(merged) is not None:
+                return merged
+            del merged  # its states would not do: see open_teacher
+        return share_backbone(student())
 
     def resume_at(
         self, folder: Path | None, inputs: Mapping[str, Any], keeps_end: bool = False

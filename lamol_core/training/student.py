@@ -128,9 +128,7 @@ def train_from_checkpoint(
         if not distilled:
             return None
         if method.expert_loss is None:
-            if setup.shares_backbone:
-                return setup.beside(student_model())
-            return setup.load(checkpoints.teacher)
+            return setup.load_teacher(checkpoints.teacher, student_model)
         assert checkpoints.backbone is not None, "an expert starts from the backbone"
         return _expert(setup, checkpoints.backbone, rows, method.expert_loss, expert_resume)
 

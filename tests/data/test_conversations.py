@@ -119,6 +119,12 @@ def test_a_text_in_parts_is_joined(tmp_path: Path) -> None:
     assert pairs_of(read(path)["train"]) == [("ask this", "told")]
 
 
+def test_half_a_letter_in_a_system_message_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{"messages": messages("ask", "told", system="\ud83d")}])
+    (problem,) = problems(make(kind="jsonl", path="a.jsonl"), tmp_path)
+    assert names(problem, path, "messages", 1)
+
+
 GOOD = {"messages": messages("ask", "told")}
 BROKEN: dict[str, Any] = {
     "no list": "hello",

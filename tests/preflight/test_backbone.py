@@ -159,6 +159,12 @@ class TestBackbone:
         (problem,) = self.check(tmp_path, kind=kind, path=path)
         assert names(problem, "backbone.path", weights, "git lfs pull")
 
+    def test_weights_for_other_libraries_may_be_pointers(self, tmp_path: Path) -> None:
+        write_model(tmp_path / "model", {})
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n"
+        (tmp_path / "model" / "pytorch_model.bin").write_text(pointer)
+        assert self.check(tmp_path, kind="folder", path="model") == []
+
     def test_a_model_of_the_hub_must_be_at_hand_or_the_hub_reachable(self, tmp_path: Path) -> None:
         (problem,) = self.check(tmp_path, kind="hub", path="owner/model")
         assert problem.startswith("backbone.path: ") and names(problem, "owner/model", "folder")
@@ -189,7 +195,7 @@ def test_turns_that_a_prepared_template_cant_write_are_told(tmp_path: Path) -> N
     ]
     student = Layout(tmp_path).student(BASE)
     assert turn_problems(backbone, "chat", tasks, tmp_path) == [], "it is not made yet"
-    whole = ChatPieces("<s>", "<s>", "\n", "</s>", "", "</s>", "</s>", False, True)
+    whole = ChatPieces("<s>", "<s>", "\n", "</s>", "", "</s>", "</s>", (), True)
     for pieces, told in (
         (whole, []), (replace(whole, system_first=False), ["a"]),
         (replace(whole, between=None), ["a", "b"]),

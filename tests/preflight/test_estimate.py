@@ -20,20 +20,19 @@ from lamol_core.models.checkpoints import load_model, save_checkpoint
 from lamol_core.parameters import Params
 from lamol_core.preflight.estimate import (
     Estimate,
-    encode_rows,
     estimate_sequence,
     foresee,
-    mean_lengths,
     say_time,
     the_backbone,
 )
 from lamol_core.preflight.rates import Rates, measure_rates
+from lamol_core.preflight.row_tokens import RowTokens, TaskTokens, encode_tasks, prompts_of
 from lamol_core.preflight.work import TaskWork, plan_work
 from lamol_core.records import Example, TaskFacts, to_history
 from lamol_core.text.chat import ChatCodec
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
-from lamol_core.text.template import TaskPrompts
+from lamol_core.text.template import NUM_CONTROL, TaskPrompts
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names, naming
 from tests.text.chat_families import chatml
@@ -62,7 +61,9 @@ def plan(method: str, **blocks: Any) -> list[TaskWork]:
     )
     sizes = {"train": 100, "test": 10}
     facts = {name: TaskFacts(name, "accuracy", "classes", ("x", "y"), sizes) for name in ORDER}
-    return [*plan_work(params, facts, dict.fromkeys(ORDER, 10.0))]
+    trained = sum(10 + NUM_CONTROL[view] for view in params.chosen.loss.views)
+    tokens = RowTokens(trained, drawn=12, answered=12)
+    return [*plan_work(params, facts, dict.fromkeys(ORDER, TaskTokens(tokens, tokens)))]
 
 
 ORDER = {"a": "base", "b": "a", "c": "b"}
@@ -74,7 +75,7 @@ def test_lamol_kd_by_hand() -> None:
     assert (first.steps, first.trained_tokens, first.drawn_tokens) == (14, 2 * 100 * 25, 0)
     assert (second.pseudo_rows, third.pseudo_rows) == (20, 20)
     assert third.trained_tokens == 2 * 120 * 25
-    assert third.drawn_tokens == 20 * 13
+    assert third.drawn_tokens == 20 * 12
     assert third.answered_tokens == 3 * 10 * 12
     assert plan("lamol_kd", train={"steps": 15, "batch_size": 8})[2].trained_tokens == 120 * 25
 
@@ -82,11 +83,9 @@ def test_lamol_kd_by_hand() -> None:
 def test_options_of_pseudo_samples_count() -> None:
     third = plan("lamol_kd", generate={"rows_per_class": 20})[2]
     assert third.pseudo_rows == 2 * 2 * 20
-    assert third.drawn_tokens == 80 * 13
+    assert third.drawn_tokens == 80 * 12
     carried = plan("lamol_kd", generate={"rows_per_class": 20, "carry_over": True})[2]
-    assert carried.drawn_tokens == 40 * 13, "of the task before alone"
-    short = plan("lamol_kd", text={"max_input_tokens": 4, "max_target_tokens": 2})[2]
-    assert short.drawn_tokens == 20 * 9
+    assert carried.drawn_tokens == 40 * 12, "of the task before alone"
 
 
 def test_zero_shot_scores_count() -> None:
@@ -136,6 +135,8 @@ def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
 
 
 ROWS = [Example(f"a/train/{i}", "a", f"turn the light {i}", "on", 0) for i in range(12)]
+PROMPTS = TaskPrompts(["a"], names_task=False)
+FACTS = {"a": TaskFacts("a", "accuracy", "classes", ("on",), {"train": 40, "test": 4})}
 
 
 @pytest.mark.slow
@@ -143,7 +144,7 @@ ROWS = [Example(f"a/train/{i}", "a", f"turn the light {i}", "on", 0) for i in ra
 def test_every_method_is_tried(method: str, tiny_checkpoint: Path) -> None:
     train = {"batch_size": 4, "precision": "fp32"}
     params = Params.model_validate({"tasks": {}, "method": method, "train": train})
-    rates = measure_rates(tiny_checkpoint, params, ROWS, 6.0)
+    rates = measure_rates(tiny_checkpoint, params, ROWS, PROMPTS)
     weights = sum(p.numel() for p in load_model(tiny_checkpoint, "cpu").parameters())
     assert rates.backbone_bytes == bytes_below(tiny_checkpoint) > 4 * weights
     assert rates.trained_s > 0 and rates.answered_s > 0 and rates.training_s > 0
@@ -163,7 +164,7 @@ def test_one_task_alone_needs_no_second_token(tmp_path: Path) -> None:
     model, tokenizer = build_backbone(backbone, tmp_path, CORPUS)
     save_checkpoint(tmp_path / "student", model, Provenance(), tokenizer=tokenizer)
     params = Params.model_validate({"tasks": {}, "train": {"batch_size": 4}})
-    assert measure_rates(tmp_path / "student", params, ROWS, 6.0).trained_s > 0
+    assert measure_rates(tmp_path / "student", params, ROWS, PROMPTS).trained_s > 0
 
 
 def test_rows_are_as_long_as_training_cuts_them(tiny_checkpoint: Path) -> None:
@@ -171,32 +172,50 @@ def test_rows_are_as_long_as_training_cuts_them(tiny_checkpoint: Path) -> None:
     rows = {"a": [Example(f"a/train/{i}", "a", text, "on", 0) for i, text in enumerate(texts)]}
     codec = load_codec(tiny_checkpoint)
     blocks = {"tasks": {}, "text": {"max_length": 60, "max_input_tokens": 30}}
+    short, y = (len(ids) for ids in codec.encode([texts[-1], "on"]))
     cut, drawn = ("a:", 3, 40, "text.max_length", 60), ("a:", 3, 40, "text.max_input_tokens")
     for method, num_drawn in {"finetune": 0, "lamol_kd": 1}.items():
         params = Params.model_validate({"method": method, **blocks})
-        encoded, notes = encode_rows(codec, rows, params, {})
-        short = sum(len(ids) for ids in codec.encode([texts[-1], "on"]))
-        assert mean_lengths(encoded) == {"a": pytest.approx((3 * (60 - 3) + 37 * short) / 40)}
+        encoded, notes = encode_tasks(codec, rows, params, FACTS)
+        tokens = encoded["a"].tokens
+        # GEN has one token more than QA; a prompt of it is not drawn
+        assert tokens.real.answered == pytest.approx((3 * 59 + 37 * (short + y + 2)) / 40)
+        assert tokens.pseudo.drawn == pytest.approx((3 * 30 + 37 * short) / 40 + y + 2)
+        views = {"finetune": 1, "lamol_kd": 2}[method]
+        trained = views * tokens.real.answered + (views - 1)
+        assert tokens.real.trained == pytest.approx(trained)
         assert len([note for note in notes if names(note, *cut)]) == 1
         assert len([note for note in notes if names(note, *drawn)]) == num_drawn
     with pytest.raises(ConfigError, match=naming("text.max_length")):
         long = {"a": [Example("a/train/0", "a", "on", texts[0], 0)]}
-        encode_rows(codec, long, params, {})
+        encode_tasks(codec, long, params, FACTS)
 
 
-def test_earlier_turns_are_counted_with_what_stands_around_them() -> None:
+def test_of_chat_data_the_beginning_that_prompts_share_is_trained_alone() -> None:
     codec = ChatCodec(chatml(), find_pieces(chatml()))
-    short = Example("a/train/0", "a", "lamp off", "done", 0)
-    long = replace(short, history=to_history([("next song", "music on")]))
-    params = Params.model_validate({"tasks": {}})
-    (of_short, _), (of_long, _) = (
-        encode_rows(codec, {"a": [row]}, params, {}) for row in (short, long)
-    )
+    row = Example("a/train/0", "a", "lamp off", "done", 0)
+    params = Params.model_validate({"tasks": {}, "text": {"format": "chat"}})
+    facts = {"a": replace(FACTS["a"], system="You are very, very brief.")}
+    template = codec.template(prompts_of(params, facts))
+    encoded, _ = encode_tasks(codec, {"a": [row]}, params, facts)
+    tokens = encoded["a"].tokens.real
+    assert tokens.answered == tokens.drawn
+    prefixes = len(template.before_input("a")) + len(template.draw_prompt("a"))
+    assert tokens.trained == 2 * tokens.answered + prefixes
+    assert len(template.before_input("a")) > len(codec.template().before_input("a"))
+    long = replace(row, history=to_history([("next song", "music on")]))
+    of_long, _ = encode_tasks(codec, {"a": [long]}, params, facts)
     (turn,) = codec.encode_history(long.history)
-    template = codec.template(TaskPrompts(["a"]))
-    of_prompts = len(template.draw_prompt("a", num_answers=2)) - len(template.draw_prompt("a"))
-    added = mean_lengths(of_long)["a"] - mean_lengths(of_short)["a"]
-    assert added == template.num_of_turn(*turn) + of_prompts
+    more = of_long["a"].tokens.real.answered - tokens.answered
+    assert more == template.num_of_turn(*turn) == of_long["a"].tokens.pseudo.drawn - tokens.drawn
+
+
+def test_a_tree_may_have_more_tasks_than_reserved_tokens(tiny_checkpoint: Path) -> None:
+    names_ = [f"t{i}" for i in range(40)]
+    facts = {name: replace(FACTS["a"], name=name) for name in names_}
+    params = Params.model_validate({"tasks": {}})
+    rows = {name: [replace(ROWS[0], task=name)] for name in names_}
+    assert len(encode_tasks(load_codec(tiny_checkpoint), rows, params, facts)[0]) == 40
 
 
 def put_backbone(root: Path, checkpoint: Path) -> Path:
