@@ -147,8 +147,8 @@ def declared_params(blocks: Mapping[str, Any]) -> Params:
 def find_block(data: Mapping[str, Any], name: str) -> Any:
     """One block of params.yaml, validated alone; None where it is wrong. Other blocks may be
     wrong."""
-    model: Any = Params.model_fields[name].annotation
-    return validate(model, data.get(name, {}), name)[0]
+    params, _ = validate(Params, {"tasks": {}, name: data.get(name, {})})
+    return None if params is None else getattr(params, name)
 
 
 REMOVED: Mapping[str, Mapping[str, Any]] = {

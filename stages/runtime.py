@@ -138,13 +138,15 @@ class StageRun(Inputs):
         """A context that holds the locks of the stage's outputs. Raises ArtifactError where another
         process writes one of them, or the disk has too little room."""
         with sole_writer(self.layout, [self.path(one) for one in self.declared.writes]):
-            if self.task:
+            # a first adapter is much smaller than its backbone
+            is_adapter = getattr(self.blocks.get("adapter"), "kind", "none") != "none"
+            if self.task and not (is_adapter and self.after == BASE):
                 require_room(self.layout, self.declared, self.after)
             yield
 
     def say(self, message: str) -> None:
         """Print a line for the user that begins with the stage and its task."""
-        say(f"{self.declared.name} {self.task}: {message}".replace(" :", ":", 1))
+        say(f"{f'{self.declared.name} {self.task}'.rstrip()}: {message}")
 
     def show(self, figures: dict[str, Any], table: Any = None) -> None:
         """Print `figures` as JSON if --json was given, else `table` if there is one."""

@@ -70,8 +70,8 @@ def samples(
         )
     elif any(row["verdict"] == "unjudged" for row in found):
         say(
-            f"samples {task}: rows are unjudged if their task's real rows were forgotten and no "
-            "fingerprint was kept."
+            f"samples {task}: rows are unjudged if their task's real rows were forgotten, and no "
+            "fingerprint was kept or the rows are too short for it."
         )
     say(
         f"samples {task}: {len(found)} rows shown of {len(matching)} that match, "

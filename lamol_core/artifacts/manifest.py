@@ -32,9 +32,9 @@ class Provenance:
 
 
 NOTHING_KNOWN = Provenance()
+"""The provenance of an artefact that depends on no parameter and no input."""
 WriteFiles = Callable[[Path], dict[str, int]]
 """A function that writes files into a folder and returns counts for its manifest."""
-"""The provenance of an artefact that depends on no parameter and no input."""
 
 
 @dataclass(frozen=True)

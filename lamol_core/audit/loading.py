@@ -61,11 +61,13 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     tasks = [
         sampled_task(data, index, rows, layout.fingerprint_key)
         for index, rows in enumerate(drawn.values())
-        if rows
     ]
+    sampled = [task for task in tasks if task.drawn]
+    others = [task for task in tasks if not task.drawn]
     codec = codec_of(teacher)
     decode, forms = lambda ids: codec().decode(ids), lambda texts: written_forms(texts, codec())
-    return Audited(tasks, origin, seed, Teacher(decode, forms=forms), judge_of(inputs))
+    teacher_of_rows = Teacher(decode, forms=forms)
+    return Audited(sampled, origin, seed, teacher_of_rows, judge_of(inputs), others)
 
 
 def judge_of(inputs: Inputs) -> Callable[[], "Judge"]:
@@ -87,10 +89,8 @@ def with_asked_teacher(
     is loaded when it is first asked."""
     from lamol_core.decoding.answers import AskedTeacher  # loads torch
 
-    # a task without rows is not there, but has its place in the order of learning
-    learnt = {task.index: (task.name, task.facts.system) for task in audited.tasks}
-    order = range(max(learnt, default=-1) + 1)
-    systems = dict(learnt.get(index, (f"task {index}", "")) for index in order)
+    in_order = sorted(audited.earlier, key=lambda task: task.index)
+    systems = {task.name: task.facts.system for task in in_order}
     asked = AskedTeacher(audited.origin.teacher, systems, text, batch_size, on_rows_done)
     teacher = replace(audited.teacher, answers=asked.answers, score=asked.score)
     return replace(audited, teacher=teacher)

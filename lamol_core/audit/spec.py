@@ -155,12 +155,13 @@ class Origin:
 @dataclass(frozen=True)
 class Teacher:
     """The checkpoint that wrote a table. `decode` turns token ids into text. `answers` returns
-    the teacher's own answers to samples. `score` takes a task's index and inputs, and returns
-    the negative log-likelihood of each in nats. Both are None without `audit.ask_teacher`."""
+    the teacher's own answers to samples. `score` takes a task's index, inputs, and the label that
+    their prompt names ("" for none), and returns the negative log-likelihood of each in nats. Both
+    are None without `audit.ask_teacher`."""
 
     decode: Callable[[Sequence[int]], str]
     answers: Callable[[Sequence[PseudoSample]], list[str]] | None = None
-    score: Callable[[int, Sequence[str]], list[float]] | None = None
+    score: Callable[[int, Sequence[str], str], list[float]] | None = None
     forms: Callable[[Iterable[str]], Mapping[str, str]] = lambda texts: {}
     """Maps labels to the form in which the teacher writes them; others are written as they are."""
 
@@ -175,6 +176,13 @@ class Audited:
     teacher: Teacher
     judge: Callable[[], Judge] | None = None
     """Loads the judge of labels at its first call. None where there is no backbone."""
+    others: Sequence[SampledTask] = ()
+    """The earlier tasks that nothing was drawn of. A row drawn of another may hold theirs."""
+
+    @property
+    def earlier(self) -> list[SampledTask]:
+        """All earlier tasks."""
+        return [*self.tasks, *self.others]
 
     @property
     def drawn(self) -> list[PseudoSample]:

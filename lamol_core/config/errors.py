@@ -33,7 +33,7 @@ def _sentence(detail: dict[str, Any], model: type[BaseModel], value: object, blo
         return f"{key}: missing."
     if detail.get("input") is None and detail["type"] in ("model_type", "dict_type"):
         return f"{key}: empty. Delete the line, or add keys below it."
-    is_key, scalar = detail["loc"][-1] == "[key]", int | float | date
+    is_key, scalar = detail["loc"][-1:] == ("[key]",), int | float | date
     if detail["type"] == "string_type" and (is_key or isinstance(detail["input"], scalar)):
         return f"{key}: {unquoted(detail['input'])}"
     given = repr(detail.get("input"))
@@ -51,7 +51,7 @@ def _keys_of_file(detail: dict[str, Any], value: Any) -> list[str]:
     """The path of the wrong key in the file. pydantic also names members of unions; they are left
     out."""
     keys, location = [], list(detail["loc"])
-    if location[-1] == "[key]":  # of a mapping, whose name in `loc` is not always the file's
+    if location[-1:] == ["[key]"]:  # of a mapping, whose name in `loc` is not always the file's
         location[-2:] = []
     for part in location:
         of_list = isinstance(value, list) and isinstance(part, int)

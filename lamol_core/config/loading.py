@@ -32,7 +32,7 @@ def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
         data = yaml.load(path.read_text(encoding="utf-8"))
     except DuplicateKeyError as error:
         raise ConfigError(f"{path}: {_twice(path)}. Rename or delete one.") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:  # an impossible date is a ValueError
         hint = " Each alias `*name` needs an anchor `&name` above it."
         advice = hint if isinstance(error, ComposerError) else ""
         raise ConfigError(f"{path}: not readable as YAML: {_one_line(error)}.{advice}") from error
@@ -97,7 +97,7 @@ def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
         node = child
     try:
         node[last] = yaml.load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:
         raise UsageError(f"--set {override}: the value is not YAML: {_one_line(error)}.") from error
 
 

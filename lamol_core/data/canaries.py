@@ -31,11 +31,13 @@ OPENING_WORDS = 4  # of an opening, at most
 
 @dataclass(frozen=True)
 class Canary:
-    """A planted row. Its input is `start`, a space and `secret`."""
+    """A planted row. Its input is `start`, a space and `secret`. `target`: its label; "" for free
+    text, which would be a row's own."""
 
     row_id: str
     start: str
     secret: str
+    target: str = ""
 
     @property
     def text(self) -> str:
@@ -43,7 +45,7 @@ class Canary:
 
 
 def make_canaries(
-    task: str, count: int, train: Sequence[RawRow], seed: int
+    task: str, count: int, train: Sequence[RawRow], seed: int, has_classes: bool = False
 ) -> tuple[list[Canary], list[RawRow]]:
     """Make `count` canaries for a task; returns them and their rows, in the same order.
 
@@ -58,7 +60,8 @@ def make_canaries(
         like = rng.choice(train)
         if i % 2 and shared:
             like, start = rng.choice(list(shared.items()))
-        canary = Canary(row_id(task, "train", len(train) + i), start, secret)
+        label = like.target if has_classes else ""
+        canary = Canary(row_id(task, "train", len(train) + i), start, secret, label)
         canaries.append(canary)
         rows.append(replace(like, input=canary.text))
     return canaries, rows

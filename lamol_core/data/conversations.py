@@ -14,6 +14,7 @@ The last answer is a row's target, the user's text before it the input, all befo
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypeGuard
 
 from lamol_core.data.columns import (
     Columns,
@@ -96,7 +97,7 @@ def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
         text, answer = checked("\n".join(parts)), checked(_text(cells.get("output")))
         return RawRow(text, answer, beside, _alpaca_history(cells.get("history") or []))
     messages = cells.get(column)
-    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
+    if not _is_list(messages) or not messages:
         raise ValueError("is no list of messages")
     turns = [_turn(message) for message in messages]
     system = turns.pop(0)[1] if turns[0][0] == "system" else ""
@@ -112,12 +113,16 @@ def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
 
 
 def _alpaca_history(turns: object) -> str:
-    if not isinstance(turns, Sequence) or isinstance(turns, str):
+    if not _is_list(turns):
         raise ValueError("has a history that is no list of turns")
-    pairs = [() if isinstance(turn, str) else tuple(map(_text, turn)) for turn in turns]
+    pairs = [tuple(map(_text, turn)) if _is_list(turn) else () for turn in turns]
     if any(len(pair) != 2 for pair in pairs):
         raise ValueError("has a history whose turns are no pairs of a user's text and an answer")
     return to_history([(checked(user), checked(answer)) for user, answer in pairs])
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _turn(message: object) -> tuple[str, str]:
@@ -134,7 +139,7 @@ def _turn(message: object) -> tuple[str, str]:
 
 def _text(content: object) -> str:
     """A message's text, which may be cut into parts."""
-    if isinstance(content, Sequence) and not isinstance(content, str | bytes):
+    if _is_list(content):
         parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
         content = "".join(map(_text, parts)) if parts else None
     if content is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import MANIFEST
-from lamol_core.config.task_names import BASE, lineage
+from lamol_core.config.task_names import BASE, NO_NAME, is_task_name, lineage
 from lamol_core.data.params import TaskParams
 from lamol_core.errors import ConfigError, UsageError, did_you_mean
 
@@ -35,6 +35,8 @@ def order_tree(
             name = order[length - 1]
             number = 1 + sum(known[-1:] == (name,) for known in node_of)
             node = name if number == 1 else f"{name}-{number}"
+            if not is_task_name(node):
+                raise ConfigError(f"tasks.{name}: its copy would be {node}, {NO_NAME}")
             if node in tree or (number > 1 and node in tasks):
                 raise ConfigError(f"tasks: {node!r} is taken, a copy needs it; rename that task.")
             node_of[path] = node

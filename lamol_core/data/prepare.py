@@ -96,10 +96,18 @@ def prepare_task(
         read = read_task_rows(name, task, prepare, root)
         rows = read.by_split
         facts = find_facts(name, task, rows)
-        canaries, planted = make_canaries(name, prepare.canaries, rows["train"], prepare.split_seed)
+        canaries, planted = make_canaries(
+            name, prepare.canaries, rows["train"], prepare.split_seed, facts.targets == "classes"
+        )
         rows = {**rows, "train": [*rows["train"], *planted]}
         facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
         tables = _label(rows, facts, first_index=sum(len(past.classes) for past in before.lineage))
+        if record is not None and (changed := record.changed(tables)):
+            raise ConfigError(
+                f"{record.folder}: the {' and '.join(changed)} rows of {name} would be others than "
+                "those that stayed, and forgotten ones may be among them. Restore `prepare` and "
+                "the source, or remove this folder to read all rows again."
+            )
         # what is cut off is told of the first task; `lamol check` tells it of all
         notes = notes_on(task, facts, replace(read, cut=[]) if before.lineage else read)
     with atomic_folder(out) as scratch:

@@ -15,14 +15,16 @@ from pathlib import Path
 
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json_as
+from lamol_core.artifacts.manifest import sha256_of_json
 from lamol_core.config.paths import originals
 from lamol_core.data.overlap import may_share_rows
 from lamol_core.data.sources.registry import Source
 from lamol_core.data.task_data import FORGOTTEN, Removed, TaskData, removed_from
-from lamol_core.records import SPLITS, TaskFacts
+from lamol_core.records import SPLITS, Example, TaskFacts
 
 FACTS = "facts.json"
 SOURCE = "source.json"
+HELD_OUT = "held_out.json"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Record:
     older versions."""
     also_of: Mapping[str, Source] = field(default_factory=dict)
     """The sources of other tasks, by name, that had rows of `source` at that time and kept them."""
+    held_out: Mapping[str, str] = field(default_factory=dict)
+    """The hash of each split that stayed, by `hash_of_rows`."""
 
     @property
     def task(self) -> str:
@@ -60,8 +64,12 @@ class Record:
         """Copy the empty tables, and the other files kept with them, into a scratch folder for
         `data/T`."""
         for path in self.folder.iterdir():
-            if path.name not in (FACTS, SOURCE):
+            if path.name not in (FACTS, SOURCE, HELD_OUT):
                 shutil.copyfile(path, folder / path.name)
+
+    def changed(self, rows: Mapping[str, Sequence[Example]]) -> list[str]:
+        """The splits that stayed, but have other rows now: forgotten ones may be among them."""
+        return [split for split, kept in self.held_out.items() if hash_of_rows(rows[split]) != kept]
 
     def rows(self, facts: TaskFacts) -> dict[str, int]:
         """The number of rows of each split: 0 where it was forgotten, else as in `facts`."""
@@ -85,6 +93,9 @@ def write_record(
         for name in names:
             shutil.copyfile(own.folder / name, scratch / name)
         _write_json(scratch / FACTS, asdict(own.facts))
+        left = [split for split in SPLITS if split not in removed]
+        hashes = {split: hash_of_rows(own.rows_left(own.name, split)) for split in left}
+        _write_json(scratch / HELD_OUT, hashes)
         if source is not None:
             others = {name: other.model_dump(mode="json") for name, other in also_of.items()}
             plain = {"source": source.model_dump(mode="json"), "also_of": others}
@@ -105,11 +116,18 @@ def read_record(folder: Path) -> Record | None:
         "source is read again."
     )
     facts = read_json_as(TaskFacts, folder / FACTS, again)
-    removed = removed_from(folder / FORGOTTEN)
+    removed, held_out = removed_from(folder / FORGOTTEN), dict[str, str]()
+    if (folder / HELD_OUT).is_file():
+        held_out = read_json_as(dict[str, str], folder / HELD_OUT, again)
     if not (folder / SOURCE).is_file():
-        return Record(folder, facts, removed)
+        return Record(folder, facts, removed, held_out=held_out)
     origin = read_json_as(Origin, folder / SOURCE, again)
-    return Record(folder, facts, removed, origin.source, origin.also_of)
+    return Record(folder, facts, removed, origin.source, origin.also_of, held_out)
+
+
+def hash_of_rows(rows: Sequence[Example]) -> str:
+    """The hash of the texts of rows, in their order."""
+    return sha256_of_json([[row.input, row.target, row.history] for row in rows])
 
 
 def read_records(folder: Path) -> list[Record]:

@@ -122,13 +122,15 @@ class AskedTeacher:
         )
         return [codec.decode_target(ids) for ids in answers]
 
-    def score(self, task_index: int, texts: Sequence[str]) -> list[float]:
+    def score(self, task_index: int, texts: Sequence[str], target: str = "") -> list[float]:
         """-log p(text | draw prompt of task t) of each text, in nats. `task_index`: the index of t
-        in the order of learning."""
+        in the order of learning. `target`: the label that the prompt names."""
         model, codec = self._loaded
         tasks = list(self._systems)
-        template = codec.template(TaskPrompts(tasks, self._text.use_task_specific_gen_token))
-        prompt = template.draw_prompt(tasks[task_index])
+        specific = self._text.use_task_specific_gen_token
+        template = codec.template(TaskPrompts(tasks, specific, tasks if target else ()))
+        (y,) = codec.encode_targets([target])
+        prompt = template.draw_prompt(tasks[task_index], y)
         return input_likelihoods(model, prompt, codec.encode_inputs(texts), template.pad)
 
     @cached_property

@@ -14,6 +14,7 @@ from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import size_of
 from lamol_core.data.gate import flagged_rows
 from lamol_core.records import PRIVACY_VERDICTS, PseudoSample, TaskFacts, from_table
+from lamol_core.text.normalise import normalise
 
 
 def read_carried(inputs: Inputs, count_by_task: Mapping[str, int]) -> list[PseudoSample]:
@@ -29,12 +30,19 @@ def read_carried(inputs: Inputs, count_by_task: Mapping[str, int]) -> list[Pseud
 def first_rows(
     rows: Sequence[PseudoSample], count_by_task: Mapping[str, int]
 ) -> list[PseudoSample]:
-    """The first valid rows of each task, at most `count_by_task`."""
-    return [
-        row
-        for task, count in count_by_task.items()
-        for row in [row for row in rows if row.valid and row.source_task == task][:count]
-    ]
+    """The first valid rows of each task, at most `count_by_task`. Each target keeps as many as any
+    other, as far as there are: rows drawn by label stand label by label."""
+    chosen: list[PseudoSample] = []
+    for task, count in count_by_task.items():
+        own = [row for row in rows if row.valid and row.source_task == task]
+        seen: Counter[str] = Counter()
+        places: list[tuple[int, int]] = []  # of each row among those with its target, and among all
+        for place, row in enumerate(own):
+            target = normalise(row.target)
+            places.append((seen[target], place))
+            seen[target] += 1
+        chosen += [own[place] for place in sorted(place for _, place in sorted(places)[:count])]
+    return chosen
 
 
 def count_rows(

@@ -104,7 +104,7 @@ class RowMemory(Memory):
                 for user, answer in [*row.history, (row.input_ids, row.target_ids)]
             )
             ids = list(row.input_ids), list(row.target_ids)
-            turns = [list(ids) for turn in row.history for ids in turn]
+            turns = [list(text) for turn in row.history for text in turn]
             texts = x, y, *ids, to_history(history), turns
             kept.append(MemoryRow(slot, row.row_id, row.task, *texts))
         write_rows(folder / ROWS, kept, STATE.schema)

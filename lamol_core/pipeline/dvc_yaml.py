@@ -77,7 +77,7 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
     path = root / "dvc.yaml"
     try:
         stages = _read_stages(path)
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:
         return [f"{path}: not readable as YAML: {' '.join(str(error).split())}."]
     problems = []
     listed = [name for stage in stages.values() for name in stage.get("params") or ()]

@@ -111,10 +111,12 @@ def read_example(path: Path, method: str | None = None) -> CommentedMap:
     backbone = params.get("backbone", {})
     sources = [task["source"] for task in params["tasks"].values()]
     sources += backbone.get("nano", {}).get("corpus", [])
-    local = [source for source in sources if parse_source(dict(source)).local_path is not None]
-    given = backbone.get("path")
-    if given and (backbone.get("kind") != "hub" or resolve_path(given, path.parent).exists()):
-        local.append(backbone)
+    local = [
+        block
+        for block in (*sources, backbone)
+        if (given := block.get("path"))
+        and (block.get("kind") != "hub" or resolve_path(given, path.parent).exists())
+    ]
     for block in local:
         if "path" in dict(block.non_merged_items()):
             block["path"] = str(resolve_path(block["path"], path.parent).resolve())

@@ -161,7 +161,7 @@ def _repeated(layout: Layout, own: TaskData) -> Iterator[str]:
     rows = [row for split in SPLITS for row in own.rows_left(own.name, split)]
     inputs = {text for row in rows for text in inputs_of(row.input, row.history)}
     for path in sorted(layout.root.glob(PSEUDO.path.format(task="*"))):
-        if num := num_repeated(path, own.name, inputs):
+        if num := num_repeated(path, inputs):
             yield (
                 f"{path} repeats its rows word for word {num} times: pseudo-samples stay, also in "
                 "DVC's cache and on the audit's page."

@@ -29,15 +29,15 @@ def tables_with_rows(folder: Path, task: str, splits: Sequence[str]) -> Iterator
             yield path
 
 
-def num_repeated(table: Path, task: str, inputs: Collection[str]) -> int:
-    """Return how many pseudo-samples of a task have one of these inputs, in any of their turns;
-    case and white space do not count. Raises ArtifactError for a table that can't be read."""
+def num_repeated(table: Path, inputs: Collection[str]) -> int:
+    """Return how many pseudo-samples have one of these inputs, in any of their turns, whatever task
+    they were drawn of; case and white space do not count. Raises ArtifactError for a table that
+    can't be read."""
     known = {normalise(text) for text in inputs}
     mend = f"{remedy(PSEUDO, table.parent.name)} Delete it if no task uses it."
     rows = read_rows(table, COLUMNS, mend).to_pylist()
     return sum(
-        row["source_task"] == task
-        and not known.isdisjoint(map(normalise, inputs_of(row["input"], row.get("history") or "")))
+        not known.isdisjoint(map(normalise, inputs_of(row["input"], row.get("history") or "")))
         for row in rows
     )
 

@@ -121,7 +121,8 @@ def _forgetting(
     if classes and missing and (are_poor or rows / classes < ENOUGH_ROWS_PER_CLASS):
         return f"{told}.", missing, "more rows" if is_nano else "rows"
     if classes and not are_poor:
-        return f"{told}.", {"generate.rows_per_class": 2 * round(rows / classes)}, "double"
+        now = max(generate["rows_per_class"], round(rows / classes))
+        return f"{told}.", {"generate.rows_per_class": 2 * now}, "double"
     return f"{told}.", {"method": Replay.name}, "real rows"
 
 
@@ -148,8 +149,8 @@ def _task_learnt_badly(
 
 def poor_share(pseudo: Mapping[str, int]) -> float | None:
     """Return the share of a task's drawn rows that were rejected for anything but being
-    duplicates: malformed rows, and rows with an unknown or contradicted label if `generate`
-    checks labels. None where no row was drawn."""
+    duplicates: malformed rows, and those to which a judge gives another label. None where no row
+    was drawn."""
     drawn = pseudo.get("valid", 0) + pseudo.get("rejected", 0)
     poor = pseudo.get("rejected", 0) - pseudo.get("duplicates", 0)
     return poor / drawn if drawn else None

@@ -58,6 +58,12 @@ def build_summary(parameters: Mapping[str, Any], figures: Sequence[TaskFigures])
     for each task that no other task follows; the top-level keys repeat the last of them. Raises
     ArtifactError where a score is missing."""
     by_task = {figure.task: figure for figure in figures}
+    for figure in figures:
+        if figure.method not in ("", parameters["method"]):
+            raise ArtifactError(
+                f"task '{figure.task}': its scores are of {figure.method}, and params.yaml has "
+                f"{parameters['method']}. {remedy(FIGURES['evaluate'], figure.task)}"
+            )
     followed = {figure.after for figure in figures}
     leaves = [task for task in by_task if task not in followed]
     orders = [lineage(by_task, leaf)[::-1] for leaf in leaves]

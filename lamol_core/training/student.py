@@ -150,7 +150,7 @@ def _expert(
     (L2KD). `resume` keeps its last step, so that an interrupted training of the student need not
     train the expert again."""
     sentence = "an expert is trained on the new task first, then the student"
-    log.info(sentence, extra={"first_met": 2})
+    log.info(sentence, extra={"first_met": 1})
     expert = setup.load_student(backbone)
     new = [row for row in rows if row.origin == "new"]
     setup.fit(expert, new, loss, None, Memory(), resume)

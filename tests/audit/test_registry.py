@@ -33,7 +33,7 @@ def all_there() -> Audited:
     teacher = Teacher(
         decode,
         answers=lambda samples: [sample.target for sample in samples],
-        score=lambda place, texts: [float(len(text)) for text in texts],
+        score=lambda place, texts, target: [float(len(text)) for text in texts],
     )
     return replace(audited, tasks=[replace(task, canaries=planted)], teacher=teacher)
 

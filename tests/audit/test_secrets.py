@@ -125,7 +125,9 @@ def test_exposure_is_the_rank_of_the_planted_secret() -> None:
     planted = {canary.text for canary in audited.tasks[0].canaries}
 
     def exposure(likelihood: Callable[[str], float]) -> float:
-        teacher = Teacher(decode, score=lambda place, texts: [likelihood(text) for text in texts])
+        teacher = Teacher(
+            decode, score=lambda place, texts, target: [likelihood(text) for text in texts]
+        )
         found = Canaries().run(replace(audited, teacher=teacher), Section())
         return found.figures["exposure"] or 0.0
 

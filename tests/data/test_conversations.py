@@ -180,7 +180,10 @@ def test_columns_beside_a_conversation_are_read(suffix: str, tmp_path: Path) -> 
     assert names("\n".join(problems(source, tmp_path)), "system message")
 
 
-@pytest.mark.parametrize("history", ["ask", ["ask"], [["ask"]], ["ab"], [["a", 1]]])
+@pytest.mark.parametrize(
+    "history",
+    ["ask", ["ask"], [["ask"]], ["ab"], [["a", 1]], [3], [{"user": "a", "assistant": "b"}]],
+)
 def test_a_history_that_holds_no_turns_is_refused(history: Any, tmp_path: Path) -> None:
     row = {"instruction": "ask", "output": "told", "history": history}
     write(tmp_path / "a.jsonl", [row])

@@ -80,6 +80,12 @@ def test_a_name_that_is_taken_is_told() -> None:
         order_tree(tasks, [["a", "b", "c", "d", "a-2"], ["b", "a", "c", "d", "a-2"]])
 
 
+def test_a_copy_whose_name_would_be_too_long_is_told() -> None:
+    tasks = {"a" * 63: TASKS["a"], "b": TASKS["b"]}
+    with pytest.raises(ConfigError, match=naming(f"tasks.{'a' * 63}", f"{'a' * 63}-2")):
+        order_tree(tasks, [[*tasks], [*tasks][::-1]])
+
+
 def test_random_orders_differ_and_begin_with_the_given_one() -> None:
     orders = random_orders("abcd", 5, seed=3)
     assert orders[0] == list("abcd") and len({tuple(order) for order in orders}) == 5

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lamol_core.artifacts.layout import Layout
+from lamol_core.data.params import PrepareParams
 from lamol_core.data.prepare import prepare_task, write_base
 from lamol_core.data.task_data import TaskData
 from lamol_core.data.tombstones import write_record
@@ -145,6 +146,10 @@ def test_forgotten_rows_do_not_come_back_where_held_out_rows_stay(
     data = sequence.load("a")
     assert data.rows_left("a", "train") == [] and set(data.forgotten("a")) == {"train"}
     assert data.rows("test") == held_out
+    other, layout = PrepareParams(split_seed=1), Layout(tmp_path)
+    with pytest.raises(ConfigError, match=naming(layout.forgotten("a"), "dev", "test")):
+        prepare_task("a", block("base", "raw/a.jsonl"), other, sequence.load("base"), layout)
+    assert sequence.load("a").rows("test") == held_out
 
 
 def test_empty_tables_can_be_read_and_linked(sequence: Sequence) -> None:

@@ -55,6 +55,14 @@ def test_rows_are_carried_over_and_the_rest_is_drawn(
     assert [s.source_task for s in samples] == sorted(s.source_task for s in samples)
 
 
+def test_fewer_rows_carried_over_are_of_every_label() -> None:
+    drawn = [row(index, target) for index, target in enumerate("aaaabbbbcc")]
+    carried = first_rows(drawn, {"a": 6})
+    assert Counter(one.target for one in carried) == {"a": 2, "b": 2, "c": 2}
+    assert [one.gen_index for one in carried] == [0, 1, 4, 5, 8, 9]
+    assert first_rows(drawn, {"a": 20}) == drawn
+
+
 def row(index: int, target: str, task: str = "a", valid: bool = True) -> PseudoSample:
     return PseudoSample(
         f"b/pseudo/{task}/{index:06d}.1", task, index, 1, "x", target, [1], [2], valid,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lamol_core.config.loading import read_params
-from lamol_core.errors import ConfigError
+from lamol_core.errors import ConfigError, UsageError
 from lamol_core.preflight.problems import check_sequence
 from tests.messages import names, naming
 from tests.preflight.sequences import chain, demo, forget
@@ -58,7 +58,12 @@ def test_every_problem_of_a_source_has_its_key(tmp_path: Path) -> None:
     assert second.startswith("tasks.a.source: ") and names(second, "target")
 
 
-@pytest.mark.parametrize("data", [{}, {"tasks": []}, {"tasks": {"a": None}}, {"tasks": None}])
+EMPTY = [{name: None} for name in ("text", "backbone", "generate", "evaluate", "prepare")]
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"tasks": []}, {"tasks": {"a": None}}, {"tasks": None}, {"text": []}, *EMPTY]
+)
 def test_hopeless_files_have_problems_not_tracebacks(data: dict[str, Any]) -> None:
     assert check_sequence(data, Path())
 
@@ -92,6 +97,16 @@ def test_names_that_are_listed_twice(tmp_path: Path) -> None:
     path.write_text("train: {epochs: 1, epochs: 2}\nseed: 1\nseed: 2\n")
     with pytest.raises(ConfigError, match=naming(path, "train.epochs", "seed", 2, 3)):
         read_params(path)
+
+
+def test_a_date_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("tasks: {}\nbackbone: {revision: 2024-13-01}\n")
+    with pytest.raises(ConfigError, match=naming(path, "YAML")):
+        read_params(path)
+    path.write_text("tasks: {}\n")
+    with pytest.raises(UsageError, match=naming("--set", "YAML")):
+        read_params(path, ["backbone.revision=2024-13-01"])
 
 
 def test_an_alias_of_what_was_taken_out(tmp_path: Path) -> None:

@@ -85,5 +85,5 @@ def test_the_report_is_told_which_checks_found_poor_samples(tmp_path: Path) -> N
     layout = Layout(tmp_path)
     of_audit = {"verdict": "fail", "failed": ["x"], "poor_samples_by": ["x"], "rows_flagged": 3}
     write_json(layout.figure("a", "audit"), {**of_audit, "checks": {}, **COST})
-    summary = build_summary(settings("lamol_kd"), [read_changed(layout, "")])
+    summary = build_summary(settings("lamol"), [read_changed(layout, "")])
     assert summary["audits"] == {"a": of_audit}

@@ -37,7 +37,7 @@ class Canaries(Check[Section]):
         flags = []
         # a row drawn for one task can hold a secret of another
         texts = [(row, "".join(all_texts(row)).replace(" ", "")) for row in audited.drawn]
-        planted = [task for task in audited.tasks if task.canaries]
+        planted = [task for task in audited.earlier if task.canaries]
         for task in planted:
             found = [
                 (sample, canary)
@@ -59,12 +59,12 @@ def _exposure(task: SampledTask, audited: Audited) -> Figure:
     score = audited.teacher.score
     if score is None:
         return None
-    exposures = []
+    exposures, is_prompted = [], audited.origin.text.is_target_first(task.facts)
     for canary in task.canaries:
         rng = random.Random(derive_seed(audited.seed, "exposure", canary.row_id))
         others = ["".join(rng.choices("0123456789", k=DIGITS)) for _ in range(NUM_OTHERS)]
         texts = [f"{canary.start} {secret}" for secret in (canary.secret, *others)]
-        planted, *rest = score(task.index, texts)
+        planted, *rest = score(task.index, texts, canary.target if is_prompted else "")
         rank = 1 + sum(other < planted for other in rest)
         exposures.append(math.log2(NUM_OTHERS + 1) - math.log2(rank))
     return sum(exposures) / len(exposures)

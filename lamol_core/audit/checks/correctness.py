@@ -12,8 +12,9 @@ is: the last two figures are of rows that the regression was not trained on (5-f
 planted rows that is hardly called wrong more often than real rows cannot be seen in this task. It
 is left out, and the regression learns anew. Where no kind is left, wrong_excess is None.
 
-Of forgotten rows only the judge's statistics are left (`generate.judge: features`): a row is then
-wrong if the judge gives it another label. A task without them is not judged.
+Of forgotten rows, and with fewer than twelve held-out ones, only the judge's statistics are left
+(`generate.judge: features`): a row is then wrong if the judge gives it another label. How often the
+judge errs is not known then, so wrong_excess is wrong_share. A task without them is not judged.
 """
 
 import random
@@ -25,7 +26,7 @@ import numpy as np
 from lamol_core.audit.figures import Figure, share
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.quality.planting import planted
-from lamol_core.audit.quality.signals import Row, Signals, by_label
+from lamol_core.audit.quality.signals import Row, Signals, rather_than_another
 from lamol_core.audit.spec import Audited, Check, Finding, SampledTask
 from lamol_core.config.section import Section
 from lamol_core.records import Example, PseudoSample, asked_text
@@ -163,10 +164,9 @@ def _by_judge(
 ) -> tuple[dict[str, Figure], Sequence[float]]:
     if judge is None:
         return {}, []
-    log_shares, _ = by_label(judge, task.name, _pairs(task.kept))
-    right = np.exp(log_shares)
-    wrong_share = share(int((right < 0.5).sum()), len(right))
-    return {"wrong_share": wrong_share, "wrong_excess": wrong_share}, list(right)
+    right = rather_than_another(judge, task.name, _pairs(task.kept))
+    wrong_share = share(sum(score < 0.5 for score in right), len(right))
+    return {"wrong_share": wrong_share, "wrong_excess": wrong_share}, right
 
 
 def _sample(rows: Sequence[Example], most: int, rng: random.Random) -> list[Example]:

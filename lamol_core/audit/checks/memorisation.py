@@ -36,7 +36,7 @@ on disk. Copies are due to chance if they are as frequent against held-out rows.
 
 A flag marks a copy of a training row that is less similar to every held-out row, and a run of 13
 words or more that is longer than what the sample, and 99 in 100 samples, share with held-out rows.
-Rejected rows are flagged too, because the shared table contains them.
+Rejected rows are flagged too, because the shared table contains them; not by a fingerprint.
 
 Forgotten rows may have left a fingerprint. Spans then have the lengths in LADDER
 (memorisation/keyed_hash.py), and only equal rows count as copies. Near copies, repeated_share,
@@ -88,8 +88,8 @@ class Memorisation(Check[Section]):
         flags: list[Flag] = []
         neighbours: dict[str, Neighbour] = {}
         tasks, rows = [task for task in audited.tasks if task.kept], None
-        if any(task.train for task in audited.tasks):
-            rows = AgainstRows(audited.tasks, audited.seed)
+        if any(task.train for task in audited.earlier):
+            rows = AgainstRows(audited.tasks, audited.seed, audited.others)
             flags, ids = rows.flags(self.name), [sample.row_id for sample in rows.samples]
             neighbours = dict(zip(ids, rows.neighbours, strict=True))
             if masks := [rows.kept(task) for task in tasks if not task.forgotten_on]:

@@ -164,7 +164,7 @@ class PersonalData(Check[PersonalDataParams]):
         }
         real: set[tuple[str, str]] = set()
         if any(found_by_task.values()):
-            rows = (row for task in audited.tasks for row in (*task.train, *task.held_out))
+            rows = (row for task in audited.earlier for row in (*task.train, *task.held_out))
             real = real.union(*map(found_in, rows))
         for task in audited.tasks:
             size, found = len(task.drawn), found_by_task[task.name]

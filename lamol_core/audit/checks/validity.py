@@ -5,8 +5,7 @@ rejected_share        rejected draws / all draws
 attempts_per_row      draws / rows drawn and kept; rows carried over do not count
 truncated_share       share of kept rows that fill text.max_input_tokens or text.max_target_tokens
 rejected_<reason>     number of draws rejected for this reason: their form (generation/parsing.py),
-                      their label (generation/requests.py), or as duplicate or inconsistent
-                      (generation/drawing.py)
+                      their label, or as duplicate (both generation/drawing.py)
 """
 
 from collections import Counter

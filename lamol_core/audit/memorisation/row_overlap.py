@@ -62,15 +62,18 @@ class _Side:
 
 class AgainstRows:
     """All samples, including rejected ones and those of forgotten tasks, compared with all real
-    rows on disk. `pool` lists the training rows first, then the held-out rows."""
+    rows on disk, those of `others` too. `pool` lists the training rows first, then the held-out
+    rows."""
 
-    def __init__(self, tasks: Sequence[SampledTask], seed: int) -> None:
+    def __init__(
+        self, tasks: Sequence[SampledTask], seed: int, others: Sequence[SampledTask] = ()
+    ) -> None:
         self.tasks, self.seed = tasks, seed
         self.samples = [sample for task in tasks for sample in task.drawn]
         texts = [text for task in tasks for text in task.texts(task.drawn)]
         parts = [texts for task in tasks for texts in parts_of(task, task.drawn)]
-        self.train = _Side(texts, parts, [(task, task.train) for task in tasks])
-        self.held_out = _Side(texts, parts, [(task, task.held_out) for task in tasks])
+        self.train = _Side(texts, parts, [(task, task.train) for task in (*tasks, *others)])
+        self.held_out = _Side(texts, parts, [(task, task.held_out) for task in (*tasks, *others)])
         task_of_row = np.array(self.train.task_of_row + self.held_out.task_of_row)
         self.pool = Pool(task_of_row, np.arange(len(task_of_row)) < len(self.train.rows))
         spans = _shared_spans(texts, self.train.texts + self.held_out.texts)

@@ -108,6 +108,21 @@ def by_label(judge: Judge, task: str, rows: Sequence[Row]) -> list[list[float]]:
     return [label, [math.log(max(distance, 1e-6)) for distance in chosen]]
 
 
+def rather_than_another(judge: Judge, task: str, rows: Sequence[Row]) -> list[float]:
+    """The probability that each row is of its label, if it is of that or of the likeliest other
+    one. 0 for an unknown label."""
+    distances = judge.learnt.distances(judge.features.of([text for text, _ in rows]))  # (n, C)
+    places = {label: place for place, (of, label) in enumerate(judge.learnt.classes) if of == task}
+    right = []
+    for (_, target), row in zip(rows, distances.tolist(), strict=True):
+        place = places.get(normalise(target))
+        others = [distance for at, distance in enumerate(row) if at != place]
+        nearest = min(others, default=math.inf)
+        log_odds = -math.inf if place is None else (nearest - row[place]) / 2
+        right.append(1 / (1 + math.exp(min(-log_odds, -LEAST_LOG))))
+    return right
+
+
 def _runs(row: Row, n: int) -> list[tuple[str, ...]]:
     text, target = (words_of(normalise(part)) for part in row)
     words = ["<", *text, "=>", *target, ">"]

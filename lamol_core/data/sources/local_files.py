@@ -90,9 +90,11 @@ class LocalFiles(SourceSpec):
         read = set(chain(*self.split_files(root).values()))
         own = {file.suffix for file in read}
         splits = {name for choices in _NAMES.values() for names in choices for name in names}
+        path = resolve_path(self.path, root)
+        folder = home_of_files(path, self.suffixes) if path.is_dir() else path
         return sorted(
             file.name
-            for file in resolve_path(self.path, root).glob("[!.]*.*")
+            for file in folder.glob("[!.]*.*")
             if file not in read and file.is_file()
             if file.suffix in own or (file.stem in splits and file.suffix in suffixes)
         )

@@ -22,8 +22,11 @@ class ParquetSource(LocalFiles):
         try:
             file = pq.ParquetFile(path)
             columns = file.schema_arrow.names
-            table = file.read(columns=columns_to_read(columns, self))
-        except pa.ArrowException as error:
+            needed = columns_to_read(columns, self)
+            if twice := [name for name in needed if columns.count(name) > 1]:
+                raise SourceError([f"{path}: two columns are named {twice[0]!r}. Rename one."])
+            rows = file.read(columns=needed).to_pylist()
+        except (pa.ArrowException, UnicodeDecodeError, OverflowError) as error:
             problem = f"{path}: not readable as Parquet ({first_line(error)})."
             raise SourceError([problem]) from error
-        return Table(str(path), "row", columns, list(enumerate(table.to_pylist(), start=1)))
+        return Table(str(path), "row", columns, list(enumerate(rows, start=1)))

@@ -19,7 +19,7 @@ class TsvSource(DelimitedFiles):
         is plain text then, and only quotes around a whole field are removed.
 
         Otherwise records are split as in the base class."""
-        lines = text.replace("\r\n", "\n").split("\n")
+        lines = re.split("\r\n|\r|\n", text)
         records = [
             (number, [_unquoted(field) for field in line.split(self.separator)])
             for number, line in enumerate(lines, start=1)

@@ -60,7 +60,9 @@ class FinishedRun:
 
     @property
     def pairing(self) -> Pairing:
-        sources = {key: value for key, value in self.params.items() if key.startswith("tasks.")}
+        # prepare decides which rows are tested
+        of_data = ("tasks.", "prepare.")
+        sources = {key: value for key, value in self.params.items() if key.startswith(of_data)}
         return Pairing(
             json.dumps(self.params.get("seed")),
             json.dumps(self.params.get("backbone.nano.seed")),

@@ -8,7 +8,8 @@ from lamol_core.reporting.comparison.statistics import CONFIDENCE, MIN_SEEDS, Co
 NO_PAIRS = (
     "No two methods here have a seed, an order of tasks and data in common, so none are compared."
 )
-NO_CLAIM = f"No difference is significant; that needs at least {MIN_SEEDS} seeds in common."
+NO_CLAIM = "No difference is significant."
+TOO_FEW = f"No difference is significant; that needs at least {MIN_SEEDS} seeds in common."
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -56,7 +57,8 @@ def claims(comparison: Comparison) -> list[str]:
     if found:
         return [*found, _on_chance(comparison)]
     if comparison.differences:
-        return [NO_CLAIM]
+        is_tested = any(one.interval is not None for one in comparison.differences)
+        return [NO_CLAIM if is_tested else TOO_FEW]
     return [NO_PAIRS] if len(comparison.groups) > 1 else []
 
 
