@@ -89,7 +89,8 @@ def test_the_shared_run_is_marked_in_an_earlier_turn() -> None:
     (task,) = audited.tasks
     copied = with_turn(task.drawn[25], task.train[25].input)
     row = rows_in(page_of(with_rows(audited, {25: copied})))[25]
-    assert row[2] == f"{task.train[25].input} well {task.drawn[25].input}"
+    said = task.train[25].input, "well", task.drawn[25].input
+    assert row[2].splitlines() == [*said]
     assert row[2][row[12] : row[13]] == task.train[25].input
 
 
