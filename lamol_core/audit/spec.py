@@ -87,10 +87,11 @@ class SampledTask:
 
     @cached_property
     def unjudged(self) -> list[PseudoSample]:
-        """Kept samples that cannot be compared with forgotten rows, because there is no
-        fingerprint or they are too short for it. Empty where the rows are on disk."""
-        if not self.forgotten_on or self.fingerprint is None:
-            return self.kept if self.forgotten_on else []
+        """Kept samples that can't be compared with forgotten rows: no fingerprint, or too short."""
+        if not self.forgotten_on:
+            return []
+        if self.fingerprint is None:
+            return self.kept
         texts = zip(self.kept, self.texts(self.kept), strict=True)
         return [sample for sample, text in texts if not self.fingerprint.covers(text)]
 
@@ -100,8 +101,7 @@ class SampledTask:
 
     @property
     def is_judged(self) -> bool:
-        """Whether at least half of the kept samples can be compared with real rows or a
-        fingerprint."""
+        """Whether at least half of the kept samples can be compared with something."""
         has_reference = self.fingerprint is not None or not self.forgotten_on
         return has_reference and len(self.unjudged) <= self.num_judged
 
@@ -112,9 +112,7 @@ class SampledTask:
             return ""
         note = f"The training rows of {self.name} were forgotten on {self.forgotten_on}"
         if self.fingerprint is None:
-            return (
-                f"{note}, without a usable fingerprint: it is not known whether samples copy them."
-            )
+            return f"{note}, without a usable fingerprint: whether samples copy them is not known."
         short = f"{len(self.unjudged)} of {len(self.kept)} samples are too short for it."
         return (
             f"{note}; samples are compared with their fingerprint. Drift, near copies and replayed "
@@ -181,7 +179,6 @@ class Audited:
 
     @property
     def earlier(self) -> list[SampledTask]:
-        """All earlier tasks."""
         return [*self.tasks, *self.others]
 
     @property
@@ -252,8 +249,7 @@ class Finding:
 
     @property
     def shown_figures(self) -> list[tuple[Judged, str]]:
-        """The judged figures with their values as text: all those of the whole table, and those
-        of single tasks that are beyond a limit."""
+        """Judged figures with their values as text: the table's, and a task's beyond a limit."""
         scopes = {**self.by_task, "": self.figures}
         return [
             (judged, with_interval(judged.figure, scopes[judged.task]))
@@ -292,8 +288,7 @@ class Check(ABC, Generic[P]):
         """Return the check's figures and flags, without verdicts."""
 
     def num_rows(self, task: SampledTask, origin: Origin) -> int:
-        """Return how many rows a task's figures are computed from. A task with few rows is not
-        judged on its own."""
+        """Return how many rows a task's figures are of. A task with few is not judged alone."""
         return len(task.kept)
 
     def pooled(self, audited: Audited, by_task: FiguresByTask) -> dict[str, Figure]:
