@@ -277,6 +277,7 @@ def test_kept_runs_are_advised_what_was_then_measured_to_help() -> None:
         ("lamol_kd", 0, 15): {"rows"},
         ("lamol_kd", 5, 15): {"rows"},
         ("lamol_kd", 10, 15): {"rows"},
+        ("lamol_kd", 20, 15): {"none"},
         ("lamol", 0, 5): {"rows"},
         ("lamol", 0, 15): {"rows"},
         ("l2kd", 0, 5): {"rows"},
