@@ -87,7 +87,8 @@ def measure_rates(
     steps_s = sum(row["seconds"] for row in student.log_rows[1:])
     # only tokens of the mix count, but a step's seconds include rows that a memory recalls
     encoded, _ = training_set.encode(codec)
-    tokens = [RowTokens.of(row, training_set.template(codec), method.loss.views) for row in encoded]
+    template = training_set.template(codec)
+    tokens = [RowTokens.of(row, template, method.loss.views) for row in encoded]
     in_batch = len(mix) / math.ceil(len(mix) / train.batch_size)
     return Rates(
         answered_s,

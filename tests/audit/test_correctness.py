@@ -7,14 +7,19 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.templated import SENTENCES, is_right
 from lamol_core.audit.checks.correctness import Correctness
 from lamol_core.audit.quality.planting import planted
+from lamol_core.audit.quality.signals import rather_than_another
 from lamol_core.audit.spec import Audited, Finding
 from lamol_core.config.section import Section
+from lamol_core.models.discriminant import LabelOf
 from tests.audit.corpus import clean, table_of
 
 HAND_LABELS = Path(__file__).parent / "hand_labels.csv"
@@ -28,6 +33,19 @@ def of_templates(task: str, pseudo: Rows) -> Audited:
     random.Random(0).shuffle(rows)
     cut = len(rows) // 3
     return table_of(rows[cut:], rows[:cut], pseudo)
+
+
+def test_a_row_is_right_where_its_label_is_the_likeliest_of_many() -> None:
+    """A share of 0.4 is more than those of all others."""
+    shares = [[0.4, 0.3, 0.3], [0.3, 0.4, 0.3], [1.0, 0.0, 0.0]]
+    distances = -2 * torch.tensor(shares).clamp_min(1e-300).double().log()
+    learnt = SimpleNamespace(
+        classes=[LabelOf("t", label) for label in "abc"], distances=lambda features: distances
+    )
+    judge: Any = SimpleNamespace(learnt=learnt, features=SimpleNamespace(of=lambda texts: None))
+    first, second, unknown = rather_than_another(judge, "t", [("x", "a"), ("x", "a"), ("x", "?")])
+    assert first == pytest.approx(0.4 / 0.7) and second == pytest.approx(0.3 / 0.7)
+    assert unknown < 1e-8
 
 
 def found_in(audited: Audited) -> Finding:

@@ -73,6 +73,18 @@ def test_a_longest_run_is_the_longest_shared_span_by_the_ladder(
     assert longest == steps[bisect_right(steps, int(shared.words[0])) - 1]
 
 
+SECRETS = ["anna.b.smith@mail.co.uk", "212-555-0100", "10.0.0.1", "4111-1111-1111-1111"]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_cannot_be_tried_by_itself(secret: str) -> None:
+    hashed = KeyedHash(KEY)
+    row = f"please write the bill to {secret} by monday, said the clerk of the shop"
+    kept = hashed.corpus([row])
+    assert len(kept) > 0 and hashed.row(secret) is None
+    assert HashedTexts([secret], hashed).longest_runs(kept) == [0]
+
+
 def test_it_comes_back_from_its_files_and_has_no_word_of_the_rows(tmp_path: Path) -> None:
     (task,) = clean().tasks
     key_file = tmp_path / "elsewhere" / "key"

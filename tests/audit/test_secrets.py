@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,6 +15,7 @@ from lamol_core.config.section import Section
 from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
 from lamol_core.records import PseudoSample
+from lamol_core.text.params import TextParams
 from tests.audit.corpus import TASK, clean, decode, with_rows
 from tests.audit.defects import as_second, audit, edited, flagged, with_turn
 
@@ -118,6 +119,39 @@ def test_a_secret_of_one_task_is_found_in_a_row_of_another() -> None:
     found = Canaries().run(replace(planted, tasks=[task, second]), Section())
     assert found.by_task[TASK]["canary_share"] == pytest.approx(0.2)
     assert [(flag.row_id, flag.source_task) for flag in found.flags] == [(leaking.row_id, "second")]
+
+
+def test_a_secret_of_a_task_that_nothing_was_drawn_of_is_found() -> None:
+    planted, (other,) = canaried(clean()), clean(seed=1).tasks
+    (task,) = planted.tasks
+    drawn = [in_an_input(other.drawn[0], task.canaries[0].secret), *other.drawn[1:]]
+    tasks, others = [as_second(replace(other, drawn=drawn))], [replace(task, drawn=[])]
+    audited = replace(planted, tasks=tasks, others=others)
+    found = Canaries().run(audited, Section())
+    assert found.by_task[TASK]["canary_share"] == pytest.approx(0.2)
+    assert [flag.row_id for flag in found.flags] == [drawn[0].row_id]
+
+
+def test_exposure_asks_with_the_label_where_prompts_name_one() -> None:
+    audited, asked = canaried(clean()), set[str]()
+    (task,) = audited.tasks
+    labelled = [replace(canary, target="on") for canary in task.canaries]
+
+    def score(place: int, texts: Sequence[str], target: str) -> list[float]:
+        asked.add(target)
+        return [0.0] * len(texts)
+
+    for gen_order, label in (("input_first", ""), ("target_first", "on")):
+        text = TextParams.model_validate({"gen_order": gen_order})
+        one = replace(
+            audited,
+            tasks=[replace(task, canaries=labelled)],
+            teacher=Teacher(decode, score=score),
+            origin=replace(audited.origin, text=text),
+        )
+        Canaries().run(one, Section())
+        assert asked == {label}
+        asked.clear()
 
 
 def test_exposure_is_the_rank_of_the_planted_secret() -> None:

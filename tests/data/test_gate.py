@@ -118,6 +118,13 @@ def test_a_failed_audit_stops_where_the_gate_says_so(tmp_path: Path) -> None:
         assert passed.samples == ROWS and passed.failed == failed
 
 
+def test_with_the_gate_off_a_failed_audit_only_drops(tmp_path: Path) -> None:
+    layout = audited(tmp_path, "fail", "fail")
+    dropping = MixParams.model_validate({"gate": "off", "drop_flagged": True})
+    passed = gate(layout, dropping)
+    assert passed.failed == "" and passed.num_dropped > 0
+
+
 def test_nothing_is_said_of_dropping_where_nothing_is_flagged(tmp_path: Path) -> None:
     with pytest.raises(GenerationError) as stopped:
         gate(audited(tmp_path, "fail", flagged=()), FAIL)

@@ -99,7 +99,7 @@ def by_label(judge: Judge, task: str, rows: Sequence[Row]) -> list[list[float]]:
     """The signals `label` and `distance` of n rows, two lists of n."""
     distances = judge.learnt.distances(judge.features.of([text for text, _ in rows]))  # (n, C)
     log_shares = (-distances / 2).log_softmax(dim=1).clamp_min(LEAST_LOG)
-    places = {label: place for place, (of, label) in enumerate(judge.learnt.classes) if of == task}
+    places = _places(judge, task)
     found = [places.get(normalise(target)) for _, target in rows]
     label = [LEAST_LOG if c is None else float(log_shares[i, c]) for i, c in enumerate(found)]
     chosen = [
@@ -110,10 +110,9 @@ def by_label(judge: Judge, task: str, rows: Sequence[Row]) -> list[list[float]]:
 
 def rather_than_another(judge: Judge, task: str, rows: Sequence[Row]) -> list[float]:
     """The probability that each row is of its label, if it is of that or of the likeliest other
-    one. 0 for an unknown label."""
+    one. Next to 0 for an unknown label."""
     distances = judge.learnt.distances(judge.features.of([text for text, _ in rows]))  # (n, C)
-    places = {label: place for place, (of, label) in enumerate(judge.learnt.classes) if of == task}
-    right = []
+    places, right = _places(judge, task), list[float]()
     for (_, target), row in zip(rows, distances.tolist(), strict=True):
         place = places.get(normalise(target))
         others = [distance for at, distance in enumerate(row) if at != place]
@@ -121,6 +120,11 @@ def rather_than_another(judge: Judge, task: str, rows: Sequence[Row]) -> list[fl
         log_odds = -math.inf if place is None else (nearest - row[place]) / 2
         right.append(1 / (1 + math.exp(min(-log_odds, -LEAST_LOG))))
     return right
+
+
+def _places(judge: Judge, task: str) -> dict[str, int]:
+    """The place of each of a task's labels among the classes."""
+    return {label: at for at, (of, label) in enumerate(judge.learnt.classes) if of == task}
 
 
 def _runs(row: Row, n: int) -> list[tuple[str, ...]]:
