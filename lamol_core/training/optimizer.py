@@ -2,7 +2,7 @@
 
 A bf16 weight keeps 8 significant bits, so an update smaller than 1/256 of it would be lost. The
 optimizer therefore updates an fp32 master (Micikevicius et al. 2018, section 3.1). The bf16 weight
-is the rounded upper half of its master. Only the lower half is stored in addition: 2 bytes per
+is the rounded upper half of its master. What rounding took away is stored in addition: 2 bytes per
 number, not 4.
 """
 
@@ -88,8 +88,8 @@ class MasterAdamW:
                 piece = slice(start, start + PIECE)
                 part = flat[piece]
                 master = part if lower is None else join_halves(part, lower[piece])
-                scaled = gradient.view(-1)[piece].float()
-                scaled = scaled if factor == 1.0 else scaled * factor
+                scaled = gradient.view(-1)[piece].float()  # the gradient itself, if it is fp32
+                scaled.mul_(factor)
                 first, second = (moment[piece] for moment in moments)
                 # the kernel counts the step itself
                 counted = (self._num_steps - 1).to(master.device, torch.float32)
@@ -110,28 +110,25 @@ class MasterAdamW:
 
 
 def _lower_half(weight: Tensor) -> Tensor | None:
-    """The lower half of a master that equals its bf16 weight. None for an fp32 weight, which is its
-    own master."""
+    """What a bf16 weight lacks of a master that equals it: zeros. None for an fp32 weight, which is
+    its own master."""
     if weight.dtype == torch.float32:
         return None
     assert weight.dtype == torch.bfloat16, f"weights of {weight.dtype} have no master"
-    return torch.full((weight.numel(),), -HALF, dtype=torch.int16, device=weight.device)
+    return torch.zeros(weight.numel(), dtype=torch.int16, device=weight.device)
 
 
 def join_halves(weight: Tensor, lower: Tensor) -> Tensor:
-    """The fp32 masters (n,) of bf16 weights (n,) and their lower halves (n,) int16."""
-    master = torch.empty(len(weight), device=weight.device)
-    halves = master.view(torch.int16).view(-1, 2)  # the lower stands first: little-endian
-    halves[:, 0], halves[:, 1] = lower, weight.view(torch.int16)
-    master.view(torch.int32).sub_(HALF)
+    """The fp32 masters (n,) of bf16 weights (n,) and of what `split_halves` wrote beside them."""
+    master = weight.float()
+    master.view(torch.int32).add_(lower.to(torch.int32))
     return master
 
 
 def split_halves(master: Tensor, weight: Tensor, lower: Tensor) -> None:
-    """Round fp32 masters into bf16 weights (ties away from zero); `lower` gets the lost half.
-
-    `master` is changed: half a unit of its upper half is added."""
-    master.view(torch.int32).add_(HALF)
-    halves = master.view(torch.int16).view(-1, 2)
-    lower.copy_(halves[:, 0])
-    weight.view(torch.int16).copy_(halves[:, 1])
+    """Round fp32 masters (n,) into bf16 weights (n,), ties away from zero. `lower` (n,) int16 gets
+    master less weight, in units of the master's last bit. `master` is changed."""
+    bits = master.view(torch.int32).add_(HALF)
+    lower.copy_(bits).bitwise_xor_(-HALF)  # the lower 16 bits, less HALF
+    bits.bitwise_and_(-2 * HALF)
+    weight.copy_(master)
