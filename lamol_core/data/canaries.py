@@ -63,7 +63,8 @@ def make_canaries(
         label = like.target if has_classes else ""
         canary = Canary(row_id(task, "train", len(train) + i), start, secret, label)
         canaries.append(canary)
-        rows.append(replace(like, input=canary.text))
+        # of one turn: so it is trained on as it is scored, right after the prompt
+        rows.append(replace(like, input=canary.text, history=""))
     return canaries, rows
 
 

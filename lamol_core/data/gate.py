@@ -35,11 +35,24 @@ def flagged_rows(
     inputs: Inputs, of: Of = "task", verdicts: Collection[str] = ROW_VERDICTS
 ) -> set[str]:
     """The ids of the rows to which an audit gives one of these verdicts. `of`: whose audit it is.
-    Raises ArtifactError where it is missing or was changed."""
-    inputs.check(AUDIT, of)
+    Raises ArtifactError where it is missing, was changed, or is of another table."""
+    _require_own_audit(inputs, of)
     path, mend = inputs.path(AUDIT, of) / AUDIT_FLAGS, remedy(AUDIT, inputs.task_of(of))
     flags = from_table(read_rows(path, AUDIT.schema, mend), Flag)
     return {flag.row_id for flag in flags if flag.verdict in verdicts}
+
+
+def _require_own_audit(inputs: Inputs, of: Of) -> None:
+    """Check an audit, and that it is of the table that lies beside it. Raises ArtifactError
+    otherwise."""
+    audit, task = inputs.check(AUDIT, of), inputs.task_of(of)
+    if task == BASE:  # an empty audit of an empty table
+        return
+    if audit.inputs.get(PSEUDO.name) != inputs.manifest_unchecked(PSEUDO, of).content_sha256:
+        folder, table = inputs.path(AUDIT, of), inputs.path(PSEUDO, of)
+        raise ArtifactError(
+            f"{folder}: is not the audit of {table}, but of another table. {remedy(AUDIT, task)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -82,8 +95,7 @@ def _failed_checks(inputs: Inputs, params: MixParams) -> str:
     `pass_gate` does, and GenerationError where `gate` is fail."""
     folder, mend, table = inputs.path(AUDIT), remedy(AUDIT, inputs.task), inputs.path(PSEUDO)
     drawn = inputs.manifest_unchecked(PSEUDO)
-    if inputs.check(AUDIT).inputs.get(PSEUDO.name) != drawn.content_sha256:
-        raise ArtifactError(f"{folder}: is not the audit of {table}, but of another table. {mend}")
+    _require_own_audit(inputs, "task")
     audit = read_json(folder / AUDIT_FIGURES, mend)
     changed = f"the table was changed after drawing: {repro(PSEUDO, inputs.task)} draws it again."
     if params.dropped and WITHOUT not in audit:

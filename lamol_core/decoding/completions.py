@@ -30,8 +30,8 @@ class Completion(NamedTuple):
 
 
 class Writer:
-    """Chooses and keeps the tokens of all rows. A row ends with the id of its End, or after
-    `max_tokens` tokens.
+    """Chooses and keeps the tokens of all rows. A row ends as its End says, or after `max_tokens`
+    tokens.
 
     With `wants_nll` it also sums negative log-likelihoods, which needs the logits of the whole
     vocabulary."""
@@ -47,6 +47,7 @@ class Writer:
         self.max_tokens = max_tokens
         self._choose, self._wants_nll, num_rows = choose, wants_nll, len(ends)
         self._end = torch.tensor([end.token for end in ends], device=device)
+        self._most = torch.tensor([min(end.most, max_tokens) for end in ends], device=device)
         self._ends_left = torch.tensor([end.times for end in ends], device=device)
         self._ids = torch.zeros(num_rows, max_tokens, dtype=torch.long, device=device)
         self._length = torch.zeros(num_rows, dtype=torch.long, device=device)
@@ -64,7 +65,7 @@ class Writer:
         if normaliser is not None:
             self._nll[rows] += normaliser - logits.gather(1, tokens[:, None])[:, 0]
         self._ends_left[rows] -= (tokens == self._end[rows]).long()
-        return tokens, (self._ends_left[rows] == 0) | (length + 1 == self.max_tokens)
+        return tokens, (self._ends_left[rows] == 0) | (length + 1 == self._most[rows])
 
     def completions(self) -> list[Completion]:
         means = (self._nll / self._length).tolist()

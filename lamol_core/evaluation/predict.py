@@ -42,23 +42,26 @@ def predict(
     Raises ConfigError where no position is left, and where the template has no place for several
     turns."""
     systems, histories = systems or [""] * len(inputs), histories or [""] * len(inputs)
-    distinct = set(systems)
-    template = codec.template(TaskPrompts(systems={system: system for system in distinct}))
-    prefix = max((len(template.answer_prompt((), system)) for system in distinct), default=0)
-    room = max_length - prefix - 1
-    require_positions(model, prefix + 1 + params.max_target_tokens, "evaluate.max_target_tokens")
+    template = codec.template(TaskPrompts(systems={system: system for system in systems}))
+    around = {system: len(template.answer_prompt((), system)) for system in {*systems}}
+    most_around = max(around.values(), default=0)
+    keys = "evaluate.max_target_tokens"
+    require_positions(model, most_around + 1 + params.max_target_tokens, keys)
+    most = max_length - 1  # of a prompt, as the answer needs one
     if (positions := num_positions(model)) is not None:
-        room = min(room, positions - params.max_target_tokens - prefix)
-    if room < 1:
+        most = min(most, positions - params.max_target_tokens)
+    if most_around >= most:
         raise ConfigError(
-            f"params.yaml: text.max_length = {max_length}: {prefix + 1} tokens stand around an "
-            "input and its answer. Raise it."
+            f"params.yaml: text.max_length = {max_length}: {most_around + 1} tokens stand around "
+            "an input and its answer. Raise it."
         )
+    rooms = [most - around[system] for system in systems]
     encoded = codec.encode_inputs(inputs)
-    kept = [ids[-room:] for ids in encoded]
+    kept = [ids[-room:] for ids, room in zip(encoded, rooms, strict=True)]
     turns = [codec.encode_history(history) for history in histories]
     kept_turns = [
-        newest(template, before, room - len(ids)) for before, ids in zip(turns, kept, strict=True)
+        newest(template, before, room - len(ids))
+        for before, ids, room in zip(turns, kept, rooms, strict=True)
     ]
     prompts = [template.answer_prompt(*row) for row in zip(kept, systems, kept_turns, strict=True)]
     completions = answer_greedily(
@@ -71,8 +74,8 @@ def predict(
     return Answers(
         texts,
         rows_cut=sum(
-            len(ids) > room or len(before) > len(left)
-            for ids, before, left in zip(encoded, turns, kept_turns, strict=True)
+            len(ids) > len(left) or len(before) > len(left_before)
+            for ids, left, before, left_before in zip(encoded, kept, turns, kept_turns, strict=True)
         ),
         answers_cut=sum(completion.ids[-1] != template.end for completion in completions),
     )

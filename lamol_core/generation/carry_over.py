@@ -20,7 +20,7 @@ from lamol_core.text.normalise import normalise
 def read_carried(inputs: Inputs, count_by_task: Mapping[str, int]) -> list[PseudoSample]:
     """The first valid rows of each task in the previous table, at most `count_by_task`, without
     those that may be real ones by its audit. Raises ArtifactError where table or audit is missing
-    or was changed."""
+    or was changed, and where the audit is of another table."""
     table, _ = inputs.read(PSEUDO, "before")
     flagged = flagged_rows(inputs, "before", PRIVACY_VERDICTS)
     rows = [row for row in from_table(table, PseudoSample) if row.row_id not in flagged]

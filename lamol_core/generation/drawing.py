@@ -25,7 +25,7 @@ from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.parsing import parse_sample
 from lamol_core.generation.quotas import draw_num_answers, share_evenly
 from lamol_core.generation.requests import Draw, Request, draws_of_attempt
-from lamol_core.models.checkpoints import load_model, num_positions, require_positions
+from lamol_core.models.checkpoints import load_model, num_positions, read_turns, require_positions
 from lamol_core.records import PseudoSample, TaskFacts, all_texts, pseudo_row_id
 from lamol_core.seeds import derive_seed, pseudo_seed
 from lamol_core.text.codecs import load_codec
@@ -65,6 +65,7 @@ def draw_from_checkpoint(
     target_first = {task for task, facts in facts_by_task.items() if text.is_target_first(facts)}
     specific = text.use_task_specific_gen_token
     template = codec.template(TaskPrompts(list(count_by_task), specific, target_first))
+    trained_turns = read_turns(checkpoint)
     requests = []
     for task, count in count_by_task.items():
         if count:
@@ -77,9 +78,11 @@ def draw_from_checkpoint(
                 targets = _targets(codec, labels, missing, existing, key)
             if task in facts_by_task and facts_by_task[task].has_turns:
                 template.require_turns(task)
-                most = _most_answers(model, template, facts_by_task[task], text)
+                # as the teacher's training cut them, if it had rows of the task
+                shares = trained_turns.get(task, facts_by_task[task].num_answers)
+                most = _most_answers(model, template, task, text, max(shares))
                 drawn_by = derive_seed(*key, "answers")
-                num_answers = draw_num_answers(facts_by_task[task], missing, most, drawn_by)
+                num_answers = draw_num_answers(shares, missing, most, drawn_by)
             requests.append(Request(task, missing, targets, num_answers))
     sampler = PseudoSampler(
         model, codec, template, params, text, new_task, seed, teacher_sha256, judge
@@ -108,20 +111,26 @@ def _longest_sample(template: RowTemplate, text: TextParams, num_answers: int) -
     return num_answers * a_turn + (num_answers - 1) * len(template.between)
 
 
-def _most_answers(
-    model: PreTrainedModel, template: RowTemplate, facts: TaskFacts, text: TextParams
+def _num_drawn(
+    template: RowTemplate,
+    text: TextParams,
+    task: str,
+    y: tuple[int, ...] = (),
+    num_answers: int = 1,
 ) -> int:
-    """How many answers a sample of a task can have in the model's positions."""
-    limit, num = num_positions(model) or math.inf, max(facts.num_answers)
-    while num > 1 and _num_drawn(template, facts.name, text, num) > limit:
-        num -= 1
-    return num
-
-
-def _num_drawn(template: RowTemplate, task: str, text: TextParams, num_answers: int) -> int:
     """The most ids of a sample with so many answers, its prompt included."""
-    prompt = template.draw_prompt(task, num_answers=num_answers)
+    prompt = template.draw_prompt(task, y, num_answers)
     return len(prompt) + _longest_sample(template, text, num_answers)
+
+
+def _most_answers(
+    model: PreTrainedModel, template: RowTemplate, task: str, text: TextParams, num_answers: int
+) -> int:
+    """How many of `num_answers` answers a sample of a task can have in the model's positions."""
+    limit = num_positions(model) or math.inf
+    while num_answers > 1 and _num_drawn(template, text, task, (), num_answers) > limit:
+        num_answers -= 1
+    return num_answers
 
 
 @dataclass(frozen=True)
@@ -158,10 +167,8 @@ class PseudoSampler:
             for ids in (one.targets or ((),))
             for num in (one.num_answers or (1,))
         }
-        longest = max((len(self.template.draw_prompt(*one)) for one in prompts), default=1)
-        num_answers = max((num for *_, num in prompts), default=1)
-        most = _longest_sample(self.template, self.text, num_answers)
-        require_positions(self.teacher, most + longest, keys)
+        longest = max((_num_drawn(self.template, self.text, *one) for one in prompts), default=1)
+        require_positions(self.teacher, longest, keys)
         samples: list[PseudoSample] = []
         attempt = 1
         while draws := draws_of_attempt(requests, samples, attempt, self.params):
@@ -215,7 +222,8 @@ class PseudoSampler:
         template, params = self.template, self.params
         targets = [request.target_of(index) for request, index in draws]
         nums = [request.num_answers_of(index) for request, index in draws]
-        max_tokens = _longest_sample(template, self.text, max(nums))
+        most = [_longest_sample(template, self.text, num) for num in nums]
+        max_tokens = max(most)
         text_format = FreeFormat()
         if params.format == "constrain":
             x_only = [bool(target) for target in targets]
@@ -230,8 +238,8 @@ class PseudoSampler:
             sampler.choose,
             max_tokens,
             [
-                template.end_of_draw(bool(target), num)
-                for target, num in zip(targets, nums, strict=True)
+                template.end_of_draw(bool(target), num)._replace(most=longest)
+                for target, num, longest in zip(targets, nums, most, strict=True)
             ],
             template.pad,
             params.batch_size,

@@ -29,10 +29,13 @@ def rows_wanted(
     }
 
 
-def draw_num_answers(facts: TaskFacts, count: int, most: int, seed: int) -> tuple[int, ...]:
-    """How many answers each of `count` rows of a task with several turns is to have: drawn from
-    what its training rows have, at most `most`. The first rows do not depend on `count`."""
-    numbers, weights = zip(*facts.num_answers.items(), strict=True)
+def draw_num_answers(
+    shares: Mapping[int, int], count: int, most: int, seed: int
+) -> tuple[int, ...]:
+    """How many answers each of `count` rows of a task with several turns is to have, at most
+    `most`. `shares`: how many training rows have so many. The first rows do not depend on `count`.
+    """
+    numbers, weights = zip(*shares.items(), strict=True)
     drawn = random.Random(seed).choices(numbers, weights, k=count)
     return tuple(min(number, most) for number in drawn)
 

@@ -23,7 +23,7 @@ from lamol_core.models.params import BackboneParams, NanoParams
 from lamol_core.models.probe import probe, require_all, require_memory, without_weights
 from lamol_core.models.reserve import end_with_turns, reserve_tokens
 from lamol_core.text.chat import ChatTemplate
-from lamol_core.text.chat_pieces import find_pieces
+from lamol_core.text.chat_pieces import end_thinking, find_pieces
 from lamol_core.text.params import TextFormat
 from lamol_core.text.template import TaskPrompts
 
@@ -67,6 +67,7 @@ def _prepare(
     _require_causal(model.eval(), _at(params.path))
     if text_format == "chat":
         try_out(rendering(lambda: tokenizer, _at(params.path)))  # a template may never end
+        end_thinking(tokenizer)
         end_with_turns(model, ChatTemplate(tokenizer, find_pieces(tokenizer)).end)
     else:
         reserve_tokens(model, tokenizer, params)

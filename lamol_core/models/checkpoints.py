@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from lamol_core.artifacts.figures import read_json
+from lamol_core.artifacts.figures import read_json, read_json_as, write_json
 from lamol_core.artifacts.manifest import Provenance, write_folder
 from lamol_core.artifacts.spec import STUDENT, remedy_at
 from lamol_core.config.task_names import BASE
@@ -22,6 +22,9 @@ TOKENIZER_FILES = (
     "tokenizer*.json", "special_tokens_map.json", "chat_template*", "vocab*", "merges*",
     "additional_chat_templates/*",
 )  # fmt: skip
+TURNS = "turns.json"
+"""What `read_turns` reads. Only the checkpoints of sequences with several turns have it."""
+NumAnswers = dict[str, dict[int, int]]
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
@@ -81,6 +84,15 @@ def require_positions(model: PreTrainedModel, num_tokens: int, keys: str) -> Non
         )
 
 
+def read_turns(checkpoint: Path) -> NumAnswers:
+    """How many rows of each task, as a checkpoint was trained on them, have so many answers. {} for
+    rows of one turn. Raises ArtifactError where the file is broken."""
+    path = checkpoint / TURNS
+    if not path.is_file():
+        return {}
+    return read_json_as(dict[str, dict[int, int]], path, remedy_at(checkpoint))
+
+
 def save_checkpoint(
     out: Path,
     model: PreTrainedModel,
@@ -89,11 +101,13 @@ def save_checkpoint(
     tokenizer: PreTrainedTokenizerBase | None = None,
     tokenizer_from: Path | None = None,
     pieces: ChatPieces | None = None,
+    turns: NumAnswers | None = None,
 ) -> None:
     """Write a model, or only the adapter that was trained in it, with its tokenizer.
 
     The tokenizer is given as an object (`tokenizer`) or copied from another checkpoint
-    (`tokenizer_from`), like the `pieces` of its chat template."""
+    (`tokenizer_from`), like the `pieces` of its chat template. `turns`: what `read_turns` will
+    return."""
 
     def write(scratch: Path) -> dict[str, int]:
         if getattr(model, "peft_config", None):
@@ -106,6 +120,8 @@ def save_checkpoint(
             tokenizer.save_pretrained(scratch)
         if pieces is not None:
             pieces.write(scratch)
+        if turns:
+            write_json(scratch / TURNS, turns)
         if tokenizer_from is not None:
             for pattern in TOKENIZER_FILES:
                 for file in tokenizer_from.glob(pattern):

@@ -16,7 +16,7 @@ from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.manifest import MANIFEST
 from lamol_core.errors import ConfigError
 from lamol_core.models.attention import deviates
-from lamol_core.models.checkpoints import ADAPTER_CONFIG, backbone_of, load_model
+from lamol_core.models.checkpoints import ADAPTER_CONFIG, TURNS, backbone_of, load_model
 from lamol_core.text.chat_pieces import PIECES
 from lamol_core.text.codecs import load_codec
 
@@ -33,7 +33,7 @@ with torch.no_grad():
 save_file({"logits": logits.float()}, out)
 """
 """What a fresh process runs to try an exported folder, with plain transformers."""
-OURS = (MANIFEST, PIECES)
+OURS = (MANIFEST, PIECES, TURNS)
 """Files that only lamol reads."""
 
 

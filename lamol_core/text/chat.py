@@ -145,10 +145,11 @@ class ChatTemplate(RowTemplate):
 
     def _after_system(self, text: str) -> tuple[int, ...]:
         """The ids up to a user's text, after a system message."""
-        # one that spells a special token must not have one
-        own = self._specials.sub("", text)
-        own = own.strip() if "system" in self._pieces.trims else own
-        before = self._pieces.before_system + own + self._pieces.after_system
+        # one that spells a special token must not have one, nor once the name inside is cut out
+        while (plain := self._specials.sub("", text)) != text:
+            text = plain
+        text = text.strip() if "system" in self._pieces.trims else text
+        before = self._pieces.before_system + text + self._pieces.after_system
         return Turn(self._tokenizer, before, self._end_of_user).ids_before
 
 

@@ -21,6 +21,7 @@ PIECES = "chat_template_pieces.json"
 """The file beside a checkpoint's weights."""
 DATE = "01 Jan 2025"
 """What templates that name the day are told, so that every run has the same prompts."""
+NO_THINKING = "{%- set enable_thinking = false -%}"
 FIXED_DATE = f"{{%- macro strftime_now(format) -%}}{DATE}{{%- endmacro -%}}"
 MARKS = USER, ANSWER, NEXT_USER, NEXT_ANSWER, SYSTEM = (
     "MARKuserONE", "MARKanswerONE", "MARKuserTWO", "MARKanswerTWO", "MARKsystem",
@@ -173,15 +174,21 @@ def _render(
     try:
         rendered = tokenizer.apply_chat_template(
             messages,
-            chat_template=with_fixed_date(tokenizer),
+            chat_template=NO_THINKING + with_fixed_date(tokenizer),
             tokenize=False,
             add_generation_prompt=prompt,
             date_string=DATE,
-            enable_thinking=False,
         )
     except Exception as error:  # a template can raise anything
         raise _refused(f"the chat template fails ({first_line(error)})") from error
     return str(rendered)
+
+
+def end_thinking(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Have a template that can make a model think make it answer at once, as rows train it to: who
+    asks the student later need not know."""
+    if "enable_thinking" in (template := str(tokenizer.get_chat_template())):
+        tokenizer.chat_template = NO_THINKING + template
 
 
 def with_fixed_date(tokenizer: PreTrainedTokenizerBase) -> str:

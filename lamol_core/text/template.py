@@ -1,5 +1,6 @@
 """How a row (x, y) becomes token sequences: the templates, and cutting x so that the row fits."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,10 +52,11 @@ Supervise = Literal["last", "all"]
 
 
 class End(NamedTuple):
-    """What ends a sequence: the `times`-th time that the id `token` is written."""
+    """What ends a sequence: the `times`-th time that the id `token` is written, or `most` ids."""
 
     token: int
     times: int = 1
+    most: int = sys.maxsize
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ def write_training(
     """Write the outputs of a task's training, from the main process; returns its figures. `mixes`:
     whether the method trains on the real rows of every task."""
     teacher = inputs.path(TEACHER)
-    save_checkpoint(inputs.path(STUDENT), trained.model, provenance, tokenizer_from=teacher)
+    save_checkpoint(
+        inputs.path(STUDENT), trained.model, provenance, tokenizer_from=teacher, turns=trained.turns
+    )
     write_folder(inputs.path(STATE), STATE.kind, provenance, trained.memory.write)
     log = trained.log_rows
     columns = [name for name in log[0] if name not in MEASURED_COLUMNS]

@@ -1,7 +1,10 @@
 """The planted canaries: two kinds, taking turns."""
 
+from dataclasses import replace
+
 from lamol_core.data.canaries import make_canaries
 from lamol_core.data.columns import RawRow
+from lamol_core.records import to_history
 
 ROWS = [
     RawRow("please play the next song for me", "play"),
@@ -26,6 +29,13 @@ def test_rows_that_share_no_opening_get_sentences() -> None:
     canaries, _ = make_canaries("home", 4, ROWS[1:], seed=0)
     assert len({canary.secret for canary in canaries}) == 4
     assert all(canary.start.endswith(" is") for canary in canaries)
+
+
+def test_a_canary_is_a_row_of_one_turn_because_it_is_scored_so() -> None:
+    history = to_history([("hello", "hi")])
+    rows = [replace(row, system="Be brief.", history=history) for row in ROWS]
+    _, planted = make_canaries("home", 4, rows, seed=0)
+    assert {(row.history, row.system) for row in planted} == {("", "Be brief.")}
 
 
 def test_the_same_row_twice_shares_no_opening() -> None:

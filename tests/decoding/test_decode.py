@@ -174,6 +174,14 @@ def test_a_row_that_ends_makes_room_at_once() -> None:
     assert [len(c.ids) for c in writer.completions()] == lengths
 
 
+def test_each_row_ends_at_its_own_most_tokens() -> None:
+    ends = [End(CONTROL.eos, most=2), End(CONTROL.eos), End(CONTROL.eos, most=99)]
+    model, choose = ARCHITECTURES["llama"](), likeliest([CONTROL.eos], CPU)
+    for batch_size in (1, 3):
+        written = decode(model, [(6,), (7,), (8, 9)], choose, 5, ends, CONTROL.pad, batch_size)
+        assert [len(one.ids) for one in written] == [2, 5, 5]
+
+
 def sizes_of_reads(lengths: list[int], answers: list[int], num_slots: int) -> list[tuple[int, int]]:
     """(rows, width) of each forward that reads prompts of these lengths."""
     model, sizes = ARCHITECTURES["llama"](), []

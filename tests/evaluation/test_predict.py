@@ -76,6 +76,18 @@ def test_answers_are_scored_in_the_form_in_which_the_model_writes(
     assert scores(tiny_checkpoint) == [0.0] * 4, "what loses nothing is compared as it is"
 
 
+def test_a_long_system_message_cuts_the_inputs_of_its_own_task_alone() -> None:
+    tokenizer = chatml()
+    model = sharpen(tiny_llama(vocab_size=len(tokenizer), max_position_embeddings=512))
+    codec = ChatCodec(tokenizer, find_pieces(tokenizer))
+    params, text, long = EvaluateParams(max_target_tokens=4), "lamp off " * 30, "Be brief. " * 5
+    most = len(codec.template().answer_prompt(codec.encode_inputs([text])[0])) + 1
+    alone = predict(model, codec, [text], params, most)
+    both = predict(model, codec, [text, text], params, most, systems=["", long])
+    assert alone.rows_cut == 0 and both.rows_cut == 1
+    assert both.texts[0] == alone.texts[0]
+
+
 def test_answers_follow_the_turns_before_them_as_many_as_fit() -> None:
     """The prompt is that of plain transformers."""
     tokenizer = chatml()

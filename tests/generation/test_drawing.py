@@ -9,19 +9,22 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
+from lamol_core.artifacts.manifest import Provenance
 from lamol_core.decoding.answers import answers_of, input_likelihoods
 from lamol_core.errors import GenerationError
 from lamol_core.generation.drawing import draw_from_checkpoint
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.requests import Request
-from lamol_core.models.checkpoints import load_model
-from lamol_core.records import PseudoSample
+from lamol_core.models.checkpoints import load_model, save_checkpoint
+from lamol_core.records import PseudoSample, TaskFacts
+from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.params import TextParams
 from lamol_core.text.template import TokenTemplate
 from lamol_core.text.tokenizer import TextCodec
-from tests.fakes import sharpen
+from tests.fakes import sharpen, tiny_llama
 from tests.generation.drawn import LIMITS, draw, of_labels, sampler, texts
 from tests.messages import names, naming
+from tests.text.chat_families import chatml
 
 
 def test_the_same_row_whatever_the_batch(teacher: PreTrainedModel, codec: TextCodec) -> None:
@@ -69,6 +72,41 @@ def test_order_and_provenance(teacher: PreTrainedModel, codec: TextCodec) -> Non
         assert s.nll > 0 and 0 <= s.seed < 2**63
         assert 1 <= len(s.input_ids) <= 6 and 1 <= len(s.target_ids) <= 3
         assert codec.decode(s.input_ids) == s.input and codec.decode(s.target_ids) == s.target
+
+
+def draw_turns(
+    folder: Path, trained: dict[str, dict[int, int]], positions: int, counts: dict[str, int]
+) -> dict[str, set[int]]:
+    """How many answers the samples of each task have. Task a has rows of six, by its facts."""
+    tokenizer = chatml()
+    model = sharpen(tiny_llama(vocab_size=len(tokenizer), max_position_embeddings=positions))
+    pieces, made = find_pieces(tokenizer), Provenance()
+    save_checkpoint(folder, model, made, tokenizer=tokenizer, pieces=pieces, turns=trained)
+    facts = {"a": TaskFacts("a", "rouge_l", "text", (), {}, num_answers={1: 5, 6: 5})}
+    text = TextParams(format="chat", max_input_tokens=6, max_target_tokens=3)
+    drawn = draw_from_checkpoint(
+        folder, "abc", counts, GenerateParams(), text, new_task="new", seed=0, facts_by_task=facts
+    )
+    return {
+        task: {len(one.history_ids) // 2 + 1 for one in drawn if one.source_task == task}
+        for task in counts
+    }
+
+
+def test_samples_have_as_many_turns_as_the_rows_that_the_teacher_was_trained_on(
+    tmp_path: Path,
+) -> None:
+    counts = {"a": 9}
+    assert draw_turns(tmp_path / "cut", {"a": {2: 5, 3: 5}}, 256, counts) == {"a": {2, 3}}
+    assert draw_turns(tmp_path / "whole", {"other": {2: 5}}, 256, counts) == {"a": {1, 6}}
+
+
+def test_turns_are_as_many_as_fit_and_another_tasks_longer_prompt_is_no_matter(
+    tmp_path: Path,
+) -> None:
+    counts = {"a": 9, "a_task_with_a_much_longer_name_than_the_other_one_has": 2}
+    drawn = draw_turns(tmp_path, {}, 120, counts)
+    assert 1 < max(drawn["a"]) < 6
 
 
 def test_inputs_are_drawn_for_the_labels_that_their_prompts_name(

@@ -92,10 +92,10 @@ def test_labels_get_equal_numbers_with_the_rows_that_are_there(
 
 
 def test_numbers_of_answers_are_drawn_from_the_tasks_own() -> None:
-    facts = TaskFacts("a", "rouge_l", "text", (), {}, num_answers={1: 60, 2: 20, 5: 20})
-    drawn = draw_num_answers(facts, 4000, 9, seed=0)
+    shares = {1: 60, 2: 20, 5: 20}
+    drawn = draw_num_answers(shares, 4000, 9, seed=0)
     assert {*drawn} == {1, 2, 5}
     assert abs(drawn.count(1) / 4000 - 0.6) < 0.04
-    assert draw_num_answers(facts, 10, 9, seed=0) == drawn[:10]
-    assert draw_num_answers(facts, 10, 9, seed=1) != drawn[:10]
-    assert draw_num_answers(facts, 4000, 3, seed=0) == tuple(min(n, 3) for n in drawn)
+    assert draw_num_answers(shares, 10, 9, seed=0) == drawn[:10]
+    assert draw_num_answers(shares, 10, 9, seed=1) != drawn[:10]
+    assert draw_num_answers(shares, 4000, 3, seed=0) == tuple(min(n, 3) for n in drawn)

@@ -151,6 +151,9 @@ def test_rows_are_carried_over_from_table_to_table(sequence: Path) -> None:
     audit = json.loads((sequence / "runs" / "sums" / "audit" / "audit.json").read_text())
     assert audit["checks"]["provenance"]["verdict"] == "pass"
     assert "up to date" in run(sequence, "dvc", "status")
+    run(sequence, "lamol", "generate", "animals", "--set", "seed=9")
+    told = run(sequence, "lamol", "generate", "sums", expect=3)
+    assert names(told, "runs/animals/audit", "another table", "dvc repro audit@animals")
 
 
 @pytest.mark.parametrize("method", ["finetune", "ewc"])

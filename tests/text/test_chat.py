@@ -16,7 +16,14 @@ from transformers import PreTrainedTokenizerBase
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.records import to_history
 from lamol_core.text.chat import ChatCodec
-from lamol_core.text.chat_pieces import DATE, PIECES, ChatPieces, find_pieces, with_fixed_date
+from lamol_core.text.chat_pieces import (
+    DATE,
+    PIECES,
+    ChatPieces,
+    end_thinking,
+    find_pieces,
+    with_fixed_date,
+)
 from lamol_core.text.encoded import IGNORED, EncodedView
 from lamol_core.text.template import Supervise, TaskPrompts
 from tests.messages import naming
@@ -187,6 +194,34 @@ def test_a_system_message_stands_where_the_template_has_it(family: str) -> None:
     ):  # x has its space in both views, the template has none after "\n\n"
         whole, own = (list(TOKENIZERS[family].decode(ids).split()) for ids in (whole, own))
     assert own == whole
+
+
+@each_family
+def test_no_special_token_is_left_of_one_inside_another(family: str) -> None:
+    tokenizer, codec = TOKENIZERS[family], CODECS[family]
+    special = {i: one.content for i, one in tokenizer.added_tokens_decoder.items() if one.special}
+    nested = [f"{name[:3]}{name}{name[3:]}" for name in special.values()]
+    plain = codec.template(TaskPrompts(["home"], systems={"home": "Be brief."}))
+    template = codec.template(TaskPrompts(["home"], systems={"home": f"Be {nested}."}))
+    count = lambda ids: sum(i in special for i in ids)  # noqa: E731
+    assert count(template.before_input("home")) == count(plain.before_input("home"))
+
+
+def test_a_template_that_can_think_answers_at_once_and_is_saved_so() -> None:
+    """As Qwen 3: without the flag its prompt lets the model think."""
+    may = "add_generation_prompt and enable_thinking is defined and not enable_thinking"
+    closed = "{%- if " + may + " -%}<think></think>{%- endif -%}"
+    thinking = with_template(lambda text: text + closed)
+    asked = [{"role": "user", "content": "lamp off"}]
+    prompt = lambda: thinking.apply_chat_template(  # noqa: E731
+        asked, tokenize=False, add_generation_prompt=True
+    )
+    assert "<think>" not in prompt()
+    end_thinking(thinking)
+    assert prompt().endswith("<think></think>")
+    plain = chatml()
+    end_thinking(plain)
+    assert plain.chat_template == chatml().chat_template
 
 
 TRIMS = {"llama3": {*ROLES, "system"}, "gemma": {*ROLES, "system"}, "mistral": {"assistant"}}
