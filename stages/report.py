@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from lamol_core.artifacts.spec import PAGE
-from lamol_core.parameters import completed, declared_params
+from lamol_core.parameters import completed, declared_params, defaults
+from lamol_core.reporting.comparison.finished_runs import flatten
 from lamol_core.reporting.comparison.render import set_beside
 from lamol_core.reporting.report import read_figures, write_report
 from lamol_core.reporting.summary import build_summary
@@ -29,7 +30,9 @@ def report(run: StageRun, compare: CompareOption = None) -> None:
     figures = [read_figures(run.layout, name, task.after) for name, task in params.tasks.items()]
     parameters = params.effective_params()
     summary = build_summary(parameters, figures)
-    beside = set_beside(parameters, summary, compare, completed) if compare else None
+    beside = None
+    if compare:
+        beside = set_beside(parameters, summary, compare, completed, flatten(defaults()))
     write_report(run.layout, summary, figures, parameters, beside)
     run.show(summary, score_table(summary))
     run.say(f"the page is {run.path(PAGE).resolve()}")

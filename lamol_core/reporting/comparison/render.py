@@ -95,12 +95,14 @@ def set_beside(
     summary: Mapping[str, Any],
     folders: Sequence[Path],
     complete: finished_runs.Complete,
+    defaults: Mapping[str, Any],
 ) -> tuple[dict[str, Any], Chart]:
     """Compare the run of the current folder with the finished runs in `folders`. Return the
-    section for the report's page, and the chart."""
+    section for the report's page, and the chart. `defaults`: those of every parameter,
+    flattened."""
     own = finished_runs.split_chains("this run", params, summary, Path(), complete)
     others = finished_runs.read_folders(folders, complete, without=[Path()])
-    comparison = compare_runs([*own, *others], finished_runs.flatten(complete({"tasks": {}})))
+    comparison = compare_runs([*own, *others], defaults)
     return comparison_section(comparison), comparison_chart(comparison)
 
 

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from lamol_core.errors import ConfigError
+from lamol_core.parameters import completed
 from lamol_core.reporting.comparison.render import (
     comparison_chart,
     comparison_json,
     comparison_markdown,
     comparison_tables,
     difference_table,
+    set_beside,
 )
 from lamol_core.reporting.comparison.sentences import claims
 from lamol_core.reporting.comparison.statistics import t_interval
 from stages.console import print_table
 from tests.messages import names, names_in_order, naming
-from tests.reporting.comparison.finished import compare_runs, many, run
+from tests.reporting.comparison.finished import (
+    DEFAULTS,
+    compare_runs,
+    many,
+    run,
+    summary_of,
+    write_run,
+)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -96,6 +107,15 @@ def test_against_one_method_each_other_is_held_once_and_turned_towards_it(
 def test_against_a_method_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(ConfigError, match=naming("--against", "lamol_kd", "ewc", "lamol")):
         compare_runs([*many("ewc", [80.0]), *many("lamol", [70.0])], against="lamol_kd")
+
+
+def test_a_run_of_today_is_named_without_the_keys_of_earlier_versions(tmp_path: Path) -> None:
+    write_run(tmp_path / "older", "lamol", 0, 80.0, generate={"known_labels": True})
+    params = YAML(typ="safe").load((tmp_path / "older" / "params.yaml").read_text())
+    summary = {"chains": [{**summary_of(70.0), "method": "lamol"}]}
+    now = {**params, "generate": {}}
+    section, _ = set_beside(now, summary, [tmp_path / "older"], completed, DEFAULTS)
+    assert [row[0] for row in section["rows"]] == ["lamol (known_labels)", "lamol"]
 
 
 def test_a_run_that_nothing_scores_comes_last() -> None:
