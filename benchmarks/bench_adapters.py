@@ -42,6 +42,7 @@ def ours(folder: Path, num_rows: int, batch_size: int, kind: str) -> Result:
     from lamol_core.methods.finetune import Finetune
     from lamol_core.models.params import AdapterParams
     from lamol_core.records import MixRow
+    from lamol_core.text.template import TaskPrompts
     from lamol_core.training.encoding import TrainingSet
     from lamol_core.training.optimizer import MasterAdamW
     from lamol_core.training.params import TrainParams
@@ -55,7 +56,7 @@ def ours(folder: Path, num_rows: int, batch_size: int, kind: str) -> Result:
     with tempfile.TemporaryDirectory() as states:
         trained = train_from_checkpoint(
             Checkpoints(folder / "runs" / "base" / "student", Path(states) / "states"),
-            TrainingSet(mix, rows, [], (rows[0].task,), max_length=96),
+            TrainingSet(mix, rows, [], TaskPrompts([rows[0].task]), max_length=96),
             Finetune(Section()), params, 0,
             on_step=lambda row, num_steps: ends.append(time.perf_counter()), adapter=adapter,
         )  # fmt: skip

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lamol_core.generation.params import GenerateParams
     from lamol_core.records import MixRow, PseudoSample
     from lamol_core.text.encoded import EncodedRow
+    from lamol_core.training.encoding import TrainingSet
     from lamol_core.training.params import TrainParams
 
 
@@ -103,7 +104,6 @@ class TrainRun:
     num_rows: int = 0
     tokens: list[int] = field(default_factory=list)
     step_ends_s: list[float] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
 
     @property
     def rows_per_s(self) -> float:
@@ -119,27 +119,19 @@ def train(
     checkpoint: Path | None = None,
 ) -> TrainRun:
     """Train a student on a mix with lamol_kd, the teacher's pass included; nothing is written."""
-    from lamol_core.training.encoding import TrainingSet
     from lamol_core.training.student import Checkpoints, train_from_checkpoint
 
     run = TrainRun(num_rows=len(mix) * (params.epochs if params.steps is None else 1))
-    training_set = TrainingSet(
-        mix,
-        workspace.real,
-        workspace.pseudo if pseudo is None else pseudo,
-        workspace.lineage,
-        max_length=workspace.params.text.max_length,
-    )
     with tempfile.TemporaryDirectory(dir=workspace.folder) as states, work_timer() as timer:
 
         def on_step(row: dict[str, Any], num_steps: int) -> None:
             run.step_ends_s.append(timer.seconds)
             run.tokens.append(row["tokens"])
-            run.losses.append(row["loss"])
 
         train_from_checkpoint(
             Checkpoints(checkpoint or workspace.teacher, Path(states) / "states"),
-            training_set, workspace.params.chosen, params, seed=0, on_step=on_step,
+            training_set(workspace, mix, pseudo), workspace.params.chosen, params, seed=0,
+            on_step=on_step,
         )  # fmt: skip
         run.seconds = timer.seconds
     return run
@@ -149,13 +141,20 @@ def encode(
     workspace: Workspace, mix: Sequence[MixRow], pseudo: Sequence[PseudoSample] | None = None
 ) -> list[EncodedRow]:
     """The rows of a mix as token ids, the form in which the other sides get them."""
+    rows, _ = training_set(workspace, mix, pseudo).encode(workspace.codec)
+    return rows
+
+
+def training_set(
+    workspace: Workspace, mix: Sequence[MixRow], pseudo: Sequence[PseudoSample] | None = None
+) -> TrainingSet:
+    """A mix with its rows: pseudo ones are the workspace's, or those given."""
+    from lamol_core.text.template import TaskPrompts
     from lamol_core.training.encoding import TrainingSet
 
     drawn = workspace.pseudo if pseudo is None else pseudo
-    rows, _ = TrainingSet(
-        mix, workspace.real, drawn, workspace.lineage, max_length=workspace.params.text.max_length
-    ).encode(workspace.codec)
-    return rows
+    prompts, max_length = TaskPrompts(workspace.lineage), workspace.params.text.max_length
+    return TrainingSet(mix, workspace.real, drawn, prompts, max_length)
 
 
 def mix_of_pseudo(pseudo: Sequence[PseudoSample]) -> list[MixRow]:

@@ -4,7 +4,7 @@ import math
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -68,11 +68,9 @@ def measure_rates(
     del model
     new = rows[: TRIED_STEPS * params.train.batch_size]
     pseudo = drawn[: max(round(params.generate.gamma * len(new)), 1)]
-    mix, lineage = mix_rows(new, pseudo, new[0].task, params.seed), (BEFORE, new[0].task)
-    training_set = TrainingSet(
-        mix, new, pseudo, lineage, prompts.names_task, params.text.max_length,
-        frozenset(prompts.target_first), prompts.systems, prompts.supervise,
-    )  # fmt: skip
+    mix = mix_rows(new, pseudo, new[0].task, params.seed)
+    learnt = replace(prompts, tasks=[BEFORE, new[0].task])
+    training_set = TrainingSet(mix, new, pseudo, learnt, params.text.max_length)
     train = params.train.model_copy(update={"steps": TRIED_STEPS})
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
         states, state = Path(folder) / "teacher", Path(folder) / "state"

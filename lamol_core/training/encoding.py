@@ -3,46 +3,41 @@ ids already.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lamol_core.artifacts.spec import MIX, remedy
 from lamol_core.errors import ArtifactError
 from lamol_core.records import Example, MixRow, PseudoSample, in_pairs
 from lamol_core.text.encoded import EncodedRow
-from lamol_core.text.template import RowTemplate, Supervise, TaskPrompts
+from lamol_core.text.template import RowTemplate, TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A mix with the rows it refers to. `lineage`: the tasks in the order of learning, the present
-    one last.
-
-    `target_first`: the tasks whose GEN view begins with the target. `systems`: the system messages
-    of chat data by task. `task_specific_token`: whether the GEN view begins with GEN_t or with the
-    shared GEN. `max_length`: the most tokens of a row; longer ones are cut. `supervise`: which
-    answers of several turns the QA view supervises."""
+    """A mix with the rows it refers to. `prompts` are those of the tasks learnt so far, the present
+    one last. `max_length`: the most tokens of a row; longer ones are cut."""
 
     mix: Sequence[MixRow]
     real: Sequence[Example]
     pseudo: Sequence[PseudoSample]
-    lineage: tuple[str, ...]
-    task_specific_token: bool = True
-    max_length: int = 256
-    target_first: frozenset[str] = frozenset()
-    systems: Mapping[str, str] = field(default_factory=dict)
-    supervise: Supervise = "last"
+    prompts: TaskPrompts
+    max_length: int
 
     @property
     def has_pseudo_rows(self) -> bool:
         return any(row.origin == "pseudo" for row in self.mix)
 
+    @property
+    def task(self) -> str:
+        """The task that is learnt."""
+        return self.prompts.tasks[-1]
+
     def template(self, codec: TextCodec) -> RowTemplate:
         """How the rows become token sequences. Raises ConfigError where a task has no reserved
         token."""
-        prompts = self.lineage, self.task_specific_token, self.target_first, self.systems
-        return codec.template(TaskPrompts(*prompts, self.supervise))
+        return codec.template(self.prompts)
 
     def encode(self, codec: TextCodec) -> tuple[list[EncodedRow], int]:
         """The rows as token ids in the mix's order, and how many of them were cut.
@@ -63,7 +58,7 @@ class TrainingSet:
             if row.row_id not in ids:
                 raise ArtifactError(
                     f"mix.parquet: row {row.row_id!r} is neither in data/ nor a valid row of "
-                    f"pseudo.parquet. {remedy(MIX, self.lineage[-1])}"
+                    f"pseudo.parquet. {remedy(MIX, self.task)}"
                 )
             fitted, was_cut = template.fitted_row(
                 row.row_id, row.origin, row.source_task, ids[row.row_id], self.max_length

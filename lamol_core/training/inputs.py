@@ -15,6 +15,7 @@ from lamol_core.models.checkpoints import ADAPTER_CONFIG
 from lamol_core.models.params import AdapterParams
 from lamol_core.records import MixRow, PseudoSample, from_table
 from lamol_core.text.params import TextParams
+from lamol_core.text.template import TaskPrompts
 from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.params import TrainParams
 from lamol_core.training.student import Checkpoints
@@ -59,16 +60,15 @@ def read_training(
     made_of = {"pseudo": pseudo_manifest.content_sha256, **train}
     _require_made_of(inputs, MIX, mix_manifest, made_of)
     _require_mixed_for(inputs, mix_manifest, method)
-    training_set = TrainingSet(
-        from_table(mix, MixRow),
-        real,
-        from_table(pseudo, PseudoSample),
-        lineage=tuple(facts.name for facts in data.lineage),
-        target_first=frozenset(facts.name for facts in data.lineage if text.is_target_first(facts)),
+    prompts = TaskPrompts(
+        [facts.name for facts in data.lineage],
+        names_task=method.rehearses and text.use_task_specific_gen_token,
+        target_first={facts.name for facts in data.lineage if text.is_target_first(facts)},
         systems={facts.name: facts.system for facts in data.lineage},
-        task_specific_token=method.rehearses and text.use_task_specific_gen_token,
-        max_length=text.max_length,
         supervise=text.supervise,
+    )
+    training_set = TrainingSet(
+        from_table(mix, MixRow), real, from_table(pseudo, PseudoSample), prompts, text.max_length
     )
     layout, task = inputs.layout, inputs.task
     checkpoints = Checkpoints(
@@ -81,7 +81,7 @@ def read_training(
     parameters = {"method": method.name, "seed": seed, "text.max_length": text.max_length}
     if method.rehearses:
         parameters["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
-        if training_set.target_first:
+        if prompts.target_first:
             parameters["text.gen_order"] = text.gen_order
     if any(facts.has_turns for facts in data.lineage):
         parameters["text.supervise"] = text.supervise

@@ -107,11 +107,11 @@ def train_from_checkpoint(
     codec = load_codec(checkpoints.teacher)
     template = training_set.template(codec)
     rows, num_cut = training_set.encode(codec)
-    seed_of_task = derive_seed(seed, "train", training_set.lineage[-1])
+    seed_of_task = derive_seed(seed, "train", training_set.task)
     reserved = codec.reserved if adapter.kind != "none" else ()
     setup = TrainingSetup(params, adapter, rows, reserved, seed_of_task, on_step)
     memory = method.memory(MemoryContext(seed, template, codec))
-    if checkpoints.state is not None and len(training_set.lineage) > 1:
+    if checkpoints.state is not None and len(training_set.prompts.tasks) > 1:
         memory.read(checkpoints.state)
 
     inputs = _inputs_of(checkpoints, rows, method, setup, seed) | adapter.made_of()

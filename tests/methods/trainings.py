@@ -13,6 +13,7 @@ from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.parameters import Params
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.codecs import load_codec
+from lamol_core.text.template import TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.student import (
     Checkpoints,
@@ -88,7 +89,7 @@ def training_set(place: int, params: Params, codec: TextCodec, num_rows: int = 8
         MixRow(len(real) + i, "pseudo", row.source_task, row.row_id, -1)
         for i, row in enumerate(pseudo)
     ]
-    return TrainingSet(mix, real, pseudo, lineage)
+    return TrainingSet(mix, real, pseudo, TaskPrompts(lineage), params.text.max_length)
 
 
 def learn(

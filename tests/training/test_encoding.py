@@ -11,6 +11,7 @@ from lamol_core.records import Example, MixRow, PseudoSample, to_history
 from lamol_core.text.chat import ChatCodec
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.encoded import EncodedRow
+from lamol_core.text.template import TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.encoding import TrainingSet
 from tests.messages import naming
@@ -25,6 +26,7 @@ MIX = [
     MixRow(1, "pseudo", "a", "b/pseudo/a/0.1", -1),
     MixRow(2, "new", "b", "b/train/0", 0),
 ]
+LEARNT, MOST = TaskPrompts(["a", "b"]), 256
 
 
 def encode(
@@ -34,7 +36,8 @@ def encode(
     task_specific: bool,
     codec: TextCodec,
 ) -> list[EncodedRow]:
-    rows, num_cut = TrainingSet(mix, REAL, pseudo, tuple(lineage), task_specific).encode(codec)
+    prompts = TaskPrompts(lineage, task_specific)
+    rows, num_cut = TrainingSet(mix, REAL, pseudo, prompts, MOST).encode(codec)
     assert num_cut == 0
     return rows
 
@@ -86,9 +89,9 @@ def test_more_tasks_than_reserved_tokens(codec: TextCodec) -> None:
 
 def test_inputs_are_cut_and_counted_and_the_rest_is_kept(codec: TextCodec) -> None:
     long = replace(PSEUDO[0], input_ids=list(range(40, 54)), target_ids=[42, 43])
-    training_set = TrainingSet(MIX, REAL, [long], ("a", "b"))
+    training_set = TrainingSet(MIX, REAL, [long], LEARNT, MOST)
     (whole, _), (rows, num_cut) = (
-        replace(training_set, max_length=length).encode(codec) for length in (256, 16)
+        replace(training_set, max_length=length).encode(codec) for length in (MOST, 16)
     )
     assert num_cut == 1
     assert list(rows[1].input_ids) == long.input_ids[3:]
@@ -100,12 +103,12 @@ def test_inputs_are_cut_and_counted_and_the_rest_is_kept(codec: TextCodec) -> No
 def test_a_target_that_does_not_fit_is_named(codec: TextCodec) -> None:
     long = replace(PSEUDO[0], target_ids=[42] * 6)
     with pytest.raises(ConfigError, match=naming("text.max_length", 8, long.row_id, 6)):
-        TrainingSet(MIX, REAL, [long], ("a", "b"), max_length=8).encode(codec)
+        TrainingSet(MIX, REAL, [long], LEARNT, max_length=8).encode(codec)
 
 
 def test_the_target_comes_first_in_the_tasks_that_say_so(codec: TextCodec) -> None:
-    pseudo_of_a = TrainingSet(MIX, REAL, PSEUDO, ("a", "b"), target_first=frozenset({"a"}))
-    rows, _ = pseudo_of_a.encode(codec)
+    prompts = replace(LEARNT, target_first={"a"})
+    rows, _ = TrainingSet(MIX, REAL, PSEUDO, prompts, MOST).encode(codec)
     learnt = [row.views(("gen",))[0].num_supervised for row in rows]
     for row, num in zip(rows, learnt, strict=True):
         y = 0 if row.origin == "pseudo" else len(row.target_ids) + 1
@@ -116,12 +119,12 @@ TURNS = [("turn it on", "done"), ("what is it", "a lamp")]
 CHAT = ChatCodec(chatml(), find_pieces(chatml()))
 
 
-def of_turns(**changes: Any) -> TrainingSet:
+def of_turns(max_length: int = MOST, **changes: Any) -> TrainingSet:
     """A real row of three turns, and a pseudo row of two."""
     real = [replace(REAL[0], history=to_history(TURNS))]
     pseudo = [replace(PSEUDO[0], history=to_history([("x", "y")]), history_ids=[[50, 51], [52]])]
     mix = [MixRow(0, "new", "b", real[0].row_id, 0), MIX[1]]
-    return TrainingSet(mix, real, pseudo, ("a", "b"), **changes)
+    return TrainingSet(mix, real, pseudo, replace(LEARNT, **changes), max_length)
 
 
 def test_rows_have_their_earlier_turns() -> None:

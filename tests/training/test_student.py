@@ -19,6 +19,7 @@ from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.models.checkpoints import load_model, require_positions, save_checkpoint
 from lamol_core.records import Example, MixRow, PseudoSample
 from lamol_core.text.codecs import load_codec
+from lamol_core.text.template import TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 from lamol_core.training.params import TrainParams
 from lamol_core.training.student import (
@@ -54,7 +55,7 @@ def training_set(codec: TextCodec) -> TrainingSet:
         )
     mix = [MixRow(i, "new", "b", row.row_id, row.label_idx_cil) for i, row in enumerate(real)]
     mix += [MixRow(4 + i, "pseudo", "a", row.row_id, -1) for i, row in enumerate(pseudo)]
-    return TrainingSet(mix, real, pseudo, ("a", "b"))
+    return TrainingSet(mix, real, pseudo, TaskPrompts(["a", "b"]), 256)
 
 
 def train(
@@ -227,7 +228,7 @@ def test_a_first_task_asks_no_teacher(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    alone = TrainingSet(training_set.mix[:4], training_set.real, [], ("b",))
+    alone = TrainingSet(training_set.mix[:4], training_set.real, [], TaskPrompts(["b"]), 256)
     caplog.set_level(logging.INFO)
     trained = train(tiny_checkpoint, alone, tmp_path / "states")
     assert not caplog.messages and all(row["kl_qa"] == 0 for row in trained.log_rows)
