@@ -1,7 +1,7 @@
 """Does a commit leave the same artefacts as another one? Both run here, on one machine.
 
-    python scripts/compare_commits.py f35dbfd               the working tree against a commit
-    python scripts/compare_commits.py f35dbfd --only demo   one sequence of those below
+    python scripts/compare_commits.py HEAD~1               the working tree against a commit
+    python scripts/compare_commits.py HEAD~1 --only demo   one sequence of those below
 
 Runs the demo with seed 0 and a short sequence of each method, by the code of a commit (in a
 worktree of its own) and by the code that lies here. It compares the sha256 of every file of every
@@ -25,9 +25,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from lamol_core.methods.registry import METHODS
+
 ROOT = Path(__file__).parent.parent
-METHODS = ("lamol_kd", "lamol", "l2kd", "ewc", "derpp", "replay", "finetune", "multitask")
-REHEARSING = ("lamol_kd", "lamol", "l2kd")
 KEPT = ("student/**/*", "state/**/*", "*.parquet", "metrics.json", "train_log.csv")
 """What is compared below `runs/T`, without manifests."""
 
@@ -65,27 +65,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "lamol_kd": {"alignment": "reference", "temperature": 3.0},
 }  # fmt: skip
 """Laid over SHORT in one more sequence."""
-
-MOVED = {
-    "text.max_length": "train.max_length",
-    "text.max_input_tokens": "generate.max_input_tokens",
-    "text.max_target_tokens": "generate.max_target_tokens",
-    "prepare.canaries": "audit.canaries",
-    "mix.gate": "audit.gate",
-    "mix.drop_flagged": "audit.drop_flagged",
-    "forget.keep_fingerprint": "audit.keep_fingerprint",
-    **{
-        f"{block}.{key}": f"*.{key}"
-        for block, keys in (
-            ("generate", ("gamma", "topk", "rows_per_class")),
-            ("text", ("use_task_specific_gen_token",)),
-        )
-        for key in keys
-    },
-}
-"""Keys as they are now, and as they were up to version 0.1 (`*`: in the block of every method that
-rehearses pseudo-samples)."""
-NEW_BLOCKS = ("text", "mix", "forget", "finetune", "multitask")
 
 DRIVER = """
 import sys
@@ -166,30 +145,16 @@ def run_sequence(code: Path, name: str, folder: Path) -> dict[str, str]:
 
 
 def sequence_params(code: Path, name: str) -> dict[str, Any]:
-    """params.yaml of a sequence as the code of a checkout reads it."""
-    own: dict[str, Any] = YAML(typ="safe").load((code / "params.yaml").read_text(encoding="utf-8"))
+    """params.yaml of a sequence: that of a checkout with seed 0 for the demo, else SHORT."""
     if name == "demo":
+        own = YAML(typ="safe").load((code / "params.yaml").read_text(encoding="utf-8"))
         return {**own, "seed": 0}
     params = copy.deepcopy(SHORT)
     params["method"] = name if name in METHODS else "lamol_kd"
     if name == "options":
         for block, values in OPTIONS.items():
             params[block] |= values
-    return params if "text" in own else as_before(params)
-
-
-def as_before(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters under the names that they had before they were moved."""
-    old = {block: copy.deepcopy(v) for block, v in params.items() if block not in NEW_BLOCKS}
-    for new, before in MOVED.items():
-        block, _, key = new.partition(".")
-        if key not in params.get(block, {}):
-            continue
-        old.get(block, {}).pop(key, None)
-        place, _, old_key = before.partition(".")
-        for target in REHEARSING if place == "*" else (place,):
-            old.setdefault(target, {})[old_key] = params[block][key]
-    return old
+    return params
 
 
 def hashes_of(folder: Path) -> dict[str, str]:
