@@ -36,7 +36,7 @@ def achieved(
 ) -> dict[str, float]:
     """FLOP/s by both counts, and tokens/s, over the second half of an epoch's steps."""
     params = workspace.params.train.model_copy(update={"epochs": 1, "compile": compiled})
-    mix = ours.first_rows(workspace.mix, num_rows)
+    mix = workspace.mix[:num_rows]
     run = ours.train(workspace, mix, params)
     first = len(run.tokens) // 2
     assert first, "at least two steps are needed: raise --rows"

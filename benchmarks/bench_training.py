@@ -25,7 +25,6 @@ from benchmarks.peers import Choice, Precision, TrlPeer
 from benchmarks.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from lamol_core.records import MixRow
     from lamol_core.training.params import TrainParams
 
 
@@ -33,14 +32,14 @@ def against_published(
     workspace: Workspace, params: TrainParams, num_rows: int, num_published: int, rounds: int
 ) -> Figure:
     """One epoch over mixed rows, gamma 0.2."""
-    mix = ours.first_rows(workspace.mix, num_rows)
-    theirs = ours.encode(workspace, ours.first_rows(workspace.mix, num_published))
+    mix = workspace.mix[:num_rows]
+    theirs = ours.encode(workspace, workspace.mix[:num_published])
     trainer = published.PublishedTraining(
         workspace.teacher, workspace.codec.control, published.PublishedSettings()
     )
     trainer.train(theirs[:8])
     sides: dict[str, Callable[[], float]] = {
-        "ours": _ours(workspace, mix, params),
+        "ours": lambda: ours.train(workspace, mix, params).rows_per_s,
         "published": per_second(lambda: trainer.train(theirs)),
     }
     share = sum(row.origin == "pseudo" for row in mix) / len(mix)
@@ -78,10 +77,6 @@ def against_trl(
         "training_peer", "rows/s", take_turns(sides, rounds), "trl",
         details={"rows": len(pseudo), "theirs": f"GKDTrainer, {choice}"},
     )  # fmt: skip
-
-
-def _ours(workspace: Workspace, mix: Sequence[MixRow], params: TrainParams) -> Callable[[], float]:
-    return lambda: ours.train(workspace, mix, params).rows_per_s
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

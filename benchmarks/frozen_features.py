@@ -1,7 +1,7 @@
 """What the frozen backbone's features alone know: linear discriminant analysis, task by task.
 
     python -m benchmarks.frozen_features examples/clinc150 examples/clinc150_15_tasks \
-        [--random 2000] [--folder FOLDER]
+        [--random 2000]
 
 Each example is prepared by our own stages, so that its rows are those of every other result. Class
 means and one shared covariance are learnt from each task's training rows, no row is kept, and after
@@ -29,18 +29,17 @@ from lamol_core.data.task_data import TaskData
 from lamol_core.evaluation.matrix import ScoreMatrix
 from lamol_core.models.discriminant import NO_CLASSES, Discriminant, LabelOf
 from lamol_core.models.features import FrozenFeatures
-from lamol_core.pipeline.init import create_sequence
+from lamol_core.pipeline.init import create_sequence, read_example
 from lamol_core.preflight.problems import check_sequence
 from lamol_core.records import Example
 from lamol_core.text.normalise import normalise
-from scripts.compare_methods import plain_yaml, resolved
 
 Mapped = Callable[[Tensor], Tensor]
 
 
 def prepare(example: Path, folder: Path) -> list[TaskData]:
     """The data of an example's tasks with labels, in the order of learning."""
-    params = resolved(plain_yaml((example / "params.yaml").read_text(encoding="utf-8")), example)
+    params = read_example(example / "params.yaml")
     create_sequence(folder, params, check_sequence)
     targets = ["backbone", *(f"prepare@{task}" for task in params["tasks"])]
     subprocess.run(

@@ -141,11 +141,11 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-def run_child(module: str, *arguments: str, cwd: Path | None = None) -> dict[str, Any]:
+def run_child(module: str, *arguments: str) -> dict[str, Any]:
     """Run `python -m module` in a process of its own; the last line of its stdout is its JSON."""
     ended = subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        cwd=cwd or ROOT,
+        cwd=ROOT,
         env=child_environment(),
         stdout=subprocess.PIPE,
         text=True,

@@ -28,7 +28,7 @@ def train(side: str, num_rows: int, checkpoint: Path | None, precision: str) -> 
     import transformers  # noqa: F401  (its import is part of the start, on both sides)
 
     workspace = open_workspace()
-    mix = ours.first_rows(workspace.mix, num_rows)
+    mix = workspace.mix[:num_rows]
     rows = ours.encode(workspace, mix)
     before = peak_bytes()
     if side == "ours":

@@ -165,8 +165,3 @@ def mix_of_pseudo(pseudo: Sequence[PseudoSample]) -> list[MixRow]:
         MixRow(order, "pseudo", row.source_task, row.row_id, PSEUDO_LABEL)
         for order, row in enumerate(pseudo)
     ]
-
-
-def first_rows(mix: Sequence[MixRow], num_rows: int) -> list[MixRow]:
-    """The first rows of a mix: new and pseudo rows stand in it in a seeded order."""
-    return list(mix)[:num_rows]

@@ -172,14 +172,11 @@ def write_params(folder: Path, backbone: str) -> None:
         yaml.dump(params, out)
 
 
-def run_stage(folder: Path, *command: str, module: str = "stages.cli") -> float:
-    """Run `lamol COMMAND` in the folder; gives its wall time in seconds."""
-    started = time.perf_counter()
+def run_stage(folder: Path, *command: str) -> None:
+    """Run `lamol COMMAND` in the folder."""
     say(f"lamol {' '.join(command)}")
-    subprocess.run(
-        [sys.executable, "-m", module, *command], cwd=folder, env=child_environment(), check=True
-    )
-    return time.perf_counter() - started
+    lamol = (sys.executable, "-m", "stages.cli")
+    subprocess.run([*lamol, *command], cwd=folder, env=child_environment(), check=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
