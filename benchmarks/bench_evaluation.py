@@ -17,7 +17,7 @@ from benchmarks.harness import (
     quiet_libraries,
     take_turns,
 )
-from benchmarks.peers import PRECISIONS, Choice, GeneratePeer, Precision
+from benchmarks.peers import Choice, GeneratePeer, Precision, add_generate_options
 from benchmarks.workspace import open_workspace
 
 
@@ -72,14 +72,7 @@ def measure(
 def main(arguments: Sequence[str] | None = None) -> None:
     made = parser(__doc__, rows=480)
     made.add_argument("--published-rows", type=int, default=64)
-    made.add_argument("--batch-size", type=int, help="of generate(); default: the best is sought")
-    made.add_argument(
-        "--precision",
-        nargs="+",
-        choices=PRECISIONS,
-        default=PRECISIONS,
-        help="of generate(); default: the best is sought",
-    )
+    add_generate_options(made)
     options = made.parse_args(arguments)
     with quiet_libraries():
         emit(

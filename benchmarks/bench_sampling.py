@@ -19,7 +19,7 @@ from benchmarks.harness import (
     quiet_libraries,
     take_turns,
 )
-from benchmarks.peers import PRECISIONS, Choice, GeneratePeer, Precision
+from benchmarks.peers import Choice, GeneratePeer, Precision, add_generate_options
 from benchmarks.workspace import open_workspace
 
 SEARCH_ROWS = 256
@@ -87,15 +87,8 @@ def measure(
 def main(arguments: Sequence[str] | None = None) -> None:
     made = parser(__doc__, rows=512)
     made.add_argument("--published-rows", type=int, default=64)
-    made.add_argument("--batch-size", type=int, help="of generate(); default: the best is sought")
+    add_generate_options(made)
     made.add_argument("--ours-batch", type=int, help="ours; default: params.yaml's")
-    made.add_argument(
-        "--precision",
-        nargs="+",
-        choices=PRECISIONS,
-        default=PRECISIONS,
-        help="of generate(); default: the best is sought",
-    )
     options = made.parse_args(arguments)
     with quiet_libraries():
         figures = measure(

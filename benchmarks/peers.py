@@ -8,6 +8,7 @@ less exact than ours, and less work. Timed from the first step to the end.
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
@@ -77,7 +78,7 @@ class GeneratePeer:
         self._workspace, self._precisions = workspace, precisions
         self._models: dict[tuple[str, str], PreTrainedModel] = {}
         params = workspace.params
-        self._sample_tokens = params.text.max_input_tokens + params.text.max_target_tokens + 2
+        self._sample_tokens = params.text.max_sample_tokens
         self._answer_tokens = params.evaluate.max_target_tokens
         self._topk = params.generate.topk
 
@@ -138,6 +139,13 @@ class GeneratePeer:
                 self._workspace.teacher, choice.dtype, choice.attention
             )
         return self._models[key]
+
+
+def add_generate_options(made: argparse.ArgumentParser) -> None:
+    """The batch size and the precisions of `generate()`."""
+    told = "of generate(); default: the best is sought"
+    made.add_argument("--batch-size", type=int, help=told)
+    made.add_argument("--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS, help=told)
 
 
 class TrlPeer:
