@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Round, compare, emit, quiet_libraries, run_child, take_turns
-from benchmarks.memory_child import peak_bytes
 from benchmarks.workspace import open_workspace
+from lamol_core.machine import peak_memory_bytes
 
 if TYPE_CHECKING:
     from lamol_core.text.encoded import EncodedRow
@@ -65,7 +65,7 @@ def ours(folder: Path, num_rows: int, batch_size: int, kind: str) -> Result:
     optimizer = MasterAdamW(learnt, 0.0)
     state = sum(p.nbytes for p in model.parameters()) + sum(p.nbytes for p in learnt)
     state += sum(tensor.nbytes for tensor in optimizer.state().values())
-    peak = peak_bytes()
+    peak = peak_memory_bytes()
     return {"rows_per_s": rate(ends, num_rows, batch_size), "peak": peak, "state": state}
 
 
@@ -112,7 +112,7 @@ def trl(folder: Path, num_rows: int, batch_size: int, attention: str) -> Result:
             callbacks=[Clock()],
         )
         trainer.train()
-    return {"rows_per_s": rate(ends, num_rows, batch_size), "peak": peak_bytes(), "state": 0}
+    return {"rows_per_s": rate(ends, num_rows, batch_size), "peak": peak_memory_bytes(), "state": 0}
 
 
 def rate(ends: Sequence[float], num_rows: int, batch_size: int) -> float:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness import ROOT, say
+from lamol_core.machine import peak_memory_bytes
 
 CUTS = ((200, 100), (100, 150), (40, 100), (100, 10))
 """Pseudo and held-out rows that are cut out of real ones; all others are training rows."""
@@ -43,7 +43,7 @@ def audit_rows(num_rows: int, alike: bool) -> None:
         seconds = time.perf_counter() - started
         total += seconds
         say(f"  {check.name}: {seconds:.1f} s")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = peak_memory_bytes() / 1e9
     say(f"{num_rows} pseudo rows against {num_rows} real ones: {total:.1f} s, {peak:.2f} GB")
 
 

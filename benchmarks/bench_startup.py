@@ -24,6 +24,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.harness import ROOT, Figure, child_environment, emit, parser, say
+from lamol_core.artifacts.layout import Layout
+from lamol_core.artifacts.spec import FIGURES
 
 TRIVIAL: dict[str, tuple[str, ...]] = {
     "backbone": ("backbone.nano.layers=1", "backbone.nano.vocab_size=300"),
@@ -70,10 +72,15 @@ def start_of(folder: Path, stage: str, task: str) -> StageStart:
     started = time.perf_counter()
     _python(folder, [*command, *overrides])
     wall = time.perf_counter() - started
-    figure = folder / "reports" / "figures" / f"{task}.{stage}.json"
-    told = json.loads(figure.read_text(encoding="utf-8"))["seconds"] if figure.is_file() else 0.0
+    told = _told_seconds(folder, task, stage) if stage in FIGURES else 0.0
     imports, has_torch = import_seconds(_python(folder, ["-X", "importtime", *command, *overrides]))
     return StageStart(wall, imports, told, has_torch)
+
+
+def _told_seconds(folder: Path, task: str, stage: str) -> float:
+    """The seconds that a stage tells in its figures."""
+    told = json.loads(Layout(folder).figure(task, stage).read_text(encoding="utf-8"))
+    return float(told["seconds"])
 
 
 def _python(folder: Path, arguments: Sequence[str]) -> str:
@@ -144,9 +151,7 @@ def measure_demo(starts: dict[str, StageStart]) -> tuple[float, float, StageStar
         work = 0.0
         for task in _tasks(folder):
             for stage in WORKING:
-                path = folder / "reports" / "figures" / f"{task}.{stage}.json"
-                told = json.loads(path.read_text(encoding="utf-8"))["seconds"]
-                work += max(told - starts[stage].told_s, 0.0)
+                work += max(_told_seconds(folder, task, stage) - starts[stage].told_s, 0.0)
         return total, total - work, start_of(folder, "report", "")
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.harness import Figure, emit, parser, say
 from benchmarks.workspace import FOLDER, SHARED, open_workspace, run_stage
+from lamol_core.artifacts.layout import Layout
 
 INTENTS = 2
 DOMAIN = "banking"
@@ -80,8 +81,7 @@ def run_sequence(num_rows: int, num_tasks: int, backbone: str) -> list[dict[str,
 
 
 def _figure(folder: Path, task: str, stage: str) -> float:
-    path = folder / "reports" / "figures" / f"{task}.{stage}.json"
-    told = json.loads(path.read_text(encoding="utf-8"))
+    told = json.loads(Layout(folder).figure(task, stage).read_text(encoding="utf-8"))
     return float(told["seconds"] - told["start_up_seconds"])
 
 

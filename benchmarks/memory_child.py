@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +14,7 @@ from pathlib import Path
 from benchmarks import ours, published
 from benchmarks.harness import quiet_libraries
 from benchmarks.workspace import open_workspace
-
-
-def peak_bytes() -> int:
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+from lamol_core.machine import peak_memory_bytes
 
 
 def train(side: str, num_rows: int, checkpoint: Path | None, precision: str) -> dict[str, object]:
@@ -30,7 +25,7 @@ def train(side: str, num_rows: int, checkpoint: Path | None, precision: str) -> 
     workspace = open_workspace()
     mix = workspace.mix[:num_rows]
     rows = ours.encode(workspace, mix)
-    before = peak_bytes()
+    before = peak_memory_bytes()
     if side == "ours":
         params = workspace.params.train.model_copy(update={"epochs": 1, "precision": precision})
         ours.train(workspace, mix, params, checkpoint=checkpoint)
@@ -39,7 +34,8 @@ def train(side: str, num_rows: int, checkpoint: Path | None, precision: str) -> 
             checkpoint or workspace.teacher, workspace.codec.control, published.PublishedSettings()
         )
         trainer.train(rows)
-    return {"peak_bytes": peak_bytes(), "before_bytes": before, "threads": torch.get_num_threads()}
+    peak, threads = peak_memory_bytes(), torch.get_num_threads()
+    return {"peak_bytes": peak, "before_bytes": before, "threads": threads}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

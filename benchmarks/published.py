@@ -20,13 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lamol_core.text.encoded import IGNORED
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from lamol_core.text.encoded import EncodedRow
     from lamol_core.text.template import ControlTokens
 
-IGNORED = -100
 Ids = Sequence[int]
 
 
