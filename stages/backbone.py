@@ -6,10 +6,8 @@ from lamol_core.artifacts.tables import write_table
 from lamol_core.config.loading import params_error
 from lamol_core.data.gate import write_base_audit
 from lamol_core.data.prepare import write_base
-from lamol_core.data.sources.registry import read_texts
 from lamol_core.models.params import BackboneParams
 from lamol_core.preflight.backbone import backbone_problems
-from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.params import TextParams
 from stages.guard import run_as_module
 from stages.runtime import StageRun, stage
@@ -21,22 +19,18 @@ def backbone(run: StageRun) -> None:
     text_format = run.block("text", TextParams).format
     if problems := backbone_problems(params, root):
         raise params_error(problems)
-    from lamol_core.models.backbones import build_backbone  # both load torch
-    from lamol_core.models.checkpoints import save_checkpoint
+    from lamol_core.models.backbones import make_checkpoint  # loads torch
 
     run.cost.imported()
-    corpus = read_texts(params.nano.corpus, root) if params.kind == "nano" else []
-    model, tokenizer = build_backbone(params, root, corpus, text_format)
     made_of = run.provenance(params.made_of(text_format))
-    pieces = find_pieces(tokenizer) if text_format == "chat" else None
-    save_checkpoint(run.path(STUDENT), model, made_of, tokenizer=tokenizer, pieces=pieces)
+    model, tokenizer = make_checkpoint(run.path(STUDENT), params, root, text_format, made_of)
     # the artefacts before the first task are empty; their bytes do not depend on the code
     for artifact in (STATE, JUDGE):
         write_folder(run.path(artifact), artifact.kind)
     write_base(run.path(DATA))
     write_base_audit(run.path(AUDIT))
     write_table(run.path(PSEUDO), PSEUDO, [])
-    room = f"room for {params.max_tasks} tasks" if pieces is None else "its chat template"
+    room = "its chat template" if text_format == "chat" else f"room for {params.max_tasks} tasks"
     run.say(
         f"{type(model).__name__}, {model.num_parameters():,} parameters, "
         f"a vocabulary of {len(tokenizer):,} tokens, {room} -> {run.path(STUDENT)}"

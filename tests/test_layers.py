@@ -58,7 +58,6 @@ LATE = {
     ("stages/ask.py", "lamol_core.evaluation.scoring"): "torch, once there are inputs",
     ("stages/ask.py", "lamol_core.evaluation.predict"): "so",
     ("stages/backbone.py", "lamol_core.models.backbones"): "torch, once the model is at hand",
-    ("stages/backbone.py", "lamol_core.models.checkpoints"): "so",
     ("stages/init.py", "lamol_core.models.backbones"): "torch, for a model with a chat template",
     ("stages/generate.py", "lamol_core.generation.drawing"): "torch, where rows are to be drawn",
     ("stages/generate.py", "lamol_core.generation.judging"): "so, where a judge is asked",

@@ -13,9 +13,12 @@ from huggingface_hub import snapshot_download
 from tokenizers import ByteLevelBPETokenizer
 from tokenizers.pre_tokenizers import PreTokenizer
 
+from lamol_core.artifacts.manifest import Provenance
 from lamol_core.config.hub import is_reachable
 from lamol_core.config.paths import resolve_path, say_missing
+from lamol_core.data.sources.registry import read_texts
 from lamol_core.errors import ConfigError, missing_package
+from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.models.files import folder_problems, gguf_problems, read_shapes, weight_files
 from lamol_core.models.foreign import foreign, try_out
 from lamol_core.models.gguf_header import count_gguf_weights
@@ -39,6 +42,18 @@ SMALL_FILES = ["*.json", "*.jinja", "*.model", "*.txt"]
 READS_AHEAD = 1e-4
 """The limit for a causal model: a changed token may change the logits of earlier positions by
 rounding only, by less than this share of the change at its own position."""
+
+
+def make_checkpoint(
+    out: Path, params: BackboneParams, root: Path, text_format: TextFormat, provenance: Provenance
+) -> Pair:
+    """Build a backbone and write its checkpoint; returns the model and its tokenizer. Raises
+    ConfigError as `build_backbone` and `read_texts` do."""
+    corpus = read_texts(params.nano.corpus, root) if params.kind == "nano" else []
+    model, tokenizer = build_backbone(params, root, corpus, text_format)
+    pieces = find_pieces(tokenizer) if text_format == "chat" else None
+    save_checkpoint(out, model, provenance, tokenizer=tokenizer, pieces=pieces)
+    return model, tokenizer
 
 
 def build_backbone(

@@ -17,12 +17,10 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
 from lamol_core.config.task_names import BASE
 from lamol_core.data.prepare import as_example, find_facts, read_task_rows
-from lamol_core.data.sources.registry import read_texts
 from lamol_core.data.tombstones import read_record
 from lamol_core.errors import ConfigError
 from lamol_core.machine import peak_memory_bytes
-from lamol_core.models.backbones import build_backbone
-from lamol_core.models.checkpoints import save_checkpoint
+from lamol_core.models.backbones import make_checkpoint
 from lamol_core.models.foreign import foreign
 from lamol_core.models.precision import has_fast_bf16
 from lamol_core.parameters import Params
@@ -40,7 +38,6 @@ from lamol_core.preflight.row_tokens import (
 from lamol_core.preflight.unloaded import UnloadedModel, find_unloaded
 from lamol_core.preflight.work import TaskWork, plan_work
 from lamol_core.records import Example, TaskFacts, row_id
-from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
 
 # Start-up of a task's stages, in imports of torch: three load it; all else is as much as two more.
@@ -231,12 +228,8 @@ def the_backbone(params: Params, root: Path) -> Iterator[Path]:
         yield student
         return
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:
-        is_nano = params.backbone.kind == "nano"
-        corpus = read_texts(params.backbone.nano.corpus, root) if is_nano else []
-        model, tokenizer = build_backbone(params.backbone, root, corpus, params.text.format)
-        pieces = find_pieces(tokenizer) if params.text.format == "chat" else None
         out = Path(folder) / "student"
-        save_checkpoint(out, model, Provenance(), tokenizer=tokenizer, pieces=pieces)
+        make_checkpoint(out, params.backbone, root, params.text.format, Provenance())
         yield out
 
 
