@@ -68,6 +68,12 @@ class Read:
     with_manifest: bool = False
     """Whether the stage also runs again when the table's manifest changes."""
 
+    @property
+    def key(self) -> str:
+        """The input's name in the manifests of the stage's outputs: `teacher`, `before.pseudo`."""
+        name = "/".join(filter(None, (self.artifact.name, self.part)))
+        return name if self.of == "task" else f"{self.of}.{name}"
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -29,8 +29,8 @@ class Inputs:
     """The task learnt before `task`."""
     layout: Layout
     hashes: dict[str, str] = field(default_factory=dict, kw_only=True)
-    """The content hash of each input read so far, by its name (`teacher`, `before.pseudo`). The
-    manifests of the outputs list them."""
+    """The content hash of each input read so far, by `Read.key`. The manifests of the outputs list
+    them."""
 
     def path(self, artifact: Artifact, of: Of = "task") -> Path:
         """The path of an artefact. `of`: whether it is the task's own, that of the task before, or
@@ -67,9 +67,7 @@ class Inputs:
         return found[0]
 
     def _record_hash(self, read: Read, manifest: manifests.Manifest) -> manifests.Manifest:
-        name = "/".join(filter(None, (read.artifact.name, read.part)))
-        name = name if read.of == "task" else f"{read.of}.{name}"
-        self.hashes[name] = manifest.files.get(read.part, manifest.content_sha256)
+        self.hashes[read.key] = manifest.files.get(read.part, manifest.content_sha256)
         return manifest
 
 

@@ -14,15 +14,14 @@ import pyarrow.parquet as pq
 
 from lamol_core.artifacts import manifest as manifests
 from lamol_core.artifacts.atomic import atomic_path, link_tree
-from lamol_core.artifacts.spec import DATA
+from lamol_core.artifacts.spec import DATA, Read
 from lamol_core.config.task_names import BASE
 from lamol_core.data.task_data import FORGOTTEN, LINEAGE, Removed, TaskData
 from lamol_core.errors import ArtifactError
 
 METADATA_KEY = "lamol.forgotten"
-BEFORE = f"before.{DATA.name}"
-"""The name of the previous task's rows among the inputs in the manifest of a task's rows
-(store.Inputs)."""
+BEFORE = Read(DATA, "before").key
+"""The name of the previous task's rows among the inputs in the manifest of a task's rows."""
 
 
 def folders_with(task: str, own: Path) -> list[TaskData]:
