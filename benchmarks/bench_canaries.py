@@ -55,7 +55,7 @@ def figures(folder: Path) -> list[str]:
 
     text = load_params(folder / "params.yaml").text
     audited = read_audited(Inputs(AUDIT_STAGE, NEXT, LEARNT, Layout(folder)), 0, text)
-    audited = with_asked_teacher(audited, text, 128, lambda rows: None)
+    audited = with_asked_teacher(audited, 128, lambda rows: None)
     (task,) = audited.tasks
     lines = []
     for kind, planted in (("sentence", task.canaries[::2]), ("opening", task.canaries[1::2])):

@@ -30,7 +30,7 @@ def audit(run: StageRun) -> None:
     total, unit = (2 * len(audited.kept), "rows") if asks else (2 * len(CHECKS), "checks")
     with progress(f"audit {run.task}", total, unit) as advance:
         if asks:
-            audited = with_asked_teacher(audited, text, params.batch_size, advance)
+            audited = with_asked_teacher(audited, params.batch_size, advance)
         on_check_done = (lambda: None) if asks else advance
         found = run_checks(audited, params, on_check_done=on_check_done)
         cleaned = audit_cleaned(found, params, on_check_done)

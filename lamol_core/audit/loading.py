@@ -42,7 +42,6 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     carried = _rows_before(inputs, manifest.inputs)
     origin = Origin(
         new_task=task,
-        seed=seed,
         table_is_as_written=_is_as_written(layout, PSEUDO, task),
         table_sha256=inputs.hashes["table"],
         manifest=manifest,
@@ -65,8 +64,9 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     sampled = [task for task in tasks if task.drawn]
     others = [task for task in tasks if not task.drawn]
     codec = codec_of(teacher)
-    decode, forms = lambda ids: codec().decode(ids), lambda texts: written_forms(texts, codec())
-    teacher_of_rows = Teacher(decode, forms=forms)
+    teacher_of_rows = Teacher(
+        decode=lambda ids: codec().decode(ids), forms=lambda texts: written_forms(texts, codec())
+    )
     return Audited(sampled, origin, seed, teacher_of_rows, judge_of(inputs), others)
 
 
@@ -83,7 +83,7 @@ def judge_of(inputs: Inputs) -> Callable[[], "Judge"]:
 
 
 def with_asked_teacher(
-    audited: Audited, text: TextParams, batch_size: int, on_rows_done: Callable[[int], None]
+    audited: Audited, batch_size: int, on_rows_done: Callable[[int], None]
 ) -> Audited:
     """Return the same audit input with a teacher that also answers and scores texts. Its model
     is loaded when it is first asked."""
@@ -91,7 +91,8 @@ def with_asked_teacher(
 
     in_order = sorted(audited.earlier, key=lambda task: task.index)
     systems = {task.name: task.facts.system for task in in_order}
-    asked = AskedTeacher(audited.origin.teacher, systems, text, batch_size, on_rows_done)
+    origin = audited.origin
+    asked = AskedTeacher(origin.teacher, systems, origin.text, batch_size, on_rows_done)
     teacher = replace(audited.teacher, answers=asked.answers, score=asked.score)
     return replace(audited, teacher=teacher)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from lamol_core.artifacts.manifest import Manifest
+from lamol_core.artifacts.spec import PSEUDO, Read
 from lamol_core.audit.figures import Figure, FiguresByTask, pooled, with_interval
 from lamol_core.audit.limits import Limit, Verdict, worst
 from lamol_core.audit.reference import RealRows, Reference
@@ -36,7 +37,7 @@ P = TypeVar("P", bound=Section)
 About = Literal["privacy", "quality"]
 NOT_JUDGED = "not judged"
 # in a table's manifest: the table of the previous task, from which rows were carried over
-CARRIED = "before.pseudo"
+CARRIED = Read(PSEUDO, "before").key
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,6 @@ class Origin:
     id; `carried_is_lost`: that table is missing or was changed."""
 
     new_task: str
-    seed: int
     table_is_as_written: bool
     table_sha256: str
     manifest: Manifest
@@ -166,7 +166,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Audited:
-    """A table of pseudo-samples with all that the checks may read; `seed` is for resampling."""
+    """A table of pseudo-samples with all that the checks may read; `seed` is that of params.yaml."""
 
     tasks: Sequence[SampledTask]
     origin: Origin

@@ -160,7 +160,7 @@ def table_of(train: Sequence[Row], held_out: Sequence[Row], pseudo: Sequence[Row
     settings = {"seed": SEED, "text": text.model_dump()}
     code = code_version(GENERATE.packages)
     manifest = Manifest("pseudo", {}, "", {}, settings, {"teacher": TEACHER}, code)
-    origin = Origin(NEW_TASK, SEED, True, "", manifest, Path(), TEACHER, text)
+    origin = Origin(NEW_TASK, True, "", manifest, Path(), TEACHER, text)
     return Audited([task], origin, SEED, Teacher(decode))
 
 

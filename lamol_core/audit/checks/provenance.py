@@ -19,7 +19,7 @@ from lamol_core.artifacts.spec import GENERATE
 from lamol_core.artifacts.version import code_version
 from lamol_core.audit.figures import Figure
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import CARRIED, Audited, Check, Finding, Origin
+from lamol_core.audit.spec import CARRIED, Audited, Check, Finding
 from lamol_core.config.section import Section
 from lamol_core.records import PseudoSample, all_texts, pseudo_row_id
 from lamol_core.seeds import pseudo_seed
@@ -53,7 +53,7 @@ class ProvenanceCheck(Check[Section]):
         elif CARRIED in origin.manifest.inputs:
             num = sum(sample.row_id in origin.carried for sample in drawn)
             notes.append(f"{num} rows were carried over; earlier teachers wrote them.")
-        foreign = _foreign_settings(origin, bool(drawn))
+        foreign = _foreign_settings(audited)
         written, code = origin.manifest.code_version, code_version(GENERATE.packages)
         if written != code:
             notes.append(f"code {written or '?'} wrote the table; `generate` now has code {code}.")
@@ -82,7 +82,7 @@ def _why_broken(sample: PseudoSample, audited: Audited, times: int) -> str:
         return "foreign_id"
     if sample.teacher_sha256 != origin.teacher_sha256:
         return "foreign_teacher"
-    if sample.seed != pseudo_seed(origin.seed, *draw):
+    if sample.seed != pseudo_seed(audited.seed, *draw):
         return "foreign_seed"
     all_ids = [*sample.history_ids, sample.input_ids, sample.target_ids]
     written = [decode(ids) if min(ids, default=0) >= 0 else None for ids in all_ids]
@@ -92,17 +92,18 @@ def _why_broken(sample: PseudoSample, audited: Audited, times: int) -> str:
     return "" if written == stored else "edited_text"
 
 
-def _foreign_settings(origin: Origin, has_rows: bool) -> list[str]:
-    """Return a note if the table was drawn from another teacher, and, if `has_rows`, a note if
+def _foreign_settings(audited: Audited) -> list[str]:
+    """Return a note if the table was drawn from another teacher, and, if it has rows, a note if
     `seed` or `text` differs from params.yaml; [] where they agree."""
+    origin = audited.origin
     drawn_with, notes = origin.manifest.parameters, []
     teacher = origin.manifest.inputs.get("teacher", "")
     if teacher != origin.teacher_sha256:
         notes.append(f"drawn from the teacher {teacher[:12] or '?'}, not from the one on disk.")
-    now = {"seed": origin.seed, "text": origin.text.model_dump()}
+    now = {"seed": audited.seed, "text": origin.text.model_dump()}
     changed = [
         f"{k} {drawn_with.get(k)} (now {now[k]})" for k in now if drawn_with.get(k) != now[k]
     ]
-    if has_rows and changed:
+    if audited.drawn and changed:
         notes.append(f"drawn with other parameters than params.yaml has: {', '.join(changed)}.")
     return notes
