@@ -1,6 +1,6 @@
 """`lamol audit T`: check whether the pseudo-samples of task T may be trained on and shared."""
 
-from lamol_core.artifacts.spec import AUDIT, PSEUDO, remedy
+from lamol_core.artifacts.spec import AUDIT, AUDIT_PAGE, PSEUDO, remedy
 from lamol_core.audit.folder import figures_of, read_history, whole_audit, write_audit
 from lamol_core.audit.loading import read_audited, with_asked_teacher
 from lamol_core.audit.params import AuditParams
@@ -16,7 +16,7 @@ from stages.runtime import StageRun, stage
 @stage("audit")
 def audit(run: StageRun) -> None:
     params, text = run.block("audit", AuditParams), run.block("text", TextParams)
-    page = run.path(AUDIT) / "index.html"
+    page = run.path(AUDIT) / AUDIT_PAGE
     audited = read_audited(run, run.seed, text)
     parameters = {"seed": run.seed, **params.model_dump(mode="json")}
     if (whole := whole_audit(run, audited, parameters)) is not None:

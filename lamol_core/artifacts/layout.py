@@ -20,9 +20,13 @@ class Layout:
         return self.root / "runs"
 
     @property
+    def all_data(self) -> Path:
+        return self.root / "data"
+
+    @property
     def with_rows(self) -> tuple[Path, ...]:
         """The folders in which lamol writes files that may contain real rows."""
-        return self.root / "data", self.all_runs, self.private
+        return self.all_data, self.all_runs, self.private
 
     @property
     def private(self) -> Path:
@@ -59,18 +63,26 @@ class Layout:
         """The teacher's stored hidden states. They exist only while the task is trained."""
         return self.private / "teacher" / task
 
+    @property
+    def all_resumes(self) -> Path:
+        return self.private / "resume"
+
     def resume(self, task: str) -> Path:
         """The folder of a task's interrupted trainings. Each lies in a folder named by the hash of
         its inputs."""
-        return self.private / "resume" / task
+        return self.all_resumes / task
 
     def page_with_real_rows(self, task: str) -> Path:
         """The page of a task's audit with `audit.show_real_rows`. DVC does not track it."""
-        return self.private / "audit" / f"{task}.html"
+        return self._private_pages / f"{task}.html"
 
     @property
     def pages_with_real_rows(self) -> list[Path]:
-        return sorted(self.page_with_real_rows("x").parent.glob("*.html"))
+        return sorted(self._private_pages.glob("*.html"))
+
+    @property
+    def _private_pages(self) -> Path:
+        return self.private / "audit"
 
     @property
     def locks(self) -> Path:

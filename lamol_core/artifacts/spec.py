@@ -101,8 +101,8 @@ TEACHER = Artifact("teacher", "runs/{task}/teacher", "checkpoint")  # links: tak
 PSEUDO = TableArtifact("pseudo", "runs/{task}/pseudo.parquet", "pseudo", schema=PSEUDO_SCHEMA)
 JUDGE = Artifact("judge", "runs/{task}/judge", "judge")
 AUDIT = TableArtifact("audit", "runs/{task}/audit", "audit", schema=FLAG_SCHEMA)
-AUDIT_FIGURES, AUDIT_FLAGS = "audit.json", "rows.parquet"
-"""The names of two files in the folder of an audit."""
+AUDIT_FIGURES, AUDIT_FLAGS, AUDIT_PAGE = "audit.json", "rows.parquet", "index.html"
+"""The names of files in the folder of an audit."""
 DATASET_CARD = Artifact("dataset_card", "runs/{task}/README.md")
 CROISSANT = Artifact("croissant", "runs/{task}/croissant.json")
 MIX = TableArtifact("mix", "runs/{task}/mix.parquet", "mix", schema=MIX_SCHEMA)

@@ -46,7 +46,7 @@ def write_audit(
     with atomic_folder(layout.audit(task)) as scratch:
         write_json(scratch / spec.AUDIT_FIGURES, content)
         page = render_audit(audit, content, show_real_rows=False)
-        (scratch / "index.html").write_text(page, encoding="utf-8")
+        (scratch / spec.AUDIT_PAGE).write_text(page, encoding="utf-8")
         if (chart := fading_chart(content["fading"])) is not None:
             (scratch / "fading.svg").write_text(to_svg(chart, "white"), encoding="utf-8")
         write_rows(scratch / spec.AUDIT_FLAGS, audit.flags, spec.AUDIT.schema)

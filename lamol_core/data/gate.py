@@ -11,7 +11,16 @@ from typing import Any
 from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.figures import read_json, write_json
 from lamol_core.artifacts.manifest import seal_folder, sha256_of
-from lamol_core.artifacts.spec import AUDIT, AUDIT_FIGURES, AUDIT_FLAGS, PSEUDO, Of, remedy, repro
+from lamol_core.artifacts.spec import (
+    AUDIT,
+    AUDIT_FIGURES,
+    AUDIT_FLAGS,
+    AUDIT_PAGE,
+    PSEUDO,
+    Of,
+    remedy,
+    repro,
+)
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import read_rows, write_rows
 from lamol_core.config.task_names import BASE
@@ -84,7 +93,7 @@ def pass_gate(inputs: Inputs, params: MixParams, earlier: Sequence[TaskFacts]) -
     if lost := [facts.name for facts in earlier if facts.name in had - has]:
         raise GenerationError(
             f"{table}: all rows of {', '.join(lost)} are flagged, so mix.drop_flagged leaves "
-            f"none to rehearse. Look at {inputs.path(AUDIT)}/index.html."
+            f"none to rehearse. Look at {inputs.path(AUDIT) / AUDIT_PAGE}."
         )
     dropped = sum(sample.valid and sample.row_id in flagged for sample in samples)
     return PassedRows(left, dropped, failed)
@@ -110,8 +119,8 @@ def _failed_checks(inputs: Inputs, params: MixParams) -> str:
     if sha256_of(table) not in drawn.files.values():
         advice = changed
     raise GenerationError(
-        f"{table}: its audit failed ({failed}), and mix.gate is fail. Look at {folder}/index.html; "
-        f"{advice}"
+        f"{table}: its audit failed ({failed}), and mix.gate is fail. Look at "
+        f"{folder / AUDIT_PAGE}; {advice}"
     )
 
 

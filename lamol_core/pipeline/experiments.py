@@ -39,7 +39,7 @@ def read_experiments(root: Path, all_commits: bool) -> list[finished_runs.Finish
 def _committed_runs(root: Path, all_commits: bool) -> Iterator[finished_runs.FinishedRun]:
     left_out = []
     for name, revision in dvc_api.list_experiments(root, all_commits):
-        paths = ("params.yaml", str(finished_runs.SUMMARY), dvc_api.LOCK)
+        paths = ("params.yaml", finished_runs.SUMMARY, dvc_api.LOCK)
         texts = dvc_api.read_at(root, paths, revision)
         if not texts:
             left_out.append(name)

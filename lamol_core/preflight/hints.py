@@ -41,17 +41,17 @@ def find_leftovers(params: Params, root: Path) -> list[str]:
     are still on disk, for each page with real rows that no parameter asks for, and for real rows
     that Git holds."""
     layout = Layout(root)
-    made = {layout.data: [LINEAGE], layout.run: OF_A_RUN, layout.resume: ["*"]}
+    made = {layout.all_data: [LINEAGE], layout.all_runs: OF_A_RUN, layout.all_resumes: ["*"]}
     known = {BASE, *params.tasks}
     found: dict[str, list[str]] = {}
-    for folder_of, content in made.items():
-        for folder in sorted(folder_of("x").parent.glob("[!.]*/")):
+    for home, content in made.items():
+        for folder in sorted(home.glob("[!.]*/")):
             name = folder.name.removesuffix(OF_EXPERT)
             if name not in known and any(any(folder.glob(pattern)) for pattern in content):
                 found.setdefault(name, []).append(str(folder))
     pages = [] if params.audit.show_real_rows else layout.pages_with_real_rows
     notes = [f"{page} shows real rows. Delete it if you do not need it." for page in pages]
-    notes += rows_in_git([layout.data("x").parent, layout.private])
+    notes += rows_in_git([layout.all_data, layout.private])
     return notes + [
         f"params.yaml has no task {name!r} any more. Delete {' and '.join(folders)} if you do not "
         "need them."

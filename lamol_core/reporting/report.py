@@ -34,9 +34,10 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
     try:
         return _figures_of(task, after, found)
     except (AttributeError, KeyError, TypeError) as error:
+        files = spec.ALL_FIGURES.at("", layout.root) / f"{task}.*.json"
         raise ArtifactError(
-            f"{layout.reports / 'figures' / f'{task}.*.json'}: one of them was changed, or written "
-            f"by an older lamol ({type(error).__name__}: {error}). Run `dvc repro` again."
+            f"{files}: one of them was changed, or written by an older lamol "
+            f"({type(error).__name__}: {error}). Run `dvc repro` again."
         ) from error
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from lamol_core.artifacts import spec
 from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.config.paths import resolve_path
 from lamol_core.data.orders import original_names
@@ -20,7 +21,7 @@ from lamol_core.errors import ArtifactError, ConfigError, first_line
 
 SEED_KEYS = ("seed", "backbone.nano.seed")
 """The parameters in which repetitions of a run differ. They are not compared."""
-SUMMARY = Path("reports") / "summary.json"
+SUMMARY = spec.SUMMARY.path
 Complete = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """A function that adds the default of every parameter that is left out."""
 
@@ -229,8 +230,8 @@ def _with_hash(source: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """Return a source in which a hash of its files replaces their path, if they exist. Copies of
     a sequence, which have the same rows in other files, then have equal sources."""
     try:
-        spec = parse_source(source)
-        files, location = spec.split_files(folder), spec.location(folder)
+        parsed = parse_source(source)
+        files, location = parsed.split_files(folder), parsed.location(folder)
     except (ConfigError, ValidationError):  # another version's source, or a missing file
         return source
     if location is None:
