@@ -77,7 +77,7 @@ class _Blocks(Section):
         chosen, and of an adapter where there is none."""
         whole = self.model_dump(mode="json", by_alias=True)
         others = METHODS.keys() - {self.method}
-        if self.adapter.kind == "none":
+        if not self.adapter.is_used:
             others.add("adapter")
         return {name: block for name, block in whole.items() if name not in others}
 

@@ -139,7 +139,7 @@ class StageRun(Inputs):
         process writes one of them, or the disk has too little room."""
         with sole_writer(self.layout, [self.path(one) for one in self.declared.writes]):
             # a first adapter is much smaller than its backbone
-            is_adapter = getattr(self.blocks.get("adapter"), "kind", "none") != "none"
+            is_adapter = getattr(self.blocks.get("adapter"), "is_used", False)
             if self.task and not (is_adapter and self.after == BASE):
                 require_room(self.layout, self.declared, self.after)
             yield

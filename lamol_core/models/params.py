@@ -87,8 +87,12 @@ class AdapterParams(Section):
     targets: Literal["all-linear"] | list[str] = "all-linear"
     learning_rate: Positive = 2e-3
 
+    @property
+    def is_used(self) -> bool:
+        return self.kind != "none"
+
     def made_of(self) -> dict[str, Any]:
         """The parameters that act, for manifests; {} without an adapter."""
-        if self.kind == "none":
+        if not self.is_used:
             return {}
         return {f"adapter.{key}": value for key, value in self.model_dump().items()}

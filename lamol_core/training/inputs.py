@@ -90,7 +90,7 @@ def read_training(
     method_params = method.effective_params(training_set.has_pseudo_rows)
     parameters |= {f"{method.name}.{key}": value for key, value in method_params.items()}
     parameters |= {f"train.{key}": value for key, value in params.model_dump().items()}
-    if adapter.kind != "none":
+    if adapter.is_used:
         parameters |= adapter.made_of()
         parameters[BACKBONE_SHA256] = inputs.check(STUDENT, "base").content_sha256
     return TrainingInputs(data, training_set, checkpoints, parameters)
@@ -108,7 +108,7 @@ def _require_one_training(inputs: Inputs, state: Manifest, teacher: Manifest) ->
 
 def _require_same_kind(inputs: Inputs, adapter: AdapterParams) -> None:
     has_adapter = (inputs.path(TEACHER) / ADAPTER_CONFIG).is_file()
-    if has_adapter != (adapter.kind != "none"):
+    if has_adapter != adapter.is_used:
         was = "with an adapter" if has_adapter else "as a whole"
         raise ConfigError(
             f"params.yaml: adapter.kind: {adapter.kind}, but {inputs.path(TEACHER)} was trained "

@@ -36,8 +36,7 @@ class TrainingSetup:
         seed: int,
         on_step: Callable[[LogRow, int], None],
     ) -> None:
-        has_adapter = adapter.kind != "none"
-        rate = {"learning_rate": adapter.learning_rate} if has_adapter else {}
+        rate = {"learning_rate": adapter.learning_rate} if adapter.is_used else {}
         self.params = params.model_copy(update=rate)
         self._adapter, self._reserved = adapter, reserved
         self._seed, self._on_step = seed, on_step
@@ -56,7 +55,7 @@ class TrainingSetup:
     def load_student(self, checkpoint: Path) -> PreTrainedModel:
         """A model to train on from a checkpoint: all its weights, or its adapter alone. A backbone
         gets a new adapter. Raises ConfigError where params.yaml describes another adapter."""
-        if self._adapter.kind == "none":
+        if not self._adapter.is_used:
             return self.load(checkpoint)
         from lamol_core.models.adapters import add_adapter, load_adapter
 
@@ -72,7 +71,7 @@ class TrainingSetup:
     ) -> PreTrainedModel:
         """The model of a checkpoint, to distil from. One with an adapter that will run beside the
         student, which is loaded then, uses the same copy of the backbone."""
-        if self._adapter.kind == "none":
+        if not self._adapter.is_used:
             return self.load(checkpoint)
         from lamol_core.models.adapters import share_backbone
 

@@ -108,7 +108,7 @@ def train_from_checkpoint(
     template = training_set.template(codec)
     rows, num_cut = training_set.encode(codec)
     seed_of_task = derive_seed(seed, "train", training_set.task)
-    reserved = codec.reserved if adapter.kind != "none" else ()
+    reserved = codec.reserved if adapter.is_used else ()
     setup = TrainingSetup(params, adapter, rows, reserved, seed_of_task, on_step)
     memory = method.memory(MemoryContext(seed, template, codec))
     if checkpoints.state is not None and len(training_set.prompts.tasks) > 1:
