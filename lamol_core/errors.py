@@ -43,7 +43,7 @@ class GenerationError(LamolError):
     exit_code = 5
 
 
-def as_list(problems: Iterable[str]) -> str:
+def bulleted(problems: Iterable[str]) -> str:
     """The problems, each on a line of its own. The text follows a sentence that ends in a colon."""
     return "".join(f"\n  - {problem}" for problem in problems)
 
@@ -51,7 +51,7 @@ def as_list(problems: Iterable[str]) -> str:
 def numbered(problems: Sequence[str]) -> str:
     """How many problems there are, and each on a line of its own."""
     plural = "" if len(problems) == 1 else "s"
-    return f"{len(problems)} problem{plural}:{as_list(problems)}"
+    return f"{len(problems)} problem{plural}:{bulleted(problems)}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.config.loading import read_params
 from lamol_core.data import orders as task_orders
 from lamol_core.data.tombstones import forgotten_under_another_name, read_records
-from lamol_core.errors import ConfigError, UsageError, as_list
+from lamol_core.errors import ConfigError, UsageError, bulleted
 from lamol_core.parameters import load_params
 from stages.console import say
 from stages.guard import guarded, run_as_module
@@ -54,7 +54,7 @@ def orders(
         if (problem := forgotten_under_another_name(name, source, records, Path()))
     ]
     if problems:
-        raise ConfigError(f"orders: params.yaml stays as it is:{as_list(problems)}")
+        raise ConfigError(f"orders: params.yaml stays as it is:{bulleted(problems)}")
     yaml = YAML()
     yaml.width = 100
     document = yaml.load(path.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from lamol_core.artifacts.manifest import sha256_of
 from lamol_core.artifacts.spec import PSEUDO, TEACHER, Artifact, remedy, remedy_at
 from lamol_core.artifacts.store import Inputs, check, read_as_it_lies
 from lamol_core.audit.fingerprint import read_fingerprint
-from lamol_core.audit.spec import CARRIED, Audited, Origin, SampledTask, Teacher
+from lamol_core.audit.spec import CARRIED, Audited, SampledTask, TableOrigin, Teacher
 from lamol_core.data.canaries import read_canaries
 from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError
@@ -40,7 +40,7 @@ def read_audited(inputs: Inputs, seed: int, text: TextParams) -> Audited:
     teacher = inputs.path(TEACHER)
     inputs.hashes["table"] = sha256_of(path)
     carried = _rows_before(inputs, manifest.inputs)
-    origin = Origin(
+    origin = TableOrigin(
         new_task=task,
         table_is_as_written=_is_as_written(layout, PSEUDO, task),
         table_sha256=inputs.hashes["table"],

@@ -131,7 +131,7 @@ class SampledTask:
 
 
 @dataclass(frozen=True)
-class Origin:
+class TableOrigin:
     """What a table's manifest says of its origin, and what is on disk to compare it with.
 
     `table_sha256` is the hash of the file on disk, which can differ from the hash in the
@@ -166,10 +166,10 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Audited:
-    """A table of pseudo-samples with all that the checks may read; `seed` is that of params.yaml."""
+    """A table of pseudo-samples with all that the checks may read. `seed`: of params.yaml."""
 
     tasks: Sequence[SampledTask]
-    origin: Origin
+    origin: TableOrigin
     seed: int
     teacher: Teacher
     judge: Callable[[], Judge] | None = None
@@ -287,7 +287,7 @@ class Check(ABC, Generic[P]):
     def run(self, audited: Audited, params: P) -> Finding:
         """Return the check's figures and flags, without verdicts."""
 
-    def num_rows(self, task: SampledTask, origin: Origin) -> int:
+    def num_rows(self, task: SampledTask, origin: TableOrigin) -> int:
         """Return how many rows a task's figures are of. A task with few is not judged alone."""
         return len(task.kept)
 

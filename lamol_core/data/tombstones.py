@@ -28,7 +28,7 @@ HELD_OUT = "held_out.json"
 
 
 @dataclass(frozen=True)
-class Origin:
+class KeptSources:
     """The content of source.json: `source` and `also_of` of a Record."""
 
     source: Source
@@ -121,8 +121,8 @@ def read_record(folder: Path) -> Record | None:
         held_out = read_json_as(dict[str, str], folder / HELD_OUT, again)
     if not (folder / SOURCE).is_file():
         return Record(folder, facts, removed, held_out=held_out)
-    origin = read_json_as(Origin, folder / SOURCE, again)
-    return Record(folder, facts, removed, origin.source, origin.also_of, held_out)
+    kept = read_json_as(KeptSources, folder / SOURCE, again)
+    return Record(folder, facts, removed, kept.source, kept.also_of, held_out)
 
 
 def hash_of_rows(rows: Sequence[Example]) -> str:

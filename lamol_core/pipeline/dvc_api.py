@@ -92,7 +92,7 @@ class Pipeline:
     def ran_with_others(self, stages: Iterable[str], params: Mapping[str, Any]) -> list[str]:
         """Return those of these stages that ran with other values of params.yaml than `params`."""
         listed = self._listed()
-        return [name for name in stages if _ran_with_others(listed.get(name, {}), params)]
+        return [name for name in stages if _has_other_params(listed.get(name, {}), params)]
 
     def before(self, task: str) -> list[str]:
         """Return every stage of a task, and all stages that these depend on."""
@@ -173,7 +173,7 @@ def ran_with_others(lock: str, stage: str, params: str) -> bool:
     """Whether a stage ran with other values of params.yaml than `params`. Both files are given as
     text."""
     listed, values = (YAML(typ="safe").load(text) or {} for text in (lock, params))
-    return _ran_with_others(listed.get("stages", {}).get(stage, {}), values)
+    return _has_other_params(listed.get("stages", {}).get(stage, {}), values)
 
 
 def is_up_to_date(root: Path) -> bool:
@@ -185,7 +185,7 @@ def is_up_to_date(root: Path) -> bool:
         raise ArtifactError(f"{root}: dvc says: {error}") from error
 
 
-def _ran_with_others(entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+def _has_other_params(entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
     """Whether a stage's entry in dvc.lock has other values of params.yaml than `params`."""
     recorded = entry.get("params", {}).get("params.yaml", {})
     return any(value != _at(params, key) for key, value in recorded.items())

@@ -23,7 +23,7 @@ from lamol_core.config.task_names import BASE
 from lamol_core.data.columns import SourceError
 from lamol_core.data.sources.local_files import find_files, home_of_files, no_training_file
 from lamol_core.data.sources.registry import SUFFIXES, holds_conversations, parse_source
-from lamol_core.errors import ConfigError, UsageError, as_list, did_you_mean, numbered
+from lamol_core.errors import ConfigError, UsageError, bulleted, did_you_mean, numbered
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.models.files import has_chat_template, read_shapes, weight_files
 from lamol_core.models.gguf_header import count_gguf_weights
@@ -62,7 +62,7 @@ def create_sequence(folder: Path, params: Mapping[str, Any], find_problems: Prob
         hint = "\n--input and --target name the columns."
         advice = hint if any(": no column " in problem for problem in problems) else ""
         raise ConfigError(
-            f"Nothing was written to {folder}. Mend this first:{as_list(problems)}{advice}"
+            f"Nothing was written to {folder}. Mend this first:{bulleted(problems)}{advice}"
         )
     existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)

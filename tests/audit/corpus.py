@@ -10,7 +10,7 @@ from pathlib import Path
 from lamol_core.artifacts.manifest import Manifest
 from lamol_core.artifacts.spec import GENERATE
 from lamol_core.artifacts.version import code_version
-from lamol_core.audit.spec import Audited, Origin, SampledTask, Teacher
+from lamol_core.audit.spec import Audited, SampledTask, TableOrigin, Teacher
 from lamol_core.records import Example, PseudoSample, TaskFacts
 from lamol_core.seeds import derive_seed
 from lamol_core.text.params import TextParams
@@ -160,7 +160,7 @@ def table_of(train: Sequence[Row], held_out: Sequence[Row], pseudo: Sequence[Row
     settings = {"seed": SEED, "text": text.model_dump()}
     code = code_version(GENERATE.packages)
     manifest = Manifest("pseudo", {}, "", {}, settings, {"teacher": TEACHER}, code)
-    origin = Origin(NEW_TASK, True, "", manifest, Path(), TEACHER, text)
+    origin = TableOrigin(NEW_TASK, True, "", manifest, Path(), TEACHER, text)
     return Audited([task], origin, SEED, Teacher(decode))
 
 

@@ -51,7 +51,7 @@ import numpy as np
 from lamol_core.audit.figures import Figure, pooled, share
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.memorisation.permutation import pooled_excesses
-from lamol_core.audit.spec import Audited, Check, Finding, Neighbour, Origin, SampledTask
+from lamol_core.audit.spec import Audited, Check, Finding, Neighbour, SampledTask, TableOrigin
 from lamol_core.config.section import Section
 from lamol_core.records import Flag
 
@@ -75,7 +75,7 @@ class Memorisation(Check[Section]):
         "copy_share": Limit(warn=0.3, fail=1.0),
     }
 
-    def num_rows(self, task: SampledTask, origin: Origin) -> int:
+    def num_rows(self, task: SampledTask, origin: TableOrigin) -> int:
         return task.num_judged
 
     def run(self, audited: Audited, params: Section) -> Finding:

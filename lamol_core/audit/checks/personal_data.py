@@ -24,7 +24,7 @@ from pydantic import field_validator
 
 from lamol_core.audit.figures import share
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Finding, Origin, SampledTask
+from lamol_core.audit.spec import Audited, Check, Finding, SampledTask, TableOrigin
 from lamol_core.config.section import Section
 from lamol_core.records import Example, Flag, PseudoSample, all_texts
 from lamol_core.text.normalise import without_unseen
@@ -150,7 +150,7 @@ class PersonalData(Check[PersonalDataParams]):
     }
     Params = PersonalDataParams
 
-    def num_rows(self, task: SampledTask, origin: Origin) -> int:
+    def num_rows(self, task: SampledTask, origin: TableOrigin) -> int:
         return len(task.drawn)
 
     def run(self, audited: Audited, params: PersonalDataParams) -> Finding:

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from lamol_core.audit.figures import Figure, share
 from lamol_core.audit.limits import Limit
-from lamol_core.audit.spec import Audited, Check, Finding, Origin, SampledTask
+from lamol_core.audit.spec import Audited, Check, Finding, SampledTask, TableOrigin
 from lamol_core.config.section import Section
 from lamol_core.records import PseudoSample, in_pairs
 from lamol_core.text.params import TextParams
@@ -30,7 +30,7 @@ class Validity(Check[Section]):
         "truncated_share": Limit(warn=0.1, fail=0.5),
     }
 
-    def num_rows(self, task: SampledTask, origin: Origin) -> int:
+    def num_rows(self, task: SampledTask, origin: TableOrigin) -> int:
         """Return the number of draws, without rows carried over: a few draws are too few to
         judge, however many rows were carried over."""
         return _num_drawn(task.kept, origin) + len(task.rejected)
@@ -54,7 +54,7 @@ class Validity(Check[Section]):
 
 
 def _figures(
-    kept: Sequence[PseudoSample], rejected: Sequence[PseudoSample], origin: Origin
+    kept: Sequence[PseudoSample], rejected: Sequence[PseudoSample], origin: TableOrigin
 ) -> dict[str, Figure]:
     num_drawn, num_rejected = _num_drawn(kept, origin), len(rejected)
     num_truncated = sum(_is_truncated(sample, origin.text) for sample in kept)
@@ -66,7 +66,7 @@ def _figures(
     }
 
 
-def _num_drawn(kept: Sequence[PseudoSample], origin: Origin) -> int:
+def _num_drawn(kept: Sequence[PseudoSample], origin: TableOrigin) -> int:
     return sum(sample.row_id not in origin.carried for sample in kept)
 
 
