@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
 from lamol_core.artifacts.spec import JUDGE, STUDENT
 from lamol_core.artifacts.store import Inputs
 from lamol_core.data.task_data import TaskData
@@ -36,10 +38,19 @@ class Judge:
         rows = data.rows("train") if data and data.facts.learnt_classes else []
         return replace(judge, next=judge.with_rows(rows).learnt)
 
+    @property
+    def tasks(self) -> set[str]:
+        """The tasks whose labels it has learnt."""
+        return {task for task, _ in self.learnt.classes}
+
+    def distances(self, texts: Sequence[str]) -> Tensor:
+        """The squared distance of each of n inputs from the mean of each of C labels, (n, C)."""
+        return self.learnt.distances(self.features.of(texts))
+
     def agrees(self, samples: Sequence[PseudoSample]) -> list[bool]:
         """Whether each sample's input, with the turns before it, has the label of its target and
         task. True for free text."""
-        known = {task for task, _ in self.learnt.classes}
+        known = self.tasks
         asked = [index for index, sample in enumerate(samples) if sample.source_task in known]
         verdicts = [True] * len(samples)
         if asked:

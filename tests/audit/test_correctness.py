@@ -39,10 +39,8 @@ def test_a_row_is_right_where_its_label_is_the_likeliest_of_many() -> None:
     """A share of 0.4 is more than those of all others."""
     shares = [[0.4, 0.3, 0.3], [0.3, 0.4, 0.3], [1.0, 0.0, 0.0]]
     distances = -2 * torch.tensor(shares).clamp_min(1e-300).double().log()
-    learnt = SimpleNamespace(
-        classes=[LabelOf("t", label) for label in "abc"], distances=lambda features: distances
-    )
-    judge: Any = SimpleNamespace(learnt=learnt, features=SimpleNamespace(of=lambda texts: None))
+    learnt = SimpleNamespace(classes=[LabelOf("t", label) for label in "abc"])
+    judge: Any = SimpleNamespace(learnt=learnt, distances=lambda texts: distances)
     first, second, unknown = rather_than_another(judge, "t", [("x", "a"), ("x", "a"), ("x", "?")])
     assert first == pytest.approx(0.4 / 0.7) and second == pytest.approx(0.3 / 0.7)
     assert unknown < 1e-8

@@ -81,7 +81,7 @@ def _judge(audited: Audited) -> "Judge | None":
     if audited.judge is None or not asked:
         return None
     judge = audited.judge()
-    known = {task for task, _ in judge.learnt.classes}
+    known = judge.tasks
     rows = [
         row
         for task in asked
@@ -98,7 +98,7 @@ def _score(
     where the task cannot be judged."""
     if not task.kept:
         return {}, []
-    if judge is not None and task.name not in {of for of, _ in judge.learnt.classes}:
+    if judge is not None and task.name not in judge.tasks:
         judge = None
     real = _pairs(_sample(task.train, MOST_REAL, rng))
     held_out = _pairs(_sample(task.held_out, MOST_HELD_OUT, rng))

@@ -97,7 +97,7 @@ class Signals:
 
 def by_label(judge: Judge, task: str, rows: Sequence[Row]) -> list[list[float]]:
     """The signals `label` and `distance` of n rows, two lists of n."""
-    distances = judge.learnt.distances(judge.features.of([text for text, _ in rows]))  # (n, C)
+    distances = judge.distances([text for text, _ in rows])  # (n, C)
     log_shares = (-distances / 2).log_softmax(dim=1).clamp_min(LEAST_LOG)
     places = _places(judge, task)
     found = [places.get(normalise(target)) for _, target in rows]
@@ -111,7 +111,7 @@ def by_label(judge: Judge, task: str, rows: Sequence[Row]) -> list[list[float]]:
 def rather_than_another(judge: Judge, task: str, rows: Sequence[Row]) -> list[float]:
     """The probability that each row is of its label, if it is of that or of the likeliest other
     one. Next to 0 for an unknown label."""
-    distances = judge.learnt.distances(judge.features.of([text for text, _ in rows]))  # (n, C)
+    distances = judge.distances([text for text, _ in rows])  # (n, C)
     places, right = _places(judge, task), list[float]()
     for (_, target), row in zip(rows, distances.tolist(), strict=True):
         place = places.get(normalise(target))
