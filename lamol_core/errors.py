@@ -75,6 +75,11 @@ def missing_package(package: str) -> str | None:
     return f"the package {package} is not installed. Run: pip install 'lamol-kd[{package}]'"
 
 
+def one_line(error: BaseException) -> str:
+    """Another library's error message on one line."""
+    return " ".join(str(error).split())
+
+
 def first_line(error: Exception) -> str:
     """The first line of another library's error message, without a full stop."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

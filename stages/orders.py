@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ruamel.yaml import YAML
 
 from lamol_core.artifacts.atomic import atomic_path
 from lamol_core.artifacts.layout import Layout
-from lamol_core.config.loading import read_params
+from lamol_core.config.loading import read_params, round_trip_yaml
 from lamol_core.data import orders as task_orders
 from lamol_core.data.tombstones import forgotten_under_another_name, read_records
 from lamol_core.errors import ConfigError, UsageError, bulleted
@@ -55,8 +54,7 @@ def orders(
     ]
     if problems:
         raise ConfigError(f"orders: params.yaml stays as it is:{bulleted(problems)}")
-    yaml = YAML()
-    yaml.width = 100
+    yaml = round_trip_yaml()
     document = yaml.load(path.read_text(encoding="utf-8"))
     document["tasks"] = tree
     if dry_run:

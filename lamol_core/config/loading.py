@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from lamol_core import __version__
 from lamol_core.config.errors import sentences
-from lamol_core.errors import ConfigError, UsageError, numbered
+from lamol_core.errors import ConfigError, UsageError, numbered, one_line
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -35,7 +35,7 @@ def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     except (YAMLError, ValueError) as error:  # an impossible date is a ValueError
         hint = " Each alias `*name` needs an anchor `&name` above it."
         advice = hint if isinstance(error, ComposerError) else ""
-        raise ConfigError(f"{path}: not readable as YAML: {_one_line(error)}.{advice}") from error
+        raise ConfigError(f"{path}: not readable as YAML: {one_line(error)}.{advice}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: not a mapping. It needs at least the key `tasks:`.")
     for override in overrides:
@@ -82,6 +82,13 @@ def params_error(
     return ConfigError(f"{where}: {numbered(listed)}")
 
 
+def round_trip_yaml() -> YAML:
+    """A reader and writer of YAML that keeps comments and the order of keys."""
+    yaml = YAML()
+    yaml.width = 100
+    return yaml
+
+
 def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
@@ -98,7 +105,7 @@ def _apply_override(data: dict[str, Any], override: str, yaml: YAML) -> None:
     try:
         node[last] = yaml.load(text)
     except (YAMLError, ValueError) as error:
-        raise UsageError(f"--set {override}: the value is not YAML: {_one_line(error)}.") from error
+        raise UsageError(f"--set {override}: the value is not YAML: {one_line(error)}.") from error
 
 
 def _twice(path: Path) -> str:
@@ -120,7 +127,3 @@ def _twice(path: Path) -> str:
 
     walk(YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8")), ())
     return "; ".join(found)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from lamol_core.errors import ConfigError, LamolError
+from lamol_core.errors import ConfigError, LamolError, one_line
 
 CPU_S = 8
 """Seconds of work that a step may take: of the processor, so a busy machine refuses nothing. The
@@ -47,7 +47,7 @@ def foreign(what: str, kind: type[LamolError] = ConfigError, remedy: str = "") -
 
 
 def _cause(error: BaseException) -> str:
-    said, name = " ".join(str(error).split()).rstrip("."), type(error).__name__
+    said, name = one_line(error).rstrip("."), type(error).__name__
     if not said or not isinstance(error, SPEAK_ALONE):
         said = f"{name}: {said}" if said else name
     return said if len(said) <= LONGEST_CAUSE else f"{said[:LONGEST_CAUSE]} ..."

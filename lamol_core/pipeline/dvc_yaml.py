@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from lamol_core import __version__
 from lamol_core.artifacts.spec import DATA, maker
 from lamol_core.data.sources.registry import parse_source
+from lamol_core.errors import one_line
 from lamol_core.parameters import Params
 from lamol_core.reporting.comparison.finished_runs import flatten
 
@@ -78,7 +79,7 @@ def pipeline_problems(params: Params, root: Path) -> list[str]:
     try:
         stages = _read_stages(path)
     except (YAMLError, ValueError) as error:
-        return [f"{path}: not readable as YAML: {' '.join(str(error).split())}."]
+        return [f"{path}: not readable as YAML: {one_line(error)}."]
     problems = []
     listed = [name for stage in stages.values() for name in stage.get("params") or ()]
     if "lamol_version" in listed and "lamol_version" not in params.model_fields_set:

@@ -13,11 +13,10 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from lamol_core import __version__
-from lamol_core.config.loading import read_params
+from lamol_core.config.loading import read_params, round_trip_yaml
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.data.columns import SourceError
@@ -78,8 +77,7 @@ def create_sequence(folder: Path, params: Mapping[str, Any], find_problems: Prob
 
 
 def _write_sequence(folder: Path, params: Mapping[str, Any]) -> None:
-    yaml = YAML()
-    yaml.width = 100
+    yaml = round_trip_yaml()
     with (folder / "params.yaml").open("w", encoding="utf-8") as stream:
         if not isinstance(params, CommentedMap):
             stream.write(ABOUT)
@@ -105,8 +103,7 @@ def read_example(path: Path, method: str | None = None) -> CommentedMap:
     _, problems = compose(read_params(path))
     if problems:
         raise ConfigError(f"{path}: {numbered(problems)}")
-    yaml = YAML()
-    yaml.width = 100
+    yaml = round_trip_yaml()
     params: CommentedMap = yaml.load(path.read_text(encoding="utf-8"))
     backbone = params.get("backbone", {})
     sources = [task["source"] for task in params["tasks"].values()]
