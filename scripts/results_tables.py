@@ -195,7 +195,8 @@ def methods() -> list[str]:
 
 
 def _measured() -> list[tuple[str, dict[str, Group]]]:
-    """Return the titles of rows and their runs by benchmark, best first benchmark first."""
+    """Return the titles of rows and their runs by benchmark, the best on the first benchmark
+    first."""
     rows = []
     for title in DOES:
         labels = OPTIONS.get(title, dict.fromkeys(BENCHMARKS, title.strip("`")))

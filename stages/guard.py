@@ -25,10 +25,8 @@ OF_THE_DISK = {
 
 
 def guarded(command: Callable[..., None], shows_bars: bool = False) -> Callable[..., None]:
-    """Make a command end on an error with one sentence and a documented exit code, not a traceback.
-
-    0: done. 1: a bug of lamol. 2: usage. 3: configuration or data. 4: artefact. 5: training
-    diverged, too few valid pseudo-samples, or an audit that failed its gate.
+    """Make a command end on an error with one sentence and the exit code of its class (errors.py),
+    not a traceback.
 
     `shows_bars`: whether libraries show how far they are with a download or a model."""
 

@@ -21,8 +21,7 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class Scored:
-    """The scored answer to every row. `rows_cut` counts the rows whose beginning was
-    cut, `answers_cut` the answers that were cut off at `max_target_tokens`."""
+    """The scored answer to every row. `rows_cut` and `answers_cut`: as in Answers (predict.py)."""
 
     predictions: list[Prediction]
     rows_cut: int = 0
@@ -75,8 +74,8 @@ def predict_from_checkpoint(
     on_rows_done: Progress = lambda count: None,
 ) -> Scored:
     """Answer and score every row, all tasks in one pass. The model is not told a row's task, but
-    the system message that the task has in chat data.
-    A target is compared in the form in which the model writes it."""
+    the system message that the task has in chat data. A target is compared in the form in which the
+    model writes it."""
     asked = [row for rows in rows_by_task.values() for row in rows]
     if not asked:
         return Scored([])

@@ -22,9 +22,9 @@ class FormatAutomaton(FreeFormat):
     In x: x may not stay empty. Every id that ends a part counts as the one that ends x (their
     probabilities are added). In the header and between turns: the next id alone. In y: y may not
     stay empty. After y the next turn begins, until the row has ended. At a length limit the row
-    must go on, or end. Neither is allowed inside a character
-    (`characters`), and no text has ids of `never_in_text`. Rows in `x_only` have their y in the
-    prompt, and end after x."""
+    must go on, or end. A part neither ends nor meets its limit inside a character (`characters`),
+    and no text has ids of `never_in_text`. Rows in `x_only` have their y in the prompt, and end
+    after x."""
 
     def __init__(
         self,

@@ -89,7 +89,7 @@ def absent_parts(folder: Path) -> dict[Part, str]:
 
 
 def gguf_problems(path: Path) -> list[str]:
-    """The same for a GGUF file."""
+    """Return a sentence for each problem that a GGUF file shows, with its path."""
     try:
         require_plain_file(path)
         if not begins_with(path, b"GGUF"):

@@ -54,9 +54,8 @@ def build_summary(parameters: Mapping[str, Any], figures: Sequence[TaskFigures])
     bytes.
 
     `parameters` is params.yaml with all defaults; `figures` are those of all its tasks, in its
-    order. `chains` holds one dictionary
-    for each task that no other task follows; the top-level keys repeat the last of them. Raises
-    ArtifactError where a score is missing."""
+    order. `chains` holds one dictionary for each task that no other task follows; the top-level
+    keys repeat the last of them. Raises ArtifactError where a score is missing."""
     by_task = {figure.task: figure for figure in figures}
     for figure in figures:
         if figure.method not in ("", parameters["method"]):
