@@ -68,16 +68,14 @@ class RawRow:
 
 @dataclass(frozen=True)
 class Table:
-    """The cells of one split. `where` names it in messages. Each row has its number in the source,
-    counted in `unit`."""
+    """The cells of one split, `where` in messages. Each row has its number, counted in `unit`."""
 
     where: str
     unit: Literal["line", "row"]
     columns: Sequence[str]
     rows: Sequence[tuple[int, Mapping[str, object]]]
     text_only: bool = False
-    """Whether every cell is a str (CSV, TSV). The values of `Columns.where` are then compared as
-    text."""
+    """Whether every cell is a str (CSV, TSV). `Columns.where` is then compared as text."""
     hint: str = ""
     """Why a column may be missing, for the error message; "" where the reason is unknown."""
 
@@ -158,24 +156,30 @@ def to_rows(table: Table, columns: Columns) -> list[RawRow]:
     Raises SourceError with every missing column or every broken cell, and where no row is left."""
     templates, kept = parse_templates(columns), keep_rows(table, columns, needed_columns(columns))
     rows: list[RawRow] = []
-    wrong: dict[tuple[Role, str], list[int]] = {}
+    wrong: dict[tuple[str, str], list[int]] = {}
     for number, row in kept:
         texts = {}
         for template in templates:
+            role = template.role
             try:
-                texts[template.role] = template.fill(row)
+                texts[role] = template.fill(row)
             except ValueError as error:
-                wrong.setdefault((template.role, str(error)), []).append(number)
+                fault = f"{role} {error}", f"{role}: {getattr(columns, role)!r}"
+                wrong.setdefault(fault, []).append(number)
         if len(texts) == len(templates):
             rows.append(RawRow(texts["input"], texts["target"]))
     if wrong:
-        raise SourceError(
-            f"{table.where}: the {role} {reason} in {counted(len(numbers), 'row')}, first in "
-            f"{table.unit} {numbers[0]} ({role}: {getattr(columns, role)!r}). Fix or delete "
-            f"{'it' if len(numbers) == 1 else 'them'}."
-            for (role, reason), numbers in wrong.items()
-        )
+        raise broken_rows(table, wrong)
     return rows
+
+
+def broken_rows(table: Table, wrong: Mapping[tuple[str, str], Sequence[int]]) -> SourceError:
+    """An error with a sentence for each fault. `wrong`: by reason and column, the rows' numbers."""
+    return SourceError(
+        f"{table.where}: the {reason} in {counted(len(numbers), 'row')}, first in {table.unit} "
+        f"{numbers[0]} ({column}). Fix or delete {'it' if len(numbers) == 1 else 'them'}."
+        for (reason, column), numbers in wrong.items()
+    )
 
 
 def keep_rows(

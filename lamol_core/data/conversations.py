@@ -19,10 +19,9 @@ from typing import TypeGuard
 from lamol_core.data.columns import (
     Columns,
     RawRow,
-    SourceError,
     Table,
+    broken_rows,
     checked,
-    counted,
     keep_rows,
     needed_columns,
     to_rows,
@@ -35,6 +34,8 @@ ROLES = {
     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "chatgpt": "assistant",
 }  # fmt: skip
 """What the layouts call the roles."""
+TOOLS = ("tool", "function", "function_call", "observation")
+"""What they call those of a tool."""
 LISTS = ("messages", "conversations", "conversation")
 """The columns that hold a list of messages."""
 
@@ -49,21 +50,17 @@ def rows_of(table: Table, columns: Columns) -> list[RawRow]:
     if column is None:
         return to_rows(table, columns)
     rows: list[RawRow] = []
-    wrong: dict[str, list[int]] = {}
+    wrong: dict[tuple[str, str], list[int]] = {}
     for number, cells in keep_rows(table, columns, columns.where):
         try:
             rows.append(read_conversation(cells, column))
             if rows[-1].system != rows[0].system:
                 raise ValueError("has another system message than the rows before")
         except ValueError as error:
-            wrong.setdefault(str(error), []).append(number)
+            fault = f"conversation {error}", f"column {column!r}"
+            wrong.setdefault(fault, []).append(number)
     if wrong:
-        raise SourceError(
-            f"{table.where}: the conversation {reason} in {counted(len(numbers), 'row')}, first in "
-            f"{table.unit} {numbers[0]} (column {column!r}). Fix or delete "
-            f"{'it' if len(numbers) == 1 else 'them'}."
-            for reason, numbers in wrong.items()
-        )
+        raise broken_rows(table, wrong)
     return rows
 
 
@@ -109,7 +106,10 @@ def read_conversation(cells: Mapping[str, object], column: str) -> RawRow:
     if len(roles) % 2:
         raise ValueError("does not end with an answer")
     *history, (text, answer) = in_pairs([checked(text) for _, text in turns])
-    return RawRow(text, answer, checked(system) if system else beside, to_history(history))
+    system = checked(system) if system else beside
+    if beside not in ("", system):
+        raise ValueError("has another system message than its column 'system'")
+    return RawRow(text, answer, system, to_history(history))
 
 
 def _alpaca_history(turns: object) -> str:
@@ -130,7 +130,7 @@ def _turn(message: object) -> tuple[str, str]:
     if not isinstance(message, Mapping):
         raise ValueError("holds a message that is no object")
     name = message.get("role", message.get("from"))
-    if message.get("tool_calls") or name in ("tool", "function", "function_call", "observation"):
+    if name in TOOLS or message.get("tool_calls") or message.get("function_call"):
         raise ValueError("has a tool call, which cannot be learnt,")
     if not isinstance(name, str) or name not in ROLES:
         raise ValueError(f"has a message of the role {name!r}, not of system, user or assistant,")

@@ -137,6 +137,9 @@ BROKEN: dict[str, Any] = {
     "a tool call": [
         *messages("ask"), {"role": "assistant", "content": "", "tool_calls": [{"id": 1}]},
     ],
+    "a function call": [
+        *messages("ask"), {"role": "assistant", "content": "so", "function_call": {"name": "f"}},
+    ],
     "another role": [{"role": "critic", "content": "no"}],
     "no role": [{"content": "ask"}, {"content": "told"}],
     "no object": ["ask", "told"],
@@ -178,6 +181,15 @@ def test_columns_beside_a_conversation_are_read(suffix: str, tmp_path: Path) -> 
     write(tmp_path / f"c{suffix}", [gpt, gpt | {"system": "Be long."}])
     source = make(kind="jsonl" if suffix == ".jsonl" else "parquet", path=f"c{suffix}")
     assert names("\n".join(problems(source, tmp_path)), "system message")
+
+
+def test_two_system_messages_of_a_row_are_refused(tmp_path: Path) -> None:
+    row = {"messages": messages("ask", "told", system="Be brief."), "system": "Be brief."}
+    (same,) = read(write(tmp_path / "a.jsonl", [row]))["train"]
+    assert same.system == "Be brief."
+    path = write(tmp_path / "a.jsonl", [row, row | {"system": "Be long."}])
+    (problem,) = problems(make(kind="jsonl", path="a.jsonl"), tmp_path)
+    assert names(problem, path, "system", 2)
 
 
 @pytest.mark.parametrize(
