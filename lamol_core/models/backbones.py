@@ -15,7 +15,7 @@ from tokenizers.pre_tokenizers import PreTokenizer
 
 from lamol_core.artifacts.manifest import Provenance
 from lamol_core.config.hub import is_reachable
-from lamol_core.config.paths import resolve_path, say_missing
+from lamol_core.config.paths import say_missing
 from lamol_core.data.sources.registry import read_texts
 from lamol_core.errors import ConfigError, missing_package
 from lamol_core.models.checkpoints import save_checkpoint
@@ -98,9 +98,9 @@ def find_chat_template(
 ) -> ChatTemplate | None:
     """The chat template of a local instruct model, whose weights are not read; None where it has
     none that rows can be laid out in, or where its tokenizer can't be loaded."""
-    if params.kind not in ("folder", "gguf") or params.path is None:
+    path = params.local_path(root)
+    if path is None:
         return None
-    path = resolve_path(params.path, root)
     is_file, where = params.kind == "gguf", _at(params.path)
     options: dict[str, Any] = {"gguf_file": path.name} if is_file else {}
     if gguf_problems(path) if is_file else folder_problems(path, may_lack=["weights"]):
@@ -179,8 +179,8 @@ def load_pretrained(params: BackboneParams, root: Path) -> Pair:
     if params.path is None:
         raise ConfigError(f"params.yaml: backbone.path: missing, kind {params.kind!r} needs it.")
     texts = params.ans_text, params.gen_text
-    path = resolve_path(params.path, root)
-    if params.kind == "hub" and not path.is_dir():
+    path = params.local_path(root)
+    if path is None:
         return _load_from_the_hub(params.path, params.revision, texts)
     if not path.exists():
         raise ConfigError(_at(say_missing(path, params.path, root)))

@@ -1,9 +1,11 @@
 """The block `backbone` of params.yaml."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from lamol_core.config.paths import resolve_path
 from lamol_core.config.section import Count, Positive, Section
 from lamol_core.data.sources.registry import Source
 from lamol_core.text.params import TextFormat
@@ -25,8 +27,8 @@ class NanoParams(Section):
     """
 
     hidden_size: Annotated[int, Field(ge=16, multiple_of=8)] = 128
-    layers: Annotated[int, Field(ge=1)] = 4
-    heads: Annotated[int, Field(ge=1)] = 4
+    layers: Count = 4
+    heads: Count = 4
     vocab_size: Annotated[int, Field(ge=300)] = 2048
     max_positions: Annotated[int, Field(ge=32)] = 512
     seed: int = 0
@@ -61,6 +63,14 @@ class BackboneParams(Section):
     ans_text: str = "answer"
     gen_text: str = "example"
     nano: NanoParams = NanoParams()
+
+    def local_path(self, root: Path) -> Path | None:
+        """Where the model lies, from the folder `root` of params.yaml; None for nano, for a model
+        that is on the hub alone, and without a path."""
+        if self.kind == "nano" or self.path is None:
+            return None
+        path = resolve_path(self.path, root)
+        return None if self.kind == "hub" and not path.is_dir() else path
 
     def made_of(self, text_format: TextFormat) -> dict[str, Any]:
         """The parameters that decide the backbone's bytes, for its manifest."""

@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lamol_core.config.paths import resolve_path
 from lamol_core.errors import ConfigError
 from lamol_core.models.files import CONFIG, read_object
 from lamol_core.models.params import BackboneParams
@@ -21,10 +20,11 @@ def find_positions(backbone: BackboneParams, root: Path) -> int | None:
     """Return how many tokens a row can have; None where only a loaded model shows it."""
     if backbone.kind == "nano":
         return backbone.nano.max_positions
-    if backbone.kind != "folder" or backbone.path is None:
+    folder = backbone.local_path(root)
+    if folder is None or not folder.is_dir():
         return None
     with suppress(ConfigError):  # `backbone_problems` tells of it
-        return positions_of(read_object(resolve_path(backbone.path, root) / CONFIG))
+        return positions_of(read_object(folder / CONFIG))
     return None
 
 

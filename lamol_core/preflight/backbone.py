@@ -8,7 +8,6 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
 from lamol_core.config.hub import model_problem
-from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import missing_package
 from lamol_core.models.files import (
@@ -37,18 +36,16 @@ def backbone_problems(
         return []
     if backbone.path is None:
         return [f"backbone.path: missing, and kind {backbone.kind!r} needs it."]
-    path = resolve_path(backbone.path, root)
+    path = backbone.local_path(root)
+    if path is None:
+        problem = None if prepared_backbone(backbone, root) else model_problem(backbone.path)
+        return [] if problem is None else [f"backbone.path: {problem}"]
     if backbone.kind == "gguf":
         if not path.exists() or path.is_dir():
             return [f"backbone.path: {path} is no file. Name the .gguf file itself."]
         problem = missing_package("gguf")
         missing = [f"backbone.kind: gguf, but {problem}"] if problem else []
         return [f"backbone.path: {problem}" for problem in gguf_problems(path)] or missing
-    if backbone.kind == "hub" and not path.is_dir():
-        if is_made_of(Layout(root).student(BASE), backbone):
-            return []
-        problem = model_problem(backbone.path)
-        return [] if problem is None else [f"backbone.path: {problem}"]
     if not path.is_dir():
         return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
     may_lack = PARTS if config_alone else ()
@@ -57,24 +54,20 @@ def backbone_problems(
 
 def what_is_missing(backbone: BackboneParams, root: Path) -> list[str]:
     """Return a sentence for each part that a model's folder does not have yet, with the key."""
-    if backbone.kind not in ("folder", "hub") or backbone.path is None:
-        return []
-    path = resolve_path(backbone.path, root)
-    absent = absent_parts(path) if path.is_dir() else {}
+    path = backbone.local_path(root)
+    absent = absent_parts(path) if path is not None and path.is_dir() else {}
     return [f"backbone.path: {sentence}" for sentence in absent.values()]
 
 
 def chat_problems(backbone: BackboneParams, root: Path, config_alone: bool = False) -> list[str]:
     """Return a sentence where a backbone has no chat template; [] where only the fetched model
     shows it, or where it has no tokenizer yet, and `config_alone`."""
-    named = "nano" if backbone.kind == "nano" else backbone.path
-    if backbone.kind == "hub" or named is None:
+    path = backbone.local_path(root)
+    may_lack_it = path is not None and config_alone and "tokenizer" in absent_parts(path)
+    is_nano = backbone.kind == "nano"
+    if not is_nano and (path is None or may_lack_it or has_chat_template(path)):
         return []
-    path = resolve_path(named, root)
-    if backbone.kind != "nano" and (
-        has_chat_template(path) or (config_alone and "tokenizer" in absent_parts(path))
-    ):
-        return []
+    named = "nano" if is_nano else backbone.path
     return [
         f"text.format: chat, but the backbone ({named}) has no chat template. Name an instruct "
         "model, or set it to tokens."
@@ -86,8 +79,8 @@ def turn_problems(
 ) -> list[str]:
     """Return a sentence for each task with conversations that the chat template of the prepared
     backbone can't write; [] where it is not prepared yet."""
-    student = Layout(root).student(BASE)
-    pieces = ChatPieces.read(student) if is_made_of(student, backbone, text_format) else None
+    student = prepared_backbone(backbone, root, text_format)
+    pieces = ChatPieces.read(student) if student else None
     return [
         f"tasks.{facts.name}: {NO_TURNS}"
         for facts in tasks
@@ -112,13 +105,15 @@ def length_problems(
     ]
 
 
-def is_made_of(
-    student: Path, backbone: BackboneParams, text_format: TextFormat | None = None
-) -> bool:
-    """Whether the folder holds a prepared backbone that was made with these parameters; by default
-    for rows of any format."""
+def prepared_backbone(
+    backbone: BackboneParams, root: Path, text_format: TextFormat | None = None
+) -> Path | None:
+    """The folder of the prepared backbone; None where none was made with these parameters, by
+    default for rows of any format."""
+    student = Layout(root).student(BASE)
     if not (student / MANIFEST).is_file():
-        return False
+        return None
     manifest = read_manifest(student / MANIFEST, remedy(STUDENT, BASE))
     formats = get_args(TextFormat) if text_format is None else (text_format,)
-    return any(manifest.parameters == backbone.made_of(one) for one in formats)
+    is_same = any(manifest.parameters == backbone.made_of(one) for one in formats)
+    return student if is_same else None

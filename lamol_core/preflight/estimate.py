@@ -15,7 +15,6 @@ from accelerate import PartialState
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.config.task_names import BASE
 from lamol_core.data.prepare import as_example, find_facts, read_task_rows
 from lamol_core.data.tombstones import read_record
 from lamol_core.errors import ConfigError
@@ -24,7 +23,7 @@ from lamol_core.models.backbones import make_checkpoint
 from lamol_core.models.foreign import foreign
 from lamol_core.models.precision import has_fast_bf16
 from lamol_core.parameters import Params
-from lamol_core.preflight.backbone import is_made_of
+from lamol_core.preflight.backbone import prepared_backbone
 from lamol_core.preflight.block_rates import Workload, device_memory, reckon, weights_of
 from lamol_core.preflight.footprint import other_settings, what_would_fit
 from lamol_core.preflight.rates import Rates, measure_rates
@@ -223,8 +222,7 @@ def foresee(
 def the_backbone(params: Params, root: Path) -> Iterator[Path]:
     """Yield the folder of the sequence's own backbone. Where it is not made yet, or was made
     with other parameters, yield a temporary one."""
-    student = Layout(root).student(BASE)
-    if is_made_of(student, params.backbone, params.text.format):
+    if student := prepared_backbone(params.backbone, root, params.text.format):
         yield student
         return
     with tempfile.TemporaryDirectory(prefix="lamol-") as folder:

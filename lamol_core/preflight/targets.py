@@ -4,13 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lamol_core.artifacts.layout import Layout
-from lamol_core.config.paths import resolve_path
-from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError
 from lamol_core.models.foreign import TEXTS, foreign, try_out
 from lamol_core.parameters import Params
-from lamol_core.preflight.backbone import is_made_of
+from lamol_core.preflight.backbone import prepared_backbone
 from lamol_core.preflight.overview import TaskOverview
 from lamol_core.text.plain import TOKENIZER, Codec, PlainCodec, written_forms
 from lamol_core.text.template import NUM_CONTROL, RowTemplate, TaskPrompts
@@ -19,12 +16,9 @@ from lamol_core.text.template import NUM_CONTROL, RowTemplate, TaskPrompts
 def find_codec(params: Params, root: Path) -> PlainCodec | None:
     """Return the sequence's tokenizer; None where the backbone must be made first
     (nano, GGUF, hub), or where the tokenizer's file is missing or can't be read."""
-    student = Layout(root).student(BASE)
-    if is_made_of(student, params.backbone, params.text.format):
-        folder = student
-    elif params.backbone.kind == "folder" and params.backbone.path is not None:
-        folder = resolve_path(params.backbone.path, root)
-    else:
+    student = prepared_backbone(params.backbone, root, params.text.format)
+    folder = student or params.backbone.local_path(root)
+    if folder is None or not folder.is_dir():
         return None
     with suppress(ConfigError), foreign(str(folder)):  # `lamol backbone` reports it
         if folder != student:
@@ -45,11 +39,10 @@ def count_around(params: Params, tasks: Sequence[TaskOverview], root: Path) -> i
     systems = {task.task: task.facts.system for task in tasks}
     names_task = params.text.use_task_specific_gen_token
     prompts = TaskPrompts([*systems], names_task, systems=systems)
-    student = Layout(root).student(BASE)
     template: RowTemplate | None = None
-    if is_made_of(student, params.backbone, params.text.format):
+    if student := prepared_backbone(params.backbone, root, params.text.format):
         template = load_codec(student).template(prompts)
-    elif params.backbone.kind == "folder":  # to read a large vocabulary from GGUF takes a minute
+    elif params.backbone.kind != "gguf":  # to read a large vocabulary from GGUF takes a minute
         template = find_chat_template(params.backbone, root, prompts)
     if template is None:
         return NUM_CONTROL["gen"]

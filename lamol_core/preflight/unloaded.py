@@ -8,16 +8,13 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from lamol_core.artifacts.layout import Layout
-from lamol_core.config.paths import resolve_path
-from lamol_core.config.task_names import BASE
 from lamol_core.models.backbones import fetch_small_files, read_gguf_shapes, rendering
 from lamol_core.models.files import absent_parts
 from lamol_core.models.foreign import try_out
 from lamol_core.models.gguf_header import count_gguf_weights
 from lamol_core.models.probe import read_shapes_of, read_tokenizer
 from lamol_core.parameters import Params
-from lamol_core.preflight.backbone import is_made_of
+from lamol_core.preflight.backbone import prepared_backbone
 from lamol_core.text.chat import ChatCodec
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
@@ -74,24 +71,20 @@ def find_unloaded(params: Params, root: Path) -> UnloadedModel | None:
     backbone, text_format = params.backbone, params.text.format
     if backbone.kind == "nano" or backbone.path is None:
         return None
-    path = resolve_path(backbone.path, root)
-    student = Layout(root).student(BASE)
-    is_prepared = is_made_of(student, backbone, text_format)
-    if backbone.kind == "gguf" and not is_prepared:
+    student, path = prepared_backbone(backbone, root, text_format), backbone.local_path(root)
+    if backbone.kind == "gguf" and path is not None and student is None:
         if count_gguf_weights(path) <= LARGEST_TRIED:
             return None
         # to read a large vocabulary from GGUF takes a minute
         return UnloadedModel(read_gguf_shapes(path), CharacterCodec(), (_by_characters(path),))
-    is_fetched = backbone.kind == "hub" and not path.is_dir() and not is_prepared
-    folder = student if is_prepared else path
-    if is_fetched:
-        folder = fetch_small_files(backbone.path, backbone.revision)
+    here = student or path
+    folder = here or fetch_small_files(backbone.path, backbone.revision)
     where = f"params.yaml: backbone.path: {backbone.path}"
     model = read_shapes_of(folder, where)
-    absent = {} if is_fetched else absent_parts(folder)
+    absent = {} if here is None else absent_parts(folder)
     if not absent and model.num_parameters() <= LARGEST_TRIED:
         return None
-    if is_prepared:
+    if student is not None:
         return UnloadedModel(model, load_codec(student), ())
     if "tokenizer" in absent:
         return UnloadedModel(model, CharacterCodec(), (_by_characters(folder),))

@@ -36,9 +36,8 @@ def plan_work(
     method, train, generate = params.chosen, params.train, params.generate
     for task in facts:
         *earlier, _ = seen = lineage(params.tasks, task)[::-1]
-        wanted: dict[str, int] = {}
-        if method.rehearses:
-            wanted = rows_wanted(generate, facts[task], [facts[name] for name in earlier])
+        before = [facts[name] for name in earlier]
+        wanted = rows_wanted(generate, facts[task], before, method.rehearses)
         learnt = seen if method.mixes_real_rows else [task]
         real = [(facts[name].num_rows["train"], tokens[name].real) for name in learnt]
         pseudo = [(count, tokens[name].pseudo) for name, count in wanted.items()]

@@ -11,7 +11,7 @@ from lamol_core.artifacts.manifest import Provenance
 from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.parameters import Params
-from lamol_core.preflight.backbone import is_made_of
+from lamol_core.preflight.backbone import prepared_backbone
 from lamol_core.preflight.overview import describe_sequence
 from lamol_core.preflight.targets import find_codec, target_problems
 from lamol_core.text.tokenizer import TextCodec
@@ -103,6 +103,7 @@ def test_the_prepared_backbone_counts_or_the_folder_it_is_made_of(tmp_path: Path
     student = Layout(tmp_path).student("base")
     made_of = Provenance(nano.backbone.model_dump(mode="json"))
     save_checkpoint(student, model, made_of, tokenizer=tokenizer)
-    assert find_codec(nano, tmp_path) is not None and is_made_of(student, nano.backbone)
+    assert find_codec(nano, tmp_path) is not None
+    assert prepared_backbone(nano.backbone, tmp_path) == student
     other = sequence(tmp_path, backbone={"max_tasks": 7})
     assert find_codec(other, tmp_path) is None, "it will be made anew"
