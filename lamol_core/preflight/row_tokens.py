@@ -108,8 +108,9 @@ def encode_tasks(
 
 def _as_drawn(row: EncodedRow, template: RowTemplate, text: TextParams) -> EncodedRow:
     """The row as long as a pseudo-sample may be; the same one where it is no longer."""
-    x, y = row.input_ids, row.target_ids
-    if len(x) <= text.max_input_tokens and len(y) <= text.max_target_tokens:
-        return row
-    cut = x[: text.max_input_tokens], y[: text.max_target_tokens]
-    return template.row(row.row_id, "pseudo", row.task, *cut, row.history)
+    *history, (x, y) = [
+        (user[: text.max_input_tokens], answer[: text.max_target_tokens])
+        for user, answer in (*row.history, (row.input_ids, row.target_ids))
+    ]
+    drawn = template.row(row.row_id, "pseudo", row.task, x, y, history)
+    return row if drawn.num_text == row.num_text else drawn

@@ -203,11 +203,18 @@ def test_of_chat_data_the_beginning_that_prompts_share_is_trained_alone() -> Non
     prefixes = len(template.before_input("a")) + len(template.draw_prompt("a"))
     assert tokens.trained == 2 * tokens.answered + prefixes
     assert len(template.before_input("a")) > len(codec.template().before_input("a"))
-    long = replace(row, history=to_history([("next song", "music on")]))
+    long = replace(row, history=to_history([("play the next song for me", "music on")]))
     of_long, _ = encode_tasks(codec, {"a": [long]}, params, facts)
     (turn,) = codec.encode_history(long.history)
     more = of_long["a"].tokens.real.answered - tokens.answered
     assert more == template.num_of_turn(*turn) == of_long["a"].tokens.pseudo.drawn - tokens.drawn
+    most = len(codec.encode_inputs([row.input])[0])
+    tight = {"tasks": {}, "text": {"format": "chat", "max_input_tokens": most}}
+    params, (user, answer) = Params.model_validate(tight), turn
+    assert len(user) > most, "a turn before the last is cut too"
+    of_long, (note,) = encode_tasks(codec, {"a": [long]}, params, facts)
+    drawn = of_long["a"].tokens.pseudo.drawn - tokens.drawn
+    assert drawn == template.num_of_turn(user[:most], answer) and names(note, "a:", 1)
 
 
 def test_a_tree_may_have_more_tasks_than_reserved_tokens(tiny_checkpoint: Path) -> None:
