@@ -60,11 +60,13 @@ class TokenTimes:
 class Workload:
     """The rows of a task that has long ones, and their mean tokens.
 
-    `pseudo_share`: of all rows of the sequence, those that are pseudo-samples."""
+    `pseudo_share`: of all rows of the sequence, those that are pseudo-samples. `epochs`: how often
+    each row is read."""
 
     rows: Sequence[EncodedRow]
     tokens: RowTokens
     pseudo_share: float
+    epochs: float
 
     def lengths(self, params: Params) -> tuple[int, float, float]:
         """The mean tokens of a view, the tokens of an optimizer batch, and the share of them that
@@ -207,7 +209,7 @@ def _rates(
     losses, teacher_s = head.ce, 0.0
     if loss.of_kind("kl"):
         losses += work.pseudo_share * (head.kl - head.ce)
-        passes = 1.0 if train.teacher_targets == "online" else 1 / train.epochs
+        passes = 1.0 if train.teacher_targets == "online" else 1 / work.epochs
         teacher_s = work.pseudo_share * passes * times.forward
     trained_s = times.step + supervised * losses + teacher_s
     num_trained = weights_of(shapes, params, params.adapter.kind).trainable

@@ -35,7 +35,7 @@ from lamol_core.preflight.row_tokens import (
     prompts_of,
 )
 from lamol_core.preflight.unloaded import UnloadedModel, find_unloaded
-from lamol_core.preflight.work import TaskWork, plan_work
+from lamol_core.preflight.work import TaskWork, count_epochs, plan_work
 from lamol_core.records import Example, TaskFacts, row_id
 from lamol_core.text.codecs import load_codec
 
@@ -147,9 +147,10 @@ def _reckon_sequence(
     encoded, notes = encode_tasks(unloaded.codec, rows, params, facts)
     work = _plan(params, facts, encoded)
     num_pseudo = sum(one.pseudo_rows for one in work)
-    share = num_pseudo / (num_pseudo + sum(one.new_rows for one in work))
+    num_rows = num_pseudo + sum(one.new_rows for one in work)
+    epochs = count_epochs(sum(one.steps for one in work), num_rows, params.train)
     longest = encoded[_longest(encoded)]
-    workload = Workload(longest.rows, longest.tokens.real, share)
+    workload = Workload(longest.rows, longest.tokens.real, num_pseudo / num_rows, epochs)
     with foreign(f"backbone.path: {params.backbone.path}: can't be reckoned with"):
         shapes, rates, footprint, of_trial = reckon(unloaded, params, workload)
     tasks = foresee(work, rates, method.cost_per_token, start_s)

@@ -12,6 +12,7 @@ from lamol_core.generation.quotas import rows_wanted
 from lamol_core.parameters import Params
 from lamol_core.preflight.row_tokens import TaskTokens
 from lamol_core.records import TaskFacts
+from lamol_core.training.params import TrainParams
 from lamol_core.training.trainer import count_steps
 
 
@@ -29,6 +30,11 @@ class TaskWork:
     answered_tokens: float
 
 
+def count_epochs(steps: int, num_rows: int, train: TrainParams) -> float:
+    """How often so many steps read each of these rows."""
+    return train.epochs if train.steps is None else steps * train.batch_size / num_rows
+
+
 def plan_work(
     params: Params, facts: Mapping[str, TaskFacts], tokens: Mapping[str, TaskTokens]
 ) -> Iterator[TaskWork]:
@@ -43,7 +49,7 @@ def plan_work(
         pseudo = [(count, tokens[name].pseudo) for name, count in wanted.items()]
         num_rows = sum(count for count, _ in real + pseudo)
         steps = count_steps(num_rows, train)
-        epochs = train.epochs if train.steps is None else steps * train.batch_size / num_rows
+        epochs = count_epochs(steps, num_rows, train)
         # with carry_over the rows of older tasks are there already
         fresh = pseudo[-1:] if generate.carry_over else pseudo
         zero_shot = [task] * 2 if params.evaluate.forward_transfer and earlier else []

@@ -6,11 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, ByT5Tokenizer
 
 from lamol_core.errors import ConfigError
 from lamol_core.models.adapters import add_adapter
@@ -18,16 +18,18 @@ from lamol_core.models.backbones import build_nano
 from lamol_core.models.probe import read_shapes_of
 from lamol_core.models.shapes import Shapes, TriedBlock, UntriedBlock
 from lamol_core.parameters import Params
-from lamol_core.preflight.block_rates import weights_of
+from lamol_core.preflight.block_rates import Workload, weights_of
 from lamol_core.preflight.check import check_all
 from lamol_core.preflight.estimate import estimate_sequence
 from lamol_core.preflight.footprint import Footprint, Weights, other_settings, what_would_fit
+from lamol_core.preflight.overview import describe_sequence
 from lamol_core.preflight.unloaded import CHARACTERS, find_unloaded
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.template import NUM_CONTROL, TaskPrompts
 from lamol_core.text.tokenizer import reserved_tokens
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names, naming
+from tests.text.chat_families import chatml
 
 QWEN = {
     "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 1536,
@@ -134,6 +136,26 @@ def test_a_model_without_blocks_or_words_is_refused(tmp_path: Path, changes: dic
         estimate_sequence(params, tmp_path)
 
 
+@pytest.mark.parametrize("train", [{"epochs": 3}, {"steps": 6, "epochs": 1}])
+def test_epochs_are_those_of_the_steps(
+    train: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A teacher's states are stored once, however often the rows are read."""
+    read: list[float] = []
+
+    def enough(unloaded: object, params: object, work: Workload) -> NoReturn:
+        read.append(work.epochs)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("lamol_core.preflight.estimate.reckon", enough)
+    data = with_config(tmp_path, TINY, method="finetune")
+    params = Params.model_validate({**data, "train": {"batch_size": 8, **train}})
+    with pytest.raises(ConfigError):
+        estimate_sequence(params, tmp_path)
+    num_rows = describe_sequence(params, tmp_path)[0].facts.num_rows["train"]
+    assert read == [6 * 8 / num_rows if "steps" in train else 3]
+
+
 def test_turns_are_counted_without_a_tokenizer(tmp_path: Path) -> None:
     params = with_config(tmp_path, TINY, text={"format": "chat"})
     roles = ("user", "assistant") * 2
@@ -142,6 +164,15 @@ def test_turns_are_counted_without_a_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("".join(lines))
     params["tasks"]["a"]["source"] = {"kind": "jsonl", "path": "a.jsonl"}
     assert estimate_sequence(Params.model_validate(params), tmp_path).total_s > 0
+
+
+def test_a_tokenizer_that_can_t_lay_out_chats_is_refused(tmp_path: Path) -> None:
+    tokenizer = ByT5Tokenizer()
+    tokenizer.chat_template = chatml().chat_template
+    params = Params.model_validate(with_config(tmp_path, TINY, text={"format": "chat"}))
+    tokenizer.save_pretrained(tmp_path / "model")
+    with pytest.raises(ConfigError, match=naming("backbone.path", "ByT5Tokenizer")):
+        find_unloaded(params, tmp_path)
 
 
 def test_rows_are_counted_by_the_tokenizer_where_there_is_one(
