@@ -1,7 +1,7 @@
 """Make a backbone's first model: a nano model with random weights, or a pretrained model."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +23,16 @@ from lamol_core.models.files import folder_problems, gguf_problems, read_shapes,
 from lamol_core.models.foreign import foreign, try_out
 from lamol_core.models.gguf_header import count_gguf_weights
 from lamol_core.models.params import BackboneParams, NanoParams
-from lamol_core.models.probe import probe, require_all, require_memory, without_weights
+from lamol_core.models.probe import (
+    probe,
+    read_tokenizer,
+    require_all,
+    require_memory,
+    without_weights,
+)
 from lamol_core.models.reserve import end_with_turns, reserve_tokens
 from lamol_core.text.chat import ChatTemplate
-from lamol_core.text.chat_pieces import end_thinking, find_pieces
+from lamol_core.text.chat_pieces import ChatPieces, end_thinking, find_pieces
 from lamol_core.text.params import TextFormat
 from lamol_core.text.template import TaskPrompts
 
@@ -81,9 +87,9 @@ def _prepare(
 ) -> Pair:
     _require_causal(model.eval(), _at(params.path))
     if text_format == "chat":
-        try_out(rendering(lambda: tokenizer, _at(params.path)))  # a template may never end
+        pieces = try_pieces(tokenizer, _at(params.path))
         end_thinking(tokenizer)
-        end_with_turns(model, ChatTemplate(tokenizer, find_pieces(tokenizer)).end)
+        end_with_turns(model, ChatTemplate(tokenizer, pieces).end)
     else:
         reserve_tokens(model, tokenizer, params)
     return model.eval(), tokenizer
@@ -93,39 +99,48 @@ def _at(path: object) -> str:
     return f"params.yaml: backbone.path: {path}"
 
 
-def find_chat_template(
-    params: BackboneParams, root: Path, prompts: TaskPrompts = TaskPrompts()
-) -> ChatTemplate | None:
-    """The chat template of a local instruct model, whose weights are not read; None where it has
-    none that rows can be laid out in, or where its tokenizer can't be loaded."""
-    path = params.local_path(root)
-    if path is None:
-        return None
-    is_file, where = params.kind == "gguf", _at(params.path)
-    options: dict[str, Any] = {"gguf_file": path.name} if is_file else {}
-    if gguf_problems(path) if is_file else folder_problems(path, may_lack=["weights"]):
-        return None
-
-    def tokenizer() -> Any:
-        return transformers.AutoTokenizer.from_pretrained(
-            path.parent if is_file else path, local_files_only=True, **options
-        )
-
-    with suppress(ConfigError), foreign(f"{where}: no tokenizer can be loaded"):
-        if not is_file:  # reading a large vocabulary from GGUF may take longer than a child has
-            try_out(rendering(tokenizer, where))
-        loaded = tokenizer()
-        try_out(rendering(lambda: loaded, where))
-        return ChatTemplate(loaded, find_pieces(loaded), prompts)
+def find_chat_template(params: BackboneParams, root: Path) -> ChatTemplate | None:
+    """As `read_chat_template`; None too where that raises ConfigError."""
+    with suppress(ConfigError):
+        return read_chat_template(params, root)
     return None
 
 
-def rendering(
-    tokenizer: Callable[[], transformers.PreTrainedTokenizerBase], where: str
-) -> Iterator[str]:
-    """A step for `try_out`: render a chat template."""
-    yield f"{where}: its chat template can't be rendered"
-    find_pieces(tokenizer())
+def read_chat_template(
+    params: BackboneParams, root: Path, prompts: TaskPrompts = TaskPrompts()
+) -> ChatTemplate | None:
+    """The chat template of a local instruct model, whose weights are not read; None for a model on
+    the hub, and where files are missing or broken. Raises ConfigError where the tokenizer can't be
+    loaded, or rows can't be laid out in its template."""
+    path, where = params.local_path(root), _at(params.path)
+    if path is None:
+        return None
+    tokenizer: transformers.PreTrainedTokenizerBase
+    if params.kind == "gguf":
+        if gguf_problems(path):
+            return None
+        # not in a child: to read a large vocabulary from GGUF may take longer than it has
+        with foreign(f"{where}: no tokenizer can be loaded"):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                path.parent, gguf_file=path.name, local_files_only=True
+            )
+    elif folder_problems(path, may_lack=["weights"]):
+        return None
+    else:
+        tokenizer = read_tokenizer(path, where)
+    return ChatTemplate(tokenizer, try_pieces(tokenizer, where), prompts)
+
+
+def try_pieces(tokenizer: transformers.PreTrainedTokenizerBase, where: str) -> ChatPieces:
+    """The pieces of a chat template, which may never end: a child process tries it first. Raises
+    ConfigError where rows can't be laid out in it."""
+
+    def steps() -> Iterator[str]:
+        yield f"{where}: its chat template can't be rendered"
+        ChatTemplate(tokenizer, find_pieces(tokenizer))
+
+    try_out(steps())
+    return find_pieces(tokenizer)
 
 
 def build_nano(nano: NanoParams, corpus: list[str]) -> Pair:

@@ -57,6 +57,11 @@ def _tokenizer_steps(folder: Path, where: str, texts: Sequence[str]) -> Iterator
     settings = f"{where}/{TOKENIZER_CONFIG}" if (folder / TOKENIZER_CONFIG).exists() else where
     yield f"{settings}: no tokenizer can be loaded"
     tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"{where}: its tokenizer ({type(tokenizer).__name__}) can't be saved as {TOKENIZER}, "
+            "which is needed. Name a model whose tokenizer can."
+        )
     yield f"{file}: the tokenizer can't encode and decode a short text"
     for text in texts:
         tokenizer.decode(tokenizer(text)["input_ids"])

@@ -1,6 +1,6 @@
 """Finds problems of a backbone in its files, without loading it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -19,8 +19,6 @@ from lamol_core.models.files import (
 )
 from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import find_positions
-from lamol_core.records import TaskFacts
-from lamol_core.text.chat_pieces import NO_TURNS, ChatPieces
 from lamol_core.text.params import TextFormat
 
 
@@ -71,20 +69,6 @@ def chat_problems(backbone: BackboneParams, root: Path, config_alone: bool = Fal
     return [
         f"text.format: chat, but the backbone ({named}) has no chat template. Name an instruct "
         "model, or set it to tokens."
-    ]
-
-
-def turn_problems(
-    backbone: BackboneParams, text_format: TextFormat, tasks: Sequence[TaskFacts], root: Path
-) -> list[str]:
-    """Return a sentence for each task with conversations that the chat template of the prepared
-    backbone can't write; [] where it is not prepared yet."""
-    student = prepared_backbone(backbone, root, text_format)
-    pieces = ChatPieces.read(student) if student else None
-    return [
-        f"tasks.{facts.name}: {NO_TURNS}"
-        for facts in tasks
-        if pieces and facts.has_turns and not pieces.have_turns(bool(facts.system))
     ]
 
 

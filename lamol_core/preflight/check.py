@@ -5,14 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from lamol_core.config.loading import version_problems
+from lamol_core.errors import ConfigError
 from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import interpolation_hints, pipeline_hints, pipeline_problems
-from lamol_core.preflight.backbone import length_problems, turn_problems, what_is_missing
+from lamol_core.preflight.backbone import length_problems, what_is_missing
 from lamol_core.preflight.forgotten import what_forgotten_rows_cost
 from lamol_core.preflight.hints import find_hints, find_leftovers
 from lamol_core.preflight.overview import TaskOverview, describe_sequence
 from lamol_core.preflight.problems import problems_before_a_run
-from lamol_core.preflight.targets import count_around, find_codec, target_problems
+from lamol_core.preflight.targets import (
+    count_around,
+    find_codec,
+    find_template,
+    target_problems,
+    turn_problems,
+)
 
 CUT_INSTEAD = (
     "A longer row stops a training. Lower text.max_length: rows are then cut at the front."
@@ -53,10 +60,14 @@ def check_all(data: dict[str, Any], root: Path, config_alone: bool = False) -> F
         return Found(problems)
     tasks = describe_sequence(params, root)
     facts = [task.facts for task in tasks]
-    if problems := turn_problems(params.backbone, params.text.format, facts, root):
+    try:
+        template = find_template(params, facts, root)
+    except ConfigError as error:
+        return Found([str(error).removeprefix("params.yaml: ")])
+    if problems := turn_problems(template, facts):
         return Found(problems)
     longest = {"text.max_length": params.text.max_length}
-    num_around = count_around(params, tasks, root)
+    num_around = count_around(template, facts)
     hints = [
         *find_hints(params, num_around),
         *length_problems(longest, params.backbone, root, CUT_INSTEAD),

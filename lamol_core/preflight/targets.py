@@ -9,6 +9,8 @@ from lamol_core.models.foreign import TEXTS, foreign, try_out
 from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import prepared_backbone
 from lamol_core.preflight.overview import TaskOverview
+from lamol_core.records import TaskFacts
+from lamol_core.text.chat_pieces import NO_TURNS
 from lamol_core.text.plain import TOKENIZER, Codec, PlainCodec, written_forms
 from lamol_core.text.template import NUM_CONTROL, RowTemplate, TaskPrompts
 
@@ -27,26 +29,42 @@ def find_codec(params: Params, root: Path) -> PlainCodec | None:
     return None
 
 
-def count_around(params: Params, tasks: Sequence[TaskOverview], root: Path) -> int:
-    """Return how many tokens stand around the texts of a row, in the longest of any task: those of
-    the chat template or the reserved ones. Where no chat template is at hand yet (GGUF, hub), they
-    are counted as reserved ones."""
+def find_template(params: Params, facts: Sequence[TaskFacts], root: Path) -> RowTemplate | None:
+    """Return the chat template of the tasks' rows; None where they have reserved tokens, or none is
+    at hand yet (GGUF, hub). Raises ConfigError where rows can't be laid out in it."""
     if params.text.format != "chat":
-        return NUM_CONTROL["gen"]
-    from lamol_core.models.backbones import find_chat_template  # both load torch
+        return None
+    from lamol_core.models.backbones import read_chat_template  # both load torch
     from lamol_core.text.codecs import load_codec
 
-    systems = {task.task: task.facts.system for task in tasks}
+    systems = {one.name: one.system for one in facts}
     names_task = params.text.use_task_specific_gen_token
     prompts = TaskPrompts([*systems], names_task, systems=systems)
-    template: RowTemplate | None = None
     if student := prepared_backbone(params.backbone, root, params.text.format):
-        template = load_codec(student).template(prompts)
-    elif params.backbone.kind != "gguf":  # to read a large vocabulary from GGUF takes a minute
-        template = find_chat_template(params.backbone, root, prompts)
+        return load_codec(student).template(prompts)
+    if params.backbone.kind == "gguf":  # to read a large vocabulary from it takes a minute
+        return None
+    return read_chat_template(params.backbone, root, prompts)
+
+
+def count_around(template: RowTemplate | None, facts: Sequence[TaskFacts]) -> int:
+    """Return how many tokens stand around the texts of a row, in the longest of any task: those of
+    the chat template, or the reserved ones."""
     if template is None:
         return NUM_CONTROL["gen"]
-    return max(template.num_around(task, ()) for task in systems)
+    return max(template.num_around(one.name, ()) for one in facts)
+
+
+def turn_problems(template: RowTemplate | None, facts: Sequence[TaskFacts]) -> list[str]:
+    """Return a sentence for each task with conversations that the chat template can't write."""
+    problems = []
+    for one in facts:
+        try:
+            if one.has_turns and template is not None:
+                template.require_turns(one.name)
+        except ConfigError:
+            problems.append(f"tasks.{one.name}: {NO_TURNS}")
+    return problems
 
 
 def _steps(tokenizer: Path) -> Iterator[str]:

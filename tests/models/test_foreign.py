@@ -14,6 +14,7 @@ import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import ByT5Tokenizer
 
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.models import foreign as limits
@@ -166,6 +167,12 @@ class TestFolder:
     def test_what_can_t_be_written_again_is_told_with_its_file(self, model: Path) -> None:
         edit(model / "generation_config.json", lambda one: one.update(output_attentions=True))
         refused(model, model / "generation_config.json", by_check=False)
+
+    def test_a_tokenizer_of_python_alone_is_told(self, model: Path) -> None:
+        """Checkpoints and the audit need its file."""
+        (model / "tokenizer.json").unlink()
+        ByT5Tokenizer().save_pretrained(model)
+        refused(model, model, "ByT5Tokenizer", "tokenizer.json", by_check=False)
 
     @pytest.mark.slow
     def test_layers_without_end_are_not_made(self, model: Path, quick: None) -> None:

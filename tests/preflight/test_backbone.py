@@ -3,7 +3,6 @@
 import struct
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,10 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from lamol_core.artifacts.layout import Layout
-from lamol_core.artifacts.manifest import Provenance, write_folder
-from lamol_core.artifacts.spec import STUDENT
-from lamol_core.config.task_names import BASE
-from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import POSITIONS, positions_of
 from lamol_core.parameters import Params
-from lamol_core.preflight.backbone import turn_problems
 from lamol_core.preflight.check import check_all
 from lamol_core.preflight.problems import check_sequence
-from lamol_core.records import TaskFacts
-from lamol_core.text.chat_pieces import ChatPieces
 from tests.messages import names
 from tests.preflight.sequences import chain, demo, write_model
 
@@ -171,6 +162,14 @@ class TestBackbone:
         write_model(tmp_path / "owner", {})
         assert self.check(tmp_path, kind="hub", path="owner") == []
 
+    @pytest.mark.parametrize("kind", ["folder", "hub"])
+    def test_a_folder_is_looked_at_by_whatever_kind(self, kind: str, tmp_path: Path) -> None:
+        write_model(tmp_path / "owner", {"max_position_embeddings": 64})
+        backbone = {"kind": kind, "path": "owner"}
+        data = {"tasks": chain(1), "backbone": backbone, "text": {"format": "chat"}}
+        template, positions = check_sequence(data, tmp_path)
+        assert names(template, "text.format", "owner") and names(positions, 66, 64)
+
     def test_a_source_of_a_task_is_not_told_twice(self, tmp_path: Path) -> None:
         source = {"kind": "csv", "path": "gone.csv"}
         data = {
@@ -184,24 +183,3 @@ class TestBackbone:
         corpus = [{"kind": "demo", "task": "home"}, {"kind": "csv", "path": "gone.csv"}]
         (problem,) = self.check(tmp_path, nano={"corpus": corpus})
         assert problem.startswith("backbone.nano.corpus.1: ")
-
-
-def test_turns_that_a_prepared_template_cant_write_are_told(tmp_path: Path) -> None:
-    backbone = BackboneParams(kind="folder", path="model")
-    tasks = [
-        TaskFacts("a", "rouge_l", "text", (), {}, system="Be brief.", num_answers={2: 9}),
-        TaskFacts("b", "rouge_l", "text", (), {}, num_answers={1: 3, 2: 9}),
-        TaskFacts("c", "rouge_l", "text", (), {}, system="Be brief."),
-    ]
-    student = Layout(tmp_path).student(BASE)
-    assert turn_problems(backbone, "chat", tasks, tmp_path) == [], "it is not made yet"
-    whole = ChatPieces("<s>", "<s>", "\n", "</s>", "", "</s>", "</s>", (), True)
-    for pieces, told in (
-        (whole, []), (replace(whole, system_first=False), ["a"]),
-        (replace(whole, between=None), ["a", "b"]),
-    ):  # fmt: skip
-        made = Provenance(parameters=backbone.made_of("chat"))
-        write_folder(student, STUDENT.kind, made)
-        pieces.write(student)
-        problems = turn_problems(backbone, "chat", tasks, tmp_path)
-        assert [problem.split(":")[0] for problem in problems] == [f"tasks.{name}" for name in told]

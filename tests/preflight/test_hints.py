@@ -8,7 +8,7 @@ import pytest
 from lamol_core.parameters import Params
 from lamol_core.preflight.hints import find_hints, find_leftovers
 from lamol_core.preflight.overview import describe_sequence
-from lamol_core.preflight.targets import count_around
+from lamol_core.preflight.targets import count_around, find_template
 from lamol_core.text.chat import ChatTemplate
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.params import TextParams
@@ -66,17 +66,21 @@ def test_rows_of_chat_format_have_their_template_around_them(tmp_path: Path) -> 
     folder = {"kind": "folder", "path": "model"}
     data = {"tasks": tasks, "backbone": folder, "text": {"max_length": 50, "format": "chat"}}
     params = Params.model_validate(data)
-    overview = describe_sequence(params, tmp_path)
+    facts = [task.facts for task in describe_sequence(params, tmp_path)]
+
+    def around() -> int:
+        return count_around(find_template(params, facts, tmp_path), facts)
+
     (tmp_path / "model").mkdir()
-    assert count_around(params, overview, tmp_path) == NUM_CONTROL["gen"], "no template is there"
+    assert around() == NUM_CONTROL["gen"], "no template is there"
     tokenizer = chatml()
     tokenizer.save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text("{}")
-    num_around = count_around(params, overview, tmp_path)
+    num_around = around()
     template = ChatTemplate(tokenizer, find_pieces(tokenizer), TaskPrompts(["a", "b"]))
     assert num_around == max(template.num_around(task, ()) for task in tasks) > 10
     (hint,) = find_hints(params, num_around)
     assert names(hint, "text.max_length", 50, 32 + num_around + 1)
     assert find_hints(params) == [], "with reserved tokens they would fit"
-    tokens = params.model_copy(update={"text": TextParams(max_length=50)})
-    assert count_around(tokens, overview, tmp_path) == NUM_CONTROL["gen"]
+    params = params.model_copy(update={"text": TextParams(max_length=50)})
+    assert around() == NUM_CONTROL["gen"]

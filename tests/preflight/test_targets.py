@@ -1,10 +1,13 @@
 """Targets that are too long are told before an hour is spent on the tasks before theirs."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import ByT5Tokenizer
 
 from lamol_core.artifacts.layout import Layout
 from lamol_core.artifacts.manifest import Provenance
@@ -12,11 +15,19 @@ from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import prepared_backbone
+from lamol_core.preflight.check import check_all
 from lamol_core.preflight.overview import describe_sequence
-from lamol_core.preflight.targets import find_codec, target_problems
+from lamol_core.preflight.targets import find_codec, target_problems, turn_problems
+from lamol_core.records import TaskFacts
+from lamol_core.text.chat import ChatTemplate
+from lamol_core.text.chat_pieces import find_pieces
+from lamol_core.text.params import TextParams
+from lamol_core.text.template import TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names
+from tests.preflight.sequences import write_model
+from tests.text.chat_families import chatml
 
 KNOWN = ["to", "be", "or", "not", "yes", "no", "x", "y", "unknown"]
 
@@ -81,6 +92,52 @@ def test_a_label_of_which_the_tokenizer_keeps_nothing_is_told(tmp_path: Path) ->
         problems, hints = told(tmp_path, sequence(tmp_path, label))
         assert problems == [] and len(hints) == told_of
         assert all(hint.startswith("a: ") and names(hint, 1, 2, "'unknown'") for hint in hints)
+
+
+TASKS = [
+    TaskFacts("a", "rouge_l", "text", (), {}, system="Be brief.", num_answers={2: 9}),
+    TaskFacts("b", "rouge_l", "text", (), {}, num_answers={1: 3, 2: 9}),
+    TaskFacts("c", "rouge_l", "text", (), {}, system="Be brief."),
+]
+
+
+def test_turns_that_a_template_cant_write_are_told() -> None:
+    prompts = TaskPrompts(["a", "b", "c"], systems={one.name: one.system for one in TASKS})
+    whole = find_pieces(chatml())
+    assert turn_problems(None, TASKS) == [], "it is not at hand yet"
+    for pieces, told_of in (
+        (whole, []), (replace(whole, system_first=False), ["a"]),
+        (replace(whole, between=None), ["a", "b"]),
+    ):  # fmt: skip
+        problems = turn_problems(ChatTemplate(chatml(), pieces, prompts), TASKS)
+        assert [one.split(":")[0] for one in problems] == [f"tasks.{name}" for name in told_of]
+
+
+def test_the_template_of_a_folder_is_asked_before_it_is_prepared(tmp_path: Path) -> None:
+    roles = ("user", "assistant") * 2
+    chats = ([{"role": role, "content": f"turn {i}"} for role in roles] for i in range(60))
+    lines = [json.dumps({"messages": chat}) + "\n" for chat in chats]
+    (tmp_path / "a.jsonl").write_text("".join(lines))
+    task = {"after": "base", "source": {"kind": "jsonl", "path": "a.jsonl"}}
+    folder = {"kind": "folder", "path": "model"}
+    blocks = {"tasks": {"a": task}, "backbone": folder}
+    data = Params.model_validate(blocks).model_dump(mode="json", by_alias=True) | blocks
+    data["text"] = TextParams(format="chat").model_dump()
+    role, tokenizer = "message['role']", chatml()
+    earlier = f"('model' if {role} == 'assistant' and not loop.last else {role})"
+    template = tokenizer.chat_template
+    for written, num_told in ((template, 0), (template.replace(f"+ {role}", f"+ {earlier}"), 1)):
+        write_model(tmp_path / "model", {})
+        tokenizer.chat_template = written
+        tokenizer.save_pretrained(tmp_path / "model")
+        problems = check_all(data, tmp_path).problems
+        assert len(problems) == num_told and all(names(one, "tasks.a") for one in problems)
+    python = ByT5Tokenizer()
+    python.chat_template = template
+    (tmp_path / "model" / "tokenizer.json").unlink()
+    python.save_pretrained(tmp_path / "model")
+    (problem,) = check_all(data, tmp_path).problems
+    assert problem.startswith("backbone.path: ") and names(problem, "tokenizer.json")
 
 
 def test_the_prepared_backbone_counts_or_the_folder_it_is_made_of(tmp_path: Path) -> None:
