@@ -16,13 +16,14 @@ from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_mode
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from lamol_core.artifacts.figures import read_json
 from lamol_core.artifacts.spec import STUDENT, remedy_at
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError
-from lamol_core.models.checkpoints import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from lamol_core.models.checkpoints import ADAPTER_WEIGHTS
+from lamol_core.models.files import ADAPTER_CONFIG
+from lamol_core.models.head import linear_layers
 from lamol_core.models.params import AdapterParams
 from lamol_core.seeds import derive_seed
 
@@ -143,10 +144,7 @@ def _embed(adapter: Any, ids: Tensor) -> Tensor:
 
 
 def _check_targets(model: PreTrainedModel, targets: Literal["all-linear"] | list[str]) -> None:
-    head = model.get_output_embeddings()
-    linear = (nn.Linear, Conv1D)
-    layers = [n for n, one in model.named_modules() if isinstance(one, linear) and one is not head]
-    known = sorted({name.rpartition(".")[2] for name in layers})
+    known = sorted({name for name, _ in linear_layers(model)})
     if targets != "all-linear" and not set(known) >= set(targets) > set():
         raise ConfigError(
             f"params.yaml: adapter.targets: {targets}: name linear layers of the model besides its "

@@ -15,6 +15,7 @@ from lamol_core.artifacts.manifest import Provenance, write_folder
 from lamol_core.artifacts.spec import STUDENT, remedy_at
 from lamol_core.config.task_names import BASE
 from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.models.files import ADAPTER_CONFIG
 from lamol_core.models.foreign import foreign
 from lamol_core.text.chat_pieces import ChatPieces
 
@@ -25,7 +26,7 @@ TOKENIZER_FILES = (
 TURNS = "turns.json"
 """What `read_turns` reads. Only the checkpoints of sequences with several turns have it."""
 NumAnswers = dict[str, dict[int, int]]
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 def backbone_of(checkpoint: Path) -> Path | None:

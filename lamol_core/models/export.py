@@ -16,7 +16,8 @@ from lamol_core.artifacts.atomic import atomic_folder
 from lamol_core.artifacts.manifest import MANIFEST
 from lamol_core.errors import ConfigError
 from lamol_core.models.attention import deviates
-from lamol_core.models.checkpoints import ADAPTER_CONFIG, TURNS, backbone_of, load_model
+from lamol_core.models.checkpoints import TURNS, backbone_of, load_model
+from lamol_core.models.files import ADAPTER_CONFIG
 from lamol_core.text.chat_pieces import PIECES
 from lamol_core.text.codecs import load_codec
 

@@ -18,9 +18,10 @@ from lamol_core.config.paths import begins_with, pointer_problem
 from lamol_core.errors import ConfigError
 from lamol_core.models.foreign import foreign
 from lamol_core.models.gguf_header import count_gguf_weights
+from lamol_core.text.plain import TOKENIZER
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
-TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+TOKENIZER_CONFIG, ADAPTER_CONFIG = "tokenizer_config.json", "adapter_config.json"
 WEIGHTS = "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
 OBJECTS = (
@@ -70,7 +71,7 @@ def folder_problems(folder: Path, may_lack: Collection[Part] = ()) -> list[str]:
     except ConfigError as error:
         problems.append(str(error))
     problems += [sentence for part, sentence in absent.items() if part not in may_lack]
-    if (folder / "adapter_config.json").exists():
+    if (folder / ADAPTER_CONFIG).exists():
         problems.append(f"{folder} holds an adapter. Merge it into its model and save that.")
     return problems
 

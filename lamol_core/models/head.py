@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from lamol_core.models.attention import deviates
 
@@ -64,12 +66,25 @@ def without_own_rows(layer: Any) -> tuple[Any, OwnRows | None]:
     return table, OwnRows(ids, adapter.trainable_tokens_delta[name])
 
 
+def may_be_plain(head: Any, model: PreTrainedModel) -> bool:
+    """Whether logits seem to be one matrix product of the hidden states: a linear head, no cap."""
+    config = model.config.get_text_config(decoder=True)
+    return isinstance(head, nn.Linear) and not any(getattr(config, cap, None) for cap in CAPS)
+
+
+def linear_layers(model: PreTrainedModel) -> Iterator[tuple[str, nn.Linear | Conv1D]]:
+    """The linear layers of a model besides its head, each with the last part of its name."""
+    head = model.get_output_embeddings()
+    for name, layer in model.named_modules():
+        if isinstance(layer, (nn.Linear, Conv1D)) and layer is not head:
+            yield name.rpartition(".")[2], layer
+
+
 def linear_head(model: PreTrainedModel) -> LinearHead | None:
     """The model's head; None where the logits are more than one matrix product of the hidden
     states."""
     head, own = without_own_rows(model.get_output_embeddings())
-    config = model.config.get_text_config(decoder=True)
-    if not isinstance(head, nn.Linear) or any(getattr(config, cap, None) for cap in CAPS):
+    if not may_be_plain(head, model):
         return None
     plain = LinearHead(head.weight, head.bias, own)
     was_training = model.training

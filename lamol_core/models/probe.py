@@ -17,8 +17,9 @@ from transformers import (
 
 from lamol_core.errors import ConfigError
 from lamol_core.machine import memory_bytes
-from lamol_core.models.files import CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG
+from lamol_core.models.files import CONFIG, GENERATION, TOKENIZER_CONFIG
 from lamol_core.models.foreign import TEXTS, foreign, try_out
+from lamol_core.text.plain import TOKENIZER
 
 NO_MODEL = "no causal language model can be made of it"
 LOCAL: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False}

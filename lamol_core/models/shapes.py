@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from lamol_core.models.attention import PACKED, attending, is_plain_causal
-from lamol_core.models.head import CAPS
+from lamol_core.models.head import linear_layers, may_be_plain
 from lamol_core.models.packing import Pack
 
 MOST_NUMBERS = 2**28
@@ -59,9 +58,8 @@ class Shapes:
         is_tied = head.weight is embedding.weight
         tables = num_head_weights + (0 if is_tied else count_weights(embedding))
         sides: Counter[str] = Counter()
-        for name, layer in model.named_modules():
-            if isinstance(layer, (nn.Linear, Conv1D)) and layer is not head:
-                sides[name.rpartition(".")[2]] += sum(layer.weight.shape)
+        for name, layer in linear_layers(model):
+            sides[name] += sum(layer.weight.shape)
         return cls(
             name=type(model).__name__,
             num_weights=num_weights,
@@ -72,8 +70,7 @@ class Shapes:
             num_block_weights=num_weights - tables,
             linear_sides=sides,
             num_tables=1 if is_tied else 2,
-            has_plain_head=isinstance(head, nn.Linear)
-            and not any(getattr(config, cap, None) for cap in CAPS),
+            has_plain_head=may_be_plain(head, model),
         )
 
 

@@ -11,7 +11,7 @@ from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.methods.registry import METHODS
 from lamol_core.methods.spec import Method
-from lamol_core.models.checkpoints import ADAPTER_CONFIG
+from lamol_core.models.files import ADAPTER_CONFIG
 from lamol_core.models.params import AdapterParams
 from lamol_core.records import MixRow, PseudoSample, from_table
 from lamol_core.text.params import TextParams
