@@ -21,7 +21,12 @@ from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.sources.registry import SUFFIXES, read_source
 from lamol_core.data.splits import complete_splits, looks_like_classes
 from lamol_core.data.task_data import LINEAGE, SEEN, TaskData
-from lamol_core.data.tombstones import forgotten_under_another_name, read_record, read_records
+from lamol_core.data.tombstones import (
+    Record,
+    forgotten_under_another_name,
+    read_record,
+    read_records,
+)
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.metrics.registry import default_metric
 from lamol_core.records import (
@@ -85,31 +90,10 @@ def prepare_task(
             f"{before.folder}: holds task {before.name!r}, not {task.after!r}. "
             f"{remedy(DATA, task.after)}"
         )
-    tables: dict[str, list[Example]] = {}
-    canaries: list[Canary] = []
-    notes: list[str] = []
-    if record is not None and record.is_complete:
-        facts = record.facts  # its source is not read
+    if record is None or not record.is_complete:
+        facts, tables, canaries, notes = _read_own(name, task, prepare, before, layout, record)
     else:
-        if problems := task.source.location_problems([out], root):
-            raise SourceError(problems).below(f"tasks.{name}.source")
-        read = read_task_rows(name, task, prepare, root)
-        rows = read.by_split
-        facts = find_facts(name, task, rows)
-        canaries, planted = make_canaries(
-            name, prepare.canaries, rows["train"], prepare.split_seed, facts.targets == "classes"
-        )
-        rows = {**rows, "train": [*rows["train"], *planted]}
-        facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
-        tables = _label(rows, facts, first_index=sum(len(past.classes) for past in before.lineage))
-        if record is not None and (changed := record.changed(tables)):
-            raise ConfigError(
-                f"{record.folder}: the {' and '.join(changed)} rows of {name} would be others than "
-                "those that stayed, and forgotten ones may be among them. Restore `prepare` and "
-                "the source, or remove this folder to read all rows again."
-            )
-        # what is cut off is told of the first task; `lamol check` tells it of all
-        notes = notes_on(task, facts, replace(read, cut=[]) if before.lineage else read)
+        facts, tables, canaries, notes = record.facts, {}, [], []  # its source is not read
     with atomic_folder(out) as scratch:
         for split, examples in tables.items():
             write_rows(scratch / f"{split}.parquet", examples, DATA.schema)
@@ -130,6 +114,38 @@ def prepare_task(
     if canaries:
         notes.append(f"{counted(len(canaries), 'canary row')} added to its training rows.")
     return notes
+
+
+def _read_own(
+    name: str,
+    task: TaskParams,
+    prepare: PrepareParams,
+    before: TaskData,
+    layout: Layout,
+    record: Record | None,
+) -> tuple[TaskFacts, dict[str, list[Example]], list[Canary], list[str]]:
+    """Read a task's rows and plant canaries: its facts, what its folder holds, and notes on them.
+    Raises as `prepare_task` does."""
+    if problems := task.source.location_problems([layout.data(name)], layout.root):
+        raise SourceError(problems).below(f"tasks.{name}.source")
+    read = read_task_rows(name, task, prepare, layout.root)
+    facts = find_facts(name, task, read.by_split)
+    train = read.by_split["train"]
+    canaries, planted = make_canaries(
+        name, prepare.canaries, train, prepare.split_seed, facts.targets == "classes"
+    )
+    rows = {**read.by_split, "train": [*train, *planted]}
+    facts = replace(facts, num_rows={**facts.num_rows, "train": len(rows["train"])})
+    tables = _label(rows, facts, first_index=sum(len(past.classes) for past in before.lineage))
+    if record is not None and (changed := record.changed(tables)):
+        raise ConfigError(
+            f"{record.folder}: the {' and '.join(changed)} rows of {name} would be others than "
+            "those that stayed, and forgotten ones may be among them. Restore `prepare` and "
+            "the source, or remove this folder to read all rows again."
+        )
+    # what is cut off is told of the first task; `lamol check` tells it of all
+    notes = notes_on(task, facts, replace(read, cut=[]) if before.lineage else read)
+    return facts, tables, canaries, notes
 
 
 def read_task_rows(name: str, task: TaskParams, prepare: PrepareParams, root: Path) -> SplitRows:

@@ -78,22 +78,35 @@ def read_training(
         backbone=inputs.path(STUDENT, "base"),
         resume=layout.resume(task),
     )
-    parameters = {"method": method.name, "seed": seed, "text.max_length": text.max_length}
-    if method.rehearses:
-        parameters["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
-        if prompts.target_first:
-            parameters["text.gen_order"] = text.gen_order
-    if any(facts.has_turns for facts in data.lineage):
-        parameters["text.supervise"] = text.supervise
+    has_turns = any(facts.has_turns for facts in data.lineage)
+    parameters = _acting_parameters(method, params, text, seed, training_set, has_turns)
     if dropped := mix_manifest.parameters.get("flagged_dropped"):
         parameters["mix.flagged_dropped"] = dropped
-    method_params = method.effective_params(training_set.has_pseudo_rows)
-    parameters |= {f"{method.name}.{key}": value for key, value in method_params.items()}
-    parameters |= {f"train.{key}": value for key, value in params.model_dump().items()}
     if adapter.is_used:
         parameters |= adapter.made_of()
         parameters[BACKBONE_SHA256] = inputs.check(STUDENT, "base").content_sha256
     return TrainingInputs(data, training_set, checkpoints, parameters)
+
+
+def _acting_parameters(
+    method: Method[Any],
+    params: TrainParams,
+    text: TextParams,
+    seed: int,
+    training_set: TrainingSet,
+    has_turns: bool,
+) -> dict[str, Any]:
+    """The parameters of these blocks that affect a training."""
+    parameters = {"method": method.name, "seed": seed, "text.max_length": text.max_length}
+    if method.rehearses:
+        parameters["text.use_task_specific_gen_token"] = text.use_task_specific_gen_token
+        if training_set.prompts.target_first:
+            parameters["text.gen_order"] = text.gen_order
+    if has_turns:
+        parameters["text.supervise"] = text.supervise
+    method_params = method.effective_params(training_set.has_pseudo_rows)
+    parameters |= {f"{method.name}.{key}": value for key, value in method_params.items()}
+    return parameters | {f"train.{key}": value for key, value in params.model_dump().items()}
 
 
 def _require_one_training(inputs: Inputs, state: Manifest, teacher: Manifest) -> None:
