@@ -15,6 +15,7 @@ from lamol_core.data.params import TaskParams
 from lamol_core.data.prepare import find_facts
 from lamol_core.data.sources.registry import read_source
 from lamol_core.records import earlier_turns
+from tests.data.sources import tables
 from tests.data.sources.tables import make, pairs_of, problems
 from tests.messages import names
 
@@ -101,6 +102,18 @@ def test_instruction_and_input_are_the_user_s_text(suffix: str, tmp_path: Path) 
     for row in rows:
         del row["input"]
     assert pairs_of(read(write(path, rows))["train"]) == [("add", "3"), ("greet", "hello")]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_a_table_with_instruction_and_output_is_read_so_too(kind: str, tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "add", "input": "1 and 2", "output": "3", "system": "Be brief."},
+        {"instruction": "greet", "input": "", "output": "hello", "system": "Be brief."},
+    ]
+    tables.write(tmp_path / f"a.{kind}", rows)
+    train = read_source(make(kind=kind, path=f"a.{kind}"), tmp_path)["train"]
+    assert pairs_of(train) == [("add\n1 and 2", "3"), ("greet", "hello")]
+    assert {row.system for row in train} == {"Be brief."}
 
 
 def test_columns_that_are_named_win(tmp_path: Path) -> None:

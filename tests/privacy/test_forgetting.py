@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from lamol_core.artifacts.layout import Layout
+from lamol_core.data.params import PrepareParams, TaskParams
+from lamol_core.data.prepare import prepare_task
+from lamol_core.data.task_data import TaskData
 from lamol_core.errors import ConfigError
 from lamol_core.parameters import Params
 from lamol_core.privacy.forgetting import empty_files, source_files
+from lamol_core.records import SPLITS
 from tests.messages import naming
+from tests.preflight.sequences import forget
 
 
 def params_of(**paths: str) -> Params:
@@ -57,6 +65,33 @@ def test_an_emptied_file_is_empty_by_its_other_names_too(root: Path) -> None:
     os.link(train, other)
     empty_files([train])
     assert train.read_bytes() == other.read_bytes() == b""
+
+
+def test_of_chat_data_no_turn_stays_but_the_task_s_system_message(tmp_path: Path) -> None:
+    roles = ("system", "user", "assistant", "user", "assistant")
+    rows = [
+        [{"role": role, "content": f"{role}-{i}" if role != "system" else "Be brief."}
+         for role in roles]
+        for i in range(40)
+    ]  # fmt: skip
+    lines = [json.dumps({"messages": row}) for row in rows]
+    (tmp_path / "chats.jsonl").write_text("\n".join(lines))
+    block = {"after": "base", "source": {"kind": "jsonl", "path": "chats.jsonl"}}
+    forget("chats", tmp_path, block)
+    data = TaskData.load(tmp_path / "data" / "chats")
+    assert set(data.forgotten("chats")) == set(SPLITS)
+    assert all(pq.read_table(data.file("chats", split)).num_rows == 0 for split in SPLITS)
+    (facts,) = data.lineage
+    assert facts.system == "Be brief." and set(facts.num_answers) == {2}
+    (tmp_path / "chats.jsonl").unlink()
+    for folder in (data.folder, Layout(tmp_path).forgotten("chats")):
+        left = b"".join(file.read_bytes() for file in folder.iterdir() if file.is_file())
+        assert b"user-" not in left and b"assistant-" not in left
+    prepare_task(
+        "chats", TaskParams.model_validate(block), PrepareParams(),
+        TaskData.load(tmp_path / "data" / "base"), Layout(tmp_path),
+    )  # fmt: skip
+    assert TaskData.load(tmp_path / "data" / "chats").lineage == data.lineage
 
 
 def test_a_file_that_is_gone_with_its_folder_is_empty_in_its_place(root: Path) -> None:

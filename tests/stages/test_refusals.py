@@ -98,6 +98,11 @@ def test_training_refuses_a_mix_of_other_rows_and_samples_of_another_teacher(
     assert names(output, "teacher", "dvc repro generate@animals")
 
 
+def test_an_adapter_does_not_follow_students_trained_as_a_whole(sequence: Path) -> None:
+    told = run(sequence, "lamol", "train", "animals", "--set", "adapter.kind=lora", expect=3)
+    assert names(told, "adapter.kind", "lora", "runs/animals/teacher")
+
+
 def told_by(sequence: Path) -> dict:
     path = sequence / "runs" / "animals" / "audit" / "audit.json"
     return json.loads(path.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from transformers import PreTrainedModel
@@ -23,6 +24,15 @@ def shares_backbone(model: PreTrainedModel, folder: Path, targets: str) -> bool:
     assert teacher is not student
     tables = (one.get_input_embeddings().weight.data_ptr() for one in (student, teacher))
     return len({*tables}) == 1
+
+
+@pytest.mark.parametrize(("kind", "rate"), [("none", 0.5), ("lora", 0.25)])
+def test_an_adapter_has_a_learning_rate_of_its_own(
+    kind: Literal["none", "lora"], rate: float
+) -> None:
+    params, adapter = TrainParams(learning_rate=0.5), AdapterParams(kind=kind, learning_rate=0.25)
+    setup = TrainingSetup(params, adapter, [], [], 0, lambda *_: None)
+    assert setup.params.learning_rate == rate
 
 
 @pytest.mark.parametrize("targets", ["online", "offline"])
