@@ -59,8 +59,8 @@ def ask(
     student, system = load_student(layout.student(chosen)), system_of(layout.data(chosen))
     if is_typed or task is None:
         ends = "; one input a line, Ctrl-D ends them" if is_typed else ""
-        told = f", with the system message of {chosen}" if system else ""
-        say(f"ask: the student of {chosen} answers{told}{ends}")
+        begins = f", after the system message of {chosen}" if system else ""
+        say(f"ask: the student of {chosen} answers{begins}{ends}")
     turns: list[Exchange] = []
     for given in batches:
         asked = [text for text in given if text.strip()]

@@ -155,7 +155,7 @@ def test_answers_are_counted_after_the_cut(codec: TextCodec) -> None:
     longest = rows[0].num_longest
     shorter = of_turns(max_length=longest - 1)
     assert shorter.count_answers(shorter.encode(CHAT)[0])["b"] == {2: 1}
-    plain = TrainingSet(MIX, REAL, PSEUDO, ("a", "b"))
+    plain = TrainingSet(MIX, REAL, PSEUDO, LEARNT, MOST)
     assert plain.count_answers(plain.encode(codec)[0]) == {}
 
 
