@@ -23,10 +23,7 @@ OTHER_MEANINGS = {
     ("accuracy", "lamol_core/artifacts/spec.py"): "a chart",
     ("csv", "stages/samples.py"): "how rows are printed",
     ("hub", "lamol_core/models/params.py"): "a kind of backbone",
-    ("hub", "lamol_core/models/backbones.py"): "a kind of backbone",
     ("hub", "lamol_core/pipeline/init.py"): "a kind of backbone",
-    ("hub", "lamol_core/preflight/backbone.py"): "a kind of backbone",
-    ("hub", "lamol_core/preflight/unloaded.py"): "a kind of backbone",
     ("hub", "stages/init.py"): "a kind of backbone",
     ("canaries", "lamol_core/data/canaries.py"): "what a random generator is for",
 }
