@@ -1,6 +1,5 @@
 """Make a backbone's first model: a nano model with random weights, or a pretrained model."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,8 +9,6 @@ from typing import Any
 import torch
 import transformers
 from huggingface_hub import snapshot_download
-from tokenizers import ByteLevelBPETokenizer
-from tokenizers.pre_tokenizers import PreTokenizer
 
 from lamol_core.artifacts.manifest import Provenance
 from lamol_core.config.hub import is_reachable
@@ -22,7 +19,8 @@ from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.models.files import folder_problems, gguf_problems, read_shapes, weight_files
 from lamol_core.models.foreign import foreign, try_out
 from lamol_core.models.gguf_header import count_gguf_weights
-from lamol_core.models.params import BackboneParams, NanoParams
+from lamol_core.models.nano import Pair, build_nano
+from lamol_core.models.params import BackboneParams
 from lamol_core.models.probe import (
     probe,
     read_tokenizer,
@@ -35,12 +33,6 @@ from lamol_core.text.chat import ChatTemplate
 from lamol_core.text.chat_pieces import ChatPieces, end_thinking, find_pieces
 from lamol_core.text.params import TextFormat
 from lamol_core.text.template import TaskPrompts
-
-Pair = tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]
-END_OF_TEXT = "<|endoftext|>"
-COMMON_FROM = 5
-"""A word enters the nano vocabulary if this many texts have it. Rarer words, such as names, are
-spelt in pieces: the vocabulary is in every checkpoint and outlives `lamol forget`."""
 
 SMALL_FILES = ["*.json", "*.jinja", "*.model", "*.txt"]
 """What a model of the hub has beside its weights: its configuration and its tokenizer."""
@@ -141,49 +133,6 @@ def try_pieces(tokenizer: transformers.PreTrainedTokenizerBase, where: str) -> C
 
     try_out(steps())
     return find_pieces(tokenizer)
-
-
-def build_nano(nano: NanoParams, corpus: list[str]) -> Pair:
-    """A small Llama with seeded random weights, and a byte-level BPE trained on the words of
-    `corpus`. Raises ConfigError where `corpus` is empty."""
-    if not corpus:
-        raise ConfigError(
-            "params.yaml: backbone.nano.corpus: empty. List the sources of the first tasks, "
-            "because the tokenizer is trained on them."
-        )
-    bpe = ByteLevelBPETokenizer()
-    words = _common_words(corpus, bpe._tokenizer.pre_tokenizer)
-    bpe.train_from_iterator(
-        words, nano.vocab_size, min_frequency=2, special_tokens=[END_OF_TEXT], show_progress=False
-    )
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=bpe._tokenizer, eos_token=END_OF_TEXT
-    )
-    tokenizer.model_max_length = nano.max_positions
-    config = transformers.LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=nano.hidden_size,
-        intermediate_size=nano.hidden_size * 4,
-        num_hidden_layers=nano.layers,
-        num_attention_heads=nano.heads,
-        max_position_embeddings=nano.max_positions,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(nano.seed)
-        return transformers.LlamaForCausalLM(config), tokenizer
-
-
-def _common_words(corpus: Sequence[str], pre_tokenizer: PreTokenizer) -> Iterator[str]:
-    """Every word of the corpus, in order, without the words of fewer than COMMON_FROM texts."""
-    split = [
-        [text[start:stop] for _, (start, stop) in pre_tokenizer.pre_tokenize_str(text)]
-        for text in corpus
-    ]
-    num_texts = Counter(word for words in split for word in set(words))
-    return (word for words in split for word in words if num_texts[word] >= COMMON_FROM)
 
 
 def load_pretrained(params: BackboneParams, root: Path) -> Pair:

@@ -13,7 +13,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from lamol_core.errors import ConfigError
-from lamol_core.models.backbones import build_backbone, build_nano
+from lamol_core.models.backbones import build_backbone
+from lamol_core.models.nano import build_nano
 from lamol_core.models.params import BackboneParams
 from lamol_core.preflight.backbone import backbone_problems
 from tests.fakes import CORPUS, tiny_backbone_params

@@ -13,8 +13,9 @@ import torch
 from lamol_core.artifacts.manifest import Provenance, check_folder, write_folder
 from lamol_core.artifacts.spec import STATE, STUDENT
 from lamol_core.errors import ArtifactError, ConfigError
-from lamol_core.models.backbones import COMMON_FROM, build_backbone, build_nano
+from lamol_core.models.backbones import build_backbone
 from lamol_core.models.checkpoints import load_model, save_checkpoint
+from lamol_core.models.nano import COMMON_FROM, build_nano
 from lamol_core.models.params import BackboneParams, NanoParams
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.tokenizer import TextCodec

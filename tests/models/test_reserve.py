@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from lamol_core.errors import ConfigError
-from lamol_core.models.backbones import build_nano
+from lamol_core.models.nano import build_nano
 from lamol_core.models.reserve import reserve_tokens
 from lamol_core.text.template import ANS
 from lamol_core.text.tokenizer import GEN, PAD, gen_token, reserved_tokens

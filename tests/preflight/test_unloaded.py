@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, ByT5Tokenizer
 
 from lamol_core.errors import ConfigError
 from lamol_core.models.adapters import add_adapter
-from lamol_core.models.backbones import build_nano
+from lamol_core.models.nano import build_nano
 from lamol_core.models.probe import read_shapes_of
 from lamol_core.models.shapes import Shapes, TriedBlock, UntriedBlock
 from lamol_core.parameters import Params

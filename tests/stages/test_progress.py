@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lamol_core.audit.registry import CHECKS
-from lamol_core.models.backbones import build_nano
+from lamol_core.models.nano import build_nano
 from lamol_core.models.params import NanoParams
 from stages import console
 from stages.cli import app

@@ -90,7 +90,7 @@ def test_reserved_ids_are_distinct_and_counted(codec: TextCodec) -> None:
 
 
 def test_a_tokenizer_that_was_not_prepared_is_refused() -> None:
-    from lamol_core.models.backbones import build_nano
+    from lamol_core.models.nano import build_nano
 
     _, tokenizer = build_nano(tiny_backbone_params().nano, CORPUS)
     with pytest.raises(ArtifactError, match="lamol backbone"):
