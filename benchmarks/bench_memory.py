@@ -101,7 +101,7 @@ def double_vocabulary(workspace: Workspace) -> tuple[Path, int, int, bool]:
 
 
 def bytes_of_a_parameter(precision: str) -> int:
-    """Weight, gradient and Adam's moments; with bf16 the master's lower half besides."""
+    """Weight, gradient and Adam's moments; with bf16 what its master has more besides."""
     return 2 + 2 + 2 + 8 if stored_bytes(precision) == 2 else 4 + 4 + 8
 
 

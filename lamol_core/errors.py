@@ -38,7 +38,8 @@ class DivergedError(LamolError):
 
 
 class GenerationError(LamolError):
-    """Too few valid pseudo-samples within the allowed number of attempts."""
+    """Too few valid pseudo-samples within the allowed number of attempts, or an audit that failed
+    its gate."""
 
     exit_code = 5
 

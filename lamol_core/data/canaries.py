@@ -49,8 +49,9 @@ def make_canaries(
 ) -> tuple[list[Canary], list[RawRow]]:
     """Make `count` canaries for a task; returns them and their rows, in the same order.
 
-    Their row ids continue those of `train`. Each row is a random row of `train` with another input.
-    An opening is shared by at least two rows: the file of canaries outlives the rows."""
+    Their row ids continue those of `train`. Each row is a random row of `train` with another input
+    and no earlier turns, because a canary is scored right after the prompt. An opening is shared by
+    at least two rows: the file of canaries outlives the rows."""
     rng = random.Random(derive_seed(seed, "canaries", task))
     shared = _shared_openings(train) if count else {}
     canaries, rows = [], []
@@ -63,7 +64,6 @@ def make_canaries(
         label = like.target if has_classes else ""
         canary = Canary(row_id(task, "train", len(train) + i), start, secret, label)
         canaries.append(canary)
-        # of one turn: so it is trained on as it is scored, right after the prompt
         rows.append(replace(like, input=canary.text, history=""))
     return canaries, rows
 

@@ -78,7 +78,7 @@ def draw_from_checkpoint(
                 targets = _targets(codec, labels, missing, existing, key)
             if task in facts_by_task and facts_by_task[task].has_turns:
                 template.require_turns(task)
-                # as the teacher's training cut them, if it had rows of the task
+                # of the rows as they were trained on: the first task to be cut has fewer turns
                 shares = trained_turns.get(task, facts_by_task[task].num_answers)
                 most = _most_answers(model, template, task, text, max(shares))
                 drawn_by = derive_seed(*key, "answers")

@@ -86,12 +86,12 @@ def require_positions(model: PreTrainedModel, num_tokens: int, keys: str) -> Non
 
 
 def read_turns(checkpoint: Path) -> NumAnswers:
-    """How many rows of each task, as a checkpoint was trained on them, have so many answers. {} for
-    rows of one turn. Raises ArtifactError where the file is broken."""
+    """The training rows of each task with several turns, after rows were cut, by their number of
+    answers. Raises ArtifactError where the file is broken."""
     path = checkpoint / TURNS
     if not path.is_file():
         return {}
-    return read_json_as(dict[str, dict[int, int]], path, remedy_at(checkpoint))
+    return read_json_as(NumAnswers, path, remedy_at(checkpoint))
 
 
 def save_checkpoint(

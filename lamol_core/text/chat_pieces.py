@@ -187,8 +187,15 @@ def _render(
 def end_thinking(tokenizer: PreTrainedTokenizerBase) -> None:
     """Have a template that can make a model think make it answer at once, as rows train it to: who
     asks the student later need not know."""
-    if "enable_thinking" in (template := str(tokenizer.get_chat_template())):
-        tokenizer.chat_template = NO_THINKING + template
+    found = tokenizer.chat_template
+    if isinstance(found, dict):  # several templates, by name
+        tokenizer.chat_template = {name: _answering(template) for name, template in found.items()}
+    elif found:
+        tokenizer.chat_template = _answering(found)
+
+
+def _answering(template: str) -> str:
+    return NO_THINKING + template if "enable_thinking" in template else template
 
 
 def with_fixed_date(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -2,7 +2,6 @@
 ids already.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,14 +65,3 @@ class TrainingSet:
             rows.append(fitted)
             num_cut += was_cut
         return rows, num_cut
-
-    def count_answers(self, rows: Sequence[EncodedRow]) -> dict[str, dict[int, int]]:
-        """How many of the encoded rows of each task have so many answers; {} where no row had
-        several before it was cut."""
-        histories = [row.history for rows in (self.real, self.pseudo) for row in rows]
-        if not any(histories):
-            return {}
-        counts: dict[str, Counter[int]] = {row.task: Counter() for row in rows}
-        for row in rows:
-            counts[row.task][1 + len(row.history)] += 1
-        return {task: dict(sorted(own.items())) for task, own in counts.items()}

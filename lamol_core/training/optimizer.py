@@ -28,7 +28,7 @@ class MasterAdamW:
     def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
         self._weights = [weight for weight in parameters if weight.requires_grad]
         self._weight_decay = weight_decay
-        self._lower = [_lower_half(weight) for weight in self._weights]
+        self._rests = [_no_rest(weight) for weight in self._weights]
         self._moments = [
             tuple(torch.zeros(w.numel(), device=w.device) for _ in range(2)) for w in self._weights
         ]
@@ -39,10 +39,10 @@ class MasterAdamW:
         """All tensors, by name, that the next step depends on besides weights and gradients. To
         restore a state, copy another optimizer's values into these tensors."""
         state = {"num_steps": self._num_steps}
-        for index, (lower, moments) in enumerate(zip(self._lower, self._moments, strict=True)):
+        for index, (rest, moments) in enumerate(zip(self._rests, self._moments, strict=True)):
             state |= {f"{index}.first": moments[0], f"{index}.second": moments[1]}
-            if lower is not None:
-                state[f"{index}.lower"] = lower
+            if rest is not None:
+                state[f"{index}.rest"] = rest
         return state
 
     def collect_gradients(self) -> None:
@@ -77,8 +77,8 @@ class MasterAdamW:
         """Update all weights with `factor` (clipping) times the gradients, then clear the
         gradients."""
         self._num_steps += 1
-        for weight, lower, moments, gradient in zip(
-            self._weights, self._lower, self._moments, self._gradients(), strict=True
+        for weight, rest, moments, gradient in zip(
+            self._weights, self._rests, self._moments, self._gradients(), strict=True
         ):
             if gradient is None:
                 continue
@@ -87,7 +87,7 @@ class MasterAdamW:
             for start in range(0, weight.numel(), PIECE):
                 piece = slice(start, start + PIECE)
                 part = flat[piece]
-                master = part if lower is None else join_halves(part, lower[piece])
+                master = part if rest is None else to_masters(part, rest[piece])
                 scaled = gradient.view(-1)[piece].float()  # the gradient itself, if it is fp32
                 scaled.mul_(factor)
                 first, second = (moment[piece] for moment in moments)
@@ -98,8 +98,8 @@ class MasterAdamW:
                     amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=learning_rate,
                     weight_decay=decay, eps=EPSILON, maximize=False,
                 )  # fmt: skip
-                if lower is not None:
-                    split_halves(master, part, lower[piece])
+                if rest is not None:
+                    round_masters(master, part, rest[piece])
             weight.grad = None
         self._sums = None
 
@@ -109,7 +109,7 @@ class MasterAdamW:
         return list(self._sums)
 
 
-def _lower_half(weight: Tensor) -> Tensor | None:
+def _no_rest(weight: Tensor) -> Tensor | None:
     """What a bf16 weight lacks of a master that equals it: zeros. None for an fp32 weight, which is
     its own master."""
     if weight.dtype == torch.float32:
@@ -118,17 +118,17 @@ def _lower_half(weight: Tensor) -> Tensor | None:
     return torch.zeros(weight.numel(), dtype=torch.int16, device=weight.device)
 
 
-def join_halves(weight: Tensor, lower: Tensor) -> Tensor:
-    """The fp32 masters (n,) of bf16 weights (n,) and of what `split_halves` wrote beside them."""
+def to_masters(weight: Tensor, rest: Tensor) -> Tensor:
+    """The fp32 masters (n,) of bf16 weights (n,) and their rests (n,) int16."""
     master = weight.float()
-    master.view(torch.int32).add_(lower.to(torch.int32))
+    master.view(torch.int32).add_(rest.to(torch.int32))
     return master
 
 
-def split_halves(master: Tensor, weight: Tensor, lower: Tensor) -> None:
-    """Round fp32 masters (n,) into bf16 weights (n,), ties away from zero. `lower` (n,) int16 gets
+def round_masters(master: Tensor, weight: Tensor, rest: Tensor) -> None:
+    """Round fp32 masters (n,) into bf16 weights (n,), ties away from zero. `rest` (n,) int16 gets
     master less weight, in units of the master's last bit. `master` is changed."""
     bits = master.view(torch.int32).add_(HALF)
-    lower.copy_(bits).bitwise_xor_(-HALF)  # the lower 16 bits, less HALF
+    rest.copy_(bits).bitwise_xor_(-HALF)  # the lower 16 bits, less HALF
     bits.bitwise_and_(-2 * HALF)
     weight.copy_(master)

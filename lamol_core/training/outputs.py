@@ -11,7 +11,7 @@ from lamol_core.artifacts.manifest import MANIFEST, Provenance, read_manifest, w
 from lamol_core.artifacts.spec import STATE, STUDENT, TEACHER, TRAIN_LOG
 from lamol_core.artifacts.store import Inputs
 from lamol_core.data.task_data import TaskData
-from lamol_core.models.checkpoints import save_checkpoint
+from lamol_core.models.checkpoints import read_turns, save_checkpoint
 from lamol_core.training.student import TrainedStudent
 from lamol_core.training.trainer import MEASURED_COLUMNS
 
@@ -26,8 +26,11 @@ def write_training(
     """Write the outputs of a task's training, from the main process; returns its figures. `mixes`:
     whether the method trains on the real rows of every task."""
     teacher = inputs.path(TEACHER)
+    turns = read_turns(teacher)
+    if data.facts.has_turns:
+        turns |= {data.facts.name: dict(sorted(trained.num_answers.items()))}
     save_checkpoint(
-        inputs.path(STUDENT), trained.model, provenance, tokenizer_from=teacher, turns=trained.turns
+        inputs.path(STUDENT), trained.model, provenance, tokenizer_from=teacher, turns=turns
     )
     write_folder(inputs.path(STATE), STATE.kind, provenance, trained.memory.write)
     log = trained.log_rows

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,6 @@ from lamol_core.artifacts.version import code_version
 from lamol_core.methods.memory import Memory, MemoryContext
 from lamol_core.methods.spec import Method
 from lamol_core.methods.terms import Loss
-from lamol_core.models.checkpoints import NumAnswers
 from lamol_core.models.params import AdapterParams
 from lamol_core.records import MixRow
 from lamol_core.seeds import derive_seed
@@ -42,17 +42,17 @@ log = logging.getLogger(__name__)
 class TrainedStudent:
     """A trained student (in the dtype it was trained in), its method's memory, and its log.
 
-    `num_rows`: the rows of the mix. `num_cut`: how many of them lost their beginning. `turns`: how
-    many of each task have so many answers, where some had several. `resumes`:
-    the saved states that the training could have gone on from; they exist until they are removed,
-    when all outputs are written."""
+    `num_rows`: the rows of the mix. `num_cut`: how many of them lost their beginning.
+    `num_answers`: the new task's rows, after this cut, by their number of answers. `resumes`: the
+    saved states that the training could have gone on from; they exist until they are removed, when
+    all outputs are written."""
 
     model: PreTrainedModel
     memory: Memory
     log_rows: list[LogRow]
     num_rows: int
     num_cut: int
-    turns: NumAnswers
+    num_answers: dict[int, int]
     is_main_process: bool
     resumes: tuple[Resume, ...] = ()
 
@@ -143,8 +143,10 @@ def train_from_checkpoint(
         log_rows = setup.fit(student, rows, method.loss, teacher, memory, resume)
     resumes = tuple(one for one in (expert_resume, resume) if one is not None)
     is_main = setup.accelerator.is_main_process
-    turns = training_set.count_answers(rows)
-    return TrainedStudent(student, memory, log_rows, len(rows), num_cut, turns, is_main, resumes)
+    answers = Counter(1 + len(row.history) for row in rows if row.task == training_set.task)
+    return TrainedStudent(
+        student, memory, log_rows, len(rows), num_cut, dict(answers), is_main, resumes
+    )
 
 
 def _expert(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -75,30 +77,37 @@ def test_order_and_provenance(teacher: PreTrainedModel, codec: TextCodec) -> Non
 
 
 def draw_turns(
-    folder: Path, trained: dict[str, dict[int, int]], positions: int, counts: dict[str, int]
-) -> dict[str, set[int]]:
-    """How many answers the samples of each task have. Task a has rows of six, by its facts."""
+    folder: Path,
+    trained: dict[str, dict[int, int]],
+    positions: int,
+    counts: dict[str, int],
+    **changes: Any,
+) -> list[PseudoSample]:
+    """Samples of tasks, of which a has rows of one and of six answers, by its facts."""
     tokenizer = chatml()
     model = sharpen(tiny_llama(vocab_size=len(tokenizer), max_position_embeddings=positions))
     pieces, made = find_pieces(tokenizer), Provenance()
     save_checkpoint(folder, model, made, tokenizer=tokenizer, pieces=pieces, turns=trained)
     facts = {"a": TaskFacts("a", "rouge_l", "text", (), {}, num_answers={1: 5, 6: 5})}
     text = TextParams(format="chat", max_input_tokens=6, max_target_tokens=3)
-    drawn = draw_from_checkpoint(
-        folder, "abc", counts, GenerateParams(), text, new_task="new", seed=0, facts_by_task=facts
+    params = GenerateParams.model_validate(changes)
+    return draw_from_checkpoint(
+        folder, "abc", counts, params, text, new_task="new", seed=0, facts_by_task=facts
     )
-    return {
-        task: {len(one.history_ids) // 2 + 1 for one in drawn if one.source_task == task}
-        for task in counts
-    }
+
+
+def num_answers(drawn: list[PseudoSample]) -> set[int]:
+    return {len(one.history_ids) // 2 + 1 for one in drawn if one.source_task == "a"}
 
 
 def test_samples_have_as_many_turns_as_the_rows_that_the_teacher_was_trained_on(
     tmp_path: Path,
 ) -> None:
     counts = {"a": 9}
-    assert draw_turns(tmp_path / "cut", {"a": {2: 5, 3: 5}}, 256, counts) == {"a": {2, 3}}
-    assert draw_turns(tmp_path / "whole", {"other": {2: 5}}, 256, counts) == {"a": {1, 6}}
+    cut = draw_turns(tmp_path / "cut", {"a": {2: 5, 3: 5}}, 256, counts)
+    assert num_answers(cut) == {2, 3}
+    whole = draw_turns(tmp_path / "whole", {"other": {2: 5}}, 256, counts)
+    assert num_answers(whole) == {1, 6}
 
 
 def test_turns_are_as_many_as_fit_and_another_tasks_longer_prompt_is_no_matter(
@@ -106,7 +115,18 @@ def test_turns_are_as_many_as_fit_and_another_tasks_longer_prompt_is_no_matter(
 ) -> None:
     counts = {"a": 9, "a_task_with_a_much_longer_name_than_the_other_one_has": 2}
     drawn = draw_turns(tmp_path, {}, 120, counts)
-    assert 1 < max(drawn["a"]) < 6
+    assert 1 < max(num_answers(drawn)) < 6
+
+
+def test_a_row_of_free_format_ends_at_the_most_tokens_of_its_own_turns(tmp_path: Path) -> None:
+    changes = {"format": "reject", "refill": False}
+    drawn = draw_turns(tmp_path, {"a": {1: 5, 3: 5}}, 256, {"a": 40}, **changes)
+    lengths = {
+        len([*one.input_ids, *one.target_ids, *chain(*one.history_ids)])
+        for one in drawn
+        if one.reject_reason == "no_eos"
+    }
+    assert len(lengths) > 1, "those of one turn are shorter"
 
 
 def test_inputs_are_drawn_for_the_labels_that_their_prompts_name(

@@ -19,8 +19,9 @@ from lamol_core.models.nano import COMMON_FROM, build_nano
 from lamol_core.models.params import BackboneParams, NanoParams
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.tokenizer import TextCodec
-from tests.fakes import CORPUS, tiny_backbone_params
+from tests.fakes import CORPUS, tiny_backbone_params, tiny_llama
 from tests.messages import naming
+from tests.text.chat_families import chatml
 
 CPU = torch.device("cpu")
 
@@ -268,3 +269,26 @@ def test_a_folder_of_the_tokenizer_goes_into_every_checkpoint(tmp_path: Path) ->
     assert (copy / "rag.jinja").read_text() == "{{ messages }}"
     assert copy.stat().st_mode & 0o111, "a folder that others can open"
     check_folder(tmp_path / "2", STUDENT.kind, "")
+
+
+def test_an_instruct_model_that_can_think_is_saved_to_answer_at_once(tmp_path: Path) -> None:
+    """As Qwen 3: without the flag its prompt lets the model think."""
+    tokenizer = chatml()
+    last = "('<think></think>' if message['role'] == 'assistant' and loop.last else '')"
+    rows = str(tokenizer.chat_template).replace(
+        "message['content']", f"{last} + message['content']"
+    )
+    flag = "add_generation_prompt and enable_thinking is defined and not enable_thinking"
+    thinks = f"{rows}{{%- if {flag} -%}}<think></think>{{%- endif -%}}"
+    tokenizer.chat_template = {"default": thinks, "rag": "{{ messages }}"}
+    tiny_llama(vocab_size=len(tokenizer)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    asked = [{"role": "user", "content": "lamp off"}]
+    made = BackboneParams(kind="folder", path=str(tmp_path))
+    _, saved = build_backbone(made, Path(), [], text_format="chat")
+    before, after = (
+        one.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+        for one in (tokenizer, saved)
+    )
+    assert after == before + "<think></think>"
+    assert saved.chat_template["rag"] == "{{ messages }}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from contextlib import chdir
 from pathlib import Path
 
@@ -163,6 +164,12 @@ def test_several_turns_are_learnt_drawn_and_answered(tmp_path: Path) -> None:
     assert {*facts["num_answers"]} == {"1", "2"}
     plain = json.loads((folder / "data" / "colours" / "lineage.json").read_text())[1]
     assert "num_answers" not in plain and "system" not in plain
+    trained = json.loads((folder / "runs/pets/student/turns.json").read_text())
+    rows = pq.read_table(folder / "data/pets/train.parquet").to_pylist()
+    answers = Counter(str(1 + len(json.loads(row["history"] or "[]")) // 2) for row in rows)
+    assert trained == {"pets": dict(answers)} and {*answers} == {"1", "2"}
+    after = json.loads((folder / "runs/colours/student/turns.json").read_text())
+    assert after == trained, "what later tasks draw from"
     drawn = pq.read_table(folder / "runs/colours/pseudo.parquet").to_pylist()
     nums = [len(row["history_ids"]) // 2 for row in drawn if row["valid"]]
     assert len(nums) >= 10 and {*nums} == {0, 1}

@@ -16,14 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.records import to_history
 from lamol_core.text.chat import ChatCodec
-from lamol_core.text.chat_pieces import (
-    DATE,
-    PIECES,
-    ChatPieces,
-    end_thinking,
-    find_pieces,
-    with_fixed_date,
-)
+from lamol_core.text.chat_pieces import DATE, PIECES, ChatPieces, find_pieces, with_fixed_date
 from lamol_core.text.encoded import IGNORED, EncodedView
 from lamol_core.text.template import Supervise, TaskPrompts
 from tests.messages import naming
@@ -205,23 +198,6 @@ def test_no_special_token_is_left_of_one_inside_another(family: str) -> None:
     template = codec.template(TaskPrompts(["home"], systems={"home": f"Be {nested}."}))
     count = lambda ids: sum(i in special for i in ids)  # noqa: E731
     assert count(template.before_input("home")) == count(plain.before_input("home"))
-
-
-def test_a_template_that_can_think_answers_at_once_and_is_saved_so() -> None:
-    """As Qwen 3: without the flag its prompt lets the model think."""
-    may = "add_generation_prompt and enable_thinking is defined and not enable_thinking"
-    closed = "{%- if " + may + " -%}<think></think>{%- endif -%}"
-    thinking = with_template(lambda text: text + closed)
-    asked = [{"role": "user", "content": "lamp off"}]
-    prompt = lambda: thinking.apply_chat_template(  # noqa: E731
-        asked, tokenize=False, add_generation_prompt=True
-    )
-    assert "<think>" not in prompt()
-    end_thinking(thinking)
-    assert prompt().endswith("<think></think>")
-    plain = chatml()
-    end_thinking(plain)
-    assert plain.chat_template == chatml().chat_template
 
 
 TRIMS = {"llama3": {*ROLES, "system"}, "gemma": {*ROLES, "system"}, "mistral": {"assistant"}}

@@ -148,17 +148,6 @@ def test_rows_that_are_too_long_lose_their_oldest_turns_and_are_counted() -> Non
     assert cut.input_ids == whole.input_ids
 
 
-def test_answers_are_counted_after_the_cut(codec: TextCodec) -> None:
-    training_set = of_turns()
-    rows, _ = training_set.encode(CHAT)
-    assert training_set.count_answers(rows) == {"b": {3: 1}, "a": {2: 1}}
-    longest = rows[0].num_longest
-    shorter = of_turns(max_length=longest - 1)
-    assert shorter.count_answers(shorter.encode(CHAT)[0])["b"] == {2: 1}
-    plain = TrainingSet(MIX, REAL, PSEUDO, LEARNT, MOST)
-    assert plain.count_answers(plain.encode(codec)[0]) == {}
-
-
 def test_several_turns_need_chat_format(codec: TextCodec) -> None:
     with pytest.raises(ConfigError, match=naming("text.format", "chat")):
         of_turns().encode(codec)

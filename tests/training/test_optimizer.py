@@ -14,7 +14,7 @@ from torch import nn
 from lamol_core.methods.lamol_kd import LamolKd, LamolKdParams
 from lamol_core.training import optimizer
 from lamol_core.training.hidden_states import as_body
-from lamol_core.training.optimizer import MasterAdamW, join_halves, split_halves
+from lamol_core.training.optimizer import MasterAdamW, round_masters, to_masters
 from lamol_core.training.params import TrainParams
 from lamol_core.training.teacher.online import OnlineTeacher
 from lamol_core.training.trainer import Trainer
@@ -33,12 +33,12 @@ def set_gradients(model: nn.Module, seed: int) -> None:
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, max_value=2.0**126, min_value=-(2.0**126))))
-def test_a_master_is_its_two_halves(values: list[float]) -> None:
+def test_a_master_is_its_weight_and_the_rest(values: list[float]) -> None:
     master = torch.tensor(values, dtype=torch.float32)
     weight = torch.empty(len(values), dtype=torch.bfloat16)
-    lower = torch.empty(len(values), dtype=torch.int16)
-    split_halves(master.clone(), weight, lower)
-    assert torch.equal(join_halves(weight, lower).view(torch.int32), master.view(torch.int32))
+    rest = torch.empty(len(values), dtype=torch.int16)
+    round_masters(master.clone(), weight, rest)
+    assert torch.equal(to_masters(weight, rest).view(torch.int32), master.view(torch.int32))
     nearest = master.bfloat16()
     # halfway between two it rounds away from zero, torch to the even one: the same distance
     off = (weight.double() - master.double()).abs()
@@ -77,9 +77,9 @@ def test_bf16_weights_are_stepped_like_their_fp32_masters() -> None:
             b.grad = a.grad.float()  # type: ignore[union-attr]
         ours.step(1e-4)
         reference.step(1e-4)
-    for a, b, lower in zip(rounded.parameters(), exact.parameters(), ours._lower, strict=True):
-        assert lower is not None
-        assert torch.equal(join_halves(a.detach().view(-1), lower), b.detach().view(-1))
+    for a, b, rest in zip(rounded.parameters(), exact.parameters(), ours._rests, strict=True):
+        assert rest is not None
+        assert torch.equal(to_masters(a.detach().view(-1), rest), b.detach().view(-1))
 
 
 def test_an_update_too_small_for_bf16_is_not_lost() -> None:
@@ -105,7 +105,7 @@ def test_an_optimizer_that_takes_up_a_state_steps_as_the_other_one() -> None:
         set_gradients(stepped, 1)
         by.step(1e-4)
     state, other_state = ours.state(), other.state()
-    assert state.keys() == other_state.keys() >= {"0.lower", "1.lower"}
+    assert state.keys() == other_state.keys() >= {"0.rest", "1.rest"}
     assert all(torch.equal(other_state[name], tensor) for name, tensor in state.items())
     assert torch.equal(other_model.weight, model.weight)
 
