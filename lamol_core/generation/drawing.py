@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from accelerate import PartialState
 from transformers import PreTrainedModel
@@ -23,8 +22,16 @@ from lamol_core.generation.characters import CharacterSteps
 from lamol_core.generation.judging import Judge
 from lamol_core.generation.params import GenerateParams
 from lamol_core.generation.parsing import parse_sample
-from lamol_core.generation.quotas import draw_num_answers, share_evenly
-from lamol_core.generation.requests import Draw, Request, draws_of_attempt
+from lamol_core.generation.quotas import draw_num_answers
+from lamol_core.generation.requests import (
+    Draw,
+    Request,
+    draw_targets,
+    draws_of_attempt,
+    longest_draw,
+    longest_sample,
+    most_answers,
+)
 from lamol_core.models.checkpoints import load_model, num_positions, read_turns, require_positions
 from lamol_core.records import PseudoSample, TaskFacts, all_texts, pseudo_row_id
 from lamol_core.seeds import derive_seed, pseudo_seed
@@ -75,12 +82,13 @@ def draw_from_checkpoint(
             num_answers: tuple[int, ...] = ()
             if template.is_target_first(task):
                 labels = facts_by_task[task].learnt_classes
-                targets = _targets(codec, labels, missing, existing, key)
+                targets = draw_targets(codec, labels, missing, existing, key)
             if task in facts_by_task and facts_by_task[task].has_turns:
                 template.require_turns(task)
                 # of the rows as they were trained on: the first task to be cut has fewer turns
                 shares = trained_turns.get(task, facts_by_task[task].num_answers)
-                most = _most_answers(model, template, task, text, max(shares))
+                limit = num_positions(model) or math.inf
+                most = most_answers(template, text, task, max(shares), limit)
                 drawn_by = derive_seed(*key, "answers")
                 num_answers = draw_num_answers(shares, missing, most, drawn_by)
             requests.append(Request(task, missing, targets, num_answers))
@@ -88,49 +96,6 @@ def draw_from_checkpoint(
         model, codec, template, params, text, new_task, seed, teacher_sha256, judge
     )
     return sampler.draw(requests, on_rows_done, carried)
-
-
-def _targets(
-    codec: TextCodec,
-    labels: Sequence[str],
-    count: int,
-    existing: Counter[str],
-    key: tuple[Any, ...],
-) -> tuple[tuple[int, ...], ...]:
-    """The ids of the labels that `count` rows are to have: equal numbers of each, `existing` rows
-    included. `key` decides which labels come first where there are fewer rows than labels."""
-    ids = {normalise(codec.decode_target(ids)): tuple(ids) for ids in codec.encode_targets(labels)}
-    order = sorted(ids, key=lambda label: derive_seed(*key, label))
-    shares = share_evenly(order, count, existing)
-    return tuple(ids[label] for label, share in shares.items() for _ in range(share))
-
-
-def _longest_sample(template: RowTemplate, text: TextParams, num_answers: int) -> int:
-    """The most ids that a drawn sample with so many answers can have."""
-    a_turn = text.max_sample_tokens + len(template.header)
-    return num_answers * a_turn + (num_answers - 1) * len(template.between)
-
-
-def _num_drawn(
-    template: RowTemplate,
-    text: TextParams,
-    task: str,
-    y: tuple[int, ...] = (),
-    num_answers: int = 1,
-) -> int:
-    """The most ids of a sample with so many answers, its prompt included."""
-    prompt = template.draw_prompt(task, y, num_answers)
-    return len(prompt) + _longest_sample(template, text, num_answers)
-
-
-def _most_answers(
-    model: PreTrainedModel, template: RowTemplate, task: str, text: TextParams, num_answers: int
-) -> int:
-    """How many of `num_answers` answers a sample of a task can have in the model's positions."""
-    limit = num_positions(model) or math.inf
-    while num_answers > 1 and _num_drawn(template, text, task, (), num_answers) > limit:
-        num_answers -= 1
-    return num_answers
 
 
 @dataclass(frozen=True)
@@ -167,7 +132,7 @@ class PseudoSampler:
             for ids in (one.targets or ((),))
             for num in (one.num_answers or (1,))
         }
-        longest = max((_num_drawn(self.template, self.text, *one) for one in prompts), default=1)
+        longest = max((longest_draw(self.template, self.text, *one) for one in prompts), default=1)
         require_positions(self.teacher, longest, keys)
         samples: list[PseudoSample] = []
         attempt = 1
@@ -222,7 +187,7 @@ class PseudoSampler:
         template, params = self.template, self.params
         targets = [request.target_of(index) for request, index in draws]
         nums = [request.num_answers_of(index) for request, index in draws]
-        most = [_longest_sample(template, self.text, num) for num in nums]
+        most = [longest_sample(template, self.text, num) for num in nums]
         max_tokens = max(most)
         text_format = FreeFormat()
         if params.format == "constrain":

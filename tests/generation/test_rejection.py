@@ -8,8 +8,9 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from lamol_core.generation.carry_over import count_rows, first_rows
-from lamol_core.generation.drawing import _targets, draw_from_checkpoint
+from lamol_core.generation.drawing import draw_from_checkpoint
 from lamol_core.generation.params import GenerateParams
+from lamol_core.generation.requests import draw_targets
 from lamol_core.records import PseudoSample, TaskFacts
 from lamol_core.text.normalise import normalise
 from lamol_core.text.tokenizer import PAD, TextCodec, reserved_tokens
@@ -92,5 +93,5 @@ def test_labels_are_named_and_compared_in_the_form_in_which_the_teacher_writes_t
     tokenizer.add_tokens(reserved_tokens(1), special_tokens=True)
     tokenizer.pad_token = PAD
     codec = TextCodec(tokenizer)
-    targets = _targets(codec, ["Card-Lost!", "LIGHT"], 4, {"card - lost !": 2}, (0, "b", "a"))
+    targets = draw_targets(codec, ["Card-Lost!", "LIGHT"], 4, {"card - lost !": 2}, (0, "b", "a"))
     assert Counter(codec.decode(ids) for ids in targets) == {"card - lost !": 1, "light": 3}
