@@ -69,7 +69,7 @@ class Footprint:
         return {
             "weights": weights.total * size,
             # a bf16 weight is the upper half of its master, an fp32 weight is its own
-            "lower halves of fp32 masters": weights.trainable * (FP32 - size),
+            "rest of the fp32 masters": weights.trainable * (FP32 - size),
             "gradients": weights.trainable * (size + sums) + of_head * size,
             "moments of AdamW": weights.trainable * MOMENTS,
             "teacher": states * size,

@@ -227,9 +227,9 @@ def test_memory_by_hand() -> None:
     parts = footprint().parts
     assert parts["weights"] == 4e9 and parts["moments of AdamW"] == 8e9
     assert parts["gradients"] == 4.4e9 and parts["teacher"] == 0.4e9
-    assert parts["lower halves of fp32 masters"] == 0 and parts["activations"] == 3.1e9
+    assert parts["rest of the fp32 masters"] == 0 and parts["activations"] == 3.1e9
     half = footprint(bytes_per_weight=2, teacher="online").parts
-    assert half["weights"] == half["lower halves of fp32 masters"] == half["teacher"] == 2e9
+    assert half["weights"] == half["rest of the fp32 masters"] == half["teacher"] == 2e9
     assert half["gradients"] == 2.2e9
     summed = footprint(bytes_per_weight=2, num_micro_batches=3, teacher="none").parts
     assert summed["gradients"] == 6.2e9 and summed["teacher"] == 0
