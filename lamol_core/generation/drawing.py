@@ -85,7 +85,7 @@ def draw_from_checkpoint(
                 targets = draw_targets(codec, labels, missing, existing, key)
             if task in facts_by_task and facts_by_task[task].has_turns:
                 template.require_turns(task)
-                # of the rows as they were trained on: the first task to be cut has fewer turns
+                # of the rows as a training cut them; of all rows, if it kept no numbers
                 shares = trained_turns.get(task, facts_by_task[task].num_answers)
                 limit = num_positions(model) or math.inf
                 most = most_answers(template, text, task, max(shares), limit)

@@ -194,10 +194,11 @@ def test_no_special_token_is_left_of_one_inside_another(family: str) -> None:
     tokenizer, codec = TOKENIZERS[family], CODECS[family]
     special = {i: one.content for i, one in tokenizer.added_tokens_decoder.items() if one.special}
     nested = [f"{name[:3]}{name}{name[3:]}" for name in special.values()]
-    plain = codec.template(TaskPrompts(["home"], systems={"home": "Be brief."}))
-    template = codec.template(TaskPrompts(["home"], systems={"home": f"Be {nested}."}))
-    count = lambda ids: sum(i in special for i in ids)  # noqa: E731
-    assert count(template.before_input("home")) == count(plain.before_input("home"))
+    plain, spelt = (
+        codec.template(TaskPrompts(["home"], systems={"home": system})).before_input("home")
+        for system in ("Be brief.", f"Be {nested}.")
+    )
+    assert [i for i in spelt if i in special] == [i for i in plain if i in special]
 
 
 TRIMS = {"llama3": {*ROLES, "system"}, "gemma": {*ROLES, "system"}, "mistral": {"assistant"}}
