@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import array
 import gc
+import importlib
 import json
 import logging
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -24,6 +26,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+IMPORTED = [
+    "accelerate", "torch", "transformers", "transformers.models.llama.modeling_llama",
+    "datasketch", "pandas", "pyarrow.parquet", "sklearn.linear_model",
+    "dvc.cli.parser", "dvc.repo.reproduce", "networkx", "pyparsing",
+]  # fmt: skip
+"""What the server imports beside the commands: all that takes them long."""
 
 CLIENT = """\
 #!{python} -SE
@@ -72,11 +81,11 @@ def serve(address: str) -> None:
 
     quiet_libraries()  # before they are imported, as in the real command
     logging.root.handlers.clear()  # the real dvc has no handler there
-    import accelerate  # noqa: F401
-    import torch  # noqa: F401
-    import transformers  # noqa: F401
+    import stages
 
-    from stages import audit, backbone, compare, evaluate, init, report, train  # noqa: F401
+    commands = (module.name for module in pkgutil.iter_modules(stages.__path__, "stages."))
+    for name in (*IMPORTED, *commands):
+        importlib.import_module(name)
 
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)

@@ -31,7 +31,7 @@ class Layout:
     @property
     def private(self) -> Path:
         """The folder of files that no stage declares: interrupted trainings, records of forgotten
-        tasks, pages with real rows."""
+        tasks, pages with real rows, the report's script."""
         return self.root / ".lamol"
 
     @property
@@ -83,6 +83,11 @@ class Layout:
     @property
     def _private_pages(self) -> Path:
         return self.private / "audit"
+
+    @property
+    def page_script(self) -> Path:
+        """The folder of the script of the report's page, which takes seconds to make."""
+        return self.private / "report"
 
     @property
     def locks(self) -> Path:

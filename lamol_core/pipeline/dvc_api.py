@@ -108,11 +108,12 @@ class Pipeline:
         if self._repo is None:
             return
         wanted = set(stages)
-        for stage in self._repo.index.stages:
-            if stage.addressing in wanted:
-                stage.save(run_cache=False)
-                stage.commit()
-                stage.dump(update_pipeline=False)
+        changed = [stage for stage in self._repo.index.stages if stage.addressing in wanted]
+        for stage in changed:
+            stage.save(run_cache=False)
+            stage.commit()
+        if changed:  # written once: DVC reads and writes the whole record each time
+            changed[0].dvcfile.dump_stages(changed, update_pipeline=False)
 
     @property
     def cache(self) -> Path | None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -34,17 +35,18 @@ def render_page(
     parameters: Mapping[str, Any],
     specs: Mapping[str, Mapping[str, Any]] | None = None,
     comparison: Mapping[str, Any] | None = None,
+    script: str | None = None,
 ) -> str:
     """Return the page's HTML. Raises ArtifactError for a chart that is not plain SVG (scripts,
     links, style sheets).
 
     `summary` is what `build_summary` returns; `charts_svg` holds the SVG of each chart by name.
     `parameters` is any nested mapping; it is shown flattened. `specs` holds the charts'
-    Vega-Lite by the same names; with it, charts show values under the pointer. `comparison` is
-    what `comparison_section` returns; its chart is named "comparison"."""
-    templates = templates_of("lamol_core.reporting")
-    script = Markup(embed_script(source_of(templates, "report.js"))) if specs else None
-    return templates.get_template("report.html.j2").render(
+    Vega-Lite by the same names, and `script` is what `page_script` returns; with both, charts show
+    values under the pointer. `comparison` is what `comparison_section` returns; its chart is named
+    "comparison"."""
+    template = templates_of("lamol_core.reporting").get_template("report.html.j2")
+    return template.render(
         summary=summary,
         charts={name: inline_svg(name, svg) for name, svg in charts_svg.items()},
         comparison=comparison,
@@ -53,13 +55,18 @@ def render_page(
             for name, value in flatten(parameters).items()
         },
         specs={name: inline_json(spec) for name, spec in (specs or {}).items()},
-        script=script,
+        script=None if script is None else Markup(script),
         script_hash=None if script is None else policy_hash(script),
         duration=duration,
         poor_share=poor_share,
         high_share=HIGH_REJECTED_SHARE,
         max_named_lines=MAX_NAMED_LINES,
     )
+
+
+def page_script(kept: Path) -> str:
+    """Return the page's script. It is kept in a folder, because making it takes seconds."""
+    return embed_script(source_of(templates_of("lamol_core.reporting"), "report.js"), kept)
 
 
 def templates_of(*packages: str) -> Environment:

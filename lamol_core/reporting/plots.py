@@ -1,11 +1,15 @@
 """Draws charts of a summary, and their SVG by vl-convert, which needs no browser and no network."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import altair as alt
 import vl_convert
 
+from lamol_core.artifacts.figures import write_text
 from lamol_core.evaluation.matrix import ScoreMatrix
 
 Chart = alt.LayerChart | alt.FacetChart  # FacetChart only because altair's annotations say so
@@ -161,11 +165,16 @@ def spec_to_svg(spec: dict[str, Any]) -> str:
     return vl_convert.vegalite_to_svg(spec, vl_version=_vl_version(), allowed_base_urls=[])
 
 
-def embed_script(snippet: str) -> str:
+def embed_script(snippet: str, kept: Path) -> str:
     """Return a script that holds Vega, Vega-Lite and Vega-Embed, and runs `snippet` with
-    `vegaEmbed`."""
-    bundle = vl_convert.javascript_bundle(snippet, vl_version=_vl_version())
-    return bundle.replace("</script", "<\\/script")
+    `vegaEmbed`. Bundling takes seconds: the script is kept in the folder `kept`, for each snippet
+    and version of vl-convert."""
+    made_of = f"{version('vl-convert-python')} {_vl_version()} {snippet}"
+    path = kept / f"{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.js"
+    if not path.is_file():
+        bundle = vl_convert.javascript_bundle(snippet, vl_version=_vl_version())
+        write_text(path, bundle.replace("</script", "<\\/script"))
+    return path.read_text(encoding="utf-8")
 
 
 def to_svg(chart: Chart, background: str = "transparent") -> str:

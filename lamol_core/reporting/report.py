@@ -11,7 +11,7 @@ from lamol_core.artifacts.layout import Layout
 from lamol_core.errors import ArtifactError
 from lamol_core.evaluation.matrix import ScoreMatrix, ZeroShot
 from lamol_core.reporting.comparison.statistics import COLUMNS
-from lamol_core.reporting.page import render_page, templates_of
+from lamol_core.reporting.page import page_script, render_page, templates_of
 from lamol_core.reporting.plots import Chart, chart_spec, chart_specs, spec_to_svg
 from lamol_core.reporting.summary import TaskFigures
 from lamol_core.reporting.tables import cell, markdown_row, markdown_table
@@ -115,7 +115,9 @@ def write_report(
     charts = {name: spec_to_svg(spec) for name, spec in specs.items()}
     for name, chart_file in spec.CHARTS.items():
         write_text(chart_file.at("", root), charts.get(name, EMPTY_CHART))
-    write_text(spec.PAGE.at("", root), render_page(summary, charts, parameters, specs, section))
+    script = page_script(layout.page_script)
+    page = render_page(summary, charts, parameters, specs, section, script)
+    write_text(spec.PAGE.at("", root), page)
     columns = ("step", "after_learning", "score_on", "score")
     cells = ScoreMatrix.of(summary).cells()
     values = ((c["step"], c["after"], c["task"], round(c["score"], 4)) for c in cells)

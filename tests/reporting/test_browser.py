@@ -16,7 +16,7 @@ import pytest
 
 from lamol_core.reporting import plots
 from lamol_core.reporting.comparison.render import comparison_chart, comparison_section
-from lamol_core.reporting.page import render_page
+from lamol_core.reporting.page import page_script, render_page
 from tests.browser import needs_browser, open_page
 from tests.reporting.comparison.finished import compare_runs, many
 from tests.reporting.test_page import summary_of
@@ -45,7 +45,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "index.html"
     parameters = {"lamol_kd": {"gamma": 0.2, "temperature": 2.0}}
     section = comparison_section(comparison)
-    text = render_page(summary, charts, parameters, specs, section)
+    script = page_script(path.parent)
+    text = render_page(summary, charts, parameters, specs, section, script)
     path.write_text(text, encoding="utf-8")
     return path
 

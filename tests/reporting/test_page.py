@@ -16,7 +16,7 @@ import pytest
 
 from lamol_core.errors import ArtifactError
 from lamol_core.reporting import plots
-from lamol_core.reporting.page import duration, render_page
+from lamol_core.reporting.page import duration, page_script, render_page
 from lamol_core.reporting.summary import TaskFigures, build_summary
 from tests.messages import naming
 from tests.reporting.test_summary import settings
@@ -236,14 +236,19 @@ def _texts(svg: str) -> list[str]:
 CURVES = {"home": [{"step": 0.0, "loss": 2.0, "ce_qa": 1.5}, {"step": 9.0, "loss": 1.0}]}
 
 
-def live_page_of(summary: dict[str, Any], **parameters: Any) -> str:
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page_script(tmp_path_factory.mktemp("script"))
+
+
+def live_page_of(script: str, summary: dict[str, Any], **parameters: Any) -> str:
     specs = plots.chart_specs(summary, CURVES)
     charts = {name: plots.spec_to_svg(spec) for name, spec in specs.items()}
-    return render_page(summary, charts, parameters, specs)
+    return render_page(summary, charts, parameters, specs, script=script)
 
 
-def test_the_one_script_is_the_one_that_the_policy_names() -> None:
-    page = live_page_of(summary_of("home", EVIL))
+def test_the_one_script_is_the_one_that_the_policy_names(script: str) -> None:
+    page = live_page_of(script, summary_of("home", EVIL))
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     assert len(scripts) == 1 and 'dataset.live="yes"' in scripts[0]
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
@@ -262,8 +267,18 @@ def test_the_one_script_is_the_one_that_the_policy_names() -> None:
     assert not any("http" in value for value in attributes if "w3.org" not in value)
 
 
-def test_without_scripts_every_chart_is_there() -> None:
-    page = live_page_of(summary_of("home", "travel"))
+def test_the_script_is_made_once_for_a_version(
+    tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page_script(tmp_path) == script
+    monkeypatch.setattr(plots.vl_convert, "javascript_bundle", lambda *_, **__: "new")
+    assert page_script(tmp_path) == script
+    monkeypatch.setattr(plots, "version", lambda _: "99")
+    assert page_script(tmp_path) == "new"
+
+
+def test_without_scripts_every_chart_is_there(script: str) -> None:
+    page = live_page_of(script, summary_of("home", "travel"))
     plain = page_of(summary_of("home", "travel"))
     assert page.count("<svg") >= 4 and re.search(r'id="chart-loss"[^<]*>\s*<svg', page)
     assert plain.count("<svg") == 3, "no loss was noted"
