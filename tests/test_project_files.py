@@ -7,11 +7,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from ruamel.yaml import YAML
 
 from lamol_core.artifacts.spec import STAGES
@@ -53,6 +54,18 @@ def test_every_import_is_a_dependency_and_every_dependency_is_imported() -> None
 def normal(requirement: str) -> str:
     """The name of the package in a requirement, in the form that all spellings share."""
     return re.sub(r"[-_.]+", "-", re.split(r"[\[<>= ]", requirement)[0]).lower()
+
+
+def test_pins_install_on_the_oldest_python() -> None:
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    needs = {
+        f"{found.name}=={found.version}": found.metadata["Requires-Python"] or ""
+        for found in distributions()
+    }
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    assert len(needs.keys() & {*pinned}) > 100
+    newer = {pin: needs[pin] for pin in pinned if oldest not in SpecifierSet(needs.get(pin, ""))}
+    assert newer == {}
 
 
 def test_the_method_is_cited() -> None:
