@@ -27,7 +27,7 @@ def read_params(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
         raise ConfigError(
             f"{path}: no such file. Run in the folder of a sequence, or make one: `lamol init DIR`."
         )
-    yaml = YAML(typ="safe")
+    yaml = YAML(typ="safe", pure=True)  # its errors name the alias; those of the parser in C do not
     try:
         data = yaml.load(path.read_text(encoding="utf-8"))
     except DuplicateKeyError as error:
