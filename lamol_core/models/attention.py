@@ -50,7 +50,7 @@ class _PackedAttention(torch.autograd.Function):
 
     The backward computes the attention weights again from queries, keys and values. For short rows
     this is cheap and saves memory (docs/performance.md). Padding has no gradient, because no real
-    token attends to it; so the gradients of the tokens are a gather, like the result."""
+    token attends to it."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, pack: Pack) -> Tensor:
@@ -83,7 +83,8 @@ class _PackedAttention(torch.autograd.Function):
             part.put(grads[0], torch.matmul(d_scores, k))
             part.put(grads[1], torch.matmul(d_scores.transpose(2, 3), q))
             part.put(grads[2], torch.matmul(weights.transpose(2, 3), d_mixed))
-        return (*(grad.index_select(0, pack.back) for grad in grads), None)
+        d_query, d_key, d_value = map(pack.summed, grads)
+        return d_query, d_key, d_value, None
 
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
