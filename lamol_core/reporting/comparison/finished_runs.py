@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ class FinishedRun:
     def method(self) -> str:
         return str(self.params.get("method", self.summary["method"]))
 
-    @property
+    @cached_property
     def pairing(self) -> Pairing:
         # prepare decides which rows are tested
         of_data = ("tasks.", "prepare.")

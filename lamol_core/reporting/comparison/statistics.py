@@ -17,10 +17,12 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 from scipy.stats import t as student_t
 
 from lamol_core.errors import ConfigError
@@ -89,14 +91,14 @@ def bootstrap_interval(clusters: Sequence[Sequence[float]]) -> tuple[float, floa
     """Return the percentile interval of the mean over runs, from resampled clusters. The same
     values give the same interval."""
     rng = random.Random(derive_seed(0, "bootstrap", *map(str, clusters)))
-    sums = [(math.fsum(cluster), len(cluster)) for cluster in clusters]
-    means = []
-    for _ in range(RESAMPLES):
-        drawn = rng.choices(sums, k=len(sums))
-        means.append(math.fsum(total for total, _ in drawn) / sum(size for _, size in drawn))
-    means.sort()
+    num = len(clusters)
+    drawn = np.array([rng.random() for _ in range(RESAMPLES * num)]).reshape(RESAMPLES, num)
+    chosen = (drawn * num).astype(int)
+    sums = np.array([math.fsum(cluster) for cluster in clusters])
+    sizes = np.array([len(cluster) for cluster in clusters])
+    means = np.sort(sums[chosen].sum(axis=1) / sizes[chosen].sum(axis=1))
     tail = round((1 - CONFIDENCE) / 2 * RESAMPLES)
-    return means[tail], means[-tail - 1]
+    return float(means[tail]), float(means[-tail - 1])
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -152,7 +154,7 @@ class Difference:
     def mean(self) -> float:
         return fmean(self.pairs.by_seed)
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
         """Student's t interval of the mean over seeds; None with fewer than MIN_SEEDS seeds."""
         return t_interval(self.pairs.by_seed) if len(self.pairs.by_seed) >= MIN_SEEDS else None
