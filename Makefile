@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: demo test test-fast test-real test-docs docs bench lint release clean
+.PHONY: demo test test-fast test-long test-real test-docs docs bench lint release clean
 
 demo: $(READY)  ## run the demo sequence and show its score matrix
 	@echo "Demo: a tiny model learns five small tasks, one after the other (4 to 6 minutes on 2 cores)."
@@ -19,6 +19,9 @@ test: $(READY)  ## the default tests (9 to 21 minutes on 2 cores)
 
 test-fast: $(READY)  ## those of them that train nothing and start no dvc (under a minute)
 	python -m pytest -m "not slow and not real"
+
+test-long: $(READY)  ## tests left out of them: more sequences, a wheel, torch.compile (minutes)
+	python -m pytest -m "long and not real"
 
 test-real: $(READY)  ## tests on a real model and real data, from ../shared
 	python -m pytest -n 0 -m real $(REAL)

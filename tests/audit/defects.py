@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lamol_core.audit.params import AuditParams
+from lamol_core.audit.registry import CHECKS
 from lamol_core.audit.spec import Audited, SampledTask, Teacher
 from lamol_core.audit.verdicts import Audit, run_checks
 from lamol_core.records import PseudoSample, to_history
@@ -16,8 +17,12 @@ PLANTED = range(20, 40)
 """A tenth of the rows."""
 
 
-def audit(audited: Audited, asked: Callable[[Sequence[PseudoSample]], list[str]] | None = None):
-    return run_checks(replace(audited, teacher=Teacher(decode, asked)), AuditParams())
+def audit(
+    audited: Audited, *only: str, asked: Callable[[Sequence[PseudoSample]], list[str]] | None = None
+) -> Audit:
+    """Run the checks of these names, or all."""
+    checks = [check for check in CHECKS if not only or check.name in only]
+    return run_checks(replace(audited, teacher=Teacher(decode, asked)), AuditParams(), checks)
 
 
 def flagged(result: Audit, check: str) -> set[int]:

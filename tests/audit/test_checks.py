@@ -62,7 +62,7 @@ def test_labels_are_known_in_the_form_in_which_the_teacher_writes_them(is_forgot
 
 
 def test_rows_of_few_words_compress_better_than_real_ones() -> None:
-    figures = {f.check: f.figures for f in audit(of_few_words(clean())).findings}["variety"]
+    figures = audit(of_few_words(clean()), "variety").findings[0].figures
     compression, real = figures["compression"], figures["compression_real"]
     assert compression is not None and real is not None and compression < 0.75 * real
     assert figures["compression_ratio"] == pytest.approx(compression / real)
@@ -73,12 +73,12 @@ def test_samples_are_held_against_as_many_real_rows() -> None:
     audited = clean()
     (task,) = audited.tasks
     few = replace(audited, tasks=[replace(task, train=task.train[:50])])
-    figures = {f.check: f.figures for f in audit(few).findings}["variety"]
+    figures = audit(few, "variety").findings[0].figures
     assert figures["distinct_2_ratio"] == pytest.approx(1.0, abs=0.1)
     assert figures["compression_ratio"] == pytest.approx(1.0, abs=0.1)
     twice = with_rows(few, {i: edited(task.drawn[i], task.drawn[i - 100].input)
                             for i in range(100, 200)})  # fmt: skip
-    figures = {f.check: f.figures for f in audit(twice).findings}["copies"]
+    figures = audit(twice, "copies").findings[0].figures
     assert figures["duplicate_share"] == 0.5
     assert 0.0 < (figures["duplicate_excess"] or 0.0) < 0.25, "an eighth is expected"
 
@@ -167,8 +167,7 @@ def test_rejected_rows_and_limits_are_counted() -> None:
     rows = {i: replace(task.drawn[i], valid=False, reject_reason="no_ans") for i in range(1, 80, 2)}
     text = audited.origin.text.model_copy(update={"max_input_tokens": 10})
     short = replace(audited.origin, text=text)
-    result = audit(replace(with_rows(audited, rows), origin=short))
-    (found,) = [finding for finding in result.findings if finding.check == "validity"]
+    (found,) = audit(replace(with_rows(audited, rows), origin=short), "validity").findings
     assert found.figures["rejected_share"] == pytest.approx(40 / 100)
     assert found.figures["attempts_per_row"] == pytest.approx(100 / 60)
     assert found.figures["rejected_no_ans"] == 40
@@ -177,9 +176,8 @@ def test_rejected_rows_and_limits_are_counted() -> None:
     none = {
         i: replace(row, valid=False, reject_reason="no_ans") for i, row in enumerate(task.drawn)
     }
-    result = audit(with_rows(audited, none))
-    assert "validity" in result.failed
-    (found,) = [finding for finding in result.findings if finding.check == "validity"]
+    (found,) = audit(with_rows(audited, none), "validity").findings
+    assert found.verdict == "fail"
     assert found.by_task[TASK]["rejected_share"] == 1.0 and names(found.notes[0], TASK)
 
 
@@ -199,8 +197,7 @@ def test_drift_tells_other_words_apart() -> None:
     audited = clean()
     (task,) = audited.tasks
     rows = {i: edited(row, f"zzz {row.input}") for i, row in enumerate(task.drawn)}
-    result = audit(with_rows(audited, rows))
-    (found,) = [finding for finding in result.findings if finding.check == "drift"]
+    (found,) = audit(with_rows(audited, rows), "drift").findings
     assert (found.figures["drift_auc"] or 0) > 0.9 and found.verdict == "warn"
     assert f"drift_auc_{task.train[0].target}" in found.by_task[TASK]
 
@@ -211,8 +208,8 @@ def test_the_same_table_has_the_same_figures() -> None:
 
 def test_too_few_rows_are_not_judged_alone() -> None:
     audited = clean(size=10)
-    result = audit(with_rows(audited, wrong_labels_few(audited)))
-    (found,) = [finding for finding in result.findings if finding.check == "faithfulness"]
+    rows = wrong_labels_few(audited)
+    (found,) = audit(with_rows(audited, rows), "faithfulness").findings
     assert {judged.task for judged in found.judged} == {""}
 
 

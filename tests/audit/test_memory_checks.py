@@ -11,7 +11,7 @@ import pytest
 from lamol_core.audit.checks.memorisation import Memorisation
 from lamol_core.audit.params import AuditParams
 from lamol_core.audit.spec import Audited
-from lamol_core.audit.verdicts import judge, run_checks
+from lamol_core.audit.verdicts import judge
 from lamol_core.config.section import Section
 from lamol_core.records import PseudoSample
 from tests.audit.corpus import TASK, clean, sample, sentence, with_rows
@@ -24,11 +24,11 @@ def test_memory_is_found_however_few_rows_were_held_out(held_out: int) -> None:
     audited = clean()
     rows = verbatim(audited, random.Random(1))
     few = replace(audited.tasks[0], held_out=audited.tasks[0].held_out[:held_out])
-    planted = audit(with_rows(replace(audited, tasks=[few]), rows))
-    (found,) = [finding for finding in planted.findings if finding.check == "memorisation"]
+    planted = audit(with_rows(replace(audited, tasks=[few]), rows), "memorisation")
+    (found,) = planted.findings
     assert found.figures["copied_excess_mean"] == pytest.approx(0.1, abs=0.03)
     assert found.verdict != "pass"
-    assert audit(replace(audited, tasks=[few])).verdict == "pass"
+    assert audit(replace(audited, tasks=[few]), "memorisation").verdict == "pass"
 
 
 def test_what_too_few_held_out_rows_leave_open_is_said() -> None:
@@ -36,13 +36,13 @@ def test_what_too_few_held_out_rows_leave_open_is_said() -> None:
     rows = verbatim(audited, random.Random(1))
     few = replace(audited.tasks[0], held_out=audited.tasks[0].held_out[:20])
     planted = with_rows(replace(audited, tasks=[few]), rows)
-    (found,) = run_checks(planted, AuditParams(), [Memorisation()]).findings
+    (found,) = audit(planted, "memorisation").findings
     assert found.verdict == "pass" and len(found.flags) == 20
     assert any(names(note, "copied_excess", "10.0%") for note in found.notes)
-    (none,) = run_checks(audited, AuditParams(), [Memorisation()]).findings
+    (none,) = audit(audited, "memorisation").findings
     assert not none.notes
     fewer = replace(few, held_out=few.held_out[:19])
-    result = run_checks(replace(audited, tasks=[fewer]), AuditParams(), [Memorisation()])
+    result = audit(replace(audited, tasks=[fewer]), "memorisation")
     assert result.findings[0].shown_verdict == "not judged" and result.verdict == "warn"
 
 
@@ -51,8 +51,8 @@ def test_a_few_rows_said_again_and_again_are_no_pass() -> None:
     audited = clean()
     (task,) = audited.tasks
     rows = {i: edited(task.drawn[i], task.train[i % 4].input) for i in range(80)}
-    result = audit(with_rows(audited, rows))
-    (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
+    result = audit(with_rows(audited, rows), "memorisation")
+    (found,) = result.findings
     assert found.figures["copied_excess"] == pytest.approx(0.0, abs=0.01)
     assert found.figures["repeated_share"] == 0.4 and found.verdict == "fail"
     assert flagged(result, "memorisation") >= set(range(80))
@@ -106,10 +106,11 @@ def test_a_long_run_of_one_training_row_fails() -> None:
     long = " ".join(sentence(random.Random(i)) for i in range(4))
     train = [replace(task.train[0], input=long), *task.train[1:]]
     audited = replace(audited, tasks=[replace(task, train=train)])
-    assert audit(audited).verdict == "pass"
+    assert audit(audited, "memorisation").verdict == "pass"
     part = " ".join(long.split()[3:35])
-    result = audit(with_rows(audited, {i: edited(task.drawn[i], part) for i in (3, 70, 150)}))
-    (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
+    rows = {i: edited(task.drawn[i], part) for i in (3, 70, 150)}
+    result = audit(with_rows(audited, rows), "memorisation")
+    (found,) = result.findings
     assert found.figures["extracted_share"] == 3 / 200 and found.verdict == "fail"
     assert flagged(result, "memorisation") == {3, 70, 150}
 
@@ -141,7 +142,7 @@ def test_copies_with_unseen_characters_are_copies(unseen: str) -> None:
     audited = clean()
     (task,) = audited.tasks
     rows = {i: edited(task.drawn[i], unseen.join(task.train[i].input)) for i in PLANTED}
-    assert flagged(audit(with_rows(audited, rows)), "memorisation") == set(PLANTED)
+    assert flagged(audit(with_rows(audited, rows), "memorisation"), "memorisation") == set(PLANTED)
 
 
 def test_texts_that_are_built_alike_are_no_memory() -> None:
@@ -163,7 +164,7 @@ def test_a_small_table_of_copies_is_no_plain_pass() -> None:
     (task,) = clean().tasks
     drawn = [edited(row, task.train[i].input) for i, row in enumerate(task.drawn[:14])]
     few = replace(task, drawn=drawn, held_out=task.held_out[:30])
-    (found,) = run_checks(replace(clean(), tasks=[few]), AuditParams(), [Memorisation()]).findings
+    (found,) = audit(replace(clean(), tasks=[few]), "memorisation").findings
     assert found.figures["copy_share"] == 1.0 and found.verdict != "pass"
 
 
@@ -180,26 +181,24 @@ def test_rows_of_other_tasks_are_looked_at_too() -> None:
     copies = [row.input for row in task.train[:50]]
     fresh = [row.input for row in second.drawn]
     both = replace(audited, tasks=[task, replace(second, drawn=drawn(copies + fresh[:50]))])
-    (found, *_) = run_checks(both, AuditParams(), [Memorisation()]).findings
+    (found, *_) = audit(both, "memorisation").findings
     assert found.verdict == "fail" and len(found.flags) == 50
     assert {flag.real_row_id.split("/")[0] for flag in found.flags} == {TASK}
     assert found.by_task["second"]["copied_excess_mean"] == pytest.approx(0.5)
     assert found.by_task[TASK]["copied_share"] == 0.0
     gone = replace(both.tasks[1], train=[], held_out=[], forgotten_on="2026-01-01")
-    (found, *_) = run_checks(
-        replace(both, tasks=[task, gone]), AuditParams(), [Memorisation()]
-    ).findings
+    (found, *_) = audit(replace(both, tasks=[task, gone]), "memorisation").findings
     assert len(found.flags) == 50 and "second" not in found.by_task
     none = replace(audited, tasks=[task, replace(second, drawn=drawn(fresh))])
-    (found, *_) = run_checks(none, AuditParams(), [Memorisation()]).findings
+    (found, *_) = audit(none, "memorisation").findings
     assert found.verdict == "pass" and not found.flags
 
 
 def test_without_held_out_rows_memory_is_not_judged() -> None:
     audited = clean(size=40)
     alone = replace(audited.tasks[0], held_out=[])
-    result = audit(replace(audited, tasks=[alone]))
-    (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
+    result = audit(replace(audited, tasks=[alone]), "memorisation")
+    (found,) = result.findings
     assert found.figures["copied_excess"] is None
     assert found.shown_verdict == "not judged"
     assert result.verdict == "warn" and not result.failed
@@ -212,7 +211,7 @@ def test_a_copy_of_a_held_out_row_is_chance_and_not_memory() -> None:
     both = [replace(row, input=task.train[i].input) for i, row in enumerate(task.held_out)]
     audited = replace(audited, tasks=[replace(task, held_out=both)])
     rows = verbatim(audited, random.Random(1))
-    result = audit(with_rows(audited, rows))
-    (found,) = [finding for finding in result.findings if finding.check == "memorisation"]
+    result = audit(with_rows(audited, rows), "memorisation")
+    (found,) = result.findings
     assert found.figures["copied_share"] == pytest.approx(0.1)
     assert found.verdict == "pass" and not flagged(result, "memorisation")

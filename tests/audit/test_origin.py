@@ -21,10 +21,9 @@ def test_the_teacher_is_asked_where_it_may_be() -> None:
     def answers(rows: Sequence[PseudoSample]) -> list[str]:
         return ["something" if row.gen_index in PLANTED else f" {row.target} " for row in rows]
 
-    result = audit(audited, answers)
+    result = audit(audited, "faithfulness", asked=answers)
     assert flagged(result, "faithfulness") == set(PLANTED)
-    by_check = {finding.check: finding.figures for finding in result.findings}
-    assert by_check["faithfulness"]["disagreement_share"] == pytest.approx(0.1)
+    assert result.findings[0].figures["disagreement_share"] == pytest.approx(0.1)
 
 
 def test_free_text_is_held_against_the_teacher_by_its_own_metric() -> None:
@@ -33,9 +32,9 @@ def test_free_text_is_held_against_the_teacher_by_its_own_metric() -> None:
     text = replace(task, facts=replace(task.facts, metric="token_f1", targets="text"))
     rows = {i: edited(row, row.input, "two cards and a loan") for i, row in enumerate(task.drawn)}
     spoken = with_rows(replace(audited, tasks=[text]), rows)
-    result = audit(spoken, lambda rows: ["two loans and a card"] * len(rows))
-    by_check = {finding.check: finding.figures for finding in result.findings}
-    assert by_check["faithfulness"]["disagreement_share"] == pytest.approx(0.5)
+    answers = ["two loans and a card"] * len(rows)
+    result = audit(spoken, "faithfulness", asked=lambda rows: answers)
+    assert result.findings[0].figures["disagreement_share"] == pytest.approx(0.5)
     assert not flagged(result, "faithfulness")
 
 
@@ -45,9 +44,9 @@ def test_a_manifest_that_does_not_fit_is_told() -> None:
     def told_by(**changes: Any) -> tuple[Audit, str]:
         """The audit with another manifest, and the notes of provenance."""
         manifest = replace(audited.origin.manifest, **changes)
-        result = audit(replace(audited, origin=replace(audited.origin, manifest=manifest)))
-        (found,) = [finding for finding in result.findings if finding.check == "provenance"]
-        return result, " ".join(found.notes)
+        changed = replace(audited, origin=replace(audited.origin, manifest=manifest))
+        result = audit(changed, "provenance")
+        return result, " ".join(result.findings[0].notes)
 
     assert told_by()[1] == ""
     text = audited.origin.text.model_dump()
@@ -64,7 +63,7 @@ def test_a_manifest_that_does_not_fit_is_told() -> None:
     assert "provenance" in told_by(inputs={})[0].failed
     for change in ({"table_is_as_written": False}, {"teacher_is_as_written": False}):
         changed = replace(audited, origin=replace(audited.origin, **change))
-        assert audit(changed).failed == ["provenance"]
+        assert audit(changed, "provenance").failed == ["provenance"]
 
 
 def test_of_a_table_without_samples_provenance_alone_is_told() -> None:
@@ -84,10 +83,10 @@ def test_a_row_that_was_carried_over_is_that_of_the_table_before() -> None:
         for i in range(2)
     ]
     rows = with_rows(audited, {0: old[0], 1: replace(old[1], target="pin")})
-    assert {f.reason for f in audit(rows).flags if f.check == "provenance"} == {"foreign_id"}
+    assert {f.reason for f in audit(rows, "provenance").flags} == {"foreign_id"}
     carried = {row.row_id: row for row in old}
     known = replace(rows, origin=replace(rows.origin, carried=carried))
-    flags = [f for f in audit(known).flags if f.check == "provenance"]
+    flags = audit(known, "provenance").flags
     assert [(f.row_id, f.reason) for f in flags] == [(old[1].row_id, "edited_row")]
 
 
@@ -103,8 +102,7 @@ def test_a_rejected_draw_beside_rows_that_were_carried_over_is_no_verdict() -> N
         (few,) = rows.tasks
         some = replace(few, drawn=few.drawn[: 60 + num_rejected])
         origin = replace(rows.origin, carried={s.row_id: s for s in few.drawn[:60]})
-        result = audit(replace(rows, tasks=[some], origin=origin))
-        (found,) = [finding for finding in result.findings if finding.check == "validity"]
+        (found,) = audit(replace(rows, tasks=[some], origin=origin), "validity").findings
         return {one.task for one in found.judged if one.figure == "rejected_share"}
 
     assert judged(29) == {""} and judged(30) == {"", TASK}

@@ -26,8 +26,8 @@ def test_personal_data_of_held_out_rows_is_replayed_too() -> None:
     held_out = [replace(task.held_out[0], input="ring +1 650 253 0000"), *task.held_out[1:]]
     audited = replace(audited, tasks=[replace(task, held_out=held_out)])
     rows = {3: edited(task.drawn[3], f"{task.drawn[3].input} or +1 650 253 0000")}
-    result = audit(with_rows(audited, rows))
-    reasons = [flag.reason for flag in result.flags if flag.check == "personal_data"]
+    result = audit(with_rows(audited, rows), "personal_data")
+    reasons = [flag.reason for flag in result.flags]
     assert reasons == ["replayed_phone"]
 
 
@@ -38,8 +38,7 @@ def test_replayed_personal_data_fails() -> None:
     train[5] = replace(train[5], input="write to jo@example.org about the loan")
     audited = replace(audited, tasks=[replace(task, train=train)])
     rows = {3: edited(task.drawn[3], "the mail is JO@example.org and the bill is late")}
-    result = audit(with_rows(audited, rows))
-    (found,) = [finding for finding in result.findings if finding.check == "personal_data"]
+    (found,) = audit(with_rows(audited, rows), "personal_data").findings
     assert found.verdict == "fail"
     assert [flag.reason for flag in found.flags] == ["replayed_email"]
 
@@ -103,12 +102,12 @@ def test_a_planted_secret_that_comes_back_fails(
     audited = canaried(clean())
     (task,) = audited.tasks
     spaced = " ".join(task.canaries[1].secret)
-    result = audit(with_rows(audited, {9: plant(task.drawn[9], spaced)}))
-    (found,) = [finding for finding in result.findings if finding.check == "canaries"]
+    result = audit(with_rows(audited, {9: plant(task.drawn[9], spaced)}), "canaries")
+    (found,) = result.findings
     assert found.figures["canary_share"] == pytest.approx(0.2) and found.verdict == "fail"
     assert flagged(result, "canaries") == {9}
     assert found.flags[0].real_row_id == task.canaries[1].row_id
-    assert audit(audited).verdict == "pass"
+    assert audit(audited, "canaries").verdict == "pass"
 
 
 def test_a_secret_of_one_task_is_found_in_a_row_of_another() -> None:

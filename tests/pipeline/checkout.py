@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -80,9 +79,3 @@ def run_here(folder: Path) -> None:
                 stage(task)
         report()
     run(folder, "dvc", "commit", "--force")
-
-
-def call(folder: Path, *command: str, expect: int = 0) -> str:
-    """Run a command in a copy by the code that the copy has now, in processes of its own."""
-    own = Path(sys.executable).parent
-    return run(folder, *command, expect=expect, served=own, PYTHONPATH=str(folder))

@@ -139,6 +139,7 @@ def test_an_unused_addition_asks_for_no_block(checkout: Path, call: Callable[...
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_addition_is_its_file_and_its_line(checkout: Path, call: Callable[..., str]) -> None:
     call("dvc", "repro")
     runs, student = checkout / "runs", checkout / "runs" / SECOND / "student" / "manifest.json"

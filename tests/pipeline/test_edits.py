@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.checkout import FIRST, SECOND, call, copy_checkout, run_here, write_params
-from tests.stages.sequences import run, stages_changed, stages_run
+from tests.pipeline.checkout import FIRST, SECOND, copy_checkout, run_here, write_params
+from tests.stages.sequences import run, stages_changed
 
 pytestmark = pytest.mark.slow
 
@@ -39,11 +39,10 @@ def test_an_edit_runs_what_can_change_by_it_again(checkout: Path) -> None:
     assert stages_changed(run(checkout, "dvc", "status")) == []
 
     edit(checkout, *AFTER_IT, "stages/audit.py", "stages/evaluate.py", "stages/report.py")
-    ran = stages_run(call(checkout, "dvc", "repro"))
-    again = {f"{stage}@{task}" for stage in ("audit", "evaluate") for task in (FIRST, SECOND)}
-    assert again | {"report"} <= set(ran)
-    assert {name.partition("@")[0] for name in ran} <= {"audit", "mix", "evaluate", "report"}
+    both = [f"{stage}@{task}" for stage in ("audit", "evaluate") for task in (FIRST, SECOND)]
+    changed = stages_changed(run(checkout, "dvc", "status"))
+    assert sorted(changed) == [*both, "report"], "their code, nothing else's"
 
     edit(checkout, "lamol_core/training")
     changed = stages_changed(run(checkout, "dvc", "status"))
-    assert changed == [f"train@{FIRST}", f"train@{SECOND}"], "their code, nothing else's"
+    assert {f"train@{FIRST}", f"train@{SECOND}"} < set(changed)

@@ -11,7 +11,7 @@ from tests.code_imports import ROOT
 from tests.pipeline.checkout import FIRST, SECOND, copy_checkout, run_here, write_params
 from tests.stages.sequences import edit_params, run, stages_run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_going_back_runs_what_dvc_keeps_no_copy_of_and_leaves_git_clean(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ TINY: dict[str, Any] = {
         "max_input_tokens": 16,
         "max_target_tokens": 6,
     },
-    "generate": {"judge": "features", "max_attempts": 50},
+    "generate": {"judge": "features", "max_attempts": 50, "carry_over": True},
     "train": {
         "epochs": 20,
         "steps": None,

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lamol_core.methods.registry import METHODS
 from stages.guard import spoken
-from tests.stages.sequences import edit_params, keep_two, run
+from tests.stages.sequences import run
 
 
 @pytest.mark.parametrize(("position", "said"), [(0, "ab"), (1, "a"), (2, "b"), (3, "")])
@@ -28,10 +27,6 @@ def test_later_tasks_say_only_what_is_their_own(sequence: Path) -> None:
     first, second = (run(sequence, "lamol", "prepare", task) for task in ("colours", "animals"))
     assert len(first.splitlines()) == len(second.splitlines()) + 2, "two splits are cut off"
     assert ".lamol/teacher" not in run(sequence, "lamol", "train", "sums")
-    keep_two(sequence)
-    edit_params(sequence, lambda p: p.update(method="replay"))
-    told = run(sequence, "dvc", "repro", "train@animals")
-    assert told.count(METHODS["replay"].privacy) == 1
 
 
 @pytest.mark.slow

@@ -15,12 +15,12 @@ from lamol_core.methods.registry import METHODS
 from tests.messages import mentions, names
 from tests.stages.sequences import (
     NAMES,
+    add_fruits,
     edit_params,
     keep_two,
     run,
     stages_changed,
     stages_run,
-    write_csv,
 )
 
 pytestmark = pytest.mark.slow
@@ -56,20 +56,11 @@ def test_light_stages_never_import_torch(sequence: Path, stage: str) -> None:
 
 
 def test_an_appended_task_re_runs_nothing_earlier(sequence: Path, tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "fruits.csv", "fruits")
-    source = {"kind": "csv", "path": str(path)}
-    edit_params(
-        sequence, lambda p: p["tasks"].update({"fruits": {"after": "sums", "source": source}})
-    )
+    """It is run in test_forget.py."""
+    add_fruits(sequence, tmp_path)
     changed = stages_changed(run(sequence, "dvc", "status"))
     assert changed, "an appended task must run"
     assert {name for name in changed if not name.endswith("@fruits")} <= {"report"}
-
-    ran = stages_run(run(sequence, "dvc", "repro"))
-    assert {name for name in ran if not name.endswith("@fruits")} <= {"report"}
-    assert "train@fruits" in ran
-    summary = json.loads((sequence / "reports" / "summary.json").read_text())
-    assert summary["tasks"] == [*NAMES, "fruits"]
 
 
 def test_a_new_temperature_re_runs_training_alone(sequence: Path) -> None:
@@ -90,6 +81,7 @@ def test_a_new_temperature_re_runs_training_alone(sequence: Path) -> None:
     assert not [name for name in ran if name.startswith(("mix", "train"))], "the rows are the same"
 
 
+@pytest.mark.long
 def test_two_processes_train_one_student(sequence: Path) -> None:
     shutil.rmtree(sequence / "runs" / "animals" / "state")
     launch = ("env", "ACCELERATE_USE_CPU=true", sys.executable, "-m", "torch.distributed.run",
@@ -100,10 +92,17 @@ def test_two_processes_train_one_student(sequence: Path) -> None:
     assert run(sequence, "lamol", "evaluate", "animals", "--set", "train.epochs=2")
 
 
-def test_what_two_orders_begin_with_is_learnt_once(sequence: Path) -> None:
+def test_what_two_orders_begin_with_is_not_learnt_again(sequence: Path) -> None:
+    run(sequence, "lamol", "orders", "colours,animals,sums", "colours,sums,animals")
+    changed = stages_changed(run(sequence, "dvc", "status"))
+    assert {"train@sums-2", "train@animals-2"} <= set(changed)
+    assert {name.split("@")[-1] for name in changed} == {"sums-2", "animals-2", "report"}
+
+
+@pytest.mark.long
+def test_two_orders_are_two_chains(sequence: Path) -> None:
     run(sequence, "lamol", "orders", "colours,animals,sums", "colours,sums,animals")
     ran = stages_run(run(sequence, "dvc", "repro"))
-    assert {"train@sums-2", "train@animals-2"} <= set(ran)
     assert {name.split("@")[-1] for name in ran} == {"sums-2", "animals-2", "report"}
     summary = json.loads((sequence / "reports" / "summary.json").read_text())
     assert [chain["tasks"] for chain in summary["chains"]] == [
@@ -127,10 +126,6 @@ def test_forward_transfer_runs_evaluation_alone_again(sequence: Path) -> None:
 
 
 def test_rows_are_carried_over_from_table_to_table(sequence: Path) -> None:
-    edit_params(sequence, lambda p: p["generate"].update(carry_over=True))
-    ran = stages_run(run(sequence, "dvc", "repro"))
-    assert "generate@sums" in ran and not any(name.startswith("backbone") for name in ran)
-
     def rows(task: str) -> dict[str, dict]:
         table = pq.read_table(sequence / "runs" / task / "pseudo.parquet").to_pylist()
         return {row["row_id"]: row for row in table if row["valid"]}
@@ -159,7 +154,8 @@ def test_rows_are_carried_over_from_table_to_table(sequence: Path) -> None:
 @pytest.mark.parametrize("method", ["finetune", "ewc"])
 def test_methods_without_pseudo_samples_draw_none(sequence: Path, method: str) -> None:
     for task in ("animals", "sums"):
-        told = run(sequence, "lamol", "generate", task, "--set", f"method={method}")
+        given = ("--set", f"method={method}", "--set", "generate.carry_over=false")
+        told = run(sequence, "lamol", "generate", task, *given)
         assert names(told, 0, f"runs/{task}/pseudo.parquet")
         assert pq.read_metadata(sequence / "runs" / task / "pseudo.parquet").num_rows == 0
 
@@ -167,7 +163,7 @@ def test_methods_without_pseudo_samples_draw_none(sequence: Path, method: str) -
 @pytest.mark.parametrize(
     ("methods", "seeds"),
     [
-        (("derpp",), (1,)),
+        pytest.param(("derpp",), (1,), marks=pytest.mark.long, id="one"),
         pytest.param(tuple(METHODS), (1, 2), marks=pytest.mark.real, id="all"),  # takes long
     ],
 )

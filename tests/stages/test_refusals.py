@@ -157,7 +157,7 @@ def test_a_diverged_training_writes_no_checkpoint(sequence: Path) -> None:
 def test_too_few_valid_samples_end_with_their_reasons(sequence: Path) -> None:
     # no row of these tasks is as short, however well the teacher writes
     short = ("generate.format=reject", "generate.max_attempts=1", "text.max_input_tokens=1",
-             "generate.judge=none")  # fmt: skip
+             "generate.judge=none", "generate.carry_over=false")  # fmt: skip
     options = [word for value in short for word in ("--set", value)]
     output = run(sequence, "lamol", "generate", "sums", *options, expect=5)
     assert names(output, "sums", "generate.max_attempts", 1)

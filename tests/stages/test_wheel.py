@@ -16,7 +16,7 @@ from tests.messages import names
 from tests.scripts import load_script
 from tests.stages.sequences import make_tiny, write_csv
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 NAMES = ("colours", "animals", "sums")
 
 

@@ -1,4 +1,5 @@
-"""Two steps of training in one of several processes; the first prints what came out as JSON."""
+"""Two steps of training in one of several processes; the first prints what came out as JSON,
+a line for each number of rows."""
 
 import json
 import sys
@@ -33,7 +34,8 @@ def train_two_steps(accelerator: Accelerator, num_rows: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     accelerator = Accelerator(cpu=True, mixed_precision="no")
-    result = train_two_steps(accelerator, int(sys.argv[1]))
-    if accelerator.is_main_process:
-        print(json.dumps(result))  # noqa: T201
+    for num_rows in sys.argv[1:]:
+        result = train_two_steps(accelerator, int(num_rows))
+        if accelerator.is_main_process:
+            print(json.dumps(result))  # noqa: T201
     accelerator.end_training()

@@ -17,9 +17,11 @@ from tests.training.ddp_worker import train_two_steps
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent.parent
+NUM_ROWS = (16, 9)
+"""Of nine rows the last batch of the epoch has one: a process has nothing of its own to do."""
 
 
-def start(rank: int, world: int, port: int, num_rows: int) -> subprocess.Popen[str]:
+def start(rank: int, world: int, port: int) -> subprocess.Popen[str]:
     env = os.environ | {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -30,16 +32,16 @@ def start(rank: int, world: int, port: int, num_rows: int) -> subprocess.Popen[s
         "ACCELERATE_USE_CPU": "true",
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "tests.training.ddp_worker", str(num_rows)]
+    command = [sys.executable, "-m", "tests.training.ddp_worker", *map(str, NUM_ROWS)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=pipe, stderr=pipe)
 
 
-def train_in_two_processes(num_rows: int) -> dict[str, Any]:
+def train_in_two_processes() -> list[dict[str, Any]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    workers = [start(rank, 2, port, num_rows) for rank in range(2)]
+    workers = [start(rank, 2, port) for rank in range(2)]
     try:
         told = [worker.communicate(timeout=90) for worker in workers]
     finally:
@@ -51,21 +53,13 @@ def train_in_two_processes(num_rows: int) -> dict[str, Any]:
         if worker.returncode
     ]
     assert not failed, "\n\n".join(failed)
-    result: dict[str, Any] = json.loads(told[0][0].strip().splitlines()[-1])
-    return result
+    return [json.loads(line) for line in told[0][0].splitlines() if line.startswith("{")]
 
 
-@pytest.mark.parametrize(
-    "num_rows",
-    [
-        pytest.param(16, id="even"),
-        # the last batch of the epoch is a single row: one process has nothing of its own to do
-        pytest.param(9, id="a batch of one row"),
-    ],
-)
-def test_two_processes_take_the_steps_of_one(accelerator: Accelerator, num_rows: int) -> None:
-    one, two = train_two_steps(accelerator, num_rows), train_in_two_processes(num_rows)
-    assert (one["processes"], two["processes"]) == (1, 2)
-    for alone, shared in zip(one["log"], two["log"], strict=True):
-        assert shared == pytest.approx(alone, rel=1e-4)
-    assert two["weights"] == pytest.approx(one["weights"], rel=1e-6)
+def test_two_processes_take_the_steps_of_one(accelerator: Accelerator) -> None:
+    for num_rows, two in zip(NUM_ROWS, train_in_two_processes(), strict=True):
+        one = train_two_steps(accelerator, num_rows)
+        assert (one["processes"], two["processes"]) == (1, 2)
+        for alone, shared in zip(one["log"], two["log"], strict=True):
+            assert shared == pytest.approx(alone, rel=1e-4)
+        assert two["weights"] == pytest.approx(one["weights"], rel=1e-6)
