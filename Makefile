@@ -53,9 +53,9 @@ $(READY): pyproject.toml constraints.txt
 	@echo "1 of 3: a Python environment in $(VENV) (5 to 30 seconds)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "2 of 3: torch (1 to 3 minutes)"
-	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt torch
 	@echo "3 of 3: lamol and all other packages (1 to 2 minutes)"
-	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
 	@touch $(READY)
 
 clean:  ## everything that a command can make again (not data or results)

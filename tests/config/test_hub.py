@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from huggingface_hub import constants
@@ -58,11 +59,18 @@ def test_a_proxy_is_asked_instead(listening: int, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_name_server_that_never_answers_takes_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "create_connection", lambda *_: time.sleep(60))
+    ended = Event()
+
+    def never_answer(*_: object) -> None:
+        ended.wait(60)
+        raise OSError
+
+    monkeypatch.setattr(socket, "create_connection", never_answer)
     monkeypatch.setattr(hub, "WITHIN_S", 0.1)
     started = time.perf_counter()
     assert problem_at("https://silent.invalid", monkeypatch) is not None
     assert time.perf_counter() - started < 3
+    ended.set()
 
 
 def test_what_is_cached_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from lamol_core.artifacts.manifest import Provenance, sha256_of, write_folder
 from lamol_core.artifacts.spec import STATE
 from lamol_core.methods.memory import Memory, MemoryContext
@@ -57,7 +59,12 @@ def remembers(method: str) -> bool:
 
 
 REMEMBERING = [name for name in METHODS if remembers(name)]
-CASES = [*METHODS, *(f"{name}+lora" for name in METHODS)]
+CASES = [
+    *METHODS, "lamol_kd+lora", "ewc+lora",
+    *(pytest.param(f"{name}+lora", marks=pytest.mark.long)
+      for name in METHODS if name not in ("lamol_kd", "ewc")),
+]  # fmt: skip
+"""Every method, with adapters too."""
 WITH_EXPERT = [name for name in METHODS if params_of(name).chosen.expert_loss is not None]
 
 

@@ -34,6 +34,7 @@ def edit(folder: Path, *names: str) -> None:
         path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
 
 
+@pytest.mark.long
 def test_an_edit_runs_what_can_change_by_it_again(checkout: Path) -> None:
     edit(checkout, *NO_STAGE, "stages/compare.py", "stages/runtime.py", "stages/check.py")
     assert stages_changed(run(checkout, "dvc", "status")) == []

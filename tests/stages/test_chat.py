@@ -113,7 +113,8 @@ def new_sequence(
 
 
 @pytest.mark.parametrize(
-    ("family", "gen_order"), [("chatml", "target_first"), ("mistral", "input_first")]
+    ("family", "gen_order"),
+    [("chatml", "target_first"), pytest.param("mistral", "input_first", marks=pytest.mark.long)],
 )
 def test_students_answer_in_plain_transformers_as_they_do_here(
     family: str, gen_order: str, tmp_path: Path

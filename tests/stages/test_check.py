@@ -56,6 +56,7 @@ def test_check_tells_what_only_a_tokenizer_and_the_folders_know(
     assert names(hint, "old", "runs/old") and hint in told.replace("check: ", "")
 
 
+@pytest.mark.long
 def test_an_estimate_counts_what_training_then_takes(finished: Path) -> None:
     """Before anything else runs, and keeps nothing: exact where no row is drawn."""
     output = run(finished, "lamol", "check", "--estimate", "--json")

@@ -23,18 +23,18 @@ NAMES = [example.split()[0] for example in EXAMPLES]
 HEAVY = ("torch", "transformers", "datasets", "dvc", "pyarrow", "pydantic", "sklearn", "altair")
 
 
-def loaded_after(*command: str, cwd: Path = ROOT) -> tuple[int, set[str]]:
-    """The exit code of a command in a new process, and which heavy packages it has loaded."""
+def loaded_after(*commands: list[str], cwd: Path = ROOT) -> tuple[list[int], set[str]]:
+    """The exit codes of commands in one new process, and which heavy packages they have loaded."""
     code = (
         "import sys; from typer.testing import CliRunner; from stages.cli import app; "
-        f"done = CliRunner().invoke(app, {list(command)}); "
-        f"print(done.exit_code, *({set(HEAVY)} & {{*sys.modules}}))"
+        f"codes = [CliRunner().invoke(app, one).exit_code for one in {list(commands)}]; "
+        f"print(*codes, *({set(HEAVY)} & {{*sys.modules}}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True
     )
-    exit_code, *found = done.stdout.split()
-    return int(exit_code), set(found)
+    told = done.stdout.split()
+    return [int(code) for code in told[: len(commands)]], set(told[len(commands) :])
 
 
 def test_every_file_is_a_command_and_every_stage_is_listed_in_its_order() -> None:
@@ -51,7 +51,7 @@ def test_a_stage_that_is_loaded_late_has_no_option_of_its_own(stage: str) -> Non
 
 @pytest.mark.parametrize("command", ["--help", "--version"])
 def test_the_list_of_commands_loads_none(command: str) -> None:
-    assert loaded_after(command) == (0, set())
+    assert loaded_after([command]) == ([0], set())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,16 +82,17 @@ def test_a_slip_is_answered_with_the_command_that_is_near() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["train", "evaluate", "generate", "audit"])
-def test_a_wrong_task_or_parameter_is_refused_before_torch_is_loaded(
-    stage: str, tmp_path: Path
-) -> None:
+def test_a_wrong_task_or_parameter_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "a.csv", "colours")
     folder = tmp_path / "sequence"
     assert CliRunner().invoke(app, ["init", str(folder), "--task", f"a={source}"]).exit_code == 0
-    for wrong in (["b"], ["a", "--set", "text.max_length=x"]):
-        exit_code, loaded = loaded_after(stage, *wrong, cwd=folder)
-        assert exit_code == 3 and not loaded & {"torch", "transformers"}
+    commands = [
+        [stage, *wrong]
+        for stage in ("train", "evaluate", "generate", "audit")
+        for wrong in (["b"], ["a", "--set", "text.max_length=x"])
+    ]
+    exit_codes, loaded = loaded_after(*commands, cwd=folder)
+    assert exit_codes == [3] * len(commands) and not loaded & {"torch", "transformers"}
 
 
 @pytest.mark.slow
@@ -100,28 +101,26 @@ def test_a_model_of_the_hub_is_missed_before_torch_is_loaded(tmp_path: Path) -> 
     source = write_csv(tmp_path / "a.csv", "colours")
     folder = tmp_path / "sequence"
     new = ["init", str(folder), "--task", f"a={source}"]
-    assert loaded_after(*new, "--backbone", "owner/model", cwd=tmp_path)[0] == 3
+    assert CliRunner().invoke(app, [*new, "--backbone", "owner/model"]).exit_code == 3
     assert not folder.exists()
     assert CliRunner().invoke(app, new).exit_code == 0
     named = ["--set", "backbone.kind=hub", "--set", "backbone.path=owner/model"]
-    for command in (["backbone"], ["check", "--estimate"]):
-        exit_code, loaded = loaded_after(*command, *named, cwd=folder)
-        assert exit_code == 3 and not loaded & {"torch", "transformers"}
+    commands = ["backbone", *named], ["check", "--estimate", *named]
+    exit_codes, loaded = loaded_after(*commands, cwd=folder)
+    assert exit_codes == [3, 3] and not loaded & {"torch", "transformers"}
 
 
 @pytest.mark.slow
-def test_who_answers_is_known_before_torch_is_loaded(tmp_path: Path) -> None:
+def test_who_answers_is_known_before_torch_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "sequence"
     tasks = [f"{name}={write_csv(tmp_path / f'{name}.csv', 'colours')}" for name in "abc"]
     new = ["init", str(folder), *(word for task in tasks for word in ("--task", task))]
     assert CliRunner().invoke(app, new).exit_code == 0
-    for wrong, code in ((["x", "--task", "d"], 3), (["x"], 4)):
-        exit_code, loaded = loaded_after("ask", *wrong, cwd=folder)
-        assert exit_code == code and not loaded & {"torch", "transformers"}
+    exit_codes, loaded = loaded_after(["ask", "x", "--task", "d"], ["ask", "x"], cwd=folder)
+    assert exit_codes == [3, 4] and not loaded & {"torch", "transformers"}
     edit_params(folder, lambda params: params["tasks"]["c"].update(after="a"))
-    exit_code, loaded = loaded_after("ask", "x", cwd=folder)
-    assert exit_code == 2 and not loaded & {"torch", "transformers"}
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.ask", "x"], cwd=folder, capture_output=True, text=True
-    )
-    assert names(done.stderr, "b", "c", "--task")
+    monkeypatch.chdir(folder)
+    ended = CliRunner().invoke(app, ["ask", "x"])
+    assert ended.exit_code == 2 and names(ended.output, "b", "c", "--task")

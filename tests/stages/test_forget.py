@@ -150,6 +150,7 @@ def test_nothing_is_trained_on_an_empty_table(sequence: Path) -> None:
     assert len(TaskData.load(folder).rows("train")) == 32
 
 
+@pytest.mark.long
 def test_an_audit_by_hand_keeps_its_rows_until_dvc_has_made_it_again(sequence: Path) -> None:
     by_hand = ("--set", "audit.ask_teacher=true")
     assert names(run(sequence, "lamol", "audit", "animals", *by_hand), "DVC", "--set")
@@ -166,6 +167,7 @@ def test_an_audit_by_hand_keeps_its_rows_until_dvc_has_made_it_again(sequence: P
     assert audit["notes"] == [], "no rows were missing"
 
 
+@pytest.mark.long
 def test_planted_canaries_are_known_after_their_rows_are_gone(sequence: Path) -> None:
     edit_params(sequence, lambda p: p["prepare"].update(canaries=2))
     for later in ("sums", "animals"):  # their folders stay, and lose the rows too

@@ -111,6 +111,7 @@ def test_two_orders_are_two_chains(sequence: Path) -> None:
     ]
 
 
+@pytest.mark.long
 def test_forward_transfer_runs_evaluation_alone_again(sequence: Path) -> None:
     edit_params(sequence, lambda p: p["evaluate"].update(forward_transfer=True))
     ran = stages_run(run(sequence, "dvc", "repro"))

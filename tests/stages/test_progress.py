@@ -34,6 +34,7 @@ def test_an_audit_tells_of_its_checks_or_of_the_rows_that_the_teacher_answers(
     assert names(told, f"{kept}/{2 * kept} rows"), told
 
 
+@pytest.mark.long
 def test_a_pretrained_backbone_shows_that_it_is_loaded(tmp_path: Path) -> None:
     model, tokenizer = build_nano(NanoParams(**TINY["nano"]), ["what is red"] * 9)
     model.save_pretrained(tmp_path / "model")

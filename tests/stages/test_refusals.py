@@ -164,6 +164,7 @@ def test_too_few_valid_samples_end_with_their_reasons(sequence: Path) -> None:
     assert "up to date" in run(sequence, "dvc", "status", "generate@sums"), "nothing was lost"
 
 
+@pytest.mark.long
 def test_a_change_that_needs_forgotten_rows_can_be_undone(sequence: Path) -> None:
     run(sequence, "lamol", "forget", "animals")
     run(sequence, "git", "init", "-q")
@@ -209,6 +210,7 @@ def test_what_cannot_be_forgotten_is_refused(sequence: Path, tmp_path: Path) -> 
     assert names(refused("colours", 4), "data/colours/train.parquet"), "not what it learnt"
 
 
+@pytest.mark.long
 def test_queued_experiments_still_have_the_rows(sequence: Path) -> None:
     run(sequence, "git", "init", "-q")
     run(sequence, "dvc", "config", "core.no_scm", "false")
