@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.documented, pytest.mark.slow]
 BLOCK = re.compile(r"(?:^ {4}.*\n(?:\n(?= {4}))*)+", re.M)
 """An indented block, with blank lines inside."""
 IN_OTHER_TESTS = re.compile(r"^make (demo|test)\b.*$", re.M)
-STEPS, FEWER_STEPS = '"steps": 400', '"steps": 150'
+STEPS, FEWER_STEPS = '"steps": 400', '"steps": 60'
 NEWS = {"sport": "the match of team {}", "weather": "rain in town {} tomorrow"}
 MAILS = {"printer": "the printer on floor {} is broken", "login": "user {} can not log in"}
 

@@ -126,7 +126,8 @@ def packed_attention(
 def _by_torch(query: Tensor, key: Tensor, value: Tensor, pack: Pack, dropout: float) -> Tensor:
     """The result of `packed_attention` by torch's own attention, for long rows and for dropout.
     Inputs: query (T, H, D), key and value (T, H / G, D). Result: (T, H, D)."""
-    padded = [states[pack.out] for states in (query, key, value)]
+    # by index_select: the backward of indexing adds up shared tokens in bf16
+    padded = [states.index_select(0, pack.out) for states in (query, key, value)]
     attended = []
     for block in pack.blocks:
         shape = (block.num_sequences, -1)
@@ -136,7 +137,7 @@ def _by_torch(query: Tensor, key: Tensor, value: Tensor, pack: Pack, dropout: fl
             enable_gqa=q.shape[1] != k.shape[1],
         )  # fmt: skip
         attended.append(mixed.transpose(1, 2).flatten(0, 1))
-    return torch.cat(attended)[pack.back]
+    return torch.cat(attended).index_select(0, pack.back)
 
 
 def padded_attention(

@@ -18,8 +18,8 @@ BLOCK_SPREAD = 2.0
 """The longest sequence of a block has at most this many times the tokens of the shortest. This
 limits the padding."""
 MIN_SHARED = 0.3
-"""Tokens are shared where this saves at least this share of all tokens. Chat rows save some 0.6;
-rows with reserved tokens at most 0.23, where they were counted."""
+"""Tokens are shared where this saves at least this share of all tokens (docs/decisions/training.md
+has the figures)."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,11 @@ class Pack:
 
     def summed(self, padded: Tensor) -> Tensor:
         """Gradients of the row's tokens (T, heads, D) from those of all padded tokens (N, heads,
-        D), summed in fp32. Padding must have zeros."""
+        D). Padding must have zeros."""
         if not self.is_shared:
             return padded.index_select(0, self.back)
-        sums = padded.new_zeros(len(self.back), *padded.shape[1:], dtype=torch.float32)
-        return sums.index_add_(0, self.out, padded.float()).to(padded.dtype)
+        sums = padded.new_zeros(len(self.back), *padded.shape[1:])
+        return sums.index_add_(0, self.out, padded)
 
     def parts(self, num_heads: int) -> Iterator[Block]:
         """Split all blocks into parts of a few neighbouring sequences, whose scores fit

@@ -35,37 +35,33 @@ class Body(nn.Module):
     def forward(self, micro: MicroBatch, at: Tensor) -> Tensor:
         """The states of the tokens at the positions `at` (N,) in the micro-batch: (N, d), or logits
         (N, V) without a head."""
-        return self._states(micro)[at]
-
-    def _states(self, micro: MicroBatch) -> Tensor:
-        """The states of all tokens: (T, d), or logits (T, V) without a head."""
-        if self._packed:
-            distinct = Distinct.find([member.ids for member in micro.members])
-            ids, positions, device = micro.ids, micro.positions, micro.ids.device
-            pack = Pack.of(micro.lengths, distinct).to(device)
-            if distinct is not None:
-                distinct = distinct.to(device)
-                ids, positions = ids[distinct.place], positions[distinct.place]
-            inputs: dict[str, Any] = {
-                "input_ids": ids[None],
-                "position_ids": positions[None],
-                "pack": pack,
-            }
-        else:
-            lengths = torch.tensor(micro.lengths)
-            mask = (torch.arange(int(lengths.max())) < lengths[:, None]).to(micro.ids.device)
-            # the value of padding does not matter: no token attends to it
-            padded = micro.ids.new_zeros(mask.shape)
-            padded[mask] = micro.ids
-            inputs = {"input_ids": padded, "attention_mask": mask.long()}
-        if self.head is None:
-            states: Tensor = self.model(**inputs, use_cache=False).logits
-        else:
-            states = self.model.base_model(**inputs, use_cache=False)[0]
         if not self._packed:
-            return states[mask]
-        # index_select adds gradients in one order on any number of threads, indexing does not
-        return states[0] if distinct is None else states[0].index_select(0, distinct.of)
+            return self._of_padded(micro)[at]
+        ids, positions, device = micro.ids, micro.positions, micro.ids.device
+        distinct = Distinct.find([member.ids for member in micro.members])
+        if distinct is not None:
+            distinct = distinct.to(device)
+            ids, positions, at = ids[distinct.place], positions[distinct.place], distinct.of[at]
+        pack = Pack.of(micro.lengths, distinct).to(device)
+        states = self._run(input_ids=ids[None], position_ids=positions[None], pack=pack)[0]
+        return states.index_select(0, at)
+
+    def _of_padded(self, micro: MicroBatch) -> Tensor:
+        """The states of all tokens: (T, d), or logits (T, V) without a head."""
+        lengths = torch.tensor(micro.lengths)
+        mask = (torch.arange(int(lengths.max())) < lengths[:, None]).to(micro.ids.device)
+        # the value of padding does not matter: no token attends to it
+        padded = micro.ids.new_zeros(mask.shape)
+        padded[mask] = micro.ids
+        return self._run(input_ids=padded, attention_mask=mask.long())[mask]
+
+    def _run(self, **inputs: Any) -> Tensor:
+        """The states of every row's tokens: (B, L, d), or logits (B, L, V) without a head."""
+        if self.head is None:
+            logits: Tensor = self.model(**inputs, use_cache=False).logits
+            return logits
+        states: Tensor = self.model.base_model(**inputs, use_cache=False)[0]
+        return states
 
 
 @contextmanager
@@ -93,21 +89,23 @@ def as_body(
 
 def can_be_packed(model: PreTrainedModel, head: LinearHead | None) -> bool:
     """Whether packed rows give the same states as padded rows. Four short rows are tried, of which
-    two begin as another one."""
+    two begin alike and two as another one."""
     if not is_plain_causal(model):
         return False
-    # from the middle of the vocabulary: states of tokens that no text has are all but rounding
-    first = model.config.get_text_config(decoder=True).vocab_size // 2
-    tried = ((0, 1), (0, 1, 2), (3, 4, 5, 6), (3, 4, 5, 6, 7))
-    views = [EncodedView("", "new", "qa", tuple(first + one for one in row), ()) for row in tried]
-    micro = MicroBatch.of(views).to(model.device)
     was_training = model.training
     model.eval()
     try:
+        # the first ids are often special tokens; untrained, they have states of rounding errors
+        first = model.config.get_text_config(decoder=True).vocab_size // 2
+        tried = ((0, 1), (0, 1, 2), (3, 4, 5, 6), (3, 4, 5, 7, 8))
+        rows = [tuple(first + one for one in row) for row in tried]
+        views = [EncodedView("", "new", "qa", row, ()) for row in rows]
+        micro = MicroBatch.of(views).to(model.device)
+        every = torch.arange(len(micro.ids), device=model.device)
         with torch.no_grad():
-            apart = Body(model, head, packed=False)._states(micro)
+            apart = Body(model, head, packed=False)(micro, every)
             with attending(model, PACKED):
-                together = Body(model, head, packed=True)._states(micro)
+                together = Body(model, head, packed=True)(micro, every)
     except Exception as error:  # an unknown architecture may raise anything
         log.debug("not packed: %s: %s", type(error).__name__, error)
         return False

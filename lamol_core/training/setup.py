@@ -105,7 +105,7 @@ class TrainingSetup:
         if params.gradient_checkpointing:
             checkpoint_activations(model)
         # 6 N D: forward and backward of all parameters, for every token of every step; frozen ones
-        # have no gradient of their own
+        # have no gradient of their own; tokens that rows share are counted each time
         tokens = sum(len(view.ids) for row in rows for view in row.views(loss.views))
         epochs = count_steps(len(rows), params) * params.batch_size / max(len(rows), 1)
         num, trained = model.num_parameters(), model.num_parameters(only_trainable=True)
