@@ -27,7 +27,7 @@ class Distinct:
     """The distinct tokens of several sequences: tokens with the same tokens before them are one.
     A causal model has one state for them."""
 
-    of: Tensor
+    index: Tensor
     """(T,): for each token of the sequences, one after the other, its distinct token."""
     place: Tensor
     """(U,): for each distinct token, a place where it stands among the T tokens."""
@@ -49,7 +49,7 @@ class Distinct:
         return cls(torch.tensor([one for row in of for one in row]), torch.tensor(place))
 
     def to(self, device: torch.device) -> Distinct:
-        return Distinct(self.of.to(device), self.place.to(device))
+        return Distinct(self.index.to(device), self.place.to(device))
 
 
 def _num_common(first: Sequence[int], second: Sequence[int]) -> int:
@@ -125,7 +125,7 @@ class Pack:
         every, back_of_all = torch.cat(out), torch.cat(back)
         if distinct is None:
             return cls(tuple(blocks), every, back_of_all)
-        return cls(tuple(blocks), distinct.of[every], back_of_all[distinct.place], is_shared=True)
+        return cls(tuple(blocks), distinct.index[every], back_of_all[distinct.place], is_shared=True)
 
     def summed(self, padded: Tensor) -> Tensor:
         """Gradients of the row's tokens (T, heads, D) from those of all padded tokens (N, heads,

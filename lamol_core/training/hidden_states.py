@@ -41,7 +41,7 @@ class Body(nn.Module):
         distinct = Distinct.find([member.ids for member in micro.members])
         if distinct is not None:
             distinct = distinct.to(device)
-            ids, positions, at = ids[distinct.place], positions[distinct.place], distinct.of[at]
+            ids, positions, at = ids[distinct.place], positions[distinct.place], distinct.index[at]
         pack = Pack.of(micro.lengths, distinct).to(device)
         states = self._run(input_ids=ids[None], position_ids=positions[None], pack=pack)[0]
         return states.index_select(0, at)

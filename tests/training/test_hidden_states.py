@@ -95,15 +95,15 @@ def test_tokens_that_rows_begin_with_alike_are_computed_once() -> None:
     assert distinct is not None
     computed = torch.tensor([i for row in rows for i in row])[distinct.place]
     assert sorted(computed.tolist()) == [1, 2, 3, 3, 4, 4, 5, 6]
-    assert torch.equal(computed[distinct.of], torch.tensor([i for row in rows for i in row]))
+    assert torch.equal(computed[distinct.index], torch.tensor([i for row in rows for i in row]))
     pasts = [row[: i + 1] for row in rows for i in range(len(row))]
-    told = {past: int(one) for past, one in zip(pasts, distinct.of, strict=True)}
-    assert [told[past] for past in pasts] == distinct.of.tolist()
+    told = {past: int(one) for past, one in zip(pasts, distinct.index, strict=True)}
+    assert [told[past] for past in pasts] == distinct.index.tolist()
     assert len(set(told.values())) == len(told) == 8
     assert Distinct.find([(1, 2), (1, 3), (4, 5)]) is None, "one of six is not worth it"
     assert Distinct.find([m.ids for m in MICRO.members]) is None
     saved = Distinct.find([m.ids for m in ALIKE.members])
-    assert saved is not None and len(saved.of) - len(saved.place) >= 8 * (len(ALIKE.members) - 2)
+    assert saved is not None and len(saved.index) - len(saved.place) >= 8 * (len(ALIKE.members) - 2)
 
 
 @MICROS
