@@ -125,7 +125,8 @@ class Pack:
         every, back_of_all = torch.cat(out), torch.cat(back)
         if distinct is None:
             return cls(tuple(blocks), every, back_of_all)
-        return cls(tuple(blocks), distinct.index[every], back_of_all[distinct.place], is_shared=True)
+        back_of_one = back_of_all[distinct.place]
+        return cls(tuple(blocks), distinct.index[every], back_of_one, is_shared=True)
 
     def summed(self, padded: Tensor) -> Tensor:
         """Gradients of the row's tokens (T, heads, D) from those of all padded tokens (N, heads,
