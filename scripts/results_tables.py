@@ -65,12 +65,13 @@ BENCHMARKS = {
 DOES = {
     "`lamol_kd`": "As published: learns the new rows, and on pseudo-samples of old tasks imitates "
     "the model as it was before.",
-    "`lamol_kd` by label, lambda 1.0": "Draws pseudo-samples for each label of old tasks, "
-    "and keeps those that a judge agrees with. `lamol init` sets this for a pretrained model.",
-    "`lamol_kd` with filters, 5 rows per class": "Chooses pseudo-samples by label, five or more of "
-    "each old class.",
-    "`lamol_kd` with filters, 10 rows per class": "Chooses pseudo-samples by label, ten or more of "
-    "each old class.",
+    "`lamol_kd` by label, lambda 1.0": "Asks the teacher for pseudo-samples of each old "
+    "label, and keeps those that a judge agrees with; the judge keeps each label's mean features. "
+    "`lamol init` sets this for a pretrained model.",
+    "`lamol_kd` with filters, 5 rows per class": "Draws freely, then keeps pseudo-samples of known "
+    "labels in equal shares: five or more of each.",
+    "`lamol_kd` with filters, 10 rows per class": "Draws freely, then keeps pseudo-samples of "
+    "known labels in equal shares: ten or more of each.",
     "`lamol`": "Trains on pseudo-samples as on real rows.",
     "`l2kd`": "LAMOL that learns the new task from an expert trained on it alone.",
     "`ewc`": "Penalises changes of the weights that old tasks need.",

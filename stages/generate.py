@@ -47,7 +47,7 @@ def generate(run: StageRun) -> None:
     made = run.provenance(parameters if any(counts.values()) else {})
     write_table(run.path(PSEUDO), PSEUDO, samples, made)
     write_folder(run.path(JUDGE), JUDGE.kind, made, judge.next.write if judge else None)
-    figures = run.write_figures(count_rows(samples, data.earlier, len(carried), params.carry_over))
+    figures = run.write_figures(count_rows(samples, data.earlier, carried, params, judge))
     more = f" and {len(carried)} carried over" if carried else ""
     run.say(
         f"{figures['valid']} valid rows of {len(data.earlier)} earlier tasks{more}, "

@@ -5,16 +5,22 @@ The teacher that has just learnt a task writes its best rows; what later teacher
 Each keeps its id, seed and teacher. No real row is kept.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamol_core.artifacts.spec import PSEUDO
 from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import size_of
 from lamol_core.data.gate import flagged_rows
+from lamol_core.generation.params import GenerateParams
 from lamol_core.records import PRIVACY_VERDICTS, PseudoSample, TaskFacts, from_table
 from lamol_core.text.normalise import normalise
+
+if TYPE_CHECKING:
+    from lamol_core.generation.judging import Judge
 
 
 def read_carried(inputs: Inputs, count_by_task: Mapping[str, int]) -> list[PseudoSample]:
@@ -48,11 +54,13 @@ def first_rows(
 def count_rows(
     samples: Sequence[PseudoSample],
     earlier: Sequence[TaskFacts],
-    num_carried: int,
-    carry_over: bool,
+    carried: Sequence[PseudoSample],
+    params: GenerateParams,
+    judge: Judge | None = None,
 ) -> dict[str, Any]:
     """Counts for the figures: carried, valid and rejected (also by reason) rows, those that hold
-    each earlier task, and the bytes of those that later tables may carry over."""
+    each earlier task, and the bytes kept: of rows that later tables may carry over, and of the
+    judge."""
     valid = [sample for sample in samples if sample.valid]
     rejected = Counter(sample.reject_reason for sample in samples if not sample.valid)
     by_task = Counter(sample.source_task for sample in valid)
@@ -61,9 +69,10 @@ def count_rows(
             facts.name: {"rows": by_task[facts.name], "classes": len(facts.learnt_classes)}
             for facts in earlier
         },
-        "carried": num_carried,
-        "kept_bytes": size_of(valid if carry_over else [], PSEUDO.schema),
-        "valid": len(valid) - num_carried,
+        "carried": len(carried),
+        "kept_bytes": size_of(valid if params.carry_over else [], PSEUDO.schema)
+        + (judge.next.num_bytes if judge else 0),
+        "valid": len(valid) - len(carried),
         "rejected": rejected.total(),
         "reasons": dict(sorted(rejected.items())),
     }

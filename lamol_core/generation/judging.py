@@ -1,4 +1,4 @@
-"""The judge of labels: means of each label's features, which the untrained backbone computes."""
+"""The judge of labels: means of each label's features, by the backbone before any task."""
 
 from __future__ import annotations
 

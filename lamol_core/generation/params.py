@@ -21,8 +21,8 @@ class GenerateParams(Section):
         refill: Draw again for rejected samples. `false` is the published behaviour.
         unique: Reject a text that was drawn before (`duplicate`).
         judge: `features`: keep a sample only where a judge says its label. The judge knows class
-            means of the untrained backbone's features, so it does not forget; they are kept in
-            runs/T/judge.
+            means of features that the backbone had before any task, so it does not forget; they
+            are kept in runs/T/judge.
         carry_over: Use the first pseudo rows of a task again for every later task. The teacher
             draws only what is missing.
     """

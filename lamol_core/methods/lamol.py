@@ -25,8 +25,9 @@ class LamolParams(Section):
 class Rehearsing(Method[P]):
     """The base class of the methods that rehearse pseudo-samples.
 
-    With these presets a pretrained model forgets less (docs/results.md). A backbone with random
-    weights does not get them: it writes so badly that its draws run out."""
+    With these presets a pretrained model forgets less, by `lamol_kd` (docs/results.md); other
+    methods were not measured with them. A backbone with random weights does not get them: it
+    writes so badly that its draws run out."""
 
     rehearses = True
     privacy = "Keeps no real row of an earlier task: a model writes pseudo-samples of them."

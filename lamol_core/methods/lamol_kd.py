@@ -8,7 +8,7 @@ the teacher.
                   L_old = KL_qa + lambda KL_gen         over the pseudo rows
                   KL    = T^2 mean_tokens KL( softmax(teacher/T) || softmax(student/T) )
 
-The teacher is the student before this task. lamol_core/text/encoded.py defines the views QA and
+The teacher is the student before this task. lamol_core/text/template.py lays out the views QA and
 GEN. Without pseudo rows there is no L_old.
 """
 

@@ -76,6 +76,11 @@ class Discriminant:
         """The likeliest class of each row."""
         return [self.classes[index] for index in self.scores(features).argmax(dim=1).tolist()]
 
+    @property
+    def num_bytes(self) -> int:
+        """The bytes of the statistics as `write` keeps them, in fp32."""
+        return 4 * (self.counts.numel() + self.means.numel() + self.scatter.numel())
+
     def _covariance(self) -> Tensor:
         """The shared covariance (d, d), shrunk towards a multiple of the identity by as much as the
         number of rows asks for (Chen, Wiesel, Eldar and Hero 2010, "Shrinkage Algorithms for MMSE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lamol_core.errors import GenerationError
+from lamol_core.generation.carry_over import count_rows
 from lamol_core.generation.drawing import draw_from_checkpoint
 from lamol_core.generation.judging import Judge
 from lamol_core.generation.params import GenerateParams
@@ -67,6 +68,13 @@ def test_it_learns_the_labels_of_a_task_and_keeps_the_others() -> None:
     assert learnt.learnt.classes == (("a", "short"), ("b", "huge"))
     assert learnt.agrees([sample("b", "x" * 70, "huge")]) == [True]
     assert judge.with_rows([]).learnt is judge.learnt
+
+
+def test_what_it_keeps_for_the_next_task_is_counted() -> None:
+    next_one = judge_of(("a", "short", 2), ("b", "long", 9)).learnt
+    judge = replace(judge_of(("a", "short", 2)), next=next_one)
+    counts = count_rows([], [], [], GenerateParams(), judge=judge)
+    assert counts["kept_bytes"] == next_one.num_bytes
 
 
 def drawn(checkpoint: Path, judge: Judge, max_attempts: int) -> list[PseudoSample]:

@@ -79,13 +79,14 @@ def test_the_rows_that_hold_each_earlier_task_are_counted() -> None:
         TaskFacts("b", "rouge_l", "text", (), {"train": 40}),
         TaskFacts("c", "rouge_l", "text", (), {"train": 40}),
     ]
-    counts = count_rows(rows, earlier, num_carried=2, carry_over=False)
+    counts = count_rows(rows, earlier, carried=rows[:2], params=GenerateParams())
     assert counts["held"] == {
         "a": {"rows": 3, "classes": 2},
         "b": {"rows": 1, "classes": 0},
         "c": {"rows": 0, "classes": 0},
     }
     assert (counts["carried"], counts["valid"], counts["rejected"]) == (2, 2, 1)
+    assert counts["kept_bytes"] == 0
 
 
 def test_labels_are_named_and_compared_in_the_form_in_which_the_teacher_writes_them() -> None:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
 from lamol_core.models.checkpoints import load_model
-from lamol_core.models.discriminant import NO_CLASSES, Discriminant, LabelOf
+from lamol_core.models.discriminant import FILE, NO_CLASSES, Discriminant, LabelOf
 from lamol_core.models.features import MOST_TOKENS, FrozenFeatures, cut_blocks
 from lamol_core.text.codecs import load_codec
 from tests.fakes import GROUPED_ARCHITECTURES, OTHER_ARCHITECTURES
@@ -77,6 +78,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     read = Discriminant.load(tmp_path)
     assert read.classes == learnt.classes and read.classify(features) == learnt.classify(features)
     assert torch.allclose(read.means, learnt.means, atol=1e-6)
+    tensors = load_file(tmp_path / FILE).values()
+    assert learnt.num_bytes == sum(tensor.nbytes for tensor in tensors) > 0
 
 
 def test_without_a_class_nothing_is_written(tmp_path: Path) -> None:
