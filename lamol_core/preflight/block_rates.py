@@ -23,7 +23,7 @@ from lamol_core.models.shapes import Shapes, TriedBlock, UntriedBlock
 from lamol_core.parameters import Params
 from lamol_core.preflight.footprint import FP32, Footprint, Weights
 from lamol_core.preflight.rates import Rates
-from lamol_core.preflight.row_tokens import RowTokens
+from lamol_core.preflight.row_tokens import RowTokens, share_computed
 from lamol_core.preflight.unloaded import UnloadedModel
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.tokenizer import reserved_tokens
@@ -91,6 +91,7 @@ def reckon(
     slots = min(params.generate.batch_size, max(CACHE_BYTES // a_slot, 1))
     length, in_batch, supervised = work.lengths(params)
     micro = min(round(in_batch), params.train.micro_batch_tokens)
+    share = share_computed(work.rows, params) if attention == "packed" else 1.0
     flops = product_rate(dtype, device)
     is_slow = shapes.num_block_weights * 6 * FEWEST_TOKENS / flops > TOO_LONG_S * shapes.num_blocks
     weights = weights_of(shapes, params, params.adapter.kind)
@@ -106,9 +107,10 @@ def reckon(
         forward = 2 * shapes.num_block_weights / flops
         times = TokenTimes(forward, forward, 3 * forward)
         saved, scale = SAVED_NUMBERS * shapes.width * dtype.itemsize, float(shapes.num_blocks)
-    footprint = _footprint(shapes, params, dtype, micro, in_batch, supervised, (saved, scale))
+    tokens = (micro, share * micro)
+    footprint = _footprint(shapes, params, dtype, tokens, in_batch, supervised, (saved, scale))
     head = _try_head(shapes, dtype, device, flops if is_slow else None, bool(weights.frozen))
-    rates = _rates(shapes, params, work, times, head, dtype, device)
+    rates = _rates(shapes, params, work, times, head, share, dtype, device)
     return shapes, rates, footprint, notes
 
 
@@ -201,9 +203,11 @@ def _rates(
     work: Workload,
     times: TokenTimes,
     head: HeadTimes,
+    share: float,
     dtype: torch.dtype,
     device: torch.device,
 ) -> Rates:
+    """`share`: of the tokens of a training, those that blocks compute."""
     train, loss = params.train, params.chosen.loss
     _, in_batch, supervised = work.lengths(params)
     losses, teacher_s = head.ce, 0.0
@@ -211,7 +215,7 @@ def _rates(
         losses += work.pseudo_share * (head.kl - head.ce)
         passes = 1.0 if train.teacher_targets == "online" else 1 / work.epochs
         teacher_s = work.pseudo_share * passes * times.forward
-    trained_s = times.step + supervised * losses + teacher_s
+    trained_s = share * (times.step + teacher_s) + supervised * losses
     num_trained = weights_of(shapes, params, params.adapter.kind).trainable
     trained_s += num_trained * _optimizer_s(dtype, device) / in_batch
     drawn_s = times.decoding + head.logits
@@ -247,14 +251,15 @@ def _footprint(
     shapes: Shapes,
     params: Params,
     dtype: torch.dtype,
-    micro: int,
+    tokens: tuple[int, float],
     in_batch: float,
     supervised: float,
     saved: tuple[float, float],
 ) -> Footprint:
-    """`saved`: the bytes that a block keeps for each token, and how many blocks there are."""
+    """`tokens`: of a micro-batch, and those of them that are computed. `saved`: the bytes that a
+    block keeps for each, and how many blocks there are."""
     train, distils = params.train, bool(params.chosen.loss.of_kind("kl"))
-    a_token, num_blocks = saved
+    (micro, computed), (a_token, num_blocks) = tokens, saved
     a_word = shapes.vocabulary * dtype.itemsize
     logits = min(CHUNK_BYTES, round(micro * supervised) * a_word) * (1 + distils)
     teacher = train.teacher_targets
@@ -266,9 +271,9 @@ def _footprint(
         bytes_per_weight=dtype.itemsize,
         num_micro_batches=math.ceil(in_batch / train.micro_batch_tokens),
         teacher=teacher if distils else "none",
-        saved_bytes=round(micro * a_token * num_blocks),
-        saved_by_block=round(micro * a_token),
-        input_bytes=round(micro * shapes.width * dtype.itemsize * num_blocks),
+        saved_bytes=round(computed * a_token * num_blocks),
+        saved_by_block=round(computed * a_token),
+        input_bytes=round(computed * shapes.width * dtype.itemsize * num_blocks),
         logit_bytes=logits,
         has_checkpointing=train.gradient_checkpointing,
         kept_per_weight=params.chosen.kept_per_weight,

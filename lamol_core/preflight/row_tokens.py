@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from statistics import fmean
 
+from lamol_core.models.packing import Distinct
 from lamol_core.parameters import Params
 from lamol_core.records import Example, TaskFacts, View
 from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.params import TextParams
 from lamol_core.text.template import RowTemplate, TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
+from lamol_core.training.batches import micro_batches
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,19 @@ class EncodedTask:
 
     rows: list[EncodedRow]
     tokens: TaskTokens
+
+
+def share_computed(rows: Sequence[EncodedRow], params: Params) -> float:
+    """The share of the tokens of an optimizer batch that packed training computes: of those that
+    rows begin with alike, one is (models/packing.py). The batch is of rows from all of `rows`."""
+    size = params.train.batch_size
+    batch = rows[:: max(len(rows) // size, 1)][:size]
+    micros = micro_batches(batch, params.chosen.loss.views, params.train.micro_batch_tokens)
+    computed = 0
+    for micro in micros:
+        distinct = Distinct.find([member.ids for member in micro.members])
+        computed += micro.num_tokens if distinct is None else len(distinct.place)
+    return computed / sum(micro.num_tokens for micro in micros)
 
 
 def prompts_of(params: Params, facts: Mapping[str, TaskFacts]) -> TaskPrompts:

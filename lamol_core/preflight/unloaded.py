@@ -52,12 +52,12 @@ class CountingCodec(TextCodec):
 
 
 class CharacterCodec(CountingCodec):
-    """Counts tokens by characters."""
+    """Counts tokens by characters. The tokens of one text are none of another's."""
 
     def __init__(self) -> None: ...
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return [[0] * -(-len(text) // CHARACTERS) for text in texts]
+        return [[row] * -(-len(text) // CHARACTERS) for row, text in enumerate(texts)]
 
 
 def find_unloaded(params: Params, root: Path) -> UnloadedModel | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,8 +24,10 @@ from lamol_core.preflight.check import check_all
 from lamol_core.preflight.estimate import estimate_sequence
 from lamol_core.preflight.footprint import Footprint, Weights, other_settings, what_would_fit
 from lamol_core.preflight.overview import describe_sequence
+from lamol_core.preflight.row_tokens import share_computed
 from lamol_core.preflight.unloaded import CHARACTERS, find_unloaded
 from lamol_core.text.codecs import load_codec
+from lamol_core.text.encoded import EncodedRow
 from lamol_core.text.template import NUM_CONTROL, TaskPrompts
 from lamol_core.text.tokenizer import reserved_tokens
 from tests.fakes import CORPUS, tiny_backbone_params
@@ -164,6 +167,27 @@ def test_turns_are_counted_without_a_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("".join(lines))
     params["tasks"]["a"]["source"] = {"kind": "jsonl", "path": "a.jsonl"}
     assert estimate_sequence(Params.model_validate(params), tmp_path).total_s > 0
+
+
+def test_what_chat_rows_begin_with_is_reckoned_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[float] = []
+
+    def share(rows: Sequence[EncodedRow], params: Params) -> float:
+        found.append(share_computed(rows, params))
+        return found[-1]
+
+    monkeypatch.setattr("lamol_core.preflight.block_rates.share_computed", share)
+    params = Params.model_validate(with_config(tmp_path, TINY, text={"format": "chat"}))
+    estimate_sequence(params, tmp_path)
+    chatml().save_pretrained(tmp_path / "model")
+    once = estimate_sequence(params, tmp_path).memory["activations"]
+    without_tokenizer, of_chat = found
+    assert without_tokenizer == 1.0 and 0.1 < of_chat < 0.7
+    monkeypatch.setattr("lamol_core.preflight.block_rates.share_computed", lambda *_: 1.0)
+    each_time = estimate_sequence(params, tmp_path).memory["activations"]
+    assert once == pytest.approx(of_chat * each_time, rel=1e-3)
 
 
 def test_a_tokenizer_that_can_t_lay_out_chats_is_refused(tmp_path: Path) -> None:
