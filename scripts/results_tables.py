@@ -55,19 +55,26 @@ FIFTEEN = (
     f"docs/results/clinc150_15_tasks.jsonl {FILTERS},max_attempts=50 --call "
     "'by label=gen_order=target_first,judge=features,carry_over,unique,max_attempts=8'"
 )
+CHAT = (
+    "docs/results/clinc150_chat.jsonl docs/results/clinc150_rows_by_label.jsonl "
+    "--call chat=text.format=chat,max_length=160 --call tokens=max_length=96"
+)
 BENCHMARKS = {
     FIVE: "[five domains](results/clinc150.md), two orders",
     BY_LABEL: "[five domains](results/clinc150_rows_by_label.md), one order",
+    CHAT: "[five domains](results/clinc150_rows_by_label.md), one order",
     FIFTEEN: "[fifteen tasks](results/clinc150_15_tasks.md)",
     "docs/results/sst2_woz.jsonl": "[SST-2 and WOZ](results/sst2_woz.md)",
 }
-"""The columns of the summary: the runs, and the title."""
+"""The runs of a column of the summary, and its title. Runs of the same title share a column."""
 DOES = {
     "`lamol_kd`": "As published: learns the new rows, and on pseudo-samples of old tasks imitates "
     "the model as it was before.",
     "`lamol_kd` by label, lambda 1.0": "Asks the teacher for pseudo-samples of each old "
     "label, and keeps those that a judge agrees with; the judge keeps each label's mean features. "
-    "`lamol init` sets this for a pretrained model.",
+    "`lamol init` sets this for another pretrained model.",
+    "`lamol_kd` by label, in chat format": "The same, with rows in the model's own chat template. "
+    "`lamol init` sets this for an instruct model.",
     "`lamol_kd` with filters, 5 rows per class": "Draws freely, then keeps pseudo-samples of known "
     "labels in equal shares: five or more of each.",
     "`lamol_kd` with filters, 10 rows per class": "Draws freely, then keeps pseudo-samples of "
@@ -86,6 +93,7 @@ OPTIONS = {
         BY_LABEL: "lamol_kd (by label, rows_per_class=14, lambda=1.0)",
         FIFTEEN: "lamol_kd (by label, rows_per_class=20, lambda=1.0)",
     },
+    "`lamol_kd` by label, in chat format": {CHAT: "lamol_kd (chat, lambda=1.0)"},
     "`lamol_kd`": {**dict.fromkeys(BENCHMARKS, "lamol_kd"), FIFTEEN: "lamol_kd (max_attempts=50)"},
     "`lamol`": {**dict.fromkeys(BENCHMARKS, "lamol"), FIFTEEN: "lamol (max_attempts=50)"},
     "`lamol_kd` with filters, 5 rows per class": {
@@ -176,11 +184,11 @@ def one_by_one(runs: Kept) -> list[str]:
 
 def summary() -> list[str]:
     """Return final averages: a row for each method, a column for each benchmark."""
-    rows = []
+    columns, rows = list(dict.fromkeys(BENCHMARKS.values())), []
     for title, groups in _measured():
-        cells = [_final(groups[runs]) if runs in groups else "" for runs in BENCHMARKS]
-        rows.append([title, *cells])
-    return markdown_table(["final average, %", *BENCHMARKS.values()], rows)
+        cells = {BENCHMARKS[runs]: _final(group) for runs, group in groups.items()}
+        rows.append([title, *(cells.get(column, "") for column in columns)])
+    return markdown_table(["final average, %", *columns], rows)
 
 
 def methods() -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lamol_core.errors import UsageError
+from lamol_core.errors import ConfigError, UsageError
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
 from lamol_core.models.params import BackboneParams
 from lamol_core.pipeline.init import create_sequence, make_params, may_chat, read_example
@@ -68,7 +68,8 @@ def init(
     else:
         columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
         written = make_params(task or [], backbone, method or DEFAULT_METHOD, columns)
-        _choose_format(written)
+        if may_chat(written):
+            _choose_format(written)
         if written["adapter"]["kind"] == "lora":
             say("init: adapter.kind is lora, because the backbone has over a billion weights.")
     create_sequence(Path(folder), written, problems_before_a_run)
@@ -78,20 +79,20 @@ def init(
 
 
 def _choose_format(written: dict[str, Any]) -> None:
-    """Choose chat format for chat data and a local instruct model, and say what it costs."""
-    if not may_chat(written):
-        return
-    from lamol_core.models.backbones import find_chat_template  # loads torch
+    """Choose chat format for a local instruct model, and say what it costs."""
+    from lamol_core.models.backbones import read_chat_template  # loads torch
 
-    model = BackboneParams.model_validate(written["backbone"])
-    if (template := find_chat_template(model, Path())) is None:
+    try:
+        template = read_chat_template(BackboneParams(**written["backbone"]), Path())
+    except ConfigError as error:
+        return say(f"init: text.format is tokens. {error}")
+    if template is None:  # `create_sequence` tells of what is missing or broken
         return
     written["text"]["format"] = "chat"
+    around, prompt = len(template.answer_prompt(())) + 1, len(template.draw_prompt("task"))
     say(
-        "init: text.format is chat, for chat data and a backbone with a chat template: "
-        f"{len(template.answer_prompt(())) + 1} tokens stand around the texts of a row, and a "
-        f"prompt for drawing has {len(template.draw_prompt('task'))}. With `tokens` these are 2 "
-        "and 1, but a student is no ordinary chat model."
+        "init: text.format is chat, because the backbone has a chat template. It adds "
+        f"{around} tokens to a row and {prompt} to a prompt for drawing (`tokens`: 2 and 1)."
     )
 
 

@@ -54,7 +54,7 @@ def parse_sample(
         turns = [(rest, list(target))]
     texts = [(codec.decode_input(x), codec.decode_target(y)) for x, y in turns]
     marked = [token for x, y in turns for token in (*y, *(x if target else ()))]
-    never = set(template.never_in_text)
+    never = {*template.never_in_text, template.end}
     applies = {
         "no_eos": not ended,
         "no_ans": not is_whole,

@@ -1,7 +1,6 @@
 """Make a backbone's first model: a nano model with random weights, or a pretrained model."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -89,13 +88,6 @@ def _prepare(
 
 def _at(path: object) -> str:
     return f"params.yaml: backbone.path: {path}"
-
-
-def find_chat_template(params: BackboneParams, root: Path) -> ChatTemplate | None:
-    """As `read_chat_template`; None too where that raises ConfigError."""
-    with suppress(ConfigError):
-        return read_chat_template(params, root)
-    return None
 
 
 def read_chat_template(

@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 folder, ids, out = sys.argv[1:]
 AutoTokenizer.from_pretrained(folder)
-model = AutoModelForCausalLM.from_pretrained(folder).eval()
+model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 with torch.no_grad():
     logits = model(torch.tensor([[int(i) for i in ids.split()]])).logits
 save_file({"logits": logits.float()}, out)
@@ -71,10 +71,12 @@ def export_student(student: Path, out: Path, merge: bool = False) -> str:
             config = json.loads((scratch / ADAPTER_CONFIG).read_text(encoding="utf-8"))
             config["base_model_name_or_path"] = str(out.resolve())
             (scratch / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
-        _try(scratch, student)
+        _try(scratch, student, None if merge else torch.float32)
     if backbone is None:
         return "whole weights"
-    return "the adapter, merged into the weights" if merge else "the backbone and its adapter"
+    if merge:
+        return "the adapter, merged into the weights"
+    return "the backbone and its adapter, for transformers with peft (other engines need --merge)"
 
 
 def _copy(source: Path, target: Path, skip: tuple[str, ...] = ()) -> None:
@@ -83,9 +85,10 @@ def _copy(source: Path, target: Path, skip: tuple[str, ...] = ()) -> None:
     shutil.copytree(source, target, dirs_exist_ok=True, ignore=leave, copy_function=shutil.copyfile)
 
 
-def _try(exported: Path, student: Path) -> None:
-    """Raises ConfigError where transformers cannot load the folder, or gives other logits."""
-    model = load_model(student, torch.device("cpu"))
+def _try(exported: Path, student: Path, dtype: torch.dtype | None) -> None:
+    """Raises ConfigError where transformers cannot load the folder, or gives other logits in fp32.
+    `dtype`: to which the student's merged weights are rounded; None for that of its checkpoint."""
+    model = load_model(student, torch.device("cpu"), dtype).float()
     (ids,) = load_codec(student).encode([TEXT])
     with torch.no_grad():
         expected = model(torch.tensor([ids])).logits

@@ -72,10 +72,17 @@ def reserve_tokens(
 
 
 def end_with_turns(model: PreTrainedModel, end: int) -> None:
-    """Let `generate()` also stop at the id that ends an answer's turn."""
+    """Let `generate()` also stop at the id that ends an answer's turn. Raises ConfigError where
+    generation_config.json has an end that is no token of the model."""
     config: Any = model.generation_config
     known = config.eos_token_id
     known = known if isinstance(known, list) else [] if known is None else [known]
+    tokens = range(model.get_input_embeddings().num_embeddings)  # type: ignore[arg-type]
+    if wrong := [one for one in known if type(one) is not int or one not in tokens]:
+        raise ConfigError(
+            f"params.yaml: backbone: generation_config.json: eos_token_id has {wrong[0]!r}, "
+            "which is no token of the model. Write the ids of the tokens that end an answer."
+        )
     ends = [*known, *([] if end in known else [end])]
     config.eos_token_id = ends if len(ends) > 1 else ends[0]
 

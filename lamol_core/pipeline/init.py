@@ -19,12 +19,11 @@ from lamol_core import __version__
 from lamol_core.config.loading import read_params, round_trip_yaml
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
-from lamol_core.data.columns import SourceError
 from lamol_core.data.sources.local_files import find_files, home_of_files, no_training_file
-from lamol_core.data.sources.registry import SUFFIXES, holds_conversations, parse_source
+from lamol_core.data.sources.registry import SUFFIXES
 from lamol_core.errors import ConfigError, UsageError, bulleted, did_you_mean, numbered
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
-from lamol_core.models.files import has_chat_template, read_shapes, weight_files
+from lamol_core.models.files import has_chat_template, read_shapes, require_plain_file, weight_files
 from lamol_core.models.gguf_header import count_gguf_weights
 from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import find_positions
@@ -167,14 +166,9 @@ def make_params(
 
 
 def may_chat(params: Mapping[str, Any]) -> bool:
-    """Whether a sequence has chat data and a local model that seems to have a chat template."""
+    """Whether a sequence has a local model that seems to have a chat template."""
     path = params["backbone"].get("path")
-    if path is None or not has_chat_template(resolve_path(path, Path())):
-        return False
-    sources = [parse_source(task["source"]) for task in params["tasks"].values()]
-    with suppress(SourceError):  # `create_sequence` tells of it
-        return any(holds_conversations(source, Path()) for source in sources)
-    return False
+    return path is not None and has_chat_template(resolve_path(path, Path()))
 
 
 def _num_weights(backbone: Mapping[str, Any]) -> int:
@@ -182,6 +176,7 @@ def _num_weights(backbone: Mapping[str, Any]) -> int:
     path = resolve_path(str(backbone["path"]), Path())
     with suppress(ConfigError):  # `create_sequence` tells of it
         if backbone["kind"] == "gguf":
+            require_plain_file(path)
             return count_gguf_weights(path)
         if backbone["kind"] == "folder":
             shapes = [read_shapes(file).values() for file in weight_files(path)]

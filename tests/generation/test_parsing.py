@@ -31,6 +31,7 @@ def decode(ids) -> str:  # type: ignore[no-untyped-def]
         ([8, ANS, 9, ANS, 8, EOS], "many_ans"),
         ([8, ANS, ANS, EOS], "many_ans"),
         ([8, PAD, ANS, 9, EOS], "control_token"),
+        ([8, EOS, 9, ANS, 9, EOS], "control_token"),
         ([8, ANS, GEN, EOS], "control_token"),
         ([4, 8, ANS, 9, EOS], "control_token"),
         ([ANS, 9, EOS], "empty_input"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lamol_core.pipeline.init import make_params
 from tests.models.foreign_models import gguf_bytes, gguf_text, gguf_value, refused
 
 HUGE = struct.pack("<IQ", 4, 10**15)
@@ -47,3 +48,6 @@ def test_a_header_that_makes_no_model_is_told_by_the_loader(tmp_path: Path) -> N
 def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "m.gguf")
     refused(tmp_path / "m.gguf", tmp_path / "m.gguf", kind="gguf")
+    (tmp_path / "a.csv").write_text("input,target\na,b\n")
+    made = make_params([f"a={tmp_path / 'a.csv'}"], str(tmp_path / "m.gguf"))
+    assert made["backbone"]["kind"] == "gguf"

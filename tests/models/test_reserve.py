@@ -8,7 +8,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from lamol_core.errors import ConfigError
 from lamol_core.models.nano import build_nano
-from lamol_core.models.reserve import reserve_tokens
+from lamol_core.models.reserve import end_with_turns, reserve_tokens
 from lamol_core.text.template import ANS
 from lamol_core.text.tokenizer import GEN, PAD, gen_token, reserved_tokens
 from tests.fakes import CORPUS, tiny_backbone_params, tiny_llama
@@ -103,3 +103,19 @@ def test_a_tokenizer_without_end_and_a_text_without_tokens_are_refused() -> None
     tokenizer.eos_token = None
     with pytest.raises(ConfigError, match=naming("backbone.path")):
         reserve_tokens(model, tokenizer, PARAMS)
+
+
+@pytest.mark.parametrize(("known", "ends"), [(None, 5), (5, 5), (3, [3, 5]), ([5, 3], [5, 3])])
+def test_the_end_of_a_turn_is_one_end_more(known: object, ends: object) -> None:
+    model, _ = fresh(tied=True)
+    model.generation_config.eos_token_id = known
+    end_with_turns(model, 5)
+    assert model.generation_config.eos_token_id == ends
+
+
+@pytest.mark.parametrize("known", ["x", {}, [[1]], [2, "a"], -1, 1.5, True, 10**12])
+def test_an_end_that_is_no_token_is_refused(known: object) -> None:
+    model, _ = fresh(tied=True)
+    model.generation_config.eos_token_id = known
+    with pytest.raises(ConfigError, match=naming("generation_config.json", "eos_token_id")):
+        end_with_turns(model, 5)

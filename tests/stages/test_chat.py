@@ -102,7 +102,7 @@ def new_sequence(
     assert names(told, "text.format", "chat")
 
     def chats(params: dict) -> None:
-        assert params["text"]["format"] == "chat", "one of the tasks has chat data"
+        assert params["text"]["format"] == "chat"
         params["text"] |= {"gen_order": gen_order, "max_length": 128}
         params["generate"] |= {"judge": "none", "gamma": 0.5, "rows_per_class": 0}
         params["train"]["epochs"] = 12
@@ -259,7 +259,13 @@ def test_a_chat_template_that_never_ends_is_refused_in_time(
     assert names(capsys.readouterr().err, "chat template", "1 s")
 
 
-def test_tables_without_conversations_keep_reserved_tokens(tmp_path: Path) -> None:
+def test_an_instruct_model_gets_chat_format_where_its_template_can_be_used(tmp_path: Path) -> None:
     table, model = write_csv(tmp_path / "a.csv", "animals"), write_model(tmp_path / "model")
-    run(tmp_path, "lamol", "init", "plain", f"--task=animals={table}", f"--backbone={model}")
-    assert load_params(tmp_path / "plain" / "params.yaml").text.format == "tokens"
+    command = ["lamol", "init", f"--task=animals={table}", f"--backbone={model}"]
+    run(tmp_path, *command, "chat")
+    assert load_params(tmp_path / "chat" / "params.yaml").text.format == "chat"
+    template = model / "chat_template.jinja"
+    ended = template.read_text(encoding="utf-8")
+    template.write_text(ended.replace("<|im_end|>", "."))  # no special token
+    run(tmp_path, *command, "tokens")
+    assert load_params(tmp_path / "tokens" / "params.yaml").text.format == "tokens"

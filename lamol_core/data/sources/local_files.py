@@ -20,7 +20,7 @@ _NAMES = {
 }
 """The allowed file names of each split. A later list is used only where no file of an earlier list
 exists."""
-SHARD = re.compile(r"-\d+-of-(\d+)$")
+SHARD = re.compile(r"-\d+-of-(\d+)(?:-[0-9a-f]+)?$")
 """The end of the hub's name of one of the files that a split is cut into, before its suffix."""
 
 

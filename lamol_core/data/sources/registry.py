@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from pydantic import Field, TypeAdapter
 
 from lamol_core.data import columns
-from lamol_core.data.conversations import conversations_in, rows_of
+from lamol_core.data.conversations import rows_of
 from lamol_core.data.sources.csv import CsvSource
 from lamol_core.data.sources.demo import DemoSource
 from lamol_core.data.sources.hub import HubSource
@@ -56,12 +56,6 @@ def read_source(source: Source, root: Path) -> dict[str, list[columns.RawRow]]:
             for split in others
         )
     return columns.keep_targets(rows, source)
-
-
-def holds_conversations(source: Source, root: Path) -> bool:
-    """Whether the training rows of a source are conversations. Raises SourceError where it can't be
-    read."""
-    return conversations_in(source.read(root)["train"].columns, source) is not None
 
 
 def read_texts(sources: Sequence[Source], root: Path) -> list[str]:

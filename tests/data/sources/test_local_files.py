@@ -117,7 +117,7 @@ class TestShards:
         (tmp_path / "README.md").touch()
         for number, pair in enumerate(PAIRS):
             write(tmp_path / f"{inside}train-0000{number}-of-00003.{kind}", rows_of(pair))
-        write(tmp_path / f"{inside}validation-00000-of-00001.{kind}", rows_of(PAIRS[0]))
+        write(tmp_path / f"{inside}validation-00000-of-00001-a09b74b3.{kind}", rows_of(PAIRS[0]))
         source = make(kind=kind, path=str(tmp_path))
         rows = read_source(source, Path())
         assert {split: pairs_of(part) for split, part in rows.items()} == {
