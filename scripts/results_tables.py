@@ -73,8 +73,8 @@ DOES = {
     "`lamol_kd` by label, lambda 1.0": "Asks the teacher for pseudo-samples of each old "
     "label, and keeps those that a judge agrees with; the judge keeps each label's mean features. "
     "`lamol init` sets this for another pretrained model.",
-    "`lamol_kd` by label, in chat format": "The same, with rows in the model's own chat template. "
-    "`lamol init` sets this for an instruct model.",
+    "`lamol_kd` by label, in chat format": "By label, with rows in the model's own chat template; "
+    "all others here have reserved tokens. `lamol init` sets this for an instruct model.",
     "`lamol_kd` with filters, 5 rows per class": "Draws freely, then keeps pseudo-samples of known "
     "labels in equal shares: five or more of each.",
     "`lamol_kd` with filters, 10 rows per class": "Draws freely, then keeps pseudo-samples of "
