@@ -73,6 +73,7 @@ def commit(project: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.long
 def test_experiments_are_compared(project: Path) -> None:
     assert names(run(project, "lamol", "compare", expect=3), "dvc exp run --queue")
     run(project, "dvc", "exp", "run", "-q", "-n", "wrong", "-S", "seed=99")

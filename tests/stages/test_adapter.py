@@ -47,6 +47,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def adapts(params: dict) -> None:
         params["adapter"].update(LORA)
+        params["text"]["format"] = "tokens"
         params["generate"] |= {"judge": "none", "gamma": 2.0}
 
     edit_params(root / "sequence", adapts)

@@ -11,9 +11,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import typer
+from safetensors.torch import load_file
 
 from lamol_core.artifacts.manifest import MANIFEST
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
+from lamol_core.models.discriminant import FILE
 from stages.audit import audit
 from stages.backbone import backbone
 from stages.evaluate import evaluate
@@ -108,7 +110,12 @@ def test_a_method_learns_a_sequence_and_what_it_keeps_is_told(
     (machine,) = summary["machines"]
     assert machine["device"] == "cpu" and int(machine["cores"]) > 0 and machine["processor"]
     assert summary["kept_real_rows"] == real_rows
-    assert summary["kept_bytes"] == sum(path.stat().st_size for path in files)
+    statistics = Path("runs", last, "judge", FILE)
+    judged = load_file(statistics).values() if statistics.is_file() else ()
+    assert summary["kept_bytes"] == (
+        sum(path.stat().st_size for path in files) + sum(tensor.nbytes for tensor in judged)
+    )
+    assert bool(judged) == (method in DRAW)
     assert bool(files) == (method in KEEPS_REAL_ROWS | MIXES_REAL_ROWS or method == "ewc")
 
 

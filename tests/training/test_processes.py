@@ -15,7 +15,7 @@ from accelerate import Accelerator
 
 from tests.training.ddp_worker import train_two_steps
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 ROOT = Path(__file__).parent.parent.parent
 NUM_ROWS = (16, 9)
 """Of nine rows the last batch of the epoch has one: a process has nothing of its own to do."""
