@@ -65,7 +65,7 @@ def generate_rows(
             rows = torch.tensor(by_length[start : start + batch_size], device=model.device)
             batch = [torch.tensor(prompts[row], device=model.device) for row in rows.tolist()]
             chosen = ChosenAlone(writer, rows, pad)
-            model.generate(  # type: ignore[operator]
+            model.generate(
                 input_ids=pad_sequence(batch, True, pad, "left"),
                 attention_mask=pad_sequence(list(map(torch.ones_like, batch)), True, 0, "left"),
                 generation_config=wanted,

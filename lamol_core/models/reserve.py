@@ -77,7 +77,7 @@ def end_with_turns(model: PreTrainedModel, end: int) -> None:
     config: Any = model.generation_config
     known = config.eos_token_id
     known = known if isinstance(known, list) else [] if known is None else [known]
-    tokens = range(model.get_input_embeddings().num_embeddings)  # type: ignore[arg-type]
+    tokens = range(model.get_input_embeddings().num_embeddings)
     if wrong := [one for one in known if type(one) is not int or one not in tokens]:
         raise ConfigError(
             f"params.yaml: backbone: generation_config.json: eos_token_id has {wrong[0]!r}, "
