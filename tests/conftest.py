@@ -22,11 +22,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the shared sequence come first: one process makes it while the others go on."""
-    items.sort(key=lambda item: "finished" not in getattr(item, "fixturenames", ()))
-
-
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared nano checkpoint (hidden 16, 2 layers, 3 tasks), as `lamol backbone` writes it."""
