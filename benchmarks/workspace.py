@@ -140,10 +140,7 @@ def make(folder: Path) -> None:
     started = time.perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    backbone = subprocess.run(
-        [SHARED / "tools" / "get_smollm2.sh"], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout.strip()
-    write_params(folder, backbone)
+    write_params(folder)
     run_stage(folder, "backbone")
     for task in (EARLIER, NEW):
         run_stage(folder, "prepare", task)
@@ -158,13 +155,17 @@ def make(folder: Path) -> None:
     (folder / COMPLETE).write_text(f"{time.perf_counter() - started:.0f} s\n")
 
 
-def write_params(folder: Path, backbone: str) -> None:
-    """params.yaml of examples/clinc150 with its first two tasks and absolute paths."""
+def write_params(folder: Path, tasks: Sequence[str] = (EARLIER, NEW)) -> None:
+    """params.yaml of examples/clinc150 with its first tasks and absolute paths."""
     from ruamel.yaml import YAML
+
+    backbone = subprocess.run(
+        [SHARED / "tools" / "get_smollm2.sh"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
 
     yaml = YAML(typ="safe")
     params = yaml.load(EXAMPLE.read_text(encoding="utf-8"))
-    params["tasks"] = {name: params["tasks"][name] for name in (EARLIER, NEW)}
+    params["tasks"] = {name: params["tasks"][name] for name in tasks}
     for task in params["tasks"].values():
         task["source"] = {**task["source"], "path": str(SHARED / "data" / "clinc150")}
     params["backbone"]["path"] = backbone

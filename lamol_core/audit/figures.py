@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 Figure = float | None  # None: not measured, or undefined with so few rows
 FiguresByTask = Mapping[str, Mapping[str, Figure]]
+ROUNDING = 1e-12
 
 
 def number(value: Figure) -> str:
+    """Return a figure as text, "" for None. What only rounding leaves is 0."""
     if value is None:
         return ""
+    value = 0.0 if abs(value) < ROUNDING else value
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
 
 

@@ -10,7 +10,7 @@ from lamol_core.audit.checks.drift import Drift
 from lamol_core.audit.checks.faithfulness import Faithfulness
 from lamol_core.audit.checks.memorisation import HEADLINES, Memorisation
 from lamol_core.audit.checks.validity import Validity
-from lamol_core.audit.figures import pooled
+from lamol_core.audit.figures import number, pooled
 from lamol_core.audit.memorisation.permutation import pooled_excesses
 from lamol_core.audit.memorisation.row_overlap import AgainstRows
 from lamol_core.audit.spec import Audited, Teacher
@@ -200,6 +200,10 @@ def test_drift_tells_other_words_apart() -> None:
     (found,) = audit(with_rows(audited, rows), "drift").findings
     assert (found.figures["drift_auc"] or 0) > 0.9 and found.verdict == "warn"
     assert f"drift_auc_{task.train[0].target}" in found.by_task[TASK]
+
+
+def test_figures_are_shown_without_what_rounding_leaves() -> None:
+    assert [number(value) for value in (9.25e-18, 0.0133, -3.0, None)] == ["0", "0.0133", "-3", ""]
 
 
 def test_the_same_table_has_the_same_figures() -> None:
