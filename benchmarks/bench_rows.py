@@ -3,8 +3,9 @@
     python -m benchmarks.bench_rows [--seeds 0 1 2] [--folder benchmarks/.rows]
 
 Of the five domains of examples/clinc150 (SmolLM2-135M) two are learnt, and rows are drawn for the
-third: 14 of each class, with each `text.gen_order` and each `generate.judge`. All else is as
-published. The figures of a table of rows:
+third: 14 of each class, with each `text.gen_order` and each `generate.judge`. Both judges have the
+same teacher, which was rehearsed with judged rows. All else is as published. The figures of a table
+of rows:
 
 draws       draws for each kept row
 labels      labels of which a row is kept that was drawn for their task, of 16
@@ -38,33 +39,28 @@ if TYPE_CHECKING:
     from lamol_core.records import Conversation
 
 LEARNT, NEXT = ("banking", "credit_cards"), "kitchen_and_dining"
-ORDERS, JUDGES = ("input_first", "target_first"), ("features", "none")
+ORDERS, JUDGES = ("input_first", "target_first"), ("none", "features")
+ATTEMPTS = {"generate.max_attempts": 20}
 FIGURES = "draws", "labels", "distinct", "copied", "own words", "agreed", "right", "known"
 
 
 def make_tables(folder: Path, order: str, seed: int) -> None:
-    """Run the stages up to the rows for the third task: with the judge, and without it. What is
-    drawn before the first task is nothing, so its training is the same for both."""
-    common = {"text.gen_order": order, "generate.rows_per_class": 14, "generate.max_attempts": 20}
-    fixed = [f"--set={key}={value}" for key, value in (common | {"seed": seed}).items()]
-    run_stage(folder, "backbone", *fixed)
+    """Learn two tasks, whose rows are judged, and draw rows for the third one with each judge. The
+    figures of each table are written into the folder."""
+    fixed = {"seed": seed, "text.gen_order": order, "generate.rows_per_class": 14}
+    settings = [f"--set={key}={value}" for key, value in (fixed | ATTEMPTS).items()]
+    judged = [*settings, "--set=generate.judge=features"]
+    run_stage(folder, "backbone", *settings)
     for task in (*LEARNT, NEXT):
-        run_stage(folder, "prepare", task, *fixed)
-    first, second = LEARNT
+        run_stage(folder, "prepare", task, *settings)
+    for task in LEARNT:
+        for stage in ("snapshot", "generate", "audit", "mix", "train"):
+            run_stage(folder, stage, task, *judged)
+    run_stage(folder, "snapshot", NEXT, *settings)
     for judge in JUDGES:
-        judged = [*fixed, f"--set=generate.judge={judge}"]
-        if judge == JUDGES[0]:
-            learn(folder, first, judged)
-        learn(folder, second, judged)
-        run_stage(folder, "snapshot", NEXT, *judged)
-        run_stage(folder, "generate", NEXT, *judged)
-        counted = count(folder)
-        (folder / f"{judge}.json").write_text(json.dumps(counted) + "\n", encoding="utf-8")
-
-
-def learn(folder: Path, task: str, settings: Sequence[str]) -> None:
-    for stage in ("snapshot", "generate", "audit", "mix", "train"):
-        run_stage(folder, stage, task, *settings)
+        run_stage(folder, "generate", NEXT, *settings, f"--set=generate.judge={judge}")
+        counted = json.dumps(count(folder))
+        (folder / f"{judge}.json").write_text(f"{counted}\n", encoding="utf-8")
 
 
 def count(folder: Path) -> dict[str, float]:

@@ -104,23 +104,23 @@ class AskedTeacher:
         "" without one."""
         self._checkpoint, self._systems, self._text = checkpoint, systems, text
         self._batch_size, self._on_rows_done = batch_size, on_rows_done
+        self._known: dict[tuple[int, ...], str] = {}
 
     def answers(self, samples: Sequence[PseudoSample]) -> list[str]:
-        """The teacher's greedy answer to each sample's input, as text."""
+        """The teacher's greedy answer to each sample's input, as text. Each prompt is answered
+        once."""
         model, codec = self._loaded
         template = codec.template(TaskPrompts(systems=self._systems))
-        answers = answers_of(
-            model,
-            template,
-            [
-                template.answer_prompt(one.input_ids, one.source_task, in_pairs(one.history_ids))
-                for one in samples
-            ],
-            self._text.max_target_tokens,
-            self._batch_size,
-            self._on_rows_done,
-        )
-        return [codec.decode_target(ids) for ids in answers]
+        prompts = [
+            template.answer_prompt(one.input_ids, one.source_task, in_pairs(one.history_ids))
+            for one in samples
+        ]
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
+        self._on_rows_done(len(prompts) - len(new))
+        limits = self._text.max_target_tokens, self._batch_size
+        answers = answers_of(model, template, new, *limits, self._on_rows_done)
+        self._known |= zip(new, map(codec.decode_target, answers), strict=True)
+        return [self._known[prompt] for prompt in prompts]
 
     def score(self, task_index: int, texts: Sequence[str], target: str = "") -> list[float]:
         """-log p(text | draw prompt of task t) of each text, in nats. `task_index`: the index of t

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from lamol_core.audit.registry import CHECKS
+from lamol_core.decoding import answers
+from lamol_core.decoding.answers import answers_of
 from lamol_core.models.nano import build_nano
 from lamol_core.models.params import NanoParams
 from stages import console
@@ -30,8 +34,16 @@ def test_an_audit_tells_of_its_checks_or_of_the_rows_that_the_teacher_answers(
     told = CliRunner().invoke(app, ["audit", "animals"]).output
     assert mentions(told, f"/{2 * len(CHECKS)} checks") == 2 * len(CHECKS) and " s left" in told
     kept = sum(pq.read_table("runs/animals/pseudo.parquet")["valid"].to_pylist())
+    asked: list[Sequence[int]] = []
+
+    def ask(model: Any, template: Any, prompts: Any, *rest: Any) -> list[list[int]]:
+        asked.extend(prompts)
+        return answers_of(model, template, prompts, *rest)
+
+    monkeypatch.setattr(answers, "answers_of", ask)
     told = CliRunner().invoke(app, ["audit", "animals", "--set", "audit.ask_teacher=true"]).output
     assert names(told, f"{kept}/{2 * kept} rows"), told
+    assert len(asked) == len(set(asked)) <= kept, "no prompt is answered twice"
 
 
 @pytest.mark.long
