@@ -1,0 +1,113 @@
+"""What is found in a chat template, and which templates are refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerBase
+
+from lamol_core.errors import ArtifactError, ConfigError
+from lamol_core.text.chat import ChatCodec
+from lamol_core.text.chat_pieces import DATE, PIECES, ChatPieces, find_pieces
+from lamol_core.text.template import TaskPrompts
+from tests.messages import naming
+from tests.text.chat_families import chatml, mistral
+from tests.text.test_chat import CODECS, ROLES, TOKENIZERS, each_family
+
+
+def test_a_template_that_has_the_system_message_later_refuses_it_with_turns() -> None:
+    """As Mistral v0.3: the system message stands in the last user's turn of a prompt alone."""
+    later = mistral()
+    later.chat_template = str(later.chat_template).replace("if loop.first", "if loop.last")
+    pieces = find_pieces(later)
+    assert pieces.between is not None and not pieces.system_first
+    prompts = TaskPrompts(["home", "music"], systems={"home": "Be brief.", "music": ""})
+    template = ChatCodec(later, pieces).template(prompts)
+    template.row("r", "new", "music", [30], [31], [([32], [33])])
+    template.row("r", "new", "home", [30], [31])
+    with pytest.raises(ConfigError, match=naming("chat template")):
+        template.row("r", "new", "home", [30], [31], [([32], [33])])
+
+
+def test_broken_pieces_say_how_to_make_them_anew(tmp_path: Path) -> None:
+    find_pieces(chatml()).write(tmp_path)
+    kept = json.loads((tmp_path / PIECES).read_text())
+    del kept["system_first"]
+    (tmp_path / PIECES).write_text(json.dumps(kept))
+    with pytest.raises(ArtifactError, match=naming("lamol backbone")):
+        ChatPieces.read(tmp_path)
+
+
+TRIMS = {"llama3": {*ROLES, "system"}, "gemma": {*ROLES, "system"}, "mistral": {"assistant"}}
+
+
+@each_family
+def test_white_space_stays_or_is_cut_as_in_the_template(family: str) -> None:
+    codec, spaced = CODECS[family], "\n lamp off "
+    trims = TRIMS.get(family.partition("_")[0], set())
+    assert {*find_pieces(TOKENIZERS[family]).trims} == trims
+    (x,), (y,) = codec.encode_inputs([spaced]), codec.encode_targets([spaced])
+    assert codec.decode_input(x) == (spaced.strip() if "user" in trims else spaced)
+    assert codec.decode_target(y) == (spaced.strip() if "assistant" in trims else spaced)
+
+
+def test_pieces_are_kept_beside_the_weights(tmp_path: Path) -> None:
+    assert ChatPieces.read(tmp_path) is None
+    for tokenizer in TOKENIZERS.values():
+        pieces = find_pieces(tokenizer)
+        pieces.write(tmp_path)
+        assert ChatPieces.read(tmp_path) == pieces
+    assert all(find_pieces(one).have_turns(with_system=True) for one in TOKENIZERS.values())
+
+
+def test_the_day_is_the_same_in_every_run() -> None:
+    before = find_pieces(TOKENIZERS["llama3"]).before
+    assert DATE in before
+
+
+def with_template(change: Callable[[str], str]) -> PreTrainedTokenizerBase:
+    tokenizer = chatml()
+    assert isinstance(tokenizer.chat_template, str)
+    tokenizer.chat_template = change(tokenizer.chat_template)
+    return tokenizer
+
+
+PLAIN_ENDS = "{%- for m in messages -%}{{ m['role'] + ': ' + m['content'] + '\n' }}{%- endfor -%}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "",
+        lambda text: "{% for message in messages %}",
+        lambda text: text.replace("message['content']", "'hello'"),
+        lambda text: text.replace("message['content']", "message['content'] * 2"),
+        lambda text: text.replace("in messages", "in messages | reverse"),
+        lambda text: text.replace("'<|im_start|>assistant\n'", "'<|im_start|>bot\n'"),
+        lambda text: PLAIN_ENDS + "{% if add_generation_prompt %}assistant: {% endif %}",
+    ],
+    ids=["none", "broken", "drops", "repeats", "reorders", "other_prompt", "plain_ends"],
+)
+def test_templates_that_rows_cannot_be_read_from_are_refused(change: Callable[[str], str]) -> None:
+    with pytest.raises(ConfigError, match=naming("text.format")):
+        find_pieces(with_template(change))
+
+
+@pytest.mark.parametrize("index", [1, 7, 15])
+def test_a_template_that_renders_some_answers_otherwise_has_no_piece_between(index: int) -> None:
+    other = "('' if loop.last else 'then ')"
+    pieces = find_pieces(
+        with_template(
+            lambda text: text.replace(
+                "message['content']",
+                f"({other} if loop.index0 == {index} else '') + message['content']",
+            )
+        )
+    )
+    assert pieces.between is None and pieces.header == find_pieces(chatml()).header
+    template = ChatCodec(chatml(), pieces).template()
+    with pytest.raises(ConfigError, match=naming("chat template")):
+        template.answer_prompt([30], history=[([32], [33])])
