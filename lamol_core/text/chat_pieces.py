@@ -26,7 +26,7 @@ FIXED_DATE = f"{{%- macro strftime_now(format) -%}}{DATE}{{%- endmacro -%}}"
 MARKS = USER, ANSWER, NEXT_USER, NEXT_ANSWER, SYSTEM = (
     "MARKuserONE", "MARKanswerONE", "MARKuserTWO", "MARKanswerTWO", "MARKsystem",
 )  # fmt: skip
-ROLES = "system", "user", "assistant"
+MARK_OF = {"system": SYSTEM, "user": USER, "assistant": ANSWER}
 LONG = [("user", USER), ("assistant", ANSWER)] * 12
 """A conversation that shows whether a template writes late turns as it writes early ones."""
 
@@ -46,8 +46,8 @@ class ChatPieces:
     and up to the first user's text. `header`: from a user's text to the answer, as a prompt has it.
     `gap`: white space that rows have between header and answer. `between`: from an
     answer to the next user's text; None where the template renders an earlier turn in another
-    way. `after`: what follows the last answer. `trims`: the roles around whose texts white space is
-    cut.
+    way. `after`: what follows the last answer. `trims`: the roles whose texts lose white space
+    at either end.
     `system_first`: whether a system message stands before the first of several turns."""
 
     before: str
@@ -109,10 +109,10 @@ def find_pieces(tokenizer: PreTrainedTokenizerBase) -> ChatPieces:
         if not _first_special(tokenizer, end):
             raise _refused(f"the chat template ends a turn with {end[:12]!r}, not a special token")
     # without a system role the user's turn carries the instruction
-    before_system, after_system = before, "\n\n"
+    before_system, after_system, has_system = before, "\n\n", False
     with suppress(ConfigError):
         before_system, after_system, *_ = _around(tokenizer, [("system", SYSTEM), *turns])
-    trims = tuple(role for role in ROLES if _trims(tokenizer, role))
+        has_system = True
     between = None
     with suppress(ConfigError):
         next_turns = [("user", NEXT_USER), ("assistant", NEXT_ANSWER)]
@@ -121,21 +121,38 @@ def find_pieces(tokenizer: PreTrainedTokenizerBase) -> ChatPieces:
         fits = _first_special(tokenizer, middle) == _first_special(tokenizer, after)
         if fits and lead and _last_special(tokenizer, middle) == lead:
             between = middle
-    own = ChatPieces(before, before_system, after_system, header, gap, between, after, trims, False)
+    own = ChatPieces(before, before_system, after_system, header, gap, between, after, (), False)
     if between is None or _render(tokenizer, LONG) != own.conversation(LONG):
-        return replace(own, between=None)
-    return replace(own, system_first=_has_system_first(tokenizer, own))
+        own = replace(own, between=None)
+    else:
+        own = replace(own, system_first=_has_system_first(tokenizer, own))
+    return replace(own, trims=_trims(tokenizer, has_system, own.between is not None))
 
 
-def _trims(tokenizer: PreTrainedTokenizerBase, role: str) -> bool:
-    """Whether white space around the texts of a role is cut. Without a system role, its text is the
+def _trims(
+    tokenizer: PreTrainedTokenizerBase, has_system: bool, has_turns: bool
+) -> tuple[str, ...]:
+    """The roles whose texts lose white space at either end. Without a system role, its text is the
     beginning of the user's."""
-    texts = {"system": f" {SYSTEM} ", "user": f" {USER} ", "assistant": f" {ANSWER} "}
-    try:
-        rendered = _render(tokenizer, [*texts.items()][0 if role == "system" else 1 :])
-    except ConfigError:
-        return _trims(tokenizer, "user")
-    return texts[role] not in rendered
+    turns = LONG if has_turns else LONG[:2]
+    trims = [role for role, _ in LONG[:2] if _changes_space(tokenizer, turns, role)]
+    of_system = "user" in trims
+    if has_system:
+        of_system = _changes_space(tokenizer, [("system", SYSTEM), *LONG[:2]], "system")
+    return (*["system"] * of_system, *trims)
+
+
+def _changes_space(
+    tokenizer: PreTrainedTokenizerBase, turns: Sequence[tuple[str, str]], role: str
+) -> bool:
+    """Whether a template changes white space at the beginning or the end of a role's texts."""
+    mark, plain = MARK_OF[role], _render(tokenizer, turns)
+    for space in " ", "\n":
+        spaced = f"{space}{mark}{space}"
+        others = [(one, spaced if one == role else text) for one, text in turns]
+        if _render(tokenizer, others) != plain.replace(mark, spaced):
+            return True
+    return False
 
 
 def _has_system_first(tokenizer: PreTrainedTokenizerBase, pieces: ChatPieces) -> bool:

@@ -76,6 +76,29 @@ MISTRAL = """
 {%- endfor -%}
 """
 
+QWEN3 = """
+{%- for message in messages -%}
+{%- set content = message['content'] -%}
+{%- if message['role'] == 'assistant' -%}
+{%- set thought = '' -%}
+{%- if '</think>' in content -%}
+{%- set thought = content.split('</think>')[0].split('<think>')[-1].strip('\n') -%}
+{%- set content = content.split('</think>')[-1].lstrip('\n') -%}
+{%- endif -%}
+{%- if loop.last -%}
+{%- set content = '<think>\n' + thought + '\n</think>\n\n' + content.lstrip('\n') -%}
+{%- endif -%}
+{%- endif -%}
+{{ '<|im_start|>' + message['role'] + '\n' + content + '<|im_end|>\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ '<|im_start|>assistant\n' }}
+{%- if enable_thinking is defined and enable_thinking is false -%}
+{{ '<think>\n\n</think>\n\n' }}
+{%- endif -%}
+{%- endif -%}
+"""
+
 
 def byte_level(specials: Sequence[str]) -> Tokenizer:
     """A byte-level BPE, as of GPT-2, Qwen, SmolLM2 and Llama 3."""
@@ -122,9 +145,9 @@ def made(tokenizer: Tokenizer, template: str, bos: str | None, eos: str) -> PreT
     return whole
 
 
-def chatml() -> PreTrainedTokenizerBase:
+def chatml(template: str = CHATML) -> PreTrainedTokenizerBase:
     names = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    return made(byte_level(names), CHATML, None, "<|im_end|>")
+    return made(byte_level(names), template, None, "<|im_end|>")
 
 
 def llama3() -> PreTrainedTokenizerBase:

@@ -11,11 +11,11 @@ from transformers import PreTrainedTokenizerBase
 
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.text.chat import ChatCodec
-from lamol_core.text.chat_pieces import DATE, PIECES, ChatPieces, find_pieces
+from lamol_core.text.chat_pieces import DATE, PIECES, ChatPieces, end_thinking, find_pieces
 from lamol_core.text.template import TaskPrompts
 from tests.messages import naming
-from tests.text.chat_families import chatml, mistral
-from tests.text.test_chat import CODECS, ROLES, TOKENIZERS, each_family
+from tests.text.chat_families import QWEN3, chatml, mistral
+from tests.text.test_chat import CODECS, ROLES, TOKENIZERS, each_family, up_to
 
 
 def test_a_template_that_has_the_system_message_later_refuses_it_with_turns() -> None:
@@ -52,6 +52,36 @@ def test_white_space_stays_or_is_cut_as_in_the_template(family: str) -> None:
     (x,), (y,) = codec.encode_inputs([spaced]), codec.encode_targets([spaced])
     assert codec.decode_input(x) == (spaced.strip() if "user" in trims else spaced)
     assert codec.decode_target(y) == (spaced.strip() if "assistant" in trims else spaced)
+
+
+@pytest.mark.parametrize("cut", ["lstrip()", "rstrip()", "lstrip('\n')", "rstrip('\n')"])
+def test_white_space_that_is_cut_at_one_end_counts_as_cut(cut: str) -> None:
+    tokenizer = with_template(
+        lambda text: text.replace("message['content']", f"message['content'].{cut}")
+    )
+    assert {*find_pieces(tokenizer).trims} == {*ROLES, "system"}
+    own = mistral()  # writes a space of its own before an answer
+    own.chat_template = str(own.chat_template).replace("['content'] | trim", f"['content'].{cut}")
+    assert find_pieces(own).trims == ("assistant",)
+
+
+@pytest.mark.parametrize("space", [" ", "\n", "\n\n ", " \n"])
+def test_a_row_has_the_ids_of_a_template_that_cuts_line_ends_alone(space: str) -> None:
+    """As that of Qwen 3 does, before the last answer."""
+    tokenizer = chatml(QWEN3)
+    end_thinking(tokenizer)
+    codec = ChatCodec(tokenizer, find_pieces(tokenizer))
+    texts = [f"{space}{text}{space}" for text in ("lamp off", "music on")]
+    (x,), (y,) = codec.encode_inputs(texts[:1]), codec.encode_targets(texts[1:])
+    stored = [codec.decode_input(x), codec.decode_target(y)]
+    assert stored == [texts[0], "music on"]
+    chat = [{"role": role, "content": text} for role, text in zip(ROLES, stored, strict=True)]
+    template = codec.template()
+    (qa,) = template.row("r", "new", "home", x, y).views(("qa",))
+    row = list(tokenizer.apply_chat_template(chat)["input_ids"])
+    assert list(qa.ids) == up_to(row, template.end)
+    prompt = tokenizer.apply_chat_template(chat[:1], add_generation_prompt=True)["input_ids"]
+    assert list(template.answer_prompt(x)) == list(prompt)
 
 
 def test_pieces_are_kept_beside_the_weights(tmp_path: Path) -> None:
