@@ -64,6 +64,7 @@ GEMMA = """
 {%- if add_generation_prompt -%}{{ '<start_of_turn>model\n' }}{%- endif -%}
 """
 
+# as published: the system message stands in the last user's turn of a prompt, and in no row
 MISTRAL = """
 {{- bos_token -}}
 {%- if messages[0]['role'] == 'system' -%}
@@ -71,7 +72,7 @@ MISTRAL = """
 {%- else -%}{%- set system = '' -%}{%- set turns = messages -%}{%- endif -%}
 {%- for message in turns -%}
 {%- if message['role'] == 'user' -%}
-{{ '[INST] ' + (system if loop.first else '') + message['content'] + '[/INST]' }}
+{{ '[INST] ' + (system if loop.last else '') + message['content'] + '[/INST]' }}
 {%- else -%}{{ ' ' + message['content'] | trim + eos_token }}{%- endif -%}
 {%- endfor -%}
 """

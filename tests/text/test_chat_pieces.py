@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,20 @@ from tests.text.test_chat import CODECS, ROLES, TOKENIZERS, each_family, up_to
 
 def test_a_template_that_has_the_system_message_later_refuses_it_with_turns() -> None:
     """As Mistral v0.3: the system message stands in the last user's turn of a prompt alone."""
-    later = mistral()
-    later.chat_template = str(later.chat_template).replace("if loop.first", "if loop.last")
-    pieces = find_pieces(later)
+    pieces = find_pieces(mistral())
     assert pieces.between is not None and not pieces.system_first
     prompts = TaskPrompts(["home", "music"], systems={"home": "Be brief.", "music": ""})
-    template = ChatCodec(later, pieces).template(prompts)
+    template = ChatCodec(mistral(), pieces).template(prompts)
     template.row("r", "new", "music", [30], [31], [([32], [33])])
     template.row("r", "new", "home", [30], [31])
     with pytest.raises(ConfigError, match=naming("chat template")):
         template.row("r", "new", "home", [30], [31], [([32], [33])])
+
+
+def test_a_system_message_in_the_first_user_s_turn_goes_with_several_turns() -> None:
+    first = mistral()
+    first.chat_template = str(first.chat_template).replace("loop.last", "loop.first")
+    assert find_pieces(first) == replace(find_pieces(mistral()), system_first=True)
 
 
 def test_broken_pieces_say_how_to_make_them_anew(tmp_path: Path) -> None:
@@ -86,11 +91,12 @@ def test_a_row_has_the_ids_of_a_template_that_cuts_line_ends_alone(space: str) -
 
 def test_pieces_are_kept_beside_the_weights(tmp_path: Path) -> None:
     assert ChatPieces.read(tmp_path) is None
-    for tokenizer in TOKENIZERS.values():
+    for family, tokenizer in TOKENIZERS.items():
         pieces = find_pieces(tokenizer)
         pieces.write(tmp_path)
         assert ChatPieces.read(tmp_path) == pieces
-    assert all(find_pieces(one).have_turns(with_system=True) for one in TOKENIZERS.values())
+        assert pieces.have_turns(with_system=False)
+        assert pieces.have_turns(with_system=True) == (not family.startswith("mistral"))
 
 
 def test_the_day_is_the_same_in_every_run() -> None:
