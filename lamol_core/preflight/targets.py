@@ -10,7 +10,6 @@ from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import prepared_backbone
 from lamol_core.preflight.overview import TaskOverview
 from lamol_core.records import TaskFacts
-from lamol_core.text.chat_pieces import NO_TURNS
 from lamol_core.text.plain import TOKENIZER, Codec, PlainCodec, written_forms
 from lamol_core.text.template import NUM_CONTROL, RowTemplate, TaskPrompts
 
@@ -62,8 +61,8 @@ def turn_problems(template: RowTemplate | None, facts: Sequence[TaskFacts]) -> l
         try:
             if one.has_turns and template is not None:
                 template.require_turns(one.name)
-        except ConfigError:
-            problems.append(f"tasks.{one.name}: {NO_TURNS}")
+        except ConfigError as error:
+            problems.append(f"tasks.{one.name}: {str(error).removeprefix('params.yaml: ')}")
     return problems
 
 

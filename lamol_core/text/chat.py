@@ -20,13 +20,17 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from lamol_core.errors import ConfigError
-from lamol_core.text.chat_pieces import NO_TURNS, ChatPieces, specials_of
+from lamol_core.text.chat_pieces import ChatPieces, specials_of
 from lamol_core.text.normalise import encodable
 from lamol_core.text.template import RowTemplate, TaskPrompts
 from lamol_core.text.tokenizer import TextCodec, decoded
 
 PROBES = ("a", "The", "1", "what", "é")
 """Texts that show which tokens before a text do not depend on it."""
+NO_TURNS = (
+    "params.yaml: backbone.path: conversations of several turns can't be learnt, because the "
+    "model's chat template {}. Name another instruct model, or cut the conversations to one turn."
+)
 ONE_OF_A_TASK = "Write one user's message of the task {task!r} and the answer to it."
 ONE_OF_A_LABEL = "Write one user's message of the task {task!r} whose answer is {label!r}."
 ONE_WITH_LABEL = "Write one user's message whose answer is {label!r}."
@@ -107,9 +111,13 @@ class ChatTemplate(RowTemplate):
         self.assistant = Turn(tokenizer, pieces.header, end_of_answer, pieces.gap)
         self.end_of_input, *header = self.assistant.ids_before
         self.end_of_lone_input, self.header = self.end_of_input, tuple(header)
+        self._has_same_users = True
         if pieces.between is not None:
-            between = Turn(tokenizer, pieces.between, self._end_of_user)
-            self.between = between.ids_before[1:]  # the first one ends the answer
+            later = Turn(tokenizer, pieces.between, self._end_of_user)
+            self.between = later.ids_before[1:]  # the first one ends the answer
+            # a row can lose its oldest turns: then a later text becomes the first
+            texts = (*PROBES, " a")
+            self._has_same_users = all(self.user.encode(x) == later.encode(x) for x in texts)
         self.end = tokenizer.get_vocab()[end_of_answer]
         special_ids = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
         self.pad = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
@@ -131,8 +139,11 @@ class ChatTemplate(RowTemplate):
         return self._prompts[asked]
 
     def require_turns(self, task: str) -> None:
-        if not self._pieces.have_turns(with_system=task in self._before):
-            raise ConfigError(f"params.yaml: {NO_TURNS}")
+        problem = self._pieces.turns_problem(with_system=task in self._before)
+        if not problem and not self._has_same_users:
+            problem = "gives a user's text other tokens in the first turn than in later ones"
+        if problem:
+            raise ConfigError(NO_TURNS.format(problem))
 
     def _prompt(self, task: str, label: str, num_answers: int) -> tuple[int, ...]:
         asked, any_task = ONE_OF_A_TASK, ONE

@@ -30,12 +30,6 @@ MARK_OF = {"system": SYSTEM, "user": USER, "assistant": ANSWER}
 LONG = [("user", USER), ("assistant", ANSWER)] * 12
 """A conversation that shows whether a template writes late turns as it writes early ones."""
 
-NO_TURNS = (
-    "backbone: its chat template writes earlier turns in another way than the last one, or a "
-    "system message in another place. Name another instruct model, or cut the conversations to "
-    "one turn."
-)
-
 
 @dataclass(frozen=True)
 class ChatPieces:
@@ -70,10 +64,14 @@ class ChatPieces:
         ]
         return begin + (self.between or "").join(written) + self.after
 
-    def have_turns(self, with_system: bool) -> bool:
-        """Whether rows of several turns are these pieces joined. `with_system`: of rows that have a
-        system message."""
-        return self.between is not None and (self.system_first or not with_system)
+    def turns_problem(self, with_system: bool) -> str:
+        """What the template does that rows of several turns can't be made of; "" for nothing.
+        `with_system`: of rows that have a system message."""
+        if self.between is None:
+            return "writes earlier turns otherwise than the last one"
+        if with_system and not self.system_first:
+            return "does not write a system message before the first of several turns"
+        return ""
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
@@ -117,9 +115,7 @@ def find_pieces(tokenizer: PreTrainedTokenizerBase) -> ChatPieces:
     with suppress(ConfigError):
         next_turns = [("user", NEXT_USER), ("assistant", NEXT_ANSWER)]
         *_, middle, _, _ = _around(tokenizer, [*turns, *next_turns])
-        lead = _last_special(tokenizer, before)
-        fits = _first_special(tokenizer, middle) == _first_special(tokenizer, after)
-        if fits and lead and _last_special(tokenizer, middle) == lead:
+        if _first_special(tokenizer, middle) == _first_special(tokenizer, after):
             between = middle
     own = ChatPieces(before, before_system, after_system, header, gap, between, after, (), False)
     if between is None or _render(tokenizer, LONG) != own.conversation(LONG):
@@ -231,9 +227,3 @@ def _first_special(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     """The special token that a text begins with; "" without one."""
     found = specials_of(tokenizer).match(text)
     return found[0] if found else ""
-
-
-def _last_special(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """A text from its last special token on; "" without one."""
-    starts = [found.start() for found in specials_of(tokenizer).finditer(text)]
-    return text[starts[-1] :] if starts else ""

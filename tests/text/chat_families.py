@@ -1,4 +1,4 @@
-"""Small tokenizers of four families, each with a chat template written after the family's."""
+"""Small tokenizers of five families, each with a chat template written after the family's."""
 
 from __future__ import annotations
 
@@ -100,6 +100,13 @@ QWEN3 = """
 {%- endif -%}
 """
 
+ZEPHYR = """
+{%- for message in messages -%}
+{{ '<|' + message['role'] + '|>\n' + message['content'] + eos_token + '\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{ '<|assistant|>\n' }}{%- endif -%}
+"""
+
 
 def byte_level(specials: Sequence[str]) -> Tokenizer:
     """A byte-level BPE, as of GPT-2, Qwen, SmolLM2 and Llama 3."""
@@ -166,10 +173,16 @@ def mistral(prepends: bool = False) -> PreTrainedTokenizerBase:
     return made(metaspace(names, prepends), MISTRAL, "<s>", "</s>")
 
 
+def zephyr() -> PreTrainedTokenizerBase:
+    """Its roles are plain text; the first turn begins with no special token."""
+    return made(metaspace(["<s>", "</s>"], prepends=True), ZEPHYR, "<s>", "</s>")
+
+
 FAMILIES = {
     "chatml": chatml,
     "llama3": llama3,
     "gemma": gemma,
     "mistral": mistral,
     "mistral_prepending": partial(mistral, prepends=True),
+    "zephyr": zephyr,
 }

@@ -1,4 +1,4 @@
-"""Rows in the chat templates of four families."""
+"""Rows in the chat templates of five families."""
 
 from __future__ import annotations
 

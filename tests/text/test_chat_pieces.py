@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerBase
 
 from lamol_core.errors import ArtifactError, ConfigError
@@ -35,6 +37,32 @@ def test_a_system_message_in_the_first_user_s_turn_goes_with_several_turns() -> 
     first = mistral()
     first.chat_template = str(first.chat_template).replace("loop.last", "loop.first")
     assert find_pieces(first) == replace(find_pieces(mistral()), system_first=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "is_greedy", "is_refused"),
+    [
+        ("[INST] ", "<s> ", False, False),
+        ("[INST] ", "[INST]", False, True),
+        ("[INST]", "<s>", False, False),
+        ("[INST]", "<s>", True, True),
+    ],
+)
+def test_turns_are_refused_where_a_user_s_text_has_other_tokens_later(
+    first: str, later: str, is_greedy: bool, is_refused: bool
+) -> None:
+    """`is_greedy`: whether <s> takes the white space after it."""
+    tokenizer = mistral()
+    bos = AddedToken("<s>", special=True, rstrip=is_greedy)
+    tokenizer.backend_tokenizer.add_special_tokens([bos])
+    written = f"('{first}' if loop.first else '{later}')"
+    tokenizer.chat_template = str(tokenizer.chat_template).replace("'[INST] '", written)
+    pieces = find_pieces(tokenizer)
+    assert pieces.between == f"</s>{later}"
+    template = ChatCodec(tokenizer, pieces).template()
+    refused = pytest.raises(ConfigError, match=naming("chat template"))
+    with refused if is_refused else nullcontext():
+        template.answer_prompt([30], history=[([32], [33])])
 
 
 def test_broken_pieces_say_how_to_make_them_anew(tmp_path: Path) -> None:
@@ -75,7 +103,9 @@ def test_a_row_has_the_ids_of_a_template_that_cuts_line_ends_alone(space: str) -
     """As that of Qwen 3 does, before the last answer."""
     tokenizer = chatml(QWEN3)
     end_thinking(tokenizer)
-    codec = ChatCodec(tokenizer, find_pieces(tokenizer))
+    pieces = find_pieces(tokenizer)
+    assert pieces.turns_problem(with_system=False), "it writes no thoughts before earlier answers"
+    codec = ChatCodec(tokenizer, pieces)
     texts = [f"{space}{text}{space}" for text in ("lamp off", "music on")]
     (x,), (y,) = codec.encode_inputs(texts[:1]), codec.encode_targets(texts[1:])
     stored = [codec.decode_input(x), codec.decode_target(y)]
@@ -95,8 +125,8 @@ def test_pieces_are_kept_beside_the_weights(tmp_path: Path) -> None:
         pieces = find_pieces(tokenizer)
         pieces.write(tmp_path)
         assert ChatPieces.read(tmp_path) == pieces
-        assert pieces.have_turns(with_system=False)
-        assert pieces.have_turns(with_system=True) == (not family.startswith("mistral"))
+        assert pieces.turns_problem(with_system=False) == ""
+        assert (pieces.turns_problem(with_system=True) == "") != family.startswith("mistral")
 
 
 def test_the_day_is_the_same_in_every_run() -> None:
