@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
@@ -14,9 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import typer
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lamol_core.artifacts.manifest import MANIFEST
+from lamol_core.artifacts.manifest import MANIFEST, Provenance
+from lamol_core.models.checkpoints import ADAPTER_WEIGHTS, load_model, save_checkpoint
+from lamol_core.models.export import export_student
 from stages.audit import audit
 from stages.backbone import backbone
 from stages.evaluate import evaluate
@@ -26,12 +31,14 @@ from stages.prepare import prepare
 from stages.snapshot import snapshot
 from stages.train import train
 from tests.messages import names
+from tests.models.test_adapters import IDS, adapted
 from tests.stages.sequences import edit_params, make_tiny, run, write_csv
 from tests.stages.test_chat import write_model
 
 pytestmark = pytest.mark.slow
 TASKS = ("colours", "animals")
 STAGES = (prepare, snapshot, generate, audit, mix, train, evaluate)
+CPU = torch.device("cpu")
 LORA = {"kind": "lora", "r": 4, "learning_rate": 1e-2}
 
 
@@ -98,6 +105,40 @@ def test_an_exported_student_answers_in_plain_transformers(
         written = model.generate(prompt, max_new_tokens=6, do_sample=False)[0, prompt.shape[1] :]
         answer = tokenizer.decode(written, skip_special_tokens=True)
         assert answer.strip() == answers[row["row_id"]].strip()
+
+
+@pytest.mark.parametrize("kind", ["whole", "adapter", "merged"])
+def test_an_exported_student_in_bf16_needs_no_other_folder(
+    kind: str, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone, student = (tmp_path / "runs" / name / "student" for name in ("base", "a"))
+    shutil.copytree(tiny_checkpoint, backbone)
+    model = load_model(backbone, CPU, torch.bfloat16)
+    if kind != "whole":
+        adapted(model)
+    save_checkpoint(student, model, Provenance(), tokenizer_from=backbone)
+    monkeypatch.setattr(subprocess, "run", run_here)
+    export_student(student, tmp_path / "first" / "out", merge=kind == "merged")
+    stored = torch.float32 if kind == "adapter" else torch.bfloat16  # that of the backbone
+    expected = load_model(student, CPU, stored).float()(IDS).logits
+    copied = shutil.copytree(tmp_path / "first" / "out", tmp_path / "second")
+    for folder in ("first", "runs"):
+        shutil.rmtree(tmp_path / folder)
+    exported = AutoModelForCausalLM.from_pretrained(copied)
+    assert exported.dtype == stored
+    torch.testing.assert_close(exported.float()(IDS).logits, expected)
+    if kind == "adapter":
+        dtypes = {one.dtype for one in load_file(copied / ADAPTER_WEIGHTS).values()}
+        assert dtypes == {torch.bfloat16}
+
+
+def run_here(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    """Run what `python -P -c` would run, without a fresh process: that takes most of the time."""
+    _, _, _, program, *words = command
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["-c", *words])
+        exec(program, {})
+    return subprocess.CompletedProcess(command, 0)
 
 
 def test_nothing_is_exported_over_other_files(learnt: Path, tmp_path: Path) -> None:
