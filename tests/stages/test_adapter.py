@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import typer
+from peft import AutoPeftModelForCausalLM
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -124,12 +125,17 @@ def test_an_exported_student_in_bf16_needs_no_other_folder(
     copied = shutil.copytree(tmp_path / "first" / "out", tmp_path / "second")
     for folder in ("first", "runs"):
         shutil.rmtree(tmp_path / folder)
+    texts = [file.read_bytes() for file in copied.rglob("*") if file.is_file()]
+    assert not any(str(tmp_path).encode() in text for text in texts)
     exported = AutoModelForCausalLM.from_pretrained(copied)
     assert exported.dtype == stored
     torch.testing.assert_close(exported.float()(IDS).logits, expected)
     if kind == "adapter":
         dtypes = {one.dtype for one in load_file(copied / ADAPTER_WEIGHTS).values()}
         assert dtypes == {torch.bfloat16}
+        with chdir(copied):
+            by_peft = AutoPeftModelForCausalLM.from_pretrained(".")
+        torch.testing.assert_close(by_peft(IDS).logits, expected)
 
 
 def run_here(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
