@@ -96,16 +96,20 @@ def find_pieces(tokenizer: PreTrainedTokenizerBase) -> ChatPieces:
     repeats or reorders texts, whose prompt is not the beginning of the row, or whose turns do not
     end with a special token."""
     if not tokenizer.chat_template:
-        raise _refused("the tokenizer has no chat template")
+        raise _refused("its tokenizer has no chat template")
     turns = [("user", USER), ("assistant", ANSWER)]
     before, whole_header, after = _around(tokenizer, turns)
     header = _render(tokenizer, turns[:1], prompt=True).removeprefix(before + USER)
     gap = whole_header.removeprefix(header)
     if header + gap != whole_header or gap.strip():
-        raise _refused("the chat template's prompt is not the beginning of the row with its answer")
-    for end in (header, after):
+        raise _refused("its chat template begins an answer otherwise in a row than in a prompt")
+    for role, end in ("user", header), ("assistant", after):
         if not _first_special(tokenizer, end):
-            raise _refused(f"the chat template ends a turn with {end[:12]!r}, not a special token")
+            written = specials_of(tokenizer).split(end)[0]
+            raise _refused(
+                f"its chat template ends the {role}'s turn with {written!r}, not with a special "
+                "token"
+            )
     # without a system role the user's turn carries the instruction
     before_system, after_system, has_system = before, "\n\n", False
     with suppress(ConfigError):
@@ -163,7 +167,8 @@ def _has_system_first(tokenizer: PreTrainedTokenizerBase, pieces: ChatPieces) ->
 
 def _refused(problem: str) -> ConfigError:
     return ConfigError(
-        f"params.yaml: text.format: {problem}. Set it to tokens, or name another instruct model."
+        f"params.yaml: text.format: chat can't be used with this backbone, because {problem}. Use "
+        "tokens, or name another instruct model in backbone.path."
     )
 
 
@@ -173,10 +178,10 @@ def _around(tokenizer: PreTrainedTokenizerBase, turns: Sequence[tuple[str, str]]
     for _, mark in turns:
         head, seen, rest = rest.partition(mark)
         if not seen or any(other in head for other in MARKS):
-            raise _refused("the chat template drops or reorders texts")
+            raise _refused("its chat template drops, changes or reorders messages")
         found.append(head)
     if any(mark in rest for mark in MARKS):
-        raise _refused("the chat template repeats texts")
+        raise _refused("its chat template repeats messages")
     return [*found, rest]
 
 
@@ -193,7 +198,7 @@ def _render(
             date_string=DATE,
         )
     except Exception as error:  # a template can raise anything
-        raise _refused(f"the chat template fails ({first_line(error)})") from error
+        raise _refused(f"its chat template can't be rendered ({first_line(error)})") from error
     return str(rendered)
 
 

@@ -158,8 +158,17 @@ PLAIN_ENDS = "{%- for m in messages -%}{{ m['role'] + ': ' + m['content'] + '\n'
     ids=["none", "broken", "drops", "repeats", "reorders", "other_prompt", "plain_ends"],
 )
 def test_templates_that_rows_cannot_be_read_from_are_refused(change: Callable[[str], str]) -> None:
-    with pytest.raises(ConfigError, match=naming("text.format")):
+    with pytest.raises(ConfigError, match=naming("text.format", "tokens", "backbone.path")):
         find_pieces(with_template(change))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_turn_that_does_not_end_with_a_special_token_is_named(role: str) -> None:
+    content = "message['content'] + "
+    ended = f"{content}('. ' if message['role'] == '{role}' else '') + "
+    tokenizer = with_template(lambda text: text.replace(content, ended))
+    with pytest.raises(ConfigError, match=naming(f"{role}'s", "'. '")):
+        find_pieces(tokenizer)
 
 
 @pytest.mark.parametrize("index", [1, 7, 15])
