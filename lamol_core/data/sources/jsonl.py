@@ -1,7 +1,7 @@
 """JSON lines: an object a line, whose keys are the columns. One array of such objects will do."""
 
 import json
-from contextlib import suppress
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Literal
 
@@ -17,39 +17,42 @@ class JsonlSource(LocalFiles):
     suffixes = (".jsonl", ".json")
 
     def read_file(self, path: Path) -> Table:
-        text = read_text(path)
-        rows: list[tuple[int, dict[str, object]]] = _array(text)
-        unit: Literal["line", "row"] = "row" if rows else "line"
-        broken: list[tuple[int, str]] = []
-        # not splitlines(): U+2028 and its like may stand inside a JSON string
-        for number, line in enumerate([] if rows else text.split("\n"), start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                broken.append((number, f"is not JSON ({_reason(error)})"))
-                continue
-            if isinstance(row, dict):
-                rows.append((number, row))
-            else:
-                broken.append((number, f"is a {type(row).__name__}, not an object with columns"))
-        if broken:
-            raise broken_lines(path, broken)
+        unit, values = _read(read_text(path))
+        rows = [(number, value) for number, value in values if isinstance(value, dict)]
+        wrong = [
+            (number, _problem(value)) for number, value in values if not isinstance(value, dict)
+        ]
+        if wrong:
+            raise broken_lines(path, wrong, unit)
         columns = list(dict.fromkeys(name for _, row in rows for name in row))
         return Table(str(path), unit, columns, rows)
 
 
-def _array(text: str) -> list[tuple[int, dict[str, object]]]:
-    """The objects of a JSON array, numbered; [] where the text is none. Its lines say why."""
-    with suppress(ValueError, RecursionError):
-        values = json.loads(text) if text.lstrip().startswith("[") else []
-        if all(isinstance(value, dict) for value in values):
-            return list(enumerate(values, start=1))
-    return []
+def _read(text: str) -> tuple[Literal["line", "row"], list[tuple[int, object]]]:
+    """The values of an array, numbered by rows, or those of lines; an error stands for what is not
+    JSON. What begins as an array is one, unless its first line is a whole value."""
+    # not splitlines(): U+2028 and its like may stand inside a JSON string
+    every = enumerate(text.split("\n"), start=1)
+    lines = [(number, line) for number, line in every if line.strip()]
+    if lines and lines[0][1].lstrip().startswith("["):
+        whole = _parsed(text)
+        if isinstance(whole, list):
+            return "row", list(enumerate(whole, start=1))
+        if isinstance(_parsed(lines[0][1]), Exception):
+            return "line", [(getattr(whole, "lineno", lines[0][0]), whole)]
+    return "line", [(number, _parsed(line)) for number, line in lines]
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg}, column {error.colno}"
-    return first_line(error)
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return error
+
+
+def _problem(value: object) -> str:
+    if isinstance(value, JSONDecodeError):
+        return f"is not JSON ({value.msg}, column {value.colno})"
+    if isinstance(value, Exception):
+        return f"is not JSON ({first_line(value)})"
+    return f"is a {type(value).__name__}, not an object with columns"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from lamol_core.config.paths import pointer_problem, resolve_path, say_missing
 from lamol_core.data.columns import SourceError, Table, collect, counted
@@ -152,13 +152,15 @@ def read_text(path: Path) -> str:
         raise SourceError([problem]) from error
 
 
-def broken_lines(path: Path, broken: Sequence[tuple[int, str]]) -> SourceError:
-    """The error for lines that are broken, given as (number, problem). It names the first line and
-    counts the others."""
+def broken_lines(
+    path: Path, broken: Sequence[tuple[int, str]], unit: Literal["line", "row"] = "line"
+) -> SourceError:
+    """The error for lines that are broken, given as (number, problem), or for rows of an array. It
+    names the first one and counts the others."""
     (number, reason), more = broken[0], len(broken) - 1
-    others = f", and {counted(more, 'line')} more" if more else ""
+    others = f", and {counted(more, unit)} more" if more else ""
     mend = f"Fix or delete {'them' if more else 'it'}."
-    return SourceError([f"{path}: line {number} {reason}{others}. {mend}"])
+    return SourceError([f"{path}: {unit} {number} {reason}{others}. {mend}"])
 
 
 def _on_disk(path: Path, do: Callable[[Path], T]) -> T:

@@ -83,6 +83,32 @@ class TestJsonl:
             (problem,) = problems(source, tmp_path)
             assert names(problem, path)
 
+    def test_a_row_of_an_array_that_is_no_object_is_named(self, tmp_path: Path) -> None:
+        rows = f"[{self.GOOD},\n\n{self.GOOD}, 5,\n[2],\n{self.GOOD}]"
+        (problem,) = problems(self.write_lines(tmp_path, rows), tmp_path)
+        assert names(problem, tmp_path / "x.jsonl", "row 3", "int", "1 row")
+
+    @pytest.mark.parametrize(
+        ("lines", "number", "column"),
+        [
+            (("[", GOOD + ",", GOOD[:-1], "]"), 4, 1),
+            (("", "[" + GOOD + ",", "  " + GOOD + " " + GOOD + "]"), 3, 33),
+            (("[" + GOOD + ",", GOOD + ","), 2, 31),
+            (("[" + GOOD + ", {5: 6}]",), 1, 34),
+            (("[", GOOD, "]", "x"), 4, 1),
+        ],
+    )
+    def test_a_broken_array_is_told_with_its_place(
+        self, tmp_path: Path, lines: tuple[str, ...], number: int, column: int
+    ) -> None:
+        (problem,) = problems(self.write_lines(tmp_path, *lines), tmp_path)
+        assert names(problem, f"line {number}", f"column {column}")
+
+    def test_lines_that_begin_as_an_array_does_stay_lines(self, tmp_path: Path) -> None:
+        source = self.write_lines(tmp_path, '["a"]', self.GOOD, "{", "[2]")
+        (problem,) = problems(source, tmp_path)
+        assert names(problem, "line 1", "list", "2 lines")
+
     def test_lines_come_before_an_array_in_another_file(self, tmp_path: Path) -> None:
         write(tmp_path / "train.jsonl", rows_of(("a", "b")))
         (tmp_path / "train.json").write_text("[]")
