@@ -1,6 +1,6 @@
 """Make a backbone's first model: a nano model with random weights, or a pretrained model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +16,7 @@ from lamol_core.data.sources.registry import read_texts
 from lamol_core.errors import ConfigError, missing_package
 from lamol_core.models.checkpoints import save_checkpoint
 from lamol_core.models.files import folder_problems, gguf_problems, read_shapes, weight_files
-from lamol_core.models.foreign import foreign, try_out
+from lamol_core.models.foreign import foreign
 from lamol_core.models.gguf_header import count_gguf_weights
 from lamol_core.models.nano import Pair, build_nano
 from lamol_core.models.params import BackboneParams
@@ -25,11 +25,12 @@ from lamol_core.models.probe import (
     read_tokenizer,
     require_all,
     require_memory,
+    try_template,
     without_weights,
 )
 from lamol_core.models.reserve import end_with_turns, reserve_tokens
 from lamol_core.text.chat import ChatTemplate
-from lamol_core.text.chat_pieces import ChatPieces, end_thinking, find_pieces
+from lamol_core.text.chat_pieces import end_thinking, find_pieces
 from lamol_core.text.params import TextFormat
 from lamol_core.text.template import TaskPrompts
 
@@ -65,7 +66,9 @@ def build_backbone(
     if params.kind == "nano":
         return _prepare(*build_nano(params.nano, corpus), params, text_format)
     with foreign(f"{_at(params.path)}: it can't be prepared for training"):
-        model, tokenizer = _prepare(*load_pretrained(params, root), params, text_format)
+        model, tokenizer = _prepare(
+            *load_pretrained(params, root, text_format), params, text_format
+        )
         _require_saved(model, tokenizer)
         return model, tokenizer
 
@@ -78,9 +81,9 @@ def _prepare(
 ) -> Pair:
     _require_causal(model.eval(), _at(params.path))
     if text_format == "chat":
-        pieces = try_pieces(tokenizer, _at(params.path))
+        template = ChatTemplate(tokenizer, find_pieces(tokenizer))
         end_thinking(tokenizer)
-        end_with_turns(model, ChatTemplate(tokenizer, pieces).end)
+        end_with_turns(model, template.end)
     else:
         reserve_tokens(model, tokenizer, params)
     return model.eval(), tokenizer
@@ -108,52 +111,47 @@ def read_chat_template(
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 path.parent, gguf_file=path.name, local_files_only=True
             )
+        try_template(tokenizer, where)
     elif folder_problems(path, may_lack=["weights"]):
         return None
     else:
-        tokenizer = read_tokenizer(path, where)
-    return ChatTemplate(tokenizer, try_pieces(tokenizer, where), prompts)
+        tokenizer = read_tokenizer(path, where, "chat")
+    return ChatTemplate(tokenizer, find_pieces(tokenizer), prompts)
 
 
-def try_pieces(tokenizer: transformers.PreTrainedTokenizerBase, where: str) -> ChatPieces:
-    """The pieces of a chat template, which may never end: a child process tries it first. Raises
-    ConfigError where rows can't be laid out in it."""
-
-    def steps() -> Iterator[str]:
-        yield f"{where}: its chat template can't be rendered"
-        ChatTemplate(tokenizer, find_pieces(tokenizer))
-
-    try_out(steps())
-    return find_pieces(tokenizer)
-
-
-def load_pretrained(params: BackboneParams, root: Path) -> Pair:
+def load_pretrained(params: BackboneParams, root: Path, text_format: TextFormat) -> Pair:
     """Load a pretrained model and its tokenizer, with weights in fp32.
 
     The block names a model id of the hub, a folder that `save_pretrained` wrote, or a GGUF file.
-    Only the hub needs the network. Raises ConfigError where nothing can be loaded."""
+    Only the hub needs the network. Raises ConfigError where nothing can be loaded, and for chats
+    where its chat template does not fit."""
     if params.path is None:
         raise ConfigError(f"params.yaml: backbone.path: missing, kind {params.kind!r} needs it.")
     texts = params.ans_text, params.gen_text
     path = params.local_path(root)
     if path is None:
-        return _load_from_the_hub(params.path, params.revision, texts)
+        return _load_from_the_hub(params.path, params.revision, texts, text_format)
     if not path.exists():
         raise ConfigError(_at(say_missing(path, params.path, root)))
     if params.kind == "gguf":
-        return _load_gguf(path)
+        model, tokenizer = _load_gguf(path)
+        if text_format == "chat":
+            try_template(tokenizer, _at(path))
+        return model, tokenizer
     _require_none(folder_problems(path))
     shapes: dict[str, Sequence[int]] = {}
     for file in weight_files(path):
         shapes |= read_shapes(file)
-    probe(path, _at(path), shapes, texts)
+    probe(path, _at(path), shapes, texts, text_format)
     return _from_pretrained(str(path), _at(path), local_files_only=True, use_safetensors=True)
 
 
-def _load_from_the_hub(name: str, revision: str | None, texts: Sequence[str]) -> Pair:
+def _load_from_the_hub(
+    name: str, revision: str | None, texts: Sequence[str], text_format: TextFormat
+) -> Pair:
     """Fetch the small files and try them, then the weights."""
     options: dict[str, Any] = {"revision": revision, "local_files_only": not is_reachable()}
-    probe(fetch_small_files(name, revision), _at(name), None, texts)
+    probe(fetch_small_files(name, revision), _at(name), None, texts, text_format)
     return _from_pretrained(name, _at(name), use_safetensors=True, **options)
 
 

@@ -17,8 +17,8 @@ from typing import NoReturn
 from lamol_core.errors import ConfigError, LamolError, one_line
 
 CPU_S = 8
-"""Seconds of work that a step may take: of the processor, so a busy machine refuses nothing. The
-tokenizer of 49,000 tokens that was measured takes one."""
+"""Seconds of work that all steps of a child may take together: of the processor, so a busy machine
+refuses nothing. A tokenizer of 49,000 tokens takes one, one of 256,000 three."""
 WALL_S = 600
 """Seconds until a child that does not work and does not end is stopped."""
 ROOM = 4 << 30
@@ -54,8 +54,8 @@ def _cause(error: BaseException) -> str:
 
 
 def try_out(steps: Iterator[str]) -> None:
-    """Take these steps in a child process, with limits on its work and memory, so that one that
-    hangs or dies does nothing to this process. It leaves no output.
+    """Take these steps in a child process, with limits on its work and memory in all, so that one
+    that hangs or dies does nothing to this process. It leaves no output.
 
     Before each step `steps` yields what is wrong if the step fails, such as "tokenizer.json: can't
     be read". Raises ConfigError with that and the cause. Without `os.fork` the steps are taken
@@ -106,9 +106,9 @@ def _be_the_child(steps: Iterator[str], writing: int) -> NoReturn:
         _limit(resource.RLIMIT_CORE, 0)
         if (present := _data_bytes()) is not None:
             _limit(resource.RLIMIT_DATA, present + ROOM)
+        _limit(resource.RLIMIT_CPU, math.floor(time.process_time()) + CPU_S)
         for what in _guarded(steps):
             say(AT, what)
-            _limit(resource.RLIMIT_CPU, math.floor(time.process_time()) + CPU_S)
         say(DONE, "")
     except LamolError as error:
         say(WRONG, str(error))

@@ -19,6 +19,9 @@ from lamol_core.errors import ConfigError
 from lamol_core.machine import memory_bytes
 from lamol_core.models.files import CONFIG, GENERATION, TOKENIZER_CONFIG
 from lamol_core.models.foreign import TEXTS, foreign, try_out
+from lamol_core.text.chat import ChatTemplate
+from lamol_core.text.chat_pieces import find_pieces
+from lamol_core.text.params import TextFormat
 from lamol_core.text.plain import TOKENIZER
 
 NO_MODEL = "no causal language model can be made of it"
@@ -26,16 +29,21 @@ LOCAL: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False
 Shapes = Mapping[str, Sequence[int]]
 
 
-def probe(folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str]) -> None:
+def probe(
+    folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str], text_format: TextFormat
+) -> None:
     """Raises ConfigError where a model can't be made of a folder's files, its weights have other
-    shapes, or its tokenizer can't encode and decode `texts` and a few more.
+    shapes, its tokenizer can't encode and decode `texts` and a few more, or rows that are chats
+    can't be laid out in its template.
 
     `where`: how an error names the folder. `shapes`: of the stored tensors, by name; None where
     they are not at hand."""
-    try_out(_steps(folder, where, shapes, (*TEXTS, *texts)))
+    try_out(_steps(folder, where, shapes, (*TEXTS, *texts), text_format))
 
 
-def _steps(folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str]) -> Iterator[str]:
+def _steps(
+    folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str], text_format: TextFormat
+) -> Iterator[str]:
     yield f"{where}/{CONFIG}: {NO_MODEL}"
     torch.set_num_threads(1)  # a fork has none of its parent's threads
     model = without_weights(AutoConfig.from_pretrained(folder, **LOCAL))
@@ -46,18 +54,25 @@ def _steps(folder: Path, where: str, shapes: Shapes | None, texts: Sequence[str]
     if (folder / GENERATION).exists():
         yield f"{where}/{GENERATION}: can't be read, or can't be written again"
         GenerationConfig.from_pretrained(folder, local_files_only=True).validate(strict=True)
+    yield from _tokenizer_steps(folder, where, texts, text_format)
 
-    yield from _tokenizer_steps(folder, where, texts)
 
-
-def _tokenizer_steps(folder: Path, where: str, texts: Sequence[str]) -> Iterator[str]:
-    file = f"{where}/{TOKENIZER}" if (folder / TOKENIZER).exists() else where
-    if (folder / TOKENIZER).exists():
-        yield f"{file}: no tokenizer can be read from it"
-        Tokenizer.from_file(str(folder / TOKENIZER))
-    settings = f"{where}/{TOKENIZER_CONFIG}" if (folder / TOKENIZER_CONFIG).exists() else where
-    yield f"{settings}: no tokenizer can be loaded"
-    tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+def _tokenizer_steps(
+    folder: Path, where: str, texts: Sequence[str], text_format: TextFormat
+) -> Iterator[str]:
+    file, settings = (
+        f"{where}/{name}" if (folder / name).exists() else where
+        for name in (TOKENIZER, TOKENIZER_CONFIG)
+    )
+    yield f"{file}: no tokenizer can be read from it"
+    try:
+        with foreign(f"{settings}: no tokenizer can be loaded"):
+            tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+    except ConfigError:
+        # which of both is broken is asked only now: to read a large file again takes seconds
+        if (folder / TOKENIZER).exists():
+            Tokenizer.from_file(str(folder / TOKENIZER))
+        raise
     if not tokenizer.is_fast:
         raise ConfigError(
             f"{where}: its tokenizer ({type(tokenizer).__name__}) can't be saved as {TOKENIZER}, "
@@ -66,6 +81,19 @@ def _tokenizer_steps(folder: Path, where: str, texts: Sequence[str]) -> Iterator
     yield f"{file}: the tokenizer can't encode and decode a short text"
     for text in texts:
         tokenizer.decode(tokenizer(text)["input_ids"])
+    if text_format == "chat":
+        yield from _template_steps(tokenizer, where)
+
+
+def _template_steps(tokenizer: PreTrainedTokenizerBase, where: str) -> Iterator[str]:
+    yield f"{where}: its chat template can't be rendered"
+    ChatTemplate(tokenizer, find_pieces(tokenizer))
+
+
+def try_template(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
+    """Raises ConfigError where rows can't be laid out in a tokenizer's chat template, which may
+    never end: a child process tries it."""
+    try_out(_template_steps(tokenizer, where))
 
 
 def read_shapes_of(folder: Path, where: str) -> PreTrainedModel:
@@ -85,10 +113,10 @@ def read_shapes_of(folder: Path, where: str) -> PreTrainedModel:
         return read()
 
 
-def read_tokenizer(folder: Path, where: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder. Raises ConfigError where none can be loaded, which a child process
-    tries first."""
-    try_out(_tokenizer_steps(folder, where, TEXTS))
+def read_tokenizer(folder: Path, where: str, text_format: TextFormat) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder. Raises ConfigError where none can be loaded, or rows that are
+    chats can't be laid out in its template, which a child process tries first."""
+    try_out(_tokenizer_steps(folder, where, TEXTS, text_format))
     with foreign(f"{where}: no tokenizer can be loaded"):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **LOCAL)
         return tokenizer

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from lamol_core.models.backbones import fetch_small_files, read_gguf_shapes, try_pieces
+from lamol_core.models.backbones import fetch_small_files, read_gguf_shapes
 from lamol_core.models.files import absent_parts
 from lamol_core.models.gguf_header import count_gguf_weights
 from lamol_core.models.probe import read_shapes_of, read_tokenizer
 from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import prepared_backbone
 from lamol_core.text.chat import ChatCodec
+from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
 from lamol_core.text.params import TextFormat
 from lamol_core.text.template import ControlTokens, RowTemplate, TaskPrompts, TokenTemplate
@@ -95,7 +96,7 @@ def _by_characters(path: Path) -> str:
 
 
 def _codec(folder: Path, where: str, text_format: TextFormat) -> TextCodec:
-    tokenizer = read_tokenizer(folder, where)
+    tokenizer = read_tokenizer(folder, where, text_format)
     if text_format == "tokens":
         return CountingCodec(tokenizer)
-    return ChatCodec(tokenizer, try_pieces(tokenizer, where))
+    return ChatCodec(tokenizer, find_pieces(tokenizer))

@@ -17,6 +17,7 @@ from lamol_core.models.backbones import build_backbone
 from lamol_core.models.nano import build_nano
 from lamol_core.models.params import BackboneParams
 from lamol_core.preflight.backbone import backbone_problems
+from lamol_core.text.params import TextFormat
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names, naming
 
@@ -34,8 +35,9 @@ def write_foreign(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def build(path: Path, kind: str = "folder") -> None:
-    build_backbone(BackboneParams(kind=kind, path=str(path), max_tasks=3), Path(), [])
+def build(path: Path, kind: str = "folder", text_format: TextFormat = "tokens") -> None:
+    params = BackboneParams(kind=kind, path=str(path), max_tasks=3)
+    build_backbone(params, Path(), [], text_format)
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:

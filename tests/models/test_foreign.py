@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import ByT5Tokenizer
+from transformers import AutoTokenizer, ByT5Tokenizer
 
 from lamol_core.errors import ArtifactError, ConfigError
 from lamol_core.models import foreign as limits
+from lamol_core.models.backbones import read_chat_template
 from lamol_core.models.files import folder_problems
 from lamol_core.models.foreign import foreign, try_out
+from lamol_core.models.params import BackboneParams
 from tests.messages import names, naming
 from tests.models.foreign_models import (
     EXPLODES,
@@ -183,6 +188,37 @@ class TestFolder:
     def test_a_tokenizer_without_end_is_stopped(self, model: Path, quick: None) -> None:
         edit(model / "tokenizer.json", lambda content: content.update(pre_tokenizer=EXPLODES))
         refused(model, model / "tokenizer.json", by_check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of_all", [True, False])
+def test_a_slow_tokenizer_leaves_its_template_less_time(
+    model: Path, of_all: bool, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is of a whole model, not of each thing that is tried."""
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    (model / "chat_template.jinja").write_text(endless)
+    load = AutoTokenizer.from_pretrained
+
+    def load_slowly(*given: Any, **options: Any) -> Any:
+        until = time.process_time() + 1.2
+        while time.process_time() < until:
+            pass
+        return load(*given, **options)
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", load_slowly)
+    before = seconds_of_children()
+    with pytest.raises(ConfigError, match=naming(model, "chat template", "2 s")):
+        if of_all:
+            build(model, text_format="chat")
+        else:
+            read_chat_template(BackboneParams(kind="folder", path=str(model)), Path())
+    assert seconds_of_children() - before < 2.5
+
+
+def seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def spin(tokenizer: object) -> None:

@@ -249,14 +249,14 @@ def test_a_model_without_a_chat_template_is_refused(
 def test_a_chat_template_that_never_ends_is_refused_in_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign, "CPU_S", 1)
+    monkeypatch.setattr(foreign, "CPU_S", 2)
     folder = new_sequence(tmp_path, "chatml", "target_first")
     loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     (tmp_path / "model" / "chat_template.jinja").write_text(loop)
     with chdir(folder), pytest.raises(typer.Exit) as stopped:
         backbone()
     assert stopped.value.exit_code == 3
-    assert names(capsys.readouterr().err, "chat template", "1 s")
+    assert names(capsys.readouterr().err, "chat template", "2 s")
 
 
 def test_an_instruct_model_gets_chat_format_where_its_template_can_be_used(tmp_path: Path) -> None:
