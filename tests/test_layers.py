@@ -53,6 +53,10 @@ LATE = {
     ("stages/cli.py", "stages.runtime"): "`lamol --help` needs no stage",
     ("stages/guard.py", "stages.cli"): "the command line loads the module that asks for it",
     ("stages/check.py", "lamol_core.preflight.estimate"): "torch, for --estimate alone",
+    (
+        "lamol_core/preflight/backbone.py",
+        "lamol_core.models.probe",
+    ): "torch, to convert a tokenizer",
     ("lamol_core/preflight/targets.py", "lamol_core.models.backbones"): "torch, for chats alone",
     ("lamol_core/preflight/targets.py", "lamol_core.text.codecs"): "so",
     ("stages/ask.py", "lamol_core.evaluation.scoring"): "torch, once there are inputs",

@@ -113,10 +113,15 @@ def read_shapes_of(folder: Path, where: str) -> PreTrainedModel:
         return read()
 
 
-def read_tokenizer(folder: Path, where: str, text_format: TextFormat) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder. Raises ConfigError where none can be loaded, or rows that are
-    chats can't be laid out in its template, which a child process tries first."""
+def try_tokenizer(folder: Path, where: str, text_format: TextFormat = "tokens") -> None:
+    """Raises ConfigError where no tokenizer can be loaded from a folder, or rows that are chats
+    can't be laid out in its template: a child process tries it."""
     try_out(_tokenizer_steps(folder, where, TEXTS, text_format))
+
+
+def read_tokenizer(folder: Path, where: str, text_format: TextFormat) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder, after `try_tokenizer`, which raises ConfigError."""
+    try_tokenizer(folder, where, text_format)
     with foreign(f"{where}: no tokenizer can be loaded"):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **LOCAL)
         return tokenizer

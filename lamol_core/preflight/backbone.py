@@ -9,7 +9,7 @@ from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import STUDENT, remedy
 from lamol_core.config.hub import model_problem
 from lamol_core.config.task_names import BASE
-from lamol_core.errors import missing_package
+from lamol_core.errors import ConfigError, missing_package
 from lamol_core.models.files import (
     PARTS,
     absent_parts,
@@ -20,13 +20,15 @@ from lamol_core.models.files import (
 from lamol_core.models.params import BackboneParams
 from lamol_core.models.positions import find_positions
 from lamol_core.text.params import TextFormat
+from lamol_core.text.plain import TOKENIZER
 
 
 def backbone_problems(
     backbone: BackboneParams, root: Path, config_alone: bool = False
 ) -> list[str]:
     """Return a sentence for each problem of a local model that its files show, and for a model of
-    the hub that can't be fetched. One that was prepared before is not fetched again.
+    the hub that can't be fetched. One that was prepared before is not fetched again. A tokenizer is
+    loaded only where it must be converted.
 
     `root` is the folder of params.yaml. `config_alone`: a folder need have neither weights nor a
     tokenizer."""
@@ -46,8 +48,22 @@ def backbone_problems(
         return [f"backbone.path: {problem}" for problem in gguf_problems(path)] or missing
     if not path.is_dir():
         return [f"backbone.path: {path} is no folder. Name one that `save_pretrained` wrote."]
-    may_lack = PARTS if config_alone else ()
-    return [f"backbone.path: {problem}" for problem in folder_problems(path, may_lack)]
+    problems = folder_problems(path, PARTS if config_alone else ())
+    return [f"backbone.path: {problem}" for problem in problems or _conversion_problems(path)]
+
+
+def _conversion_problems(folder: Path) -> list[str]:
+    """A sentence where a folder's tokenizer is of another form than `tokenizer.json`, and can't be
+    converted."""
+    if (folder / TOKENIZER).exists() or "tokenizer" in absent_parts(folder):
+        return []
+    from lamol_core.models.probe import try_tokenizer  # loads torch
+
+    try:
+        try_tokenizer(folder, str(folder))
+    except ConfigError as error:
+        return [str(error)]
+    return []
 
 
 def what_is_missing(backbone: BackboneParams, root: Path) -> list[str]:

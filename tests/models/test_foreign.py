@@ -25,6 +25,7 @@ from lamol_core.models.backbones import read_chat_template
 from lamol_core.models.files import folder_problems
 from lamol_core.models.foreign import foreign, try_out
 from lamol_core.models.params import BackboneParams
+from lamol_core.preflight.backbone import backbone_problems
 from tests.messages import names, naming
 from tests.models.foreign_models import (
     EXPLODES,
@@ -177,7 +178,16 @@ class TestFolder:
         """Checkpoints and the audit need its file."""
         (model / "tokenizer.json").unlink()
         ByT5Tokenizer().save_pretrained(model)
-        refused(model, model, "ByT5Tokenizer", "tokenizer.json", by_check=False)
+        refused(model, model, "ByT5Tokenizer", "tokenizer.json")
+
+    def test_a_tokenizer_that_can_be_converted_is_none_of_them(self, model: Path) -> None:
+        bpe = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+        (model / "vocab.json").write_text(json.dumps(bpe["vocab"]))
+        (model / "merges.txt").write_text("\n".join(map(" ".join, bpe["merges"])))
+        (model / "tokenizer.json").unlink()
+        edit(model / "tokenizer_config.json", lambda c: c.update(tokenizer_class="GPT2Tokenizer"))
+        assert backbone_problems(BackboneParams(kind="folder", path=str(model)), Path()) == []
+        build(model)
 
     @pytest.mark.slow
     def test_layers_without_end_are_not_made(self, model: Path, quick: None) -> None:
