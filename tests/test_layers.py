@@ -57,6 +57,7 @@ LATE = {
         "lamol_core/preflight/backbone.py",
         "lamol_core.models.probe",
     ): "torch, to convert a tokenizer",
+    ("lamol_core/preflight/check.py", "lamol_core.preflight.unloaded"): "torch, for named layers",
     ("lamol_core/preflight/targets.py", "lamol_core.models.backbones"): "torch, for chats alone",
     ("lamol_core/preflight/targets.py", "lamol_core.text.codecs"): "so",
     ("stages/ask.py", "lamol_core.evaluation.scoring"): "torch, once there are inputs",

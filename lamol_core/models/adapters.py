@@ -8,7 +8,7 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 from types import MethodType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError
 from lamol_core.models.checkpoints import ADAPTER_WEIGHTS
 from lamol_core.models.files import ADAPTER_CONFIG
-from lamol_core.models.head import linear_layers
+from lamol_core.models.head import require_targets
 from lamol_core.models.params import AdapterParams
 from lamol_core.seeds import derive_seed
 
@@ -64,7 +64,7 @@ def add_adapter(
     embeddings and the head are trained too. The first output of the model does not change.
 
     Raises ConfigError where a target is no linear layer, or the head."""
-    _check_targets(backbone, params.targets)
+    require_targets(backbone, params.targets)
     tables = {_name_of(backbone, table): list(own_rows) for table in _tables(backbone)}
     config = LoraConfig(
         r=params.r,
@@ -141,12 +141,3 @@ def _embed(adapter: Any, ids: Tensor) -> Tensor:
     scale = adapter._get_embed_scale()  # of Gemma
     own = own if scale is None else own * scale.to(own.dtype)
     return torch.where(is_own[..., None], own.to(states.dtype), states)
-
-
-def _check_targets(model: PreTrainedModel, targets: Literal["all-linear"] | list[str]) -> None:
-    known = sorted({name for name, _ in linear_layers(model)})
-    if targets != "all-linear" and not set(known) >= set(targets) > set():
-        raise ConfigError(
-            f"params.yaml: adapter.targets: {targets}: name linear layers of the model besides its "
-            f"head ({', '.join(known)}), or write all-linear."
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from lamol_core.errors import ConfigError
 from lamol_core.models.attention import deviates
 
 CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
@@ -78,6 +79,17 @@ def linear_layers(model: PreTrainedModel) -> Iterator[tuple[str, nn.Linear | Con
     for name, layer in model.named_modules():
         if isinstance(layer, (nn.Linear, Conv1D)) and layer is not head:
             yield name.rpartition(".")[2], layer
+
+
+def require_targets(model: PreTrainedModel, targets: Literal["all-linear"] | list[str]) -> None:
+    """Raises ConfigError where `adapter.targets` names anything but linear layers of a model. Its
+    weights may be on the meta device."""
+    known = sorted({name for name, _ in linear_layers(model)})
+    if targets != "all-linear" and not set(known) >= set(targets) > set():
+        raise ConfigError(
+            f"params.yaml: adapter.targets: {targets}: name linear layers of the model besides its "
+            f"head ({', '.join(known)}), or write all-linear."
+        )
 
 
 def linear_head(model: PreTrainedModel) -> LinearHead | None:

@@ -62,6 +62,7 @@ def check_all(data: dict[str, Any], root: Path, config_alone: bool = False) -> F
     facts = [task.facts for task in tasks]
     try:
         template = find_template(params, facts, root)
+        _require_adapter(params, root)
     except ConfigError as error:
         return Found([str(error).removeprefix("params.yaml: ")])
     if problems := turn_problems(template, facts):
@@ -79,3 +80,11 @@ def check_all(data: dict[str, Any], root: Path, config_alone: bool = False) -> F
         hints += of_targets
     missing = what_is_missing(params.backbone, root)
     return Found(problems, hints, [] if problems else tasks, missing)
+
+
+def _require_adapter(params: Params, root: Path) -> None:
+    """Raises ConfigError where an adapter's targets are no linear layers of the backbone."""
+    if params.adapter.is_used and params.adapter.targets != "all-linear":
+        from lamol_core.preflight.unloaded import require_layers  # loads torch
+
+        require_layers(params, root)

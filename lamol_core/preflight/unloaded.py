@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from transformers import PreTrainedModel
 
 from lamol_core.models.backbones import fetch_small_files, read_gguf_shapes
 from lamol_core.models.files import absent_parts
 from lamol_core.models.gguf_header import count_gguf_weights
+from lamol_core.models.head import require_targets
+from lamol_core.models.nano import build_nano
 from lamol_core.models.probe import read_shapes_of, read_tokenizer
 from lamol_core.parameters import Params
 from lamol_core.preflight.backbone import prepared_backbone
@@ -88,6 +91,22 @@ def find_unloaded(params: Params, root: Path) -> UnloadedModel | None:
     if "tokenizer" in absent:
         return UnloadedModel(model, CharacterCodec(), (_by_characters(folder),))
     return UnloadedModel(model, _codec(folder, where, text_format), ())
+
+
+def require_layers(params: Params, root: Path) -> None:
+    """Raises ConfigError where `adapter.targets` names anything but linear layers of the backbone,
+    of which no weights are read. Of a model of the hub the small files are fetched."""
+    backbone, path = params.backbone, params.backbone.local_path(root)
+    student = prepared_backbone(backbone, root, params.text.format)
+    if student is None and backbone.kind == "nano":
+        with torch.device("meta"):
+            model, _ = build_nano(backbone.nano, ["no rows: its layers alone"])
+    elif student is None and backbone.kind == "gguf" and path is not None:
+        model = read_gguf_shapes(path)
+    else:
+        folder = student or path or fetch_small_files(str(backbone.path), backbone.revision)
+        model = read_shapes_of(folder, f"params.yaml: backbone.path: {backbone.path}")
+    require_targets(model, params.adapter.targets)
 
 
 def _by_characters(path: Path) -> str:

@@ -17,6 +17,7 @@ from lamol_core.preflight.check import check_all
 from lamol_core.preflight.problems import check_sequence
 from tests.messages import names
 from tests.preflight.sequences import chain, demo, write_model
+from tests.preflight.test_unloaded import TINY, with_config
 
 
 def test_pseudo_samples_longer_than_the_model_are_told_at_once(tmp_path: Path) -> None:
@@ -68,6 +69,24 @@ def test_positions_are_those_of_the_configuration_classes() -> None:
     }
     # XLNet's -1 is no limit; of music, not text; MPT's ALiBi is built for `max_seq_len` positions
     assert differing <= {"xlnet", "musicgen", "musicgen_melody", "mpt"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "nano"])
+def test_an_adapter_s_layers_are_known_before_a_training(tmp_path: Path, kind: str) -> None:
+    data = with_config(tmp_path, TINY)
+    data["backbone"]["kind"] = kind
+    whole = Params.model_validate(data).model_dump(mode="json", by_alias=True)
+    for adapter, told_of in (
+        ({"kind": "lora", "targets": ["q_proj", "down_proj"]}, 0),
+        ({"kind": "lora", "targets": ["q_proj", "c_attn"]}, 1),
+        ({"kind": "lora", "targets": ["lm_head"]}, 1),
+        ({"kind": "none", "targets": ["c_attn"]}, 0),
+    ):
+        given = {**whole, "adapter": {**whole["adapter"], **adapter}}
+        problems = check_all(given, tmp_path, config_alone=True).problems
+        assert len(problems) == told_of, adapter
+        for problem in problems:
+            assert problem.startswith("adapter.targets: ") and names(problem, "q_proj", "v_proj")
 
 
 EMPTY_GGUF = b"GGUF" + struct.pack("<IQQ", 3, 0, 0)
