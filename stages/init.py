@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lamol_core.errors import ConfigError, UsageError
+from lamol_core.errors import UsageError
 from lamol_core.methods.registry import DEFAULT_METHOD, METHODS
-from lamol_core.models.params import BackboneParams
-from lamol_core.pipeline.init import create_sequence, make_params, may_chat, read_example
+from lamol_core.pipeline.init import choose_format, create_sequence, make_params, read_example
 from lamol_core.preflight.problems import problems_before_a_run
 from stages.console import say
 from stages.guard import guarded, run_as_module
@@ -61,6 +60,7 @@ def init(
 ) -> None:
     if bool(task) == (params is not None):
         raise UsageError("--task: give one or more, like --task news=news.csv, or --params FILE.")
+    about_format = ""
     if params is not None:
         if input_column or target_column or backbone != "nano":
             raise UsageError("--params: leave out --backbone, --input and --target: FILE has them.")
@@ -68,32 +68,15 @@ def init(
     else:
         columns = {"input": input_column or ["input"], "target": target_column or ["target"]}
         written = make_params(task or [], backbone, method or DEFAULT_METHOD, columns)
-        if may_chat(written):
-            _choose_format(written)
+        about_format = choose_format(written)
         if written["adapter"]["kind"] == "lora":
             say("init: adapter.kind is lora, because the backbone has over a billion weights.")
-    create_sequence(Path(folder), written, problems_before_a_run)
+    create_sequence(Path(folder), written, problems_before_a_run, about_format)
+    if about_format:
+        say(f"init: {about_format}")
     if params is None and written["backbone"]["kind"] == "hub":
         say(f"init: the backbone is the model {backbone} of the hub; `dvc repro` downloads it.")
     say(f"init: {folder} is ready. Next: cd {quote(folder)} && lamol check && dvc repro")
-
-
-def _choose_format(written: dict[str, Any]) -> None:
-    """Choose chat format for a local instruct model, and say what it costs."""
-    from lamol_core.models.backbones import read_chat_template  # loads torch
-
-    try:
-        template = read_chat_template(BackboneParams(**written["backbone"]), Path())
-    except ConfigError as error:
-        return say(f"init: text.format is tokens. {error}")
-    if template is None:  # `create_sequence` tells of what is missing or broken
-        return
-    written["text"]["format"] = "chat"
-    around, prompt = len(template.answer_prompt(())) + 1, len(template.draw_prompt("task"))
-    say(
-        "init: text.format is chat, because the backbone has a chat template. It adds "
-        f"{around} tokens to a row and {prompt} to a prompt for drawing (`tokens`: 2 and 1)."
-    )
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ LATE = {
     ("stages/ask.py", "lamol_core.evaluation.scoring"): "torch, once there are inputs",
     ("stages/ask.py", "lamol_core.evaluation.predict"): "so",
     ("stages/backbone.py", "lamol_core.models.backbones"): "torch, once the model is at hand",
-    ("stages/init.py", "lamol_core.models.backbones"): "torch, for a model with a chat template",
+    ("lamol_core/pipeline/init.py", "lamol_core.models.backbones"): "torch, for a chat template",
     ("stages/generate.py", "lamol_core.generation.drawing"): "torch, where rows are to be drawn",
     ("stages/generate.py", "lamol_core.generation.judging"): "so, where a judge is asked",
     ("lamol_core/models/checkpoints.py", "lamol_core.models.adapters"): "peft, for an adapter",

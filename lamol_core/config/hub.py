@@ -20,7 +20,12 @@ WITHIN_S = 2.0
 def model_problem(name: str) -> str | None:
     """A sentence where a model of the hub can't be fetched and is not in the hub's cache."""
     folder = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
-    return _problem(name, "", "with `kind: folder`", folder.glob("snapshots/*/config.json"))
+    return _problem(name, download_model(name), folder.glob("snapshots/*/config.json"))
+
+
+def download_model(name: str) -> str:
+    """A sentence: how a model of the hub is used without a network."""
+    return _download(name, "", "with `--backbone FOLDER` or `kind: folder`")
 
 
 def data_set_problem(name: str) -> str | None:
@@ -28,17 +33,21 @@ def data_set_problem(name: str) -> str | None:
     library `datasets`."""
     folder = Path(environ.get("HF_DATASETS_CACHE", Path(constants.HF_HOME) / "datasets"))
     cached = (path for path in folder.glob("*") if _letters(path.name) == _letters(name))
-    return _problem(name, " --repo-type dataset", "as `path`", cached)
+    return _problem(name, _download(name, " --repo-type dataset", "as `path`"), cached)
 
 
-def _problem(name: str, option: str, key: str, cached: Iterable[Path]) -> str | None:
+def _download(name: str, option: str, key: str) -> str:
+    return (
+        f"Run `hf download {name}{option} --local-dir FOLDER` on a machine with a network, and "
+        f"name that folder {key}."
+    )
+
+
+def _problem(name: str, advice: str, cached: Iterable[Path]) -> str | None:
     if is_reachable() or any(cached):
         return None
     off = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "can't be reached"
-    return (
-        f"{name!r} can't be fetched from {constants.ENDPOINT} ({off}): run `hf download {name}"
-        f"{option} --local-dir FOLDER` on a machine with a network, and name that folder {key}."
-    )
+    return f"{name!r} can't be fetched from {constants.ENDPOINT} ({off}). {advice}"
 
 
 def is_reachable() -> bool:

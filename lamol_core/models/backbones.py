@@ -10,12 +10,19 @@ import transformers
 from huggingface_hub import snapshot_download
 
 from lamol_core.artifacts.manifest import Provenance
-from lamol_core.config.hub import is_reachable
+from lamol_core.config.hub import download_model, is_reachable
 from lamol_core.config.paths import say_missing
 from lamol_core.data.sources.registry import read_texts
 from lamol_core.errors import ConfigError, missing_package
 from lamol_core.models.checkpoints import save_checkpoint
-from lamol_core.models.files import folder_problems, gguf_problems, read_shapes, weight_files
+from lamol_core.models.files import (
+    absent_parts,
+    folder_problems,
+    gguf_problems,
+    has_chat_template,
+    read_shapes,
+    weight_files,
+)
 from lamol_core.models.foreign import foreign
 from lamol_core.models.gguf_header import count_gguf_weights
 from lamol_core.models.nano import Pair, build_nano
@@ -96,12 +103,17 @@ def _at(path: object) -> str:
 def read_chat_template(
     params: BackboneParams, root: Path, prompts: TaskPrompts = TaskPrompts()
 ) -> ChatTemplate | None:
-    """The chat template of a local instruct model, whose weights are not read; None for a model on
-    the hub, and where files are missing or broken. Raises ConfigError where the tokenizer can't be
-    loaded, or rows can't be laid out in its template."""
+    """The chat template of an instruct model, whose weights are not read; None where the files of a
+    local one are missing or broken, and for a model of the hub that has none. Of that the small
+    files are fetched. Raises ConfigError where they or the tokenizer can't be loaded, or rows can't
+    be laid out in its template."""
     path, where = params.local_path(root), _at(params.path)
     if path is None:
-        return None
+        if params.kind != "hub" or params.path is None:
+            return None
+        path = fetch_small_files(params.path, params.revision)
+        if not has_chat_template(path):
+            return None
     tokenizer: transformers.PreTrainedTokenizerBase
     if params.kind == "gguf":
         if gguf_problems(path):
@@ -158,11 +170,13 @@ def _load_from_the_hub(
 def fetch_small_files(name: str, revision: str | None) -> Path:
     """The folder of a model of the hub, with all but its weights. Raises ConfigError where it can't
     be fetched, or has problems."""
-    with foreign(f"{_at(name)}: nothing can be fetched"):
+    advice, is_offline = download_model(name), not is_reachable()
+    with foreign(f"{_at(name)}: nothing can be fetched", remedy=advice):
         fetched = snapshot_download(
-            name, allow_patterns=SMALL_FILES, revision=revision,
-            local_files_only=not is_reachable(),
-        )  # fmt: skip
+            name, allow_patterns=SMALL_FILES, revision=revision, local_files_only=is_offline
+        )
+    if is_offline and "tokenizer" in absent_parts(Path(fetched)):
+        raise ConfigError(f"{_at(name)}: the cache of the hub has no tokenizer of it. {advice}")
     _require_none(folder_problems(Path(fetched), may_lack=["weights"]))
     return Path(fetched)
 

@@ -16,6 +16,7 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap
 
 from lamol_core import __version__
+from lamol_core.config.hub import model_problem
 from lamol_core.config.loading import read_params, round_trip_yaml
 from lamol_core.config.paths import resolve_path
 from lamol_core.config.task_names import BASE
@@ -30,6 +31,7 @@ from lamol_core.models.positions import find_positions
 from lamol_core.parameters import Params, compose
 from lamol_core.pipeline.dvc_yaml import adapt_pipeline, read_pipeline
 from lamol_core.pipeline.git import git_output
+from lamol_core.text.template import NEEDS_CHAT
 
 ABOUT = "# The parameters of this sequence. docs/parameters.md of lamol explains every key.\n"
 ABOUT_ANCHORS = (
@@ -46,22 +48,24 @@ Problems = Callable[[Mapping[str, Any], Path], list[str]]
 """A function that returns a sentence for each problem of parameters in a folder."""
 
 
-def create_sequence(folder: Path, params: Mapping[str, Any], find_problems: Problems) -> None:
+def create_sequence(
+    folder: Path, params: Mapping[str, Any], find_problems: Problems, about_format: str = ""
+) -> None:
     """Write a sequence into a new or empty folder and set up DVC there. The folder may already be a
     Git repository.
 
     `params` is the content of its params.yaml; comments are written if it was read with them.
+    `about_format`: a sentence on text.format, which belongs to problems with it.
     Raises ConfigError for a folder that is not empty, and where `find_problems` finds problems."""
     if folder.exists() and (
         not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())
     ):
         raise ConfigError(f"{folder}: not an empty folder. Name a new one: nothing is overwritten.")
     if problems := find_problems(params, folder):
-        hint = "\n--input and --target name the columns."
-        advice = hint if any(": no column " in problem for problem in problems) else ""
-        raise ConfigError(
-            f"Nothing was written to {folder}. Mend this first:{bulleted(problems)}{advice}"
-        )
+        hints = {": no column ": "--input and --target name the columns.", NEEDS_CHAT: about_format}
+        advice = [hint for part, hint in hints.items() if hint and part in "\n".join(problems)]
+        told = "\n".join([bulleted(problems), *advice])
+        raise ConfigError(f"Nothing was written to {folder}. Mend this first:{told}")
     existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -165,10 +169,33 @@ def make_params(
     return defaults | {"lamol_version": __version__, "tasks": blocks, "backbone": described}
 
 
-def may_chat(params: Mapping[str, Any]) -> bool:
-    """Whether a sequence has a local model that seems to have a chat template."""
-    path = params["backbone"].get("path")
-    return path is not None and has_chat_template(resolve_path(path, Path()))
+def choose_format(params: dict[str, Any]) -> str:
+    """Choose chat format for an instruct model. Returns a sentence that says what it costs, or why
+    it can't be chosen; "" for another model, and where `create_sequence` tells what is wrong.
+
+    Of a model of the hub the small files are fetched."""
+    backbone = BackboneParams.model_validate(params["backbone"])
+    if backbone.path is None:
+        return ""
+    here = backbone.local_path(Path())
+    if here is None and model_problem(backbone.path):
+        return ""
+    if here is not None and not has_chat_template(here):
+        return ""
+    from lamol_core.models.backbones import read_chat_template  # loads torch
+
+    try:
+        template = read_chat_template(backbone, Path())
+    except ConfigError as error:
+        return f"text.format is tokens. {error}"
+    if template is None:
+        return ""
+    params["text"]["format"] = "chat"
+    around, prompt = len(template.answer_prompt(())) + 1, len(template.draw_prompt("task"))
+    return (
+        "text.format is chat, because the backbone has a chat template. It adds "
+        f"{around} tokens to a row and {prompt} to a prompt for drawing (`tokens`: 2 and 1)."
+    )
 
 
 def _num_weights(backbone: Mapping[str, Any]) -> int:

@@ -75,17 +75,22 @@ def what_is_missing(backbone: BackboneParams, root: Path) -> list[str]:
 
 def chat_problems(backbone: BackboneParams, root: Path, config_alone: bool = False) -> list[str]:
     """Return a sentence where a backbone has no chat template; [] where only the fetched model
-    shows it, or where it has no tokenizer yet, and `config_alone`."""
+    shows it (`find_template`), or where it has no tokenizer yet, and `config_alone`."""
     path = backbone.local_path(root)
     may_lack_it = path is not None and config_alone and "tokenizer" in absent_parts(path)
     is_nano = backbone.kind == "nano"
     if not is_nano and (path is None or may_lack_it or has_chat_template(path)):
         return []
-    named = "nano" if is_nano else backbone.path
-    return [
+    return [no_template(backbone)]
+
+
+def no_template(backbone: BackboneParams) -> str:
+    """A sentence: the backbone has no chat template."""
+    named = "nano" if backbone.kind == "nano" else backbone.path
+    return (
         f"text.format: chat, but the backbone ({named}) has no chat template. Name an instruct "
         "model, or set it to tokens."
-    ]
+    )
 
 
 def length_problems(

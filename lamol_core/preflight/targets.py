@@ -7,7 +7,7 @@ from pathlib import Path
 from lamol_core.errors import ConfigError
 from lamol_core.models.foreign import TEXTS, foreign, try_out
 from lamol_core.parameters import Params
-from lamol_core.preflight.backbone import prepared_backbone
+from lamol_core.preflight.backbone import no_template, prepared_backbone
 from lamol_core.preflight.overview import TaskOverview
 from lamol_core.records import TaskFacts
 from lamol_core.text.plain import TOKENIZER, Codec, PlainCodec, written_forms
@@ -30,7 +30,8 @@ def find_codec(params: Params, root: Path) -> PlainCodec | None:
 
 def find_template(params: Params, facts: Sequence[TaskFacts], root: Path) -> RowTemplate | None:
     """Return the chat template of the tasks' rows; None where they have reserved tokens, or none is
-    at hand yet (GGUF, hub). Raises ConfigError where rows can't be laid out in it."""
+    at hand yet (GGUF). Raises ConfigError where rows can't be laid out in it, and for a model of
+    the hub, of which the small files are fetched, that has none."""
     if params.text.format != "chat":
         return None
     from lamol_core.models.backbones import read_chat_template  # both load torch
@@ -43,7 +44,10 @@ def find_template(params: Params, facts: Sequence[TaskFacts], root: Path) -> Row
         return load_codec(student).template(prompts)
     if params.backbone.kind == "gguf":  # to read a large vocabulary from it takes a minute
         return None
-    return read_chat_template(params.backbone, root, prompts)
+    template = read_chat_template(params.backbone, root, prompts)
+    if template is None and params.backbone.local_path(root) is None:
+        raise ConfigError(no_template(params.backbone))
+    return template
 
 
 def count_around(template: RowTemplate | None, facts: Sequence[TaskFacts]) -> int:

@@ -13,8 +13,8 @@ from lamol_core.text.encoded import EncodedRow, Part, Texts, Turns
 ANS = "<|lamol:ans|>"
 """The name of ANS in a checkpoint's tokenizer."""
 NEEDS_CHAT = (
-    "conversations of several turns need `text.format: chat` and an instruct model. Set them, or "
-    "cut the conversations to one turn."
+    "conversations of several turns need an instruct model and `text.format: chat`, which `lamol "
+    "init` writes for one. Choose both, or cut the conversations to one turn."
 )
 NUM_CONTROL: dict[View, int] = {"qa": 2, "gen": 3}
 """How many control tokens a view has. QA: ANS and EOS. GEN: GEN_t, ANS and EOS."""

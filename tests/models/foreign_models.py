@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -17,13 +19,14 @@ from lamol_core.models.backbones import build_backbone
 from lamol_core.models.nano import build_nano
 from lamol_core.models.params import BackboneParams
 from lamol_core.preflight.backbone import backbone_problems
-from lamol_core.text.params import TextFormat
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names, naming
 
 EXPLODES = {"type": "Split", "pattern": {"Regex": "(?:(a|a|aa)+)+$"}, "behavior": "Isolated",
             "invert": False}  # fmt: skip
 """A pre-tokenizer that takes for ever on a run of one letter."""
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+"""A chat template."""
 WRONG: list[Any] = [None, "x", -1, 10**12, [], {}, True, 1.5]
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
 
@@ -35,9 +38,18 @@ def write_foreign(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def build(path: Path, kind: str = "folder", text_format: TextFormat = "tokens") -> None:
-    params = BackboneParams(kind=kind, path=str(path), max_tasks=3)
-    build_backbone(params, Path(), [], text_format)
+def build(path: Path, kind: str = "folder") -> None:
+    build_backbone(BackboneParams(kind=kind, path=str(path), max_tasks=3), Path(), [])
+
+
+def into_the_hubs_cache(model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Move a model's folder to where `owner/tiny` lies in the hub's cache, which is made there."""
+    repository = cache / "models--owner--tiny"
+    (repository / "snapshots").mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("1" * 40)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    return model.rename(repository / "snapshots" / ("1" * 40))
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -81,6 +93,12 @@ def refused(path: Path, *named: object, kind: str = "folder", by_check: bool = T
     with pytest.raises(ConfigError, match=naming("backbone.path", *named)) as raised:
         build(path, kind)
     assert time.process_time() - started < 10 and "\n" not in str(raised.value)
+
+
+def seconds_of_children() -> float:
+    """The work of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def split_weights(model: Path, *files: str) -> None:

@@ -26,6 +26,7 @@ from lamol_core.text.template import TaskPrompts
 from lamol_core.text.tokenizer import TextCodec
 from tests.fakes import CORPUS, tiny_backbone_params
 from tests.messages import names
+from tests.models.foreign_models import into_the_hubs_cache
 from tests.preflight.sequences import write_model
 from tests.text.chat_families import chatml
 
@@ -138,6 +139,22 @@ def test_the_template_of_a_folder_is_asked_before_it_is_prepared(tmp_path: Path)
     python.save_pretrained(tmp_path / "model")
     (problem,) = check_all(data, tmp_path).problems
     assert problem.startswith("backbone.path: ") and names(problem, "tokenizer.json")
+
+
+@pytest.mark.parametrize("has_one", [True, False])
+def test_the_template_of_a_model_of_the_hub_is_asked_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_one: bool
+) -> None:
+    write_model(tmp_path / "model", {})
+    chatml().save_pretrained(tmp_path / "model")
+    if not has_one:
+        (tmp_path / "model" / "chat_template.jinja").unlink()
+    (into_the_hubs_cache(tmp_path / "model", tmp_path, monkeypatch) / "model.safetensors").unlink()
+    of_hub = {"backbone": {"kind": "hub", "path": "owner/tiny"}, "text": {"format": "chat"}}
+    data = sequence(tmp_path, **of_hub).model_dump(mode="json", by_alias=True)
+    problems = check_all(data, tmp_path).problems
+    assert len(problems) == (not has_one)
+    assert all(names(one, "text.format", "owner/tiny") for one in problems)
 
 
 def test_the_prepared_backbone_counts_or_the_folder_it_is_made_of(tmp_path: Path) -> None:

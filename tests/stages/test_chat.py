@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections import Counter
-from contextlib import chdir
+from contextlib import chdir, nullcontext
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,11 +21,13 @@ from stages.audit import audit
 from stages.backbone import backbone
 from stages.evaluate import evaluate
 from stages.generate import generate
+from stages.init import init
 from stages.mix import mix
 from stages.prepare import prepare
 from stages.snapshot import snapshot
 from stages.train import train
 from tests.messages import names
+from tests.models.foreign_models import ENDLESS, into_the_hubs_cache
 from tests.stages.sequences import edit_params, make_tiny, run, write_csv
 from tests.text.chat_families import chatml, mistral
 
@@ -251,8 +254,7 @@ def test_a_chat_template_that_never_ends_is_refused_in_time(
 ) -> None:
     monkeypatch.setattr(foreign, "CPU_S", 2)
     folder = new_sequence(tmp_path, "chatml", "target_first")
-    loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
-    (tmp_path / "model" / "chat_template.jinja").write_text(loop)
+    (tmp_path / "model" / "chat_template.jinja").write_text(ENDLESS)
     with chdir(folder), pytest.raises(typer.Exit) as stopped:
         backbone()
     assert stopped.value.exit_code == 3
@@ -269,3 +271,29 @@ def test_an_instruct_model_gets_chat_format_where_its_template_can_be_used(tmp_p
     template.write_text(ended.replace("<|im_end|>", "."))  # no special token
     run(tmp_path, *command, "tokens")
     assert load_params(tmp_path / "tokens" / "params.yaml").text.format == "tokens"
+
+
+@pytest.mark.parametrize("lacks", ["model.safetensors", "chat_template*", "t*", "*"])
+def test_a_model_of_the_hub_is_asked_for_its_template(
+    lacks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path / "model")
+    for file in model.glob(lacks):
+        file.unlink()
+    into_the_hubs_cache(model, tmp_path / "cache", monkeypatch)
+    if lacks == "*":
+        shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setattr("lamol_core.config.hub._problem", lambda *_: None)  # it answers
+    is_chat, is_read = lacks == "model.safetensors", lacks not in ("t*", "*")
+    advice = ("hf download owner/tiny --local-dir FOLDER", "--backbone FOLDER")
+    monkeypatch.chdir(tmp_path)
+    init("one", [f"a={write_csv(tmp_path / 'a.csv', 'animals')}"], backbone="owner/tiny")
+    told = capsys.readouterr().err
+    assert load_params(Path("one", "params.yaml")).text.format == ("chat" if is_chat else "tokens")
+    assert names(told, "text.format", "tokens", *advice) == (not is_read)
+    assert names(told, "text.format") == (is_chat or not is_read), "a base model needs no word"
+    turns = [f"a={write_turns(tmp_path / 'turns.jsonl')}"]
+    with nullcontext() if is_chat else pytest.raises(typer.Exit):
+        init("turns", turns, backbone="owner/tiny")
+    assert names(capsys.readouterr().err, "tasks.a.source", *advice) == (not is_read)
+    assert Path("turns").exists() == is_chat
