@@ -109,7 +109,7 @@ def read_chat_template(
     be laid out in its template."""
     path, where = params.local_path(root), _at(params.path)
     if path is None:
-        if params.kind != "hub" or params.path is None:
+        if params.kind == "nano" or params.path is None:
             return None
         path = fetch_small_files(params.path, params.revision)
         if not has_chat_template(path):
