@@ -9,6 +9,7 @@ import shutil
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,7 @@ class TestFolder:
         split_weights(model, "gone.safetensors")
         refused(model, model / "gone.safetensors", "model.safetensors.index.json")
 
-    def test_files_can_be_links_as_in_the_cache_of_the_hub(
-        self, model: Path, tmp_path: Path
-    ) -> None:
+    def test_files_can_be_links_as_in_the_hubs_cache(self, model: Path, tmp_path: Path) -> None:
         blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "1"
         model.rename(blobs)
         snapshot.mkdir(parents=True)
@@ -243,8 +242,8 @@ class TestInAChild:
 
     def test_steps_that_go_well_say_nothing(self) -> None:
         try_out(iter(["first", "second"]))
-        with pytest.raises(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
+        with suppress(ChildProcessError):  # where this process has no child of other tests
+            assert os.waitpid(-1, os.WNOHANG) == (0, 0), "its child was not waited for"
 
     def test_without_forks_the_steps_are_taken_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
         taken = []
