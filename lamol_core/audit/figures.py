@@ -5,10 +5,11 @@ from collections.abc import Mapping
 Figure = float | None  # None: not measured, or undefined with so few rows
 FiguresByTask = Mapping[str, Mapping[str, Figure]]
 ROUNDING = 1e-12
+"""Values nearer to 0 than this are what rounding leaves."""
 
 
 def number(value: Figure) -> str:
-    """Return a figure as text, "" for None. What only rounding leaves is 0."""
+    """Return a figure as text, "" for None."""
     if value is None:
         return ""
     value = 0.0 if abs(value) < ROUNDING else value

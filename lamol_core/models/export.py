@@ -67,8 +67,7 @@ def export_student(student: Path, out: Path, merge: bool = False) -> str:
         if backbone is not None and merge:
             load_model(student, torch.device("cpu")).save_pretrained(scratch)
         elif backbone is not None:
-            # the folder itself: transformers takes the backbone from beside the adapter, peft from
-            # where it runs
+            # transformers looks for the backbone beside the adapter, peft where it runs
             config = json.loads((scratch / ADAPTER_CONFIG).read_text(encoding="utf-8"))
             config["base_model_name_or_path"] = "."
             (scratch / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
