@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
+# without compiled files every start of Python takes 20 seconds, not 5; pip left them out
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-fast test-long test-real test-docs docs bench lint release clean
 

@@ -79,7 +79,7 @@ def test_weights_are_counted_by_the_configuration(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [LLAMA])
+@pytest.mark.parametrize("config", [QWEN, pytest.param(LLAMA, marks=pytest.mark.long)])
 def test_a_large_model_is_estimated_and_never_allocated(
     tmp_path: Path, config: dict[str, Any]
 ) -> None:

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.code_imports import ROOT
-from tests.forkserver import fork_server
-from tests.stages.sequences import NAMES, make_tiny, run, write_csv
+from tests.stages.sequences import NAMES, home, make_tiny, run, write_csv
 
 
 @pytest.fixture(scope="session")
@@ -46,12 +44,8 @@ def run_new_sequence(root: Path) -> Path:
     for path in (folder / "params.yaml", folder / "dvc.yaml"):
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace(str(root), ".."), encoding="utf-8")
-    home = root / "home"
-    home.mkdir()
-    at_home = {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
-    at_home |= {"HF_HOME": str(home / "huggingface"), "PYTHONPATH": str(ROOT)}
-    with fork_server(**at_home) as served:  # caches are chosen at import
-        run(folder, "dvc", "repro", served=served, **at_home)
+    run(folder, "dvc", "repro")
+    shutil.copytree(home(), root / "home")  # it may be of another process
     return folder
 
 

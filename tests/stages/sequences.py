@@ -7,6 +7,7 @@ import csv
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -89,9 +90,25 @@ def keep_two(sequence: Path) -> None:
 
 
 @cache
+def home() -> Path:
+    """An empty home folder for all commands of this process, so that what they leave is seen."""
+    return Path(AT_END.enter_context(tempfile.TemporaryDirectory(prefix="lamol-home-")))
+
+
+def at_home() -> dict[str, str]:
+    cache = home() / ".cache"
+    return {
+        "HOME": str(home()),
+        "XDG_CACHE_HOME": str(cache),
+        "HF_HOME": str(cache / "huggingface"),
+    }
+
+
+@cache
 def commands() -> Path:
     """`lamol` and `dvc` of this checkout, forked; their server ends with this process."""
-    return AT_END.enter_context(fork_server(PYTHONPATH=str(ROOT)))
+    # caches are chosen at import
+    return AT_END.enter_context(fork_server(PYTHONPATH=str(ROOT), **at_home()))
 
 
 AT_END = ExitStack()
@@ -108,6 +125,7 @@ def run(
         "PATH": os.pathsep.join(folders),
         "OMP_NUM_THREADS": "1",
         "DVC_NO_ANALYTICS": "1",
+        **at_home(),
         **changes,
     }
     done = subprocess.run(

@@ -66,7 +66,11 @@ def learn(task: str) -> None:
         stage(task)
 
 
-@pytest.mark.parametrize("method", OTHERS)
+# what the others of its kind do is seen in tests/methods too
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=[pytest.mark.long] * (m in ("lamol", "replay"))) for m in OTHERS],
+)
 def test_a_method_learns_a_sequence_and_what_it_keeps_is_told(
     method: str, sequence: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
