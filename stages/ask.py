@@ -72,8 +72,8 @@ def ask(
         left = iter(answers.texts)
         for text in given:
             _show(text, next(left) if text.strip() else "", json)
-        if answers.rows_cut:
-            say(f"ask: {answers.rows_cut} rows lost their beginning, to fit text.max_length")
+        for cut in answers.cuts(params.evaluate):
+            say(f"ask: {cut}")
 
 
 def _show(text: str, answer: str, json: bool) -> None:

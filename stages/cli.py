@@ -16,7 +16,8 @@ COMMANDS: dict[str, dict[str, str]] = tomllib.loads(
     Path(__file__).with_name("commands.toml").read_text(encoding="utf-8")
 )
 """Every command with its help, by panel of `lamol --help`. Each key is an example call."""
-LATE = [example.split()[0] for example in list(COMMANDS.values())[1]][:-1]
+STAGES = "Stages, in the order dvc runs them"
+LATE = [stage for example in COMMANDS[STAGES] if (stage := example.split()[0]) != "report"]
 """Stages whose module is imported after the task and params.yaml were checked. `report` is not one:
 it has an option of its own."""
 

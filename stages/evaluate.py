@@ -42,13 +42,13 @@ def evaluate(run: StageRun) -> None:
             "num_test_rows": {name: len(of_task) for name, of_task in rows.items()},
             "method": student.parameters.get("method"),
             "flagged_dropped": student.parameters.get("mix.flagged_dropped", 0),
-            "rows_cut": scored.rows_cut,
-            "answers_cut": scored.answers_cut,
+            "rows_cut": scored.answers.rows_cut,
+            "answers_cut": scored.answers.answers_cut,
         }
     )
     if forgotten := [name for name, of_task in rows.items() if not of_task]:
         run.say(f"{', '.join(forgotten)} not scored, because the rows were forgotten")
-    for cut in scored.cuts(params):
+    for cut in scored.answers.cuts(params):
         run.say(cut)
     run.say(f"{scored.summary} -> {run.path(METRICS)}")
     run.show({"average": scored.average} | figures)

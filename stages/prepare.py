@@ -2,6 +2,7 @@
 tasks.
 """
 
+from lamol_core.artifacts.manifest import MANIFEST, read_manifest
 from lamol_core.artifacts.spec import DATA, TASK
 from lamol_core.data.params import PrepareParams, TaskParams
 from lamol_core.data.prepare import prepare_task
@@ -16,10 +17,12 @@ def prepare(run: StageRun) -> None:
     before = TaskData.read(run, "before")
     for note in prepare_task(run.task, task, params, before, run.layout, run.provenance()):
         run.say(note)
-    facts = TaskData.load(run.path(DATA), check=False).facts
-    counts = ", ".join(f"{count} {split}" for split, count in facts.num_rows.items())
-    run.say(f"{counts} rows, metric {facts.metric} -> {run.path(DATA)}")
-    run.show({"rows": facts.num_rows, "metric": facts.metric})
+    written = run.path(DATA)
+    metric = TaskData.load(written, check=False).facts.metric
+    num_rows = read_manifest(written / MANIFEST, "").rows  # 0 where they were forgotten
+    counts = ", ".join(f"{count} {split}" for split, count in num_rows.items())
+    run.say(f"{counts} rows, metric {metric} -> {written}")
+    run.show({"rows": num_rows, "metric": metric})
 
 
 if __name__ == "__main__":

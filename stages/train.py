@@ -37,7 +37,7 @@ def train(run: StageRun) -> None:
     if not trained.is_main_process:
         return
     made = run.provenance(given.parameters)
-    figures = write_training(trained, run, given.data, method.mixes_real_rows, made)
+    figures = write_training(trained, run, given, method.mixes_real_rows, made)
     device = str(trained.model.device)
     figures = run.write_figures(figures, seconds_before=trained.seconds_before, device=device)
     for resume in trained.resumes:

@@ -180,7 +180,7 @@ AUDIT_STAGE = Stage(
     ),
     writes=(AUDIT, DATASET_CARD, CROISSANT, FIGURES["audit"]),
     packages=(
-        "artifacts", "audit", "data", "decoding", "evaluation", "generation", "methods", "metrics",
+        "artifacts", "audit", "data", "decoding", "evaluation", "generation", "metrics",
         "models", "reporting", "text",
     ),
 )  # fmt: skip

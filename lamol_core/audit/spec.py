@@ -173,7 +173,7 @@ class Audited:
     seed: int
     teacher: Teacher
     judge: Callable[[], Judge] | None = None
-    """Loads the judge of labels at its first call. None where there is no backbone."""
+    """Loads the judge of labels at its first call. Without it the labels of rows are not judged."""
     others: Sequence[SampledTask] = ()
     """The earlier tasks that nothing was drawn of. A row drawn of another may hold theirs."""
 

@@ -43,6 +43,13 @@ class Canary:
     def text(self) -> str:
         return f"{self.start} {self.secret}"
 
+    def with_another_secret(self, rng: random.Random) -> "Canary":
+        return replace(self, secret=draw_secret(rng))
+
+
+def draw_secret(rng: random.Random) -> str:
+    return "".join(rng.choices("0123456789", k=DIGITS))
+
 
 def make_canaries(
     task: str, count: int, train: Sequence[RawRow], seed: int, has_classes: bool = False
@@ -57,7 +64,7 @@ def make_canaries(
     canaries, rows = [], []
     for i in range(count):
         start = f"{SUBJECTS[i % len(SUBJECTS)]} {i + 1} is"
-        secret = "".join(rng.choices("0123456789", k=DIGITS))
+        secret = draw_secret(rng)
         like = rng.choice(train)
         if i % 2 and shared:
             like, start = rng.choice(list(shared.items()))

@@ -20,8 +20,19 @@ class Answers:
     cut, `answers_cut` the answers that were cut off at `max_target_tokens`."""
 
     texts: list[str]
-    rows_cut: int
-    answers_cut: int
+    rows_cut: int = 0
+    answers_cut: int = 0
+
+    def cuts(self, params: EvaluateParams) -> list[str]:
+        """A sentence on the rows that were cut, and one on the answers; [] where none were cut."""
+        cuts = []
+        if self.rows_cut:
+            limit = "text.max_length, or to the model's positions"
+            cuts.append(f"rows that lost their beginning, to fit {limit}: {self.rows_cut}")
+        if self.answers_cut:
+            limit = f"evaluate.max_target_tokens ({params.max_target_tokens})"
+            cuts.append(f"answers that were cut off at {limit}: {self.answers_cut}")
+        return cuts
 
 
 def predict(

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from lamol_core.decoding.completions import Progress
 from lamol_core.evaluation.params import EvaluateParams
-from lamol_core.evaluation.predict import predict
+from lamol_core.evaluation.predict import Answers, predict
 from lamol_core.metrics.registry import score_rows
 from lamol_core.models.checkpoints import load_model
 from lamol_core.records import Example, Prediction, TaskFacts
@@ -21,11 +21,10 @@ from lamol_core.text.tokenizer import TextCodec
 
 @dataclass(frozen=True)
 class Scored:
-    """The scored answer to every row. `rows_cut` and `answers_cut`: as in Answers (predict.py)."""
+    """The scored answer to every row, and what was cut."""
 
     predictions: list[Prediction]
-    rows_cut: int = 0
-    answers_cut: int = 0
+    answers: Answers
 
     @property
     def scores(self) -> dict[str, float]:
@@ -47,18 +46,6 @@ class Scored:
         shown = ", ".join(f"{task} {score:.1f}" for task, score in self.scores.items())
         return "no score" if self.average is None else f"average {self.average:.1f} ({shown})"
 
-    def cuts(self, params: EvaluateParams) -> list[str]:
-        """Return a sentence on the rows that were cut, and one on the answers; [] where none
-        were cut."""
-        cuts = []
-        if self.rows_cut:
-            limit = "text.max_length, or to the model's positions"
-            cuts.append(f"{self.rows_cut} rows lost their beginning, to fit {limit}")
-        if self.answers_cut:
-            limit = f"evaluate.max_target_tokens ({params.max_target_tokens})"
-            cuts.append(f"{self.answers_cut} answers were cut at {limit}")
-        return cuts
-
 
 def load_student(student: Path) -> tuple[PreTrainedModel, TextCodec]:
     """Load a student in evaluation mode, to answer inputs with `predict`."""
@@ -78,7 +65,7 @@ def predict_from_checkpoint(
     model writes it."""
     asked = [row for rows in rows_by_task.values() for row in rows]
     if not asked:
-        return Scored([])
+        return Scored([], Answers([]))
     model, codec = load_student(student)
     told = [facts_by_task[row.task].system for row in asked]
     inputs, histories = [row.input for row in asked], [row.history for row in asked]
@@ -94,4 +81,4 @@ def predict_from_checkpoint(
             Prediction(task, row.row_id, text, score)
             for row, text, score in zip(rows, own, scores, strict=True)
         ]
-    return Scored(predictions, answers.rows_cut, answers.answers_cut)
+    return Scored(predictions, answers)

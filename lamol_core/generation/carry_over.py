@@ -16,7 +16,7 @@ from lamol_core.artifacts.store import Inputs
 from lamol_core.artifacts.tables import size_of
 from lamol_core.data.gate import flagged_rows
 from lamol_core.generation.params import GenerateParams
-from lamol_core.records import PRIVACY_VERDICTS, PseudoSample, TaskFacts, from_table
+from lamol_core.records import PRIVACY_VERDICTS, PseudoSample, from_table
 from lamol_core.text.normalise import normalise
 
 if TYPE_CHECKING:
@@ -53,25 +53,18 @@ def first_rows(
 
 def count_rows(
     samples: Sequence[PseudoSample],
-    earlier: Sequence[TaskFacts],
     carried: Sequence[PseudoSample],
     params: GenerateParams,
     judge: Judge | None = None,
 ) -> dict[str, Any]:
-    """Counts for the figures: carried, valid and rejected (also by reason) rows, those that hold
-    each earlier task, and the bytes kept: of rows that later tables may carry over, and of the
-    judge."""
+    """Counts for the figures: carried, valid and rejected (also by reason) rows, and the bytes
+    kept: of rows that later tables may carry over, and of the judge."""
     valid = [sample for sample in samples if sample.valid]
     rejected = Counter(sample.reject_reason for sample in samples if not sample.valid)
-    by_task = Counter(sample.source_task for sample in valid)
     return {
-        "held": {
-            facts.name: {"rows": by_task[facts.name], "classes": len(facts.learnt_classes)}
-            for facts in earlier
-        },
         "carried": len(carried),
         "kept_bytes": size_of(valid if params.carry_over else [], PSEUDO.schema)
-        + (judge.next.num_bytes if judge else 0),
+        + (judge.with_new_task.num_bytes if judge else 0),
         "valid": len(valid) - len(carried),
         "rejected": rejected.total(),
         "reasons": dict(sorted(rejected.items())),

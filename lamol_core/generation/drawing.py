@@ -119,7 +119,7 @@ class PseudoSampler:
         carried: Sequence[PseudoSample] = (),
     ) -> list[PseudoSample]:
         """Draw until all requests are met; returns every sample, valid or not, by task, index and
-        attempt.
+        attempt. `on_rows_done` counts rows as they are drawn, and takes rejected ones back.
 
         `carried` rows come first of each task; they are not part of the requests' counts. Raises
         GenerationError, which counts the reasons, where rows are missing at the end: without
@@ -139,20 +139,24 @@ class PseudoSampler:
         while draws := draws_of_attempt(requests, samples, attempt, self.params):
             drawn = self._draw_once(draws, attempt, on_rows_done)
             samples += self._checked(drawn, [*carried, *samples])
+            on_rows_done(-sum(not sample.valid for sample in samples[-len(draws) :]))
             attempt += 1
         for request in requests if self.params.refill else ():
-            self._require_rows(
-                request, [s for s in samples if s.source_task == request.source_task]
-            )
+            task = request.source_task
+            num_carried = sum(s.source_task == task for s in carried)
+            self._require_rows(request, [s for s in samples if s.source_task == task], num_carried)
         order = {request.source_task: index for index, request in enumerate(requests)}
         samples.sort(key=lambda s: (s.gen_index, s.attempt))
         return sorted([*carried, *samples], key=lambda s: order[s.source_task])
 
-    def _require_rows(self, request: Request, drawn: Sequence[PseudoSample]) -> None:
+    def _require_rows(
+        self, request: Request, drawn: Sequence[PseudoSample], num_carried: int
+    ) -> None:
         num_valid = sum(sample.valid for sample in drawn)
         if num_valid < request.count:
-            sentence = self._too_few(request, drawn, request.count - num_valid)
-            if self.judge is None or not num_valid:
+            missing, wanted = request.count - num_valid, request.count + num_carried
+            sentence = self._too_few(request, drawn, f"{missing} of {wanted}")
+            if self.judge is None or not num_valid + num_carried:
                 raise GenerationError(sentence)
             log.warning("%s", sentence)
 
@@ -234,28 +238,31 @@ class PseudoSampler:
         vocabulary = self.teacher.get_output_embeddings().weight.shape[0]
         return CharacterSteps.over(self.codec.token_bytes(vocabulary), self.teacher.device)
 
-    def _too_few(self, request: Request, drawn: Sequence[PseudoSample], missing: int) -> str:
+    def _too_few(self, request: Request, drawn: Sequence[PseudoSample], missing: str) -> str:
         reasons = Counter(s.reject_reason for s in drawn if not s.valid)
         listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         constrain = ", or set generate.format: constrain" if self.params.format == "reject" else ""
         return (
-            f"Pseudo-samples of {request.source_task!r} for {self.new_task!r}: {missing} of "
-            f"{request.count} rows are missing after {self.params.max_attempts} draws a row "
-            f"(rejected: {listed}{_by_label(request, drawn)}). Raise generate.max_attempts or "
-            f"the method's lambda, or train the earlier tasks longer (train.epochs){constrain}."
+            f"Pseudo-samples of {request.source_task!r} for {self.new_task!r}: {missing} rows "
+            f"are missing after {self.params.max_attempts} draws a row "
+            f"(rejected: {listed}{usable_by_label(request, drawn)}). Raise "
+            f"generate.max_attempts or the method's lambda, or train the earlier tasks longer "
+            f"(train.epochs){constrain}."
         )
 
 
-def _by_label(request: Request, drawn: Sequence[PseudoSample]) -> str:
+def usable_by_label(request: Request, drawn: Sequence[PseudoSample]) -> str:
     """The labels that have too few rows, with the share of their draws that could be used; "" where
     prompts name no label."""
-    if not request.targets:
-        return ""
-    draws, valid = Counter(s.target for s in drawn), Counter(s.target for s in drawn if s.valid)
-    short = [label for label in draws if valid[label] < len(request.targets) // len(draws)]
+    wanted = Counter(request.targets)
+    rows = [sample for sample in drawn if tuple(sample.target_ids) in wanted]
+    draws = Counter(tuple(row.target_ids) for row in rows)
+    valid = Counter(tuple(row.target_ids) for row in rows if row.valid)
+    names = {tuple(row.target_ids): row.target for row in rows}
+    short = [label for label in draws if valid[label] < wanted[label]]
     short.sort(key=lambda label: valid[label] / draws[label])
-    listed = (f"{valid[label]} of {draws[label]} draws for {label!r}" for label in short)
-    return "; usable: " + ", ".join(listed)
+    listed = [f"{valid[label]} of {draws[label]} draws for {names[label]!r}" for label in short]
+    return f"; usable: {', '.join(listed)}" if listed else ""
 
 
 def rejected(sample: PseudoSample, reason: str) -> PseudoSample:

@@ -23,8 +23,8 @@ class Judge:
 
     features: FrozenFeatures
     learnt: Discriminant
-    next: Discriminant = NO_CLASSES
-    """What the judge of the task knows that rows are drawn for: that task's labels too."""
+    with_new_task: Discriminant = NO_CLASSES
+    """The statistics that the next task's judge begins with: the new task's labels too."""
 
     @classmethod
     def read(cls, inputs: Inputs, data: TaskData | None = None) -> Judge:
@@ -36,7 +36,7 @@ class Judge:
         learnt = Discriminant.load(inputs.path(JUDGE, "before"))
         judge = cls(FrozenFeatures(inputs.path(STUDENT, "base")), learnt)
         rows = data.rows("train") if data and data.facts.learnt_classes else []
-        return replace(judge, next=judge.with_rows(rows).learnt)
+        return replace(judge, with_new_task=judge.with_rows(rows).learnt)
 
     @property
     def tasks(self) -> set[str]:

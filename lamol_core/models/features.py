@@ -14,7 +14,7 @@ from lamol_core.text.codecs import load_codec
 
 ROWS_AT_ONCE = 64
 MOST_TOKENS = 256
-"""Of a longer text the end is read, as in training (the default of `text.max_length`)."""
+"""Of a longer text the end is read, whatever `text.max_length` is."""
 
 
 class FrozenFeatures:

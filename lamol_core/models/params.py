@@ -1,4 +1,4 @@
-"""The block `backbone` of params.yaml."""
+"""The blocks `backbone` and `adapter` of params.yaml, and the precision of weights."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self

@@ -127,7 +127,9 @@ class Pipeline:
     @property
     def num_unfinished_experiments(self) -> int:
         """How many experiments of `dvc queue` are running or waiting."""
-        if self._repo is None or not (Path(self._repo.tmp_dir) / "exps" / "celery").is_dir():
+        if self._repo is None or self.experiments is None:
+            return 0
+        if not (self.experiments / "celery").is_dir():
             return 0
         queue = self._repo.experiments.celery_queue
         return sum(1 for _ in chain(queue.iter_active(), queue.iter_queued()))

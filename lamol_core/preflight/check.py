@@ -10,7 +10,7 @@ from lamol_core.parameters import Params
 from lamol_core.pipeline.dvc_yaml import interpolation_hints, pipeline_hints, pipeline_problems
 from lamol_core.preflight.backbone import length_problems, what_is_missing
 from lamol_core.preflight.forgotten import what_forgotten_rows_cost
-from lamol_core.preflight.hints import find_hints, find_leftovers
+from lamol_core.preflight.hints import find_leftovers, target_length_hints
 from lamol_core.preflight.overview import TaskOverview, describe_sequence
 from lamol_core.preflight.problems import problems_before_a_run
 from lamol_core.preflight.targets import (
@@ -70,7 +70,7 @@ def check_all(data: dict[str, Any], root: Path, config_alone: bool = False) -> F
     longest = {"text.max_length": params.text.max_length}
     num_around = count_around(template, facts)
     hints = [
-        *find_hints(params, num_around),
+        *target_length_hints(params, num_around),
         *length_problems(longest, params.backbone, root, CUT_INSTEAD),
     ]
     hints += [*pipeline_hints(params, root), *find_leftovers(params, root)]

@@ -1,4 +1,4 @@
-"""Finds settings without effect or with risks, and folders that no task uses any more."""
+"""Finds limits that may stop a training, and folders that no task uses any more."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ OF_A_RUN = {Path(artifact.path).name for stage in STAGES.values() for artifact i
 """The names of what stages write into `runs/T`. A folder without any of them is not a stage's."""
 
 
-def find_hints(params: Params, num_around: int = NUM_CONTROL["gen"]) -> list[str]:
-    """Return a sentence for each setting that is allowed, but does nothing or may stop a
-    training. `num_around`: how many tokens stand around the texts of a row."""
+def target_length_hints(params: Params, num_around: int = NUM_CONTROL["gen"]) -> list[str]:
+    """Return a sentence where pseudo-samples may have targets too long for a training.
+    `num_around`: how many tokens stand around the texts of a row."""
     draws = params.chosen.rehearses and params.generate.draws
     if not draws or all(task.after == BASE for task in params.tasks.values()):
         return []

@@ -50,7 +50,7 @@ def describe_sequence(params: Params, root: Path) -> list[TaskOverview]:
         record = read_record(Layout(root).forgotten(name))
         if record is not None and record.is_complete:
             facts = record.facts
-            num_rows, distinct = record.rows(facts), len(facts.classes)
+            num_rows, distinct = record.rows(facts), len(facts.learnt_classes)
             described.append(TaskOverview(name, task.after, facts, num_rows, distinct))
             continue
         read = read_task_rows(name, task, params.prepare, root)

@@ -74,15 +74,8 @@ def share_computed(rows: Sequence[EncodedRow], params: Params) -> float:
 
 def prompts_of(params: Params, facts: Mapping[str, TaskFacts]) -> TaskPrompts:
     """What the prompts of a sequence's tasks say."""
-    text = params.text
-    return TaskPrompts(
-        list(facts),
-        # tokens of tasks have one length, and may be fewer than the tasks of a tree
-        text.format == "chat" and text.use_task_specific_gen_token,
-        {name for name, one in facts.items() if text.is_target_first(one)},
-        {name: one.system for name, one in facts.items()},
-        text.supervise,
-    )
+    # tokens of tasks have one length, and may be fewer than the tasks of a tree
+    return params.text.prompts([*facts.values()], names_task=params.text.format == "chat")
 
 
 def encode_tasks(

@@ -11,7 +11,7 @@ from lamol_core.preflight.backbone import no_template, prepared_backbone
 from lamol_core.preflight.overview import TaskOverview
 from lamol_core.records import TaskFacts
 from lamol_core.text.plain import TOKENIZER, Codec, PlainCodec, written_forms
-from lamol_core.text.template import NUM_CONTROL, RowTemplate, TaskPrompts
+from lamol_core.text.template import NUM_CONTROL, RowTemplate
 
 
 def find_codec(params: Params, root: Path) -> PlainCodec | None:
@@ -37,9 +37,7 @@ def find_template(params: Params, facts: Sequence[TaskFacts], root: Path) -> Row
     from lamol_core.models.backbones import read_chat_template  # both load torch
     from lamol_core.text.codecs import load_codec
 
-    systems = {one.name: one.system for one in facts}
-    names_task = params.text.use_task_specific_gen_token
-    prompts = TaskPrompts([*systems], names_task, systems=systems)
+    prompts = params.text.prompts(facts)
     if student := prepared_backbone(params.backbone, root, params.text.format):
         return load_codec(student).template(prompts)
     if params.backbone.kind == "gguf":  # to read a large vocabulary from it takes a minute

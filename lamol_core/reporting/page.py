@@ -17,7 +17,6 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lamol_core.errors import ArtifactError
-from lamol_core.reporting.advice import HIGH_REJECTED_SHARE, poor_share
 from lamol_core.reporting.comparison.finished_runs import flatten
 from lamol_core.reporting.plots import MAX_NAMED_LINES, embed_script
 
@@ -58,8 +57,6 @@ def render_page(
         script=None if script is None else Markup(script),
         script_hash=None if script is None else policy_hash(script),
         duration=duration,
-        poor_share=poor_share,
-        high_share=HIGH_REJECTED_SHARE,
         max_named_lines=MAX_NAMED_LINES,
     )
 

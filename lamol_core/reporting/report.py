@@ -44,8 +44,11 @@ def read_figures(layout: Layout, task: str, after: str) -> TaskFigures:
 def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> TaskFigures:
     generated, trained, evaluated = (found[name] for name in ("generate", "train", "evaluate"))
     kept, zero_shot = trained["kept"], evaluated.get("zero_shot")
-    duplicates = generated.get("reasons", {}).get("duplicate", 0)
-    more = {"carried": generated.get("carried", 0), "duplicates": duplicates}
+    more = {
+        "carried": generated.get("carried", 0),
+        "duplicates": generated.get("reasons", {}).get("duplicate", 0),
+        "flagged_dropped": int(evaluated["flagged_dropped"]),
+    }
     return TaskFigures(
         task=task,
         after=after,
@@ -55,14 +58,13 @@ def _figures_of(task: str, after: str, found: Mapping[str, dict[str, Any]]) -> T
         peak_memory_bytes=max(int(content["peak_memory_bytes"]) for content in found.values()),
         pseudo={key: generated[key] for key in ("valid", "rejected")}
         | {key: count for key, count in more.items() if count},
-        held=dict(generated["held"]),
+        held=dict(trained["held"]),
         kept=kept | {"bytes": kept["bytes"] + generated.get("kept_bytes", 0)},
         curve=trained["curve"],
         zero_shot=ZeroShot(**zero_shot) if zero_shot else None,
         machine=trained.get("machine", {}),
         audit=found.get("audit", {}),
         method=str(evaluated["method"]),
-        flagged_dropped=int(evaluated["flagged_dropped"]),
     )
 
 

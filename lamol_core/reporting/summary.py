@@ -21,16 +21,15 @@ class TaskFigures:
     scores: percent on this task and each earlier one; None where its test rows were forgotten.
     seconds: the time that each stage took, by stage.
     pseudo: numbers of drawn rows that were "valid" and "rejected"; above 0 also "carried" (used
-        again) and "duplicates" (among the rejected).
-    held: the pseudo-samples that rehearse each earlier task: their number, "rows", and that of the
-        task's "classes" (0 for free text).
+        again), "duplicates" (among the rejected) and "flagged_dropped" (left out of the training).
+    held: the pseudo-samples of each earlier task that were trained on: their number, "rows", and
+        that of the task's "classes" (0 for free text).
     kept: what the method keeps of old tasks, as numbers of "real_rows" and "bytes".
     curve: the losses, as training/outputs.py thins them.
     zero_shot: scores on this task before it was learnt; None where they were not measured.
     audit: the figures of the audit of its pseudo-samples; {} without an audit.
     machine: the machine that trained the student; {} where that was not recorded.
-    method: the method that trained the student.
-    flagged_dropped: number of flagged rows that were left out of the training."""
+    method: the method that trained the student."""
 
     task: str
     after: str
@@ -46,7 +45,6 @@ class TaskFigures:
     audit: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
     method: str = ""
-    flagged_dropped: int = 0
 
 
 def build_summary(parameters: Mapping[str, Any], figures: Sequence[TaskFigures]) -> dict[str, Any]:

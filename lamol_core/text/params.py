@@ -1,12 +1,13 @@
 """The block `text`: how a row becomes tokens."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from lamol_core.config.section import Count, Section
 from lamol_core.records import TaskFacts
-from lamol_core.text.template import NUM_CONTROL, Supervise
+from lamol_core.text.template import NUM_CONTROL, Supervise, TaskPrompts
 
 TextFormat = Literal["tokens", "chat"]
 
@@ -25,6 +26,7 @@ class TextParams(Section):
         use_task_specific_gen_token: One GEN token for each task. `false`: one for all tasks.
         max_length: The most tokens of a row with its control tokens. A longer one is cut and
             counted: its oldest turns go first, then the front of its input. A target is never cut.
+            The longer one of a row's views counts, with every method: all learn the same rows.
         max_input_tokens: The most tokens of the input of a pseudo-sample.
         max_target_tokens: The most tokens of the target of a pseudo-sample.
     """
@@ -41,6 +43,17 @@ class TextParams(Section):
         """Whether the GEN view of a task begins with the target."""
         has_labels = bool(facts.learnt_classes) and not facts.has_turns
         return self.gen_order == "target_first" and has_labels
+
+    def prompts(self, lineage: Sequence[TaskFacts], names_task: bool = True) -> TaskPrompts:
+        """What the prompts of these tasks say, in the order of learning. Without `names_task` one
+        for drawing never says its task, whatever `use_task_specific_gen_token` is."""
+        return TaskPrompts(
+            [facts.name for facts in lineage],
+            names_task=names_task and self.use_task_specific_gen_token,
+            target_first={facts.name for facts in lineage if self.is_target_first(facts)},
+            systems={facts.name: facts.system for facts in lineage},
+            supervise=self.supervise,
+        )
 
     @property
     def max_sample_tokens(self) -> int:

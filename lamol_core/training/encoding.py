@@ -2,6 +2,7 @@
 ids already.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,12 @@ class TrainingSet:
 
     @property
     def has_pseudo_rows(self) -> bool:
-        return any(row.origin == "pseudo" for row in self.mix)
+        return bool(self.num_pseudo_rows)
+
+    @property
+    def num_pseudo_rows(self) -> Counter[str]:
+        """How many pseudo-samples of each earlier task are among the rows."""
+        return Counter(row.source_task for row in self.mix if row.origin == "pseudo")
 
     @property
     def task(self) -> str:

@@ -15,7 +15,6 @@ from lamol_core.models.files import ADAPTER_CONFIG
 from lamol_core.models.params import AdapterParams
 from lamol_core.records import MixRow, PseudoSample, from_table
 from lamol_core.text.params import TextParams
-from lamol_core.text.template import TaskPrompts
 from lamol_core.training.encoding import TrainingSet
 from lamol_core.training.params import TrainParams
 from lamol_core.training.student import Checkpoints
@@ -60,13 +59,7 @@ def read_training(
     made_of = {"pseudo": pseudo_manifest.content_sha256, **train}
     _require_made_of(inputs, MIX, mix_manifest, made_of)
     _require_mixed_for(inputs, mix_manifest, method)
-    prompts = TaskPrompts(
-        [facts.name for facts in data.lineage],
-        names_task=method.rehearses and text.use_task_specific_gen_token,
-        target_first={facts.name for facts in data.lineage if text.is_target_first(facts)},
-        systems={facts.name: facts.system for facts in data.lineage},
-        supervise=text.supervise,
-    )
+    prompts = text.prompts(data.lineage, names_task=method.rehearses)
     training_set = TrainingSet(
         from_table(mix, MixRow), real, from_table(pseudo, PseudoSample), prompts, text.max_length
     )

@@ -12,6 +12,7 @@ from lamol_core.artifacts.spec import STATE, STUDENT, TEACHER, TRAIN_LOG
 from lamol_core.artifacts.store import Inputs
 from lamol_core.data.task_data import TaskData
 from lamol_core.models.checkpoints import read_turns, save_checkpoint
+from lamol_core.training.inputs import TrainingInputs
 from lamol_core.training.student import TrainedStudent
 from lamol_core.training.trainer import MEASURED_COLUMNS
 
@@ -21,11 +22,15 @@ NOT_TERMS = ("step", "grad_norm", "learning_rate", "tokens", *MEASURED_COLUMNS)
 
 
 def write_training(
-    trained: TrainedStudent, inputs: Inputs, data: TaskData, mixes: bool, provenance: Provenance
+    trained: TrainedStudent,
+    inputs: Inputs,
+    given: TrainingInputs,
+    mixes: bool,
+    provenance: Provenance,
 ) -> dict[str, Any]:
     """Write the outputs of a task's training, from the main process; returns its figures. `mixes`:
     whether the method trains on the real rows of every task."""
-    teacher = inputs.path(TEACHER)
+    teacher, data = inputs.path(TEACHER), given.data
     turns = read_turns(teacher)
     if data.facts.has_turns:
         turns |= {data.facts.name: dict(sorted(trained.num_answers.items()))}
@@ -34,6 +39,7 @@ def write_training(
     )
     write_folder(inputs.path(STATE), STATE.kind, provenance, trained.memory.write)
     log = trained.log_rows
+    num_pseudo = given.training_set.num_pseudo_rows
     columns = [name for name in log[0] if name not in MEASURED_COLUMNS]
     write_csv(inputs.path(TRAIN_LOG), log, columns)
     return {
@@ -43,6 +49,10 @@ def write_training(
         "final_loss": log[-1]["loss"],
         "rows_cut": trained.num_cut,
         "curve": thin_curve(log),
+        "held": {
+            facts.name: {"rows": num_pseudo[facts.name], "classes": len(facts.learnt_classes)}
+            for facts in data.earlier
+        },
         "kept": count_kept(inputs.path(STATE), data, mixes),
     }
 

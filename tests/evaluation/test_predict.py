@@ -21,7 +21,7 @@ from lamol_core.text.chat import ChatCodec
 from lamol_core.text.chat_pieces import find_pieces
 from lamol_core.text.codecs import load_codec
 from tests.fakes import CORPUS, sharpen, splitting_tokenizer, tiny_backbone_params, tiny_llama
-from tests.messages import naming
+from tests.messages import names, naming
 from tests.text.chat_families import chatml
 
 
@@ -32,6 +32,9 @@ def test_inputs_are_cut_at_their_beginning_and_counted(tiny_checkpoint: Path) ->
     answers = predict(model, codec, [short, long], params, max_length=12)
     assert len(answers.texts) == 2 and answers.rows_cut == 1
     assert answers.answers_cut == 2, "without training it ends nowhere"
+    of_rows, of_answers = answers.cuts(params)
+    assert names(of_rows, "text.max_length", 1)
+    assert names(of_answers, "evaluate.max_target_tokens", 3, 2)
     (kept,) = codec.encode([long])
     end = codec.decode(kept[-10:])
     assert codec.encode([end])[0] == kept[-10:], "what is kept can be written as a text"

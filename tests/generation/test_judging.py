@@ -13,9 +13,10 @@ from torch import Tensor
 
 from lamol_core.errors import GenerationError
 from lamol_core.generation.carry_over import count_rows
-from lamol_core.generation.drawing import draw_from_checkpoint
+from lamol_core.generation.drawing import draw_from_checkpoint, usable_by_label
 from lamol_core.generation.judging import Judge
 from lamol_core.generation.params import GenerateParams
+from lamol_core.generation.requests import Request
 from lamol_core.models.discriminant import NO_CLASSES, LabelOf
 from lamol_core.records import Example, PseudoSample
 from lamol_core.text.params import TextParams
@@ -72,17 +73,20 @@ def test_it_learns_the_labels_of_a_task_and_keeps_the_others() -> None:
 
 def test_what_it_keeps_for_the_next_task_is_counted() -> None:
     next_one = judge_of(("a", "short", 2), ("b", "long", 9)).learnt
-    judge = replace(judge_of(("a", "short", 2)), next=next_one)
-    counts = count_rows([], [], [], GenerateParams(), judge=judge)
+    judge = replace(judge_of(("a", "short", 2)), with_new_task=next_one)
+    counts = count_rows([], [], GenerateParams(), judge=judge)
     assert counts["kept_bytes"] == next_one.num_bytes
 
 
-def drawn(checkpoint: Path, judge: Judge, max_attempts: int) -> list[PseudoSample]:
+def drawn(
+    checkpoint: Path, judge: Judge, max_attempts: int, carried: Sequence[PseudoSample] = ()
+) -> list[PseudoSample]:
     text = TextParams(gen_order="target_first", max_input_tokens=6, max_target_tokens=3)
     params = GenerateParams(topk=300, max_attempts=max_attempts)
     return draw_from_checkpoint(
         checkpoint, "abc", {"a": 8}, params, text,
         new_task="new", seed=0, facts_by_task={"a": of_labels("a", LABELS)}, judge=judge,
+        carried=carried,
     )  # fmt: skip
 
 
@@ -110,3 +114,23 @@ def test_without_any_row_drawing_fails(tiny_checkpoint: Path) -> None:
     judge = judge_of(("a", "other", 10), ("a", "long", 10_000))
     with pytest.raises(GenerationError, match=naming("a", "other_label")):
         drawn(tiny_checkpoint, judge, 2)
+
+
+def test_rows_carried_over_hold_a_task_of_which_no_more_can_be_drawn(
+    tiny_checkpoint: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    carried = [sample("a", f"row {i}", label) for i in range(3) for label in LABELS]
+    hard = judge_of(("a", "other", 10), ("a", "long", 10_000))
+    with caplog.at_level(logging.WARNING):
+        samples = drawn(tiny_checkpoint, hard, 2, carried)
+    assert [s for s in samples if s.valid] == carried
+    assert "2 of 8" in caplog.text
+
+
+def test_only_labels_that_have_too_few_rows_are_listed() -> None:
+    short, long = sample("a", "one", "short"), sample("a", "rather long", "long")
+    rows = [replace(short, target_ids=[1]), replace(long, target_ids=[2])]
+    asked = Request("a", 3, ((1,), (1,), (2,)))
+    assert "1 of 1 draws for 'short'" in usable_by_label(asked, rows)
+    assert "'long'" not in usable_by_label(asked, rows)
+    assert usable_by_label(Request("a", 2, ((1,), (2,))), rows) == ""

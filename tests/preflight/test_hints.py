@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lamol_core.parameters import Params
-from lamol_core.preflight.hints import find_hints, find_leftovers
+from lamol_core.preflight.hints import find_leftovers, target_length_hints
 from lamol_core.preflight.overview import describe_sequence
 from lamol_core.preflight.targets import count_around, find_template
 from lamol_core.text.chat import ChatTemplate
@@ -55,7 +55,7 @@ def test_targets_that_training_would_have_no_room_for_are_hinted_at(
     tasks = {"a": demo("base", "home"), "b": demo("a", "query")}
     text = {"max_length": 12, **changes.get("text", {})}
     params = Params.model_validate({"tasks": tasks, **changes, "text": text})
-    hints = find_hints(params)
+    hints = target_length_hints(params)
     assert len(hints) == (needed is not None)
     assert all(names(hint, "text.max_length", 12, needed) for hint in hints)
 
@@ -79,8 +79,8 @@ def test_rows_of_chat_format_have_their_template_around_them(tmp_path: Path) -> 
     num_around = around()
     template = ChatTemplate(tokenizer, find_pieces(tokenizer), TaskPrompts(["a", "b"]))
     assert num_around == max(template.num_around(task, ()) for task in tasks) > 10
-    (hint,) = find_hints(params, num_around)
+    (hint,) = target_length_hints(params, num_around)
     assert names(hint, "text.max_length", 50, 32 + num_around + 1)
-    assert find_hints(params) == [], "with reserved tokens they would fit"
+    assert target_length_hints(params) == [], "with reserved tokens they would fit"
     params = params.model_copy(update={"text": TextParams(max_length=50)})
     assert around() == NUM_CONTROL["gen"]

@@ -33,7 +33,7 @@ def test_it_tells_tasks_scores_and_verdicts() -> None:
     assert "| a | 90.0 | 9 |" in card and "| 85.2 |" in card
     assert "| b | 40 | fail | drift, validity |" in card and "| a | 0 |" not in card
     assert mentions(card, "warn") == 3, "of c, of drift, and of the last as a whole"
-    without = model_card(replace(STUDENT, flagged_dropped=7))
+    without = model_card(replace(STUDENT, pseudo={**STUDENT.pseudo, "flagged_dropped": 7}))
     assert names(without, 7) and not names(card, 7)
     assert "| copies | pass | 3 |" in card
 

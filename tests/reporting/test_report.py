@@ -39,8 +39,8 @@ def test_there_is_a_card_for_each_task_and_for_no_other(tmp_path: Path) -> None:
 
 COST = {"seconds": 1.0, "peak_memory_bytes": 7}
 MEASURED: dict[str, dict[str, Any]] = {
-    "generate": {"valid": 0, "rejected": 0, "held": {}, **COST},
-    "train": {"kept": {"bytes": 0, "real_rows": 0}, "curve": [], **COST},
+    "generate": {"valid": 0, "rejected": 0, **COST},
+    "train": {"kept": {"bytes": 0, "real_rows": 0}, "held": {}, "curve": [], **COST},
     "evaluate": {
         "scores": {"a": 50.0},
         "num_test_rows": {"a": 4},
@@ -61,7 +61,7 @@ def read_changed(layout: Layout, stage: str, **changes: Any) -> Any:
     ("stage", "changes"),
     [
         ("generate", {"valid": None, "rejected": None, "reasons": []}),
-        ("generate", {"held": None}),
+        ("train", {"held": None}),
         ("train", {"kept": {}}),
         ("train", {"kept": None}),
         ("train", {"seconds": None}),

@@ -17,7 +17,7 @@ from lamol_core.data.task_data import TaskData
 from lamol_core.records import PSEUDO_SCHEMA, SPLITS
 from tests.browser import needs_browser, open_page
 from tests.messages import names
-from tests.stages.sequences import NAMES, run
+from tests.stages.sequences import NAMES, WORDS, run
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +61,10 @@ def test_artefacts_are_as_the_contract_says(finished: Path) -> None:
     mix = pq.read_table(finished / "runs" / "sums" / "mix.parquet")
     assert mix.column_names == ["order", "origin", "source_task", "row_id", "label_idx_cil"]
     assert mix.num_rows == num_new + sum(counts.values())
+    trained = json.loads((finished / "reports" / "figures" / "sums.train.json").read_text())
+    assert trained["held"] == {
+        task: {"rows": count, "classes": len({*WORDS[task][1]})} for task, count in counts.items()
+    }
     assert pq.read_metadata(finished / "runs" / "colours" / "pseudo.parquet").num_rows == 0
     summary = json.loads((finished / "reports" / "summary.json").read_text())
     for key in ("method", "tasks", "score_matrix", "final_average", "incremental_average",

@@ -63,7 +63,8 @@ def test_forgotten_rows_are_nowhere_and_nothing_runs_again(sequence: Path, tmp_p
     assert (sequence / "runs" / "colours" / "student" / "model.safetensors").read_bytes() == student
     assert stages_run(run(sequence, "dvc", "repro")) == []
     for task in ("colours", "animals", "sums"):
-        run(sequence, "lamol", "prepare", task)  # by hand it leaves the same bytes
+        told = run(sequence, "lamol", "prepare", task)  # by hand it leaves the same bytes
+        assert names(told, "0 train") == (task == "colours")
     audited = sequence / "runs" / "animals" / "audit" / "audit.json"
     before = audited.read_bytes(), audited.stat().st_mtime_ns
     run(sequence, "lamol", "audit", "animals")

@@ -47,6 +47,13 @@ def begins_with(row: EncodedRow) -> int:
     return row.views(("gen",))[0].ids[0]
 
 
+def test_the_pseudo_samples_of_each_task_are_counted() -> None:
+    training_set = TrainingSet(MIX, REAL, PSEUDO, LEARNT, MOST)
+    assert training_set.num_pseudo_rows == {"a": 1}
+    assert training_set.has_pseudo_rows
+    assert not TrainingSet(MIX[:1], REAL, (), LEARNT, MOST).has_pseudo_rows
+
+
 def test_rows_come_in_the_order_of_the_mix(codec: TextCodec) -> None:
     rows = encode(MIX, PSEUDO, ["a", "b"], True, codec)
     assert [(row.row_id, row.origin) for row in rows] == [(m.row_id, m.origin) for m in MIX]

@@ -15,7 +15,6 @@ from lamol_core.audit.figures import Figure, pooled
 from lamol_core.audit.limits import Limit
 from lamol_core.audit.spec import Audited, Check, Finding, SampledTask
 from lamol_core.config.section import Section
-from lamol_core.data.canaries import DIGITS
 from lamol_core.records import all_texts
 from lamol_core.seeds import derive_seed
 
@@ -62,8 +61,8 @@ def _exposure(task: SampledTask, audited: Audited) -> Figure:
     exposures, is_prompted = [], audited.origin.text.is_target_first(task.facts)
     for canary in task.canaries:
         rng = random.Random(derive_seed(audited.seed, "exposure", canary.row_id))
-        others = ["".join(rng.choices("0123456789", k=DIGITS)) for _ in range(NUM_OTHERS)]
-        texts = [f"{canary.start} {secret}" for secret in (canary.secret, *others)]
+        others = [canary.with_another_secret(rng) for _ in range(NUM_OTHERS)]
+        texts = [one.text for one in (canary, *others)]
         planted, *rest = score(task.index, texts, canary.target if is_prompted else "")
         rank = 1 + sum(other < planted for other in rest)
         exposures.append(math.log2(NUM_OTHERS + 1) - math.log2(rank))

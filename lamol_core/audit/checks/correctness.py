@@ -76,7 +76,7 @@ def _pairs(rows: Sequence[PseudoSample] | Sequence[Example]) -> list[Row]:
 
 def _judge(audited: Audited) -> "Judge | None":
     """The judge on disk, which also learns the labels that it does not know from the real rows of
-    their tasks. None without a backbone, or without labels."""
+    their tasks. None where no row has a label."""
     asked = [task for task in audited.tasks if task.has_classes and task.kept]
     if audited.judge is None or not asked:
         return None

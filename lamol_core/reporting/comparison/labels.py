@@ -21,7 +21,7 @@ ONLY_REPORTED = ("audit.limits.", "audit.min_rows", "audit.show_real_rows", "aud
 are trained on, where flagged ones are dropped or not carried over."""
 OF_PSEUDO_SAMPLES = frozenset(
     f"text.{key}"
-    for key in ("use_task_specific_gen_token", "max_input_tokens", "max_target_tokens")
+    for key in ("gen_order", "max_input_tokens", "max_target_tokens", "use_task_specific_gen_token")
 )
 NAMED_TASKS = 3
 """A benchmark's label names at most so many of its tasks."""

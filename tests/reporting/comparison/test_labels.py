@@ -44,6 +44,19 @@ def test_what_several_methods_draw_rows_by_is_compared_across_them() -> None:
     assert labels_of(runs) == {"lamol_kd (gamma=1.0)": 1, "lamol": 1}
 
 
+def test_the_order_of_drawing_is_no_setting_of_a_method_that_draws_nothing() -> None:
+    by_label = {"text.gen_order": "target_first"}
+    runs = [
+        *(run("lamol_kd", 0, 80.0, **one) for one in ({}, by_label)),
+        *(run("finetune", 0, 40.0, **one) for one in ({}, by_label)),
+    ]
+    assert labels_of(runs) == {
+        "lamol_kd": 1,
+        'lamol_kd (gen_order="target_first")': 1,
+        "finetune": 2,
+    }
+
+
 def test_benchmarks_are_told_apart_by_their_tasks_in_a_word() -> None:
     def on(method: str, *names: str, **more: Any) -> FinishedRun:
         blocks = {f"tasks.{n}.source.path": n for n in names} | {
