@@ -46,8 +46,7 @@ def generate(run: StageRun) -> None:
     parameters = {"seed": run.seed, "text": text.model_dump(), "generate": params.model_dump()}
     made = run.provenance(parameters if any(counts.values()) else {})
     write_table(run.path(PSEUDO), PSEUDO, samples, made)
-    write = judge.with_new_task.write if judge else None
-    write_folder(run.path(JUDGE), JUDGE.kind, made, write)
+    write_folder(run.path(JUDGE), JUDGE.kind, made, judge.with_new_task.write if judge else None)
     figures = run.write_figures(count_rows(samples, carried, params, judge))
     more = f" and {len(carried)} carried over" if carried else ""
     run.say(

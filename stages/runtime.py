@@ -2,6 +2,7 @@
 cost.
 """
 
+import gc
 import inspect
 import os
 import re
@@ -53,6 +54,7 @@ class Cost:
     def imported(self) -> None:
         """Note that all libraries are imported now. The time so far counts as start-up."""
         self._start_up_s = time.perf_counter() - self._started
+        gc.freeze()  # what was imported stays: no search for garbage in it, nor at the exit
 
     def figures(self, seconds_before: float = 0.0) -> dict[str, Any]:
         """The cost under the keys of MEASURED. `seconds_before`: seconds of the same work in an
