@@ -66,10 +66,10 @@ def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
     started = printed = time.perf_counter()
     done, reported_s = 0, 0.0
 
-    def pace() -> str:
+    def pace(note: str) -> str:
         rate = done / max(time.perf_counter() - started, reported_s, 1e-9)
         left_s = max(total - done, 0) / rate if rate else 0
-        return f"{rate:.1f} {unit}/s, {left_s:.0f} s left"
+        return f"{rate:.1f} {unit}/s, {left_s:.0f} s left" + (note and f", {note}")
 
     with _bar(what, total) as show:
 
@@ -77,10 +77,10 @@ def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
             nonlocal done, reported_s, printed
             done, reported_s = done + count, reported_s + seconds
             if show is not None:
-                show(done, f"{pace()} {note}")
+                show(done, pace(note))
             elif time.perf_counter() - printed >= PLAIN_EVERY_S:
                 printed = time.perf_counter()
-                say(f"{what}: {done}/{total} {unit}, {pace()} {note}".rstrip())
+                say(f"{what}: {done}/{total} {unit}, {pace(note)}")
 
         yield advance
 
