@@ -31,7 +31,7 @@ class Answers:
             cuts.append(f"rows that lost their beginning, to fit {limit}: {self.rows_cut}")
         if self.answers_cut:
             limit = f"evaluate.max_target_tokens ({params.max_target_tokens})"
-            cuts.append(f"answers that were cut off at {limit}, raise it: {self.answers_cut}")
+            cuts.append(f"answers cut off at {limit}: {self.answers_cut}. Raise it for longer ones")
         return cuts
 
 

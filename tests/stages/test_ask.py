@@ -12,7 +12,7 @@ import pytest
 
 from lamol_core.data.task_data import TaskData
 from tests.messages import names
-from tests.stages.sequences import commands
+from tests.stages.sequences import commands, run
 
 
 @pytest.mark.slow
@@ -36,3 +36,11 @@ def test_a_line_on_a_terminal_is_answered_before_the_next_is_entered(finished: P
         assert asked.wait(timeout=60) == 0
     for end in (terminal, stdin):
         os.close(end)
+
+
+@pytest.mark.slow
+def test_an_answer_that_was_cut_off_is_told(finished: Path) -> None:
+    short = ("--set", "evaluate.max_target_tokens=1")
+    assert names(run(finished, "lamol", "ask", "say if one is odd", *short), short[1].split("=")[0])
+    whole = run(finished, "lamol", "ask", "say if one is odd")
+    assert "max_target_tokens" not in whole
