@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora.layer import Linear as LoraLinear
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -85,6 +86,8 @@ def add_adapter(
         adapter = getattr(layer, "token_adapter", None)
         if adapter is not None and isinstance(adapter.get_base_layer(), nn.Embedding):
             adapter.forward = MethodType(_embed, adapter)
+        elif type(layer) is LoraLinear:
+            layer.forward = MethodType(_project, layer)
 
 
 def load_adapter(model: PreTrainedModel, checkpoint: Path) -> None:
@@ -141,3 +144,15 @@ def _embed(adapter: Any, ids: Tensor) -> Tensor:
     scale = adapter._get_embed_scale()  # of Gemma
     own = own if scale is None else own * scale.to(own.dtype)
     return torch.where(is_own[..., None], own.to(states.dtype), states)
+
+
+def _project(layer: Any, states: Tensor) -> Tensor:
+    """A linear layer with its adapter, of `states` (..., d). peft's own forward makes three results
+    of the layer's size beside the one that is kept, and glibc leaves holes where they were
+    (docs/models.md has the figures)."""
+    rows = states.flatten(0, -2)
+    projected: Tensor = layer.base_layer(rows)
+    if not (layer.disable_adapters or layer.merged):
+        low = layer.lora_A[NAME](layer.lora_dropout[NAME](rows))
+        projected.addmm_(low, layer.lora_B[NAME].weight.T, alpha=layer.scaling[NAME])
+    return projected.unflatten(0, states.shape[:-1])

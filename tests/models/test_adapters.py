@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
@@ -17,7 +18,7 @@ from lamol_core.config.task_names import BASE
 from lamol_core.errors import ConfigError
 from lamol_core.methods import losses
 from lamol_core.models.adapters import NAME, add_adapter, load_adapter, save_adapter, share_backbone
-from lamol_core.models.attention import PACKED
+from lamol_core.models.attention import PACKED, deviates
 from lamol_core.models.checkpoints import load_model
 from lamol_core.models.params import AdapterParams
 from lamol_core.pipeline.init import make_params
@@ -64,6 +65,30 @@ def in_sequence(model: PreTrainedModel, root: Path) -> Path:
     (root / "runs" / "a" / "student").mkdir(parents=True)
     model.save_pretrained(root / STUDENT.at(BASE))
     return root / "runs" / "a" / "student"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("architecture", ALL)
+def test_a_layer_is_what_peft_has(architecture: str, dtype: torch.dtype) -> None:
+    model = adapted(ALL[architecture]().to(dtype))
+    for layer in [layer for layer in model.modules() if isinstance(layer, LoraLinear)]:
+        found, expected = (
+            _with_gradients(layer, forward)
+            for forward in (layer.forward, LoraLinear.forward.__get__(layer))
+        )
+        assert len(found) == 4
+        for mine, theirs in zip(found, expected, strict=True):
+            assert not deviates(mine, theirs)
+
+
+def _with_gradients(layer: Any, forward: Any) -> list[Tensor]:
+    """The output of a layer, and the gradients of its input and of its adapter."""
+    weight = layer.lora_A[NAME].weight
+    generator = torch.Generator().manual_seed(2)
+    states = torch.randn(2, 3, weight.shape[1], generator=generator).to(weight.dtype)
+    given = [states.requires_grad_(), weight, layer.lora_B[NAME].weight]
+    out = forward(states)
+    return [out.detach(), *torch.autograd.grad(out.float().square().sum(), given)]
 
 
 @pytest.mark.parametrize("architecture", ALL)
