@@ -245,7 +245,7 @@ def repro(artifact: Artifact, task: str = "") -> str:
 
 def remedy(artifact: Artifact, task: str = "") -> str:
     """The sentence that tells how to make a missing or changed artefact again."""
-    return f"Run {repro(artifact, task)} again."
+    return f"Run {repro(artifact, task)}."
 
 
 def remedy_at(path: Path) -> str:
@@ -254,4 +254,4 @@ def remedy_at(path: Path) -> str:
     for artifact in (STUDENT, TEACHER, STATE):
         if path.match(artifact.path.format(task="*")):
             return remedy(artifact, path.parent.name)
-    return "Run `dvc repro` again."
+    return "Run `dvc repro`."

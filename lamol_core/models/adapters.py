@@ -87,7 +87,7 @@ def add_adapter(
         if adapter is not None and isinstance(adapter.get_base_layer(), nn.Embedding):
             adapter.forward = MethodType(_embed, adapter)
         elif type(layer) is LoraLinear:
-            layer.forward = MethodType(_project, layer)
+            layer.forward = MethodType(_project, layer)  # type: ignore[method-assign]
 
 
 def load_adapter(model: PreTrainedModel, checkpoint: Path) -> None:
@@ -149,10 +149,10 @@ def _embed(adapter: Any, ids: Tensor) -> Tensor:
 def _project(layer: Any, states: Tensor) -> Tensor:
     """A linear layer with its adapter, of `states` (..., d). peft's own forward makes three results
     of the layer's size beside the one that is kept, and glibc leaves holes where they were
-    (docs/models.md has the figures)."""
+    (docs/decisions/training.md has the figures)."""
     rows = states.flatten(0, -2)
     projected: Tensor = layer.base_layer(rows)
     if not (layer.disable_adapters or layer.merged):
         low = layer.lora_A[NAME](layer.lora_dropout[NAME](rows))
         projected.addmm_(low, layer.lora_B[NAME].weight.T, alpha=layer.scaling[NAME])
-    return projected.unflatten(0, states.shape[:-1])
+    return projected.view(*states.shape[:-1], -1)

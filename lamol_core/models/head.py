@@ -54,6 +54,13 @@ class LinearHead:
             weight[self.own.ids] = self.own.values.detach()
         return LinearHead(weight, bias)
 
+    def on(self, table: Tensor, own: OwnRows | None) -> LinearHead:
+        """This head with the matrix `table` (V, d), from which it may differ at the ids of `own`
+        alone. It shares no other memory, and needs none but for these rows."""
+        if own is None:
+            return LinearHead(table, self.bias)
+        return LinearHead(table, self.bias, OwnRows(own.ids, self.weight[own.ids].clone()))
+
 
 def without_own_rows(layer: Any) -> tuple[Any, OwnRows | None]:
     """The layer that a wrapper of peft's for trainable tokens holds, and the rows that the adapter

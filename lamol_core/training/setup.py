@@ -11,7 +11,7 @@ from lamol_core.errors import ConfigError
 from lamol_core.methods.memory import Memory
 from lamol_core.methods.terms import Loss
 from lamol_core.models.checkpoints import backbone_of, load_model, require_positions
-from lamol_core.models.head import linear_head
+from lamol_core.models.head import linear_head, without_own_rows
 from lamol_core.models.params import AdapterParams
 from lamol_core.models.precision import resolve_attention, resolve_compile, resolve_precision
 from lamol_core.text.encoded import EncodedRow
@@ -19,6 +19,7 @@ from lamol_core.training.hidden_states import as_body
 from lamol_core.training.params import TrainParams
 from lamol_core.training.resume import LogRow, Resume
 from lamol_core.training.teacher.interface import Teacher
+from lamol_core.training.teacher.stored import StoredTeacher
 from lamol_core.training.trainer import Trainer, count_steps
 
 
@@ -81,6 +82,13 @@ class TrainingSetup:
                 return merged
             del merged  # its states would not do: see open_teacher
         return share_backbone(student())
+
+    def share_head(self, teacher: Teacher | None, student: PreTrainedModel) -> None:
+        """Let a stored teacher use the student's head, which an adapter leaves as it is but for
+        the rows of reserved tokens. A large model's head takes a gigabyte."""
+        if self._adapter.is_used and isinstance(teacher, StoredTeacher) and teacher.head:
+            table, own = without_own_rows(student.get_output_embeddings())
+            teacher.head = teacher.head.on(table.weight.detach(), own)
 
     def resume_at(
         self, folder: Path | None, inputs: Mapping[str, Any], keeps_end: bool = False

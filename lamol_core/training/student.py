@@ -140,6 +140,7 @@ def train_from_checkpoint(
         teacher_model(), distilled, method.loss, setup, checkpoints.states, inputs
     ) as teacher:
         student = student_model()
+        setup.share_head(teacher, student)
         log_rows = setup.fit(student, rows, method.loss, teacher, memory, resume)
     resumes = tuple(one for one in (expert_resume, resume) if one is not None)
     is_main = setup.accelerator.is_main_process

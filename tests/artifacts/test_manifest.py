@@ -11,7 +11,7 @@ from lamol_core.artifacts.manifest import MANIFEST, Provenance, check_folder, se
 from lamol_core.errors import ArtifactError
 from lamol_core.records import SCHEMA_VERSION
 
-REMEDY = "Run `dvc repro train@a` again."
+REMEDY = "Run `dvc repro train@a`."
 PROVENANCE = Provenance({"seed": 1}, {"mix": "abc"}, code="c0de")
 
 

@@ -28,7 +28,7 @@ from lamol_core.records import (
 )
 from tests.messages import names, naming
 
-REMEDY = "Run `dvc repro mix@a` again."
+REMEDY = "Run `dvc repro mix@a`."
 ROWS = [MixRow(0, "new", "a", "a/train/000000", 3), MixRow(1, "pseudo", "z", "a/pseudo/z/0.1", -1)]
 SAMPLE = PseudoSample(
     "r", "a", 0, 2, "x 👋", "", [1, 2], [], False, "empty_target", 1.5, 2**62, "f" * 64

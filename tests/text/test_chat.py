@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
 
@@ -18,9 +18,8 @@ from tests.text.chat_families import FAMILIES
 
 TOKENIZERS = {name: make() for name, make in FAMILIES.items()}
 CODECS = {name: ChatCodec(one, find_pieces(one)) for name, one in TOKENIZERS.items()}
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1).filter(
-    lambda text: text.strip() == text and text != ""
-)
+LETTERS = st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], include_characters="\n\t")
+TEXTS = st.text(LETTERS, min_size=1).filter(lambda text: text.strip() == text and text != "")
 THREE = [("lamp off", "done"), ("what is France?", "a land"), ("next song, please", "music on")]
 ROLES = "user", "assistant"
 each_family = pytest.mark.parametrize("family", FAMILIES)
@@ -44,27 +43,41 @@ def up_to(ids: list[int], end: int) -> list[int]:
 @each_family
 @given(turns=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=3))
 @settings(max_examples=150, deadline=None)
+@example(turns=[("Say in one word:\n\n\tlamp  off", "done\n- at last")])
 def test_the_ids_of_a_row_are_those_of_the_chat_template(
     family: str, turns: list[tuple[str, str]]
 ) -> None:
     require_ids_of_the_template(family, turns)
 
 
-@each_family
-def test_the_ids_of_several_turns_are_those_of_the_chat_template(family: str) -> None:
+@pytest.mark.parametrize("system", ["", "Be brief.\nNo jokes."])
+@pytest.mark.parametrize("family", ["chatml", "gemma", "llama3", "zephyr"])
+def test_the_ids_of_several_turns_are_those_of_the_chat_template(family: str, system: str) -> None:
+    require_ids_of_the_template(family, THREE, system)
+
+
+@pytest.mark.parametrize("family", ["mistral", "mistral_prepending"])
+def test_without_a_system_message_mistral_s_ids_are_those_of_its_template(family: str) -> None:
     require_ids_of_the_template(family, THREE)
 
 
-def require_ids_of_the_template(family: str, turns: list[tuple[str, str]]) -> None:
-    codec, template = CODECS[family], CODECS[family].template()
+def require_ids_of_the_template(
+    family: str, turns: list[tuple[str, str]], system: str = ""
+) -> None:
+    codec = CODECS[family]
+    template = codec.template(TaskPrompts(systems={"home": system}))
     *before, (x, y) = turns
     (x_ids,), (y_ids,) = codec.encode_inputs([x]), codec.encode_targets([y])
     history = codec.encode_history(to_history(before))
     (qa,) = template.row("r", "new", "home", x_ids, y_ids, history).views(("qa",))
     messages = [(role, text) for turn in turns for role, text in zip(ROLES, turn, strict=True)]
+    if system and family == "gemma":  # without a system role
+        messages[0] = ("user", f"{system}\n\n{messages[0][1]}")
+    elif system:
+        messages.insert(0, ("system", system))
     assert list(qa.ids) == up_to(rendered(family, *messages), template.end)
     prompt = rendered(family, *messages[:-1], is_prompt=True)
-    assert list(template.answer_prompt(x_ids, history=history)) == prompt
+    assert list(template.answer_prompt(x_ids, "home", history)) == prompt
     assert codec.decode_input(x_ids) == x and codec.decode_target(y_ids) == y
 
 

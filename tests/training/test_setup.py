@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import torch
 from transformers import PreTrainedModel
 
+from lamol_core.artifacts.manifest import Provenance
+from lamol_core.models.head import without_own_rows
 from lamol_core.models.params import AdapterParams
+from lamol_core.training.batches import MicroBatch
+from lamol_core.training.hidden_states import as_body
 from lamol_core.training.params import TrainParams
 from lamol_core.training.setup import TrainingSetup
-from tests.fakes import tiny_gemma2, tiny_llama
+from lamol_core.training.teacher.stored import store_states
+from tests.fakes import make_rows, tiny_gemma2, tiny_llama
 
 
 def shares_backbone(model: PreTrainedModel, folder: Path, targets: str) -> bool:
@@ -33,6 +39,31 @@ def test_an_adapter_has_a_learning_rate_of_its_own(
     params, adapter = TrainParams(learning_rate=0.5), AdapterParams(kind=kind, learning_rate=0.25)
     setup = TrainingSetup(params, adapter, [], [], 0, lambda *_: None)
     assert setup.params.learning_rate == rate
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("reserved", [(), (3, 7)])
+def test_a_stored_teacher_has_the_head_of_its_student_but_for_reserved_tokens(
+    reserved: tuple[int, ...], tied: bool, tmp_path: Path
+) -> None:
+    tiny_llama(tie_word_embeddings=tied).save_pretrained(tmp_path / "backbone")
+    adapter = AdapterParams(kind="lora", r=2)
+    setup = TrainingSetup(TrainParams(precision="fp32"), adapter, [], reserved, 0, lambda *_: None)
+    before, student = (setup.load_student(tmp_path / "backbone") for _ in range(2))
+    with torch.no_grad():
+        for weight in before.parameters():
+            if weight.requires_grad:
+                weight += 0.1
+    shift, views = 1, [view for row in make_rows(1, 2) for view in row.views(("qa",))]
+    micro = MicroBatch.of(sorted(views, key=lambda view: len(view.ids)))
+    with as_body(before) as body:
+        stored = store_states(body, [micro], shift, tmp_path / "states", Provenance())
+    assert stored.head is not None
+    expected = stored.head.logits(states := stored.states(micro, shift))
+    setup.share_head(stored, student)
+    table, _ = without_own_rows(student.get_output_embeddings())
+    assert stored.head.weight.data_ptr() == table.weight.data_ptr()
+    torch.testing.assert_close(stored.head.logits(states), expected)
 
 
 @pytest.mark.parametrize("targets", ["online", "offline"])

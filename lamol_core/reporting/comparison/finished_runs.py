@@ -147,7 +147,7 @@ def read_folder(folder: Path, complete: Complete) -> list[FinishedRun]:
         params, summary = ((folder / name).read_bytes() for name in ("params.yaml", SUMMARY))
     except OSError as error:
         raise ArtifactError(
-            f"{error.filename}: {error.strerror}. Run `dvc repro` in {folder} again."
+            f"{error.filename}: {error.strerror}. Run `dvc repro` in {folder}."
         ) from error
     return parse_run(str(folder), params, summary, folder, complete)
 
@@ -162,7 +162,7 @@ def parse_run(
     except (ValueError, YAMLError) as error:
         file = "params.yaml: no YAML" if isinstance(error, YAMLError) else f"{SUMMARY}: no JSON"
         raise ArtifactError(
-            f"{name}/{file} ({first_line(error)}). Run `dvc repro` there again."
+            f"{name}/{file} ({first_line(error)}). Run `dvc repro` there."
         ) from error
     return split_chains(name, values, figures, folder, complete)
 

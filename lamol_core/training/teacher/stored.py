@@ -1,7 +1,8 @@
 """A teacher that runs once before the student is trained, and whose states are read from disk.
 
 The final hidden states of the supervised positions are stored: d numbers per token instead of V. A
-copy of the teacher's head turns them into its logits.
+copy of the teacher's head turns them into its logits; with an adapter, the student's head with the
+teacher's rows of reserved tokens (`TrainingSetup.share_head`).
 """
 
 import shutil
