@@ -110,26 +110,29 @@ def test_derpp_s_logits_are_those_that_tell_the_answer(
         )
 
 
+@pytest.mark.parametrize("case", ["ewc", "ewc+lora"])
 def test_fisher_information_is_the_mean_of_each_row_s_own_squared_gradient(
-    dropping_checkpoint: Path, tmp_path: Path
+    case: str, dropping_checkpoint: Path, tmp_path: Path
 ) -> None:
-    """Without dropout."""
+    """Of the weights that are trained, without dropout."""
     params = Params.model_validate(
-        {**params_of("ewc").model_dump(by_alias=True), "ewc": {"fisher_rows": None}}
+        {**params_of(case).model_dump(by_alias=True), "ewc": {"fisher_rows": None}}
     )
     model, codec = (
         learn(tmp_path, 0, params, dropping_checkpoint).model.eval(),
         load_codec(dropping_checkpoint),
     )
     rows = real_rows("a")
-    expected = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert all("lora" in name or "token" in name for name in trained) == ("lora" in case)
+    expected = {name: torch.zeros_like(p) for name, p in trained.items()}
     for row in rows:
         (x,), (y,) = codec.encode([row.input]), codec.encode([row.target])
         read, said = [*x, codec.control.ans], [*y, codec.control.eos]
         logits = model(torch.tensor([read + said])).logits[0, len(read) - 1 : -1]
         model.zero_grad()
         torch.nn.functional.cross_entropy(logits, torch.tensor(said), reduction="sum").backward()
-        for name, parameter in model.named_parameters():
+        for name, parameter in trained.items():
             assert parameter.grad is not None
             expected[name] += parameter.grad**2 / len(rows)
     fisher = load_file(tmp_path / "a" / "state" / "fisher.safetensors")
