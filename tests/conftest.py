@@ -23,6 +23,16 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(trylast=True)  # after tests were left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker begins with the sequence that many tests share. Later, two would need it at once,
+    and one of them would wait for the other."""
+    shares = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
+    for item in shares[:1]:
+        items.remove(item)
+        items.insert(0, item)
+
+
 def pytest_collection_finish() -> None:
     """What is imported by then is never garbage. Accelerate looks through all of it after each
     training, which took half the time of a tiny one."""

@@ -85,7 +85,13 @@ def test_both_tasks_are_learnt_by_small_checkpoints(learnt: Path) -> None:
     assert sum(row["valid"] for row in drawn) >= 5, "the teacher's adapter draws"
 
 
-@pytest.mark.parametrize("merge", [(), ("--merge",)], ids=["adapter", "merged"])
+@pytest.mark.parametrize(
+    "merge",
+    [
+        pytest.param((), id="adapter", marks=pytest.mark.long),
+        pytest.param(("--merge",), id="merged"),
+    ],
+)
 def test_an_exported_student_answers_in_plain_transformers(
     merge: tuple[str, ...], learnt: Path, tmp_path: Path
 ) -> None:
