@@ -16,7 +16,7 @@ demo: $(READY)  ## run the demo sequence and show its score matrix
 	dvc repro
 	@lamol report
 
-test: $(READY)  ## the default tests (8 minutes on 2 slow cores)
+test: $(READY)  ## the default tests (7 minutes on 2 slow cores)
 	python -m pytest
 
 test-fast: $(READY)  ## those of them that train nothing and start no dvc (under a minute)
