@@ -7,13 +7,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora.layer import Linear as LoraLinear
+from peft.tuners.trainable_tokens.layer import TrainableTokensLayer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -40,6 +40,37 @@ SAME = {
 }
 """The keys of `adapter_config.json` that do not change from task to task, with those of params.yaml
 that decide them."""
+
+
+class OwnTokens(TrainableTokensLayer):
+    """Embeddings of which an adapter has some rows of its own. peft's own forward copies the whole
+    table each time, and makes a gradient as large."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        states: Tensor = self.base_layer(ids)
+        if self.disable_adapters or self.merged:
+            return states
+        own_ids = torch.tensor(self.token_indices[NAME], device=ids.device)
+        is_own, place = (ids[..., None] == own_ids).max(dim=-1)
+        own = F.embedding(place, self.trainable_tokens_delta[NAME])
+        scale = self._get_embed_scale()  # type: ignore[no-untyped-call]  # of Gemma
+        own = own if scale is None else own * scale.to(own.dtype)
+        return torch.where(is_own[..., None], own.to(states.dtype), states)
+
+
+class LeanLinear(LoraLinear):
+    """A linear layer with an adapter, whose product is added in place. peft's own forward makes
+    three results of the layer's size beside the one that is kept, and glibc leaves holes where they
+    were (docs/decisions/training.md has the figures)."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        """The output (..., n) of `states` (..., d)."""
+        rows = states.flatten(0, -2)
+        projected: Tensor = self.base_layer(rows)
+        if not (self.disable_adapters or self.merged):
+            low, up = self.lora_A[NAME](self.lora_dropout[NAME](rows)), self.lora_B[NAME].weight
+            projected.addmm_(low, up.T, alpha=self.scaling[NAME])  # type: ignore[arg-type]
+        return projected.view(*states.shape[:-1], projected.shape[-1])
 
 
 def merge(
@@ -85,9 +116,9 @@ def add_adapter(
     for layer in backbone.modules():
         adapter = getattr(layer, "token_adapter", None)
         if adapter is not None and isinstance(adapter.get_base_layer(), nn.Embedding):
-            adapter.forward = MethodType(_embed, adapter)
-        elif type(layer) is LoraLinear:
-            layer.forward = MethodType(_project, layer)  # type: ignore[method-assign]
+            adapter.__class__ = OwnTokens
+        elif type(layer) is LoraLinear and isinstance(layer.get_base_layer(), nn.Linear):
+            layer.__class__ = LeanLinear
 
 
 def load_adapter(model: PreTrainedModel, checkpoint: Path) -> None:
@@ -130,29 +161,3 @@ def _tables(model: PreTrainedModel) -> list[Any]:
 
 def _name_of(model: PreTrainedModel, layer: Any) -> str:
     return next((name for name, module in model.named_modules() if module is layer), "")
-
-
-def _embed(adapter: Any, ids: Tensor) -> Tensor:
-    """The embeddings of `ids`. peft's own forward copies the whole table each time, and makes a
-    gradient as large."""
-    states: Tensor = adapter.base_layer(ids)
-    if adapter.disable_adapters or adapter.merged:
-        return states
-    own_ids = torch.tensor(adapter.token_indices[NAME], device=ids.device)
-    is_own, place = (ids[..., None] == own_ids).max(dim=-1)
-    own = F.embedding(place, adapter.trainable_tokens_delta[NAME])
-    scale = adapter._get_embed_scale()  # of Gemma
-    own = own if scale is None else own * scale.to(own.dtype)
-    return torch.where(is_own[..., None], own.to(states.dtype), states)
-
-
-def _project(layer: Any, states: Tensor) -> Tensor:
-    """A linear layer with its adapter, of `states` (..., d). peft's own forward makes three results
-    of the layer's size beside the one that is kept, and glibc leaves holes where they were
-    (docs/decisions/training.md has the figures)."""
-    rows = states.flatten(0, -2)
-    projected: Tensor = layer.base_layer(rows)
-    if not (layer.disable_adapters or layer.merged):
-        low = layer.lora_A[NAME](layer.lora_dropout[NAME](rows))
-        projected.addmm_(low, layer.lora_B[NAME].weight.T, alpha=layer.scaling[NAME])
-    return projected.view(*states.shape[:-1], -1)

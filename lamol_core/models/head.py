@@ -55,8 +55,8 @@ class LinearHead:
         return LinearHead(weight, bias)
 
     def on(self, table: Tensor, own: OwnRows | None) -> LinearHead:
-        """This head with the matrix `table` (V, d), from which it may differ at the ids of `own`
-        alone. It shares no other memory, and needs none but for these rows."""
+        """This head on the matrix `table` (V, d), which must equal its own but for the rows of
+        `own`. These rows alone are copied."""
         if own is None:
             return LinearHead(table, self.bias)
         return LinearHead(table, self.bias, OwnRows(own.ids, self.weight[own.ids].clone()))
