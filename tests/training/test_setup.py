@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +20,7 @@ from lamol_core.training.params import TrainParams
 from lamol_core.training.setup import TrainingSetup
 from lamol_core.training.teacher.stored import store_states
 from tests.fakes import make_rows, tiny_gemma2, tiny_llama
+from tests.models.test_adapters import adapted
 
 
 def shares_backbone(model: PreTrainedModel, folder: Path, targets: str) -> bool:
@@ -73,3 +76,17 @@ def test_a_teacher_that_runs_beside_its_student_shares_the_backbone(
     assert shares_backbone(tiny_llama(), tmp_path / "llama", targets) == (targets == "online")
     # logits that are capped are no product of stored states and a head
     assert shares_backbone(tiny_gemma2(), tmp_path / "gemma2", targets)
+
+
+def test_a_model_is_freed_when_nothing_needs_it() -> None:
+    """A teacher or an expert is gone before its student is trained."""
+    model = adapted(tiny_llama())
+    gc.disable()
+    try:
+        weights = [
+            weakref.ref(module.weight) for module in model.modules() if hasattr(module, "weight")
+        ]
+        del model
+        assert len(weights) > 20 and not any(weight() is not None for weight in weights)
+    finally:
+        gc.enable()
