@@ -19,7 +19,7 @@ demo: $(READY)  ## run the demo sequence and show its score matrix
 test: $(READY)  ## the default tests (7 minutes on 2 slow cores)
 	python -m pytest
 
-test-fast: $(READY)  ## those of them that train nothing and start no dvc (under a minute)
+test-fast: $(READY)  ## those of them that train nothing and start no dvc (2 to 3 minutes on 2 slow cores)
 	python -m pytest -m "not slow and not real"
 
 test-long: $(READY)  ## tests left out of them: more sequences, a wheel, torch.compile (minutes)
